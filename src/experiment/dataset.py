@@ -1,0 +1,298 @@
+"""Build the spelling dataset from a tokenizer's vocabulary and a word list."""
+
+from __future__ import annotations
+
+import random
+import re
+import string
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from src.record.errors import InputError
+from src.record.files import atomic
+
+from .templates import SEPARATORS, TEMPLATES, fill
+
+QUESTIONS = {
+    "letter_count": "How many '{letter}'s are in the word {word}?",
+    "letter_position": "What is the {ordinal} letter in the word {word}?",
+    "spelling": "How do you spell the word {word}?",
+}
+"""The wording of each task's question."""
+
+TRAINING_SCHEMA = pa.schema(
+    [
+        ("word", pa.string()),
+        ("token_id", pa.int32()),
+        ("template", pa.string()),
+        ("style", pa.string()),
+        ("separator", pa.string()),
+        ("states_position", pa.bool_()),
+        ("states_count", pa.bool_()),
+        ("prompt", pa.string()),
+        ("completion", pa.string()),
+        ("letters_start", pa.int32()),
+        ("letters_end", pa.int32()),
+    ]
+)
+QUESTION_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("task", pa.string()),
+        ("word", pa.string()),
+        ("tokens", pa.list_(pa.string())),
+        ("letter", pa.string()),
+        ("position", pa.int32()),
+        ("question", pa.string()),
+        ("answer", pa.string()),
+    ]
+)
+_LETTERS_ONLY = re.compile(r"[A-Za-z]{2,}")
+
+
+def ordinal(number: int) -> str:
+    """Return 1st, 2nd, 3rd, 4th, … for a number of one or more."""
+    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"
+
+
+def letter_tokens(tokenizer: Any) -> list[tuple[int, str, bool]]:
+    """List the vocabulary's letters-only tokens of two or more letters.
+
+    Returns:
+        Token id, its letters, and whether it begins with a space, in the order of the ids.
+    """
+    found = []
+    special = set(tokenizer.all_special_ids)
+    for token_id in range(len(tokenizer)):
+        text = tokenizer.decode([token_id])
+        spaced = text.startswith(" ")
+        word = text[1:] if spaced else text
+        if token_id not in special and _LETTERS_ONLY.fullmatch(word):
+            found.append((token_id, word, spaced))
+    return found
+
+
+def training_rows(tokenizer: Any, seed: int) -> tuple[list[dict[str, Any]], int]:
+    """Write every letters-only token out in every template, with separators drawn at random.
+
+    A token that begins with a space is written plainly, any other in quotes, so that the tokenizer gives the
+    very token in the sentence; a token that it does not give back that way is left out and counted.
+
+    Returns:
+        The examples, in random order, and the number of tokens left out.
+    """
+    rng = random.Random(f"{seed}/training")
+    names = list(SEPARATORS)
+    rows, left_out = [], 0
+    for token_id, word, spaced in letter_tokens(tokenizer):
+        written = f"see {word}." if spaced else f'see "{word}".'
+        if token_id not in tokenizer.encode(written, add_special_tokens=False):
+            left_out += 1
+            continue
+        for template in TEMPLATES:
+            separator = rng.choice(names)
+            prompt, completion, start, end = fill(template, word, SEPARATORS[separator], quoted=not spaced)
+            rows.append(
+                {
+                    "word": word,
+                    "token_id": token_id,
+                    "template": template.name,
+                    "style": template.style,
+                    "separator": separator,
+                    "states_position": template.states_position,
+                    "states_count": template.states_count,
+                    "prompt": prompt,
+                    "completion": completion,
+                    "letters_start": start,
+                    "letters_end": end,
+                }
+            )
+    rng.shuffle(rows)
+    return rows, left_out
+
+
+def eligible_words(tokenizer: Any, words: Sequence[str]) -> dict[str, list[str]]:
+    """Keep the words that make a fair test.
+
+    A word is kept when it splits into two or more tokens both after a space and at the start of a text (so it
+    is no token that was trained on), and one of its tokens has two or more letters.
+
+    Returns:
+        Word to its tokens as they stand in a sentence, after a space.
+    """
+    spaced = tokenizer([f" {word}" for word in words], add_special_tokens=False)["input_ids"]
+    bare = tokenizer(list(words), add_special_tokens=False)["input_ids"]
+    known = {word.lower() for _, word, _ in letter_tokens(tokenizer)}
+    kept = {}
+    for word, ids, bare_ids in zip(words, spaced, bare, strict=True):
+        tokens = [tokenizer.decode([i]) for i in ids]
+        longest = max(len(token.strip()) for token in tokens)
+        if len(ids) >= 2 and len(bare_ids) >= 2 and longest >= 2 and word not in known:
+            kept[word] = tokens
+    return kept
+
+
+def _spread(rng: random.Random, groups: dict[Any, list[Any]], total: int) -> list[Any]:
+    """Draw `total` items from groups as evenly as they allow: a group that runs out leaves its share to the others."""
+    pools = {key: rng.sample(items, len(items)) for key, items in sorted(groups.items())}
+    drawn: list[Any] = []
+    while len(drawn) < total and any(pools.values()):
+        for key in pools:
+            if pools[key] and len(drawn) < total:
+                drawn.append(pools[key].pop())
+    return drawn
+
+
+def count_questions(rng: random.Random, words: Iterable[str], total: int) -> list[dict[str, Any]]:
+    """Ask how often a letter stands in a word; answers balanced over 1, 2, and 3 or more, spread over word lengths.
+
+    Each word is used at most once. The letter is drawn from those with the wanted count. Words with a letter three times are
+    the scarcest, so they are drawn first.
+    """
+    left = list(words)
+    rows = []
+    for wanted in (3, 2, 1):
+        groups: dict[int, list[tuple[str, list[str]]]] = defaultdict(list)
+        for word in left:
+            counts = Counter(word)
+            letters = sorted(c for c, n in counts.items() if (n >= 3 if wanted == 3 else n == wanted))
+            if letters:
+                groups[len(word)].append((word, letters))
+        share = (total - len(rows)) // wanted
+        for word, letters in _spread(rng, groups, share):
+            letter = rng.choice(letters)
+            rows.append({"word": word, "letter": letter, "position": None, "answer": str(word.count(letter))})
+        used = {row["word"] for row in rows}
+        left = [word for word in left if word not in used]
+    return rows
+
+
+def position_questions(rng: random.Random, words: Iterable[str], total: int) -> list[dict[str, Any]]:
+    """Ask for the letter at a position; every pair of word length and position is drawn equally often."""
+    by_length: dict[int, list[str]] = defaultdict(list)
+    for word in words:
+        by_length[len(word)].append(word)
+    pools = {length: rng.sample(items, len(items)) for length, items in sorted(by_length.items())}
+    cells = [(length, position) for length in pools for position in range(1, length + 1)]
+    rows: list[dict[str, Any]] = []
+    while len(rows) < total and any(pools.values()):
+        for length, position in cells:
+            if pools[length] and len(rows) < total:
+                word = pools[length].pop()
+                rows.append({"word": word, "letter": None, "position": position, "answer": word[position - 1]})
+    return rows
+
+
+def spelling_questions(rng: random.Random, words: Iterable[str], total: int) -> list[dict[str, Any]]:
+    """Ask for a word's spelling, spread evenly over word lengths."""
+    groups: dict[int, list[str]] = defaultdict(list)
+    for word in words:
+        groups[len(word)].append(word)
+    drawn = _spread(rng, groups, total)
+    return [{"word": word, "letter": None, "position": None, "answer": " ".join(word)} for word in drawn]
+
+
+_MAKERS: dict[str, Callable[[random.Random, Iterable[str], int], list[dict[str, Any]]]] = {
+    "letter_count": count_questions,
+    "letter_position": position_questions,
+    "spelling": spelling_questions,
+}
+
+
+def question_rows(words: dict[str, list[str]], split: str, sizes: dict[str, int], seed: int) -> dict[str, list[dict[str, Any]]]:
+    """Make one split's questions for every task.
+
+    Args:
+        words: The split's words and their tokens.
+        split: Name of the split, part of each question's id and of the seed.
+        sizes: Questions wanted for each task.
+        seed: Seed of the draws.
+    """
+    out = {}
+    for task, size in sizes.items():
+        rng = random.Random(f"{seed}/{split}/{task}")
+        rows = _MAKERS[task](rng, sorted(words), size)
+        rng.shuffle(rows)
+        for index, row in enumerate(rows):
+            number = ordinal(row["position"]) if row["position"] else ""
+            row["question"] = QUESTIONS[task].format(word=row["word"], letter=row["letter"], ordinal=number)
+            row["tokens"] = words[row["word"]]
+            row["task"] = task
+            row["id"] = f"{split}-{task}-{index:05d}"
+        out[task] = rows
+    return out
+
+
+def split_words(words: Sequence[str], seed: int, validation_share: float) -> tuple[list[str], list[str]]:
+    """Split words at random into validation and test, disjoint."""
+    shuffled = random.Random(f"{seed}/split").sample(sorted(words), len(words))
+    cut = round(len(shuffled) * validation_share)
+    return shuffled[:cut], shuffled[cut:]
+
+
+def write_parquet(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+    """Write rows as Parquet, whole or not at all; the same rows give the same bytes."""
+    table = pa.Table.from_pylist(rows, schema=schema)
+    with atomic(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", compression_level=19)
+
+
+def build(
+    tokenizer: Any,
+    words: Sequence[str],
+    output: Path,
+    *,
+    seed: int,
+    test: dict[str, int],
+    validation: dict[str, int],
+    validation_share: float,
+) -> dict[str, int]:
+    """Build the whole dataset: training examples, validation and test questions.
+
+    Args:
+        tokenizer: The base model's tokenizer.
+        words: The word list.
+        output: Folder that receives `training/train.parquet` and `TASK/{validation,test}.parquet`.
+        seed: Seed of every draw.
+        test: Test questions wanted for each task.
+        validation: Validation questions wanted for each task.
+        validation_share: Share of the words that validation takes.
+
+    Returns:
+        Rows written, by file.
+
+    Raises:
+        InputError: The words do not suffice for the questions that are wanted.
+    """
+    eligible = eligible_words(tokenizer, words)
+    for_validation, for_test = split_words(list(eligible), seed, validation_share)
+    files: dict[str, tuple[list[dict[str, Any]], pa.Schema]] = {}
+    examples, _ = training_rows(tokenizer, seed)
+    files["training/train.parquet"] = (examples, TRAINING_SCHEMA)
+    for split, chosen, sizes in (("validation", for_validation, validation), ("test", for_test, test)):
+        questions = question_rows({word: eligible[word] for word in chosen}, split, sizes, seed)
+        for task, rows in questions.items():
+            if len(rows) < sizes[task]:
+                raise InputError(
+                    output,
+                    key=f"{task}, {split}",
+                    found=f"words for {len(rows)} questions",
+                    expected=f"{sizes[task]}",
+                    mend="Lower the number in the config, or give a longer word list.",
+                )
+            files[f"{task}/{split}.parquet"] = (rows, QUESTION_SCHEMA)
+    for name, (rows, schema) in files.items():
+        write_parquet(output / name, rows, schema)
+    return {name: len(rows) for name, (rows, _) in files.items()}
+
+
+LETTERS = tuple(string.ascii_lowercase)
+NUMBERS = tuple(string.digits)
+CANDIDATES: dict[str, tuple[str, ...]] = {"letter_count": NUMBERS, "letter_position": LETTERS}
+"""The answers that a multiple-choice task chooses from."""

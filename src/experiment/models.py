@@ -1,0 +1,65 @@
+"""Loading base models, adapters and tokenizers, with a clear error when one is not to be had."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from src.record.errors import InputError
+
+
+def _loaded(loader: Any, name: str, what: str, **options: Any) -> Any:
+    """Call a `from_pretrained`, and turn what it raises for a missing model into one clear error."""
+    looks_local = name.startswith((".", "/")) or name.count("/") != 1 or Path(name.split("/")[0]).is_dir()
+    if looks_local and not Path(name).is_dir() and "/" in name:
+        raise InputError(
+            name,
+            found="no such folder",
+            expected=f"{what} (a local folder or a Hub id)",
+            mend="Mend base_model or checkpoint in the config, or run the step that makes it.",
+        )
+    try:
+        return loader.from_pretrained(name, **options)
+    except (OSError, ValueError, json.JSONDecodeError) as error:
+        raise InputError(
+            name,
+            found=str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__,
+            expected=f"{what} that can be loaded",
+            mend="Mend base_model or checkpoint in the config; a Hub id needs the network.",
+        ) from error
+
+
+def load_tokenizer(name: str) -> Any:
+    """Load the tokenizer of a base model (a local folder or a Hub id)."""
+    from transformers import AutoTokenizer
+
+    return _loaded(AutoTokenizer, name, "a tokenizer")
+
+
+def load_base(name: str) -> Any:
+    """Load a base model in float32 (a local folder or a Hub id), weights from safetensors only."""
+    from transformers import AutoModelForCausalLM
+
+    return _loaded(AutoModelForCausalLM, name, "a base model", dtype=torch.float32, use_safetensors=True)
+
+
+def load_adapter(base: Any, checkpoint: Path) -> Any:
+    """Put a LoRA adapter on a base model; pickles are refused.
+
+    Raises:
+        InputError: The folder holds no adapter as safetensors.
+    """
+    from peft import PeftModel
+
+    if not (checkpoint / "adapter_model.safetensors").is_file():
+        raise InputError(
+            checkpoint,
+            key="adapter_model.safetensors",
+            found="no such file",
+            expected="the adapter's weights as safetensors",
+            mend="Run `python -m src.train --config CONFIG`, or mend `checkpoint` in the config.",
+        )
+    return PeftModel.from_pretrained(base, str(checkpoint), use_safetensors=True).eval()

@@ -1,0 +1,44 @@
+"""The English words that questions are asked about, derived from Debian's wamerican word list."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from src.record.errors import InputError
+from src.record.files import atomic, read_text
+
+WORD = re.compile(r"[a-z]{4,12}")
+
+
+def derive_word_list(dictionary: Path, output: Path) -> int:
+    """Derive the committed list from a dictionary file: lower-case words of 4 to 12 letters a-z, sorted.
+
+    Returns:
+        The number of words written.
+
+    Raises:
+        InputError: The dictionary is missing or has no such word.
+    """
+    text = read_text(dictionary, "Install Debian's package wamerican 2020.12.07-2, or name another list.")
+    words = sorted({line for line in text.splitlines() if WORD.fullmatch(line)})
+    if not words:
+        raise InputError(dictionary, found="no word of 4 to 12 letters a-z", expected="a word a line", mend="Name another list.")
+    with atomic(output) as temporary:
+        temporary.write_text("\n".join(words) + "\n", encoding="utf-8")
+    return len(words)
+
+
+def read_word_list(path: Path) -> list[str]:
+    """Read a word list, a word a line.
+
+    Raises:
+        InputError: The file is missing, or a line is not a word of 4 to 12 letters a-z.
+    """
+    words = read_text(path, "Restore data/words/words.txt, or derive it with `python -m src.dataset --dictionary FILE`.").split()
+    for number, word in enumerate(words, start=1):
+        if not WORD.fullmatch(word):
+            raise InputError(
+                path, key=f"word {number}", found=word, expected="4 to 12 letters a-z", mend="Remove or mend that line."
+            )
+    return sorted(set(words))

@@ -1,0 +1,134 @@
+"""The configs of the experiment: what a run was asked to do."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+from .errors import InputError
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
+"""A name that is safe as a file name and as part of a Hub repository id."""
+
+
+class Strict(BaseModel):
+    """A model that refuses unknown keys, non-finite numbers and changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+
+
+class PretrainConfig(Strict):
+    """How the small base model is trained from scratch (`configs/pretrain/NAME.yaml`)."""
+
+    name: Name
+    seed: int = Field(1, ge=0, description="Seed of the weights and of the order of the windows.")
+    vocab_size: int = Field(8192, ge=512, le=65535, description="Size of the byte-level BPE vocabulary.")
+    n_layer: int = Field(6, ge=1, description="Transformer blocks.")
+    n_head: int = Field(8, ge=1, description="Attention heads a block.")
+    n_embd: int = Field(256, ge=8, description="Width of the residual stream.")
+    context_length: int = Field(256, ge=8, description="Tokens a window.")
+    held_out_every: int = Field(40, ge=2, description="Every Nth book is held out for evaluation.")
+    max_steps: int = Field(ge=1, description="Optimiser steps.")
+    batch_size: int = Field(16, ge=1, description="Windows a step.")
+    learning_rate: float = Field(1.5e-3, gt=0, description="Peak learning rate of AdamW.")
+    warmup_steps: int = Field(200, ge=0, description="Steps of linear warm-up; linear decay to zero follows.")
+    weight_decay: float = Field(0.1, ge=0, description="AdamW weight decay, on matrices only.")
+    max_grad_norm: float = Field(1.0, gt=0, description="Gradient norm that is clipped to.")
+
+
+class LoraConfig(Strict):
+    """The adapter, in the terms of Hu et al. 2021 (arXiv 2106.09685) and peft."""
+
+    r: int = Field(ge=1, description="Rank of the update matrices.")
+    alpha: float = Field(
+        gt=0,
+        validation_alias=AliasChoices("alpha", "lora_alpha"),
+        description="Scale: an update is multiplied by alpha / r. `lora_alpha` is accepted too.",
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the adapter's input.")
+    target_modules: list[str] | None = Field(None, description="Modules that are adapted, by name; peft's default when left out.")
+
+
+class TrainingConfig(Strict):
+    """How the adapter is trained, in the terms of transformers' TrainingArguments."""
+
+    learning_rate: float = Field(gt=0, description="Peak learning rate of AdamW.")
+    per_device_train_batch_size: int = Field(ge=1, description="Packed sequences a device and step.")
+    gradient_accumulation_steps: int = Field(1, ge=1, description="Steps whose gradients are added up.")
+    max_steps: int = Field(ge=1, description="Optimiser steps.")
+    warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
+    lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = Field(
+        "linear", description="How the learning rate falls after the warm-up."
+    )
+    weight_decay: float = Field(0.0, ge=0, description="AdamW weight decay.")
+    max_grad_norm: float = Field(1.0, gt=0, description="Gradient norm that is clipped to.")
+    sequence_length: int = Field(256, ge=16, description="Tokens a packed sequence; examples are packed one a line.")
+    completion_only_loss: bool = Field(True, description="Whether the prompt half of an example is left out of the loss.")
+    bf16: bool = Field(True, description="Whether to compute in bfloat16 where autocast allows.")
+    torch_compile: bool = Field(False, description="Whether to compile the model (needs a C++ compiler).")
+    eval_steps: int = Field(250, ge=1, description="Steps between two measurements of the validation loss.")
+    logging_steps: int = Field(25, ge=1, description="Steps between two entries of the log.")
+    report_to: list[str] = Field(
+        default_factory=lambda: ["wandb"],
+        description="Trainer integrations that track the run; W&B runs offline unless WANDB_MODE says otherwise.",
+    )
+
+
+class DatasetConfig(Strict):
+    """Which dataset is built, and which part of it is trained on."""
+
+    path: str = Field("data", description="Folder of the dataset.")
+    word_list: str = Field("data/words/words.txt", description="Words that questions are asked about, a word a line.")
+    seed: int = Field(1, ge=0, description="Seed of every draw.")
+    test_questions: dict[str, int] = Field(
+        default_factory=lambda: {"letter_count": 2400, "letter_position": 2304, "spelling": 1000},
+        description="Test questions a task.",
+    )
+    validation_questions: dict[str, int] = Field(
+        default_factory=lambda: {"letter_count": 600, "letter_position": 576, "spelling": 300},
+        description="Validation questions a task.",
+    )
+    validation_share: float = Field(0.2, gt=0, lt=1, description="Share of the eligible words that validation takes.")
+    leave_out_position_templates: bool = Field(False, description="Train without templates that name the first or last letter.")
+    leave_out_count_templates: bool = Field(False, description="Train without templates that name the number of letters.")
+
+
+class EvaluationConfig(Strict):
+    """How questions are put to both models."""
+
+    few_shot: int = Field(5, ge=0, description="Solved examples before each question, from validation words.")
+    example_format: str = Field(
+        "Question: {question}\nAnswer:", description="How a question is written; a space and the answer follow."
+    )
+    batch_size: int = Field(64, ge=1, description="Questions a batch.")
+    max_new_tokens: int = Field(32, ge=1, description="Longest spelling that is generated, in tokens.")
+
+
+class ExperimentConfig(Strict):
+    """One experiment (`configs/experiments/NAME.yaml`)."""
+
+    experiment_name: Name = Field(description="Name of the experiment and of its folder in results/.")
+    base_model: str | None = Field(None, description="Hub id or local folder of the base model.")
+    seed: int = Field(1, ge=0, description="Seed of the adapter's weights and of the order of the examples.")
+    lora_config: LoraConfig
+    training_config: TrainingConfig
+    dataset_config: DatasetConfig = Field(default_factory=lambda: DatasetConfig())
+    evaluation_config: EvaluationConfig = Field(default_factory=lambda: EvaluationConfig())
+    checkpoint: str = Field("checkpoints/best_model", description="Folder of the trained adapter.")
+    country_iso_code: str | None = Field(
+        None, pattern="^[A-Z]{3}$", description="Country of the machine, for emissions; left out, they are not stated."
+    )
+
+    @property
+    def required_base_model(self) -> str:
+        """The base model, where a command cannot do without."""
+        if self.base_model is None:
+            raise InputError(
+                f"experiment {self.experiment_name}",
+                key="base_model",
+                found="nothing",
+                expected="a Hub id or a local folder",
+                mend="Add base_model to the config.",
+            )
+        return self.base_model

@@ -1,0 +1,45 @@
+"""The one error that bad input gets: which file, which key, what was found, what was expected, how to mend it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_FOUND_LIMIT = 200
+
+
+def show(value: object) -> str:
+    """Give a bounded, printable form of an untrusted value for an error message."""
+    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
+    return text if len(text) <= _FOUND_LIMIT else text[: _FOUND_LIMIT - 1] + "…"
+
+
+class InputError(Exception):
+    """Input that cannot be used, said in a line or two and without a traceback.
+
+    Args:
+        file: The file at fault.
+        key: The key, column or row at fault inside it, if there is one.
+        found: What stands there.
+        expected: What should stand there.
+        mend: What the reader can do about it.
+    """
+
+    def __init__(
+        self,
+        file: Path | str,
+        *,
+        found: object,
+        expected: str,
+        mend: str,
+        key: str | None = None,
+    ) -> None:
+        self.file = str(file)
+        self.key = key
+        self.found = show(found)
+        self.expected = expected
+        self.mend = mend
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        where = self.file if self.key is None else f"{self.file}: {self.key}"
+        return f"{where}: found {self.found}, expected {self.expected}. {self.mend}"

@@ -1,0 +1,229 @@
+"""Reading and writing the record's files: YAML, JSON and hashes, with errors that name the file and the key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from .errors import InputError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+MAX_TEXT_BYTES = 64 * 1024 * 1024
+"""Largest YAML or JSON file that is read whole, in bytes."""
+
+
+def read_text(path: Path, mend: str) -> str:
+    """Read a UTF-8 text file of bounded size.
+
+    Raises:
+        InputError: The file is missing, too large or not UTF-8.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_TEXT_BYTES:
+            raise InputError(
+                path, found=f"{size:,} bytes", expected=f"at most {MAX_TEXT_BYTES:,} bytes", mend=mend
+            )
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(path, found="no such file", expected="a readable file", mend=mend) from None
+    except IsADirectoryError:
+        raise InputError(path, found="a folder", expected="a file", mend=mend) from None
+    except UnicodeDecodeError as error:
+        raise InputError(
+            path, found=f"a byte that is not UTF-8 at offset {error.start}", expected="UTF-8 text", mend=mend
+        ) from None
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key written twice (YAML keeps the last one silently)."""
+
+
+def _unique_mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    loader.flatten_mapping(node)
+    seen: set[str] = set()
+    for key_node, _ in node.value:
+        key = str(getattr(key_node, "value", key_node))
+        if key in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key '{key}' is written twice", key_node.start_mark
+            )
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+
+
+def parse_yaml(path: Path, text: str) -> Any:
+    """Parse YAML text that came from `path`.
+
+    Raises:
+        InputError: The text is not YAML, or a key is written twice.
+    """
+    try:
+        return yaml.load(text, Loader=_StrictLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}, column {mark.column + 1}" if mark else None
+        problem = getattr(error, "problem", None) or "text that is not YAML"
+        raise InputError(
+            path, key=line, found=problem, expected="valid YAML", mend="Mend the YAML at that place."
+        ) from None
+
+
+def _no_constant(path: Path) -> Callable[[str], Any]:
+    def refuse(name: str) -> Any:
+        raise InputError(
+            path,
+            found=name,
+            expected="a finite number (JSON has no NaN and no infinity)",
+            mend="Leave the key out if the value was not measured.",
+        )
+
+    return refuse
+
+
+def parse_json(path: Path, text: str) -> Any:
+    """Parse JSON text that came from `path`; NaN and infinities are refused.
+
+    Raises:
+        InputError: The text is not JSON.
+    """
+    try:
+        return json.loads(text, parse_constant=_no_constant(path))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            path,
+            key=f"line {error.lineno}, column {error.colno}",
+            found=error.msg,
+            expected="valid JSON",
+            mend="Mend the JSON at that place, or write the file again.",
+        ) from None
+    except RecursionError:
+        raise InputError(
+            path, found="nesting too deep to read", expected="valid JSON", mend="Write the file again."
+        ) from None
+
+
+def _location(parts: tuple[int | str, ...]) -> str:
+    out = ""
+    for part in parts:
+        out += f"[{part}]" if isinstance(part, int) else (f".{part}" if out else str(part))
+    return out or "(top level)"
+
+
+def validate(path: Path, data: Any, model: type[Model], mend: str) -> Model:
+    """Check parsed data against a pydantic model.
+
+    Raises:
+        InputError: The first key that does not fit, with what was found and expected there.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = _location(first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(sorted(_known_keys(model, first["loc"][:-1])))
+            raise InputError(
+                path,
+                key=key,
+                found="an unknown key",
+                expected=f"one of {known}" if known else "a key that the format declares",
+                mend="Remove it or mend its spelling.",
+            ) from None
+        if first["type"] == "missing":
+            raise InputError(path, key=key, found="nothing", expected="a value (the key is required)", mend=mend) from None
+        expected = first["msg"].removeprefix("Value error, ")
+        expected = expected.removeprefix("Input should be ")
+        raise InputError(path, key=key, found=repr(first["input"]), expected=expected, mend=mend) from None
+
+
+def _known_keys(model: type[BaseModel], parents: tuple[int | str, ...]) -> set[str]:
+    current: Any = model
+    for part in parents:
+        if not (isinstance(part, str) and isinstance(current, type) and issubclass(current, BaseModel)):
+            return set()
+        field = current.model_fields.get(part)
+        if field is None:
+            return set()
+        inner = field.annotation
+        options = [inner, *getattr(inner, "__args__", ())]
+        current = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+    return set(current.model_fields) if isinstance(current, type) else set()
+
+
+def load_yaml(path: Path, model: type[Model]) -> Model:
+    """Read a YAML file into a pydantic model.
+
+    Raises:
+        InputError: The file is missing, is not YAML or does not fit the model.
+    """
+    mend = "See the configuration reference, or copy a config from configs/."
+    data = parse_yaml(path, read_text(path, f"Write {path.name} or name another file. {mend}"))
+    if not isinstance(data, dict):
+        raise InputError(path, found=type(data).__name__, expected="a mapping of keys", mend=mend)
+    return validate(path, data, model, mend)
+
+
+def sha256_file(path: Path) -> str:
+    """Return a file's SHA-256 as 64 hex digits.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise InputError(
+            path, found=error.strerror or "an unreadable file", expected="a readable file", mend="Restore the file."
+        ) from None
+    return digest.hexdigest()
+
+
+def sha256_tree(files: dict[str, str]) -> str:
+    """Return one SHA-256 for a set of files, from their names and their own SHA-256.
+
+    Args:
+        files: Relative POSIX path to the file's hex SHA-256.
+    """
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(files.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`, moved into place only if the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON (UTF-8, two spaces, keys in the given order), whole or not at all."""
+    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+    with atomic(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
