@@ -132,3 +132,80 @@ class ExperimentConfig(Strict):
                 mend="Add base_model to the config.",
             )
         return self.base_model
+
+
+class Uses(Strict):
+    """What the model is for, in the author's words."""
+
+    direct: str = Field(description="What it can be used for as it is.")
+    downstream: str = Field(description="What it can be built into or fine-tuned for.")
+    out_of_scope: str = Field(description="What it should not be used for.")
+
+
+class Citation(Strict):
+    """A work that the documents name."""
+
+    authors: str
+    year: int
+    title: str
+    url: str
+
+
+class ProjectConfig(Strict):
+    """What is published, and what people wrote about it (`configs/project.yaml`)."""
+
+    title: str = Field(description="Title of the project.")
+    question: str = Field(description="The question in one line.")
+    summary: str = Field(description="What was done, in a few sentences, without results.")
+    experiment: str = Field(description="Config of the experiment that the documents show.")
+    base_model_note: str | None = Field(None, description="What kind of model the base is, where a reader could be misled.")
+    version: str = Field("0.1.0", description="Version of the publication.")
+    language: str = Field("en", description="Language of the data, as an ISO 639-1 code.")
+    licence: str = Field("mit", description="Licence of model and dataset, as the Hub's licence identifier.")
+    licence_name: str = Field("MIT License", description="The licence in words.")
+    authors: list[str] = Field(default_factory=list, description="Who made it; left out of the documents while empty.")
+    namespace: Name | None = Field(None, description="User or organisation on the Hub; the logged-in user when left out.")
+    model_repo: Name = Field(description="Name of the model repository on the Hub.")
+    dataset_repo: Name = Field(description="Name of the dataset repository on the Hub.")
+    repository_url: str | None = Field(None, pattern=r"^https://", description="Where the code is.")
+    site_url: str | None = Field(None, pattern=r"^https://", description="Where the site is.")
+    tags: list[str] = Field(default_factory=list, description="Tags of the model on the Hub, beyond those that follow from the record.")
+    uses: Uses
+    limitations: list[str] = Field(min_length=1, description="What the model and its evaluation cannot do.")
+    risks: list[str] = Field(min_length=1, description="Biases and risks.")
+    recommendations: list[str] = Field(min_length=1, description="What users should do about them.")
+    acknowledgements: list[str] = Field(default_factory=list, description="Data, software and ideas that the work stands on.")
+    references: list[Citation] = Field(default_factory=list, description="Works that the documents cite.")
+
+
+Measure = Literal["exact_match", "character_accuracy", "normalized_levenshtein", "score"]
+"""How a metric follows from a prediction: see `src.record.predictions.measure`."""
+
+
+class MetricConfig(Strict):
+    """One metric (`configs/metrics.yaml`)."""
+
+    label: str = Field(description="Name that readers see.")
+    definition: str = Field(description="What it is, in a sentence.")
+    direction: Literal["higher", "lower"] = Field(description="Which way is better.")
+    unit: Literal["proportion", "distance", "number"] = Field(
+        description="proportion: 0 to 1, shown in per cent; distance: 0 to 1, shown as a number; number: any."
+    )
+    primary: bool = Field(False, description="Whether the question is about this metric; primary tests share Holm's correction.")
+    task: str | None = Field(None, description="Task whose predictions it is computed from.")
+    measure: Measure | None = Field(None, description="How it follows from a prediction.")
+    breakdowns: list[Literal["word_length", "token_count", "position", "letter", "reference"]] = Field(
+        default_factory=list, description="What it is broken down by."
+    )
+
+    @property
+    def bounded(self) -> bool:
+        """Whether its values lie between 0 and 1."""
+        return self.unit in ("proportion", "distance")
+
+
+class MetricsConfig(Strict):
+    """All metrics, by the key that they have in the results."""
+
+    metrics: dict[str, MetricConfig] = Field(min_length=1)
+    significance_level: float = Field(0.05, gt=0, lt=1, description="Level of the tests, and one minus the level of the intervals.")

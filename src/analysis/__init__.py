@@ -1,0 +1,1 @@
+"""What the record means: changes, intervals, tests, baselines, breakdowns. Nothing here draws or writes."""

@@ -1,0 +1,285 @@
+"""Turn a record into numbers that documents can show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from src.record.config import MetricConfig
+from src.record.load import Record
+from src.record.predictions import Predictions, measure
+
+from .statistics import FloatArray, Interval, bootstrap_mean, holm, mcnemar, paired_permutation, wilson
+
+Verdict = Literal["improved", "worse", "no difference", "not tested"]
+
+MIN_GROUP = 5
+"""Smallest group of questions that a breakdown shows."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What a trivial answer would score on the same questions."""
+
+    label: str
+    value: float
+    how: str
+
+
+@dataclass(frozen=True)
+class MetricResult:
+    """One metric of both models, and what the difference is worth.
+
+    Attributes:
+        change: Fine-tuned minus base, in the metric's own unit.
+        relative: The change as a share of the base's value; None where that is zero.
+        questions: Number of questions; None where the record does not say.
+        test: Name of the test; None where predictions are missing.
+        p_value: Two-sided, not corrected.
+        p_adjusted: After Holm's correction over the primary metrics; None for the others.
+        verdict: What the test says; `not tested` without predictions.
+        missing: Why something is left out, or None.
+    """
+
+    key: str
+    config: MetricConfig
+    base: float
+    finetuned: float
+    change: float
+    relative: float | None
+    better: bool
+    questions: int | None = None
+    base_interval: Interval | None = None
+    finetuned_interval: Interval | None = None
+    change_interval: Interval | None = None
+    test: str | None = None
+    p_value: float | None = None
+    p_adjusted: float | None = None
+    verdict: Verdict = "not tested"
+    baselines: tuple[Baseline, ...] = ()
+    missing: str | None = None
+
+    @property
+    def p_shown(self) -> float | None:
+        """The p-value that the verdict stands on."""
+        return self.p_value if self.p_adjusted is None else self.p_adjusted
+
+
+@dataclass(frozen=True)
+class Group:
+    """One row of a breakdown."""
+
+    value: Any
+    questions: int
+    base: float
+    finetuned: float
+    base_interval: Interval | None
+    finetuned_interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """A metric by a property of the questions."""
+
+    metric: str
+    by: str
+    groups: tuple[Group, ...]
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """What a model answered, by reference.
+
+    Attributes:
+        labels: The references and the answers, sorted.
+        base: Counts of shape (references, answers).
+        finetuned: The same for the fine-tuned model.
+    """
+
+    task: str
+    labels: tuple[str, ...]
+    base: tuple[tuple[int, ...], ...]
+    finetuned: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A few questions of each outcome, drawn by order of their id."""
+
+    task: str
+    fixed: tuple[dict[str, Any], ...]
+    broken: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Everything that documents say about results."""
+
+    level: float
+    metrics: tuple[MetricResult, ...]
+    breakdowns: tuple[Breakdown, ...]
+    examples: tuple[Examples, ...]
+    confusions: tuple[Confusion, ...]
+
+    def metric(self, key: str) -> MetricResult:
+        """Return a metric's result by its key."""
+        return next(m for m in self.metrics if m.key == key)
+
+    @property
+    def primary(self) -> tuple[MetricResult, ...]:
+        """The metrics that the question is about."""
+        return tuple(m for m in self.metrics if m.config.primary)
+
+    @property
+    def secondary(self) -> tuple[MetricResult, ...]:
+        """The other metrics."""
+        return tuple(m for m in self.metrics if not m.config.primary)
+
+
+def analyse(record: Record) -> Analysis:
+    """Analyse a record: every declared metric that it has, in the order of the declaration."""
+    level = record.metrics.significance_level
+    tasks = _by_task(record.predictions)
+    results, breakdowns = [], []
+    for key, config in record.metrics.metrics.items():
+        if key not in record.results.base_model.metrics:
+            continue
+        rows = tasks.get(config.task or "")
+        result = _stated(record, key, config)
+        if rows is not None and config.measure is not None:
+            values = (measure(rows, "base", config.measure), measure(rows, "finetuned", config.measure))
+            result = _tested(result, record, rows, *values, level)
+            breakdowns += [_breakdown(key, config, rows, by, *values, level) for by in config.breakdowns]
+        results.append(result)
+    return Analysis(
+        level=level,
+        metrics=_corrected(results, level),
+        breakdowns=tuple(b for b in breakdowns if b.groups),
+        examples=tuple(_examples(name, rows) for name, rows in tasks.items()),
+        confusions=tuple(
+            _confusion(name, rows) for name, rows in tasks.items() if name in record.results.tasks and _is_count(record, name)
+        ),
+    )
+
+
+def _is_count(record: Record, task: str) -> bool:
+    candidates = record.results.tasks[task].candidates
+    return candidates is not None and all(c.isdecimal() for c in candidates)
+
+
+def _by_task(predictions: Predictions | None) -> dict[str, Predictions]:
+    if predictions is None:
+        return {}
+    return {name: predictions.task(name) for name in sorted(predictions.table["task"].unique().to_pylist())}
+
+
+def _stated(record: Record, key: str, config: MetricConfig) -> MetricResult:
+    base, finetuned = record.results.base_model.metrics[key], record.results.finetuned_model.metrics[key]
+    change = finetuned - base
+    return MetricResult(
+        key=key,
+        config=config,
+        base=base,
+        finetuned=finetuned,
+        change=change,
+        relative=change / abs(base) if base else None,
+        better=change > 0 if config.direction == "higher" else change < 0,
+        missing="The record holds no predictions for it, so there is no interval and no test.",
+    )
+
+
+def _tested(
+    result: MetricResult, record: Record, rows: Predictions, base: FloatArray, finetuned: FloatArray, level: float
+) -> MetricResult:
+    exact = result.config.measure == "exact_match"
+    return replace(
+        result,
+        questions=len(rows),
+        base_interval=_interval(base, exact, level),
+        finetuned_interval=_interval(finetuned, exact, level),
+        change_interval=bootstrap_mean(finetuned - base, level),
+        test="exact McNemar" if exact else "paired permutation",
+        p_value=mcnemar(base, finetuned) if exact else paired_permutation(base, finetuned),
+        baselines=_baselines(record, rows) if exact else (),
+        missing=None,
+    )
+
+
+def _interval(values: FloatArray, exact: bool, level: float) -> Interval | None:
+    return wilson(int(values.sum()), len(values), level) if exact else bootstrap_mean(values, level)
+
+
+def _baselines(record: Record, rows: Predictions) -> tuple[Baseline, ...]:
+    task = record.results.tasks.get(rows.column("task")[0])
+    if task is None or not task.candidates:
+        return ()
+    common, times = Counter(rows.column("reference")).most_common(1)[0]
+    return (
+        Baseline("chance", 1 / len(task.candidates), f"one of {len(task.candidates)} candidates, drawn at random"),
+        Baseline("majority class", times / len(rows), f"always the most frequent reference, {common!r}"),
+    )
+
+
+def _corrected(results: list[MetricResult], level: float) -> tuple[MetricResult, ...]:
+    """Apply Holm's correction over the primary metrics and reach the verdicts."""
+    family = [r for r in results if r.config.primary and r.p_value is not None]
+    adjusted = dict(zip([r.key for r in family], holm([r.p_value or 0.0 for r in family], level), strict=True))
+    return tuple(_judged(replace(r, p_adjusted=adjusted.get(r.key)), level) for r in results)
+
+
+def _judged(result: MetricResult, level: float) -> MetricResult:
+    p = result.p_shown
+    if p is None:
+        return result
+    verdict: Verdict = "no difference"
+    if p < level:
+        verdict = "improved" if result.better else "worse"
+    return replace(result, verdict=verdict)
+
+
+def _breakdown(
+    key: str, config: MetricConfig, rows: Predictions, by: str, base: FloatArray, finetuned: FloatArray, level: float
+) -> Breakdown:
+    column = rows.group(by)
+    exact = config.measure == "exact_match"
+    groups, left_out = [], 0
+    present = [v for v in set(column.tolist()) if v is not None and v == v]
+    for value in sorted(present):
+        mask = column == value
+        n = int(mask.sum())
+        if n < MIN_GROUP:
+            left_out += n
+            continue
+        b, f = base[mask], finetuned[mask]
+        shown = int(value) if isinstance(value, float) and value.is_integer() else value
+        groups.append(
+            Group(shown, n, float(b.mean()), float(f.mean()), _interval(b, exact, level), _interval(f, exact, level))
+        )
+    return Breakdown(key, by, tuple(groups), left_out)
+
+
+def _examples(task: str, rows: Predictions, limit: int = 3) -> Examples:
+    base, finetuned = rows.column("base_correct"), rows.column("finetuned_correct")
+    columns = ["id", "word", "tokens", "prompt", "reference", "base_answer", "finetuned_answer"]
+
+    def pick(mask: Any) -> tuple[dict[str, Any], ...]:
+        indices = np.flatnonzero(mask)[:limit]
+        return tuple(rows.table.select(columns).take(indices).to_pylist())
+
+    return Examples(task, fixed=pick(~base & finetuned), broken=pick(base & ~finetuned))
+
+
+def _confusion(task: str, rows: Predictions) -> Confusion:
+    references = rows.column("reference")
+    answers = {model: rows.column(f"{model}_answer") for model in ("base", "finetuned")}
+    labels = sorted({*references, *answers["base"], *answers["finetuned"]})
+
+    def table(model: str) -> tuple[tuple[int, ...], ...]:
+        pairs = Counter(zip(references, answers[model], strict=True))
+        return tuple(tuple(pairs[(r, a)] for a in labels) for r in labels)
+
+    return Confusion(task, tuple(labels), table("base"), table("finetuned"))

@@ -1,0 +1,148 @@
+"""What the evaluation wrote: `results/NAME/evaluation_results.json` and `training_log.json`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from .config import Strict
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class ModelResults(Strict):
+    """One model's metrics."""
+
+    name: str | None = Field(None, description="The model as it was named to the evaluation.")
+    metrics: dict[str, float] = Field(min_length=1, description="Value of each metric.")
+
+
+class FileReference(Strict):
+    """A file beside the results, with the hash that it had."""
+
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the file, in the same folder.")
+    sha256: Sha256
+    rows: int | None = Field(None, ge=0)
+
+
+class Task(Strict):
+    """How a task's questions were put and scored."""
+
+    questions: int = Field(ge=1)
+    method: str = Field(description="How an answer was obtained.")
+    candidates: list[str] | None = Field(None, description="The answers that were chosen from, where there was a choice.")
+    few_shot: int | None = Field(None, ge=0)
+
+
+class Environment(Strict):
+    """Versions and hardware."""
+
+    python: str
+    system: str
+    packages: dict[str, str]
+    cpu: str | None = None
+    cores: int | None = None
+    threads: int | None = None
+    gpu: str | None = None
+
+
+class GitState(Strict):
+    """The code that ran."""
+
+    commit: str = Field(pattern=r"^[0-9a-f]{7,64}$")
+    dirty: bool = Field(description="Whether tracked files differed from the commit.")
+
+
+class Resources(Strict):
+    """Time and energy of a run."""
+
+    duration_seconds: float = Field(ge=0)
+    energy_kwh: float | None = Field(None, ge=0)
+    emissions_kg: float | None = Field(None, ge=0)
+    country_iso_code: str | None = None
+    method: str | None = None
+    cpu: str | None = None
+    gpu: str | None = None
+    steps: int | None = None
+    steps_measured: int | None = None
+
+
+class Hashes(Strict):
+    """What was evaluated."""
+
+    base_weights: Sha256
+    adapter: dict[str, Sha256] = Field(description="SHA-256 of each file of the checkpoint.")
+    data: dict[str, Sha256] = Field(description="SHA-256 of each Parquet file of the dataset.")
+
+
+class EvaluationResults(Strict):
+    """The results of one experiment; only the two dictionaries of metrics are required."""
+
+    experiment_name: str | None = None
+    base_model: ModelResults
+    finetuned_model: ModelResults
+    tasks: dict[str, Task] = Field(default_factory=dict)
+    predictions: FileReference | None = None
+    training_log: FileReference | None = None
+    environment: Environment | None = None
+    resources: Resources | None = None
+    hashes: Hashes | None = None
+    git: GitState | None = None
+
+
+class Tracking(Strict):
+    """Where the run was tracked."""
+
+    integrations: list[str]
+    run_id: str | None = None
+    project: str | None = None
+    mode: str | None = None
+    url: str | None = None
+    folder: str | None = None
+
+
+class LogEntry(Strict):
+    """One step of the training log; what was not measured at that step is None."""
+
+    step: int = Field(ge=0)
+    loss: float | None = None
+    validation_loss: float | None = None
+    learning_rate: float | None = None
+    grad_norm: float | None = None
+
+
+class TrainingLog(Strict):
+    """What the training wrote."""
+
+    experiment_name: str
+    best_step: int | None = None
+    best_validation_loss: float | None = None
+    steps: int = Field(ge=0)
+    examples: int = Field(ge=0)
+    sequences: int = Field(ge=0)
+    parameters: dict[str, int]
+    log: list[LogEntry]
+    resources: Resources
+    tracking: Tracking | None = None
+    environment: Environment
+    git: GitState | None = None
+    adapter_sha256: Sha256 | None = None
+
+
+class BaseTraining(Strict):
+    """What the pretraining of a local base model wrote (`training.json` in its folder)."""
+
+    config: dict[str, Any]
+    corpus_sha256: Sha256
+    parameters: int
+    books: dict[str, int]
+    tokens: dict[str, int]
+    held_out_loss: float
+    held_out_perplexity: float
+    held_out_bits_per_byte: float
+    resources: Resources
+    compiled: bool
+    torch: str
+    log: list[dict[str, float]]
+    weights_sha256: Sha256

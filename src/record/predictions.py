@@ -1,0 +1,155 @@
+"""Predictions: a row a question, with both models' answers; read column by column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from .config import Measure
+from .errors import InputError
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("task", pa.string()),
+        ("word", pa.string()),
+        ("tokens", pa.list_(pa.string())),
+        ("letter", pa.string()),
+        ("position", pa.int32()),
+        ("prompt", pa.string()),
+        ("reference", pa.string()),
+        ("base_answer", pa.string()),
+        ("base_correct", pa.bool_()),
+        ("base_score", pa.float64()),
+        ("finetuned_answer", pa.string()),
+        ("finetuned_correct", pa.bool_()),
+        ("finetuned_score", pa.float64()),
+    ]
+)
+"""Columns of a predictions file. `letter` and `position` may be null, or missing altogether."""
+
+MODELS = ("base", "finetuned")
+OPTIONAL = frozenset({"letter", "position"})
+_MEND = "Run `python -m src.evaluate` again; predictions are written together with the results."
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """All predictions of an experiment, as an Arrow table."""
+
+    path: Path
+    table: pa.Table
+
+    def task(self, name: str) -> Predictions:
+        """Return one task's rows."""
+        return Predictions(self.path, self.table.filter(pc.equal(self.table["task"], name)))
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """Return a column as a NumPy array."""
+        values: npt.NDArray[Any] = self.table[name].combine_chunks().to_numpy(zero_copy_only=False)
+        return values
+
+    def group(self, by: str) -> npt.NDArray[Any]:
+        """Return the value of each row that a breakdown groups by.
+
+        Args:
+            by: `word_length`, `token_count`, `position`, `letter` or `reference`.
+        """
+        if by == "word_length":
+            lengths: npt.NDArray[Any] = pc.utf8_length(self.table["word"]).to_numpy()
+            return lengths
+        if by == "token_count":
+            counts: npt.NDArray[Any] = pc.list_value_length(self.table["tokens"]).to_numpy()
+            return counts
+        return self.column(by)
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+
+def measure(predictions: Predictions, model: str, how: Measure) -> FloatArray:
+    """Compute a metric for every row.
+
+    Args:
+        predictions: Rows of one task.
+        model: `base` or `finetuned`.
+        how: `exact_match`: 1 where the answer is the reference, else 0. `character_accuracy`: share of positions at which answer and
+            reference have the same character, of the longer one's length (Hamming similarity). `normalized_levenshtein`: edit distance
+            (Levenshtein 1966), divided by the longer one's length. `score`: the score that the evaluation wrote.
+
+    Returns:
+        A value a row, of shape (rows,).
+    """
+    from rapidfuzz import process
+    from rapidfuzz.distance import Hamming, Levenshtein
+
+    if how == "score":
+        return predictions.column(f"{model}_score").astype(np.float64)
+    answers, references = predictions.table[f"{model}_answer"], predictions.table["reference"]
+    if how == "exact_match":
+        return np.asarray(pc.equal(answers, references).to_numpy(), dtype=np.float64)
+    scorer = Hamming.normalized_similarity if how == "character_accuracy" else Levenshtein.normalized_distance
+    return np.asarray(
+        process.cpdist(answers.to_pylist(), references.to_pylist(), scorer=scorer, dtype=np.float64), dtype=np.float64
+    )
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read and check a predictions file.
+
+    Raises:
+        InputError: It is missing or no Parquet file, a column is missing or of another type, a value is missing or not finite, an id
+            comes twice, or a row's `correct` does not follow from its answer.
+    """
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise InputError(path, found="no such file", expected="the predictions that the results name", mend=_MEND) from None
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        raise InputError(path, found=str(error).splitlines()[0], expected="a Parquet file", mend=_MEND) from None
+    columns = []
+    for field in SCHEMA:
+        if field.name not in table.column_names:
+            if field.name not in OPTIONAL:
+                raise InputError(path, key=field.name, found="no such column", expected=str(field.type), mend=_MEND)
+            columns.append(pa.chunked_array([pa.nulls(table.num_rows, field.type)]))
+            continue
+        try:
+            columns.append(table[field.name].cast(field.type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            found = table.schema.field(field.name).type
+            raise InputError(path, key=field.name, found=str(found), expected=str(field.type), mend=_MEND) from None
+    clean = pa.table(columns, schema=SCHEMA)
+    _check(path, clean)
+    return Predictions(path, clean)
+
+
+def _check(path: Path, table: pa.Table) -> None:
+    for field in SCHEMA:
+        if field.name not in OPTIONAL and table[field.name].null_count:
+            raise InputError(path, key=field.name, found=f"{table[field.name].null_count} empty values", expected="none", mend=_MEND)
+    if len(table) != pc.count_distinct(table["id"]).as_py():
+        raise InputError(path, key="id", found="an id that comes twice", expected="an id a question", mend=_MEND)
+    for model in MODELS:
+        if not pc.all(pc.is_finite(table[f"{model}_score"]), min_count=0).as_py():
+            raise InputError(path, key=f"{model}_score", found="NaN or infinity", expected="finite numbers", mend=_MEND)
+        right = pc.equal(table[f"{model}_answer"], table["reference"])
+        wrong_rows = pc.indices_nonzero(pc.not_equal(right, table[f"{model}_correct"]))
+        if len(wrong_rows):
+            row = int(wrong_rows[0].as_py())
+            raise InputError(
+                path,
+                key=f"{model}_correct, id {table['id'][row].as_py()}",
+                found=f"{table[f'{model}_correct'][row].as_py()} for {table[f'{model}_answer'][row].as_py()!r}",
+                expected=f"whether that is {table['reference'][row].as_py()!r}",
+                mend=_MEND,
+            )
