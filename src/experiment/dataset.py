@@ -243,6 +243,20 @@ def write_parquet(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> 
         pq.write_table(table, temporary, compression="zstd", compression_level=19)
 
 
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Read a Parquet file of the dataset.
+
+    Raises:
+        InputError: It is missing or empty.
+    """
+    if not path.is_file():
+        raise InputError(path, found="no such file", expected="a Parquet file of the dataset", mend="Run `python -m src.dataset`.")
+    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    if not rows:
+        raise InputError(path, found="no rows", expected="examples", mend="Run `python -m src.dataset` again.")
+    return rows
+
+
 def build(
     tokenizer: Any,
     words: Sequence[str],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ def measure(ledger: Path, start: int, country_iso_code: str | None = None) -> It
     Yields:
         The span of steps; the block sets its `end`.
     """
+    logging.getLogger("codecarbon").setLevel(logging.CRITICAL)  # it speaks before it reads its own log_level
     from codecarbon import OfflineEmissionsTracker
 
     tracker = OfflineEmissionsTracker(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import random
 import re
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,10 +19,16 @@ from typing import Any
 
 import torch
 
-from src.record.config import EvaluationConfig
+from src.record.checkpoint import checkpoint_files, hash_files
+from src.record.config import EvaluationConfig, ExperimentConfig, MetricsConfig
+from src.record.dataset import dataset_files
+from src.record.files import sha256_file, write_json
+from src.record.predictions import MODELS, SCHEMA, Predictions, measure, read_predictions
 
-from .dataset import CANDIDATES
-from .train import read_rows
+from .dataset import CANDIDATES, read_rows, write_parquet
+from .environment import describe_environment, git_state
+from .models import load_adapter, load_base, load_tokenizer
+from .progress import progress_bar
 
 MAX_SPELLED = 64
 """Letters of a generated spelling that are kept."""
@@ -177,3 +184,122 @@ class Evaluator:
         if task in CANDIDATES:
             return self.choose(prompts, CANDIDATES[task], advance)
         return self.spell(prompts, advance)
+
+
+METHODS = {
+    "choice": "Of the candidates, the one with the highest log-likelihood after the prompt.",
+    "generation": "Greedy generation up to a line break; the letters a-z of that line are the answer.",
+}
+
+
+def evaluate(config: ExperimentConfig, metrics: MetricsConfig, split: str, output: Path) -> dict[str, Any]:
+    """Ask both models a split's questions and write results and predictions.
+
+    Args:
+        config: The experiment.
+        metrics: The metrics; those whose task was asked are computed.
+        split: `validation` or `test`.
+        output: Folder for `evaluation_results.json` and `predictions.parquet`, and the place of `training_log.json` if there is one.
+
+    Returns:
+        What `evaluation_results.json` holds.
+
+    Raises:
+        InputError: Base model, adapter or dataset are missing or malformed.
+    """
+    data = Path(config.dataset_config.path)
+    checkpoint = Path(config.checkpoint)
+    base_name = config.required_base_model
+    adapter_files = hash_files(checkpoint_files(checkpoint))
+    tokenizer = load_tokenizer(base_name)
+    base = load_base(base_name)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    base.to(device)
+    began = time.perf_counter()
+    questions = {task: read_rows(data / task / f"{split}.parquet") for task in config.dataset_config.test_questions}
+    answers: dict[str, dict[str, list[Answer]]] = {}
+    for model_name in MODELS:
+        model = base if model_name == "base" else load_adapter(base, checkpoint)
+        answers[model_name] = {
+            task: _ask(model, tokenizer, config, task, rows, model_name) for task, rows in questions.items()
+        }
+    rows = [row for task in questions for row in _prediction_rows(config, task, questions[task], answers)]
+
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / "predictions.parquet"
+    write_parquet(path, rows, SCHEMA)
+    predictions = read_predictions(path)
+    log = output / "training_log.json"
+    result: dict[str, Any] = {
+        "experiment_name": config.experiment_name,
+        "base_model": {"name": base_name, "metrics": _metrics(metrics, predictions, "base")},
+        "finetuned_model": {"name": config.checkpoint, "metrics": _metrics(metrics, predictions, "finetuned")},
+        "tasks": {
+            task: {
+                "questions": len(rows),
+                "method": METHODS["choice" if task in CANDIDATES else "generation"],
+                "candidates": list(CANDIDATES[task]) if task in CANDIDATES else None,
+                "few_shot": config.evaluation_config.few_shot,
+            }
+            for task, rows in questions.items()
+        },
+        "predictions": {"file": path.name, "sha256": sha256_file(path), "rows": len(predictions)},
+        "training_log": {"file": log.name, "sha256": sha256_file(log)} if log.is_file() else None,
+        "environment": describe_environment(),
+        "resources": {"duration_seconds": round(time.perf_counter() - began, 1)},
+        "hashes": {
+            "base_weights": _base_weights_sha256(base_name),
+            "adapter": adapter_files,
+            "data": hash_files(dataset_files(data)),
+        },
+        "git": git_state(),
+    }
+    write_json(output / "evaluation_results.json", result)
+    return result
+
+
+def _ask(
+    model: Any, tokenizer: Any, config: ExperimentConfig, task: str, rows: list[dict[str, Any]], model_name: str
+) -> list[Answer]:
+    settings = config.evaluation_config
+    prefix = few_shot_prefix(settings, Path(config.dataset_config.path), task, config.dataset_config.seed)
+    evaluator = Evaluator(model, tokenizer, prefix, settings)
+    prompts = [settings.example_format.format(question=row["question"]) for row in rows]
+    with progress_bar() as bar:
+        shown = bar.add_task(f"{model_name}, {task}", total=len(rows))
+        return evaluator.answer(task, prompts, lambda n: bar.advance(shown, n))
+
+
+def _prediction_rows(
+    config: ExperimentConfig, task: str, rows: list[dict[str, Any]], answers: dict[str, dict[str, list[Answer]]]
+) -> Iterator[dict[str, Any]]:
+    settings = config.evaluation_config
+    prefix = few_shot_prefix(settings, Path(config.dataset_config.path), task, config.dataset_config.seed)
+    for index, row in enumerate(rows):
+        reference = row["answer"] if task in CANDIDATES else row["word"]
+        out = {key: row[key] for key in ("id", "task", "word", "tokens", "letter", "position")}
+        out |= {"prompt": prefix + settings.example_format.format(question=row["question"]), "reference": reference}
+        for model in MODELS:
+            answer = answers[model][task][index]
+            out |= {f"{model}_answer": answer.text, f"{model}_correct": answer.text == reference, f"{model}_score": answer.score}
+        yield out
+
+
+def _metrics(config: MetricsConfig, predictions: Predictions, model: str) -> dict[str, float]:
+    values = {}
+    for key, metric in config.metrics.items():
+        if metric.task is None or metric.measure is None:
+            continue
+        rows = predictions.task(metric.task)
+        if len(rows):
+            values[key] = float(measure(rows, model, metric.measure).mean())
+    return values
+
+
+def _base_weights_sha256(name: str) -> str:
+    """Hash a base model's weights: the local file, or the cached download of a Hub id."""
+    if Path(name).is_dir():
+        return sha256_file(Path(name) / "model.safetensors")
+    from huggingface_hub import hf_hub_download
+
+    return sha256_file(Path(hf_hub_download(name, "model.safetensors")))

@@ -340,5 +340,6 @@ def _export(model: Any, tokenizer: Any, output: Path, result: dict[str, Any]) ->
     write_json(staging / "training.json", result)
     output.mkdir(parents=True, exist_ok=True)
     for file in staging.iterdir():
+        file.chmod(0o644)
         file.replace(output / file.name)
     staging.rmdir()

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import torch
 
 from src.record.config import DatasetConfig, ExperimentConfig
-from src.record.errors import InputError
 from src.record.files import sha256_file, write_json
 
+from .dataset import read_rows
 from .energy import measure, total
 from .environment import describe_environment, git_state
 from .models import load_base, load_tokenizer
@@ -36,20 +35,6 @@ def read_training_rows(config: DatasetConfig) -> list[dict[str, Any]]:
         rows = [row for row in rows if not row["states_position"]]
     if config.leave_out_count_templates:
         rows = [row for row in rows if not row["states_count"]]
-    return rows
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read a Parquet file of the dataset.
-
-    Raises:
-        InputError: It is missing or empty.
-    """
-    if not path.is_file():
-        raise InputError(path, found="no such file", expected="a Parquet file of the dataset", mend="Run `python -m src.dataset`.")
-    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
-    if not rows:
-        raise InputError(path, found="no rows", expected="examples", mend="Run `python -m src.dataset` again.")
     return rows
 
 
@@ -204,8 +189,7 @@ def train(config: ExperimentConfig, results: Path, work: Path) -> dict[str, Any]
     start = int(last.rsplit("-", 1)[1]) if last else 0
     ledger = work / "resources.json"
     with measure(ledger, start, config.country_iso_code) as span:
-        if last is None:
-            trainer.evaluate()
+        before = trainer.evaluate()["eval_loss"]  # the adapter starts at zero, so this is the base model
         trainer.train(resume_from_checkpoint=last)
         span.end = trainer.state.global_step
 
@@ -221,7 +205,7 @@ def train(config: ExperimentConfig, results: Path, work: Path) -> dict[str, Any]
             "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
             "total": sum(p.numel() for p in model.parameters()),
         },
-        "log": _log(trainer.state.log_history),
+        "log": [{"step": 0, "validation_loss": before}, *_log(trainer.state.log_history)],
         "resources": total(ledger, settings.max_steps),
         "tracking": _tracking(settings.report_to),
         "environment": describe_environment(),
@@ -274,5 +258,6 @@ def _export(model: Any, tokenizer: Any, checkpoint: Path) -> None:
     tokenizer.save_pretrained(staging)
     checkpoint.mkdir(parents=True, exist_ok=True)
     for file in staging.iterdir():
+        file.chmod(0o644)
         file.replace(checkpoint / file.name)
     staging.rmdir()

@@ -169,6 +169,7 @@ class ProjectConfig(Strict):
     dataset_repo: Name = Field(description="Name of the dataset repository on the Hub.")
     repository_url: str | None = Field(None, pattern=r"^https://", description="Where the code is.")
     site_url: str | None = Field(None, pattern=r"^https://", description="Where the site is.")
+    example_prompt: str = Field("The word strawberry is spelled", pattern=r"^[^\"\\\n]{1,200}$", description="Text that the snippet continues.")
     tags: list[str] = Field(default_factory=list, description="Tags of the model on the Hub, beyond those that follow from the record.")
     uses: Uses
     limitations: list[str] = Field(min_length=1, description="What the model and its evaluation cannot do.")

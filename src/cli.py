@@ -1,0 +1,29 @@
+"""What all commands share: options in the same style, one clear error, exit code 2 for bad input."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from src.record.errors import InputError
+
+EXIT_BAD_INPUT = 2
+
+
+def run(command: Callable[..., Any]) -> None:
+    """Run a command's function with Typer; an `InputError` becomes one line on standard error and exit code 2."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+    app.command(name=f"python -m {command.__module__}")(command)
+    try:
+        app(prog_name=f"python -m src.{command.__name__}")
+    except InputError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(EXIT_BAD_INPUT)
+
+
+def say(line: str) -> None:
+    """Print a line for the person at the terminal, at once, on standard error."""
+    print(line, file=sys.stderr, flush=True)

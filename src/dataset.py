@@ -1,0 +1,50 @@
+"""`python -m src.dataset`: build the spelling dataset and the test questions."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from src.cli import run, say
+
+
+def dataset(
+    config: Annotated[Path, typer.Option(help="The experiment.")] = Path("configs/experiments/gpt2-mini.yaml"),
+    output: Annotated[Path | None, typer.Option(help="Folder for the Parquet files; dataset_config.path by default.")] = None,
+    dictionary: Annotated[
+        Path | None,
+        typer.Option(help="Derive the word list from this dictionary first, such as /usr/share/dict/american-english."),
+    ] = None,
+) -> None:
+    """Build the spelling dataset and the test questions.
+
+    Training examples write out the tokens of the base model's vocabulary; questions are asked about words that are
+    no single token. The same config always gives the same bytes.
+    """
+    from src.experiment.dataset import build
+    from src.experiment.models import load_tokenizer
+    from src.experiment.words import derive_word_list, read_word_list
+    from src.record.config import ExperimentConfig
+    from src.record.files import load_yaml
+
+    experiment = load_yaml(config, ExperimentConfig)
+    settings = experiment.dataset_config
+    words = Path(settings.word_list)
+    if dictionary is not None:
+        say(f"{derive_word_list(dictionary, words):,} words in {words}")
+    target = output or Path(settings.path)
+    written = build(
+        load_tokenizer(experiment.required_base_model),
+        read_word_list(words),
+        target,
+        seed=settings.seed,
+        test=settings.test_questions,
+        validation=settings.validation_questions,
+        validation_share=settings.validation_share,
+    )
+    for name, rows in written.items():
+        say(f"{rows:>8,} rows in {target / name}")
+
+
+if __name__ == "__main__":
+    run(dataset)

@@ -1,0 +1,1 @@
+"""Which fragments, in which order, make which document."""

@@ -1,0 +1,131 @@
+"""The only place where numbers are rounded and untrusted text is made safe."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+
+from src.analysis.analyse import MetricResult
+from src.analysis.statistics import Interval
+from src.record.config import MetricConfig
+
+TEXT_LIMIT = 200
+"""Characters of untrusted text that a document shows."""
+
+
+def decimals(unit: str, questions: int | None) -> int:
+    """Return how many decimals a value deserves: no finer than one question's weight.
+
+    A proportion is shown in per cent: with 100 questions one answer weighs a point, so whole points are shown below 200 questions
+    and tenths from there on. Distances and numbers get one more digit than the square root of the sample supports, at most three.
+    """
+    if unit == "proportion":
+        return 1 if questions is None or questions >= 200 else 0
+    if questions is None:
+        return 3
+    return max(1, min(3, math.ceil(math.log10(max(questions, 1)) / 2) + 1))
+
+
+def value(number: float, metric: MetricConfig, questions: int | None = None) -> str:
+    """Format a metric's value in its unit: `43.2 %` or `0.187`."""
+    places = decimals(metric.unit, questions)
+    if metric.unit == "proportion":
+        return f"{100 * number:.{places}f} %"
+    return f"{number:.{places}f}"
+
+
+def change(result: MetricResult) -> str:
+    """Format a change with its sign: `+12.3 points` or `−0.71`."""
+    return _signed(result.change, result.config, result.questions, unit=True)
+
+
+def interval(bounds: Interval | None, metric: MetricConfig, questions: int | None = None, *, signed: bool = False) -> str:
+    """Format an interval as `low to high`, or say that it was not measured."""
+    if bounds is None:
+        return "not measured"
+    if signed:
+        return f"{_signed(bounds.low, metric, questions)} to {_signed(bounds.high, metric, questions)}"
+    if metric.unit == "proportion":
+        places = decimals(metric.unit, questions)
+        return f"{100 * bounds.low:.{places}f} to {100 * bounds.high:.{places}f} %"
+    return f"{value(bounds.low, metric, questions)} to {value(bounds.high, metric, questions)}"
+
+
+def _signed(number: float, metric: MetricConfig, questions: int | None, *, unit: bool = False) -> str:
+    places = decimals(metric.unit, questions)
+    scaled = round(100 * number if metric.unit == "proportion" else number, places)
+    sign = "+" if scaled > 0 else "−" if scaled < 0 else "±"
+    name = " points" if unit and metric.unit == "proportion" else ""
+    return f"{sign}{abs(scaled):.{places}f}{name}"
+
+
+def relative(number: float | None) -> str:
+    """Format a relative change, or say why there is none."""
+    if number is None:
+        return "none (the base is 0)"
+    return f"{'+' if number > 0 else '−' if number < 0 else '±'}{abs(100 * number):.0f} %"
+
+
+def p_value(p: float | None) -> str:
+    """Format a p-value: three decimals, or `< 0.001`."""
+    if p is None:
+        return "not tested"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def count(number: float) -> str:
+    """Format a whole number with thousands separated."""
+    return f"{number:,.0f}"
+
+
+def size(number: int) -> str:
+    """Format a number of bytes."""
+    amount = float(number)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"
+
+
+def duration(seconds: float) -> str:
+    """Format a duration: `53 s`, `12 min` or `1 h 05 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def text(untrusted: object, limit: int = TEXT_LIMIT) -> str:
+    """Make untrusted text show as text in Markdown and HTML, also inside a table.
+
+    Control characters and bidirectional marks become U+FFFD, every ASCII sign that Markdown or HTML could read becomes a
+    numeric entity, and what is too long is cut.
+    """
+    raw = str(untrusted)
+    cut = raw[:limit]
+    out = []
+    for char in cut:
+        if char in "\n\t":
+            out.append(" ")
+        elif unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
+            out.append("\N{REPLACEMENT CHARACTER}")
+        elif char.isascii() and not char.isalnum() and char != " ":
+            out.append(f"&#{ord(char)};")
+        else:
+            out.append(char)
+    return "".join(out) + ("…" if len(raw) > limit else "")
+
+
+FILTERS = {
+    "value": value,
+    "change": change,
+    "interval": interval,
+    "relative": relative,
+    "p_value": p_value,
+    "count": count,
+    "size": size,
+    "duration": duration,
+    "text": text,
+}
+"""What templates can use, by name."""

@@ -1,0 +1,63 @@
+"""The pages of the site that are generated, and the README."""
+
+from __future__ import annotations
+
+from .cards import dataset_card_body, model_card_body
+from .compose import Section, compose
+from .context import Context, Renderer
+
+METHODOLOGY = (
+    Section("The problem", "problem"),
+    Section("From books to answers", "pipeline"),
+    Section("Data", "testing_data", (Section("Training data", "training_data"), Section("Templates", "templates"))),
+    Section("Preprocessing", "preprocessing"),
+    Section("Training", "training_setup"),
+    Section("Evaluation protocol", "protocol", (Section("Metrics", "metrics"),)),
+    Section("Statistics", "statistics"),
+    Section("Threats to validity", "limitations"),
+)
+"""Sections of the methodology page."""
+
+RESULTS = (
+    Section("Every metric", "results_table", (Section("In words", "summary"),)),
+    Section("Breakdowns", "breakdowns"),
+    Section("What was answered", "confusion"),
+    Section("Examples", "examples"),
+    Section("Training", "training_results"),
+    Section("Where the numbers come from", "provenance"),
+)
+"""Sections of the results page."""
+
+
+def methodology_page(context: Context) -> str:
+    """Write the methodology page."""
+    renderer = Renderer(context, "site")
+    return f"# Methodology\n\n{renderer.fragment('site_methodology_intro')}\n\n{compose(renderer, METHODOLOGY)}\n"
+
+
+def results_page(context: Context) -> str:
+    """Write the results page."""
+    renderer = Renderer(context, "site")
+    return f"# Results\n\n{renderer.fragment('site_results_intro')}\n\n{compose(renderer, RESULTS)}\n"
+
+
+def site_pages(context: Context) -> dict[str, str]:
+    """Write every generated page of the site that comes from the record, by path inside docs/."""
+    pages = {
+        "methodology.md": methodology_page(context),
+        "results.md": results_page(context),
+        "model-card.md": model_card_body(context, "site"),
+    }
+    if context.record.splits:
+        pages["dataset-card.md"] = dataset_card_body(context, "site")
+    return pages
+
+
+def home_findings(context: Context) -> str:
+    """Write the findings that the home page shows."""
+    return Renderer(context, "site").fragment("headline")
+
+
+def readme(context: Context) -> str:
+    """Write README.md."""
+    return Renderer(context, "hub").fragment("readme") + "\n"

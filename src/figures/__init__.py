@@ -1,0 +1,1 @@
+"""Charts: one function a chart, data in, matplotlib Figure out; style, saving and caching in one place."""

@@ -1,0 +1,153 @@
+"""Which charts a record gives, with their words, and a cache by the hash of their data, code and style."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from src.analysis.analyse import Analysis, Breakdown
+from src.analysis.statistics import Interval
+from src.record.config import MetricConfig
+from src.record.evaluation import TrainingLog
+from src.record.files import atomic
+
+from . import charts, style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart and what is said about it.
+
+    Attributes:
+        name: File name without ending.
+        title: What it shows.
+        caption: What to see in it.
+        alt: The same for those who cannot see it.
+        header: Column names of its table.
+        rows: The numbers drawn, as text.
+        draw: Draws it in a scheme.
+        data: What the drawing depends on, for the cache.
+    """
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    draw: Callable[[style.Scheme], Figure]
+    data: str
+
+
+def catalog(analysis: Analysis, log: TrainingLog | None) -> list[Chart]:
+    """List the charts that the record has the data for."""
+    found = []
+    if any(m.config.bounded for m in analysis.metrics):
+        found.append(_metrics(analysis))
+    found += [_breakdown(b, analysis.metric(b.metric).config) for b in analysis.breakdowns]
+    if log is not None and log.log:
+        found.append(_training(log))
+    return found
+
+
+def _span(interval: Interval | None) -> str:
+    return f"{interval.low:.3f} to {interval.high:.3f}" if interval else "not measured"
+
+
+def _metrics(analysis: Analysis) -> Chart:
+    rows = tuple(
+        (m.config.label, f"{m.base:.3f}", _span(m.base_interval), f"{m.finetuned:.3f}", _span(m.finetuned_interval))
+        for m in analysis.metrics
+        if m.config.bounded
+    )
+    level = f"{100 * (1 - analysis.level):g} % intervals" if any(m.base_interval for m in analysis.metrics) else "no intervals: there are no predictions"
+    return Chart(
+        name="metrics",
+        title="Base model against fine-tuned model",
+        caption=f"Every metric for both models, with {level} and, where there is one, chance and the majority class.",
+        alt="; ".join(f"{label}: base {base}, fine-tuned {tuned}" for label, base, _, tuned, _ in rows),
+        header=("Metric", "Base", "Interval", "Fine-tuned", "Interval"),
+        rows=rows,
+        draw=partial(charts.metrics_chart, analysis.metrics),
+        data=repr(analysis.metrics),
+    )
+
+
+def _breakdown(breakdown: Breakdown, metric: MetricConfig) -> Chart:
+    axis = charts.AXIS_LABELS[breakdown.by].lower()
+    first, last = breakdown.groups[0], breakdown.groups[-1]
+    rows = tuple(
+        (str(g.value), str(g.questions), f"{g.base:.3f}", _span(g.base_interval), f"{g.finetuned:.3f}", _span(g.finetuned_interval))
+        for g in breakdown.groups
+    )
+    return Chart(
+        name=f"{breakdown.metric}-by-{breakdown.by}".replace("_", "-"),
+        title=f"{metric.label} by {axis}",
+        caption=(
+            f"{metric.label} ({metric.direction} is better) by {axis}. The fine-tuned model goes from {first.finetuned:.2f} at"
+            f" {first.value} to {last.finetuned:.2f} at {last.value}, the base model from {first.base:.2f} to {last.base:.2f}."
+        ),
+        alt=f"{metric.label} by {axis}: "
+        + "; ".join(f"{g.value}: base {g.base:.2f}, fine-tuned {g.finetuned:.2f}" for g in breakdown.groups),
+        header=(charts.AXIS_LABELS[breakdown.by], "Questions", "Base", "Interval", "Fine-tuned", "Interval"),
+        rows=rows,
+        draw=partial(charts.breakdown_chart, breakdown, metric),
+        data=repr((breakdown, metric)),
+    )
+
+
+def _training(log: TrainingLog) -> Chart:
+    validation = [(e.step, e.validation_loss) for e in log.log if e.validation_loss is not None]
+    caption = "Loss on the training text by step"
+    if validation:
+        caption += f"; the validation loss goes from {validation[0][1]:.2f} at step {validation[0][0]} to {validation[-1][1]:.2f} at step {validation[-1][0]}"
+    return Chart(
+        name="training",
+        title="Training and validation loss",
+        caption=f"{caption}. The two are measured on different texts, so their heights do not compare.",
+        alt=f"{caption}.",
+        header=("Step", "Validation loss"),
+        rows=tuple((str(step), f"{loss:.4f}") for step, loss in validation),
+        draw=partial(charts.training_chart, log),
+        data=log.model_dump_json(include={"log", "best_step"}),
+    )
+
+
+@cache
+def _code() -> str:
+    import matplotlib
+
+    parts = [Path(module.__file__ or "").read_text(encoding="utf-8") for module in (charts, style)]
+    return matplotlib.__version__ + "".join(parts)
+
+
+def render(chart: Chart, kind: str, cache_folder: Path | None) -> bytes:
+    """Render a chart, or take it from the cache.
+
+    Args:
+        chart: What to draw.
+        kind: `light.svg`, `dark.svg` or `png`.
+        cache_folder: Where rendered charts are kept; None to always draw.
+
+    Returns:
+        The file's bytes.
+    """
+    key = hashlib.sha256(f"{kind}\0{chart.name}\0{chart.data}\0{_code()}".encode()).hexdigest()
+    kept = cache_folder / f"{key}.{kind}" if cache_folder else None
+    if kept is not None and kept.is_file():
+        return kept.read_bytes()
+    scheme = style.DARK if kind == "dark.svg" else style.LIGHT
+    with style.styled(scheme):
+        figure = chart.draw(scheme)
+        data = style.save_png(figure) if kind == "png" else style.save_svg(figure)
+    if kept is not None:
+        with atomic(kept) as temporary:
+            temporary.write_bytes(data)
+    return data

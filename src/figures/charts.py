@@ -1,0 +1,127 @@
+"""The charts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from src.analysis.analyse import Breakdown, MetricResult
+from src.analysis.statistics import Interval
+from src.record.config import MetricConfig
+from src.record.evaluation import TrainingLog
+
+from .style import Scheme
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+AXIS_LABELS = {
+    "word_length": "Letters in the word",
+    "token_count": "Tokens in the word",
+    "position": "Position asked for",
+    "letter": "Letter asked for",
+    "reference": "Right answer",
+}
+"""What a breakdown's axis is called."""
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height))
+
+
+def _error(value: float, interval: Interval | None) -> list[list[float]] | None:
+    if interval is None:
+        return None
+    return [[max(0.0, value - interval.low)], [max(0.0, interval.high - value)]]
+
+
+def metrics_chart(results: Sequence[MetricResult], scheme: Scheme) -> Figure:
+    """Base against fine-tuned for every metric between 0 and 1, with intervals and baselines.
+
+    Args:
+        results: The metrics, in order from top to bottom.
+        scheme: Colours.
+    """
+    shown = [r for r in results if r.config.bounded]
+    figure = _figure(7.2, 1.3 + 0.75 * len(shown))
+    axes = figure.subplots()
+    for row, result in enumerate(reversed(shown)):
+        axes.plot([result.base, result.finetuned], [row, row], color=scheme.faint, linewidth=3, zorder=1)
+        for value, interval, color, marker, label in (
+            (result.base, result.base_interval, scheme.base, "o", "base model"),
+            (result.finetuned, result.finetuned_interval, scheme.finetuned, "D", "fine-tuned model"),
+        ):
+            axes.errorbar(
+                value, row, xerr=_error(value, interval), fmt=marker, color=color, capsize=3, zorder=3, label=label if row == 0 else None
+            )
+        for baseline, style in zip(result.baselines, (":", "--"), strict=False):
+            axes.plot([baseline.value] * 2, [row - 0.3, row + 0.3], linestyle=style, color=scheme.accent, linewidth=1.6, zorder=2)
+    if any(r.baselines for r in shown):
+        axes.plot([], [], linestyle=":", color=scheme.accent, label="chance")
+        axes.plot([], [], linestyle="--", color=scheme.accent, label="majority class")
+    axes.set_yticks(range(len(shown)), [f"{r.config.label}\n({r.config.direction} is better)" for r in reversed(shown)])
+    axes.set_ylim(-0.6, len(shown) - 0.4)
+    axes.set_xlim(-0.02, 1.02)
+    axes.grid(visible=False, axis="y")
+    figure.legend(loc="outside lower center", ncols=4)
+    return figure
+
+
+def breakdown_chart(breakdown: Breakdown, metric: MetricConfig, scheme: Scheme) -> Figure:
+    """One metric by a property of the questions, both models with intervals.
+
+    Args:
+        breakdown: The groups.
+        metric: The metric's declaration.
+        scheme: Colours.
+    """
+    figure = _figure(7.2, 3.4)
+    axes: Axes = figure.subplots()
+    labels = [str(g.value) for g in breakdown.groups]
+    places = range(len(labels))
+    for values, intervals, color, marker, label, shift in (
+        ([g.base for g in breakdown.groups], [g.base_interval for g in breakdown.groups], scheme.base, "o", "base model", -0.06),
+        (
+            [g.finetuned for g in breakdown.groups],
+            [g.finetuned_interval for g in breakdown.groups],
+            scheme.finetuned,
+            "D",
+            "fine-tuned model",
+            0.06,
+        ),
+    ):
+        x = [p + shift for p in places]
+        axes.plot(x, values, color=color, marker=marker, markersize=5, label=label)
+        for place, value, interval in zip(x, values, intervals, strict=True):
+            if interval is not None:
+                axes.errorbar(place, value, yerr=_error(value, interval), color=color, capsize=2, linewidth=1)
+    axes.set_xticks(list(places), labels)
+    axes.set_xlabel(AXIS_LABELS[breakdown.by])
+    axes.set_ylabel(metric.label)
+    if metric.bounded:
+        axes.set_ylim(-0.02, 1.02)
+    axes.grid(visible=False, axis="x")
+    axes.legend(loc="best")
+    return figure
+
+
+def training_chart(log: TrainingLog, scheme: Scheme) -> Figure:
+    """Training loss and validation loss by step."""
+    figure = _figure(7.2, 3.4)
+    axes = figure.subplots()
+    training = [(e.step, e.loss) for e in log.log if e.loss is not None]
+    validation = [(e.step, e.validation_loss) for e in log.log if e.validation_loss is not None]
+    if training:
+        axes.plot(*zip(*training, strict=True), color=scheme.base, linewidth=1.2, label="training loss")
+    if validation:
+        axes.plot(*zip(*validation, strict=True), color=scheme.finetuned, marker="D", markersize=4, label="validation loss")
+    if log.best_step is not None:
+        axes.axvline(log.best_step, color=scheme.accent, linestyle="--", linewidth=1.2, label="checkpoint that was kept")
+    axes.set_xlabel("Optimiser step")
+    axes.set_ylabel("Cross-entropy (nats a token)")
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="best")
+    return figure

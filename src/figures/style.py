@@ -1,0 +1,74 @@
+"""How every chart looks, in both colour schemes, and how it is saved."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """Colours of one scheme, checked for contrast of at least 3:1 against the page behind."""
+
+    name: str
+    text: str
+    faint: str
+    base: str
+    finetuned: str
+    accent: str
+
+
+LIGHT = Scheme("light", text="#1f1f24", faint="#d7d7de", base="#6b7280", finetuned="#b4234a", accent="#1d6fa5")
+DARK = Scheme("dark", text="#e6e6eb", faint="#474a57", base="#a3a9b8", finetuned="#ff8fa8", accent="#6fb7e6")
+SCHEMES = (LIGHT, DARK)
+
+
+@contextmanager
+def styled(scheme: Scheme) -> Iterator[None]:
+    """Draw with the project's style in a scheme."""
+    import matplotlib as mpl
+
+    settings = {
+        "font.family": "DejaVu Sans",
+        "font.size": 10,
+        "axes.edgecolor": scheme.faint,
+        "axes.labelcolor": scheme.text,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": scheme.faint,
+        "grid.linewidth": 0.6,
+        "text.color": scheme.text,
+        "xtick.color": scheme.text,
+        "ytick.color": scheme.text,
+        "legend.frameon": False,
+        "figure.constrained_layout.use": True,
+        "svg.fonttype": "path",
+        "svg.hashsalt": "strawberry",
+        "figure.facecolor": "none",
+        "axes.facecolor": "none",
+        "savefig.facecolor": "none",
+    }
+    with mpl.rc_context(settings):
+        yield
+
+
+def save_svg(figure: Figure) -> bytes:
+    """Render a figure as SVG with a transparent background; the same figure gives the same bytes."""
+    out = io.BytesIO()
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    return out.getvalue()
+
+
+def save_png(figure: Figure) -> bytes:
+    """Render a figure as PNG on white, for pages whose background is not ours to choose."""
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=160, facecolor="white", metadata={"Software": None})
+    return out.getvalue()

@@ -1,0 +1,1 @@
+"""Markdown fragments, each saying one thing once, and a file of macros for each target."""
