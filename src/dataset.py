@@ -10,7 +10,9 @@ from src.cli import run, say
 
 def dataset(
     config: Annotated[Path, typer.Option(help="The experiment.")] = Path("configs/experiments/gpt2-mini.yaml"),
-    output: Annotated[Path | None, typer.Option(help="Folder for the Parquet files; dataset_config.path by default.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the Parquet files; dataset_config.path by default.")
+    ] = None,
     dictionary: Annotated[
         Path | None,
         typer.Option(help="Derive the word list from this dictionary first, such as /usr/share/dict/american-english."),

@@ -19,9 +19,12 @@ class SplitName(StrEnum):
 def evaluate(
     config: Annotated[Path, typer.Option(help="The experiment.")] = Path("configs/experiments/gpt2-mini.yaml"),
     metrics: Annotated[Path, typer.Option(help="The metrics that are computed.")] = Path("configs/metrics.yaml"),
-    split: Annotated[SplitName, typer.Option(help="Ask validation questions while choosing a recipe; test questions once.")] = SplitName.test,
+    split: Annotated[
+        SplitName, typer.Option(help="Ask validation questions while choosing a recipe; test questions once.")
+    ] = SplitName.test,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for the results; results/NAME for test, runs/NAME/validation for validation.")
+        Path | None,
+        typer.Option(help="Folder for the results; results/NAME for test, runs/NAME/validation for validation."),
     ] = None,
 ) -> None:
     """Ask the base model and the fine-tuned model the same questions.

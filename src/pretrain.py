@@ -10,15 +10,17 @@ from src.cli import run, say
 
 def pretrain(
     corpus: Annotated[Path, typer.Option(help="Folder of Markdown books (see models/gpt2-mini/README.md).")],
-    sources: Annotated[
-        Path, typer.Option(help="List of the books with their SHA-256, tab-separated.")
-    ] = Path("models/gpt2-mini/sources.tsv"),
+    sources: Annotated[Path, typer.Option(help="List of the books with their SHA-256, tab-separated.")] = Path(
+        "models/gpt2-mini/sources.tsv"
+    ),
     config: Annotated[Path, typer.Option(help="What to train.")] = Path("configs/pretrain/gpt2-mini.yaml"),
     output: Annotated[Path | None, typer.Option(help="Folder for the model; models/NAME by default.")] = None,
     work: Annotated[
         Path | None, typer.Option(help="Folder for the checkpoint to resume from; runs/pretrain-NAME by default.")
     ] = None,
-    compile_model: Annotated[bool, typer.Option("--compile", help="Compile the model: quicker, needs a C++ compiler.")] = False,
+    compile_model: Annotated[
+        bool, typer.Option("--compile", help="Compile the model: quicker, needs a C++ compiler.")
+    ] = False,
 ) -> None:
     """Train the base model from scratch on public-domain books.
 
@@ -32,7 +34,13 @@ def pretrain(
     settings = load_yaml(config, PretrainConfig)
     target = output or Path("models") / settings.name
     result = library(
-        settings, corpus, sources, target, work or Path("runs") / f"pretrain-{settings.name}", compile_model=compile_model, say=say
+        settings,
+        corpus,
+        sources,
+        target,
+        work or Path("runs") / f"pretrain-{settings.name}",
+        compile_model=compile_model,
+        say=say,
     )
     say(f"held-out loss {result['held_out_loss']:.3f} nats a token; model in {target}")
 

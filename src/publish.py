@@ -17,9 +17,13 @@ def publish(
         str | None, typer.Option(help="User or organisation on the Hub; the one in the project config by default.")
     ] = None,
     project: Annotated[Path, typer.Option(help="The project config.")] = Path("configs/project.yaml"),
-    config: Annotated[Path | None, typer.Option(help="The experiment; the one that the project names by default.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="The experiment; the one that the project names by default.")
+    ] = None,
     results: Annotated[Path | None, typer.Option(help="evaluation_results.json; results/NAME/ by default.")] = None,
-    model: Annotated[Path | None, typer.Option(help="The adapter's folder; the one that the experiment names by default.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="The adapter's folder; the one that the experiment names by default.")
+    ] = None,
 ) -> None:
     """Write the Hub bundle: model, dataset and base model, each with its card, exactly as they would be uploaded.
 

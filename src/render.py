@@ -9,7 +9,9 @@ from src.cli import run, say
 
 
 def render(
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if a document differs from the record.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit with 1 if a document differs from the record.")
+    ] = False,
 ) -> None:
     """Write README.md, data/README.md and the base model's card again from the record.
 

@@ -11,7 +11,9 @@ from src.cli import run, say
 def train(
     config: Annotated[Path, typer.Option(help="The experiment.")] = Path("configs/experiments/gpt2-mini.yaml"),
     results: Annotated[Path | None, typer.Option(help="Folder for training_log.json; results/NAME by default.")] = None,
-    work: Annotated[Path | None, typer.Option(help="Folder for the Trainer's checkpoints; runs/NAME by default.")] = None,
+    work: Annotated[
+        Path | None, typer.Option(help="Folder for the Trainer's checkpoints; runs/NAME by default.")
+    ] = None,
 ) -> None:
     """Fine-tune the LoRA adapter on spelling alone.
 
@@ -25,7 +27,9 @@ def train(
     experiment = load_yaml(config, ExperimentConfig)
     name = experiment.experiment_name
     result = library(experiment, results or Path("results") / name, work or Path("runs") / name)
-    say(f"best validation loss {result['best_validation_loss']:.4f} at step {result['best_step']}; adapter in {experiment.checkpoint}")
+    say(
+        f"best validation loss {result['best_validation_loss']:.4f} at step {result['best_step']}; adapter in {experiment.checkpoint}"
+    )
 
 
 if __name__ == "__main__":

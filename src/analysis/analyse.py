@@ -161,7 +161,9 @@ def analyse(record: Record) -> Analysis:
         breakdowns=tuple(b for b in breakdowns if b.groups),
         examples=tuple(_examples(name, rows) for name, rows in tasks.items()),
         confusions=tuple(
-            _confusion(name, rows) for name, rows in tasks.items() if name in record.results.tasks and _is_count(record, name)
+            _confusion(name, rows)
+            for name, rows in tasks.items()
+            if name in record.results.tasks and _is_count(record, name)
         ),
     )
 

@@ -73,7 +73,10 @@ MODEL_CARD = (
 """The Hub's annotated model card template, section by section."""
 
 DATASET_CARD = (
-    Section("Dataset Details", parts=(Section("Dataset Description", "dataset_description"), Section("Dataset Sources", "model_sources"))),
+    Section(
+        "Dataset Details",
+        parts=(Section("Dataset Description", "dataset_description"), Section("Dataset Sources", "model_sources")),
+    ),
     Section("Uses", parts=(Section("Direct Use", "dataset_uses"), Section("Out-of-Scope Use", "dataset_out_of_scope"))),
     Section("Dataset Structure", "dataset_structure"),
     Section(
@@ -183,7 +186,9 @@ def dataset_card(context: Context) -> str:
     splits = context.record.splits
     configs: dict[str, list[dict[str, str]]] = {}
     for split in splits:
-        configs.setdefault(split.config, []).append({"split": split.name, "path": f"{split.config}/{split.name}.parquet"})
+        configs.setdefault(split.config, []).append(
+            {"split": split.name, "path": f"{split.config}/{split.name}.parquet"}
+        )
     data = DatasetCardData(
         language=context.record.project.language,
         license=context.record.project.licence,
@@ -198,7 +203,13 @@ def dataset_card(context: Context) -> str:
 
 def _size_category(rows: int) -> str:
     """Name the Hub's size category of a number of rows."""
-    bounds = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+    bounds = (
+        (1_000, "n<1K"),
+        (10_000, "1K<n<10K"),
+        (100_000, "10K<n<100K"),
+        (1_000_000, "100K<n<1M"),
+        (10_000_000, "1M<n<10M"),
+    )
     return next((name for bound, name in bounds if rows < bound), "10M<n<100M")
 
 

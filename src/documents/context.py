@@ -70,8 +70,13 @@ def environment(target: Target, root: str = "") -> Environment:
         target: Where the text goes.
         root: Relative path from the page to the root of the site, such as `../`.
     """
-    env = Environment(  # noqa: S701 -- the output is Markdown; untrusted text goes through the `text` filter
-        loader=FileSystemLoader(FRAGMENTS), extensions=["jinja2.ext.loopcontrols"], undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
+    env = Environment(
+        loader=FileSystemLoader(FRAGMENTS),
+        extensions=["jinja2.ext.loopcontrols"],
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
     )
     env.filters.update(FILTERS)
     env.globals.update(target=target, root=root)

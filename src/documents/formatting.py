@@ -12,6 +12,9 @@ from src.record.config import MetricConfig
 TEXT_LIMIT = 200
 """Characters of untrusted text that a document shows."""
 
+MARKUP = "&<>\\`*_{}[]()#+!|~^$:@"
+"""Signs that Markdown, its extensions or HTML read within a line."""
+
 
 def decimals(unit: str, questions: int | None) -> int:
     """Return how many decimals a value deserves: no finer than one question's weight.
@@ -39,7 +42,9 @@ def change(result: MetricResult) -> str:
     return _signed(result.change, result.config, result.questions, unit=True)
 
 
-def interval(bounds: Interval | None, metric: MetricConfig, questions: int | None = None, *, signed: bool = False) -> str:
+def interval(
+    bounds: Interval | None, metric: MetricConfig, questions: int | None = None, *, signed: bool = False
+) -> str:
     """Format an interval as `low to high`, or say that it was not measured."""
     if bounds is None:
         return "not measured"
@@ -99,18 +104,19 @@ def duration(seconds: float) -> str:
 def text(untrusted: object, limit: int = TEXT_LIMIT) -> str:
     """Make untrusted text show as text in Markdown and HTML, also inside a table.
 
-    Control characters and bidirectional marks become U+FFFD, every ASCII sign that Markdown or HTML could read becomes a
-    numeric entity, and what is too long is cut.
+    Control characters and bidirectional marks become U+FFFD, every sign that Markdown or HTML could read within a line becomes a
+    numeric entity (links without brackets included), and what is too long is cut.
     """
     raw = str(untrusted)
     cut = raw[:limit]
     out = []
+    escaped = MARKUP + "." if "www" in cut.lower() else MARKUP
     for char in cut:
         if char in "\n\t":
             out.append(" ")
         elif unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
             out.append("\N{REPLACEMENT CHARACTER}")
-        elif char.isascii() and not char.isalnum() and char != " ":
+        elif char in escaped:
             out.append(f"&#{ord(char)};")
         else:
             out.append(char)

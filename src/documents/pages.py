@@ -28,6 +28,8 @@ RESULTS = (
 )
 """Sections of the results page."""
 
+NO_DATASET = "# Dataset card\n\nThe dataset does not lie beside this record, so there is no card for it.\n"
+
 
 def methodology_page(context: Context) -> str:
     """Write the methodology page."""
@@ -43,14 +45,12 @@ def results_page(context: Context) -> str:
 
 def site_pages(context: Context) -> dict[str, str]:
     """Write every generated page of the site that comes from the record, by path inside docs/."""
-    pages = {
+    return {
         "methodology.md": methodology_page(context),
         "results.md": results_page(context),
         "model-card.md": model_card_body(context, "site"),
+        "dataset-card.md": dataset_card_body(context, "site") if context.record.splits else NO_DATASET,
     }
-    if context.record.splits:
-        pages["dataset-card.md"] = dataset_card_body(context, "site")
-    return pages
 
 
 def home_findings(context: Context) -> str:

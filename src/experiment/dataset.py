@@ -156,7 +156,7 @@ def count_questions(rng: random.Random, words: Iterable[str], total: int) -> lis
     the scarcest, so they are drawn first.
     """
     left = list(words)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for wanted in (3, 2, 1):
         groups: dict[int, list[tuple[str, list[str]]]] = defaultdict(list)
         for word in left:
@@ -205,7 +205,9 @@ _MAKERS: dict[str, Callable[[random.Random, Iterable[str], int], list[dict[str, 
 }
 
 
-def question_rows(words: dict[str, list[str]], split: str, sizes: dict[str, int], seed: int) -> dict[str, list[dict[str, Any]]]:
+def question_rows(
+    words: dict[str, list[str]], split: str, sizes: dict[str, int], seed: int
+) -> dict[str, list[dict[str, Any]]]:
     """Make one split's questions for every task.
 
     Args:
@@ -250,7 +252,9 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         InputError: It is missing or empty.
     """
     if not path.is_file():
-        raise InputError(path, found="no such file", expected="a Parquet file of the dataset", mend="Run `python -m src.dataset`.")
+        raise InputError(
+            path, found="no such file", expected="a Parquet file of the dataset", mend="Run `python -m src.dataset`."
+        )
     rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     if not rows:
         raise InputError(path, found="no rows", expected="examples", mend="Run `python -m src.dataset` again.")

@@ -106,7 +106,9 @@ class Evaluator:
         cache.batch_repeat_interleave(len(ids))
         start = len(self.prefix)
         positions = torch.arange(start, start + ids.shape[1], device=self.device).expand(len(ids), -1)
-        logits = self.model(input_ids=ids, past_key_values=cache, position_ids=positions, use_cache=True).logits
+        logits: torch.Tensor = self.model(
+            input_ids=ids, past_key_values=cache, position_ids=positions, use_cache=True
+        ).logits
         return logits[:, -1].float().log_softmax(-1)
 
     @torch.inference_mode()
@@ -281,7 +283,11 @@ def _prediction_rows(
         out |= {"prompt": prefix + settings.example_format.format(question=row["question"]), "reference": reference}
         for model in MODELS:
             answer = answers[model][task][index]
-            out |= {f"{model}_answer": answer.text, f"{model}_correct": answer.text == reference, f"{model}_score": answer.score}
+            out |= {
+                f"{model}_answer": answer.text,
+                f"{model}_correct": answer.text == reference,
+                f"{model}_score": answer.score,
+            }
         yield out
 
 

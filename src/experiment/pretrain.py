@@ -66,7 +66,9 @@ def read_corpus(folder: Path, sources: Path) -> list[Book]:
     for row in rows:
         path = folder / row["path"]
         if not path.resolve().is_relative_to(root):
-            raise InputError(sources, key=row["path"], found="a path outside the corpus", expected="a path inside", mend=mend)
+            raise InputError(
+                sources, key=row["path"], found="a path outside the corpus", expected="a path inside", mend=mend
+            )
         if not path.is_file():
             raise InputError(path, found="no such file", expected=f"the book that {sources.name} lists", mend=mend)
         raw = path.read_bytes()
@@ -99,7 +101,7 @@ def train_tokenizer(books: list[Book], vocab_size: int) -> Any:
         show_progress=False,
     )
     tokenizer.train_from_iterator((book.text for book in books), trainer=trainer, length=len(books))
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer, bos_token=END_OF_TEXT, eos_token=END_OF_TEXT, unk_token=END_OF_TEXT
     )
 
@@ -231,7 +233,8 @@ def pretrain(
         eos_token_id=end,
     )
     device = _device()
-    model = GPT2LMHeadModel(architecture).to(device)
+    model: Any = GPT2LMHeadModel(architecture)
+    model.to(device)
     decayed = [p for p in model.parameters() if p.dim() >= 2]
     plain = [p for p in model.parameters() if p.dim() < 2]
     optimizer = torch.optim.AdamW(
@@ -318,7 +321,9 @@ def _encoded(path: Path, tokenizer: Any, books: list[Book]) -> npt.NDArray[np.ui
 
 def _checkpoint(work: Path, model: Any, optimizer: Any, step: int, log: list[dict[str, Any]]) -> None:
     with atomic(work / "checkpoint.pt") as temporary:
-        torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "log": log}, temporary)
+        torch.save(
+            {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "log": log}, temporary
+        )
 
 
 def _resume(work: Path, model: Any, optimizer: Any) -> tuple[int, list[dict[str, Any]]]:

@@ -154,7 +154,9 @@ def train(config: ExperimentConfig, results: Path, work: Path) -> dict[str, Any]
     padding = tokenizer.eos_token_id
     length = min(settings.sequence_length, getattr(base.config, "max_position_embeddings", settings.sequence_length))
     training = pack([encode_example(tokenizer, r, settings.completion_only_loss) for r in rows], length, padding)
-    held_out = pack([encode_example(tokenizer, r, True) for r in validation_examples(config.dataset_config)], length, padding)
+    held_out = pack(
+        [encode_example(tokenizer, r, True) for r in validation_examples(config.dataset_config)], length, padding
+    )
 
     arguments = TrainingArguments(
         output_dir=str(work),
@@ -185,7 +187,7 @@ def train(config: ExperimentConfig, results: Path, work: Path) -> dict[str, Any]
         use_cpu=not torch.cuda.is_available(),
     )
     trainer = Trainer(model=model, args=arguments, train_dataset=_Packed(training), eval_dataset=_Packed(held_out))
-    last = get_last_checkpoint(str(work))
+    last = get_last_checkpoint(str(work))  # type: ignore[no-untyped-call]
     start = int(last.rsplit("-", 1)[1]) if last else 0
     ledger = work / "resources.json"
     with measure(ledger, start, config.country_iso_code) as span:

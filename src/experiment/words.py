@@ -23,7 +23,9 @@ def derive_word_list(dictionary: Path, output: Path) -> int:
     text = read_text(dictionary, "Install Debian's package wamerican 2020.12.07-2, or name another list.")
     words = sorted({line for line in text.splitlines() if WORD.fullmatch(line)})
     if not words:
-        raise InputError(dictionary, found="no word of 4 to 12 letters a-z", expected="a word a line", mend="Name another list.")
+        raise InputError(
+            dictionary, found="no word of 4 to 12 letters a-z", expected="a word a line", mend="Name another list."
+        )
     with atomic(output) as temporary:
         temporary.write_text("\n".join(words) + "\n", encoding="utf-8")
     return len(words)
@@ -35,7 +37,9 @@ def read_word_list(path: Path) -> list[str]:
     Raises:
         InputError: The file is missing, or a line is not a word of 4 to 12 letters a-z.
     """
-    words = read_text(path, "Restore data/words/words.txt, or derive it with `python -m src.dataset --dictionary FILE`.").split()
+    words = read_text(
+        path, "Restore data/words/words.txt, or derive it with `python -m src.dataset --dictionary FILE`."
+    ).split()
     for number, word in enumerate(words, start=1):
         if not WORD.fullmatch(word):
             raise InputError(

@@ -67,11 +67,15 @@ def _metrics(analysis: Analysis) -> Chart:
         for m in analysis.metrics
         if m.config.bounded
     )
-    level = f"{100 * (1 - analysis.level):g} % intervals" if any(m.base_interval for m in analysis.metrics) else "no intervals: there are no predictions"
+    caption = "Every metric for both models"
+    if any(m.base_interval for m in analysis.metrics):
+        caption += f", with {100 * (1 - analysis.level):g} % intervals"
+    if any(m.baselines for m in analysis.metrics):
+        caption += " and, for choices, what chance and the majority class would score"
     return Chart(
         name="metrics",
         title="Base model against fine-tuned model",
-        caption=f"Every metric for both models, with {level} and, where there is one, chance and the majority class.",
+        caption=f"{caption}.",
         alt="; ".join(f"{label}: base {base}, fine-tuned {tuned}" for label, base, _, tuned, _ in rows),
         header=("Metric", "Base", "Interval", "Fine-tuned", "Interval"),
         rows=rows,
@@ -84,7 +88,14 @@ def _breakdown(breakdown: Breakdown, metric: MetricConfig) -> Chart:
     axis = charts.AXIS_LABELS[breakdown.by].lower()
     first, last = breakdown.groups[0], breakdown.groups[-1]
     rows = tuple(
-        (str(g.value), str(g.questions), f"{g.base:.3f}", _span(g.base_interval), f"{g.finetuned:.3f}", _span(g.finetuned_interval))
+        (
+            str(g.value),
+            str(g.questions),
+            f"{g.base:.3f}",
+            _span(g.base_interval),
+            f"{g.finetuned:.3f}",
+            _span(g.finetuned_interval),
+        )
         for g in breakdown.groups
     )
     return Chart(

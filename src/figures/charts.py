@@ -55,10 +55,24 @@ def metrics_chart(results: Sequence[MetricResult], scheme: Scheme) -> Figure:
             (result.finetuned, result.finetuned_interval, scheme.finetuned, "D", "fine-tuned model"),
         ):
             axes.errorbar(
-                value, row, xerr=_error(value, interval), fmt=marker, color=color, capsize=3, zorder=3, label=label if row == 0 else None
+                value,
+                row,
+                xerr=_error(value, interval),
+                fmt=marker,
+                color=color,
+                capsize=3,
+                zorder=3,
+                label=label if row == 0 else None,
             )
         for baseline, style in zip(result.baselines, (":", "--"), strict=False):
-            axes.plot([baseline.value] * 2, [row - 0.3, row + 0.3], linestyle=style, color=scheme.accent, linewidth=1.6, zorder=2)
+            axes.plot(
+                [baseline.value] * 2,
+                [row - 0.3, row + 0.3],
+                linestyle=style,
+                color=scheme.accent,
+                linewidth=1.6,
+                zorder=2,
+            )
     if any(r.baselines for r in shown):
         axes.plot([], [], linestyle=":", color=scheme.accent, label="chance")
         axes.plot([], [], linestyle="--", color=scheme.accent, label="majority class")
@@ -83,7 +97,14 @@ def breakdown_chart(breakdown: Breakdown, metric: MetricConfig, scheme: Scheme) 
     labels = [str(g.value) for g in breakdown.groups]
     places = range(len(labels))
     for values, intervals, color, marker, label, shift in (
-        ([g.base for g in breakdown.groups], [g.base_interval for g in breakdown.groups], scheme.base, "o", "base model", -0.06),
+        (
+            [g.base for g in breakdown.groups],
+            [g.base_interval for g in breakdown.groups],
+            scheme.base,
+            "o",
+            "base model",
+            -0.06,
+        ),
         (
             [g.finetuned for g in breakdown.groups],
             [g.finetuned_interval for g in breakdown.groups],
@@ -117,9 +138,13 @@ def training_chart(log: TrainingLog, scheme: Scheme) -> Figure:
     if training:
         axes.plot(*zip(*training, strict=True), color=scheme.base, linewidth=1.2, label="training loss")
     if validation:
-        axes.plot(*zip(*validation, strict=True), color=scheme.finetuned, marker="D", markersize=4, label="validation loss")
+        axes.plot(
+            *zip(*validation, strict=True), color=scheme.finetuned, marker="D", markersize=4, label="validation loss"
+        )
     if log.best_step is not None:
-        axes.axvline(log.best_step, color=scheme.accent, linestyle="--", linewidth=1.2, label="checkpoint that was kept")
+        axes.axvline(
+            log.best_step, color=scheme.accent, linestyle="--", linewidth=1.2, label="checkpoint that was kept"
+        )
     axes.set_xlabel("Optimiser step")
     axes.set_ylabel("Cross-entropy (nats a token)")
     axes.set_ylim(bottom=0)

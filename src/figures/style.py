@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +34,7 @@ def styled(scheme: Scheme) -> Iterator[None]:
     """Draw with the project's style in a scheme."""
     import matplotlib as mpl
 
-    settings = {
+    settings: dict[Any, Any] = {
         "font.family": "DejaVu Sans",
         "font.size": 10,
         "axes.edgecolor": scheme.faint,

@@ -14,7 +14,15 @@ from src.record.checkpoint import adapter_config, checkpoint_files
 from src.record.dataset import dataset_files
 from src.record.errors import InputError
 
-BASE_FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "training.json", "sources.tsv")
+BASE_FILES = (
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "training.json",
+    "sources.tsv",
+)
 """Files of a local base model that are published with it."""
 
 
@@ -72,7 +80,9 @@ def build_bundle(context: Context, output: Path, cache: Path | None = None) -> B
 def _licence(context: Context) -> Path:
     path = context.record.root / "LICENSE"
     if not path.is_file():
-        raise InputError(path, found="no such file", expected="the licence that is published along", mend="Add the licence's text.")
+        raise InputError(
+            path, found="no such file", expected="the licence that is published along", mend="Add the licence's text."
+        )
     return path
 
 

@@ -68,7 +68,9 @@ def check_safetensors(path: Path) -> dict[str, Any]:
         except (ValueError, KeyError, TypeError, AttributeError, IndexError):
             raise InputError(path, found="a broken header", expected="weights as safetensors", mend=mend) from None
     if max(ends, default=0) + 8 + length != size:
-        raise InputError(path, found=f"{size:,} bytes", expected=f"{max(ends, default=0) + 8 + length:,} bytes", mend=mend)
+        raise InputError(
+            path, found=f"{size:,} bytes", expected=f"{max(ends, default=0) + 8 + length:,} bytes", mend=mend
+        )
     return header
 
 

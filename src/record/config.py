@@ -47,7 +47,9 @@ class LoraConfig(Strict):
         description="Scale: an update is multiplied by alpha / r. `lora_alpha` is accepted too.",
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the adapter's input.")
-    target_modules: list[str] | None = Field(None, description="Modules that are adapted, by name; peft's default when left out.")
+    target_modules: list[str] | None = Field(
+        None, description="Modules that are adapted, by name; peft's default when left out."
+    )
 
 
 class TrainingConfig(Strict):
@@ -64,7 +66,9 @@ class TrainingConfig(Strict):
     weight_decay: float = Field(0.0, ge=0, description="AdamW weight decay.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradient norm that is clipped to.")
     sequence_length: int = Field(256, ge=16, description="Tokens a packed sequence; examples are packed one a line.")
-    completion_only_loss: bool = Field(True, description="Whether the prompt half of an example is left out of the loss.")
+    completion_only_loss: bool = Field(
+        True, description="Whether the prompt half of an example is left out of the loss."
+    )
     bf16: bool = Field(True, description="Whether to compute in bfloat16 where autocast allows.")
     torch_compile: bool = Field(False, description="Whether to compile the model (needs a C++ compiler).")
     eval_steps: int = Field(250, ge=1, description="Steps between two measurements of the validation loss.")
@@ -90,8 +94,12 @@ class DatasetConfig(Strict):
         description="Validation questions a task.",
     )
     validation_share: float = Field(0.2, gt=0, lt=1, description="Share of the eligible words that validation takes.")
-    leave_out_position_templates: bool = Field(False, description="Train without templates that name the first or last letter.")
-    leave_out_count_templates: bool = Field(False, description="Train without templates that name the number of letters.")
+    leave_out_position_templates: bool = Field(
+        False, description="Train without templates that name the first or last letter."
+    )
+    leave_out_count_templates: bool = Field(
+        False, description="Train without templates that name the number of letters."
+    )
 
 
 class EvaluationConfig(Strict):
@@ -158,24 +166,34 @@ class ProjectConfig(Strict):
     question: str = Field(description="The question in one line.")
     summary: str = Field(description="What was done, in a few sentences, without results.")
     experiment: str = Field(description="Config of the experiment that the documents show.")
-    base_model_note: str | None = Field(None, description="What kind of model the base is, where a reader could be misled.")
+    base_model_note: str | None = Field(
+        None, description="What kind of model the base is, where a reader could be misled."
+    )
     version: str = Field("0.1.0", description="Version of the publication.")
     language: str = Field("en", description="Language of the data, as an ISO 639-1 code.")
     licence: str = Field("mit", description="Licence of model and dataset, as the Hub's licence identifier.")
     licence_name: str = Field("MIT License", description="The licence in words.")
     authors: list[str] = Field(default_factory=list, description="Who made it; left out of the documents while empty.")
-    namespace: Name | None = Field(None, description="User or organisation on the Hub; the logged-in user when left out.")
+    namespace: Name | None = Field(
+        None, description="User or organisation on the Hub; the logged-in user when left out."
+    )
     model_repo: Name = Field(description="Name of the model repository on the Hub.")
     dataset_repo: Name = Field(description="Name of the dataset repository on the Hub.")
     repository_url: str | None = Field(None, pattern=r"^https://", description="Where the code is.")
     site_url: str | None = Field(None, pattern=r"^https://", description="Where the site is.")
-    example_prompt: str = Field("The word strawberry is spelled", pattern=r"^[^\"\\\n]{1,200}$", description="Text that the snippet continues.")
-    tags: list[str] = Field(default_factory=list, description="Tags of the model on the Hub, beyond those that follow from the record.")
+    example_prompt: str = Field(
+        "The word strawberry is spelled", pattern=r"^[^\"\\\n]{1,200}$", description="Text that the snippet continues."
+    )
+    tags: list[str] = Field(
+        default_factory=list, description="Tags of the model on the Hub, beyond those that follow from the record."
+    )
     uses: Uses
     limitations: list[str] = Field(min_length=1, description="What the model and its evaluation cannot do.")
     risks: list[str] = Field(min_length=1, description="Biases and risks.")
     recommendations: list[str] = Field(min_length=1, description="What users should do about them.")
-    acknowledgements: list[str] = Field(default_factory=list, description="Data, software and ideas that the work stands on.")
+    acknowledgements: list[str] = Field(
+        default_factory=list, description="Data, software and ideas that the work stands on."
+    )
     references: list[Citation] = Field(default_factory=list, description="Works that the documents cite.")
 
 
@@ -192,7 +210,9 @@ class MetricConfig(Strict):
     unit: Literal["proportion", "distance", "number"] = Field(
         description="proportion: 0 to 1, shown in per cent; distance: 0 to 1, shown as a number; number: any."
     )
-    primary: bool = Field(False, description="Whether the question is about this metric; primary tests share Holm's correction.")
+    primary: bool = Field(
+        False, description="Whether the question is about this metric; primary tests share Holm's correction."
+    )
     task: str | None = Field(None, description="Task whose predictions it is computed from.")
     measure: Measure | None = Field(None, description="How it follows from a prediction.")
     breakdowns: list[Literal["word_length", "token_count", "position", "letter", "reference"]] = Field(
@@ -209,4 +229,6 @@ class MetricsConfig(Strict):
     """All metrics, by the key that they have in the results."""
 
     metrics: dict[str, MetricConfig] = Field(min_length=1)
-    significance_level: float = Field(0.05, gt=0, lt=1, description="Level of the tests, and one minus the level of the intervals.")
+    significance_level: float = Field(
+        0.05, gt=0, lt=1, description="Level of the tests, and one minus the level of the intervals."
+    )

@@ -31,7 +31,9 @@ class Task(Strict):
 
     questions: int = Field(ge=1)
     method: str = Field(description="How an answer was obtained.")
-    candidates: list[str] | None = Field(None, description="The answers that were chosen from, where there was a choice.")
+    candidates: list[str] | None = Field(
+        None, description="The answers that were chosen from, where there was a choice."
+    )
     few_shot: int | None = Field(None, ge=0)
 
 

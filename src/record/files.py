@@ -31,9 +31,7 @@ def read_text(path: Path, mend: str) -> str:
     try:
         size = path.stat().st_size
         if size > MAX_TEXT_BYTES:
-            raise InputError(
-                path, found=f"{size:,} bytes", expected=f"at most {MAX_TEXT_BYTES:,} bytes", mend=mend
-            )
+            raise InputError(path, found=f"{size:,} bytes", expected=f"at most {MAX_TEXT_BYTES:,} bytes", mend=mend)
         return path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(path, found="no such file", expected="a readable file", mend=mend) from None
@@ -144,7 +142,9 @@ def validate(path: Path, data: Any, model: type[Model], mend: str) -> Model:
                 mend="Remove it or mend its spelling.",
             ) from None
         if first["type"] == "missing":
-            raise InputError(path, key=key, found="nothing", expected="a value (the key is required)", mend=mend) from None
+            raise InputError(
+                path, key=key, found="nothing", expected="a value (the key is required)", mend=mend
+            ) from None
         expected = first["msg"].removeprefix("Value error, ")
         expected = expected.removeprefix("Input should be ")
         raise InputError(path, key=key, found=repr(first["input"]), expected=expected, mend=mend) from None
@@ -161,7 +161,8 @@ def _known_keys(model: type[BaseModel], parents: tuple[int | str, ...]) -> set[s
         inner = field.annotation
         options = [inner, *getattr(inner, "__args__", ())]
         current = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
-    return set(current.model_fields) if isinstance(current, type) else set()
+    is_model = isinstance(current, type) and issubclass(current, BaseModel)
+    return set(current.model_fields) if is_model else set()
 
 
 def load_yaml(path: Path, model: type[Model]) -> Model:

@@ -69,7 +69,9 @@ class Record:
         if self.base_folder is None or not (self.base_folder / "training.json").is_file():
             return None
         path = self.base_folder / "training.json"
-        return validate(path, parse_json(path, read_text(path, "")), BaseTraining, "Run `python -m src.pretrain` again.")
+        return validate(
+            path, parse_json(path, read_text(path, "")), BaseTraining, "Run `python -m src.pretrain` again."
+        )
 
     def check_evaluated(self) -> None:
         """Refuse weights and data that are not the ones that were evaluated.
@@ -84,7 +86,9 @@ class Record:
         check_hashes(hash_files(dataset_files(self.data)), self.results.hashes.data, self.data, "dataset")
         if self.base_folder is not None:
             actual = {"model.safetensors": sha256_file(self.base_folder / "model.safetensors")}
-            check_hashes(actual, {"model.safetensors": self.results.hashes.base_weights}, self.base_folder, "base model")
+            check_hashes(
+                actual, {"model.safetensors": self.results.hashes.base_weights}, self.base_folder, "base model"
+            )
 
 
 def load_record(
@@ -125,7 +129,9 @@ def load_record(
     log = None
     if evaluation.training_log is not None:
         log_path = _referenced(path, evaluation.training_log)
-        log = validate(log_path, parse_json(log_path, read_text(log_path, mend)), TrainingLog, "Run `python -m src.train` again.")
+        log = validate(
+            log_path, parse_json(log_path, read_text(log_path, mend)), TrainingLog, "Run `python -m src.train` again."
+        )
     return Record(root, project_config, metrics_config, experiment_config, evaluation, path, predictions, log)
 
 
@@ -157,27 +163,47 @@ def _check_metrics(path: Path, evaluation: EvaluationResults, config: MetricsCon
                 )
             if config.metrics[key].bounded and not 0 <= value <= 1:
                 raise InputError(
-                    path, key=where, found=value, expected="a number from 0 to 1", mend="Give the value as a fraction, not in per cent."
+                    path,
+                    key=where,
+                    found=value,
+                    expected="a number from 0 to 1",
+                    mend="Give the value as a fraction, not in per cent.",
                 )
             if not math.isfinite(value):
                 raise InputError(path, key=where, found=value, expected="a finite number", mend="Leave the metric out.")
     for key in sorted(base.keys() ^ finetuned.keys()):
         section = "finetuned_model" if key in base else "base_model"
         raise InputError(
-            path, key=f"{section}.metrics.{key}", found="nothing", expected="the metric of both models", mend="Evaluate both models on it."
+            path,
+            key=f"{section}.metrics.{key}",
+            found="nothing",
+            expected="the metric of both models",
+            mend="Evaluate both models on it.",
         )
 
 
-def _check_predictions(path: Path, evaluation: EvaluationResults, config: MetricsConfig, predictions: Predictions) -> None:
+def _check_predictions(
+    path: Path, evaluation: EvaluationResults, config: MetricsConfig, predictions: Predictions
+) -> None:
     stated_rows = evaluation.predictions.rows if evaluation.predictions else None
     if stated_rows is not None and stated_rows != len(predictions):
-        raise InputError(path, key="predictions.rows", found=stated_rows, expected=f"{len(predictions)}, the rows of the file", mend="Evaluate again.")
+        raise InputError(
+            path,
+            key="predictions.rows",
+            found=stated_rows,
+            expected=f"{len(predictions)}, the rows of the file",
+            mend="Evaluate again.",
+        )
     by_task = {name: predictions.task(name) for name in sorted(set(predictions.table["task"].unique().to_pylist()))}
     for name, task in evaluation.tasks.items():
         rows = len(by_task[name]) if name in by_task else 0
         if rows != task.questions:
             raise InputError(
-                path, key=f"tasks.{name}.questions", found=task.questions, expected=f"{rows}, the rows of the predictions", mend="Evaluate again."
+                path,
+                key=f"tasks.{name}.questions",
+                found=task.questions,
+                expected=f"{rows}, the rows of the predictions",
+                mend="Evaluate again.",
             )
     for key, stated in evaluation.base_model.metrics.items():
         metric = config.metrics[key]

@@ -113,7 +113,9 @@ def read_predictions(path: Path) -> Predictions:
     try:
         table = pq.read_table(path)
     except FileNotFoundError:
-        raise InputError(path, found="no such file", expected="the predictions that the results name", mend=_MEND) from None
+        raise InputError(
+            path, found="no such file", expected="the predictions that the results name", mend=_MEND
+        ) from None
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
         raise InputError(path, found=str(error).splitlines()[0], expected="a Parquet file", mend=_MEND) from None
     columns = []
@@ -136,7 +138,9 @@ def read_predictions(path: Path) -> Predictions:
 def _check(path: Path, table: pa.Table) -> None:
     for field in SCHEMA:
         if field.name not in OPTIONAL and table[field.name].null_count:
-            raise InputError(path, key=field.name, found=f"{table[field.name].null_count} empty values", expected="none", mend=_MEND)
+            raise InputError(
+                path, key=field.name, found=f"{table[field.name].null_count} empty values", expected="none", mend=_MEND
+            )
     if len(table) != pc.count_distinct(table["id"]).as_py():
         raise InputError(path, key="id", found="an id that comes twice", expected="an id a question", mend=_MEND)
     for model in MODELS:

@@ -1,0 +1,68 @@
+# `make help` says what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONFIG ?= configs/experiments/gpt2-mini.yaml
+CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+
+.PHONY: help site serve test experiment render format clean
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.site: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[site]"
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt $(VENV)/.site
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[site,experiment,test]"
+	@touch $@
+
+site: $(VENV)/.site ## Build the site into site/ and the Hub bundle into dist/hub/
+	@$(BIN)/mkdocs build --quiet
+	@$(BIN)/python -m src.publish --dry-run > /dev/null
+	@echo
+	@echo "The site is in site/, the Hub bundle in dist/hub/ (model, dataset, base)."
+	@echo "  look:     make serve, then http://127.0.0.1:8000"
+	@echo "  deploy:   $(BIN)/mkdocs gh-deploy"
+	@echo "  publish:  $(BIN)/python -m src.publish --dry-run --namespace NAME, then look at dist/hub/"
+
+serve: $(VENV)/.site ## Serve the site at http://127.0.0.1:8000 and rebuild it on changes
+	$(BIN)/mkdocs serve
+
+test: $(VENV)/.test chromium ## Lint, types, all tests and a strict build
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+.PHONY: chromium
+chromium:
+ifeq ($(CHROMIUM),)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium > /dev/null; \
+	else echo "Chromium is not installed and cannot be installed here: tests in a browser will be skipped."; fi
+endif
+
+experiment: $(VENV)/.test ## Build the dataset, train the adapter and evaluate it (about an hour on two cores)
+	$(BIN)/python -m src.dataset --config $(CONFIG)
+	$(BIN)/python -m src.train --config $(CONFIG)
+	$(BIN)/python -m src.evaluate --config $(CONFIG)
+	$(BIN)/python -m src.render
+
+render: $(VENV)/.site ## Write README.md and the committed cards again from the record
+	$(BIN)/python -m src.render
+
+format: $(VENV)/.test ## Format the code
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+clean: ## Remove what was built, but not the environment
+	rm -rf site dist .cache
