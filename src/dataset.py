@@ -43,6 +43,7 @@ def dataset(
         test=settings.test_questions,
         validation=settings.validation_questions,
         validation_share=settings.validation_share,
+        chains=settings.chains,
     )
     for name, rows in written.items():
         say(f"{rows:>8,} rows in {target / name}")

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from src.record.errors import InputError
 from src.record.files import atomic
 
-from .templates import SEPARATORS, TEMPLATES, fill
+from .templates import SEPARATORS, TEMPLATES, Template, fill
 
 QUESTIONS = {
     "letter_count": "How many '{letter}'s are in the word {word}?",
@@ -28,7 +28,7 @@ QUESTIONS = {
 TRAINING_SCHEMA = pa.schema(
     [
         ("word", pa.string()),
-        ("token_id", pa.int32()),
+        ("token_ids", pa.list_(pa.int32())),
         ("template", pa.string()),
         ("style", pa.string()),
         ("separator", pa.string()),
@@ -78,43 +78,69 @@ def letter_tokens(tokenizer: Any) -> list[tuple[int, str, bool]]:
     return found
 
 
-def training_rows(tokenizer: Any, seed: int) -> tuple[list[dict[str, Any]], int]:
-    """Write every letters-only token out in every template, with separators drawn at random.
+def training_rows(tokenizer: Any, seed: int, chains: int, forbidden: frozenset[str]) -> list[dict[str, Any]]:
+    """Write spellings out in the templates, with separators drawn at random (a space three times as often as each other).
 
-    A token that begins with a space is written plainly, any other in quotes, so that the tokenizer gives the
-    very token in the sentence; a token that it does not give back that way is left out and counted.
+    First every letters-only token in every template. A token that begins with a space is written plainly, any other in
+    quotes, so that the tokenizer gives the very token in the sentence. Then `chains` made-up words of two or three tokens,
+    each in one template: a word of the questions is several tokens, and these teach to go on from one to the next.
+
+    Args:
+        tokenizer: The base model's tokenizer.
+        seed: Seed of the draws.
+        chains: Number of made-up words.
+        forbidden: Real words, which no chain may be.
 
     Returns:
-        The examples, in random order, and the number of tokens left out.
+        The examples, in random order.
     """
     rng = random.Random(f"{seed}/training")
-    names = list(SEPARATORS)
-    rows, left_out = [], 0
+    rows = []
     for token_id, word, spaced in letter_tokens(tokenizer):
         written = f"see {word}." if spaced else f'see "{word}".'
-        if token_id not in tokenizer.encode(written, add_special_tokens=False):
-            left_out += 1
-            continue
-        for template in TEMPLATES:
-            separator = rng.choice(names)
-            prompt, completion, start, end = fill(template, word, SEPARATORS[separator], quoted=not spaced)
-            rows.append(
-                {
-                    "word": word,
-                    "token_id": token_id,
-                    "template": template.name,
-                    "style": template.style,
-                    "separator": separator,
-                    "states_position": template.states_position,
-                    "states_count": template.states_count,
-                    "prompt": prompt,
-                    "completion": completion,
-                    "letters_start": start,
-                    "letters_end": end,
-                }
-            )
+        if token_id in tokenizer.encode(written, add_special_tokens=False):
+            rows += [_training_row(rng, [token_id], word, template, quoted=not spaced) for template in TEMPLATES]
+    for ids, word in _chains(tokenizer, rng, chains, forbidden):
+        rows.append(_training_row(rng, ids, word, rng.choice(TEMPLATES), quoted=False))
     rng.shuffle(rows)
-    return rows, left_out
+    return rows
+
+
+def _training_row(rng: random.Random, ids: list[int], word: str, template: Template, *, quoted: bool) -> dict[str, Any]:
+    separator = rng.choices(list(SEPARATORS), weights=[3 if name == "space" else 1 for name in SEPARATORS])[0]
+    prompt, completion, start, end = fill(template, word, SEPARATORS[separator], quoted=quoted)
+    return {
+        "word": word,
+        "token_ids": ids,
+        "template": template.name,
+        "style": template.style,
+        "separator": separator,
+        "states_position": template.states_position,
+        "states_count": template.states_count,
+        "prompt": prompt,
+        "completion": completion,
+        "letters_start": start,
+        "letters_end": end,
+    }
+
+
+def _chains(tokenizer: Any, rng: random.Random, wanted: int, forbidden: frozenset[str]) -> list[tuple[list[int], str]]:
+    """Draw made-up words of two or three lower-case tokens that the tokenizer cuts just there, at most 14 letters long."""
+    lower = [(i, word, spaced) for i, word, spaced in letter_tokens(tokenizer) if word.islower()]
+    heads = [(i, word) for i, word, spaced in lower if spaced]
+    tails = [(i, word) for i, word, spaced in lower if not spaced]
+    known = {word for _, word, _ in lower}
+    found: dict[str, list[int]] = {}
+    while len(found) < wanted and heads and tails:
+        drawn = []
+        for _ in range(20_000):
+            parts = [rng.choice(heads), *rng.choices(tails, k=rng.choice((1, 2)))]
+            word = "".join(letters for _, letters in parts)
+            if len(word) <= 14 and word not in forbidden and word not in known:
+                drawn.append((word, [i for i, _ in parts]))
+        encoded = tokenizer([f" {word}" for word, _ in drawn], add_special_tokens=False)["input_ids"]
+        found |= {word: ids for (word, ids), actual in zip(drawn, encoded, strict=True) if actual == ids}
+    return [(ids, word) for word, ids in list(found.items())[:wanted]]
 
 
 def eligible_words(tokenizer: Any, words: Sequence[str]) -> dict[str, list[str]]:
@@ -270,6 +296,7 @@ def build(
     test: dict[str, int],
     validation: dict[str, int],
     validation_share: float,
+    chains: int,
 ) -> dict[str, int]:
     """Build the whole dataset: training examples, validation and test questions.
 
@@ -281,6 +308,7 @@ def build(
         test: Test questions wanted for each task.
         validation: Validation questions wanted for each task.
         validation_share: Share of the words that validation takes.
+        chains: Made-up words of several tokens in the training data.
 
     Returns:
         Rows written, by file.
@@ -291,7 +319,7 @@ def build(
     eligible = eligible_words(tokenizer, words)
     for_validation, for_test = split_words(list(eligible), seed, validation_share)
     files: dict[str, tuple[list[dict[str, Any]], pa.Schema]] = {}
-    examples, _ = training_rows(tokenizer, seed)
+    examples = training_rows(tokenizer, seed, chains, frozenset(words))
     files["training/train.parquet"] = (examples, TRAINING_SCHEMA)
     for split, chosen, sizes in (("validation", for_validation, validation), ("test", for_test, test)):
         questions = question_rows({word: eligible[word] for word in chosen}, split, sizes, seed)

@@ -94,6 +94,11 @@ class DatasetConfig(Strict):
         description="Validation questions a task.",
     )
     validation_share: float = Field(0.2, gt=0, lt=1, description="Share of the eligible words that validation takes.")
+    chains: int = Field(
+        150_000,
+        ge=0,
+        description="Made-up words of two or three tokens in the training data, besides the single tokens.",
+    )
     leave_out_position_templates: bool = Field(
         False, description="Train without templates that name the first or last letter."
     )

@@ -1,0 +1,118 @@
+"""Fixtures: the repository, copies of it that tests may break, and the commands as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from src.documents.context import Context, Names
+from src.record.load import Record, load_record
+
+REPO = Path(__file__).parent.parent
+
+MINIMAL_RESULTS = {
+    "base_model": {
+        "metrics": {
+            "letter_count_accuracy": 0.25,
+            "letter_position_accuracy": 0.0,
+            "character_level_accuracy": 0.31,
+            "levenshtein_distance": 0.62,
+        }
+    },
+    "finetuned_model": {
+        "metrics": {
+            "letter_count_accuracy": 0.21,
+            "letter_position_accuracy": 0.43,
+            "character_level_accuracy": 0.72,
+            "levenshtein_distance": 0.19,
+        }
+    },
+}
+MINIMAL_CONFIG = """\
+experiment_name: gpt2-mini
+lora_config: {r: 16, lora_alpha: 32}
+training_config: {learning_rate: 2.0e-4, per_device_train_batch_size: 8, gradient_accumulation_steps: 4, max_steps: 1000}
+"""
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def repo() -> Path:
+    return REPO
+
+
+@pytest.fixture(scope="session")
+def record() -> Record:
+    return load_record(REPO)
+
+
+@pytest.fixture(scope="session")
+def context(record: Record) -> Context:
+    return Context(record, Names.of(record))
+
+
+def run_in(cwd: Path, *arguments: str, timeout: int = 600, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `python ARGUMENTS` in a folder, offline, with the code that lies in that folder if there is some."""
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(cwd if (cwd / "src").exists() else REPO),
+        "HF_HUB_OFFLINE": "1",
+        "NO_COLOR": "1",
+        "COLUMNS": "120",
+        **environment,
+    }
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+@pytest.fixture
+def run() -> Run:
+    return run_in
+
+
+def copy_project(target: Path) -> Path:
+    """Copy what a project needs; the large read-only parts are linked."""
+    for name in ("configs", "results", "docs", "gen", "data", "checkpoints"):
+        shutil.copytree(REPO / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("models", "src"):
+        (target / name).symlink_to(REPO / name)
+    for name in ("mkdocs.yml", "LICENSE"):
+        shutil.copy(REPO / name, target / name)
+    return target
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the repository that a test may change."""
+    return copy_project(tmp_path / "project")
+
+
+@pytest.fixture
+def minimal(tmp_path: Path) -> Path:
+    """A project with nothing but two dictionaries of metrics and a short config."""
+    root = tmp_path / "minimal"
+    for name in ("configs", "docs", "gen"):
+        shutil.copytree(REPO / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "src").symlink_to(REPO / "src")
+    for name in ("mkdocs.yml", "LICENSE"):
+        shutil.copy(REPO / name, root / name)
+    (root / "configs" / "experiments" / "gpt2-mini.yaml").write_text(MINIMAL_CONFIG)
+    (root / "results" / "gpt2-mini").mkdir(parents=True)
+    (root / "results" / "gpt2-mini" / "evaluation_results.json").write_text(json.dumps(MINIMAL_RESULTS))
+    return root

@@ -1,0 +1,231 @@
+"""Bad input gets one clear line, exit code 2, and leaves nothing half-written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from src.record.files import sha256_file
+
+from .conftest import Run
+
+RESULTS = "results/gpt2-mini/evaluation_results.json"
+PREDICTIONS = "results/gpt2-mini/predictions.parquet"
+CONFIG = "configs/experiments/gpt2-mini.yaml"
+CHECKPOINT = "checkpoints/best_model"
+
+
+def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+
+
+def edit_predictions(root: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Change the predictions and state their new hash, so that only the content is at fault."""
+    path = root / PREDICTIONS
+    pq.write_table(change(pq.read_table(path)), path)
+    edit_json(root / RESULTS, lambda d: d["predictions"].update(sha256=sha256_file(path)))
+
+
+def set_column(table: pa.Table, name: str, values: list[Any]) -> pa.Table:
+    index = table.column_names.index(name)
+    return table.set_column(index, name, pa.array(values, type=table.schema.field(name).type))
+
+
+def append(path: str, text: str) -> Callable[[Path], object]:
+    return lambda root: (root / path).write_text((root / path).read_text() + text)
+
+
+def write(path: str, text: str) -> Callable[[Path], object]:
+    return lambda root: (root / path).write_text(text)
+
+
+def remove(path: str) -> Callable[[Path], object]:
+    return lambda root: (root / path).unlink()
+
+
+def metric(section: str, key: str, value: Any) -> Callable[[Path], object]:
+    return lambda root: edit_json(root / RESULTS, lambda d: d[section]["metrics"].update({key: value}))
+
+
+def first_answer_wrong(table: pa.Table) -> pa.Table:
+    """Turn right answers of the fine-tuned model into wrong ones, consistently within the rows."""
+    task = table["task"].to_pylist()
+    rows = [i for i, t in enumerate(task) if t == "letter_count"][:50]
+    answers, correct = table["finetuned_answer"].to_pylist(), table["finetuned_correct"].to_pylist()
+    for i in rows:
+        answers[i], correct[i] = "9", False
+    return set_column(set_column(table, "finetuned_answer", answers), "finetuned_correct", correct)
+
+
+def flip_first_verdict(table: pa.Table) -> pa.Table:
+    correct = table["base_correct"].to_pylist()
+    return set_column(table, "base_correct", [not correct[0], *correct[1:]])
+
+
+CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
+    "missing project config": (remove("configs/project.yaml"), ["configs/project.yaml", "no such file"]),
+    "missing experiment config": (remove(CONFIG), [CONFIG, "no such file"]),
+    "malformed config": (append(CONFIG, "\n  : [broken"), [CONFIG, "line"]),
+    "config that is a list": (write(CONFIG, "- a\n"), [CONFIG, "list", "mapping"]),
+    "key written twice": (append(CONFIG, "\nseed: 2\n"), [CONFIG, "seed", "twice"]),
+    "unknown key": (append(CONFIG, "\nlearning_rat: 1\n"), [CONFIG, "learning_rat", "unknown key"]),
+    "wrong type": (append("configs/metrics.yaml", "\nextra: 1\n"), ["configs/metrics.yaml", "extra"]),
+    "missing results": (remove(RESULTS), [RESULTS, "no such file"]),
+    "malformed results": (write(RESULTS, '{"base_model": '), [RESULTS, "line 1", "valid JSON"]),
+    "results without metrics": (write(RESULTS, '{"base_model": {"metrics": {}}}'), [RESULTS, "metrics"]),
+    "undeclared metric": (metric("base_model", "rouge", 0.5), [RESULTS, "base_model.metrics.rouge", "not declared"]),
+    "metric of one model only": (
+        lambda root: edit_json(root / RESULTS, lambda d: d["base_model"]["metrics"].pop("levenshtein_distance")),
+        [RESULTS, "base_model.metrics.levenshtein_distance"],
+    ),
+    "NaN": (metric("base_model", "letter_count_accuracy", float("nan")), [RESULTS, "NaN", "finite"]),
+    "infinity": (metric("base_model", "letter_count_accuracy", float("inf")), [RESULTS, "Infinity", "finite"]),
+    "accuracy over 1": (metric("base_model", "letter_count_accuracy", 43.2), [RESULTS, "43.2", "0 to 1"]),
+    "accuracy under 0": (metric("finetuned_model", "letter_count_accuracy", -0.1), [RESULTS, "-0.1", "0 to 1"]),
+    "text for a number": (metric("base_model", "letter_count_accuracy", "high"), [RESULTS, "'high'", "number"]),
+    "counts that disagree": (
+        lambda root: edit_json(root / RESULTS, lambda d: d["tasks"]["spelling"].update(questions=7)),
+        [RESULTS, "tasks.spelling.questions", "7"],
+    ),
+    "rows that disagree": (
+        lambda root: edit_json(root / RESULTS, lambda d: d["predictions"].update(rows=1)),
+        [RESULTS, "predictions.rows"],
+    ),
+    "missing predictions": (remove(PREDICTIONS), [PREDICTIONS, "no such file"]),
+    "changed predictions": (
+        lambda root: (root / PREDICTIONS).write_bytes((root / PREDICTIONS).read_bytes() + b"x"),
+        [PREDICTIONS, "sha256"],
+    ),
+    "predictions that are no Parquet": (
+        lambda root: (
+            (root / PREDICTIONS).write_text("id,task\n"),
+            edit_json(root / RESULTS, lambda d: d["predictions"].update(sha256=sha256_file(root / PREDICTIONS))),
+        ),
+        [PREDICTIONS, "Parquet"],
+    ),
+    "predictions without a column": (
+        lambda root: edit_predictions(root, lambda t: t.drop_columns(["reference"])),
+        [PREDICTIONS, "reference", "no such column"],
+    ),
+    "predictions that do not give the metric": (
+        lambda root: edit_predictions(root, first_answer_wrong),
+        [RESULTS, "letter_count_accuracy", "follows from the predictions"],
+    ),
+    "a verdict that the answer contradicts": (
+        lambda root: edit_predictions(root, flip_first_verdict),
+        [PREDICTIONS, "base_correct"],
+    ),
+    "an id that comes twice": (
+        lambda root: edit_predictions(root, lambda t: pa.concat_tables([t, t.slice(0, 1)])),
+        [PREDICTIONS, "id", "twice"],
+    ),
+    "a path out of the folder": (
+        lambda root: edit_json(root / RESULTS, lambda d: d["predictions"].update(file="../../x.parquet")),
+        [RESULTS, "predictions.file"],
+    ),
+    "missing adapter": (
+        remove(f"{CHECKPOINT}/adapter_model.safetensors"),
+        ["adapter_model.safetensors", "no such file"],
+    ),
+    "another adapter than evaluated": (
+        lambda root: flip_last_byte(root / CHECKPOINT / "adapter_model.safetensors"),
+        ["adapter_model.safetensors", "sha256", "evaluated"],
+    ),
+    "an adapter that is cut short": (
+        lambda root: truncate(root / CHECKPOINT / "adapter_model.safetensors"),
+        ["adapter_model.safetensors", "bytes"],
+    ),
+    "a pickle": (
+        lambda root: (root / CHECKPOINT / "adapter_model.bin").write_bytes(b"\x80\x04."),
+        ["adapter_model.bin", "pickle", "safetensors"],
+    ),
+    "a pickle called safetensors": (
+        lambda root: (root / CHECKPOINT / "adapter_model.safetensors").write_bytes(b"\x80\x04" + b"." * 100),
+        ["adapter_model.safetensors", "header"],
+    ),
+    "other data than evaluated": (
+        lambda root: flip_last_byte(root / "data/spelling/test.parquet", offset=60),
+        ["spelling/test.parquet"],
+    ),
+    "missing licence": (remove("LICENSE"), ["LICENSE", "no such file"]),
+}
+
+
+def flip_last_byte(path: Path, offset: int = 1) -> None:
+    data = bytearray(path.read_bytes())
+    data[-offset] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_publish_refuses(name: str, project: Path, run: Run) -> None:
+    spoil, fragments = CASES[name]
+    spoil(project)
+    done = run(project, "-m", "src.publish", "--dry-run")
+    assert done.returncode == 2, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    for fragment in fragments:
+        assert fragment in lines[0]
+    assert not (project / "dist").exists() or not any((project / "dist").iterdir())
+
+
+@pytest.mark.parametrize("name", ["unknown key", "NaN", "undeclared metric", "predictions that do not give the metric"])
+def test_the_site_build_fails_with_the_same_line(name: str, project: Path, run: Run) -> None:
+    spoil, fragments = CASES[name]
+    spoil(project)
+    line = run(project, "-m", "src.publish", "--dry-run").stderr.strip().removeprefix("error: ")
+    done = run(project, "-m", "mkdocs", "build")
+    assert done.returncode != 0
+    output = done.stdout + done.stderr
+    assert line.split(": ", 1)[1] in output
+    assert "Traceback" not in output
+    for fragment in fragments:
+        assert fragment in output
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "dataset"])
+def test_experiment_commands_refuse(command: str, tmp_path: Path, run: Run, repo: Path) -> None:
+    config = tmp_path / "configs.yaml"
+    config.write_text((repo / CONFIG).read_text() + "\nfoo: 1\n")
+    done = run(repo, "-m", f"src.{command}", "--config", str(config))
+    assert done.returncode == 2
+    assert "foo" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_base_model_that_is_not_there(tmp_path: Path, run: Run, repo: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text((repo / CONFIG).read_text().replace("models/gpt2-mini", "models/nowhere"))
+    for command in ("train", "evaluate", "dataset"):
+        done = run(repo, "-m", f"src.{command}", "--config", str(config))
+        assert done.returncode == 2, done.stderr
+        assert "models/nowhere" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_failed_bundle_leaves_the_last_one(project: Path, run: Run) -> None:
+    assert run(project, "-m", "src.publish", "--dry-run").returncode == 0
+    before = sorted(p.relative_to(project) for p in (project / "dist").rglob("*"))
+    (project / "LICENSE").unlink()
+    assert run(project, "-m", "src.publish", "--dry-run").returncode == 2
+    assert sorted(p.relative_to(project) for p in (project / "dist").rglob("*")) == before
+
+
+def test_publish_without_dry_run_says_what_to_do(repo: Path, run: Run) -> None:
+    done = run(repo, "-m", "src.publish")
+    assert done.returncode == 2
+    assert "--dry-run" in done.stderr

@@ -1,0 +1,152 @@
+"""The committed dataset: what it promises, and that it can be built again to the byte."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.experiment.dataset import letter_tokens, ordinal
+from src.experiment.models import load_tokenizer
+from src.experiment.templates import SEPARATORS, TEMPLATES, fill
+
+from .conftest import REPO, Run
+
+TASKS = ("letter_count", "letter_position", "spelling")
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    return list(pq.read_table(REPO / "data" / name).to_pylist())
+
+
+@pytest.fixture(scope="module")
+def training() -> list[dict[str, Any]]:
+    return rows("training/train.parquet")
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    return load_tokenizer(str(REPO / "models/gpt2-mini"))
+
+
+def test_built_again_it_has_the_same_bytes(tmp_path: Path, run: Run) -> None:
+    done = run(REPO, "-m", "src.dataset", "--output", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    files = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*.parquet"))
+    assert len(files) == 7
+    for file in files:
+        assert (tmp_path / file).read_bytes() == (REPO / "data" / file).read_bytes(), file
+
+
+def test_every_letters_only_token_in_every_template(training: list[dict[str, Any]], tokenizer: Any) -> None:
+    tokens = {token_id for token_id, _, _ in letter_tokens(tokenizer)}
+    seen = Counter((row["token_ids"][0], row["template"]) for row in training if len(row["token_ids"]) == 1)
+    assert {token_id for token_id, _ in seen} == tokens
+    assert len(seen) == len(tokens) * len(TEMPLATES)
+    assert {row["separator"] for row in training} == set(SEPARATORS)
+
+
+def test_examples_spell_their_word_and_say_what_they_state(training: list[dict[str, Any]]) -> None:
+    for row in training[:5000]:
+        text = row["prompt"] + row["completion"]
+        letters = text[row["letters_start"] : row["letters_end"]]
+        assert letters == SEPARATORS[row["separator"]].join(row["word"])
+        states_count = re.search(rf"\b{len(row['word'])} letters", text) is not None
+        assert states_count == row["states_count"]
+        if not row["states_position"]:
+            assert "begins with" not in text
+            assert "from " not in text
+    assert {t.style for t in TEMPLATES} == {"plain", "narrative", "formal", "emphatic", "structured"}
+    assert {t.word_first for t in TEMPLATES} == {True, False}
+    assert all("spell" not in (t.prompt + t.completion).lower() for t in TEMPLATES if t.style == "structured")
+
+
+def test_made_up_words_are_made_up(training: list[dict[str, Any]], tokenizer: Any) -> None:
+    chains = [row for row in training if len(row["token_ids"]) > 1]
+    assert len(chains) == len({row["word"] for row in chains}) == 150_000
+    assert not {row["word"] for row in chains} & set((REPO / "data/words/words.txt").read_text().split())
+    for row in chains[:500]:
+        assert tokenizer.encode(f" {row['word']}", add_special_tokens=False) == row["token_ids"]
+
+
+def test_the_token_itself_stands_in_the_sentence(training: list[dict[str, Any]], tokenizer: Any) -> None:
+    for row in training[:300]:
+        half = (
+            row["prompt"]
+            if "{word}" in next(t.prompt for t in TEMPLATES if t.name == row["template"])
+            else row["completion"]
+        )
+        assert set(row["token_ids"]) <= set(tokenizer.encode(half, add_special_tokens=False))
+
+
+def test_no_test_word_is_trained_on_or_validated_on(training: list[dict[str, Any]], tokenizer: Any) -> None:
+    trained = {row["word"].lower() for row in training}
+    words = {
+        split: {r["word"] for task in TASKS for r in rows(f"{task}/{split}.parquet")}
+        for split in ("validation", "test")
+    }
+    assert not words["test"] & words["validation"]
+    assert not (words["test"] | words["validation"]) & trained
+    for word in words["test"]:
+        assert re.fullmatch(r"[a-z]{4,12}", word)
+        spaced = tokenizer.encode(f" {word}", add_special_tokens=False)
+        assert len(spaced) >= 2
+        assert max(len(tokenizer.decode([i]).strip()) for i in spaced) >= 2
+
+
+def test_answers_are_right_and_balanced() -> None:
+    counts = rows("letter_count/test.parquet")
+    assert len(counts) >= 2000
+    assert all(row["word"].count(row["letter"]) == int(row["answer"]) for row in counts)
+    groups = Counter(min(int(row["answer"]), 3) for row in counts)
+    assert groups[1] == groups[2] == groups[3]
+    positions = rows("letter_position/test.parquet")
+    assert len(positions) >= 2000
+    assert all(row["word"][row["position"] - 1] == row["answer"] for row in positions)
+    cells = Counter((len(row["word"]), row["position"]) for row in positions)
+    assert max(cells.values()) - min(cells.values()) <= 1
+    assert len(cells) == sum(range(4, 13))
+    spelling = rows("spelling/test.parquet")
+    assert len(spelling) >= 1000
+    assert all(row["answer"].replace(" ", "") == row["word"] for row in spelling)
+    for task in (counts, positions, spelling):
+        assert len({row["word"] for row in task}) == len(task)
+
+
+def test_datasets_loads_the_folder_with_configs_and_splits(tmp_path: Path, run: Run) -> None:
+    program = (
+        "from datasets import get_dataset_config_names, load_dataset\n"
+        f"names = get_dataset_config_names({str(REPO / 'data')!r})\n"
+        "assert sorted(names) == ['letter_count', 'letter_position', 'spelling', 'training'], names\n"
+        f"loaded = load_dataset({str(REPO / 'data')!r}, 'letter_count')\n"
+        "assert set(loaded) == {'validation', 'test'}, loaded\n"
+        "assert loaded['test'].num_rows >= 2000\n"
+        f"assert load_dataset({str(REPO / 'data')!r}, 'training', split='train').num_rows > 100_000\n"
+    )
+    done = run(tmp_path, "-c", program, HF_HOME=str(tmp_path / "hf"))
+    assert done.returncode == 0, done.stderr
+
+
+@given(
+    st.sampled_from(TEMPLATES),
+    st.text("abcxyz", min_size=2, max_size=9),
+    st.sampled_from(sorted(SEPARATORS)),
+    st.booleans(),
+)
+def test_fill_marks_where_the_letters_stand(template: Any, word: str, separator: str, quoted: bool) -> None:
+    prompt, completion, start, end = fill(template, word, SEPARATORS[separator], quoted=quoted)
+    assert (prompt + completion)[start:end] == SEPARATORS[separator].join(word)
+    assert word in prompt + completion
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (22, "22nd")]
+)
+def test_ordinal(number: int, text: str) -> None:
+    assert ordinal(number) == text

@@ -1,0 +1,226 @@
+"""The documents: complete, in step with the record, and safe against hostile text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import markdown
+import pytest
+from huggingface_hub import DatasetCard, ModelCard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.analysis.analyse import MetricResult
+from src.analysis.statistics import Interval
+from src.documents import formatting
+from src.documents.cards import MODEL_CARD, model_card
+from src.documents.committed import committed_documents
+from src.documents.compose import Section, compose
+from src.documents.context import Context, Names, Renderer
+from src.documents.pages import site_pages
+from src.record.config import MetricConfig
+from src.record.load import load_record
+
+from .conftest import REPO, Run
+
+# The sections of the Hub's annotated model card template.
+TEMPLATE_SECTIONS = """
+Model Details, Model Description, Model Sources, Uses, Direct Use, Downstream Use, Out-of-Scope Use, Bias, Risks, and Limitations,
+Recommendations, How to Get Started with the Model, Training Details, Training Data, Training Procedure, Preprocessing,
+Training Hyperparameters, Speeds, Sizes, Times, Evaluation, Testing Data, Factors & Metrics, Testing Data, Factors, Metrics, Results,
+Summary, Model Examination, Environmental Impact, Technical Specifications, Model Architecture and Objective, Compute Infrastructure,
+Hardware, Software, Citation, Glossary, More Information, Model Card Authors, Model Card Contact
+"""
+
+
+def headings(text: str) -> list[str]:
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    return re.findall(r"^#+ (.+)$", prose, flags=re.MULTILINE)
+
+
+def test_committed_documents_match_the_record(context: Context) -> None:
+    for path, text in committed_documents(context).items():
+        assert path.read_text(encoding="utf-8") == text, f"{path}: run `make render`"
+
+
+def test_render_check_sees_a_stale_readme(project: Path, run: Run) -> None:
+    (project / "README.md").write_text((REPO / "README.md").read_text())
+    (project / "models").unlink()
+    import shutil
+
+    shutil.copytree(REPO / "models", project / "models")
+    assert run(project, "-m", "src.render", "--check").returncode == 0
+    (project / "README.md").write_text("old")
+    done = run(project, "-m", "src.render", "--check")
+    assert done.returncode == 1
+    assert "README.md" in done.stderr
+    assert (project / "README.md").read_text() == "old"
+    assert run(project, "-m", "src.render").returncode == 0
+    assert (project / "README.md").read_text() == (REPO / "README.md").read_text()
+
+
+def test_the_model_card_has_every_section_of_the_template_and_none_empty(context: Context) -> None:
+    text = model_card(context)
+    found = headings(text)
+    wanted = " ".join(TEMPLATE_SECTIONS.split())
+    for title in found:
+        wanted = wanted.replace(title, "", 1)
+    assert not wanted.replace(",", "").strip(), wanted
+    body = re.sub(r"\A---.*?\n---\n", "", text, flags=re.DOTALL)
+    for part in re.split(r"^#+ .+$", body, flags=re.MULTILINE)[1:]:
+        del part  # sections that only hold sections are empty by themselves; `compose` refuses one with nothing at all
+    with pytest.raises(ValueError, match="empty"):
+        compose(Renderer(context, "hub"), (Section("Nothing"),))
+    assert "More Information Needed" not in text
+    assert "None" not in re.sub(r"```.*?```", "", body, flags=re.DOTALL).replace("None.", "")
+
+
+def test_the_card_metadata_is_what_the_hub_reads(context: Context) -> None:
+    named = Context(context.record, Names.of(context.record, "someone"))
+    card = ModelCard(model_card(named))
+    data = card.data
+    assert data.library_name == "peft"
+    assert data.pipeline_tag == "text-generation"
+    assert data.base_model == "someone/gpt2-mini"
+    assert data.datasets == ["someone/spelling-and-letters"]
+    assert data.license == "mit"
+    assert data.language == "en"
+    assert "lora" in data.tags
+    results = {r.metric_name: r.metric_value for r in data.eval_results}
+    assert results == {m.config.label: m.finetuned for m in context.analysis.metrics}
+
+
+def test_the_dataset_card_lists_every_file(context: Context) -> None:
+    card = DatasetCard((REPO / "data/README.md").read_text())
+    paths = {f["path"] for config in card.data.to_dict()["configs"] for f in config["data_files"]}
+    assert paths == {p.relative_to(REPO / "data").as_posix() for p in (REPO / "data").glob("*/*.parquet")}
+
+
+def test_documents_say_which_base_model_it_is(context: Context) -> None:
+    for name, text in {
+        **site_pages(context),
+        "card": model_card(context),
+        "readme": (REPO / "README.md").read_text(),
+    }.items():
+        if name not in ("dataset-card.md", "results.md"):
+            assert "does not contain OpenAI's GPT-2 weights" in text, name
+
+
+def test_numbers_are_the_same_everywhere(context: Context) -> None:
+    pages = site_pages(context)
+    documents = [pages["results.md"], pages["model-card.md"], model_card(context), (REPO / "README.md").read_text()]
+    for m in context.analysis.metrics:
+        for text in documents:
+            assert formatting.value(m.base, m.config, m.questions) in text
+            assert formatting.value(m.finetuned, m.config, m.questions) in text
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "a | b | c",
+    "`code` **bold** [x](javascript:alert(1)) ![i](http://x/y.png)",
+    "\u202egnp.exe \u200b\x00\x1b[31m",
+    "x" * 10_000,
+    "{{ 7*7 }} {% raw %}",
+    "line\nbreak\n# heading\n- item",
+    "https://example.org www.example.org @everyone #1",
+    "&lt;b&gt; &amp;#60;",
+]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_text_shows_as_text(hostile: str) -> None:
+    safe = formatting.text(hostile)
+    assert len(safe) < 6 * formatting.TEXT_LIMIT + 10
+    html = markdown.markdown(
+        f"| a |\n| --- |\n| {safe} |\n", extensions=["tables", "attr_list", "md_in_html", "pymdownx.superfences"]
+    )
+    tags = set(re.findall(r"<\s*/?\s*([a-z0-9]+)", html))
+    assert tags <= {"table", "thead", "tbody", "tr", "th", "td"}, html
+    assert html.count("<td>") == 1
+    assert not re.search(r"[\x00-\x08\x1b\u200b\u202a-\u202e\u2066-\u2069]", html)
+
+
+@given(st.text(max_size=300))
+def test_any_text_stays_in_its_cell(anything: str) -> None:
+    html = markdown.markdown(f"| a |\n| --- |\n| x{formatting.text(anything)}x |\n", extensions=["tables"])
+    assert set(re.findall(r"<\s*/?\s*([a-z0-9]+)", html)) <= {"table", "thead", "tbody", "tr", "th", "td"}
+    assert html.count("<td>") == 1
+
+
+PROPORTION = MetricConfig(label="Accuracy", definition="d", direction="higher", unit="proportion", primary=True)
+
+
+def result(base: float, finetuned: float, **more: object) -> MetricResult:
+    change = finetuned - base
+    plain = MetricResult("m", PROPORTION, base, finetuned, change, change / base if base else None, change > 0)
+    return replace(plain, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (
+            result(0.1, 0.5, verdict="improved", p_value=1e-9, p_adjusted=2e-9, test="exact McNemar", questions=1000),
+            "significant improvement",
+        ),
+        (
+            result(0.5, 0.1, verdict="worse", p_value=1e-9, p_adjusted=2e-9, test="exact McNemar", questions=1000),
+            "significantly **worse**",
+        ),
+        (
+            result(
+                0.5, 0.51, verdict="no difference", p_value=0.6, p_adjusted=0.6, test="exact McNemar", questions=1000
+            ),
+            "no significant difference",
+        ),
+        (result(0.0, 0.4), "better as a bare number; not tested"),
+        (result(0.4, 0.4), "no change; not tested"),
+    ],
+)
+def test_sentences_follow_from_the_numbers(context: Context, outcome: MetricResult, words: str) -> None:
+    changed = replace(context.analysis, metrics=(outcome,))
+    renderer = Renderer(context, "hub")
+    text = renderer.env.get_template("headline.md.j2").render(analysis=changed)
+    assert words in text
+
+
+@pytest.mark.parametrize(
+    ("number", "questions", "shown"),
+    [(0.43219, 2400, "43.2 %"), (0.43219, 120, "43 %"), (0.43219, None, "43.2 %"), (0.0, 50, "0 %")],
+)
+def test_rounding_follows_the_sample(number: float, questions: int | None, shown: str) -> None:
+    assert formatting.value(number, PROPORTION, questions) == shown
+
+
+def test_formats() -> None:
+    assert formatting.change(result(0.5, 0.25)) == "−25.0 points"
+    assert formatting.change(result(0.5, 0.5)) == "±0.0 points"
+    assert formatting.p_value(0.00001) == "< 0.001"
+    assert formatting.p_value(0.04049) == "0.040"
+    assert formatting.p_value(None) == "not tested"
+    assert formatting.relative(None) == "none (the base is 0)"
+    assert formatting.interval(Interval(0.1, 0.2), PROPORTION, 500) == "10.0 to 20.0 %"
+    assert formatting.interval(None, PROPORTION) == "not measured"
+    assert formatting.duration(3725) == "1 h 02 min"
+
+
+def test_the_minimal_record_gives_a_card(minimal: Path) -> None:
+    record = load_record(minimal)
+    text = model_card(Context(record, Names.of(record)))
+    assert set(headings(text)) >= {s.title for s in MODEL_CARD}
+    assert "0.0 % before, 43.0 % after" in text
+    assert "worse as a bare number" in text
+    assert "not measured" in text.lower()
+    assert len(ModelCard(text).data.eval_results) == 4
+    assert not re.search(r"\bp (=|<)", text)
+
+
+def test_an_undefined_name_in_a_fragment_is_an_error(context: Context) -> None:
+    from jinja2 import UndefinedError
+
+    renderer = Renderer(context, "hub")
+    with pytest.raises(UndefinedError):
+        renderer.env.from_string("{{ project.nothing_of_the_kind }}").render(project=context.record.project)

@@ -1,0 +1,293 @@
+"""The experiment from books to results, from the command line, on a model that is tiny but real."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from src.experiment.evaluate import Evaluator, few_shot_prefix, letters_of
+from src.experiment.models import load_adapter, load_base, load_tokenizer
+from src.experiment.pretrain import strip_header
+from src.experiment.train import IGNORED, encode_example, pack
+from src.record.config import EvaluationConfig
+
+from .conftest import REPO, Run, run_in
+
+PRETRAIN = """\
+name: tiny
+vocab_size: 600
+n_layer: 2
+n_head: 2
+n_embd: 32
+context_length: 64
+held_out_every: 3
+max_steps: {steps}
+batch_size: 4
+warmup_steps: 2
+"""
+EXPERIMENT = """\
+experiment_name: tiny
+base_model: models/tiny
+lora_config: {r: 4, alpha: 8, target_modules: [c_attn]}
+training_config:
+  learning_rate: 1.0e-2
+  per_device_train_batch_size: 2
+  max_steps: 6
+  sequence_length: 64
+  eval_steps: 3
+  logging_steps: 1
+dataset_config:
+  chains: 20
+  test_questions: {letter_count: 12, letter_position: 12, spelling: 6}
+  validation_questions: {letter_count: 9, letter_position: 9, spelling: 6}
+evaluation_config: {few_shot: 1, max_new_tokens: 8}
+"""
+
+
+def write_corpus(folder: Path) -> Path:
+    """Write three small books from the repository's word list, and their list of sources."""
+    words = (REPO / "data/words/words.txt").read_text().split()
+    rng = random.Random(0)
+    lines = ["path\tbytes\tsha256"]
+    for number in range(3):
+        text = f"# Title: Book {number}\n\n## Author: Nobody\n\n## Year: 1900\n\n-------\n\n" + " ".join(
+            rng.choices(words, k=4000)
+        )
+        path = folder / f"author/book{number}.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        lines.append(f"author/book{number}.md\t{len(text)}\t{hashlib.sha256(text.encode()).hexdigest()}")
+    sources = folder / "sources.tsv"
+    sources.write_text("\n".join(lines) + "\n")
+    return sources
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the whole experiment has been run with the commands."""
+    root = tmp_path_factory.mktemp("tiny")
+    (root / "configs").mkdir()
+    (root / "data/words").mkdir(parents=True)
+    (root / "data/words/words.txt").write_text((REPO / "data/words/words.txt").read_text())
+    (root / "configs/pretrain.yaml").write_text(PRETRAIN.format(steps=8))
+    (root / "configs/tiny.yaml").write_text(EXPERIMENT)
+    sources = write_corpus(root / "corpus")
+    common = ("--config", "configs/tiny.yaml")
+    for command in (
+        ("pretrain", "--corpus", "corpus", "--sources", str(sources), "--config", "configs/pretrain.yaml"),
+        ("dataset", *common),
+        ("train", *common),
+        ("evaluate", *common, "--metrics", str(REPO / "configs/metrics.yaml")),
+    ):
+        done = run_in(root, "-m", f"src.{command[0]}", *command[1:], WANDB_DIR=str(root / "runs"))
+        assert done.returncode == 0, done.stderr[-3000:]
+    return root
+
+
+def test_the_whole_way_gives_a_record(tiny: Path) -> None:
+    results = json.loads((tiny / "results/tiny/evaluation_results.json").read_text())
+    assert results["tasks"]["letter_count"]["questions"] == 12
+    assert set(results["base_model"]["metrics"]) == {
+        "letter_count_accuracy", "letter_position_accuracy", "character_level_accuracy", "levenshtein_distance",
+    }  # fmt: skip
+    log = json.loads((tiny / "results/tiny/training_log.json").read_text())
+    assert log["tracking"]["run_id"]
+    assert log["tracking"]["mode"] == "offline"
+    assert any((tiny / "runs/wandb").glob(f"*{log['tracking']['run_id']}"))
+    assert log["resources"]["steps_measured"] == 6
+    assert [e["step"] for e in log["log"]] == list(range(7))
+    adapter = results["hashes"]["adapter"]["adapter_model.safetensors"]
+    assert (
+        adapter == hashlib.sha256((tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes()).hexdigest()
+    )
+    assert not list((tiny / "checkpoints").rglob("*.bin"))
+    base = json.loads((tiny / "models/tiny/training.json").read_text())
+    assert base["books"] == {"training": 2, "held_out": 1}
+    assert base["held_out_loss"] > 0
+
+
+def test_training_again_goes_on_and_does_not_train_twice(tiny: Path) -> None:
+    before = (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes()
+    done = run_in(
+        tiny, "-m", "src.train", "--config", "configs/tiny.yaml", "--results", "again", WANDB_DIR=str(tiny / "runs")
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes() == before
+
+
+def test_pretraining_resumes_to_the_same_weights(tmp_path: Path) -> None:
+    """A run that is stopped at a checkpoint and goes on ends where an unbroken one ends."""
+    import src.experiment.pretrain as module
+    from src.record.config import PretrainConfig
+
+    sources = write_corpus(tmp_path / "corpus")
+    config = PretrainConfig(
+        name="tiny",
+        vocab_size=600,
+        n_layer=1,
+        n_head=2,
+        n_embd=16,
+        context_length=32,
+        held_out_every=3,
+        max_steps=260,
+        batch_size=2,
+    )
+
+    class Stop(BaseException):
+        pass
+
+    def stop_at_260(line: str) -> None:
+        if line.startswith("{") and json.loads(line)["step"] == 260:
+            raise Stop
+
+    def quiet(line: str) -> None:
+        del line
+
+    whole = module.pretrain(config, tmp_path / "corpus", sources, tmp_path / "a", tmp_path / "work-a", say=quiet)
+    with pytest.raises(Stop):
+        module.pretrain(config, tmp_path / "corpus", sources, tmp_path / "b", tmp_path / "work-b", say=stop_at_260)
+    assert not (tmp_path / "b").exists()
+    said: list[str] = []
+    resumed = module.pretrain(
+        config, tmp_path / "corpus", sources, tmp_path / "b", tmp_path / "work-b", say=said.append
+    )
+    assert any("resuming at step 250" in line for line in said)
+    assert resumed["weights_sha256"] == whole["weights_sha256"]
+    with pytest.raises(module.InputError, match="another config"):
+        module.pretrain(
+            config.model_copy(update={"seed": 2}),
+            tmp_path / "corpus",
+            sources,
+            tmp_path / "b",
+            tmp_path / "work-b",
+            say=quiet,
+        )
+
+
+def test_a_changed_book_is_refused(tmp_path: Path, run: Run) -> None:
+    sources = write_corpus(tmp_path / "corpus")
+    (tmp_path / "pretrain.yaml").write_text(PRETRAIN.format(steps=1))
+    arguments = ("-m", "src.pretrain", "--corpus", "corpus", "--sources", str(sources), "--config", "pretrain.yaml")
+    (tmp_path / "corpus/author/book1.md").write_text("changed")
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert "book1.md" in done.stderr
+    assert "sha256" in done.stderr
+    (tmp_path / "corpus/author/book1.md").unlink()
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert "no such file" in done.stderr
+    assert not (tmp_path / "models").exists()
+
+
+def test_the_sources_list_names_216_books() -> None:
+    with (REPO / "models/gpt2-mini/sources.tsv").open(encoding="utf-8", newline="") as stream:
+        assert len(list(csv.DictReader(stream, delimiter="\t"))) == 216
+
+
+def test_header_is_stripped() -> None:
+    assert (
+        strip_header("# Title: A\n\n## Author: B\n\n## Year: 1\n\n-------\n\n## CHAPTER I\nText\n")
+        == "## CHAPTER I\nText\n"
+    )
+    assert strip_header("No header\n") == "No header\n"
+
+
+# Scoring, on the committed model: the cached, batched way gives what the plain way gives.
+
+
+@pytest.fixture(scope="module")
+def scored() -> tuple[object, object]:
+    base = load_base(str(REPO / "models/gpt2-mini"))
+    return load_adapter(base, REPO / "checkpoints/best_model"), load_tokenizer(str(REPO / "models/gpt2-mini"))
+
+
+def test_choosing_matches_scoring_each_candidate_alone(scored: tuple[object, object]) -> None:
+    model, tokenizer = scored
+    config = EvaluationConfig(few_shot=2, batch_size=3)
+    prefix = few_shot_prefix(config, REPO / "data", "letter_position", 1)
+    prompts = [
+        config.example_format.format(question=f"What is the 2nd letter in the word {w}?")
+        for w in ("zebras", "quietly", "ax", "strawberry")
+    ]
+    candidates = ("a", "q", "z", "e", "t")
+    answers = Evaluator(model, tokenizer, prefix, config).choose(prompts, candidates)
+    for prompt, answer in zip(prompts, answers, strict=True):
+        scores = {}
+        start = tokenizer.encode(prefix) + tokenizer.encode(prompt)  # type: ignore[attr-defined]
+        for candidate in candidates:
+            tail = tokenizer.encode(f" {candidate}")  # type: ignore[attr-defined]
+            with torch.inference_mode():
+                logits = model(input_ids=torch.tensor([start + tail])).logits[0].log_softmax(-1)  # type: ignore[operator]
+            scores[candidate] = sum(float(logits[len(start) + i - 1, t]) for i, t in enumerate(tail))
+        assert answer.text == max(scores, key=scores.__getitem__)
+        assert answer.score == pytest.approx(scores[answer.text], abs=1e-3)
+
+
+def test_spelling_matches_generate(scored: tuple[object, object]) -> None:
+    model, tokenizer = scored
+    config = EvaluationConfig(few_shot=2, batch_size=2, max_new_tokens=12)
+    prefix = few_shot_prefix(config, REPO / "data", "spelling", 1)
+    prompts = [
+        config.example_format.format(question=f"How do you spell the word {w}?")
+        for w in ("zebras", "quietly", "cabinets")
+    ]
+    answers = Evaluator(model, tokenizer, prefix, config).spell(prompts)
+    for prompt, answer in zip(prompts, answers, strict=True):
+        ids = torch.tensor([tokenizer.encode(prefix) + tokenizer.encode(prompt)])  # type: ignore[attr-defined]
+        out = model.generate(input_ids=ids, max_new_tokens=12, do_sample=False, pad_token_id=0)  # type: ignore[attr-defined]
+        text = tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)  # type: ignore[attr-defined]
+        assert answer.text == letters_of(text)
+
+
+def test_few_shot_examples_come_from_validation_words() -> None:
+    config = EvaluationConfig(few_shot=5)
+    prefix = few_shot_prefix(config, REPO / "data", "letter_count", 1)
+    assert prefix.count("Question:") == 5
+    assert len({line.rsplit(" ", 1)[1] for line in prefix.splitlines() if line.startswith("Answer:")}) >= 3
+
+
+@pytest.mark.parametrize(
+    ("generated", "letters"),
+    [
+        (" s t r a w.", "straw"),
+        (" s-t-r\nQuestion: x", "str"),
+        ("\n", ""),
+        (" S, T", "st"),
+        (" 1 2 <b>", "b"),
+        (" " + "a" * 999, "a" * 64),
+    ],
+)
+def test_letters_are_read_out_of_text(generated: str, letters: str) -> None:
+    assert letters_of(generated) == letters
+
+
+def test_letters_without_separator_are_encoded_one_by_one(scored: tuple[object, object]) -> None:
+    _, tokenizer = scored
+    row = {
+        "prompt": "The word straw is spelled",
+        "completion": " straw.",
+        "separator": "none",
+        "letters_start": 26,
+        "letters_end": 31,
+    }
+    ids, labels = encode_example(tokenizer, row, completion_only=True)
+    pieces = [tokenizer.decode([i]) for i in ids]  # type: ignore[attr-defined]
+    assert pieces[-7:] == [" s", "t", "r", "a", "w", ".", "\n"]
+    assert labels[: len(ids) - 7] == [IGNORED] * (len(ids) - 7)
+    assert labels[-7:] == ids[-7:]
+
+
+def test_packing_cuts_nothing_and_pads_at_the_end() -> None:
+    examples = [([i] * n, [i] * n) for i, n in enumerate((5, 4, 9, 30, 2), start=1)]
+    packed = pack(examples, 10, padding=0)
+    assert all(len(p["input_ids"]) == len(p["labels"]) == 10 for p in packed)
+    flat = [i for p in packed for i in p["input_ids"] if i]
+    assert flat == [1] * 5 + [2] * 4 + [3] * 9 + [5] * 2
+    assert all(label == IGNORED for p in packed for i, label in zip(p["input_ids"], p["labels"], strict=True) if i == 0)

@@ -1,0 +1,129 @@
+"""The committed record: it loads, its parts agree, and the numbers follow from the predictions."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.analysis.analyse import analyse
+from src.documents.context import Context
+from src.record.load import Record
+from src.record.predictions import SCHEMA, Predictions, measure
+
+from .conftest import REPO, Run
+
+
+def edit_distance(a: str, b: str) -> int:
+    """Levenshtein 1966, by the textbook table."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        last, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
+    return row[-1]
+
+
+def one_row(answer: str, reference: str) -> Predictions:
+    row = {
+        "id": "a", "task": "t", "word": "w", "tokens": ["w"], "letter": None, "position": None, "prompt": "p",
+        "reference": reference, "base_answer": answer, "base_correct": answer == reference, "base_score": -1.0,
+        "finetuned_answer": answer, "finetuned_correct": answer == reference, "finetuned_score": -2.0,
+    }  # fmt: skip
+    return Predictions(Path("x"), pa.Table.from_pylist([row], schema=SCHEMA))
+
+
+@given(answer=st.text("abcde", max_size=12), reference=st.text("abcde", min_size=1, max_size=12))
+def test_measures_are_what_they_say(answer: str, reference: str) -> None:
+    rows = one_row(answer, reference)
+    longer = max(len(answer), len(reference))
+    same = sum(x == y for x, y in zip(answer, reference, strict=False))
+    assert measure(rows, "base", "exact_match")[0] == (answer == reference)
+    assert measure(rows, "base", "character_accuracy")[0] == pytest.approx(same / longer)
+    assert measure(rows, "base", "normalized_levenshtein")[0] == pytest.approx(
+        edit_distance(answer, reference) / longer
+    )
+    assert measure(rows, "finetuned", "score")[0] == -2.0
+
+
+def test_the_record_is_complete(record: Record) -> None:
+    assert record.predictions is not None
+    assert record.training_log is not None
+    assert record.results.hashes is not None
+    assert record.training_log.tracking is not None
+    assert record.training_log.tracking.run_id
+    assert record.training_log.resources.energy_kwh
+    questions = {name: task.questions for name, task in record.results.tasks.items()}
+    assert questions["letter_count"] >= 2000
+    assert questions["letter_position"] >= 2000
+    assert questions["spelling"] >= 1000
+    record.check_evaluated()
+
+
+def test_training_kept_its_best_checkpoint(record: Record) -> None:
+    log = record.training_log
+    assert log is not None
+    losses = {e.step: e.validation_loss for e in log.log if e.validation_loss is not None}
+    assert log.best_step is not None
+    assert losses[log.best_step] == min(losses.values())
+
+
+def test_analysis_of_the_record(record: Record, context: Context) -> None:
+    analysis = context.analysis
+    assert {m.key for m in analysis.metrics} == set(record.results.base_model.metrics)
+    for m in analysis.metrics:
+        assert m.base_interval is not None
+        assert m.base_interval.low <= m.base <= m.base_interval.high
+        assert m.change_interval is not None
+        assert m.change_interval.low <= m.change <= m.change_interval.high
+        assert m.p_value is not None
+        assert 0 < m.p_value <= 1
+        assert (m.p_adjusted is not None) == m.config.primary
+    for b in analysis.breakdowns:
+        total = sum(g.questions for g in b.groups) + b.left_out
+        metric = analysis.metric(b.metric)
+        assert total == metric.questions
+        if not b.left_out:
+            mean = sum(g.finetuned * g.questions for g in b.groups) / total
+            assert mean == pytest.approx(metric.finetuned)
+    assert repr(analyse(record)) == repr(analysis)
+
+
+def test_majority_class_is_counted_on_the_same_questions(record: Record, context: Context) -> None:
+    assert record.predictions is not None
+    references = record.predictions.task("letter_position").column("reference")
+    _, counts = np.unique(references, return_counts=True)
+    baselines = {b.label: b.value for b in context.analysis.metric("letter_position_accuracy").baselines}
+    assert baselines["majority class"] == pytest.approx(counts.max() / counts.sum())
+    assert baselines["chance"] == pytest.approx(1 / 26)
+
+
+def test_relative_change_of_zero_is_none(minimal: Path) -> None:
+    from src.record.load import load_record
+
+    analysis = analyse(load_record(minimal))
+    position = analysis.metric("letter_position_accuracy")
+    assert position.base == 0
+    assert position.relative is None
+    assert position.verdict == "not tested"
+    count = analysis.metric("letter_count_accuracy")
+    assert not count.better
+    assert analysis.metric("levenshtein_distance").better
+    assert math.isclose(count.change, -0.04)
+
+
+def test_neither_site_nor_publisher_imports_torch(run: Run) -> None:
+    program = (
+        "import sys; sys.argv = ['publish', '--dry-run', '--help']\n"
+        "import src.publish, src.hub.bundle, gen.site\n"
+        "from src.record.load import load_record\nfrom src.documents.context import Context, Names\nfrom pathlib import Path\n"
+        "r = load_record(Path())\nc = Context(r, Names.of(r))\nfrom src.documents.cards import model_card\nmodel_card(c)\n"
+        "bad = {'torch', 'transformers', 'peft', 'datasets'} & set(sys.modules)\nassert not bad, bad"
+    )
+    done = run(REPO, "-c", program)
+    assert done.returncode == 0, done.stderr
