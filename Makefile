@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= configs/experiments/gpt2-mini.yaml
+SOURCES := $(shell find mkdocs.yml LICENSE docs gen src configs results data models checkpoints -type f -not -path '*/__pycache__/*' | sed 's/ /\\ /g')
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 .PHONY: help site serve test experiment render format clean
@@ -25,14 +26,20 @@ $(VENV)/.test: pyproject.toml constraints.txt $(VENV)/.site
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[site,experiment,test]"
 	@touch $@
 
-site: $(VENV)/.site ## Build the site into site/ and the Hub bundle into dist/hub/
-	@$(BIN)/mkdocs build --quiet
-	@$(BIN)/python -m src.publish --dry-run > /dev/null
+site: .cache/built ## Build the site into site/ and the Hub bundle into dist/hub/
 	@echo
 	@echo "The site is in site/, the Hub bundle in dist/hub/ (model, dataset, base)."
 	@echo "  look:     make serve, then http://127.0.0.1:8000"
 	@echo "  deploy:   $(BIN)/mkdocs gh-deploy"
 	@echo "  publish:  $(BIN)/python -m src.publish --dry-run --namespace NAME, then look at dist/hub/"
+
+.cache/built: $(VENV)/.site $(SOURCES) $(if $(wildcard site/index.html dist/hub/model/README.md),,rebuild)
+	@$(BIN)/mkdocs build --quiet
+	@$(BIN)/python -m src.publish --dry-run > /dev/null
+	@mkdir -p $(@D) && touch $@
+
+.PHONY: rebuild
+rebuild:
 
 serve: $(VENV)/.site ## Serve the site at http://127.0.0.1:8000 and rebuild it on changes
 	$(BIN)/mkdocs serve

@@ -220,3 +220,14 @@ def test_make_help_names_every_target() -> None:
     shown = subprocess.run(["make", "help"], cwd=REPO, capture_output=True, text=True, check=True).stdout
     for target in ("site", "serve", "test", "experiment", "render"):
         assert f"make {target}" in shown
+
+
+def test_the_home_page_shows_the_real_tokens() -> None:
+    from src.experiment.models import load_tokenizer
+
+    tokenizer = load_tokenizer(str(REPO / "models/gpt2-mini"))
+    tokens = [tokenizer.decode([i]).strip() for i in tokenizer.encode(" strawberry", add_special_tokens=False)]
+    home = (REPO / "docs/index.md").read_text()
+    assert re.findall(r"<span>(\w+)</span>", home) == tokens
+    assert "two tokens" in home
+    assert len(tokens) == 2

@@ -12,7 +12,7 @@ from src.record.config import MetricConfig
 TEXT_LIMIT = 200
 """Characters of untrusted text that a document shows."""
 
-MARKUP = "&<>\\`*_{}[]()#+!|~^$:@"
+MARKUP = "&<>\\`*{}[]()#+!|~^$:@"
 """Signs that Markdown, its extensions or HTML read within a line."""
 
 
@@ -111,12 +111,12 @@ def text(untrusted: object, limit: int = TEXT_LIMIT) -> str:
     cut = raw[:limit]
     out = []
     escaped = MARKUP + "." if "www" in cut.lower() else MARKUP
-    for char in cut:
+    for place, char in enumerate(cut):
         if char in "\n\t":
             out.append(" ")
         elif unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
             out.append("\N{REPLACEMENT CHARACTER}")
-        elif char in escaped:
+        elif char in escaped or (char == "_" and not (cut[:place][-1:].isalnum() and cut[place + 1 :][:1].isalnum())):
             out.append(f"&#{ord(char)};")
         else:
             out.append(char)

@@ -11,7 +11,8 @@ METHODOLOGY = (
     Section("From books to answers", "pipeline"),
     Section("Data", "testing_data", (Section("Training data", "training_data"), Section("Templates", "templates"))),
     Section("Preprocessing", "preprocessing"),
-    Section("Training", "training_setup"),
+    Section("The base model", "base_model"),
+    Section("Training", "hyperparameters", (Section("Course of the training", "speeds"),)),
     Section("Evaluation protocol", "protocol", (Section("Metrics", "metrics"),)),
     Section("Statistics", "statistics"),
     Section("Threats to validity", "limitations"),
@@ -28,19 +29,22 @@ RESULTS = (
 )
 """Sections of the results page."""
 
+WIDE = "---\nhide: [navigation]\n---\n\n"
+"""Front matter of a page that needs the room for its tables and charts."""
+
 NO_DATASET = "# Dataset card\n\nThe dataset does not lie beside this record, so there is no card for it.\n"
 
 
 def methodology_page(context: Context) -> str:
     """Write the methodology page."""
     renderer = Renderer(context, "site")
-    return f"# Methodology\n\n{renderer.fragment('site_methodology_intro')}\n\n{compose(renderer, METHODOLOGY)}\n"
+    return f"{WIDE}# Methodology\n\n{renderer.fragment('site_methodology_intro')}\n\n{compose(renderer, METHODOLOGY)}\n"
 
 
 def results_page(context: Context) -> str:
     """Write the results page."""
     renderer = Renderer(context, "site")
-    return f"# Results\n\n{renderer.fragment('site_results_intro')}\n\n{compose(renderer, RESULTS)}\n"
+    return f"{WIDE}# Results\n\n{renderer.fragment('site_results_intro')}\n\n{compose(renderer, RESULTS)}\n"
 
 
 def site_pages(context: Context) -> dict[str, str]:

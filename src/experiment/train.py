@@ -189,7 +189,8 @@ def train(config: ExperimentConfig, results: Path, work: Path) -> dict[str, Any]
     trainer = Trainer(model=model, args=arguments, train_dataset=_Packed(training), eval_dataset=_Packed(held_out))
     last = get_last_checkpoint(str(work))  # type: ignore[no-untyped-call]
     start = int(last.rsplit("-", 1)[1]) if last else 0
-    ledger = work / "resources.json"
+    rank = os.environ.get("RANK", "0")
+    ledger = work / f"resources-{rank}.json"
     with measure(ledger, start, config.country_iso_code) as span:
         before = trainer.evaluate()["eval_loss"]  # the adapter starts at zero, so this is the base model
         trainer.train(resume_from_checkpoint=last)
