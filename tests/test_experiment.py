@@ -25,7 +25,7 @@ vocab_size: 600
 n_layer: 2
 n_head: 2
 n_embd: 32
-context_length: 64
+context_length: 192
 held_out_every: 3
 max_steps: {steps}
 batch_size: 4
@@ -110,6 +110,26 @@ def test_the_whole_way_gives_a_record(tiny: Path) -> None:
     base = json.loads((tiny / "models/tiny/training.json").read_text())
     assert base["books"] == {"training": 2, "held_out": 1}
     assert base["held_out_loss"] > 0
+
+
+def test_prompts_that_do_not_fit_are_refused(tiny: Path) -> None:
+    text = (tiny / "configs/tiny.yaml").read_text().replace("few_shot: 1", "few_shot: 9")
+    (tiny / "configs/long.yaml").write_text(text)
+    done = run_in(
+        tiny,
+        "-m",
+        "src.evaluate",
+        "--config",
+        "configs/long.yaml",
+        "--metrics",
+        str(REPO / "configs/metrics.yaml"),
+        "--output",
+        "out",
+    )
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert "few_shot" in done.stderr
+    assert "192" in done.stderr
+    assert not (tiny / "out").exists()
 
 
 def test_training_again_goes_on_and_does_not_train_twice(tiny: Path) -> None:

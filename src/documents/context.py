@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -99,10 +100,10 @@ class Renderer:
             **extra: More names for this fragment.
 
         Returns:
-            Markdown without blank lines around it.
+            Markdown without blank lines around it, and never two in a row.
         """
         record = self.context.record
-        return (
+        text = (
             self.env.get_template(f"{name}.md.j2")
             .render(
                 record=record,
@@ -118,3 +119,4 @@ class Renderer:
             )
             .strip()
         )
+        return re.sub(r"\n{3,}", "\n\n", text)

@@ -22,6 +22,7 @@ import torch
 from src.record.checkpoint import checkpoint_files, hash_files
 from src.record.config import EvaluationConfig, ExperimentConfig, MetricsConfig
 from src.record.dataset import dataset_files
+from src.record.errors import InputError
 from src.record.files import sha256_file, write_json
 from src.record.predictions import MODELS, SCHEMA, Predictions, measure, read_predictions
 
@@ -100,6 +101,19 @@ class Evaluator:
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False))
 
+    def _check_fit(self, encoded: Sequence[Sequence[int]], answer: int) -> None:
+        """Refuse prompts that do not fit the model's context together with their answer."""
+        context = getattr(self.model.config, "max_position_embeddings", None)
+        longest = len(self.prefix) + max((len(ids) for ids in encoded), default=0) + answer
+        if context is not None and longest > context:
+            raise InputError(
+                "evaluation_config",
+                key="few_shot",
+                found=f"prompts and answers of up to {longest} tokens",
+                expected=f"at most {context}, the model's context",
+                mend="Lower few_shot or max_new_tokens, or shorten example_format.",
+            )
+
     def _forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Return the log-probabilities after each prompt: shape (batch, vocabulary)."""
         cache = copy.deepcopy(self.cache)
@@ -126,6 +140,7 @@ class Evaluator:
         options = [self._encode(f" {candidate}") for candidate in candidates]
         beginnings = sorted({tuple(o[:n]) for o in options for n in range(len(o))})
         encoded = [self._encode(prompt) for prompt in prompts]
+        self._check_fit(encoded, max(len(option) for option in options))
         answers: list[Answer | None] = [None] * len(prompts)
         for batch in _batches(encoded, self.config.batch_size):
             ids = torch.tensor([encoded[i] for i in batch], device=self.device)
@@ -152,6 +167,7 @@ class Evaluator:
         """
         stop = {self.tokenizer.eos_token_id, *self._encode("\n")}
         encoded = [self._encode(prompt) for prompt in prompts]
+        self._check_fit(encoded, self.config.max_new_tokens)
         answers: list[Answer | None] = [None] * len(prompts)
         for batch in _batches(encoded, self.config.batch_size):
             cache = copy.deepcopy(self.cache)
@@ -241,7 +257,8 @@ def evaluate(config: ExperimentConfig, metrics: MetricsConfig, split: str, outpu
                 "questions": len(rows),
                 "method": METHODS["choice" if task in CANDIDATES else "generation"],
                 "candidates": list(CANDIDATES[task]) if task in CANDIDATES else None,
-                "few_shot": config.evaluation_config.few_shot,
+                "few_shot": config.evaluation_config.for_task(task).few_shot,
+                "example_format": config.evaluation_config.for_task(task).example_format,
             }
             for task, rows in questions.items()
         },
@@ -263,7 +280,7 @@ def evaluate(config: ExperimentConfig, metrics: MetricsConfig, split: str, outpu
 def _ask(
     model: Any, tokenizer: Any, config: ExperimentConfig, task: str, rows: list[dict[str, Any]], model_name: str
 ) -> list[Answer]:
-    settings = config.evaluation_config
+    settings = config.evaluation_config.for_task(task)
     prefix = few_shot_prefix(settings, Path(config.dataset_config.path), task, config.dataset_config.seed)
     evaluator = Evaluator(model, tokenizer, prefix, settings)
     prompts = [settings.example_format.format(question=row["question"]) for row in rows]
@@ -275,7 +292,7 @@ def _ask(
 def _prediction_rows(
     config: ExperimentConfig, task: str, rows: list[dict[str, Any]], answers: dict[str, dict[str, list[Answer]]]
 ) -> Iterator[dict[str, Any]]:
-    settings = config.evaluation_config
+    settings = config.evaluation_config.for_task(task)
     prefix = few_shot_prefix(settings, Path(config.dataset_config.path), task, config.dataset_config.seed)
     for index, row in enumerate(rows):
         reference = row["answer"] if task in CANDIDATES else row["word"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from string import Formatter
 from typing import Annotated, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 
 from .errors import InputError
 
@@ -107,15 +108,40 @@ class DatasetConfig(Strict):
     )
 
 
+def _asks_the_question(value: str) -> str:
+    fields = [name for _, name, spec, conversion in Formatter().parse(value) if name is not None or spec or conversion]
+    if fields != ["question"]:
+        raise ValueError("text with {question} in it once, and no other braces")
+    return value
+
+
+QuestionFormat = Annotated[str, AfterValidator(_asks_the_question)]
+"""How a question is written; `{question}` stands for it."""
+
+
+class Prompting(Strict):
+    """How the questions of one task are written, where it differs from the others."""
+
+    few_shot: int | None = Field(None, ge=0, description="Solved examples before each question.")
+    example_format: QuestionFormat | None = Field(None, description="How a question is written.")
+
+
 class EvaluationConfig(Strict):
     """How questions are put to both models."""
 
+    tasks: dict[str, Prompting] = Field(default_factory=dict, description="What differs for a task.")
+
     few_shot: int = Field(5, ge=0, description="Solved examples before each question, from validation words.")
-    example_format: str = Field(
+    example_format: QuestionFormat = Field(
         "Question: {question}\nAnswer:", description="How a question is written; a space and the answer follow."
     )
     batch_size: int = Field(64, ge=1, description="Questions a batch.")
     max_new_tokens: int = Field(32, ge=1, description="Longest spelling that is generated, in tokens.")
+
+    def for_task(self, task: str) -> EvaluationConfig:
+        """Return the settings of one task: its own where it has some, the common ones otherwise."""
+        own = self.tasks.get(task, Prompting()).model_dump(exclude_none=True)
+        return self.model_copy(update=own)
 
 
 class ExperimentConfig(Strict):
@@ -129,6 +155,9 @@ class ExperimentConfig(Strict):
     dataset_config: DatasetConfig = Field(default_factory=lambda: DatasetConfig())
     evaluation_config: EvaluationConfig = Field(default_factory=lambda: EvaluationConfig())
     checkpoint: str = Field("checkpoints/best_model", description="Folder of the trained adapter.")
+    note: str | None = Field(
+        None, description="What a reader should know about how the run went, shown with the settings."
+    )
     country_iso_code: str | None = Field(
         None, pattern="^[A-Z]{3}$", description="Country of the machine, for emissions; left out, they are not stated."
     )

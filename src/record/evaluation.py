@@ -34,7 +34,8 @@ class Task(Strict):
     candidates: list[str] | None = Field(
         None, description="The answers that were chosen from, where there was a choice."
     )
-    few_shot: int | None = Field(None, ge=0)
+    few_shot: int | None = Field(None, ge=0, description="Solved examples before each question.")
+    example_format: str | None = Field(None, description="How a question was written.")
 
 
 class Environment(Strict):
