@@ -96,11 +96,11 @@ def test_charts_follow_the_scheme_and_have_alternatives(address: str, browser: B
         hidden = page.locator(f"figure.chart img[src*='.{other}.svg']")
         assert shown.count() == hidden.count() >= 5
         for i in range(shown.count()):
+            shown.nth(i).evaluate("i => i.scrollIntoView()")  # images load when they come into view
+            page.wait_for_function("i => i.complete && i.naturalWidth > 0", arg=shown.nth(i).element_handle())
             assert shown.nth(i).is_visible()
             assert not hidden.nth(i).is_visible()
             assert len(shown.nth(i).get_attribute("alt") or "") > 20
-            shown.nth(i).scroll_into_view_if_needed()
-            page.wait_for_function("i => i.complete && i.naturalWidth > 0", arg=shown.nth(i).element_handle())
         context.close()
 
 

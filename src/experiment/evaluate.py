@@ -94,6 +94,7 @@ class Evaluator:
         self.prefix = self._encode(prefix)
         if not self.prefix:
             self.prefix = [tokenizer.eos_token_id]
+        self._check_fit([], 0)
         with torch.inference_mode():
             ids = torch.tensor([self.prefix], device=self.device)
             self.cache = model(input_ids=ids, use_cache=True).past_key_values
