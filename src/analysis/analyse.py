@@ -79,6 +79,11 @@ class Group:
     base_interval: Interval | None
     finetuned_interval: Interval | None
 
+    @property
+    def change(self) -> float:
+        """Fine-tuned minus base."""
+        return self.finetuned - self.base
+
 
 @dataclass(frozen=True)
 class Breakdown:
@@ -88,6 +93,12 @@ class Breakdown:
     by: str
     groups: tuple[Group, ...]
     left_out: int
+
+    @property
+    def extremes(self) -> tuple[Group, Group]:
+        """The groups with the lowest and the highest change."""
+        ordered = sorted(self.groups, key=lambda group: group.change)
+        return ordered[0], ordered[-1]
 
 
 @dataclass(frozen=True)
@@ -128,6 +139,10 @@ class Analysis:
     def metric(self, key: str) -> MetricResult:
         """Return a metric's result by its key."""
         return next(m for m in self.metrics if m.key == key)
+
+    def first_breakdown(self, key: str) -> Breakdown | None:
+        """Return the first breakdown that a metric declares, if the record has the data for it."""
+        return next((b for b in self.breakdowns if b.metric == key), None)
 
     @property
     def primary(self) -> tuple[MetricResult, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 
-from src.analysis.analyse import MetricResult
+from src.analysis.analyse import Group, MetricResult
 from src.analysis.statistics import Interval
 from src.record.config import MetricConfig
 
@@ -37,9 +37,12 @@ def value(number: float, metric: MetricConfig, questions: int | None = None) -> 
     return f"{number:.{places}f}"
 
 
-def change(result: MetricResult) -> str:
-    """Format a change with its sign: `+12.3 points` or `−0.71`."""
-    return _signed(result.change, result.config, result.questions, unit=True)
+def change(result: MetricResult | Group, metric: MetricConfig | None = None) -> str:
+    """Format the change of a metric, or of a group of a breakdown, with its sign: `+12.3 points` or `−0.71`."""
+    config = metric if isinstance(result, Group) else result.config
+    if config is None:
+        raise ValueError("the change of a group needs the metric's declaration")
+    return _signed(result.change, config, result.questions, unit=True)
 
 
 def interval(
