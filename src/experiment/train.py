@@ -183,7 +183,7 @@ def train(config: ExperimentConfig, results: Path, work: Path) -> dict[str, Any]
         metric_for_best_model="eval_loss",
         greater_is_better=False,
         report_to=settings.report_to or "none",
-        dataloader_drop_last=True,
+        ddp_find_unused_parameters=False,
         use_cpu=not torch.cuda.is_available(),
     )
     trainer = Trainer(model=model, args=arguments, train_dataset=_Packed(training), eval_dataset=_Packed(held_out))
