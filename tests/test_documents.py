@@ -69,8 +69,12 @@ def test_the_model_card_has_every_section_of_the_template_and_none_empty(context
         wanted = wanted.replace(title, "", 1)
     assert not wanted.replace(",", "").strip(), wanted
     body = re.sub(r"\A---.*?\n---\n", "", text, flags=re.DOTALL)
-    for part in re.split(r"^#+ .+$", body, flags=re.MULTILINE)[1:]:
-        del part  # sections that only hold sections are empty by themselves; `compose` refuses one with nothing at all
+    lines = [line for line in re.sub(r"```.*?```", "text", body, flags=re.DOTALL).splitlines() if line.strip()]
+    for line, following in zip(lines, [*lines[1:], "# end"], strict=True):
+        if line.startswith("#") and following.startswith(
+            "#"
+        ):  # nothing between them: only a parent before its first part
+            assert len(following.split(" ")[0]) > len(line.split(" ")[0]), f"{line} is empty"
     with pytest.raises(ValueError, match="empty"):
         compose(Renderer(context, "hub"), (Section("Nothing"),))
     assert "More Information Needed" not in text
