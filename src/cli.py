@@ -1,4 +1,4 @@
-"""What all commands share: options in the same style, one clear error, exit code 2 for bad input."""
+"""What all commands share: options in the same style, one clear error, and an exit code that says what kind it was."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from typing import Any
 
 import typer
 
-from src.record.errors import InputError
-
-EXIT_BAD_INPUT = 2
+from src.record.errors import CommandError
 
 
 def run(command: Callable[..., Any]) -> None:
-    """Run a command's function with Typer; an `InputError` becomes one line on standard error and exit code 2."""
+    """Run a command's function with Typer; a `CommandError` becomes a message on standard error and its exit code."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
     app.command(name=f"python -m {command.__module__}")(command)
     try:
         app(prog_name=f"python -m src.{command.__name__}")
-    except InputError as error:
+    except CommandError as error:
         sys.stderr.write(f"error: {error}\n")
-        sys.exit(EXIT_BAD_INPUT)
+        sys.exit(error.exit_code)
 
 
 def say(line: str) -> None:

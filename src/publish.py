@@ -1,20 +1,53 @@
-"""`python -m src.publish`: put model, dataset and cards together for the Hugging Face Hub."""
+"""`python -m src.publish`: put model, dataset and cards on the Hugging Face Hub, verified before anybody sees them."""
 
+import json
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from src.cli import EXIT_BAD_INPUT, run, say
+from src.cli import run
+
+
+class Only(str, Enum):
+    """One of the repositories."""
+
+    base = "base"
+    dataset = "dataset"
+    model = "model"
 
 
 def publish(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write the files as they would be uploaded, and touch no network.")
     ] = False,
-    output: Annotated[Path, typer.Option(help="Folder for the bundle; it is replaced.")] = Path("dist/hub"),
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Check everything, compare with the Hub, and change nothing.")
+    ] = False,
+    verify_only: Annotated[
+        bool, typer.Option("--verify-only", help="Upload nothing; verify what is on the Hub against the record.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Publish without being asked, as in CI.")] = False,
+    only: Annotated[list[Only] | None, typer.Option(help="Publish this repository only; may be repeated.")] = None,
+    create_pr: Annotated[
+        bool,
+        typer.Option(
+            "--create-pr", help="Stop before the merge: leave verified pull requests open, and new repositories private."
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Go on although others changed a repository since the last publication.")
+    ] = False,
+    tag: Annotated[
+        str | None, typer.Option(help="Tag the repositories, as with v1.0.0.", metavar="NAME")
+    ] = None,
+    collection: Annotated[
+        str | None, typer.Option(help="Group the repositories in the Hub collection of this title.", metavar="TITLE")
+    ] = None,
     namespace: Annotated[
-        str | None, typer.Option(help="User or organisation on the Hub; the one in the project config by default.")
+        str | None,
+        typer.Option(help="User or organisation on the Hub; the project config's, or the logged-in user, by default."),
     ] = None,
     project: Annotated[Path, typer.Option(help="The project config.")] = Path("configs/project.yaml"),
     config: Annotated[
@@ -24,25 +57,53 @@ def publish(
     model: Annotated[
         Path | None, typer.Option(help="The adapter's folder; the one that the experiment names by default.")
     ] = None,
+    output: Annotated[Path, typer.Option(help="Folder for --dry-run; it is replaced.")] = Path("dist/hub"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print plan and result as JSON on standard output.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show every request; tokens are left out.")] = False,
 ) -> None:
-    """Write the Hub bundle: model, dataset and base model, each with its card, exactly as they would be uploaded.
+    """Publish the base model, the dataset and the adapter, each with its card, on the Hugging Face Hub.
 
-    Weights and data are checked against the hashes that were evaluated first. The folders can be uploaded with
-    `hf upload`; this version does not upload by itself.
+    Shows what would change and asks. Uploads each repository as one commit where no visitor sees it (a new repository is
+    private, a public one gets a pull request), reads everything back, loads and runs it as a visitor would, and only then
+    makes it visible. The receipt goes to results/NAME/publication.json.
+
+    Log in first with `hf auth login`, or set HF_TOKEN; in CI set HF_OIDC_RESOURCE (trusted publishers).
+
+    **Exit codes:** 0 done; 2 bad input; 3 refused, or the verification failed; 4 the Hub could not be reached; 130
+    interrupted. After 3, 4 and 130 nothing unverified is visible, and the same command goes on where it stopped.
     """
     from src.documents.context import Context, Names
-    from src.documents.formatting import size
-    from src.hub.bundle import build_bundle
+    from src.hub.bundle import ROLES, collect, write_bundle
+    from src.hub.errors import Interrupted
+    from src.hub.show import Screen
     from src.record.load import load_record
 
-    if not dry_run:
-        say("error: this version writes the bundle only. Give --dry-run, then upload the folders with `hf upload`.")
-        raise typer.Exit(EXIT_BAD_INPUT)
-    record = load_record(Path(), project=project, experiment=config, results=results, checkpoint=model)
-    bundle = build_bundle(Context(record, Names.of(record, namespace)), output, Path(".cache/charts"))
-    for repo, name, size_bytes in bundle.files:
-        print(f"{size(size_bytes):>9}  {repo}/{name}")
-    say(f"bundle in {bundle.folder}")
+    if dry_run + plan + verify_only > 1:
+        raise typer.BadParameter("give one of --dry-run, --plan and --verify-only")
+    screen = Screen(quiet=as_json)
+    roles = tuple(role for role in ROLES if only is None or role in {choice.value for choice in only})
+    cache = Path(".cache/charts")
+    try:
+        record = load_record(Path(), project=project, experiment=config, results=results, checkpoint=model)
+        if dry_run:
+            with screen.hashing() as told:
+                repos = collect(Context(record, Names.of(record, namespace)), cache, roles, told)
+            write_bundle(repos, output)
+            screen.bundle(repos, output)
+            report = {"folder": str(output), "files": {r.role: {f.path: f.sha256 for f in r.files.values()} for r in repos}}
+        else:
+            from src.hub.publish import Options
+            from src.hub.publish import publish as run_publication
+
+            options = Options(
+                namespace=namespace, only=roles, plan_only=plan, verify_only=verify_only, yes=yes, create_pr=create_pr,
+                overwrite=overwrite, tag=tag, collection=collection, verbose=verbose,
+            )  # fmt: skip
+            report = run_publication(record, options, screen, cache)
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted. Nothing unverified is visible; run the same command again to go on.") from None
+    if as_json:
+        print(json.dumps(report, indent=2, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ class Names:
 
     @classmethod
     def of(cls, record: Record, namespace: str | None = None) -> Names:
-        """Derive the names from the record and, if given, a namespace that takes precedence."""
-        owner = namespace or record.project.namespace
+        """Derive the names from the record; the namespace is the given one, the config's, or the last publication's."""
+        owner = namespace or record.project.namespace or (record.publication and record.publication.namespace) or None
         prefix = f"{owner}/" if owner else ""
         base = record.experiment.base_model
         if record.base_folder is not None:

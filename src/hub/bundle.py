@@ -1,11 +1,16 @@
-"""Write the Hub's repositories as folders, exactly as they would be uploaded."""
+"""The files of the Hub's repositories, collected and hashed; and written as folders for `--dry-run`."""
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import shutil
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from src.documents.cards import base_card, dataset_card, model_card
 from src.documents.context import Context
@@ -13,6 +18,8 @@ from src.figures.catalog import render
 from src.record.checkpoint import adapter_config, checkpoint_files
 from src.record.dataset import dataset_files
 from src.record.errors import InputError
+from src.record.files import regular_file, sha256_file
+from src.record.publication import Role
 
 BASE_FILES = (
     "config.json",
@@ -25,65 +32,153 @@ BASE_FILES = (
 )
 """Files of a local base model that are published with it."""
 
+ROLES: tuple[Role, ...] = ("base", "dataset", "model")
+"""The repositories in the order in which they are published: what a card names is there before the card."""
+
+Progress = Callable[[str, int], None]
+"""Called with a file's name and the bytes of it that were just hashed."""
+
 
 @dataclass(frozen=True)
-class Bundle:
-    """The files of every repository: repository's folder, path inside it, size in bytes."""
+class HubFile:
+    """One file of a repository.
 
-    folder: Path
-    files: tuple[tuple[str, str, int], ...]
+    Attributes:
+        path: Its place in the repository.
+        source: Where its content lies, or the content.
+        size: Bytes.
+        sha256: Hex digest of the content.
+    """
+
+    path: str
+    source: Path | bytes
+    size: int
+    sha256: str
+
+    @cached_property
+    def blob_id(self) -> str:
+        """Git's object id of the content, by which the Hub names small files."""
+        content = self.content
+        return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+    @property
+    def content(self) -> bytes:
+        """The whole content; ask only for small files."""
+        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+
+    def same_as(self, size: int, sha256: str | None, blob_id: str) -> bool:
+        """Tell whether a file on the Hub, known by its size and hashes, has this content."""
+        if size != self.size:
+            return False
+        return sha256 == self.sha256 if sha256 is not None else blob_id == self.blob_id
 
 
-def build_bundle(context: Context, output: Path, cache: Path | None = None) -> Bundle:
-    """Write `model/`, `dataset/` and, for a base model of one's own, `base/`, whole or not at all.
+@dataclass(frozen=True)
+class Repository:
+    """One repository as it should be.
+
+    Attributes:
+        role: What it is to the project, and its folder in the bundle.
+        repo_id: Its name on the Hub, without a namespace while that is not known.
+        kind: The Hub's kind of repository.
+        files: Its files, by path.
+    """
+
+    role: Role
+    repo_id: str
+    kind: Literal["model", "dataset"]
+    files: dict[str, HubFile]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files.values())
+
+    @property
+    def card(self) -> str:
+        """The text of README.md; empty if there is none."""
+        return self.files["README.md"].content.decode() if "README.md" in self.files else ""
+
+
+def collect(
+    context: Context,
+    cache: Path | None = None,
+    only: Collection[Role] = ROLES,
+    progress: Progress | None = None,
+) -> list[Repository]:
+    """Collect and hash the files of every repository, after checking that they are what was evaluated.
 
     Args:
         context: What is published.
-        output: Folder that is replaced.
         cache: Where rendered charts are kept.
+        only: Roles to collect.
+        progress: Told about the hashing.
 
     Raises:
-        InputError: A file is missing, is a pickle, or is not the one that was evaluated.
+        InputError: A file is missing, is a pickle or a link, or is not the one that was evaluated.
     """
-    record = context.record
+    record, names = context.record, context.names
     record.check_evaluated()
-    contents = {"model": _model(context, cache)}
-    if record.splits:
-        contents["dataset"] = _dataset(context)
-    if record.base_folder is not None:
-        contents["base"] = _base(context)
+    repos = []
+    if "base" in only and record.base_folder is not None and names.base is not None:
+        repos.append(Repository("base", names.base, "model", _hashed(_base(context), progress)))
+    if "dataset" in only and record.splits:
+        repos.append(Repository("dataset", names.dataset, "dataset", _hashed(_dataset(context), progress)))
+    if "model" in only:
+        repos.append(Repository("model", names.model, "model", _hashed(_model(context, cache), progress)))
+    return repos
 
+
+def write_bundle(repos: list[Repository], output: Path) -> None:
+    """Write every repository as a folder, all of them or none.
+
+    Raises:
+        InputError: The disk is full or the folder cannot be written; what was there before is still there.
+    """
     staging = output.with_name(f".{output.name}.staging")
     shutil.rmtree(staging, ignore_errors=True)
-    for repo, files in contents.items():
-        for name, content in files.items():
-            target = staging / repo / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, Path):
-                shutil.copyfile(content, target)
-            else:
-                target.write_bytes(content)
-    shutil.rmtree(output, ignore_errors=True)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    staging.replace(output)
-    return Bundle(
-        output,
-        tuple(
-            (repo, path.relative_to(output / repo).as_posix(), path.stat().st_size)
-            for repo in contents
-            for path in sorted((output / repo).rglob("*"))
-            if path.is_file()
-        ),
-    )
+    try:
+        for repo in repos:
+            for name, file in repo.files.items():
+                target = staging / repo.role / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if isinstance(file.source, bytes):
+                    target.write_bytes(file.source)
+                else:
+                    shutil.copyfile(file.source, target)
+        if output.exists():
+            shutil.rmtree(output)
+        staging.replace(output)
+    except OSError as error:
+        shutil.rmtree(staging, ignore_errors=True)
+        mend = (
+            "Free some space, or give another --output."
+            if error.errno == errno.ENOSPC
+            else "Give another --output, or mend the folder."
+        )
+        room = sum(repo.size for repo in repos)
+        raise InputError(
+            output,
+            found=error.strerror or str(error),
+            expected=f"a folder with room for {room:,} bytes",
+            mend=f"{mend} What lay there before was not touched.",
+        ) from None
+
+
+def _hashed(sources: dict[str, Path | bytes], progress: Progress | None) -> dict[str, HubFile]:
+    files = {}
+    for name, source in sorted(sources.items()):
+        if isinstance(source, bytes):
+            files[name] = HubFile(name, source, len(source), hashlib.sha256(source).hexdigest())
+        else:
+            size = source.stat().st_size
+            told = None if progress is None else lambda count, name=name: progress(name, count)
+            files[name] = HubFile(name, source, size, sha256_file(source, told))
+    return files
 
 
 def _licence(context: Context) -> Path:
-    path = context.record.root / "LICENSE"
-    if not path.is_file():
-        raise InputError(
-            path, found="no such file", expected="the licence that is published along", mend="Add the licence's text."
-        )
-    return path
+    return regular_file(context.record.root, "LICENSE")
 
 
 def _model(context: Context, cache: Path | None) -> dict[str, Path | bytes]:
@@ -95,6 +190,8 @@ def _model(context: Context, cache: Path | None) -> dict[str, Path | bytes]:
         settings = adapter_config(record.checkpoint) | {"base_model_name_or_path": context.names.base}
         files["adapter_config.json"] = (json.dumps(settings, indent=2, sort_keys=True) + "\n").encode()
     files["evaluation_results.json"] = record.results_path
+    if (record.results_path.parent / "final_report.json").exists():
+        files["final_report.json"] = regular_file(record.results_path.parent, "final_report.json")
     for chart in context.charts:
         files[f"charts/{chart.name}.png"] = render(chart, "png", cache)
     return files
@@ -103,10 +200,9 @@ def _model(context: Context, cache: Path | None) -> dict[str, Path | bytes]:
 def _dataset(context: Context) -> dict[str, Path | bytes]:
     record = context.record
     files: dict[str, Path | bytes] = {"README.md": dataset_card(context).encode(), "LICENSE": _licence(context)}
-    files |= dataset_files(record.data)
-    notice = record.data / "words" / "COPYRIGHT"
-    if notice.is_file():
-        files["words/COPYRIGHT"] = notice
+    files |= {name: regular_file(record.data, name) for name in dataset_files(record.data)}
+    if (record.data / "words" / "COPYRIGHT").exists():
+        files["words/COPYRIGHT"] = regular_file(record.data, "words/COPYRIGHT")
     return files
 
 
@@ -114,10 +210,12 @@ def _base(context: Context) -> dict[str, Path | bytes]:
     folder = context.record.base_folder
     if folder is None:
         return {}
-    files: dict[str, Path | bytes] = {name: folder / name for name in BASE_FILES if (folder / name).is_file()}
+    files: dict[str, Path | bytes] = {
+        name: regular_file(folder, name) for name in BASE_FILES if (folder / name).exists()
+    }
     files["LICENSE"] = _licence(context)
     if context.record.base_training is not None:
         files["README.md"] = base_card(context).encode()
-    elif (folder / "README.md").is_file():
-        files["README.md"] = folder / "README.md"
+    elif (folder / "README.md").exists():
+        files["README.md"] = regular_file(folder, "README.md")
     return files

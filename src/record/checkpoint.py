@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import InputError
-from .files import parse_json, read_text, sha256_file
+from .files import parse_json, read_text, regular_file, sha256_file
 
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"})
 """Endings of files that can run code when they are loaded."""
@@ -42,7 +42,7 @@ def checkpoint_files(folder: Path) -> dict[str, Path]:
                 expected="weights as safetensors",
                 mend="Save the adapter with `save_pretrained` (safetensors is its default) and delete this file.",
             )
-    present = {name: folder / name for name in FILES if (folder / name).is_file()}
+    present = {name: regular_file(folder, name) for name in FILES if (folder / name).exists()}
     for name in FILES[:2]:
         if name not in present:
             raise InputError(folder / name, found="no such file", expected="an adapter as peft saves it", mend=mend)

@@ -213,6 +213,9 @@ class ProjectConfig(Strict):
     )
     model_repo: Name = Field(description="Name of the model repository on the Hub.")
     dataset_repo: Name = Field(description="Name of the dataset repository on the Hub.")
+    visibility: Literal["public", "private"] = Field(
+        "public", description="Who sees the repositories once they are verified."
+    )
     repository_url: str | None = Field(None, pattern=r"^https://", description="Where the code is.")
     site_url: str | None = Field(None, pattern=r"^https://", description="Where the site is.")
     example_prompt: str = Field(

@@ -1,4 +1,4 @@
-"""The one error that bad input gets: which file, which key, what was found, what was expected, how to mend it."""
+"""What ends a command, and the one error that bad input gets: which file and key, what was found, expected, the mend."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ def show(value: object) -> str:
     return text if len(text) <= _FOUND_LIMIT else text[: _FOUND_LIMIT - 1] + "…"
 
 
-class InputError(Exception):
+class CommandError(Exception):
+    """What ends a command with one message, without a traceback, and with an exit code of its own."""
+
+    exit_code = 1
+
+
+class InputError(CommandError):
     """Input that cannot be used, said in a line or two and without a traceback.
 
     Args:
@@ -23,6 +29,8 @@ class InputError(Exception):
         expected: What should stand there.
         mend: What the reader can do about it.
     """
+
+    exit_code = 2
 
     def __init__(
         self,

@@ -178,22 +178,57 @@ def load_yaml(path: Path, model: type[Model]) -> Model:
     return validate(path, data, model, mend)
 
 
-def sha256_file(path: Path) -> str:
-    """Return a file's SHA-256 as 64 hex digits.
+def sha256_file(path: Path, progress: Callable[[int], None] | None = None) -> str:
+    """Return a file's SHA-256 as 64 hex digits; a file that has not changed since is not read again.
+
+    Args:
+        path: The file.
+        progress: Called with the number of bytes after each block that was read.
 
     Raises:
         InputError: The file cannot be read.
     """
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
+        stat = path.stat()
+        key = (str(path.absolute()), stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        if key not in _HASHED:
+            digest = hashlib.sha256()
+            block = memoryview(bytearray(1 << 20))
+            with path.open("rb", buffering=0) as stream:
+                while count := stream.readinto(block):
+                    digest.update(block[:count])
+                    if progress is not None:
+                        progress(count)
+            _HASHED[key] = digest.hexdigest()
+        return _HASHED[key]
     except OSError as error:
         raise InputError(
             path, found=error.strerror or "an unreadable file", expected="a readable file", mend="Restore the file."
         ) from None
-    return digest.hexdigest()
+
+
+_HASHED: dict[tuple[str, int, int, int], str] = {}
+
+
+def regular_file(folder: Path, name: str) -> Path:
+    """Return a file of a folder, if it really lies there.
+
+    Raises:
+        InputError: It is missing, no regular file, a link, or behind a link or `..` that leads out of the folder.
+    """
+    path = folder / name
+    found = None
+    if path.is_symlink():
+        found = "a symbolic link"
+    elif not path.is_file():
+        found = "no such file" if not path.exists() else "something that is no file"
+    elif not path.resolve().is_relative_to(folder.resolve()):
+        found = f"a file of another folder, {path.resolve().parent}"
+    if found:
+        raise InputError(
+            path, found=found, expected=f"a regular file in {folder}", mend="Put a copy of the file there."
+        )
+    return path
 
 
 def sha256_tree(files: dict[str, str]) -> str:

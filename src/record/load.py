@@ -14,6 +14,7 @@ from .errors import InputError
 from .evaluation import BaseTraining, EvaluationResults, FileReference, TrainingLog
 from .files import load_yaml, parse_json, read_text, sha256_file, validate
 from .predictions import MODELS, Predictions, measure, read_predictions
+from .publication import Publication
 
 TOLERANCE = 1e-6
 """How far a stated metric may be from the one that follows from the predictions (JSON may have been rounded)."""
@@ -34,6 +35,12 @@ class Record:
     results_path: Path
     predictions: Predictions | None
     training_log: TrainingLog | None
+    publication: Publication | None = None
+
+    @property
+    def publication_path(self) -> Path:
+        """Where the receipt of the last publication lies, or will lie."""
+        return self.results_path.parent / "publication.json"
 
     @property
     def checkpoint(self) -> Path:
@@ -54,6 +61,11 @@ class Record:
     def adapter(self) -> dict[str, object]:
         """The adapter's config; empty if there is no checkpoint beside the record."""
         return adapter_config(self.checkpoint) if self.checkpoint.is_dir() else {}
+
+    @property
+    def checkpoint_has_tokenizer(self) -> bool:
+        """Whether a tokenizer lies beside the adapter; a record without a checkpoint is taken to have one."""
+        return not self.checkpoint.is_dir() or (self.checkpoint / "tokenizer_config.json").is_file()
 
     @cached_property
     def base_folder(self) -> Path | None:
@@ -132,7 +144,14 @@ def load_record(
         log = validate(
             log_path, parse_json(log_path, read_text(log_path, mend)), TrainingLog, "Run `python -m src.train` again."
         )
-    return Record(root, project_config, metrics_config, experiment_config, evaluation, path, predictions, log)
+    receipt = path.parent / "publication.json"
+    publication = None
+    if receipt.is_file():
+        mend = "Restore the receipt, or publish again after removing it."
+        publication = validate(receipt, parse_json(receipt, read_text(receipt, mend)), Publication, mend)
+    return Record(
+        root, project_config, metrics_config, experiment_config, evaluation, path, predictions, log, publication
+    )
 
 
 def _referenced(results: Path, reference: FileReference) -> Path:

@@ -1,0 +1,267 @@
+"""The Hub as the publisher sees it: huggingface_hub's client, with waiting, clear errors and no token in any of them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx2
+import huggingface_hub as hf
+from huggingface_hub.errors import (
+    HfHubHTTPError,
+    LocalTokenNotFoundError,
+    OfflineModeIsEnabled,
+    OIDCError,
+    RepositoryNotFoundError,
+)
+from huggingface_hub.utils._http import default_client_factory
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
+
+from src.record.errors import CommandError, show
+
+from .bundle import Repository
+from .errors import Refused, Unreachable
+
+Result = TypeVar("Result")
+
+ATTEMPTS = 5
+"""How often a request that changes nothing twice is tried."""
+
+LONGEST_WAIT = 120
+"""Seconds that a Retry-After may ask for before the command gives up and says when to come back."""
+
+TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+"""HTTP statuses that may be different the next time."""
+
+AUTOMATIC = frozenset({".gitattributes"})
+"""Files that the Hub itself puts into a new repository."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file on the Hub: its size, its git object id, and its SHA-256 if it is stored as a large file."""
+
+    size: int
+    blob_id: str
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class RemoteRepo:
+    """A repository on the Hub at one commit; the Hub's own files are left out."""
+
+    repo_id: str
+    head: str
+    private: bool
+    files: dict[str, RemoteFile]
+
+    def holds(self, repo: Repository) -> bool:
+        """Tell whether it holds the very files that a repository should have, and no others."""
+        return self.files.keys() == repo.files.keys() and all(
+            repo.files[path].same_as(file.size, file.sha256, file.blob_id) for path, file in self.files.items()
+        )
+
+
+class Hub:
+    """Talks to the Hub as one user.
+
+    Args:
+        token: Access token; False for a visitor without one.
+        say: Called with a line for the person who waits.
+    """
+
+    def __init__(self, token: str | bool, say: Callable[[str], None]) -> None:
+        self.token = token
+        self._say = say
+        self.api = hf.HfApi(token=token, library_name="strawberry-spelling")
+        self.endpoint = self.api.endpoint
+
+    def call(self, function: Callable[..., Result], *arguments: Any, **keywords: Any) -> Result:
+        """Call something that may be repeated; wait and repeat it while the Hub is busy.
+
+        Raises:
+            Unreachable: The Hub was still not there after waiting.
+            Refused: The Hub said no.
+            RepositoryNotFoundError: There is no such repository, or it is hidden from this user.
+        """
+        retrying = Retrying(
+            retry=retry_if_exception(is_transient),
+            wait=_wait,
+            stop=lambda state: stop_after_attempt(ATTEMPTS)(state) or _too_long(state),
+            before_sleep=self._waiting,
+            reraise=True,
+        )
+        try:
+            return retrying(function, *arguments, **keywords)
+        except RepositoryNotFoundError:
+            raise
+        except ERRORS as error:
+            raise explain(error, self.endpoint) from None
+
+    def _waiting(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        seconds = state.next_action.sleep if state.next_action else 0
+        self._say(f"the Hub is busy ({_brief(error)}); trying again in {seconds:.0f} s")
+
+    def read(self, repo_id: str, kind: str, revision: str | None = None) -> RemoteRepo | None:
+        """Read what a repository holds at a revision; None if there is no such repository for this user."""
+        try:
+            info = self.call(self.api.repo_info, repo_id, repo_type=kind, revision=revision)
+        except RepositoryNotFoundError:
+            return None
+        head = str(info.sha)
+        tree = self.call(lambda: list(self.api.list_repo_tree(repo_id, recursive=True, revision=head, repo_type=kind)))
+        files = {
+            entry.path: RemoteFile(entry.size, entry.blob_id, entry.lfs.sha256 if entry.lfs else None)
+            for entry in tree
+            if isinstance(entry, hf.RepoFile) and entry.path not in AUTOMATIC
+        }
+        return RemoteRepo(repo_id, head, bool(info.private), files)
+
+
+ERRORS = (
+    HfHubHTTPError,
+    httpx2.TransportError,
+    OfflineModeIsEnabled,
+    LocalTokenNotFoundError,
+    OIDCError,
+    RuntimeError,
+    json.JSONDecodeError,
+)
+"""What a call of huggingface_hub ends with when the Hub says no or cannot be reached."""
+
+
+def _cause(error: BaseException | None) -> BaseException | None:
+    """Look through the `RuntimeError` that the client wraps a failed upload of one file in."""
+    return error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ is not None else error
+
+
+def is_transient(error: BaseException) -> bool:
+    """Tell whether the same request may succeed a little later."""
+    cause = _cause(error)
+    if isinstance(cause, HfHubHTTPError):
+        return cause.response is not None and cause.response.status_code in TRANSIENT
+    return isinstance(cause, httpx2.TransportError | json.JSONDecodeError)
+
+
+def status(error: BaseException) -> int | None:
+    """Return the HTTP status that an error stands for, if it stands for one."""
+    cause = _cause(error)
+    return cause.response.status_code if isinstance(cause, HfHubHTTPError) and cause.response is not None else None
+
+
+def _retry_after(error: BaseException | None) -> float | None:
+    cause = _cause(error)
+    if not isinstance(cause, HfHubHTTPError) or cause.response is None:
+        return None
+    value = cause.response.headers.get("Retry-After", "")
+    return float(value) if value.isdigit() else None
+
+
+_backoff = wait_exponential(multiplier=0.5, max=8)
+
+
+def _wait(state: RetryCallState) -> float:
+    asked = _retry_after(state.outcome.exception()) if state.outcome else None
+    return _backoff(state) if asked is None else asked
+
+
+def _too_long(state: RetryCallState) -> bool:
+    return ((_retry_after(state.outcome.exception()) if state.outcome else None) or 0) > LONGEST_WAIT
+
+
+def _brief(error: BaseException | None) -> str:
+    cause = _cause(error)
+    if isinstance(cause, HfHubHTTPError) and cause.response is not None:
+        return f"HTTP {cause.response.status_code}"
+    return type(cause).__name__
+
+
+def explain(error: BaseException, endpoint: str) -> CommandError:
+    """Turn an error of the client into one line with what to do about it; server text is bounded and made printable."""
+    cause = _cause(error)
+    if isinstance(cause, RuntimeError):  # not the client's: a fault of our own that must be seen
+        raise cause
+    again = "Nothing unverified is visible; run the same command again."
+    if isinstance(cause, OfflineModeIsEnabled):
+        return Unreachable(f"{endpoint}: HF_HUB_OFFLINE is set. Unset it to publish.")
+    if isinstance(cause, LocalTokenNotFoundError):
+        return Refused("not logged in. Run `hf auth login`, or set HF_TOKEN to a token that may write.")
+    if isinstance(cause, OIDCError):
+        return Refused(f"no token for HF_OIDC_RESOURCE: {show(cause)}")
+    if isinstance(cause, HfHubHTTPError) and cause.response is not None:
+        code = cause.response.status_code
+        said = show(cause.server_message or cause.response.reason_phrase)
+        if code == 401:
+            return Refused(
+                f"the Hub does not accept the token ({said}). It may have expired: run `hf auth login`, or renew HF_TOKEN."
+            )
+        if code == 403:
+            return Refused(f"the token may not do this ({said}). Use a token that may write to the repositories.")
+        if code == 429:
+            wait = _retry_after(cause)
+            when = f" in {wait:.0f} s" if wait else " later"
+            return Unreachable(f"{endpoint}: too many requests. Run the same command again{when}. {again}")
+        if code in TRANSIENT:
+            return Unreachable(f"{endpoint}: HTTP {code} ({said}), also after {ATTEMPTS} tries. {again}")
+        return Refused(f"the Hub refused: HTTP {code} ({said}). {again}")
+    if isinstance(cause, httpx2.TransportError):
+        return Unreachable(f"{endpoint} cannot be reached ({type(cause).__name__}). Check the connection. {again}")
+    return Unreachable(f"{endpoint}: {type(cause).__name__}: {show(cause)}. {again}")
+
+
+class _Redacting(logging.Formatter):
+    """Formats log lines with every known token taken out."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+def redact(text: str) -> str:
+    """Take the user's tokens out of a text."""
+    for secret in _secrets:
+        text = text.replace(secret, "hf_…")
+    return text
+
+
+_secrets: set[str] = set()
+
+
+def find_token() -> str:
+    """Return the token of the environment, the CI's identity or `hf auth login`, and remember to keep it out of sight.
+
+    Raises:
+        Refused: There is none.
+        Unreachable: The Hub could not be asked for one.
+    """
+    try:
+        token = hf.get_token()
+    except ERRORS as error:
+        raise explain(error, hf.constants.ENDPOINT) from None
+    if not token:
+        raise explain(LocalTokenNotFoundError(), hf.constants.ENDPOINT)
+    _secrets.update({token, *(v for k in ("HF_TOKEN", "HF_OIDC_ID_TOKEN") if (v := os.environ.get(k)))})
+    return token
+
+
+def prepare(*, verbose: bool, progress: bool) -> None:
+    """Set the client up: time limits on requests, progress bars only for people, log lines without tokens."""
+
+    def factory() -> httpx2.Client:
+        client = default_client_factory()
+        client.timeout = httpx2.Timeout(300, connect=15)
+        return client
+
+    hf.set_client_factory(factory)
+    if not progress:
+        hf.utils.disable_progress_bars()
+    logger = logging.getLogger("huggingface_hub")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Redacting("%(levelname)s %(name)s: %(message)s"))
+    logger.handlers = [handler]
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG if verbose else logging.ERROR)

@@ -1,0 +1,97 @@
+"""Where the links of a card lead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+import httpx2
+from huggingface_hub.errors import HfHubHTTPError
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from src.record.publication import Check
+
+from .bundle import Repository
+from .client import Hub
+
+HUB_LINK = re.compile(r"https://(?:huggingface\.co|hf\.co)/(datasets/|spaces/)?([\w.-]+/[\w.-]+)/?(?:[?#].*)?$")
+"""A link to a repository's page."""
+
+SECONDS = 10
+"""Longest wait for a page outside the Hub."""
+
+GONE = frozenset({404, 410})
+"""What a page outside the Hub answers when it is not there; other refusals are often meant for programs only."""
+
+
+def links(card: str) -> list[str]:
+    """List the targets of a card's links and images, each once, in order; its metadata is left out."""
+    body = re.sub(r"\A---\n.*?\n---\n", "", card, flags=re.DOTALL)
+    tokens = MarkdownIt("commonmark").enable("table").parse(body)
+    return list(dict.fromkeys(_targets(tokens)))
+
+
+def _targets(tokens: list[Token]) -> Iterator[str]:
+    for token in tokens:
+        target = token.attrGet("href") or token.attrGet("src")
+        if target:
+            yield str(target)
+        yield from _targets(token.children or [])
+
+
+def check_links(hub: Hub, repo: Repository) -> list[Check]:
+    """Follow every link of a repository's card: files in it, pages of the Hub, other pages.
+
+    Returns:
+        A check for each of the three; pages outside the Hub that could not be reached are not checked.
+    """
+    targets = links(repo.card)
+    inside = [t for t in targets if not urlsplit(t).scheme and not t.startswith("#")]
+    on_hub = [t for t in targets if HUB_LINK.match(t)]
+    outside = [t for t in targets if t.startswith(("http://", "https://")) and t not in on_hub]
+    checks = []
+    if inside:
+        missing = [t for t in inside if str(PurePosixPath(unquote(urlsplit(t).path))) not in repo.files]
+        checks.append(_check(repo, "links to its own files", len(inside), missing, []))
+    if on_hub:
+        dead = [t for t in on_hub if not _repo_exists(hub, t)]
+        checks.append(_check(repo, "links to the Hub", len(on_hub), dead, []))
+    if outside:
+        with ThreadPoolExecutor(8) as pool:
+            found = dict(zip(outside, pool.map(_page, outside), strict=True))
+        dead = [t for t, state in found.items() if state == "gone"]
+        checks.append(_check(repo, "links to other sites", len(outside), dead, [t for t in found if found[t] == "?"]))
+    return checks
+
+
+def _check(repo: Repository, name: str, count: int, dead: list[str], unknown: list[str]) -> Check:
+    if dead:
+        return Check(repo=repo.role, name=name, outcome="failed", detail=f"not there: {', '.join(dead)[:400]}")
+    if unknown:
+        detail = f"{len(unknown)} of {count} could not be reached from here"
+        return Check(repo=repo.role, name=name, outcome="not checked", detail=detail)
+    return Check(repo=repo.role, name=name, outcome="passed", detail=f"{count} found")
+
+
+def _repo_exists(hub: Hub, link: str) -> bool:
+    match = HUB_LINK.match(link)
+    if match is None:
+        return False
+    kind = {"datasets/": "dataset", "spaces/": "space"}.get(match[1] or "", "model")
+    return bool(hub.call(hub.api.repo_exists, match[2], repo_type=kind))
+
+
+@cache
+def _page(link: str) -> str:
+    try:
+        with httpx2.Client(timeout=SECONDS, follow_redirects=True) as client, client.stream("GET", link) as answer:
+            if answer.status_code in GONE:
+                return "gone"
+            return "there" if answer.status_code < 400 else "?"
+    except (httpx2.HTTPError, HfHubHTTPError):
+        return "?"

@@ -1,0 +1,272 @@
+"""The whole publication, step by step: plan, ask, upload where nobody looks, verify, release, write the receipt."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from src.documents.context import Context, Names
+from src.record.errors import InputError
+from src.record.files import sha256_file, write_json
+from src.record.load import Record
+from src.record.publication import Check, Publication, PublishedRepo, Role
+
+from .bundle import ROLES, Repository, collect
+from .checks import check_base, check_installed, check_login, check_plan, check_secrets
+from .client import Hub, find_token, prepare
+from .errors import Refused
+from .plan import RepoPlan, plan_repo
+from .show import Screen
+from .upload import Staged, put_collection, put_tag, release, stage
+from .verify import Target, Verifier, check_visible
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command was asked to do; see `python -m src.publish --help`."""
+
+    namespace: str | None = None
+    only: Collection[Role] = ROLES
+    plan_only: bool = False
+    verify_only: bool = False
+    yes: bool = False
+    create_pr: bool = False
+    overwrite: bool = False
+    tag: str | None = None
+    collection: str | None = None
+    verbose: bool = False
+
+
+def publish(record: Record, options: Options, screen: Screen, cache: Path | None) -> dict[str, Any]:
+    """Publish a record, or only plan or verify it.
+
+    Args:
+        record: What is published.
+        options: What to do.
+        screen: Where it is shown.
+        cache: Where rendered charts are kept.
+
+    Returns:
+        The plan and the result, ready for JSON.
+
+    Raises:
+        InputError: Something of the record cannot be published.
+        Refused: A check failed, or the person said no.
+        Unreachable: The Hub was not there.
+    """
+    prepare(verbose=options.verbose, progress=screen.log.is_terminal)
+    token = find_token()
+    hub = Hub(token, screen.say)
+    user, namespace = check_login(hub, Names.of(record, options.namespace).namespace)
+    context = Context(record, Names.of(record, namespace))
+    with screen.hashing() as told:
+        repos = collect(context, cache, options.only, told)
+    check_secrets(repos, token)
+    if not options.plan_only:
+        check_installed()
+    if not any(repo.role == "base" for repo in repos):
+        check_base(hub, context)
+    if not repos:
+        raise InputError(
+            record.data, found="no dataset", expected="something to publish", mend="Leave --only out, or build the dataset."
+        )
+    plans = [plan_repo(hub, repo, record.project.visibility, record.publication, user) for repo in repos]
+    screen.plan(plans, hub.endpoint)
+    report: dict[str, Any] = {"endpoint": hub.endpoint, "user": user, "plan": [_plan_json(plan) for plan in plans]}
+    own = {repo.repo_id: repo.kind for repo in repos}
+    for plan in plans:
+        check_plan(hub, plan, options.tag, own)
+    if options.verify_only:
+        return report | _verify_only(hub, context, plans, options, screen)
+    _refuse_foreign(plans, options)
+    if options.plan_only:
+        screen.say("planned only: nothing was changed")
+        return report
+    if _up_to_date(hub, record, plans, options):
+        screen.say("nothing changed since the last publication, which was verified: no commit was made")
+        return report | {"result": record.publication and record.publication.model_dump(mode="json")}
+    _confirm(plans, options, screen)
+    staged = []
+    for plan in plans:
+        if plan.action != "nothing":
+            screen.say(f"uploading {plan.repo.repo_id}")
+        staged.append(stage(hub, plan))
+    checks = _verify(hub, context, staged, screen)
+    if options.create_pr:
+        pulls = [_pull_url(hub, s) for s in staged if s.pull_request is not None]
+        for url in pulls:
+            screen.say(f"verified and left open: {url}")
+        screen.say("nothing was made visible; run without --create-pr to merge, or merge on the Hub")
+        return report | {"pull_requests": pulls}
+    screen.say("verified; releasing")
+    heads = {s.plan.repo.role: release(hub, s).head for s in staged}
+    public = [
+        (s.plan.repo.role, s.plan.repo.repo_id, s.plan.repo.kind, heads[s.plan.repo.role])
+        for s in staged
+        if s.plan.visibility == "public"
+    ]
+    for check in check_visible(public):
+        screen.check(check)
+        checks.append(check)
+    return report | _finish(hub, context, [s.plan for s in staged], heads, checks, options, screen)
+
+
+def _confirm(plans: list[RepoPlan], options: Options, screen: Screen) -> None:
+    if options.yes:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise InputError(
+            "the terminal",
+            found="nobody to ask",
+            expected="a yes to the plan",
+            mend="Give --yes to publish without being asked, or --plan to look only.",
+        )
+    where = "stay private" if all(p.visibility == "private" for p in plans) else "become visible once they are verified"
+    if not screen.ask(f"Publish? The files {where}."):
+        raise Refused("you said no. Nothing was changed.")
+
+
+def _refuse_foreign(plans: list[RepoPlan], options: Options) -> None:
+    touched = [plan.repo.repo_id for plan in plans if plan.foreign]
+    if touched and not options.overwrite:
+        raise Refused(
+            f"{', '.join(touched)}: changed by others since the last publication (see above). "
+            "Look at it on the Hub; give --overwrite to go on in spite of it."
+        )
+
+
+def _up_to_date(hub: Hub, record: Record, plans: list[RepoPlan], options: Options) -> bool:
+    """Tell whether the Hub holds all of it as the receipt says, and nothing else is asked for."""
+    receipt = record.publication
+    if receipt is None or receipt.endpoint != hub.endpoint or receipt.count("failed") or options.collection:
+        return False
+    for plan in plans:
+        last = receipt.repo(plan.repo.role)
+        if last is None or plan.remote is None or plan.action != "nothing":
+            return False
+        if (last.repo_id, last.commit) != (plan.repo.repo_id, plan.remote.head):
+            return False
+        if plan.visibility_now != plan.visibility or (options.tag and options.tag != last.tag):
+            return False
+    return True
+
+
+def _verify(hub: Hub, context: Context, staged: list[Staged], screen: Screen) -> list[Check]:
+    targets = [Target(s.plan.repo, s.commit, s.pull_request is None) for s in staged]
+    checks = Verifier(hub, context, targets, screen.check, screen.say).run()
+    failed = [check for check in checks if check.outcome == "failed"]
+    if failed:
+        where = "; ".join(f"{check.repo}: {check.name}" for check in failed)
+        left = [_pull_url(hub, s) for s in staged if s.pull_request is not None]
+        kept = f" The pull request stays open: {', '.join(left)}." if left else ""
+        raise Refused(
+            f"{len(failed)} of {len(checks)} checks failed ({where}). Nothing unverified was made visible.{kept} "
+            "Run the same command again if the connection was at fault; otherwise mend what failed."
+        )
+    return checks
+
+
+def _verify_only(
+    hub: Hub, context: Context, plans: list[RepoPlan], options: Options, screen: Screen
+) -> dict[str, Any]:
+    missing = [plan.repo.repo_id for plan in plans if plan.remote is None]
+    if missing:
+        raise Refused(f"{', '.join(missing)} is not on the Hub. Publish it first.")
+    staged = [Staged(plan, plan.remote.head, None, made=False) for plan in plans if plan.remote is not None]
+    checks = _verify(hub, context, staged, screen)
+    public = [
+        (plan.repo.role, plan.repo.repo_id, plan.repo.kind, plan.remote.head)
+        for plan in plans
+        if plan.remote is not None and not plan.remote.private
+    ]
+    for check in check_visible(public):
+        screen.check(check)
+        checks.append(check)
+    heads = {plan.repo.role: plan.remote.head for plan in plans if plan.remote is not None}
+    return _finish(hub, context, plans, heads, checks, options, screen)
+
+
+def _finish(
+    hub: Hub,
+    context: Context,
+    plans: list[RepoPlan],
+    heads: dict[Role, str],
+    checks: list[Check],
+    options: Options,
+    screen: Screen,
+) -> dict[str, Any]:
+    """Tag, group, and write the receipt; repositories of earlier publications stay in it."""
+    record = context.record
+    if options.tag:
+        for plan in plans:
+            put_tag(hub, plan.repo, heads[plan.repo.role], options.tag)
+    slug = None
+    if options.collection:
+        private = all(plan.visibility == "private" for plan in plans)
+        repos = [plan.repo for plan in plans]
+        slug = put_collection(hub, plans[0].repo.repo_id.split("/")[0], options.collection, repos, private=private)
+    last = record.publication if record.publication and record.publication.endpoint == hub.endpoint else None
+    done = {plan.repo.role for plan in plans}
+    results = next((p.repo.files["evaluation_results.json"].sha256 for p in plans if p.repo.role == "model"), None)
+    publication = Publication(
+        endpoint=hub.endpoint,
+        time=datetime.now(UTC).replace(microsecond=0),
+        results_sha256=results or (last.results_sha256 if last else sha256_file(record.results_path)),
+        repos=[
+            *(repo for repo in (last.repos if last else []) if repo.role not in done),
+            *(_published(hub, plan, heads[plan.repo.role], options.tag, last) for plan in plans),
+        ],
+        checks=[*(check for check in (last.checks if last else []) if check.repo not in done), *checks],
+        collection=slug or (last.collection if last else None),
+    )
+    path = record.publication_path
+    write_json(path, publication.model_dump(mode="json"))
+    screen.done(publication, path)
+    failed = [check.name for check in checks if check.outcome == "failed"]
+    if failed:
+        raise Refused(f"{', '.join(failed)}. What was verified is on the Hub; the receipt says what failed.")
+    return {"result": publication.model_dump(mode="json")}
+
+
+def _published(hub: Hub, plan: RepoPlan, head: str, tag: str | None, last: Publication | None) -> PublishedRepo:
+    repo: Repository = plan.repo
+    before = last.repo(repo.role) if last else None
+    kept = before.tag if before and before.commit == head else None
+    remote = hub.read(repo.repo_id, repo.kind)
+    return PublishedRepo(
+        role=repo.role,
+        repo_id=repo.repo_id,
+        kind=repo.kind,
+        commit=head,
+        visibility="private" if remote is None or remote.private else "public",
+        files=len(repo.files),
+        bytes=repo.size,
+        tag=tag or kept,
+    )
+
+
+def _pull_url(hub: Hub, staged: Staged) -> str:
+    repo = staged.plan.repo
+    prefix = "datasets/" if repo.kind == "dataset" else ""
+    return f"{hub.endpoint}/{prefix}{repo.repo_id}/discussions/{staged.pull_request}"
+
+
+def _plan_json(plan: RepoPlan) -> dict[str, Any]:
+    return {
+        "role": plan.repo.role,
+        "repo_id": plan.repo.repo_id,
+        "kind": plan.repo.kind,
+        "action": plan.action,
+        "visibility_now": plan.visibility_now,
+        "visibility": plan.visibility,
+        "foreign": list(plan.foreign),
+        "files": [
+            {"path": c.path, "change": c.kind, "size": c.size, "diff": list(c.diff)}
+            | ({"sha256": plan.repo.files[c.path].sha256} if c.path in plan.repo.files else {})
+            for c in plan.changes
+        ],
+    }

@@ -1,0 +1,116 @@
+"""What the person who publishes sees: tables and progress bars at a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+from src.documents.formatting import size
+from src.record.publication import Check, Publication
+
+from .bundle import Progress as Told
+from .bundle import Repository
+from .plan import RepoPlan
+
+MARKS = {"added": ("+", "green"), "changed": ("~", "yellow"), "removed": ("-", "red"), "unchanged": ("=", "dim")}
+OUTCOMES = {"passed": "green", "failed": "bold red", "not checked": "yellow"}
+
+
+class Screen:
+    """Writes what was found to standard output and what is going on to standard error.
+
+    Args:
+        quiet: Whether standard output is kept free for JSON.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.out = Console(stderr=quiet, highlight=False, soft_wrap=not sys.stdout.isatty())
+        self.log = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+    def say(self, line: str) -> None:
+        """Say what is going on."""
+        self.log.print(escape(line))
+
+    def bundle(self, repos: list[Repository], folder: Path) -> None:
+        """Show the files of a bundle that was written."""
+        for repo in repos:
+            for file in repo.files.values():
+                self.out.print(f"{size(file.size):>9}  {escape(repo.role)}/{escape(file.path)}")
+        self.say(f"bundle in {folder}")
+
+    def plan(self, plans: list[RepoPlan], endpoint: str) -> None:
+        """Show what would happen to every repository."""
+        for plan in plans:
+            self._repo(plan, endpoint)
+
+    def _repo(self, plan: RepoPlan, endpoint: str) -> None:
+        repo = plan.repo
+        how = {
+            "create": "new: private until it is verified",
+            "commit": "one commit, verified before anything else",
+            "pull request": "one pull request, verified before it is merged",
+            "nothing": "nothing to upload",
+        }[plan.action]
+        now = plan.visibility_now
+        seen = plan.visibility if now in (None, plan.visibility) else f"{now} → {plan.visibility}"
+        prefix = "datasets/" if repo.kind == "dataset" else ""
+        title = f"{endpoint}/{prefix}{repo.repo_id}"
+        summary = f"{how}; {seen}; {len(repo.files)} files, {size(repo.size)}"
+        if self.out.is_terminal:
+            table = Table(title=escape(title), caption=escape(summary), title_justify="left", caption_justify="left")
+            for heading in ("", "File", "Size"):
+                table.add_column(heading, justify="right" if heading == "Size" else "left")
+            for change in plan.changes:
+                mark, style = MARKS[change.kind]
+                table.add_row(f"{mark} {change.kind}", escape(change.path), size(change.size), style=style)
+            self.out.print(table)
+        else:
+            self.out.print(f"{escape(title)}\n  {escape(summary)}")
+            for change in plan.changes:
+                self.out.print(f"  {change.kind:<9} {size(change.size):>9}  {escape(change.path)}")
+        for change in plan.changes:
+            for line in change.diff:
+                style = {"+": "green", "-": "red"}.get(line[:1])
+                self.out.print(f"    {escape(line)}", style=style)
+        for line in plan.foreign:
+            self.out.print(f"  changed by others: {escape(line)}", style="bold red")
+
+    def check(self, check: Check) -> None:
+        """Show one check."""
+        detail = f" ({escape(check.detail)})" if check.detail else ""
+        self.out.print(
+            f"[{OUTCOMES[check.outcome]}]{check.outcome:<11}[/] {check.repo:<7} {escape(check.name)}{detail}"
+        )
+
+    def done(self, publication: Publication, path: Path) -> None:
+        """Show what was published."""
+        for repo in publication.repos:
+            self.out.print(f"{repo.visibility:<7} {escape(publication.url(repo))}  commit {repo.commit[:12]}")
+        passed, unknown = publication.count("passed"), publication.count("not checked")
+        rest = f", {unknown} not checked" if unknown else ""
+        self.out.print(f"{passed} checks passed{rest}; receipt in {escape(str(path))}")
+
+    @contextmanager
+    def hashing(self) -> Iterator[Told | None]:
+        """Show a progress bar of the hashing, at a terminal."""
+        if not self.log.is_terminal:
+            yield None
+            return
+        columns = (TextColumn("hashing {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, console=self.log, transient=True) as bar:
+            task = bar.add_task("", total=None)
+            yield lambda name, count: bar.update(task, description=escape(name), advance=count)
+
+    def ask(self, question: str) -> bool:
+        """Ask a yes-or-no question at the terminal; anything but yes is no."""
+        try:
+            return self.log.input(f"{escape(question)} \\[y/N] ").strip().lower() in ("y", "yes")
+        except EOFError:
+            return False

@@ -1,0 +1,222 @@
+"""Put files on the Hub where no visitor sees them yet, and let visitors see them later."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import huggingface_hub as hf
+
+from src.record.errors import show
+
+from .bundle import Repository
+from .client import ATTEMPTS, ERRORS, Hub, RemoteRepo, explain, is_transient, status
+from .errors import Refused, Unreachable
+from .plan import RepoPlan
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Files that lie on the Hub and wait to be verified.
+
+    Attributes:
+        plan: What was planned.
+        commit: The commit that holds them.
+        pull_request: Number of the pull request that holds the commit; None if it is on `main` already.
+        made: Whether this run made the commit.
+    """
+
+    plan: RepoPlan
+    commit: str
+    pull_request: int | None
+    made: bool
+
+
+def stage(hub: Hub, plan: RepoPlan) -> Staged:
+    """Upload what a plan says as one commit: to a private repository, or as a pull request to a public one.
+
+    A commit or pull request that an earlier run left behind is used again, and a reply that got lost is made up for by
+    looking, so that no commit is made twice.
+
+    Raises:
+        Refused: The repository changed meanwhile.
+        Unreachable: The Hub was not there.
+    """
+    repo = plan.repo
+    if plan.action == "nothing" and plan.remote is not None:
+        return Staged(plan, plan.remote.head, None, made=False)
+    remote = plan.remote
+    if remote is None:
+        hub.call(hub.api.create_repo, repo.repo_id, repo_type=repo.kind, visibility="private", exist_ok=True)
+        remote = hub.read(repo.repo_id, repo.kind)
+        if remote is None or not remote.private or remote.files:
+            raise Refused(f"somebody else made {repo.repo_id} a moment ago. Look at it, then run the same command again.")
+    pull = plan.action == "pull request"
+    found = _open_pull_request(hub, plan, remote.head) if pull else None
+    if found is not None:
+        return Staged(plan, found[1], found[0], made=False)
+    commit, number = _commit(hub, plan, remote, pull=pull)
+    return Staged(plan, commit, number, made=True)
+
+
+def _commit(hub: Hub, plan: RepoPlan, remote: RemoteRepo, *, pull: bool) -> tuple[str, int | None]:
+    repo = plan.repo
+    operations: list[hf.CommitOperationAdd | hf.CommitOperationDelete] = []
+    for file in repo.files.values():
+        there = remote.files.get(file.path)
+        if there is None or not file.same_as(there.size, there.sha256, there.blob_id):
+            add = hf.CommitOperationAdd(file.path, file.source)
+            add.upload_info.sha256 = bytes.fromhex(file.sha256)  # hashed once already
+            operations.append(add)
+    operations += [hf.CommitOperationDelete(path) for path in sorted(remote.files.keys() - repo.files.keys())]
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            info = hub.api.create_commit(
+                repo.repo_id,
+                operations,
+                commit_message=plan.message,
+                repo_type=repo.kind,
+                parent_commit=remote.head,
+                create_pr=pull,
+            )
+            return str(info.oid), info.pr_num if pull else None
+        except ERRORS as error:
+            if not is_transient(error) and status(error) not in (409, 412):
+                raise explain(error, hub.endpoint) from None
+            landed = _landed(hub, plan, remote.head, pull=pull)
+            if landed is not None:
+                return landed
+            if attempt == ATTEMPTS or not is_transient(error):
+                raise explain(error, hub.endpoint) from None
+            time.sleep(min(8.0, 0.5 * 2**attempt))
+    raise AssertionError("the loop returns or raises")
+
+
+def _landed(hub: Hub, plan: RepoPlan, parent: str, *, pull: bool) -> tuple[str, int | None] | None:
+    """Look whether a commit arrived although its reply did not."""
+    repo = plan.repo
+    if pull:
+        found = _open_pull_request(hub, plan, parent)
+        return (found[1], found[0]) if found else None
+    now = hub.read(repo.repo_id, repo.kind)
+    if now is not None and now.holds(repo):
+        return now.head, None
+    if now is not None and now.head != parent:
+        raise Refused(f"{repo.repo_id} was changed during the upload. Run the same command again to see how.")
+    return None
+
+
+def _pull_requests(hub: Hub, plan: RepoPlan) -> list[int]:
+    """List the numbers of this publisher's open pull requests, newest first."""
+    repo = plan.repo
+    found = hub.call(
+        lambda: list(
+            hub.api.get_repo_discussions(
+                repo.repo_id, repo_type=repo.kind, discussion_type="pull_request", discussion_status="open"
+            )
+        )
+    )
+    return sorted((d.num for d in found if d.title == plan.message), reverse=True)
+
+
+def _open_pull_request(hub: Hub, plan: RepoPlan, parent: str) -> tuple[int, str] | None:
+    """Find an open pull request that makes `parent` into the repository as it should be; its number and commit."""
+    repo = plan.repo
+    for number in _pull_requests(hub, plan):
+        revision = f"refs/pr/{number}"
+        state = hub.read(repo.repo_id, repo.kind, revision)
+        if state is not None and state.holds(repo):
+            commits = hub.call(hub.api.list_repo_commits, repo.repo_id, repo_type=repo.kind, revision=revision)
+            if parent in [commit.commit_id for commit in commits[:2]]:
+                return number, state.head
+    return None
+
+
+def release(hub: Hub, staged: Staged) -> RemoteRepo:
+    """Let visitors see what was verified: merge the pull request, and set the visibility.
+
+    Returns:
+        The repository as visitors see it now.
+
+    Raises:
+        Refused: `main` does not hold what was verified, or the pull request cannot be merged.
+        Unreachable: The Hub was not there.
+    """
+    plan, repo = staged.plan, staged.plan.repo
+    if staged.pull_request is not None:
+        _merge(hub, plan, staged.pull_request)
+    now = hub.read(repo.repo_id, repo.kind)
+    if now is None or not now.holds(repo):
+        raise Refused(
+            f"{repo.repo_id}: `main` does not hold what was verified; somebody changed it meanwhile. "
+            "Run the same command again to see how."
+        )
+    if now.private != (plan.visibility == "private"):
+        hub.call(hub.api.update_repo_settings, repo.repo_id, repo_type=repo.kind, visibility=plan.visibility)
+        now = hub.read(repo.repo_id, repo.kind)
+        if now is None or now.private != (plan.visibility == "private"):
+            raise Unreachable(f"{repo.repo_id} did not become {plan.visibility}. Run the same command again.")
+    return now
+
+
+def _merge(hub: Hub, plan: RepoPlan, number: int) -> None:
+    repo = plan.repo
+
+    def details() -> str:
+        return str(hub.api.get_discussion_details(repo.repo_id, number, repo_type=repo.kind).status)
+
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            hub.api.merge_pull_request(repo.repo_id, number, repo_type=repo.kind)
+            break
+        except ERRORS as error:
+            if hub.call(details) == "merged":
+                break
+            if attempt == ATTEMPTS or not is_transient(error):
+                raise explain(error, hub.endpoint) from None
+            time.sleep(min(8.0, 0.5 * 2**attempt))
+    for old in _pull_requests(hub, plan):
+        hub.call(
+            hub.api.change_discussion_status,
+            repo.repo_id,
+            old,
+            "closed",
+            comment=f"Superseded by #{number}.",
+            repo_type=repo.kind,
+        )
+
+
+def put_tag(hub: Hub, repo: Repository, commit: str, tag: str) -> None:
+    """Tag a commit; the same tag on the same commit is fine.
+
+    Raises:
+        Refused: The tag is on another commit.
+        Unreachable: The Hub was not there.
+    """
+    hub.call(hub.api.create_tag, repo.repo_id, tag=tag, revision=commit, repo_type=repo.kind, exist_ok=True)
+    refs = hub.call(hub.api.list_repo_refs, repo.repo_id, repo_type=repo.kind)
+    if not any(ref.name == tag and ref.target_commit == commit for ref in refs.tags):
+        raise Refused(f"{repo.repo_id}: the tag {show(tag)} is on another commit. Give another --tag.")
+
+
+def put_collection(hub: Hub, namespace: str, title: str, repos: list[Repository], *, private: bool) -> str:
+    """Group the repositories in a collection of that title; make it if there is none.
+
+    Returns:
+        The collection's slug.
+
+    Raises:
+        Refused: The user may not.
+        Unreachable: The Hub was not there.
+    """
+    api = hub.api
+    known: Callable[[], list[hf.Collection]] = lambda: list(api.list_collections(owner=namespace))  # noqa: E731
+    slug = next((c.slug for c in hub.call(known) if c.title == title), None)
+    if slug is None:
+        slug = hub.call(
+            api.create_collection, title, namespace=namespace, private=private, exists_ok=True
+        ).slug
+    for repo in repos:
+        hub.call(api.add_collection_item, slug, repo.repo_id, repo.kind, exists_ok=True)
+    return str(slug)

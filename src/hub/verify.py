@@ -1,0 +1,301 @@
+"""Read back what lies on the Hub, at the very commit, and use it as a visitor would."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub as hf
+
+from src.documents.context import Context
+from src.record.errors import show
+from src.record.files import sha256_file
+from src.record.publication import Check, Outcome, Role
+
+from .bundle import Repository
+from .client import ERRORS, Hub, explain, redact
+from .links import check_links
+
+PROMPTS = ("s t r a w b e r r y", "Question: How many e's are in between?\nAnswer:", "The third letter of")
+"""Texts whose logits are compared; fixed, so that the receipts of several publications can be compared."""
+
+SNIPPET_SECONDS = 300
+"""Time limit of a card's snippet, and of each probe."""
+
+VISITOR = "a visitor without a token sees this commit"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A repository at the commit that is verified.
+
+    Attributes:
+        repo: The repository as it should be.
+        commit: The commit.
+        on_main: Whether `main` is at that commit, so that an unchanged snippet finds it online.
+    """
+
+    repo: Repository
+    commit: str
+    on_main: bool
+
+
+class Verifier:
+    """Verifies several repositories with one fresh cache.
+
+    Args:
+        hub: The Hub.
+        context: What is published.
+        targets: What to verify.
+        report: Told each check as it is done.
+        working: Told what is being done.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        context: Context,
+        targets: list[Target],
+        report: Callable[[Check], None],
+        working: Callable[[str], None],
+    ) -> None:
+        self.hub, self.context, self.targets = hub, context, targets
+        self._report, self._working = report, working
+        self.checks: list[Check] = []
+
+    def run(self) -> list[Check]:
+        """Do every check and return them.
+
+        Raises:
+            Unreachable: The Hub went away meanwhile.
+        """
+        with tempfile.TemporaryDirectory(prefix="verify-") as folder:
+            self._home = Path(folder)
+            for target in self.targets:
+                intact = self._files(target)
+                self._card(target)
+                for check in check_links(self.hub, target.repo):
+                    self._note(check)
+                if target.repo.role == "dataset":
+                    self._splits(target, intact)
+                if target.repo.role == "model":
+                    self._logits(target, intact)
+                self._snippets(target, intact)
+        return self.checks
+
+    def _note(self, check: Check) -> None:
+        self.checks.append(check)
+        self._report(check)
+
+    def _add(self, target: Target, name: str, outcome: Outcome | bool, detail: str | None = None) -> None:
+        if isinstance(outcome, bool):
+            outcome = "passed" if outcome else "failed"
+        self._note(Check(repo=target.repo.role, name=name, outcome=outcome, detail=detail and show(redact(detail))))
+
+    def _files(self, target: Target) -> bool:
+        """Download every file and compare its hash; return whether all are what was sent."""
+        repo = target.repo
+        self._working(f"reading {repo.repo_id} back")
+        remote = self.hub.read(repo.repo_id, repo.kind, target.commit)
+        listed = remote.files.keys() if remote else set()
+        odd = sorted(listed ^ repo.files.keys())
+        self._add(
+            target,
+            "the files are the listed ones",
+            not odd,
+            f"{len(repo.files)} files" if not odd else f"differing: {', '.join(odd)}",
+        )
+        try:
+            folder = Path(
+                self.hub.call(
+                    hf.snapshot_download,
+                    repo.repo_id,
+                    repo_type=repo.kind,
+                    revision=target.commit,
+                    cache_dir=self._home / "hub",
+                    token=self.hub.token,
+                )
+            )
+        except OSError as error:  # the client found a file to be cut short
+            if isinstance(error, ERRORS):
+                raise explain(error, self.hub.endpoint) from None
+            self._add(target, "every file's SHA-256", False, str(error).splitlines()[0])
+            return False
+        wrong = [
+            path
+            for path, file in repo.files.items()
+            if not (folder / path).is_file() or sha256_file((folder / path).resolve()) != file.sha256
+        ]
+        detail = f"differing: {', '.join(wrong)}" if wrong else f"{repo.size:,} bytes read back"
+        self._add(target, "every file's SHA-256", not wrong, detail)
+        # What the libraries load without naming a revision is this commit.
+        refs = folder.parent.parent / "refs"
+        refs.mkdir(exist_ok=True)
+        (refs / "main").write_text(target.commit)
+        self._folder = folder
+        return not wrong and not odd
+
+    def _card(self, target: Target) -> None:
+        """Parse the card that lies on the Hub and compare its metadata with what was sent and with the record."""
+        repo = target.repo
+        path = self._folder / "README.md"
+        if not path.is_file():
+            self._add(target, "the card's metadata", False, "there is no README.md")
+            return
+        kind: Any = hf.DatasetCard if repo.kind == "dataset" else hf.ModelCard
+        try:
+            there = kind(path.read_text(encoding="utf-8")).data.to_dict()
+        except ValueError as error:
+            self._add(target, "the card's metadata", False, str(error))
+            return
+        sent = kind(repo.card).data.to_dict()
+        self._add(target, "the card's metadata", there == sent, f"{len(there)} keys as sent")
+        if repo.role == "model":
+            stated = {
+                result["name"]: result["value"]
+                for entry in there.get("model-index") or []
+                for outcome in entry["results"]
+                for result in outcome["metrics"]
+            }
+            measured = {m.config.label: m.finetuned for m in self.context.analysis.metrics}
+            same = stated.keys() == measured.keys() and all(math.isclose(stated[k], measured[k]) for k in stated)
+            self._add(target, "model-index as in the record", same, f"{len(stated)} metrics")
+
+    def _splits(self, target: Target, intact: bool) -> None:
+        name = "load_dataset gives every split"
+        if not intact:
+            self._add(target, name, "not checked", "the files are not the ones that were sent")
+            return
+        splits = self.context.record.splits
+        self._working(f"loading {target.repo.repo_id} with datasets")
+        request = {"job": "dataset", "repo_id": target.repo.repo_id, "revision": target.commit}
+        found, problem = self._probe(request | {"configs": sorted({split.config for split in splits})})
+        if found is None:
+            self._add(target, name, False, problem)
+            return
+        for split in splits:
+            loaded = found.get(split.config, {}).get(split.name)
+            right = loaded == {"rows": split.rows, "columns": sorted(split.columns)}
+            self._add(target, f"{name}: {split.config}/{split.name}", right, f"{split.rows:,} rows, {len(split.columns)} columns")
+
+    def _logits(self, target: Target, intact: bool) -> None:
+        name = "the adapter's logits equal the local model's"
+        if not intact:
+            self._add(target, name, "not checked", "the files are not the ones that were sent")
+            return
+        record, names = self.context.record, self.context.names
+        base = next((t for t in self.targets if t.repo.role == "base"), None)
+        self._working(f"loading {target.repo.repo_id} with transformers and peft")
+        found, problem = self._probe(
+            {
+                "job": "model",
+                "repo_id": target.repo.repo_id,
+                "revision": target.commit,
+                "base": names.base,
+                "base_revision": base.commit if base else None,
+                "checkpoint": str(record.checkpoint.absolute()),
+                "local_base": str(record.base_folder.absolute()) if record.base_folder else names.base,
+                "tokenizer": record.checkpoint_has_tokenizer,
+                "prompts": PROMPTS,
+            }
+        )
+        if found is None:
+            self._add(target, name, False, problem)
+            return
+        for prompt in PROMPTS:
+            seen = found[prompt]
+            same = seen["same_shape"] and seen["difference"] == 0
+            detail = f"{prompt!r}: largest difference {seen['difference']} of {seen['count']:,} logits"
+            self._add(target, name, same, detail)
+
+    def _snippets(self, target: Target, intact: bool) -> None:
+        """Run the card's own code as it stands, with a time limit; only a card that is the one that was sent."""
+        code = re.findall(r"^```python\n(.*?)^```", target.repo.card, flags=re.DOTALL | re.MULTILINE)
+        for snippet in code:
+            name = "the card's snippet runs"
+            if not intact:
+                self._add(target, name, "not checked", "the files are not the ones that were sent")
+                continue
+            self._working(f"running the snippet of {target.repo.repo_id}")
+            file = self._home / "snippet.py"
+            file.write_text(snippet, encoding="utf-8")
+            offline = not all(t.on_main for t in self.targets)
+            done = self._python([str(file)], {"HF_HUB_OFFLINE": "1"} if offline else {})
+            if done is None:
+                self._add(target, name, False, f"longer than {SNIPPET_SECONDS} s")
+                continue
+            last = (done.stderr if done.returncode else done.stdout).strip().splitlines()
+            said = last[-1] if last else "nothing"
+            self._add(target, name, done.returncode == 0, f"printed {said!r}" if done.returncode == 0 else said)
+
+    def _probe(self, request: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
+        asked, answered = self._home / "request.json", self._home / "reply.json"
+        asked.write_text(json.dumps(request), encoding="utf-8")
+        answered.unlink(missing_ok=True)
+        done = self._python(["-m", "src.hub.probe", str(asked), str(answered)], {})
+        if done is None:
+            return None, f"longer than {SNIPPET_SECONDS} s"
+        if done.returncode != 0 or not answered.is_file():
+            lines = done.stderr.strip().splitlines()
+            return None, lines[-1] if lines else f"exit code {done.returncode}"
+        reply: dict[str, Any] = json.loads(answered.read_text(encoding="utf-8"))
+        return reply, None
+
+    def _python(self, arguments: list[str], extra: dict[str, str]) -> subprocess.CompletedProcess[str] | None:
+        """Run Python with a fresh cache; None if it took too long."""
+        home = self._home
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+        environment |= {
+            "HF_HOME": str(home / "home"),
+            "HF_HUB_CACHE": str(home / "hub"),
+            "HF_DATASETS_CACHE": str(home / "datasets"),
+            "HF_ENDPOINT": self.hub.endpoint,
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "PYTHONPATH": os.pathsep.join(str(p) for p in (Path(__file__).parents[2], os.environ.get("PYTHONPATH")) if p),
+            **{k: v for k in ("HF_HUB_DISABLE_XET",) if (v := os.environ.get(k))},
+            **({"HF_TOKEN": self.hub.token} if isinstance(self.hub.token, str) else {}),
+            **extra,
+        }
+        try:
+            return subprocess.run(
+                [sys.executable, *arguments],
+                cwd=home,
+                env=environment,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=SNIPPET_SECONDS,
+                stdin=subprocess.DEVNULL,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return None
+
+
+def check_visible(repos: list[tuple[Role, str, str, str]]) -> list[Check]:
+    """Look at public repositories as a visitor without a token.
+
+    Args:
+        repos: Role, name, kind and commit of each.
+
+    Returns:
+        A check for each.
+    """
+    visitor = Hub(False, lambda line: None)
+    checks = []
+    for role, repo_id, kind, commit in repos:
+        seen = visitor.read(repo_id, kind)
+        right = seen is not None and seen.head == commit
+        detail = commit[:12] if right else f"saw {seen.head[:12] if seen else 'no such repository'}"
+        checks.append(Check(repo=role, name=VISITOR, outcome="passed" if right else "failed", detail=detail))
+    return checks
