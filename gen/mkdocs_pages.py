@@ -13,7 +13,7 @@ def main() -> None:
     """Write every generated file into the running build; bad input stops the build with its one line."""
     root = Path(mkdocs_gen_files.config["config_file_path"]).parent
     try:
-        files = generate(root, root / ".cache" / "charts")
+        files = generate(root, root / ".cache")
     except InputError as error:
         raise PluginError(str(error)) from None
     for path, content in files.items():

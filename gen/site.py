@@ -6,7 +6,6 @@ from pathlib import Path
 
 from src.documents.context import Context, Names
 from src.documents.pages import home_findings, site_pages
-from src.figures.catalog import render
 from src.record.load import load_record
 
 from .api import api_pages
@@ -20,7 +19,7 @@ def generate(root: Path, cache: Path | None) -> dict[str, str | bytes]:
 
     Args:
         root: The repository.
-        cache: Where rendered charts are kept; None to draw them all.
+        cache: Where analysis and charts are kept; None to make them anew.
 
     Returns:
         Contents by path inside the site's source folder.
@@ -29,11 +28,11 @@ def generate(root: Path, cache: Path | None) -> dict[str, str | bytes]:
         InputError: The record is missing or malformed.
     """
     record = load_record(root)
-    context = Context(record, Names.of(record))
+    context = Context(record, Names.of(record), cache)
     files: dict[str, str | bytes] = {**site_pages(context), **api_pages(root)}
     home = (root / "docs" / "index.md").read_text(encoding="utf-8")
     files["index.md"] = home.replace(FINDINGS, home_findings(context))
     for chart in context.charts:
         for kind in ("light.svg", "dark.svg"):
-            files[f"assets/charts/{chart.name}.{kind}"] = render(chart, kind, cache)
+            files[f"assets/charts/{chart.name}.{kind}"] = context.rendered(chart, kind)
     return files

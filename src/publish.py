@@ -1,7 +1,7 @@
 """`python -m src.publish`: put model, dataset and cards on the Hugging Face Hub, verified before anybody sees them."""
 
 import json
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +10,7 @@ import typer
 from src.cli import run
 
 
-class Only(str, Enum):
+class Only(StrEnum):
     """One of the repositories."""
 
     base = "base"
@@ -33,15 +33,14 @@ def publish(
     create_pr: Annotated[
         bool,
         typer.Option(
-            "--create-pr", help="Stop before the merge: leave verified pull requests open, and new repositories private."
+            "--create-pr",
+            help="Stop before the merge: leave verified pull requests open, and new repositories private.",
         ),
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Go on although others changed a repository since the last publication.")
     ] = False,
-    tag: Annotated[
-        str | None, typer.Option(help="Tag the repositories, as with v1.0.0.", metavar="NAME")
-    ] = None,
+    tag: Annotated[str | None, typer.Option(help="Tag the repositories, as with v1.0.0.", metavar="NAME")] = None,
     collection: Annotated[
         str | None, typer.Option(help="Group the repositories in the Hub collection of this title.", metavar="TITLE")
     ] = None,
@@ -82,15 +81,18 @@ def publish(
         raise typer.BadParameter("give one of --dry-run, --plan and --verify-only")
     screen = Screen(quiet=as_json)
     roles = tuple(role for role in ROLES if only is None or role in {choice.value for choice in only})
-    cache = Path(".cache/charts")
+    cache = Path(".cache")
     try:
         record = load_record(Path(), project=project, experiment=config, results=results, checkpoint=model)
         if dry_run:
             with screen.hashing() as told:
-                repos = collect(Context(record, Names.of(record, namespace)), cache, roles, told)
+                repos = collect(Context(record, Names.of(record, namespace), cache), roles, told)
             write_bundle(repos, output)
             screen.bundle(repos, output)
-            report = {"folder": str(output), "files": {r.role: {f.path: f.sha256 for f in r.files.values()} for r in repos}}
+            report = {
+                "folder": str(output),
+                "files": {r.role: {f.path: f.sha256 for f in r.files.values()} for r in repos},
+            }
         else:
             from src.hub.publish import Options
             from src.hub.publish import publish as run_publication

@@ -23,7 +23,7 @@ def render(
     from src.record.load import load_record
 
     record = load_record(Path())
-    documents = committed_documents(Context(record, Names.of(record)))
+    documents = committed_documents(Context(record, Names.of(record), Path(".cache")))
     stale = [path for path, text in documents.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         if not check:

@@ -175,7 +175,9 @@ class HubServer:
     # Running.
 
     def start(self) -> str:
-        config = uvicorn.Config(self.asgi, host="127.0.0.1", port=0, log_level="error", lifespan="off", interface="asgi3")
+        config = uvicorn.Config(
+            self.asgi, host="127.0.0.1", port=0, log_level="error", lifespan="off", interface="asgi3"
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
@@ -391,7 +393,11 @@ class HubServer:
     async def tree(self, request: Request) -> Response:
         repo = self.find(request)
         rest = request.path_params["rest"]
-        revision = max((r for r in (*repo.refs, *repo.tags, *repo.commits) if (rest + "/").startswith(r + "/")), key=len, default=rest)
+        revision = max(
+            (r for r in (*repo.refs, *repo.tags, *repo.commits) if (rest + "/").startswith(r + "/")),
+            key=len,
+            default=rest,
+        )
         commit = self.at(repo, revision)
         folder = rest[len(revision) :].strip("/")
         recursive = request.query_params.get("recursive", "false").lower() in ("true", "1")
@@ -535,9 +541,8 @@ class HubServer:
                 if value["oid"] not in self.objects:
                     raise HubError(400, f"LFS object {value['oid']} is missing")
                 files[value["path"]] = self.objects[value["oid"]]
-            elif line["key"] == "deletedFile":
-                if files.pop(value["path"], None) is None:
-                    raise HubError(404, "A file with this name doesn't exist", "EntryNotFound")
+            elif line["key"] == "deletedFile" and files.pop(value["path"], None) is None:
+                raise HubError(404, "A file with this name doesn't exist", "EntryNotFound")
         url = f"{self.url}/{'' if repo.kind == 'model' else repo.kind + 's/'}{repo.name}"
         answer: dict[str, Any] = {"success": True}
         ref = revision
@@ -603,7 +608,9 @@ class HubServer:
     async def resolve(self, request: Request) -> Response:
         repo = self.find(request)
         rest = request.path_params["rest"]
-        revision = max((r for r in (*repo.refs, *repo.tags, *repo.commits) if rest.startswith(r + "/")), key=len, default="")
+        revision = max(
+            (r for r in (*repo.refs, *repo.tags, *repo.commits) if rest.startswith(r + "/")), key=len, default=""
+        )
         commit = self.at(repo, revision or rest.split("/")[0])
         blob = commit.files.get(rest[len(revision) + 1 :])
         headers = {"X-Repo-Commit": commit.oid, "Accept-Ranges": "bytes"}

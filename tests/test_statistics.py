@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from src.analysis.analyse import analyse
 from src.analysis.statistics import bootstrap_mean, holm, mcnemar, paired_permutation, wilson
+from src.record.load import Record
 
 
 def test_wilson_matches_the_closed_formula() -> None:
@@ -73,3 +76,42 @@ def test_holm_never_lowers_a_p_value_and_keeps_the_order(p_values: list[float]) 
 
 def test_holm_known_values() -> None:
     assert holm([0.01, 0.04, 0.03], 0.05) == pytest.approx([0.03, 0.06, 0.06])
+
+
+def test_resampling_of_counts_agrees_with_scipys_of_questions() -> None:
+    from scipy import stats
+
+    rng = np.random.default_rng(11)
+    base = rng.integers(0, 5, 300) / 4
+    tuned = np.clip(base + rng.integers(-1, 2, 300) / 4, 0, 1)
+    ours = bootstrap_mean(tuned - base, 0.05)
+    theirs = stats.bootstrap((tuned - base,), np.mean, n_resamples=9_999, method="percentile", rng=rng)
+    assert ours == pytest.approx(theirs.confidence_interval, abs=0.004)
+    for shift in (0.0, 0.01, 0.02):
+        theirs_p = stats.permutation_test(
+            (base, tuned + shift),
+            lambda x, y, axis: np.mean(y - x, axis=axis),
+            permutation_type="samples",
+            vectorized=True,
+            n_resamples=9_999,
+            rng=rng,
+        ).pvalue
+        assert paired_permutation(base, tuned + shift) == pytest.approx(theirs_p, abs=0.06)
+
+
+def test_a_million_questions_cost_little() -> None:
+    import time
+
+    rng = np.random.default_rng(5)
+    base, tuned = rng.integers(0, 13, (2, 1_000_000)) / 12
+    start = time.process_time()
+    assert bootstrap_mean(tuned - base, 0.05) is not None
+    assert paired_permutation(base, tuned) > 0.0001
+    assert time.process_time() - start < 20  # one by one it would take minutes; the claim itself is in benchmarks/
+
+
+def test_a_kept_analysis_is_the_computed_one(record: Record, tmp_path: Path) -> None:
+    computed = analyse(record, tmp_path)
+    kept = analyse(record, tmp_path)
+    assert repr(kept) == repr(computed) == repr(analyse(record))
+    assert len(list(tmp_path.iterdir())) == 1

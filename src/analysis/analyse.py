@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import TypeAdapter
 
+from src.record import config, predictions
 from src.record.config import MetricConfig
+from src.record.files import atomic
 from src.record.load import Record
 from src.record.predictions import Predictions, measure
 
+from . import statistics
 from .statistics import FloatArray, Interval, bootstrap_mean, holm, mcnemar, paired_permutation, wilson
 
 Verdict = Literal["improved", "worse", "no difference", "not tested"]
@@ -155,8 +162,34 @@ class Analysis:
         return tuple(m for m in self.metrics if not m.config.primary)
 
 
-def analyse(record: Record) -> Analysis:
-    """Analyse a record: every declared metric that it has, in the order of the declaration."""
+def analyse(record: Record, cache: Path | None = None) -> Analysis:
+    """Analyse a record: every declared metric that it has, in the order of the declaration.
+
+    Args:
+        record: What to analyse.
+        cache: Folder where an analysis is kept under the hash of its data and code; None to always compute it.
+    """
+    kept = cache / f"{_key(record)}.json" if cache and record.predictions is not None else None
+    if kept is not None and kept.is_file():
+        return _ANALYSIS.validate_json(kept.read_bytes())
+    analysis = _analyse(record)
+    if kept is not None:
+        with atomic(kept) as temporary:
+            temporary.write_bytes(_ANALYSIS.dump_json(analysis))
+    return analysis
+
+
+_ANALYSIS = TypeAdapter(Analysis)
+
+
+def _key(record: Record) -> str:
+    """Name what an analysis follows from: the results (with the hash of the predictions), the metrics and the code."""
+    code = [Path(module.__file__ or "").read_text(encoding="utf-8") for module in (statistics, predictions, config)]
+    parts = [record.results.model_dump_json(), record.metrics.model_dump_json(), np.__version__, version("scipy")]
+    return hashlib.sha256("\0".join([*parts, Path(__file__).read_text(encoding="utf-8"), *code]).encode()).hexdigest()
+
+
+def _analyse(record: Record) -> Analysis:
     level = record.metrics.significance_level
     tasks = _by_task(record.predictions)
     results, breakdowns = [], []

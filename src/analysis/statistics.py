@@ -1,4 +1,9 @@
-"""The statistics that the analysis uses, each from SciPy or statsmodels."""
+"""The statistics that the analysis uses, from SciPy and statsmodels; the resampling counts distinct values.
+
+A resampled mean depends only on how often each distinct value was drawn, and answers to questions have few distinct values.
+So a resample is one draw of counts, exactly as likely as the draw of the questions one by one, and a million questions cost
+no more than a thousand.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +27,6 @@ class Interval(NamedTuple):
     high: float
 
 
-def _batch(n: int) -> int:
-    return max(1, min(RESAMPLES, _BATCH_ELEMENTS // max(1, n)))
-
-
 def wilson(successes: int, n: int, level: float) -> Interval:
     """Wilson's score interval for a proportion (Wilson 1927, doi:10.1080/01621459.1927.10502953).
 
@@ -34,10 +35,10 @@ def wilson(successes: int, n: int, level: float) -> Interval:
         n: Questions.
         level: One minus the confidence level, such as 0.05.
     """
-    from statsmodels.stats.proportion import proportion_confint
+    from scipy.stats import binomtest
 
-    low, high = proportion_confint(successes, n, alpha=level, method="wilson")
-    return Interval(float(low), float(high))
+    bounds = binomtest(successes, n).proportion_ci(confidence_level=1 - level, method="wilson")
+    return Interval(float(bounds.low), float(bounds.high))
 
 
 def bootstrap_mean(values: FloatArray, level: float) -> Interval | None:
@@ -52,23 +53,31 @@ def bootstrap_mean(values: FloatArray, level: float) -> Interval | None:
     Returns:
         The interval, or None for fewer than two values.
     """
-    from scipy import stats
-
     if len(values) < 2:
         return None
-    if np.ptp(values) == 0:
-        return Interval(float(values[0]), float(values[0]))
-    result = stats.bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        confidence_level=1 - level,
-        method="percentile",
-        vectorized=True,
-        batch=_batch(len(values)),
-        rng=np.random.default_rng(SEED),
+    distinct, counts = _distinct(values)
+    if len(distinct) == 1:
+        return Interval(float(distinct[0]), float(distinct[0]))
+    n = len(values)
+    rng = np.random.default_rng(SEED)
+    # Drawing n of n values with replacement draws how often each distinct value comes from a multinomial distribution.
+    means = np.concatenate(
+        [rng.multinomial(n, counts / n, size=size) @ distinct / n for size in _batches(len(distinct))]
     )
-    return Interval(float(result.confidence_interval.low), float(result.confidence_interval.high))
+    low, high = np.quantile(means, [level / 2, 1 - level / 2])
+    return Interval(float(low), float(high))
+
+
+def _distinct(values: FloatArray) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+    """Return the distinct values and how often each comes; differences of rounding are no differences."""
+    distinct, counts = np.unique(np.round(values, 12), return_counts=True)
+    return distinct, counts
+
+
+def _batches(width: int) -> list[int]:
+    """Split the resamples so that a batch of rows of that width fits into memory."""
+    size = max(1, min(RESAMPLES, _BATCH_ELEMENTS // width))
+    return [min(size, RESAMPLES - start) for start in range(0, RESAMPLES, size)]
 
 
 def mcnemar(base: FloatArray, finetuned: FloatArray) -> float:
@@ -81,35 +90,31 @@ def mcnemar(base: FloatArray, finetuned: FloatArray) -> float:
     Returns:
         The two-sided p-value.
     """
-    from statsmodels.stats.contingency_tables import mcnemar as exact
+    from scipy.stats import binomtest
 
-    table = [
-        [int(((base == 1) & (finetuned == 1)).sum()), int(((base == 1) & (finetuned == 0)).sum())],
-        [int(((base == 0) & (finetuned == 1)).sum()), int(((base == 0) & (finetuned == 0)).sum())],
-    ]
-    return float(exact(table, exact=True).pvalue)
+    lost = int(((base == 1) & (finetuned == 0)).sum())
+    won = int(((base == 0) & (finetuned == 1)).sum())
+    return float(binomtest(won, lost + won, 0.5).pvalue) if lost + won else 1.0
 
 
 def paired_permutation(base: FloatArray, finetuned: FloatArray) -> float:
     """Paired permutation test of the mean difference (Fisher 1935): signs of the differences are flipped at random.
 
     Returns:
-        The two-sided p-value; at least 1 / (resamples + 1).
+        The two-sided p-value; at least 2 / (resamples + 1).
     """
-    from scipy import stats
-
-    if np.array_equal(base, finetuned):
+    sizes, counts = _distinct(np.abs(finetuned - base))
+    if not sizes.any():
         return 1.0
-    result = stats.permutation_test(
-        (base, finetuned),
-        lambda x, y, axis: np.mean(y, axis=axis) - np.mean(x, axis=axis),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        batch=_batch(len(base)),
-        rng=np.random.default_rng(SEED),
+    observed = float(np.sum(finetuned - base))
+    rng = np.random.default_rng(SEED)
+    # Of the c differences of one size, Binomial(c, 1/2) keep a positive sign.
+    sums = np.concatenate(
+        [(2 * rng.binomial(counts, 0.5, size=(size, len(counts))) - counts) @ sizes for size in _batches(len(counts))]
     )
-    return float(result.pvalue)
+    slack = 1e-9 * max(1.0, abs(observed))
+    tails = [int((sums >= observed - slack).sum()), int((sums <= observed + slack).sum())]
+    return min(1.0, 2 * (min(tails) + 1) / (RESAMPLES + 1))
 
 
 def holm(p_values: list[float], level: float) -> list[float]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from src.analysis.analyse import Analysis, analyse
-from src.figures.catalog import Chart, catalog
+from src.figures.catalog import Chart, catalog, render
 from src.record.load import Record
 
 from .formatting import FILTERS
@@ -48,20 +48,31 @@ class Names:
 
 @dataclass(frozen=True)
 class Context:
-    """A record with its analysis, charts and names: all that documents are made from."""
+    """A record with its analysis, charts and names: all that documents are made from.
+
+    Attributes:
+        record: What was run.
+        names: How the Hub's repositories are called.
+        cache: Folder where the analysis and rendered charts are kept; None to make them anew.
+    """
 
     record: Record
     names: Names
+    cache: Path | None = None
 
     @cached_property
     def analysis(self) -> Analysis:
         """The numbers."""
-        return analyse(self.record)
+        return analyse(self.record, self.cache and self.cache / "analysis")
 
     @cached_property
     def charts(self) -> list[Chart]:
         """The charts that there is data for."""
         return catalog(self.analysis, self.record.training_log)
+
+    def rendered(self, chart: Chart, kind: str) -> bytes:
+        """Return a chart as `light.svg`, `dark.svg` or `png`."""
+        return render(chart, kind, self.cache and self.cache / "charts")
 
 
 def environment(target: Target, root: str = "") -> Environment:

@@ -14,7 +14,6 @@ from typing import Literal
 
 from src.documents.cards import base_card, dataset_card, model_card
 from src.documents.context import Context
-from src.figures.catalog import render
 from src.record.checkpoint import adapter_config, checkpoint_files
 from src.record.dataset import dataset_files
 from src.record.errors import InputError
@@ -102,7 +101,6 @@ class Repository:
 
 def collect(
     context: Context,
-    cache: Path | None = None,
     only: Collection[Role] = ROLES,
     progress: Progress | None = None,
 ) -> list[Repository]:
@@ -110,7 +108,6 @@ def collect(
 
     Args:
         context: What is published.
-        cache: Where rendered charts are kept.
         only: Roles to collect.
         progress: Told about the hashing.
 
@@ -125,7 +122,7 @@ def collect(
     if "dataset" in only and record.splits:
         repos.append(Repository("dataset", names.dataset, "dataset", _hashed(_dataset(context), progress)))
     if "model" in only:
-        repos.append(Repository("model", names.model, "model", _hashed(_model(context, cache), progress)))
+        repos.append(Repository("model", names.model, "model", _hashed(_model(context), progress)))
     return repos
 
 
@@ -181,7 +178,7 @@ def _licence(context: Context) -> Path:
     return regular_file(context.record.root, "LICENSE")
 
 
-def _model(context: Context, cache: Path | None) -> dict[str, Path | bytes]:
+def _model(context: Context) -> dict[str, Path | bytes]:
     record = context.record
     files: dict[str, Path | bytes] = {"README.md": model_card(context).encode(), "LICENSE": _licence(context)}
     files |= checkpoint_files(record.checkpoint)
@@ -193,7 +190,7 @@ def _model(context: Context, cache: Path | None) -> dict[str, Path | bytes]:
     if (record.results_path.parent / "final_report.json").exists():
         files["final_report.json"] = regular_file(record.results_path.parent, "final_report.json")
     for chart in context.charts:
-        files[f"charts/{chart.name}.png"] = render(chart, "png", cache)
+        files[f"charts/{chart.name}.png"] = context.rendered(chart, "png")
     return files
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import huggingface_hub as hf
@@ -166,7 +167,7 @@ def check_installed() -> None:
         )
 
 
-def check_plan(hub: Hub, plan: RepoPlan, tag: str | None, own: dict[str, str]) -> None:
+def check_plan(hub: Hub, plan: RepoPlan, tag: str | None, own: Mapping[str, str]) -> None:
     """Check one repository: its name, the right to write, its card's metadata and the tag.
 
     Args:
@@ -231,7 +232,9 @@ def check_base(hub: Hub, context: Context) -> None:
     """
     base = context.names.base
     if base is None:
-        raise Refused("the experiment's config names no base model, so nobody could load the adapter. Add `base_model`.")
+        raise Refused(
+            "the experiment's config names no base model, so nobody could load the adapter. Add `base_model`."
+        )
     if not hub.call(_exists, hub, base, "model"):
         raise Refused(
             f"the base model {show(base)} is not on the Hub. Mend `base_model` in the experiment's config, "

@@ -19,6 +19,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 from huggingface_hub.utils._http import default_client_factory
+from huggingface_hub.utils.tqdm import disable_progress_bars
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from src.record.errors import CommandError, show
@@ -258,7 +259,7 @@ def prepare(*, verbose: bool, progress: bool) -> None:
 
     hf.set_client_factory(factory)
     if not progress:
-        hf.utils.disable_progress_bars()
+        disable_progress_bars()
     logger = logging.getLogger("huggingface_hub")
     handler = logging.StreamHandler()
     handler.setFormatter(_Redacting("%(levelname)s %(name)s: %(message)s"))

@@ -118,9 +118,7 @@ def _compare(hub: Hub, repo: Repository, remote: RemoteRepo) -> tuple[Change, ..
                 changes.append(Change(path, "unchanged", ours.size))
             else:
                 small = path.endswith(TEXT) and max(ours.size, theirs.size) <= DIFF_BYTES
-                changes.append(
-                    Change(path, "changed", ours.size, _diff(hub, repo, ours, remote.head) if small else ())
-                )
+                changes.append(Change(path, "changed", ours.size, _diff(hub, repo, ours, remote.head) if small else ()))
     return tuple(changes)
 
 

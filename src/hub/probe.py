@@ -47,8 +47,8 @@ def compare_logits(request: dict[str, Any]) -> dict[str, Any]:
     def logits(base: str, adapter: str, base_revision: str | None, revision: str | None) -> list[Any]:
         own = (adapter, revision) if request["tokenizer"] else (base, base_revision)
         tokenizer = AutoTokenizer.from_pretrained(own[0], revision=own[1] or "main")
-        model = AutoModelForCausalLM.from_pretrained(base, revision=base_revision or "main")
-        model = PeftModel.from_pretrained(model, adapter, revision=revision or "main").eval()
+        loaded = AutoModelForCausalLM.from_pretrained(base, revision=base_revision or "main")
+        model = PeftModel.from_pretrained(loaded, adapter, revision=revision or "main").eval()
         with torch.inference_mode():
             return [model(**tokenizer(p, return_tensors="pt")).logits.float() for p in request["prompts"]]
 

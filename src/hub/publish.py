@@ -48,7 +48,7 @@ def publish(record: Record, options: Options, screen: Screen, cache: Path | None
         record: What is published.
         options: What to do.
         screen: Where it is shown.
-        cache: Where rendered charts are kept.
+        cache: Where analysis and charts are kept.
 
     Returns:
         The plan and the result, ready for JSON.
@@ -62,9 +62,9 @@ def publish(record: Record, options: Options, screen: Screen, cache: Path | None
     token = find_token()
     hub = Hub(token, screen.say)
     user, namespace = check_login(hub, Names.of(record, options.namespace).namespace)
-    context = Context(record, Names.of(record, namespace))
+    context = Context(record, Names.of(record, namespace), cache)
     with screen.hashing() as told:
-        repos = collect(context, cache, options.only, told)
+        repos = collect(context, options.only, told)
     check_secrets(repos, token)
     if not options.plan_only:
         check_installed()
@@ -72,7 +72,10 @@ def publish(record: Record, options: Options, screen: Screen, cache: Path | None
         check_base(hub, context)
     if not repos:
         raise InputError(
-            record.data, found="no dataset", expected="something to publish", mend="Leave --only out, or build the dataset."
+            record.data,
+            found="no dataset",
+            expected="something to publish",
+            mend="Leave --only out, or build the dataset.",
         )
     plans = [plan_repo(hub, repo, record.project.visibility, record.publication, user) for repo in repos]
     screen.plan(plans, hub.endpoint)
@@ -104,11 +107,7 @@ def publish(record: Record, options: Options, screen: Screen, cache: Path | None
         return report | {"pull_requests": pulls}
     screen.say("verified; releasing")
     heads = {s.plan.repo.role: release(hub, s).head for s in staged}
-    public = [
-        (s.plan.repo.role, s.plan.repo.repo_id, s.plan.repo.kind, heads[s.plan.repo.role])
-        for s in staged
-        if s.plan.visibility == "public"
-    ]
+    public = [(s.plan.repo, heads[s.plan.repo.role]) for s in staged if s.plan.visibility == "public"]
     for check in check_visible(public):
         screen.check(check)
         checks.append(check)
@@ -170,19 +169,13 @@ def _verify(hub: Hub, context: Context, staged: list[Staged], screen: Screen) ->
     return checks
 
 
-def _verify_only(
-    hub: Hub, context: Context, plans: list[RepoPlan], options: Options, screen: Screen
-) -> dict[str, Any]:
+def _verify_only(hub: Hub, context: Context, plans: list[RepoPlan], options: Options, screen: Screen) -> dict[str, Any]:
     missing = [plan.repo.repo_id for plan in plans if plan.remote is None]
     if missing:
         raise Refused(f"{', '.join(missing)} is not on the Hub. Publish it first.")
     staged = [Staged(plan, plan.remote.head, None, made=False) for plan in plans if plan.remote is not None]
     checks = _verify(hub, context, staged, screen)
-    public = [
-        (plan.repo.role, plan.repo.repo_id, plan.repo.kind, plan.remote.head)
-        for plan in plans
-        if plan.remote is not None and not plan.remote.private
-    ]
+    public = [(plan.repo, plan.remote.head) for plan in plans if plan.remote is not None and not plan.remote.private]
     for check in check_visible(public):
         screen.check(check)
         checks.append(check)

@@ -77,8 +77,7 @@ class Screen:
                 self.out.print(f"  {change.kind:<9} {size(change.size):>9}  {escape(change.path)}")
         for change in plan.changes:
             for line in change.diff:
-                style = {"+": "green", "-": "red"}.get(line[:1])
-                self.out.print(f"    {escape(line)}", style=style)
+                self.out.print(f"    {escape(line)}", style={"+": "green", "-": "red"}.get(line[:1]))
         for line in plan.foreign:
             self.out.print(f"  changed by others: {escape(line)}", style="bold red")
 

@@ -51,7 +51,9 @@ def stage(hub: Hub, plan: RepoPlan) -> Staged:
         hub.call(hub.api.create_repo, repo.repo_id, repo_type=repo.kind, visibility="private", exist_ok=True)
         remote = hub.read(repo.repo_id, repo.kind)
         if remote is None or not remote.private or remote.files:
-            raise Refused(f"somebody else made {repo.repo_id} a moment ago. Look at it, then run the same command again.")
+            raise Refused(
+                f"somebody else made {repo.repo_id} a moment ago. Look at it, then run the same command again."
+            )
     pull = plan.action == "pull request"
     found = _open_pull_request(hub, plan, remote.head) if pull else None
     if found is not None:
@@ -214,9 +216,7 @@ def put_collection(hub: Hub, namespace: str, title: str, repos: list[Repository]
     known: Callable[[], list[hf.Collection]] = lambda: list(api.list_collections(owner=namespace))  # noqa: E731
     slug = next((c.slug for c in hub.call(known) if c.title == title), None)
     if slug is None:
-        slug = hub.call(
-            api.create_collection, title, namespace=namespace, private=private, exists_ok=True
-        ).slug
+        slug = hub.call(api.create_collection, title, namespace=namespace, private=private, exists_ok=True).slug
     for repo in repos:
         hub.call(api.add_collection_item, slug, repo.repo_id, repo.kind, exists_ok=True)
     return str(slug)

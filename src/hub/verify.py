@@ -19,7 +19,7 @@ import huggingface_hub as hf
 from src.documents.context import Context
 from src.record.errors import show
 from src.record.files import sha256_file
-from src.record.publication import Check, Outcome, Role
+from src.record.publication import Check, Outcome
 
 from .bundle import Repository
 from .client import ERRORS, Hub, explain, redact
@@ -185,7 +185,12 @@ class Verifier:
         for split in splits:
             loaded = found.get(split.config, {}).get(split.name)
             right = loaded == {"rows": split.rows, "columns": sorted(split.columns)}
-            self._add(target, f"{name}: {split.config}/{split.name}", right, f"{split.rows:,} rows, {len(split.columns)} columns")
+            self._add(
+                target,
+                f"{name}: {split.config}/{split.name}",
+                right,
+                f"{split.rows:,} rows, {len(split.columns)} columns",
+            )
 
     def _logits(self, target: Target, intact: bool) -> None:
         name = "the adapter's logits equal the local model's"
@@ -261,7 +266,9 @@ class Verifier:
             "HF_ENDPOINT": self.hub.endpoint,
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
-            "PYTHONPATH": os.pathsep.join(str(p) for p in (Path(__file__).parents[2], os.environ.get("PYTHONPATH")) if p),
+            "PYTHONPATH": os.pathsep.join(
+                str(p) for p in (Path(__file__).parents[2], os.environ.get("PYTHONPATH")) if p
+            ),
             **{k: v for k in ("HF_HUB_DISABLE_XET",) if (v := os.environ.get(k))},
             **({"HF_TOKEN": self.hub.token} if isinstance(self.hub.token, str) else {}),
             **extra,
@@ -282,20 +289,13 @@ class Verifier:
             return None
 
 
-def check_visible(repos: list[tuple[Role, str, str, str]]) -> list[Check]:
-    """Look at public repositories as a visitor without a token.
-
-    Args:
-        repos: Role, name, kind and commit of each.
-
-    Returns:
-        A check for each.
-    """
+def check_visible(repos: list[tuple[Repository, str]]) -> list[Check]:
+    """Look at public repositories, each with its commit, as a visitor without a token; return a check for each."""
     visitor = Hub(False, lambda line: None)
     checks = []
-    for role, repo_id, kind, commit in repos:
-        seen = visitor.read(repo_id, kind)
+    for repo, commit in repos:
+        seen = visitor.read(repo.repo_id, repo.kind)
         right = seen is not None and seen.head == commit
         detail = commit[:12] if right else f"saw {seen.head[:12] if seen else 'no such repository'}"
-        checks.append(Check(repo=role, name=VISITOR, outcome="passed" if right else "failed", detail=detail))
+        checks.append(Check(repo=repo.role, name=VISITOR, outcome="passed" if right else "failed", detail=detail))
     return checks
