@@ -90,6 +90,7 @@ def publish(
             write_bundle(repos, output)
             screen.bundle(repos, output)
             report = {
+                "repos": {repo.role: repo.repo_id for repo in repos},
                 "folder": str(output),
                 "files": {r.role: {f.path: f.sha256 for f in r.files.values()} for r in repos},
             }

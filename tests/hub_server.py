@@ -640,7 +640,8 @@ class HubServer:
 
     async def list_collections(self, request: Request) -> Response:
         owner = request.query_params.get("owner")
-        return JSONResponse([c for c in self.collections.values() if c["slug"].startswith(f"{owner}/")])
+        found = [c for c in self.collections.values() if c["slug"].startswith(f"{owner}/")]
+        return JSONResponse([{k: v for k, v in c.items() if k != "position"} for c in found])
 
     async def create_collection(self, request: Request) -> Response:
         body = await request.json()

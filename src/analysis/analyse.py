@@ -12,7 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import TypeAdapter
 
-from src.record import config, predictions
+from src.record import config as config_module
+from src.record import predictions as predictions_module
 from src.record.config import MetricConfig
 from src.record.files import atomic
 from src.record.load import Record
@@ -184,7 +185,10 @@ _ANALYSIS = TypeAdapter(Analysis)
 
 def _key(record: Record) -> str:
     """Name what an analysis follows from: the results (with the hash of the predictions), the metrics and the code."""
-    code = [Path(module.__file__ or "").read_text(encoding="utf-8") for module in (statistics, predictions, config)]
+    code = [
+        Path(module.__file__ or "").read_text(encoding="utf-8")
+        for module in (statistics, predictions_module, config_module)
+    ]
     parts = [record.results.model_dump_json(), record.metrics.model_dump_json(), np.__version__, version("scipy")]
     return hashlib.sha256("\0".join([*parts, Path(__file__).read_text(encoding="utf-8"), *code]).encode()).hexdigest()
 

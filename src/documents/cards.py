@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from src.record.publication import Role
+
 from .compose import Section, compose
 from .context import Context, Renderer, Target
 
@@ -120,7 +122,13 @@ def model_card_body(context: Context, target: Target, root: str = "") -> str:
     """Write the model card without its metadata, for the site or the Hub."""
     renderer = Renderer(context, target, root)
     intro = renderer.fragment("model_intro")
-    return f"# {renderer.fragment('model_title')}\n\n{intro}\n\n{compose(renderer, MODEL_CARD)}\n"
+    return f"# {renderer.fragment('model_title')}\n\n{_receipt(renderer, 'model')}{intro}\n\n{compose(renderer, MODEL_CARD)}\n"
+
+
+def _receipt(renderer: Renderer, role: Role) -> str:
+    """Cite the last publication, on the site only: a card on the Hub cannot name the commit that it is part of."""
+    text = renderer.fragment("receipt", role=role) if renderer.target == "site" else ""
+    return f"{text}\n\n" if text else ""
 
 
 def model_card(context: Context) -> str:
@@ -176,7 +184,9 @@ def _eval_results(context: Context) -> list[Any]:
 def dataset_card_body(context: Context, target: Target, root: str = "") -> str:
     """Write the dataset card without its metadata, for the site or the Hub."""
     renderer = Renderer(context, target, root)
-    return f"# Dataset card: {context.names.dataset.rsplit('/', 1)[-1]}\n\n{renderer.fragment('dataset_intro')}\n\n{compose(renderer, DATASET_CARD)}\n"
+    title = context.names.dataset.rsplit("/", 1)[-1]
+    intro = renderer.fragment("dataset_intro")
+    return f"# Dataset card: {title}\n\n{_receipt(renderer, 'dataset')}{intro}\n\n{compose(renderer, DATASET_CARD)}\n"
 
 
 def dataset_card(context: Context) -> str:

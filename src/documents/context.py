@@ -101,6 +101,7 @@ class Renderer:
 
     def __init__(self, context: Context, target: Target, root: str = "") -> None:
         self.context = context
+        self.target = target
         self.env = environment(target, root)
 
     def fragment(self, name: str, **extra: Any) -> str:

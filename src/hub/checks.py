@@ -42,7 +42,7 @@ NEEDED = ("torch", "transformers", "peft", "datasets")
 class HuggingFaceTokenDetector(RegexBasedDetector):
     """Finds tokens of the Hub, which detect-secrets does not know."""
 
-    secret_type = "Hugging Face token"
+    secret_type = "Hugging Face token"  # noqa: S105 - the name of a kind
     denylist = (re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9]{30,}"),)
 
 

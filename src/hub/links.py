@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import PurePosixPath
@@ -44,8 +44,13 @@ def _targets(tokens: list[Token]) -> Iterator[str]:
         yield from _targets(token.children or [])
 
 
-def check_links(hub: Hub, repo: Repository) -> list[Check]:
+def check_links(hub: Hub, repo: Repository, own: Collection[str]) -> list[Check]:
     """Follow every link of a repository's card: files in it, pages of the Hub, other pages.
+
+    Args:
+        hub: The Hub.
+        repo: The repository whose card it is.
+        own: Names of the project's repositories, which may be published later.
 
     Returns:
         A check for each of the three; pages outside the Hub that could not be reached are not checked.
@@ -59,8 +64,10 @@ def check_links(hub: Hub, repo: Repository) -> list[Check]:
         missing = [t for t in inside if str(PurePosixPath(unquote(urlsplit(t).path))) not in repo.files]
         checks.append(_check(repo, "links to its own files", len(inside), missing, []))
     if on_hub:
-        dead = [t for t in on_hub if not _repo_exists(hub, t)]
-        checks.append(_check(repo, "links to the Hub", len(on_hub), dead, []))
+        missing = [t for t in on_hub if not _repo_exists(hub, t)]
+        later = [t for t in missing if _repo_id(t) in own]
+        dead = [t for t in missing if t not in later]
+        checks.append(_check(repo, "links to the Hub", len(on_hub), dead, later))
     if outside:
         with ThreadPoolExecutor(8) as pool:
             found = dict(zip(outside, pool.map(_page, outside), strict=True))
@@ -73,7 +80,7 @@ def _check(repo: Repository, name: str, count: int, dead: list[str], unknown: li
     if dead:
         return Check(repo=repo.role, name=name, outcome="failed", detail=f"not there: {', '.join(dead)[:400]}")
     if unknown:
-        detail = f"{len(unknown)} of {count} could not be reached from here"
+        detail = f"{len(unknown)} of {count} could not be reached: {unknown[0]}" + (" …" if len(unknown) > 1 else "")
         return Check(repo=repo.role, name=name, outcome="not checked", detail=detail)
     return Check(repo=repo.role, name=name, outcome="passed", detail=f"{count} found")
 
@@ -84,6 +91,11 @@ def _repo_exists(hub: Hub, link: str) -> bool:
         return False
     kind = {"datasets/": "dataset", "spaces/": "space"}.get(match[1] or "", "model")
     return bool(hub.call(hub.api.repo_exists, match[2], repo_type=kind))
+
+
+def _repo_id(link: str) -> str | None:
+    match = HUB_LINK.match(link)
+    return match[2] if match else None
 
 
 @cache

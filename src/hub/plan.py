@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from src.record.errors import show
@@ -128,7 +129,7 @@ def _diff(hub: Hub, repo: Repository, file: HubFile, revision: str) -> tuple[str
         path = hub.call(
             hub.api.hf_hub_download, repo.repo_id, file.path, repo_type=repo.kind, revision=revision, local_dir=folder
         )
-        with open(path, encoding="utf-8", errors="replace") as stream:
+        with Path(path).open(encoding="utf-8", errors="replace") as stream:
             before = stream.read(DIFF_BYTES).splitlines()
     after = file.content.decode("utf-8", errors="replace").splitlines()
     lines = list(difflib.unified_diff(before, after, "on the Hub", "to publish", n=1, lineterm=""))

@@ -68,7 +68,8 @@ def publish(record: Record, options: Options, screen: Screen, cache: Path | None
     check_secrets(repos, token)
     if not options.plan_only:
         check_installed()
-    if not any(repo.role == "base" for repo in repos):
+    roles = {repo.role for repo in repos}
+    if "model" in roles and "base" not in roles:
         check_base(hub, context)
     if not repos:
         raise InputError(

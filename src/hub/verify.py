@@ -80,10 +80,12 @@ class Verifier:
         """
         with tempfile.TemporaryDirectory(prefix="verify-") as folder:
             self._home = Path(folder)
+            names = self.context.names
+            own = {name for name in (names.model, names.dataset, names.base) if name}
             for target in self.targets:
                 intact = self._files(target)
                 self._card(target)
-                for check in check_links(self.hub, target.repo):
+                for check in check_links(self.hub, target.repo, own):
                     self._note(check)
                 if target.repo.role == "dataset":
                     self._splits(target, intact)

@@ -43,6 +43,11 @@ class Record:
         return self.results_path.parent / "publication.json"
 
     @property
+    def publication_is_current(self) -> bool:
+        """Whether the results that lie here are the ones that were published."""
+        return self.publication is not None and self.publication.results_sha256 == sha256_file(self.results_path)
+
+    @property
     def checkpoint(self) -> Path:
         """The adapter's folder."""
         return self.root / self.experiment.checkpoint

@@ -1,0 +1,136 @@
+"""A tiny but real project to publish, and the publisher as a user runs it against the local Hub."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import yaml
+
+from .conftest import MINIMAL_RESULTS, REPO
+from .hub_server import HubServer, Repo
+
+TOKEN = "hf_localtesttokenofalice"
+
+CARD = """\
+---
+license: mit
+library_name: transformers
+---
+
+# tiny
+
+A tiny model without training. [Hub](https://huggingface.co/alice/tiny)
+
+```python
+from transformers import AutoModelForCausalLM
+
+print(AutoModelForCausalLM.from_pretrained("alice/tiny").config.n_layer)
+```
+"""
+
+
+def make_tiny(root: Path) -> Path:
+    """Write a project with a base model, an adapter and a dataset of a few kilobytes."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
+
+    shutil.copytree(REPO / "configs", root / "configs")
+    shutil.copy(REPO / "LICENSE", root / "LICENSE")
+    tokenizer = AutoTokenizer.from_pretrained(REPO / "models/gpt2-mini")
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), n_positions=64, n_embd=8, n_layer=1, n_head=1))
+    model.save_pretrained(root / "models/tiny")
+    tokenizer.save_pretrained(root / "models/tiny")
+    (root / "models/tiny/README.md").write_text(CARD)
+    adapter = get_peft_model(model, LoraConfig(r=2, target_modules=["c_attn"], init_lora_weights=False))
+    adapter.save_pretrained(root / "checkpoints/best_model")
+    (root / "checkpoints/best_model/README.md").unlink()
+    for name in ("training/train", "letter_count/test"):
+        target = root / "data" / f"{name}.parquet"
+        target.parent.mkdir(parents=True)
+        pq.write_table(pq.read_table(REPO / "data" / f"{name}.parquet").slice(0, 20), target)
+    config = {
+        "experiment_name": "tiny",
+        "base_model": "models/tiny",
+        "lora_config": {"r": 2, "alpha": 4},
+        "training_config": {"learning_rate": 1e-3, "per_device_train_batch_size": 1, "max_steps": 1},
+    }
+    (root / "configs/experiments/tiny.yaml").write_text(yaml.safe_dump(config))
+    change_project(root, experiment="configs/experiments/tiny.yaml", model_repo="tiny-lora", dataset_repo="letters")
+    (root / "results/tiny").mkdir(parents=True)
+    (root / "results/tiny/evaluation_results.json").write_text(json.dumps(MINIMAL_RESULTS))
+    return root
+
+
+def change_project(root: Path, **changes: Any) -> None:
+    """Change keys of the project config."""
+    path = root / "configs/project.yaml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes, allow_unicode=True))
+
+
+class Author:
+    """Somebody at a project, with the local Hub in reach."""
+
+    def __init__(self, hub: HubServer, root: Path, token: str | None = TOKEN) -> None:
+        self.hub, self.root, self.token = hub, root, token
+
+    @property
+    def receipt_path(self) -> Path:
+        name = yaml.safe_load((self.root / "configs/project.yaml").read_text())["experiment"]
+        return self.root / "results" / Path(name).stem / "publication.json"
+
+    @property
+    def receipt(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.receipt_path.read_text())
+        return found
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
+        token = {"HF_TOKEN": self.token} if self.token else {}
+        return kept | token | {
+            "PYTHONPATH": str(REPO),
+            "HF_ENDPOINT": self.hub.url,
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HOME": str(self.root / "hf-home"),
+            "NO_COLOR": "1",
+        } | extra  # fmt: skip
+
+    def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "src.publish", *arguments],
+            cwd=self.root,
+            env=self.environment(**extra),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def publish(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+        """Run the publisher; the token must never be seen."""
+        process = self.start(*arguments, **extra)
+        out, err = process.communicate(timeout=300)
+        assert "Traceback" not in err, err
+        if self.token:
+            assert self.token not in out + err
+            assert not self.receipt_path.exists() or self.token not in self.receipt_path.read_text()
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def repo(self, kind: str, name: str) -> Repo:
+        return self.hub.repos[(kind, f"alice/{name}")]
+
+
+def commits(repo: Repo) -> int:
+    """Count the commits of `main` beyond the Hub's own first one."""
+    return len(repo.history(repo.commits[repo.refs["main"]])) - 1
+
+
+def main_files(repo: Repo) -> dict[str, str]:
+    """Hash of each file of `main`."""
+    return {path: blob.sha256 for path, blob in repo.commits[repo.refs["main"]].files.items()}
