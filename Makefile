@@ -31,7 +31,7 @@ site: .cache/built ## Build the site into site/ and the Hub bundle into dist/hub
 	@echo "The site is in site/, the Hub bundle in dist/hub/ (model, dataset, base)."
 	@echo "  look:     make serve, then http://127.0.0.1:8000"
 	@echo "  deploy:   $(BIN)/mkdocs gh-deploy"
-	@echo "  publish:  $(BIN)/python -m src.publish --dry-run --namespace NAME, then look at dist/hub/"
+	@echo "  publish:  $(BIN)/python -m src.publish, which shows a plan and asks"
 
 .cache/built: $(VENV)/.site $(SOURCES) $(if $(wildcard site/index.html dist/hub/model/README.md),,rebuild)
 	@$(BIN)/mkdocs build --quiet

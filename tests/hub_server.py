@@ -176,7 +176,7 @@ class HubServer:
 
     def start(self) -> str:
         config = uvicorn.Config(
-            self.asgi, host="127.0.0.1", port=0, log_level="error", lifespan="off", interface="asgi3"
+            self.asgi, host="127.0.0.1", port=0, log_level="critical", lifespan="off", interface="asgi3"
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)

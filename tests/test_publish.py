@@ -6,13 +6,13 @@ import json
 import os
 import pty
 import re
-import resource
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from resource import RLIMIT_FSIZE, setrlimit
 
 import pytest
 from huggingface_hub import DatasetCard, ModelCard
@@ -261,9 +261,9 @@ def test_a_trusted_publisher_needs_no_stored_token(author: Author, tmp_path: Pat
     assert author.publish("--yes").returncode == 0
     change_project(author.root, question="Does it spell?", licence="cc0-1.0")
     author.token = None
-    for role, resource in (("dataset", "datasets/alice/letters"), ("model", "alice/tiny-lora")):
+    for role, trusted in (("dataset", "datasets/alice/letters"), ("model", "alice/tiny-lora")):
         done = author.publish(
-            "--yes", "--only", role, "--namespace", "alice", HF_OIDC_RESOURCE=resource, HF_OIDC_ID_TOKEN="ci-identity"
+            "--yes", "--only", role, "--namespace", "alice", HF_OIDC_RESOURCE=trusted, HF_OIDC_ID_TOKEN="ci-identity"
         )
         assert done.returncode == 0, done.stderr
         assert "hf_jwt" not in done.stdout + done.stderr
@@ -439,23 +439,37 @@ def test_a_large_file_needs_little_memory(author: Author) -> None:
     assert large - small < 50 * 1024, f"{small} kB, then {large} kB"
 
 
-def test_a_full_disk_while_the_bundle_is_written_keeps_the_old_one(author: Author, tmp_path: Path) -> None:
-    output = author.root / "dist"
-    assert author.publish("--dry-run", "--output", "dist").returncode == 0
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one megabyte, where the system lets us mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=False).returncode == 0
+    yield disk
+    if mounted:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_while_the_bundle_is_written_keeps_the_old_one(author: Author, small_disk: Path) -> None:
+    output = small_disk / "bundle"
+    arguments = ("--dry-run", "--only", "dataset", "--output", str(output))
+    assert author.publish(*arguments).returncode == 0
     before = {p: p.read_bytes() for p in output.rglob("*") if p.is_file()}
     process = subprocess.run(
-        [sys.executable, "-m", "src.publish", "--dry-run", "--output", "dist"],
+        [sys.executable, "-m", "src.publish", "--dry-run", "--output", str(output)],
         cwd=author.root,
         env=author.environment(),
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
+        # Where no small disk could be mounted, files that may not grow.
+        preexec_fn=None if small_disk.is_mount() else lambda: setrlimit(RLIMIT_FSIZE, (100_000, 100_000)),
     )
     assert process.returncode == 2
+    assert "No space left" in process.stderr or "File too large" in process.stderr
     assert "was not touched" in process.stderr
     assert {p: p.read_bytes() for p in output.rglob("*") if p.is_file()} == before
-    assert sorted(p.name for p in author.root.iterdir() if "staging" in p.name) == []
+    assert [p.name for p in small_disk.iterdir()] == ["bundle"]
 
 
 def test_the_guide_and_the_workflow_use_options_that_there_are() -> None:

@@ -43,7 +43,7 @@ class HuggingFaceTokenDetector(RegexBasedDetector):
     """Finds tokens of the Hub, which detect-secrets does not know."""
 
     secret_type = "Hugging Face token"  # noqa: S105 - the name of a kind
-    denylist = (re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9]{30,}"),)
+    denylist = (re.compile(r"hf_[A-Za-z0-9]{30,}"), re.compile(r"api_org_[A-Za-z0-9]{30,}"))
 
 
 DETECTORS: tuple[Any, ...] = tuple(
@@ -76,10 +76,12 @@ def check_secrets(repos: list[Repository], token: str | None) -> None:
     Raises:
         InputError: The file and the line; the secret itself is not shown.
     """
+    searched: set[str] = set()
     for repo in repos:
         for file in repo.files.values():
-            if not file.path.endswith(TEXT) or file.size > MAX_SCANNED:
+            if not file.path.endswith(TEXT) or file.size > MAX_SCANNED or file.sha256 in searched:
                 continue
+            searched.add(file.sha256)
             text = file.content.decode("utf-8", errors="replace")
             found = _secret(text, token)
             if found:

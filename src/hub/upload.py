@@ -72,6 +72,11 @@ def _commit(hub: Hub, plan: RepoPlan, remote: RemoteRepo, *, pull: bool) -> tupl
             add.upload_info.sha256 = bytes.fromhex(file.sha256)  # hashed once already
             operations.append(add)
     operations += [hf.CommitOperationDelete(path) for path in sorted(remote.files.keys() - repo.files.keys())]
+    additions = [operation for operation in operations if isinstance(operation, hf.CommitOperationAdd)]
+    try:  # the client itself waits and repeats here, but not at the commit
+        hub.api.preupload_lfs_files(repo.repo_id, additions, repo_type=repo.kind, create_pr=pull, free_memory=False)
+    except ERRORS as error:
+        raise explain(error, hub.endpoint) from None
     for attempt in range(1, ATTEMPTS + 1):
         try:
             info = hub.api.create_commit(
