@@ -223,9 +223,3 @@ def test_a_failed_bundle_leaves_the_last_one(project: Path, run: Run) -> None:
     (project / "LICENSE").unlink()
     assert run(project, "-m", "src.publish", "--dry-run").returncode == 2
     assert sorted(p.relative_to(project) for p in (project / "dist").rglob("*")) == before
-
-
-def test_publish_without_dry_run_says_what_to_do(repo: Path, run: Run) -> None:
-    done = run(repo, "-m", "src.publish")
-    assert done.returncode == 2
-    assert "--dry-run" in done.stderr

@@ -441,10 +441,12 @@ def test_a_large_file_needs_little_memory(author: Author) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of one megabyte, where the system lets us mount one."""
+    """A disk of half a megabyte, where the system lets us mount one."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=False).returncode == 0
+    mounted = (
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(disk)], check=False).returncode == 0
+    )
     yield disk
     if mounted:
         subprocess.run(["umount", str(disk)], check=True)

@@ -258,6 +258,7 @@ def prepare(*, verbose: bool, progress: bool) -> None:
         return client
 
     hf.set_client_factory(factory)
+    hf.constants.DOWNLOAD_CHUNK_SIZE = 1 << 20  # ten times that by default, and copied several times on the way
     if not progress:
         disable_progress_bars()
     logger = logging.getLogger("huggingface_hub")
