@@ -6,7 +6,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= configs/experiments/gpt2-mini.yaml
-SOURCES := $(shell find mkdocs.yml LICENSE docs gen src configs results data models checkpoints -type f -not -path '*/__pycache__/*' | sed 's/ /\\ /g')
+SOURCES := $(shell find mkdocs.yml LICENSE CHANGELOG.md docs gen overrides src configs results data models checkpoints -type f -not -path '*/__pycache__/*' | sed 's/ /\\ /g')
+LIGHTHOUSE := 12.8.2
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 .PHONY: help site serve test experiment render format clean
@@ -44,7 +45,7 @@ rebuild:
 serve: $(VENV)/.site ## Serve the site at http://127.0.0.1:8000 and rebuild it on changes
 	$(BIN)/mkdocs serve
 
-test: $(VENV)/.test chromium ## Lint, types, all tests and a strict build
+test: $(VENV)/.test chromium .cache/npm/lighthouse ## Lint, types, all tests and a strict build
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -57,6 +58,12 @@ ifeq ($(CHROMIUM),)
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium > /dev/null; \
 	else echo "Chromium is not installed and cannot be installed here: tests in a browser will be skipped."; fi
 endif
+
+.cache/npm/lighthouse:
+	@mkdir -p $(@D)
+	@if command -v npm > /dev/null; then \
+		npm install --silent --no-fund --no-audit --prefix $(@D) lighthouse@$(LIGHTHOUSE) && touch $@; \
+	else echo "npm is not installed: the test with Lighthouse will be skipped."; fi
 
 experiment: $(VENV)/.test ## Build the dataset, train the adapter and evaluate it (about an hour on two cores)
 	$(BIN)/python -m src.dataset --config $(CONFIG)

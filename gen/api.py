@@ -13,7 +13,10 @@ def api_pages(root: Path) -> dict[str, str]:
     pages = {}
     for room in ROOMS:
         modules = sorted(p.stem for p in (root / "src" / room).glob("*.py") if p.stem != "__init__")
-        parts = [f"# src.{room}", f"::: src.{room}\n    options:\n      show_root_toc_entry: false\n      members: []"]
+        parts = [
+            f"---\ndescription: Python reference of src.{room}, from its docstrings.\n---\n\n# src.{room}",
+            f"::: src.{room}\n    options:\n      show_root_toc_entry: false\n      members: []",
+        ]
         parts += [f"::: src.{room}.{module}" for module in modules]
         pages[f"reference/{room}.md"] = "\n\n".join(parts) + "\n"
     return pages

@@ -5,7 +5,7 @@ from pathlib import Path
 import mkdocs_gen_files
 from mkdocs.exceptions import PluginError
 
-from gen.site import generate
+from gen.kept import generate_or_keep
 from src.record.errors import InputError
 
 
@@ -13,7 +13,7 @@ def main() -> None:
     """Write every generated file into the running build; bad input stops the build with its one line."""
     root = Path(mkdocs_gen_files.config["config_file_path"]).parent
     try:
-        files = generate(root, root / ".cache")
+        files = generate_or_keep(root, root / ".cache")
     except InputError as error:
         raise PluginError(str(error)) from None
     for path, content in files.items():

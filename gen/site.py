@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from src.documents.context import Context, Names
-from src.documents.pages import home_findings, site_pages
+from src.documents.downloads import chart_csv, explorer_json, predictions_csv
+from src.documents.pages import site_pages
+from src.figures.social import social_card
 from src.record.load import load_record
 
 from .api import api_pages
-
-FINDINGS = "<!-- findings -->"
-"""Where the handwritten home page wants the findings."""
+from .reference import reference_pages
 
 
 def generate(root: Path, cache: Path | None) -> dict[str, str | bytes]:
-    """Generate the site's pages and charts.
+    """Generate the site's pages, charts, pictures and downloads.
 
     Args:
         root: The repository.
@@ -29,10 +29,24 @@ def generate(root: Path, cache: Path | None) -> dict[str, str | bytes]:
     """
     record = load_record(root)
     context = Context(record, Names.of(record), cache)
-    files: dict[str, str | bytes] = {**site_pages(context), **api_pages(root)}
-    home = (root / "docs" / "index.md").read_text(encoding="utf-8")
-    files["index.md"] = home.replace(FINDINGS, home_findings(context))
+    files: dict[str, str | bytes] = {**site_pages(context), **reference_pages(), **api_pages(root)}
     for chart in context.charts:
         for kind in ("light.svg", "dark.svg"):
             files[f"assets/charts/{chart.name}.{kind}"] = context.rendered(chart, kind)
+        files[f"assets/data/{chart.name}.csv"] = chart_csv(chart)
+    if record.predictions is not None:
+        files["assets/data/examples.json"] = explorer_json(record.predictions)
+        table = predictions_csv(record.predictions)
+        if table is not None:
+            files["assets/data/predictions.csv"] = table
+    files["assets/social.png"] = social_card(
+        record.project.headline or record.project.title, record.project.title, context.example_tokens or [], cache
+    )
     return files
+
+
+def inputs(root: Path) -> list[Path]:
+    """List the folders and files besides the repository's own that the pages are made from."""
+    record = load_record(root)
+    found = [record.data, record.checkpoint]
+    return [*found, record.base_folder] if record.base_folder is not None else found

@@ -88,11 +88,11 @@ def run() -> Run:
 
 def copy_project(target: Path) -> Path:
     """Copy what a project needs; the large read-only parts are linked."""
-    for name in ("configs", "results", "docs", "gen", "data", "checkpoints"):
+    for name in ("configs", "results", "docs", "gen", "overrides", "data", "checkpoints"):
         shutil.copytree(REPO / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("models", "src"):
         (target / name).symlink_to(REPO / name)
-    for name in ("mkdocs.yml", "LICENSE"):
+    for name in ("mkdocs.yml", "LICENSE", "CHANGELOG.md"):
         shutil.copy(REPO / name, target / name)
     return target
 
@@ -107,7 +107,7 @@ def project(tmp_path: Path) -> Path:
 def minimal(tmp_path: Path) -> Path:
     """A project with nothing but two dictionaries of metrics and a short config."""
     root = tmp_path / "minimal"
-    for name in ("configs", "docs", "gen"):
+    for name in ("configs", "docs", "gen", "overrides"):
         shutil.copytree(REPO / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     (root / "src").symlink_to(REPO / "src")
     for name in ("mkdocs.yml", "LICENSE"):

@@ -20,6 +20,7 @@ from src.documents.committed import committed_documents
 from src.documents.compose import Section, compose
 from src.documents.context import Context, Names, Renderer
 from src.documents.pages import site_pages
+from src.figures import style
 from src.record.config import MetricConfig
 from src.record.load import load_record
 
@@ -108,13 +109,18 @@ def test_documents_say_which_base_model_it_is(context: Context) -> None:
         "card": model_card(context),
         "readme": (REPO / "README.md").read_text(),
     }.items():
-        if name not in ("dataset-card.md", "results.md"):
+        if name in ("index.md", "methodology.md", "model-card.md", "card", "readme"):
             assert "does not contain OpenAI's GPT-2 weights" in text, name
 
 
 def test_numbers_are_the_same_everywhere(context: Context) -> None:
     pages = site_pages(context)
-    documents = [pages["results.md"], pages["model-card.md"], model_card(context), (REPO / "README.md").read_text()]
+    documents = [
+        pages["results/index.md"],
+        pages["model-card.md"],
+        model_card(context),
+        (REPO / "README.md").read_text(),
+    ]
     for m in context.analysis.metrics:
         for text in documents:
             assert formatting.value(m.base, m.config, m.questions) in text
@@ -228,3 +234,15 @@ def test_an_undefined_name_in_a_fragment_is_an_error(context: Context) -> None:
     renderer = Renderer(context, "hub")
     with pytest.raises(UndefinedError):
         renderer.env.from_string("{{ project.nothing_of_the_kind }}").render(project=context.record.project)
+
+
+def test_dark_charts_are_what_would_be_drawn_in_the_dark_scheme(context: Context) -> None:
+    for chart in context.charts:
+        with style.styled(style.DARK):
+            drawn = style.save_svg(chart.draw(style.DARK))
+        colours = [re.findall(rb"#[0-9a-f]{6}(?=[;\"])", svg) for svg in (drawn, context.rendered(chart, "dark.svg"))]
+        assert colours[0] == colours[1], chart.name
+        shapes = [
+            re.sub(rb"#?m[0-9a-f]{10}|#[0-9a-f]{6}", b"", svg) for svg in (drawn, context.rendered(chart, "dark.svg"))
+        ]
+        assert shapes[0] == shapes[1], chart.name

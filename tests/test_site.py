@@ -1,31 +1,26 @@
-"""The site, built by MkDocs and looked at in a real browser; and the bundle, used as a visitor would."""
+"""The site, built as a user builds it and looked at in a real browser, every page of it."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
-import threading
+import struct
+import subprocess
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
 
-from .conftest import REPO, Run, copy_project, run_in
+from .browsing import CHROMIUM, Watched, browsing, serving
+from .conftest import REPO, copy_project, run_in
 
-PAGES = ("", "results/", "methodology/", "model-card/", "dataset-card/", "quickstart/", "reference/record/")
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves files without a line for each."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        del format, args
+WIDTHS = (320, 400, 768, 1280, 2560)
+"""Widths in pixels at which nothing scrolls sideways."""
 
 
 @pytest.fixture(scope="module")
@@ -39,23 +34,25 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 @pytest.fixture(scope="module")
 def address(built: tuple[Path, str]) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(built[0])))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/"
-    server.shutdown()
+    with serving(built[0]) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
+    with browsing() as found:
+        yield found
+
+
+def pages(site: Path) -> list[str]:
+    """List the addresses of all pages, relative to the site's root."""
+    found = sorted(path.parent.relative_to(site).as_posix() for path in site.rglob("index.html"))
+    return ["" if path == "." else f"{path}/" for path in found]
+
+
+def overflow(page: Page) -> int:
+    """Say by how many pixels the page scrolls sideways."""
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
 def test_the_build_prints_neither_warning_nor_advertisement(built: tuple[Path, str]) -> None:
@@ -67,31 +64,32 @@ def test_the_build_prints_neither_warning_nor_advertisement(built: tuple[Path, s
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
-def test_pages_in_a_browser(address: str, browser: Browser, scheme: str, width: int) -> None:
-    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})  # type: ignore[arg-type]
-    page = context.new_page()
-    outside: list[str] = []
-    errors: list[str] = []
-    page.on("request", lambda r: None if r.url.startswith((address, "data:", "blob:")) else outside.append(r.url))
-    page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda e: errors.append(str(e)))
-    page.on("response", lambda r: errors.append(f"{r.status} {r.url}") if r.status >= 400 else None)
-    for path in PAGES:
-        page.goto(address + path, wait_until="networkidle")
-        assert page.locator("h1").count() == 1, path
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wide <= 0, f"{path} scrolls sideways by {wide} px at {width} px"
-    assert not outside
-    assert not errors
-    context.close()
+def test_every_page_in_a_browser(built: tuple[Path, str], address: str, browser: Browser, scheme: str) -> None:
+    """No request leaves the site, nothing fails, nothing scrolls sideways, and axe finds nothing, whatever the impact."""
+    seen = Watched(browser, address, color_scheme=scheme, viewport={"width": 1280, "height": 900})
+    problems: list[str] = []
+    for path in pages(built[0]):
+        seen.page.set_viewport_size({"width": 1280, "height": 900})
+        seen.page.goto(address + path, wait_until="networkidle")
+        assert seen.page.locator("h1").count() == 1, path
+        assert len(seen.page.locator("meta[name=description]").get_attribute("content") or "") > 20, path
+        for violation in Axe().run(seen.page).response["violations"]:
+            node = violation["nodes"][0]
+            problems.append(f"{path}: {violation['id']} ({violation['impact']}): {node['html'][:200]}")
+        for width in WIDTHS:
+            seen.page.set_viewport_size({"width": width, "height": 900})
+            if overflow(seen.page) > 0:
+                seen.page.wait_for_timeout(500)  # the theme may still be moving its parts
+            if (over := overflow(seen.page)) > 0:
+                problems.append(f"{path} scrolls sideways by {over} px at {width} px")
+    assert not problems, "\n".join(problems)
+    assert not seen.wrong
 
 
-def test_charts_follow_the_scheme_and_have_alternatives(address: str, browser: Browser) -> None:
+def test_charts_follow_the_scheme_and_have_alternatives_and_tables(address: str, browser: Browser) -> None:
     for scheme, other in (("light", "dark"), ("dark", "light")):
-        context = browser.new_context(color_scheme=scheme)  # type: ignore[arg-type]
-        page = context.new_page()
-        page.goto(address + "results/", wait_until="networkidle")
+        page = browser.new_context(color_scheme=scheme).new_page()  # type: ignore[arg-type]
+        page.goto(address + "results/breakdowns/", wait_until="networkidle")
         shown = page.locator(f"figure.chart img[src*='.{scheme}.svg']")
         hidden = page.locator(f"figure.chart img[src*='.{other}.svg']")
         assert shown.count() == hidden.count() >= 5
@@ -101,7 +99,62 @@ def test_charts_follow_the_scheme_and_have_alternatives(address: str, browser: B
             assert shown.nth(i).is_visible()
             assert not hidden.nth(i).is_visible()
             assert len(shown.nth(i).get_attribute("alt") or "") > 20
-        context.close()
+        chart = page.locator("figure.chart").first
+        assert len(chart.locator("figcaption").inner_text()) > 20
+        chart.get_by_text("Numbers", exact=True).click()
+        assert chart.locator("table").is_visible()
+        with page.expect_download() as download:
+            chart.locator("a[download]").click()
+        assert Path(download.value.path()).read_text().count("\n") == chart.locator("tbody tr").count() + 1
+
+
+def test_the_scheme_can_be_switched_and_is_kept(address: str, browser: Browser) -> None:
+    page = browser.new_context(color_scheme="light").new_page()
+    page.goto(address, wait_until="networkidle")
+    page.locator("label[title='Switch to the dark scheme']").click()
+    assert page.locator("body").get_attribute("data-md-color-scheme") == "slate"
+    page.goto(address + "results/", wait_until="networkidle")
+    assert page.locator("body").get_attribute("data-md-color-scheme") == "slate"
+
+
+@pytest.mark.parametrize("path", ["", "results/", "examples/"])
+def test_everything_is_reached_and_seen_by_keyboard(address: str, browser: Browser, path: str) -> None:
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page.goto(address + path, wait_until="networkidle")
+    wanted = page.locator(
+        "article a[href]:visible, article button:visible, article input:visible, article select:visible"
+    )
+    names = wanted.evaluate_all(
+        "all => all.filter(e => e.tabIndex >= 0 && !e.disabled).map((e, i) => e.dataset.n = String(i))"
+    )
+    reached: set[str] = set()
+    for _ in range(len(names) + 60):
+        page.keyboard.press("Tab")
+        state = page.evaluate(
+            """() => { const e = document.activeElement, s = getComputedStyle(e), b = e.getBoundingClientRect();
+            return [e.dataset.n ?? null, e.tagName, s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0, b.width * b.height] }"""
+        )
+        if state[1] == "BODY":
+            break
+        if state[0] is not None:
+            reached.add(state[0])
+            assert state[2], f"the focus on {state} cannot be seen"
+            assert state[3] > 0
+    radios = page.evaluate("document.querySelectorAll('article input[type=radio]:not(:checked)').length")
+    assert len(names) - len(reached) <= radios  # of a group of tabs one is a stop, the arrows reach the others
+
+
+def test_reduced_motion_and_print(address: str, browser: Browser) -> None:
+    page = browser.new_context(reduced_motion="reduce").new_page()
+    page.goto(address + "examples/", wait_until="networkidle")
+    moving = (
+        "[...document.querySelectorAll('*')].filter(e => parseFloat(getComputedStyle(e).transitionDuration) > 0).length"
+    )
+    assert page.evaluate(moving) == 0
+    page.emulate_media(media="print")
+    assert not page.locator(".explorer-form").is_visible()
+    page.goto(address + "results/", wait_until="networkidle")
+    assert page.locator("figure.chart table").first.is_visible()
 
 
 def test_internal_links_lead_somewhere(built: tuple[Path, str]) -> None:
@@ -119,115 +172,183 @@ def test_internal_links_lead_somewhere(built: tuple[Path, str]) -> None:
                 assert f'id="{anchor}"' in file.read_text(encoding="utf-8"), f"{page.relative_to(site)}: {target}"
 
 
-def test_two_builds_of_charts_give_the_same_bytes(built: tuple[Path, str], tmp_path: Path) -> None:
+# The examples.
+
+
+def test_the_examples_are_searched_filtered_sorted_and_linked(address: str, browser: Browser) -> None:
+    page = browser.new_context().new_page()
+    page.goto(address + "examples/", wait_until="networkidle")
+    page.wait_for_selector("[data-ready]")
+    status = page.locator(".explorer-count")
+    assert status.inner_text() == "5,704 of 5,704 questions"
+    assert page.locator(".explorer tbody tr").count() == 25
+    page.locator("select[name=task]").select_option("letter_position")
+    page.locator("select[name=outcome]").select_option("fixed")
+    page.locator("select[name=sort]").select_option("length")
+    found = int(status.inner_text().split()[0].replace(",", ""))
+    assert 0 < found < 2304
+    outcomes = page.locator(".explorer tbody tr td:nth-child(7)").all_inner_texts()
+    assert set(outcomes) == {"fixed"}
+    page.get_by_role("button", name="Next").click()
+    assert "page=2" in page.url
+    first = page.locator(".explorer tbody tr").first.inner_text()
+    again = browser.new_context().new_page()
+    again.goto(page.url, wait_until="networkidle")
+    again.wait_for_selector("[data-ready]")
+    assert again.locator(".explorer tbody tr").first.inner_text() == first
+    page.locator(".explorer-form input").fill("no such word at all")
+    assert status.inner_text().startswith("0 of")
+    page.locator(".explorer-form input").fill("LETTER")
+    assert page.locator(".explorer tbody tr").count() > 0
+    slow = page.evaluate(
+        """() => { const s = document.querySelector('.explorer-form input'); const begin = performance.now();
+        for (const v of ['e', 'es', 'est', '']) { s.value = v; s.dispatchEvent(new Event('input')); }
+        return (performance.now() - begin) / 4 }"""
+    )
+    assert slow < 250  # milliseconds a key; the margin is for a busy machine
+
+
+def test_the_examples_page_works_without_scripts(address: str, browser: Browser) -> None:
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(address + "examples/")
+    assert page.locator("article table tbody tr").count() >= 6
+    assert page.get_by_text("predictions.csv").is_visible()
+
+
+# Weight, marks and previews.
+
+
+def test_the_home_page_is_light(address: str, browser: Browser) -> None:
+    page = browser.new_context().new_page()
+    sizes: list[int] = []
+    page.on("response", lambda r: sizes.append(int(r.headers.get("content-length", 0))))
+    page.goto(address, wait_until="networkidle")
+    assert sum(sizes) < 300_000
+
+
+def test_lighthouse_on_a_phone(address: str, tmp_path: Path) -> None:
+    """Median of three: accessibility, best practices and search engines 100, performance 95 or more."""
+    program = REPO / ".cache/npm/node_modules/.bin/lighthouse"
+    if CHROMIUM is None or not program.is_file():
+        pytest.skip("Lighthouse is not installed; `make test` installs it where there is npm")
+    for path in ("", "results/", "examples/"):
+        scores: dict[str, list[float]] = {}
+        for run in range(3):
+            output = tmp_path / f"{run}.json"
+            command = [
+                str(program), address + path, "--quiet", "--output=json", f"--output-path={output}",
+                "--chrome-flags=--headless=new --no-sandbox --disable-gpu",
+                "--only-categories=performance,accessibility,best-practices,seo",
+            ]  # fmt: skip
+            subprocess.run(command, env={**os.environ, "CHROME_PATH": CHROMIUM}, check=True, timeout=180)
+            for name, category in json.loads(output.read_text())["categories"].items():
+                scores.setdefault(name, []).append(category["score"])
+        medians = {name: sorted(values)[1] for name, values in scores.items()}
+        assert medians.pop("performance") >= 0.95, path
+        assert set(medians.values()) == {1}, (path, medians)
+
+
+def test_link_previews_have_a_picture_where_the_address_is_known(tmp_path: Path) -> None:
+    root = copy_project(tmp_path / "project")
+    done = run_in(root, "-m", "mkdocs", "build", "-q", SITE_URL="https://example.org/spelling/")
+    assert done.returncode == 0, done.stderr
+    page = (root / "site/results/index.html").read_text()
+    assert '<meta property="og:image" content="https://example.org/spelling/assets/social.png">' in page
+    assert '<link rel="canonical" href="https://example.org/spelling/results/">' in page
+    assert struct.unpack(">II", (root / "site/assets/social.png").read_bytes()[16:24]) == (1200, 630)
+
+
+def test_two_builds_of_charts_give_the_same_bytes(built: tuple[Path, str]) -> None:
     from gen.site import generate
 
-    files = generate(REPO, None)
-    for name, content in files.items():
-        if name.endswith(".svg"):
-            assert (built[0] / name).read_bytes() == content, name
+    for name, content in generate(REPO, None).items():
+        if name.endswith((".svg", ".png", ".csv", ".json")):
+            found = content if isinstance(content, bytes) else content.encode()
+            assert (built[0] / name).read_bytes() == found, name
 
 
-def test_the_minimal_record_gives_a_site(minimal: Path, run: Run) -> None:
-    done = run(minimal, "-m", "mkdocs", "build")
-    assert done.returncode == 0, done.stdout + done.stderr
-    page = (minimal / "site/results/index.html").read_text()
-    for text in ("0.0 %", "43.0 %", "worse as a bare number", "better as a bare number", "not measured"):
-        assert text in page
-    assert "significant improvement" not in page
-    assert "Not measured: the record holds no training log." in page
-
-
-def test_another_projects_metrics_need_only_be_declared(minimal: Path, run: Run) -> None:
-    (minimal / "configs/metrics.yaml").write_text(
-        "metrics:\n  rouge_l:\n    label: ROUGE-L\n    definition: Overlap.\n    direction: higher\n    unit: number\n    primary: true\n"
-    )
-    (minimal / "results/gpt2-mini/evaluation_results.json").write_text(
-        '{"base_model": {"metrics": {"rouge_l": 12.5}}, "finetuned_model": {"metrics": {"rouge_l": 31.25}}}'
-    )
-    done = run(minimal, "-m", "mkdocs", "build")
-    assert done.returncode == 0, done.stdout + done.stderr
-    page = (minimal / "site/results/index.html").read_text()
-    assert "ROUGE-L" in page
-    assert "31.250" in page
-
-
-# The bundle.
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Hub as a visitor's working folder: repositories lie under the names that the cards use."""
-    root = tmp_path_factory.mktemp("hub")
-    done = run_in(REPO, "-m", "src.publish", "--dry-run", "--namespace", "someone", "--output", str(root / "bundle"))
-    assert done.returncode == 0, done.stderr
-    visitor = root / "visitor" / "someone"
-    visitor.mkdir(parents=True)
-    for name, folder in (
-        ("gpt2-mini-spelling-lora", "model"),
-        ("gpt2-mini", "base"),
-        ("spelling-and-letters", "dataset"),
-    ):
-        (visitor / name).symlink_to(root / "bundle" / folder)
-    return root
-
-
-def test_the_bundle_holds_what_is_published(bundle: Path) -> None:
-    names = {p.relative_to(bundle / "bundle").as_posix() for p in (bundle / "bundle").rglob("*") if p.is_file()}
-    for name in (
-        "model/README.md", "model/LICENSE", "model/adapter_model.safetensors", "model/adapter_config.json", "model/tokenizer.json",
-        "model/evaluation_results.json", "model/charts/metrics.png", "dataset/README.md", "dataset/LICENSE",
-        "dataset/words/COPYRIGHT", "dataset/training/train.parquet", "base/README.md", "base/model.safetensors",
-    ):  # fmt: skip
-        assert name in names
-    for image in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", (bundle / "bundle/model/README.md").read_text()):
-        assert f"model/{image}" in names
-    assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl"))]
-
-
-@pytest.mark.parametrize("card", ["model", "base", "dataset"])
-def test_the_cards_snippet_runs_as_it_stands(bundle: Path, card: str) -> None:
-    text = (bundle / "bundle" / card / "README.md").read_text()
-    snippets = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    assert snippets
-    for number, snippet in enumerate(snippets):
-        file = bundle / f"{card}{number}.py"
-        file.write_text(snippet)
-        done = run_in(bundle / "visitor", str(file), HF_HOME=str(bundle / "hf"))
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.strip()
-
-
-def test_publishing_twice_gives_the_same_bytes(bundle: Path, tmp_path: Path) -> None:
-    done = run_in(REPO, "-m", "src.publish", "--dry-run", "--namespace", "someone", "--output", str(tmp_path / "again"))
-    assert done.returncode == 0, done.stderr
-    for file in (tmp_path / "again").rglob("*"):
-        if file.is_file():
-            assert file.read_bytes() == (bundle / "bundle" / file.relative_to(tmp_path / "again")).read_bytes(), file
-
-
-def test_every_command_explains_itself(run: Run) -> None:
-    for command in ("pretrain", "dataset", "train", "evaluate", "publish", "render"):
-        done = run(REPO, "-m", f"src.{command}", "--help")
-        assert done.returncode == 0
-        assert f"python -m src.{command}" in done.stdout
-        assert f"src.{command}" in (REPO / "README.md").read_text()
-
-
-def test_make_help_names_every_target() -> None:
-    import subprocess
-
-    shown = subprocess.run(["make", "help"], cwd=REPO, capture_output=True, text=True, check=True).stdout
-    for target in ("site", "serve", "test", "experiment", "render"):
-        assert f"make {target}" in shown
-
-
-def test_the_home_page_shows_the_real_tokens() -> None:
+def test_the_home_page_shows_the_real_tokens(built: tuple[Path, str]) -> None:
     from src.experiment.models import load_tokenizer
 
     tokenizer = load_tokenizer(str(REPO / "models/gpt2-mini"))
     tokens = [tokenizer.decode([i]).strip() for i in tokenizer.encode(" strawberry", add_special_tokens=False)]
-    home = (REPO / "docs/index.md").read_text()
+    home = (built[0] / "index.html").read_text()
     assert re.findall(r"<span>(\w+)</span>", home) == tokens
-    assert "two tokens" in home
+    assert "is two tokens" in home
     assert len(tokens) == 2
+
+
+# The reference.
+
+
+def test_every_public_name_is_documented_on_the_site(built: tuple[Path, str]) -> None:
+    import ast
+
+    for room in ("record", "analysis", "figures", "documents", "hub", "experiment"):
+        page = (built[0] / "reference" / room / "index.html").read_text()
+        for path in (REPO / "src" / room).glob("*.py"):
+            module = f"src.{room}" if path.stem == "__init__" else f"src.{room}.{path.stem}"
+            tree = ast.parse(path.read_text())
+            assert ast.get_docstring(tree), module
+            for node in tree.body:
+                if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                    assert ast.get_docstring(node), f"{module}.{node.name}"
+                    assert f'id="{module}.{node.name}"' in page, f"{module}.{node.name}"
+
+
+def test_the_commands_page_has_every_option_of_every_help(built: tuple[Path, str]) -> None:
+    page = (built[0] / "reference/commands/index.html").read_text()
+    for name in ("pretrain", "dataset", "train", "evaluate", "publish", "render"):
+        shown = run_in(REPO, "-m", f"src.{name}", "--help", COLUMNS="200").stdout
+        for option in re.findall(r"(?<=\s)--[a-z-]+", shown):
+            assert option == "--help" or f"<code>{option}</code>" in page, f"{name} {option}"
+
+
+def test_the_schemas_know_every_key_of_the_committed_files(built: tuple[Path, str]) -> None:
+    schemas = built[0] / "assets/schemas"
+    for name, path in (
+        ("project", "configs/project.yaml"),
+        ("metrics", "configs/metrics.yaml"),
+        ("experiment", "configs/experiments/gpt2-mini.yaml"),
+        ("pretrain", "configs/pretrain/gpt2-mini.yaml"),
+        ("evaluation_results", "results/gpt2-mini/evaluation_results.json"),
+        ("training_log", "results/gpt2-mini/training_log.json"),
+        ("base_training", "models/gpt2-mini/training.json"),
+    ):
+        schema = json.loads((schemas / f"{name}.schema.json").read_text())
+        keys = yaml.safe_load((REPO / path).read_text())
+        assert set(keys) <= set(schema["properties"]), path
+        assert set(schema.get("required", ())) <= set(keys), path
+        page = "configuration" if path.endswith(".yaml") else "formats"
+        text = (built[0] / "reference" / page / "index.html").read_text()
+        assert all(f"<code>{key}</code>" in text for key in schema["properties"])
+
+
+# Other builders.
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("plain") / "source"
+    done = run_in(REPO, "-m", "gen", str(out))
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.mark.parametrize("builder", ["properdocs", "zensical"])
+def test_another_builder_makes_the_same_pages(
+    built: tuple[Path, str], plain: Path, tmp_path: Path, builder: str
+) -> None:
+    source = Path(shutil.copytree(plain, tmp_path / "source"))
+    done = run_in(source, "-m", builder, "build", "-f", "mkdocs.yml", PYTHONPATH=str(REPO))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert pages(source / "site") == pages(built[0])
+    for name in ("assets/charts/metrics.light.svg", "assets/data/examples.json", "assets/social.png"):
+        assert (source / "site" / name).read_bytes() == (built[0] / name).read_bytes()
+
+
+def test_gen_does_not_replace_a_folder_of_other_files(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    done = run_in(REPO, "-m", "gen", str(tmp_path))
+    assert done.returncode == 2
+    assert (tmp_path / "thesis.txt").read_text() == "mine"

@@ -298,20 +298,18 @@ def _judged(result: MetricResult, level: float) -> MetricResult:
 def _breakdown(
     key: str, config: MetricConfig, rows: Predictions, by: str, base: FloatArray, finetuned: FloatArray, level: float
 ) -> Breakdown:
-    column = rows.group(by)
+    codes, values = rows.group(by)
     exact = config.measure == "exact_match"
     groups, left_out = [], 0
-    present = [v for v in set(column.tolist()) if v is not None and v == v]
-    for value in sorted(present):
-        mask = column == value
+    for code, value in sorted(enumerate(values), key=lambda pair: pair[1]):
+        mask = codes == code
         n = int(mask.sum())
         if n < MIN_GROUP:
             left_out += n
             continue
         b, f = base[mask], finetuned[mask]
-        shown = int(value) if isinstance(value, float) and value.is_integer() else value
         groups.append(
-            Group(shown, n, float(b.mean()), float(f.mean()), _interval(b, exact, level), _interval(f, exact, level))
+            Group(value, n, float(b.mean()), float(f.mean()), _interval(b, exact, level), _interval(f, exact, level))
         )
     return Breakdown(key, by, tuple(groups), left_out)
 
@@ -328,12 +326,18 @@ def _examples(task: str, rows: Predictions, limit: int = 3) -> Examples:
 
 
 def _confusion(task: str, rows: Predictions) -> Confusion:
-    references = rows.column("reference")
-    answers = {model: rows.column(f"{model}_answer") for model in ("base", "finetuned")}
-    labels = sorted({*references, *answers["base"], *answers["finetuned"]})
+    columns = ["reference", "base_answer", "finetuned_answer"]
+    tables = {name: rows.table[name].combine_chunks().dictionary_encode() for name in columns}
+    labels = sorted({label for encoded in tables.values() for label in encoded.dictionary.to_pylist()})
+    place = {label: i for i, label in enumerate(labels)}
+
+    def codes(name: str) -> Any:
+        encoded = tables[name]
+        return np.array([place[label] for label in encoded.dictionary.to_pylist()])[encoded.indices.to_numpy()]
 
     def table(model: str) -> tuple[tuple[int, ...], ...]:
-        pairs = Counter(zip(references, answers[model], strict=True))
-        return tuple(tuple(pairs[(r, a)] for a in labels) for r in labels)
+        pairs = codes("reference") * len(labels) + codes(f"{model}_answer")
+        counts = np.bincount(pairs, minlength=len(labels) ** 2).reshape(len(labels), len(labels))
+        return tuple(tuple(int(n) for n in row) for row in counts)
 
     return Confusion(task, tuple(labels), table("base"), table("finetuned"))

@@ -8,11 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 
 from src.analysis.analyse import Analysis, analyse
-from src.figures.catalog import Chart, catalog, render
+from src.figures.catalog import Chart, catalog, render, svg_size
 from src.record.load import Record
+from src.record.tokens import split_word
 
 from .formatting import FILTERS
 
@@ -70,17 +71,31 @@ class Context:
         """The charts that there is data for."""
         return catalog(self.analysis, self.record.training_log)
 
+    @cached_property
+    def example_tokens(self) -> list[str] | None:
+        """The project's example word as the base model's tokens, if both are there."""
+        word = self.record.project.example_word
+        return split_word(self.record.base_folder, word) if word else None
+
     def rendered(self, chart: Chart, kind: str) -> bytes:
         """Return a chart as `light.svg`, `dark.svg` or `png`."""
         return render(chart, kind, self.cache and self.cache / "charts")
 
 
-def environment(target: Target, root: str = "") -> Environment:
+def _compiled(cache: Path) -> FileSystemBytecodeCache:
+    folder = cache / "templates"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileSystemBytecodeCache(str(folder))
+
+
+def environment(target: Target, root: str = "", cache: Path | None = None, **names: Any) -> Environment:
     """Return a Jinja environment for a target; an undefined name is an error.
 
     Args:
         target: Where the text goes.
         root: Relative path from the page to the root of the site, such as `../`.
+        cache: Folder where compiled templates are kept; None to compile them anew.
+        **names: More names, which macros see too.
     """
     env = Environment(
         loader=FileSystemLoader(FRAGMENTS),
@@ -89,9 +104,10 @@ def environment(target: Target, root: str = "") -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=False,
+        bytecode_cache=_compiled(cache) if cache else None,
     )
     env.filters.update(FILTERS)
-    env.globals.update(target=target, root=root)
+    env.globals.update(target=target, root=root, **names)
     env.globals["to"] = env.get_template(f"target_{target}.j2").module
     return env
 
@@ -102,7 +118,10 @@ class Renderer:
     def __init__(self, context: Context, target: Target, root: str = "") -> None:
         self.context = context
         self.target = target
-        self.env = environment(target, root)
+        self.env = environment(target, root, context.cache, chart_size=self._chart_size)
+
+    def _chart_size(self, chart: Chart) -> tuple[int, int]:
+        return svg_size(self.context.rendered(chart, "light.svg"))
 
     def fragment(self, name: str, **extra: Any) -> str:
         """Render one fragment.

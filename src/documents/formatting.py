@@ -104,6 +104,19 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def plain(untrusted: object, limit: int = TEXT_LIMIT) -> str:
+    """Bound untrusted text and make it printable; for places that take text and no markup."""
+    raw = str(untrusted)
+    if raw.isascii() and raw.isprintable() and len(raw) <= limit:
+        return raw
+    kept = (" " if c in "\n\t" else "\N{REPLACEMENT CHARACTER}" if _invisible(c) else c for c in raw[:limit])
+    return "".join(kept) + ("…" if len(raw) > limit else "")
+
+
+def _invisible(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
+
 def text(untrusted: object, limit: int = TEXT_LIMIT) -> str:
     """Make untrusted text show as text in Markdown and HTML, also inside a table.
 
@@ -117,13 +130,25 @@ def text(untrusted: object, limit: int = TEXT_LIMIT) -> str:
     for place, char in enumerate(cut):
         if char in "\n\t":
             out.append(" ")
-        elif unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
+        elif _invisible(char):
             out.append("\N{REPLACEMENT CHARACTER}")
         elif char in escaped or (char == "_" and not (cut[:place][-1:].isalnum() and cut[place + 1 :][:1].isalnum())):
             out.append(f"&#{ord(char)};")
         else:
             out.append(char)
     return "".join(out) + ("…" if len(raw) > limit else "")
+
+
+def attribute(untrusted: object, limit: int = 1000) -> str:
+    """Make text safe inside a quoted HTML attribute that lies in Markdown."""
+    return text(untrusted, limit).replace('"', "&quot;")
+
+
+def mathml(tex: str) -> str:
+    """Turn a formula in TeX into MathML, which browsers show without a script."""
+    from latex2mathml.converter import convert
+
+    return str(convert(tex))
 
 
 FILTERS = {
@@ -136,5 +161,7 @@ FILTERS = {
     "size": size,
     "duration": duration,
     "text": text,
+    "attribute": attribute,
+    "mathml": mathml,
 }
 """What templates can use, by name."""

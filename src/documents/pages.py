@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import yaml
+
 from .cards import dataset_card_body, model_card_body
 from .compose import Section, compose
 from .context import Context, Renderer
+from .downloads import CSV_ROWS, EXPLORER_ROWS
 
 METHODOLOGY = (
     Section("The problem", "problem"),
@@ -12,54 +15,83 @@ METHODOLOGY = (
     Section("Data", "testing_data", (Section("Training data", "training_data"), Section("Templates", "templates"))),
     Section("Preprocessing", "preprocessing"),
     Section("The base model", "base_model"),
-    Section("Training", "hyperparameters", (Section("Course of the training", "speeds"),)),
+    Section("Training", "hyperparameters"),
     Section("Evaluation protocol", "protocol", (Section("Metrics", "metrics"),)),
     Section("Statistics", "statistics"),
     Section("Threats to validity", "limitations"),
 )
 """Sections of the methodology page."""
 
-RESULTS = (
-    Section("Every metric", "results_table", (Section("In words", "summary"),)),
-    Section("Breakdowns", "breakdowns"),
-    Section("What was answered", "confusion"),
-    Section("Examples", "examples"),
-    Section("Training", "training_results"),
+RESULTS = (Section("Every metric", "results_table", (Section("In words", "summary"),)),)
+"""Sections of the overview of the results."""
+
+BREAKDOWNS = (Section("By kind of question", "breakdowns"), Section("What was answered", "confusion"))
+"""Sections of the breakdowns page."""
+
+TRAINING = (
+    Section("Course, time and energy", "training_results"),
     Section("Where the numbers come from", "provenance"),
 )
-"""Sections of the results page."""
-
-WIDE = "---\nhide: [navigation]\n---\n\n"
-"""Front matter of a page that needs the room for its tables and charts."""
+"""Sections of the training page."""
 
 NO_DATASET = "# Dataset card\n\nThe dataset does not lie beside this record, so there is no card for it.\n"
 
+DESCRIPTIONS = {
+    "index.md": "{question} Method, results with their uncertainty, model and dataset.",
+    "results/index.md": "Every metric of the base and the fine-tuned model, with intervals, tests and baselines.",
+    "results/breakdowns.md": "The results by kind of question, and what was answered instead.",
+    "results/training.md": "Course of the training, time, energy, and the hashes behind the results.",
+    "examples.md": "Every test question with both models' answers, to search and to filter.",
+    "methodology.md": "Data, templates, training, evaluation protocol, statistics and threats to validity.",
+    "model-card.md": "The model card, as it goes to the Hugging Face Hub.",
+    "dataset-card.md": "The dataset card, as it goes to the Hugging Face Hub.",
+    "guides/statistics.md": "How to read intervals, p-values and verdicts, with their formulas.",
+    "guides/glossary.md": "The words of this site, each in a sentence.",
+    "about/limitations.md": "What this work cannot say, what could harm, and what to do about it.",
+    "about/cite.md": "How to cite this work, and the works that it builds on.",
+    "about/changelog.md": "What changed, by version.",
+    "about/licence.md": "Under which terms model, data and code may be used.",
+}
+"""What search engines and link previews say of each page."""
 
-def methodology_page(context: Context) -> str:
-    """Write the methodology page."""
-    renderer = Renderer(context, "site")
-    return f"{WIDE}# Methodology\n\n{renderer.fragment('site_methodology_intro')}\n\n{compose(renderer, METHODOLOGY)}\n"
-
-
-def results_page(context: Context) -> str:
-    """Write the results page."""
-    renderer = Renderer(context, "site")
-    return f"{WIDE}# Results\n\n{renderer.fragment('site_results_intro')}\n\n{compose(renderer, RESULTS)}\n"
+WIDE = ("results/", "examples.md", "index.md")
+"""Pages that need the room of the navigation for their tables and charts."""
 
 
 def site_pages(context: Context) -> dict[str, str]:
     """Write every generated page of the site that comes from the record, by path inside docs/."""
-    return {
-        "methodology.md": methodology_page(context),
-        "results.md": results_page(context),
+    top = Renderer(context, "site")
+    below = Renderer(context, "site", root="../")
+    record = context.record
+    rows = len(record.predictions) if record.predictions is not None else 0
+    changelog, licence = record.root / "CHANGELOG.md", record.root / "LICENSE"
+    texts = {
+        "index.md": top.fragment("home", tokens=context.example_tokens),
+        "results/index.md": f"# Results\n\n{below.fragment('site_results_intro')}\n\n{compose(below, RESULTS)}",
+        "results/breakdowns.md": f"# Breakdowns\n\n{compose(below, BREAKDOWNS)}",
+        "results/training.md": f"# Training\n\n{compose(below, TRAINING)}",
+        "examples.md": "# Examples\n\n"
+        + top.fragment("explorer", explorer_every=-(-rows // EXPLORER_ROWS), has_csv=rows <= CSV_ROWS),
+        "methodology.md": f"# Methodology\n\n{top.fragment('site_methodology_intro')}\n\n{compose(top, METHODOLOGY)}",
         "model-card.md": model_card_body(context, "site"),
-        "dataset-card.md": dataset_card_body(context, "site") if context.record.splits else NO_DATASET,
+        "dataset-card.md": dataset_card_body(context, "site") if record.splits else NO_DATASET,
+        "guides/statistics.md": f"# Read the statistics\n\n{below.fragment('guide_statistics')}",
+        "guides/glossary.md": f"# Glossary\n\n{below.fragment('glossary')}",
+        "about/limitations.md": f"# Limitations and ethics\n\n{below.fragment('ethics')}",
+        "about/cite.md": f"# How to cite\n\n{below.fragment('citation')}",
+        "about/changelog.md": changelog.read_text(encoding="utf-8") if changelog.is_file() else "# Changelog\n\nEmpty.",
+        "about/licence.md": "# Licence\n\n"
+        + below.fragment("licence", licence_text=licence.read_text(encoding="utf-8") if licence.is_file() else ""),
     }
+    return {path: _front_matter(context, path) + text.rstrip() + "\n" for path, text in texts.items()}
 
 
-def home_findings(context: Context) -> str:
-    """Write the findings that the home page shows."""
-    return Renderer(context, "site").fragment("headline")
+def _front_matter(context: Context, path: str) -> str:
+    description = DESCRIPTIONS[path].format(question=context.record.project.question)
+    data: dict[str, object] = {"description": description}
+    if path.startswith(WIDE):
+        data["hide"] = ["navigation", "toc"] if path in ("index.md", "examples.md") else ["navigation"]
+    return f"---\n{yaml.safe_dump(data, allow_unicode=True, sort_keys=False)}---\n\n"
 
 
 def readme(context: Context) -> str:

@@ -24,9 +24,9 @@ from src.record.config import EvaluationConfig, ExperimentConfig, MetricsConfig
 from src.record.dataset import dataset_files
 from src.record.errors import InputError
 from src.record.files import sha256_file, write_json
-from src.record.predictions import MODELS, SCHEMA, Predictions, measure, read_predictions
+from src.record.predictions import MODELS, Predictions, measure, read_predictions, write_predictions
 
-from .dataset import CANDIDATES, read_rows, write_parquet
+from .dataset import CANDIDATES, read_rows
 from .environment import describe_environment, git_state
 from .models import load_adapter, load_base, load_tokenizer
 from .progress import progress_bar
@@ -246,7 +246,7 @@ def evaluate(config: ExperimentConfig, metrics: MetricsConfig, split: str, outpu
 
     output.mkdir(parents=True, exist_ok=True)
     path = output / "predictions.parquet"
-    write_parquet(path, rows, SCHEMA)
+    written = write_predictions(path, rows)
     predictions = read_predictions(path)
     log = output / "training_log.json"
     result: dict[str, Any] = {
@@ -263,7 +263,7 @@ def evaluate(config: ExperimentConfig, metrics: MetricsConfig, split: str, outpu
             }
             for task, rows in questions.items()
         },
-        "predictions": {"file": path.name, "sha256": sha256_file(path), "rows": len(predictions)},
+        "predictions": written,
         "training_log": {"file": log.name, "sha256": sha256_file(log)} if log.is_file() else None,
         "environment": describe_environment(),
         "resources": {"duration_seconds": round(time.perf_counter() - began, 1)},

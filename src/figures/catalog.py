@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -154,11 +155,28 @@ def render(chart: Chart, kind: str, cache_folder: Path | None) -> bytes:
     kept = cache_folder / f"{key}.{kind}" if cache_folder else None
     if kept is not None and kept.is_file():
         return kept.read_bytes()
-    scheme = style.DARK if kind == "dark.svg" else style.LIGHT
-    with style.styled(scheme):
-        figure = chart.draw(scheme)
-        data = style.save_png(figure) if kind == "png" else style.save_svg(figure)
+    if kind == "dark.svg":
+        data = style.recoloured(render(chart, "light.svg", cache_folder), style.LIGHT, style.DARK)
+    else:
+        with style.styled(style.LIGHT):
+            figure = chart.draw(style.LIGHT)
+            data = style.save_png(figure) if kind == "png" else style.save_svg(figure)
     if kept is not None:
         with atomic(kept) as temporary:
             temporary.write_bytes(data)
     return data
+
+
+def svg_size(svg: bytes) -> tuple[int, int]:
+    """Return an SVG's width and height in points, from its header.
+
+    Raises:
+        ValueError: It is no SVG of ours.
+    """
+    found = re.search(
+        rb'width="([0-9.]+)pt" height="([0-9.]+)pt"|height="([0-9.]+)pt"[^>]*width="([0-9.]+)pt"', svg[:2000]
+    )
+    if found is None:
+        raise ValueError("no width and height in the SVG's header")
+    width, height = (found[1], found[2]) if found[1] else (found[4], found[3])
+    return round(float(width)), round(float(height))

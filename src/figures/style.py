@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -65,6 +66,12 @@ def save_svg(figure: Figure) -> bytes:
     out = io.BytesIO()
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     return out.getvalue()
+
+
+def recoloured(svg: bytes, old: Scheme, new: Scheme) -> bytes:
+    """Turn a chart drawn in one scheme into the other: it differs in nothing but the colours."""
+    pairs = {getattr(old, f.name).encode(): getattr(new, f.name).encode() for f in fields(Scheme) if f.name != "name"}
+    return re.sub(rb"#[0-9a-f]{6}", lambda found: pairs.get(found[0], found[0]), svg)
 
 
 def save_png(figure: Figure) -> bytes:

@@ -198,6 +198,10 @@ class ProjectConfig(Strict):
 
     title: str = Field(description="Title of the project.")
     question: str = Field(description="The question in one line.")
+    headline: str | None = Field(None, description="The question in a few words, for the top of the home page.")
+    example_word: str | None = Field(
+        None, pattern="^[a-z]{2,30}$", description="A word that the home page shows as the base model's tokens."
+    )
     summary: str = Field(description="What was done, in a few sentences, without results.")
     experiment: str = Field(description="Config of the experiment that the documents show.")
     base_model_note: str | None = Field(

@@ -53,7 +53,7 @@ def read_splits(folder: Path) -> list[Split]:
     splits = []
     for name, path in dataset_files(folder).items():
         try:
-            table = pq.read_table(path)
+            table = pq.ParquetFile(path).read()
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(
                 path, found=str(error).splitlines()[0], expected="a Parquet file", mend="Run `python -m src.dataset`."

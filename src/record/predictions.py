@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from .config import Measure
 from .errors import InputError
+from .files import atomic, sha256_file
 
 SCHEMA = pa.schema(
     [
@@ -58,19 +59,24 @@ class Predictions:
         values: npt.NDArray[Any] = self.table[name].combine_chunks().to_numpy(zero_copy_only=False)
         return values
 
-    def group(self, by: str) -> npt.NDArray[Any]:
-        """Return the value of each row that a breakdown groups by.
+    def group(self, by: str) -> tuple[npt.NDArray[Any], list[Any]]:
+        """Return the value of each row that a breakdown groups by, as codes.
 
         Args:
             by: `word_length`, `token_count`, `position`, `letter` or `reference`.
+
+        Returns:
+            A code a row, -1 where there is no value, of shape (rows,); and the value of each code.
         """
         if by == "word_length":
-            lengths: npt.NDArray[Any] = pc.utf8_length(self.table["word"]).to_numpy()
-            return lengths
-        if by == "token_count":
-            counts: npt.NDArray[Any] = pc.list_value_length(self.table["tokens"]).to_numpy()
-            return counts
-        return self.column(by)
+            column = pc.utf8_length(self.table["word"])
+        elif by == "token_count":
+            column = pc.list_value_length(self.table["tokens"])
+        else:
+            column = self.table[by]
+        encoded = column.combine_chunks().dictionary_encode()
+        codes: npt.NDArray[Any] = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        return codes, encoded.dictionary.to_pylist()
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -103,6 +109,24 @@ def measure(predictions: Predictions, model: str, how: Measure) -> FloatArray:
     )
 
 
+def write_predictions(path: Path, rows: pa.Table | list[dict[str, Any]]) -> dict[str, Any]:
+    """Write predictions, whole or not at all.
+
+    Args:
+        path: Where to, beside `evaluation_results.json`.
+        rows: A row a question, with the columns of `SCHEMA`.
+
+    Returns:
+        What the results' key `predictions` says of the file: its name, SHA-256 and number of rows.
+    """
+    table = (
+        pa.Table.from_pylist(rows, schema=SCHEMA) if isinstance(rows, list) else rows.select(SCHEMA.names).cast(SCHEMA)
+    )
+    with atomic(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", compression_level=9)
+    return {"file": path.name, "sha256": sha256_file(path), "rows": table.num_rows}
+
+
 def read_predictions(path: Path) -> Predictions:
     """Read and check a predictions file.
 
@@ -111,7 +135,7 @@ def read_predictions(path: Path) -> Predictions:
             comes twice, or a row's `correct` does not follow from its answer.
     """
     try:
-        table = pq.read_table(path)
+        table = pq.ParquetFile(path).read()
     except FileNotFoundError:
         raise InputError(
             path, found="no such file", expected="the predictions that the results name", mend=_MEND

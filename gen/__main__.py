@@ -1,0 +1,54 @@
+"""`python -m gen OUT`: write the whole site's source as plain files, for any builder."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gen.site import generate
+from src.record.errors import InputError
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command(name="python -m gen")
+def write(
+    out: Annotated[Path, typer.Argument(help="Folder for the site's source; it is replaced.")],
+) -> None:
+    """Write the site's source as plain files: docs/ with every page and asset, overrides/, and mkdocs.yml.
+
+    Builders other than MkDocs, such as ProperDocs and Zensical, build the same site from there, without this package's plugin.
+    """
+    try:
+        files = generate(Path(), Path(".cache"))
+    except InputError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise typer.Exit(error.exit_code) from None
+    if out.exists() and any(out.iterdir()) and not (out / "docs" / "index.md").is_file():
+        sys.stderr.write(f"error: {out}: found other files, expected an empty folder or an older copy. Name another.\n")
+        raise typer.Exit(2)
+    shutil.rmtree(out, ignore_errors=True)
+    for folder in ("docs", "overrides"):
+        shutil.copytree(folder, out / folder)
+    (out / "mkdocs.yml").write_text(_plain_config(Path("mkdocs.yml").read_text(encoding="utf-8")), encoding="utf-8")
+    for path, content in files.items():
+        target = out / "docs" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content.encode() if isinstance(content, str) else content)
+    sys.stderr.write(f"{len(files)} generated files in {out}\n")
+
+
+def _plain_config(text: str) -> str:
+    """Take out of mkdocs.yml what only this repository's own build needs."""
+    text = re.sub(r"^watch: .*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^  quiet: .*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^  - gen-files:\n(?:      .*\n)+", "", text, flags=re.MULTILINE)
+    return text.replace("paths: [.]", f"paths: [{json.dumps(str(Path().absolute()))}]")
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m gen")

@@ -1,0 +1,170 @@
+"""Reference pages that the code itself writes: the commands' help, and the keys of every file that is read."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
+import typer
+from pydantic import BaseModel
+
+from src.documents.formatting import text
+from src.record.config import ExperimentConfig, MetricsConfig, PretrainConfig, ProjectConfig
+from src.record.evaluation import BaseTraining, EvaluationResults, TrainingLog
+from src.record.predictions import SCHEMA
+from src.record.publication import Publication
+
+COMMANDS = ("pretrain", "dataset", "train", "evaluate", "publish", "render")
+"""The commands, in the order of the data's way."""
+
+CONFIGS: dict[str, tuple[str, str, type[BaseModel]]] = {
+    "project": ("configs/project.yaml", "What is published, and what people wrote about it.", ProjectConfig),
+    "metrics": ("configs/metrics.yaml", "The metrics: nothing about one is built in.", MetricsConfig),
+    "experiment": ("configs/experiments/NAME.yaml", "One experiment: what was asked of a run.", ExperimentConfig),
+    "pretrain": ("configs/pretrain/NAME.yaml", "How the small base model is trained.", PretrainConfig),
+}
+"""Configs by the name of their schema: file, what it is, model."""
+
+FORMATS: dict[str, tuple[str, str, type[BaseModel]]] = {
+    "evaluation_results": (
+        "results/NAME/evaluation_results.json",
+        "The results. Only the two dictionaries of metrics are required; each further key adds something to the documents.",
+        EvaluationResults,
+    ),
+    "training_log": ("results/NAME/training_log.json", "What the training wrote.", TrainingLog),
+    "publication": ("results/NAME/publication.json", "The receipt of the last publication.", Publication),
+    "base_training": ("models/NAME/training.json", "How a base model of one's own was pretrained.", BaseTraining),
+}
+"""Files of the record, the same way."""
+
+
+def reference_pages() -> dict[str, str]:
+    """Write the reference pages and the JSON Schemas, by path inside the site."""
+    pages = {
+        "reference/commands.md": _commands(),
+        "reference/configuration.md": _page(
+            "Configuration",
+            "Every key of every config, from the code that reads them.",
+            "Every config is YAML. An unknown key, a key written twice and a value that does not fit are answered with one line "
+            "that names file and key. Editors complete and check the keys if the file's first line names its schema, as in:\n\n"
+            "```yaml\n# yaml-language-server: $schema=experiment.schema.json\n```",
+            CONFIGS,
+        ),
+        "reference/formats.md": _page(
+            "File formats",
+            "Every key of the record's files, from the code that reads them.",
+            "The record is JSON and Parquet.",
+            FORMATS,
+        )
+        + _predictions(),
+    }
+    schemas = {
+        f"assets/schemas/{name}.schema.json": json.dumps(model.model_json_schema(), indent=2) + "\n"
+        for name, (_, _, model) in (CONFIGS | FORMATS).items()
+    }
+    return pages | schemas
+
+
+def _front(title: str, description: str) -> str:
+    return f"---\ndescription: {description}\n---\n\n# {title}\n\n"
+
+
+def _commands() -> str:
+    parts = [_front("Commands", "Every command with its options, from its own help.").rstrip()]
+    parts.append("Each command explains itself with `--help`; this page is made from the same words.")
+    for name in COMMANDS:
+        function = getattr(importlib.import_module(f"src.{name}"), name)
+        app = typer.Typer(add_completion=False)
+        app.command()(function)
+        command = typer.main.get_command(app)
+        lines = [f"## python -m src.{name}", inspect.getdoc(function) or ""]
+        lines.append("| Option | What it does | Default |\n| --- | --- | --- |\n" + "\n".join(_options(command.params)))
+        parts += lines
+    return "\n\n".join(parts) + "\n"
+
+
+def _options(params: list[Any]) -> Iterator[str]:
+    for param in params:
+        default = param.default
+        shown = "" if default in (None, False, ()) else f"`{getattr(default, 'value', default)}`"
+        if param.required:
+            shown = "required"
+        choices = list(_choices(param.type_descriptor.annotation))
+        words = (param.help or "").rstrip(".") + (f" ({', '.join(choices)})" if choices else "")
+        yield f"| {', '.join(f'`{option}`' for option in param.opts)} | {words} | {shown} |"
+
+
+def _choices(annotation: Any) -> Iterator[str]:
+    """List the values of an enumeration inside an option's type."""
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        yield from (str(member.value) for member in annotation)
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _choices(argument)
+
+
+def _page(title: str, description: str, intro: str, files: dict[str, tuple[str, str, type[BaseModel]]]) -> str:
+    parts = [_front(title, description) + intro]
+    for name, (path, what, model) in files.items():
+        link = f"[JSON Schema](../assets/schemas/{name}.schema.json){{ download }}"
+        parts.append(f"## `{path}`\n\n{what} {link}")
+        seen: list[type[BaseModel]] = []
+        _tables(model, parts, seen)
+    return "\n\n".join(parts) + "\n"
+
+
+def _tables(model: type[BaseModel], parts: list[str], seen: list[type[BaseModel]]) -> None:
+    """Add a table of a model's keys, then those of the models inside it."""
+    if model in seen:
+        return
+    seen.append(model)
+    schema = model.model_json_schema()
+    required = set(schema.get("required", ()))
+    rows = ["| Key | Type | Default | What it says |", "| --- | --- | --- | --- |"]
+    for key, entry in schema["properties"].items():
+        default = "required" if key in required else f"`{json.dumps(entry['default'])}`" if "default" in entry else ""
+        default = "" if default in ("`null`", '`""`') else default
+        what = entry.get("description") or ""
+        rows.append(f"| `{key}` | {_type(entry)} | {default if len(default) < 60 else ''} | {what} |")
+    heading = "" if len(seen) == 1 else f"### {model.__name__}\n\n{(inspect.getdoc(model) or '').splitlines()[0]}\n\n"
+    parts.append(heading + "\n".join(rows))
+    for field in model.model_fields.values():
+        for inner in _models(field.annotation):
+            _tables(inner, parts, seen)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _models(argument)
+
+
+def _type(entry: dict[str, Any]) -> str:
+    """Say a JSON Schema type in a few words."""
+    if "$ref" in entry:
+        return str(entry["$ref"]).rsplit("/", 1)[-1]
+    if "anyOf" in entry:
+        return " or ".join(dict.fromkeys(_type(e) for e in entry["anyOf"] if e.get("type") != "null"))
+    if "enum" in entry:
+        return " or ".join(f"`{value}`" for value in entry["enum"])
+    kind = entry.get("type", "")
+    if kind == "array":
+        return f"list of {_type(entry.get('items', {}))}".removesuffix(" ")
+    if kind == "object":
+        inner = entry.get("additionalProperties")
+        return f"mapping to {_type(inner)}" if isinstance(inner, dict) else "mapping"
+    names: dict[str, str] = {"string": "text", "integer": "whole number", "boolean": "true or false"}
+    return names.get(kind, str(kind))
+
+
+def _predictions() -> str:
+    rows = "\n".join(f"| `{field.name}` | {text(field.type)} |" for field in SCHEMA)
+    return (
+        "\n## `results/NAME/predictions.parquet`\n\nA row a question. `letter` and `position` may be missing. "
+        "The results name the file with its SHA-256, and every metric that follows from it is computed again on load.\n\n"
+        f"| Column | Type |\n| --- | --- |\n{rows}\n"
+    )

@@ -1,0 +1,73 @@
+"""The picture that link previews show."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from src.record.files import atomic
+
+from . import style
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WIDTH, HEIGHT = 1200, 630
+"""Size in pixels that link previews ask for."""
+
+
+def social_card(headline: str, title: str, tokens: list[str], cache: Path | None) -> bytes:
+    """Draw the headline, the tokens of the example word and the project's title.
+
+    Args:
+        headline: The question.
+        title: The project.
+        tokens: The example word in its tokens; may be empty.
+        cache: Folder where the picture is kept; None to draw it anew.
+
+    Returns:
+        A PNG of 1200 by 630 pixels.
+    """
+    code = Path(__file__).read_text(encoding="utf-8")
+    key = hashlib.sha256("\0".join([headline, title, *tokens, code]).encode()).hexdigest()
+    kept = cache / "charts" / f"{key}.social.png" if cache else None
+    if kept is not None and kept.is_file():
+        return kept.read_bytes()
+    data = _draw(headline, title, tokens)
+    if kept is not None:
+        with atomic(kept) as temporary:
+            temporary.write_bytes(data)
+    return data
+
+
+def _fitting(figure: Figure, renderer: Any, bottom: float, words: str, size: int, **look: Any) -> None:
+    """Write a line as large as it fits."""
+    line = figure.text(0.06, bottom, words, fontsize=size, parse_math=False, **look)
+    wide = line.get_window_extent(renderer).width / WIDTH
+    if wide > 0.88:
+        line.set_fontsize(size * 0.88 / wide)
+
+
+def _draw(headline: str, title: str, tokens: list[str]) -> bytes:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with style.styled(style.DARK):
+        figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), facecolor="#4a1023")
+        figure.set_layout_engine("none")
+        renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+        _fitting(figure, renderer, 0.72, headline, 46, color="white", weight="bold")
+        left = 0.06
+        for token in tokens[:8]:
+            drawn = figure.text(
+                left + 0.02, 0.42, token, fontsize=40, color="#ffd9e2", parse_math=False,
+                bbox={"boxstyle": "round,pad=0.35", "facecolor": "#7a1a38", "edgecolor": "#ff9db3", "linewidth": 2},
+            )  # fmt: skip
+            box = drawn.get_window_extent(renderer)
+            left = box.x1 / WIDTH + 0.045
+        _fitting(figure, renderer, 0.12, title, 22, color="#ff9db3")
+        out = io.BytesIO()
+        figure.savefig(out, format="png", dpi=100, facecolor=figure.get_facecolor(), metadata={"Software": None})
+    return out.getvalue()

@@ -1,0 +1,32 @@
+"""How a tokenizer that lies beside the record splits a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .files import parse_json, read_text
+
+
+def split_word(folder: Path | None, word: str) -> list[str] | None:
+    """Split a word, with a space before it, as in a sentence.
+
+    Args:
+        folder: Folder with a `tokenizer.json`.
+        word: The word.
+
+    Returns:
+        The tokens as text without the space, or None if there is no tokenizer.
+
+    Raises:
+        InputError: The tokenizer is not JSON.
+    """
+    path = folder / "tokenizer.json" if folder else None
+    if path is None or not path.is_file():
+        return None
+    from tokenizers import Tokenizer
+
+    text = read_text(path, "Save the tokenizer again with `save_pretrained`.")
+    parse_json(path, text)
+    spaced = f" {word}"
+    offsets = Tokenizer.from_str(text).encode(spaced, add_special_tokens=False).offsets
+    return [part for start, end in offsets if (part := spaced[start:end].strip())]

@@ -1,0 +1,76 @@
+"""The bundle, used as a visitor of the Hub would; and the words around it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .conftest import REPO, Run, run_in
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Hub as a visitor's working folder: repositories lie under the names that the cards use."""
+    root = tmp_path_factory.mktemp("hub")
+    done = run_in(REPO, "-m", "src.publish", "--dry-run", "--namespace", "someone", "--output", str(root / "bundle"))
+    assert done.returncode == 0, done.stderr
+    visitor = root / "visitor" / "someone"
+    visitor.mkdir(parents=True)
+    for name, folder in (
+        ("gpt2-mini-spelling-lora", "model"),
+        ("gpt2-mini", "base"),
+        ("spelling-and-letters", "dataset"),
+    ):
+        (visitor / name).symlink_to(root / "bundle" / folder)
+    return root
+
+
+def test_the_bundle_holds_what_is_published(bundle: Path) -> None:
+    names = {p.relative_to(bundle / "bundle").as_posix() for p in (bundle / "bundle").rglob("*") if p.is_file()}
+    for name in (
+        "model/README.md", "model/LICENSE", "model/adapter_model.safetensors", "model/adapter_config.json", "model/tokenizer.json",
+        "model/evaluation_results.json", "model/charts/metrics.png", "dataset/README.md", "dataset/LICENSE",
+        "dataset/words/COPYRIGHT", "dataset/training/train.parquet", "base/README.md", "base/model.safetensors",
+    ):  # fmt: skip
+        assert name in names
+    for image in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", (bundle / "bundle/model/README.md").read_text()):
+        assert f"model/{image}" in names
+    assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl"))]
+
+
+@pytest.mark.parametrize("card", ["model", "base", "dataset"])
+def test_the_cards_snippet_runs_as_it_stands(bundle: Path, card: str) -> None:
+    text = (bundle / "bundle" / card / "README.md").read_text()
+    snippets = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    assert snippets
+    for number, snippet in enumerate(snippets):
+        file = bundle / f"{card}{number}.py"
+        file.write_text(snippet)
+        done = run_in(bundle / "visitor", str(file), HF_HOME=str(bundle / "hf"))
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip()
+
+
+def test_publishing_twice_gives_the_same_bytes(bundle: Path, tmp_path: Path) -> None:
+    done = run_in(REPO, "-m", "src.publish", "--dry-run", "--namespace", "someone", "--output", str(tmp_path / "again"))
+    assert done.returncode == 0, done.stderr
+    for file in (tmp_path / "again").rglob("*"):
+        if file.is_file():
+            assert file.read_bytes() == (bundle / "bundle" / file.relative_to(tmp_path / "again")).read_bytes(), file
+
+
+def test_every_command_explains_itself(run: Run) -> None:
+    for command in ("pretrain", "dataset", "train", "evaluate", "publish", "render"):
+        done = run(REPO, "-m", f"src.{command}", "--help")
+        assert done.returncode == 0
+        assert f"python -m src.{command}" in done.stdout
+        assert f"src.{command}" in (REPO / "README.md").read_text()
+
+
+def test_make_help_names_every_target() -> None:
+    shown = subprocess.run(["make", "help"], cwd=REPO, capture_output=True, text=True, check=True).stdout
+    for target in ("site", "serve", "test", "experiment", "render"):
+        assert f"make {target}" in shown

@@ -1,0 +1,271 @@
+"""The site of other records: hostile, minimal, another project's, large; served, changed and deployed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.request import urlopen
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from src.record.config import MetricsConfig
+from src.record.files import load_yaml
+from src.record.predictions import SCHEMA, Predictions, measure, write_predictions
+
+from .browsing import Watched, browsing, serving
+from .conftest import REPO, Run, copy_project, run_in
+
+HOSTILE = (
+    "<script>window.pwned = 1</script>",
+    "</script><img src=x onerror=alert(1)>",
+    "[x](javascript:alert(1)) ![i](http://evil.example/i.png) **b** `c`",
+    "a | b | c\n# heading\n\n- item",
+    "\u202egnp.exe\u2066 \u200bhidden",
+    "nul\x00 escape\x1b[31m",
+    "{{ 7*7 }} {% raw %}",
+    '=HYPERLINK("http://evil.example")',
+    "x" * 10_000,
+)
+
+
+def rewrite(root: Path, table: pa.Table) -> None:
+    """Put other predictions into a record, and the metrics that follow from them."""
+    folder = root / "results/gpt2-mini"
+    results = json.loads((folder / "evaluation_results.json").read_text())
+    results["predictions"] = write_predictions(folder / "predictions.parquet", table)
+    predictions = Predictions(folder, table)
+    for key, metric in load_yaml(root / "configs/metrics.yaml", MetricsConfig).metrics.items():
+        rows = predictions.task(metric.task or "")
+        for section, model in (("base_model", "base"), ("finetuned_model", "finetuned")):
+            results[section]["metrics"][key] = float(measure(rows, model, metric.measure or "score").mean())
+    for task in results["tasks"]:
+        results["tasks"][task]["questions"] = len(predictions.task(task))
+    (folder / "evaluation_results.json").write_text(json.dumps(results))
+
+
+def build(root: Path) -> str:
+    done = run_in(root, "-m", "mkdocs", "build")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return (root / "site/results/index.html").read_text()
+
+
+def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
+    root = copy_project(tmp_path / "project")
+    rows = pq.read_table(root / "results/gpt2-mini/predictions.parquet").to_pylist()
+    at = 0
+    for row in rows:  # the first of each kind are the ones that pages show as examples
+        if not row["base_correct"] and row["finetuned_correct"]:
+            row["base_answer"] = HOSTILE[at % len(HOSTILE)]
+        elif row["base_correct"] and not row["finetuned_correct"]:
+            row["finetuned_answer"] = HOSTILE[at % len(HOSTILE)]
+        else:
+            continue
+        row["word"] = "<b>word</b>|`"
+        row["tokens"] = ["<b>wo", "rd</b>|`"]
+        at += 1
+    rewrite(root, pa.Table.from_pylist(rows, schema=SCHEMA))
+    build(root)
+    with serving(root / "site") as address, browsing() as browser:
+        seen = Watched(browser, address, viewport={"width": 400, "height": 800})
+        for path in ("examples/", "results/", "results/breakdowns/", "model-card/"):
+            seen.page.goto(address + path, wait_until="networkidle")
+            assert seen.page.evaluate("window.pwned") is None
+            assert seen.page.locator("article img[src='x'], article a[href^='javascript']").count() == 0
+            wide = seen.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert wide <= 0, path
+            text = seen.page.locator("article").inner_text()
+            assert not re.search(r"[\x00\x1b\u202e\u2066\u200b]", text), path
+            assert "x" * 400 not in text
+        seen.page.goto(address + "examples/?outcome=fixed", wait_until="networkidle")
+        assert seen.page.get_by_text("<script>window.pwned = 1</script>").first.is_visible()
+        seen.page.get_by_placeholder("Search").first.fill("word")
+        seen.page.wait_for_timeout(500)
+        assert seen.page.evaluate("window.pwned") is None
+        assert not seen.wrong
+    index = (root / "site/search/search_index.json").read_text()
+    assert "<script>window" not in index
+    done = run_in(root, "-m", "src.publish", "--dry-run", "--output", str(tmp_path / "bundle"))
+    assert done.returncode == 0, done.stderr
+    card = (tmp_path / "bundle/model/README.md").read_text()
+    assert "<script>" not in card
+    assert "\x00" not in card
+    with (root / "site/assets/data/predictions.csv").open(newline="", encoding="utf-8") as stream:
+        cells = [cell for row in csv.reader(stream) for cell in row]
+    assert len(cells) == (len(rows) + 1) * len(SCHEMA)
+    assert not [c for c in cells if c.startswith(("=", "@")) or "\x00" in c]
+
+
+def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
+    page = build(minimal)
+    for text in ("0.0 %", "43.0 %", "worse as a bare number", "better as a bare number", "not measured"):
+        assert text in page
+    assert "significant improvement" not in page
+    assert (
+        "Not measured: the record holds no training log." in (minimal / "site/results/training/index.html").read_text()
+    )
+    assert "no answer can be shown" in (minimal / "site/examples/index.html").read_text()
+    home = (minimal / "site/index.html").read_text()
+    assert "+43.0 points" in home
+    assert "tokens:" not in home
+    with serving(minimal / "site") as address, browsing() as browser:
+        seen = Watched(browser, address)
+        for path in (
+            "",
+            "results/",
+            "results/breakdowns/",
+            "examples/",
+            "methodology/",
+            "model-card/",
+            "dataset-card/",
+        ):
+            seen.page.goto(address + path, wait_until="networkidle")
+        assert not seen.wrong
+
+
+def test_another_projects_metrics_need_only_be_declared(minimal: Path) -> None:
+    (minimal / "configs/metrics.yaml").write_text(
+        "metrics:\n  rouge_l:\n    label: ROUGE-L\n    definition: Overlap.\n    direction: higher\n    unit: number\n    primary: true\n"
+    )
+    (minimal / "results/gpt2-mini/evaluation_results.json").write_text(
+        '{"base_model": {"metrics": {"rouge_l": 12.5}}, "finetuned_model": {"metrics": {"rouge_l": 31.25}}}'
+    )
+    page = build(minimal)
+    assert "ROUGE-L" in page
+    assert "31.250" in page
+
+
+def test_the_worked_example_of_the_guide_works_as_it_stands(minimal: Path, run: Run) -> None:
+    guide = (REPO / "docs/guides/your-own.md").read_text()
+    experiment, metrics = re.findall(r"```yaml\n(.*?)```", guide, flags=re.DOTALL)[:2]
+    results = re.findall(r"```json\n(.*?)```", guide, flags=re.DOTALL)[0]
+    script = re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL)[0]
+    (minimal / "configs/experiments/translation.yaml").write_text(experiment)
+    (minimal / "configs/metrics.yaml").write_text(metrics)
+    (minimal / "results/translation").mkdir()
+    path = minimal / "results/translation/evaluation_results.json"
+    path.write_text(results)
+    project = minimal / "configs/project.yaml"
+    project.write_text(
+        re.sub(r"(?m)^experiment: .*", "experiment: configs/experiments/translation.yaml", project.read_text())
+    )
+    assert "47.900" in build(minimal)
+    done = run(minimal, "-c", script, PYTHONPATH=str(REPO))
+    assert done.returncode == 0, done.stderr
+    found = run(minimal, "-m", "mkdocs", "build")  # one question does not give 0.31
+    assert found.returncode != 0
+    assert "which follows from the predictions" in found.stdout + found.stderr
+    data = json.loads(path.read_text())
+    data["base_model"]["metrics"]["exact"], data["finetuned_model"]["metrics"]["exact"] = 0.0, 1.0
+    path.write_text(json.dumps(data))
+    build(minimal)
+    assert "Guten Morgen" in (minimal / "site/assets/data/predictions.csv").read_text()
+
+
+def test_a_hundred_thousand_predictions(tmp_path: Path) -> None:
+    root = copy_project(tmp_path / "project")
+    table = pq.read_table(root / "results/gpt2-mini/predictions.parquet")
+    many = table.take(np.arange(100_000) % table.num_rows)
+    rewrite(root, many.set_column(0, "id", pa.array([f"q-{i}" for i in range(len(many))])))
+    build(root)
+    data = json.loads((root / "site/assets/data/examples.json").read_text())
+    assert len(data["word"]) == 20_000
+    assert "every 5th of 100,000" in (root / "site/examples/index.html").read_text()
+    with serving(root / "site") as address, browsing() as browser:
+        seen = Watched(browser, address)
+        seen.page.goto(address + "examples/", wait_until="networkidle")
+        seen.page.wait_for_selector("[data-ready]")
+        assert not seen.wrong
+
+
+# Serving and deploying.
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def test_serve_rebuilds_once_for_a_change_and_shows_it(tmp_path: Path) -> None:
+    root = copy_project(tmp_path / "project")
+    (root / "src").unlink()
+    shutil.copytree(REPO / "src", root / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    port, log = free_port(), tmp_path / "log"
+    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mkdocs", "serve", "-a", f"127.0.0.1:{port}"],
+            cwd=root, env=environment, stdout=stream, stderr=stream,
+        )  # fmt: skip
+    builds = lambda: log.read_text().count("Documentation built")  # noqa: E731
+
+    def wait(number: int) -> None:
+        deadline = time.monotonic() + 90
+        while builds() < number and time.monotonic() < deadline:
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.2)
+
+    def page(path: str) -> str:
+        return urlopen(f"http://127.0.0.1:{port}/{path}").read().decode()  # type: ignore[no-any-return]
+
+    try:
+        wait(1)
+        changes = (
+            ("docs/guides/reproduce.md", "Two cores and", "Eleven cores and", "guides/reproduce/"),
+            ("src/fragments/site_results_intro.md.j2", "How the questions", "HOW the questions", "results/"),
+            ("configs/project.yaml", "headline: How many", "headline: How very many", ""),
+            ("results/gpt2-mini/evaluation_results.json", '"python": "3', '"python": "9', "methodology/"),
+        )
+        for number, (name, old, new, where) in enumerate(changes, start=2):
+            text = (root / name).read_text()
+            assert old in text, name
+            (root / name).write_text(text.replace(old, new))
+            wait(number)
+            time.sleep(3)  # a loop would build again by now
+            assert builds() == number, log.read_text()
+            shown = page(where)
+            if name.startswith("results"):
+                continue
+            assert new.removeprefix("headline: ") in shown, name
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_gh_deploy_publishes_a_site_that_works_under_a_path(tmp_path: Path) -> None:
+    root = copy_project(tmp_path / "project")
+    bare = tmp_path / "remote.git"
+    git = ["git", "-c", "user.name=Author", "-c", "user.email=author@example.org"]
+    subprocess.run(["git", "init", "-q", "--bare", str(bare)], check=True)
+    subprocess.run(["git", "init", "-q", "-b", "main"], cwd=root, check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "start"], cwd=root, check=True)
+    subprocess.run(["git", "remote", "add", "origin", str(bare)], cwd=root, check=True)
+    names = {f"GIT_{who}_{what}": "author@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    done = run_in(root, "-m", "mkdocs", "gh-deploy", "--force", **names)
+    assert done.returncode == 0, done.stdout + done.stderr
+    subprocess.run(["git", "clone", "-q", "-b", "gh-pages", str(bare), str(tmp_path / "pages")], check=True)
+    with serving(tmp_path / "pages", "/spelling/") as address, browsing() as browser:
+        seen = Watched(browser, address)
+        for path in ("", "results/breakdowns/", "examples/", "reference/hub/"):
+            seen.page.goto(address + path, wait_until="networkidle")
+        assert not seen.wrong
+
+
+@pytest.mark.parametrize("missing", ["predictions.parquet", "training_log.json"])
+def test_a_record_with_a_missing_part_stops_the_build_with_one_line(project: Path, run: Run, missing: str) -> None:
+    (project / "results/gpt2-mini" / missing).unlink()
+    done = run(project, "-m", "mkdocs", "build")
+    assert done.returncode != 0
+    assert missing in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
