@@ -144,11 +144,11 @@ def attribute(untrusted: object, limit: int = 1000) -> str:
     return text(untrusted, limit).replace('"', "&quot;")
 
 
-def mathml(tex: str) -> str:
-    """Turn a formula in TeX into MathML, which browsers show without a script."""
+def mathml(tex: str, block: bool = False) -> str:
+    """Turn a formula in TeX into MathML, which browsers show without a script; `block` puts it on a line of its own."""
     from latex2mathml.converter import convert
 
-    return str(convert(tex))
+    return str(convert(tex, display="block" if block else "inline"))
 
 
 FILTERS = {

@@ -54,7 +54,7 @@ DESCRIPTIONS = {
 }
 """What search engines and link previews say of each page."""
 
-WIDE = ("results/", "examples.md", "index.md")
+WIDE = ("results/", "examples.md", "index.md", "methodology.md")
 """Pages that need the room of the navigation for their tables and charts."""
 
 

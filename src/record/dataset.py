@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -23,6 +24,7 @@ class Split:
         rows: Number of rows.
         columns: Name and type of each column.
         sample: The first rows.
+        examples: The first row of each template, where there are templates.
         counts: For each low-cardinality column that documents show, how often each value comes.
     """
 
@@ -32,6 +34,7 @@ class Split:
     rows: int
     columns: dict[str, str]
     sample: list[dict[str, Any]]
+    examples: dict[str, dict[str, Any]]
     counts: dict[str, list[tuple[str, int]]]
 
 
@@ -67,11 +70,20 @@ def read_splits(folder: Path) -> list[Split]:
                 rows=table.num_rows,
                 columns={field.name: str(field.type) for field in table.schema},
                 sample=table.slice(0, 5).to_pylist(),
+                examples=_examples(table),
                 counts=_counts(table),
             )
         )
     order = {"train": 0, "validation": 1, "test": 2}
     return sorted(splits, key=lambda s: (s.name != "train", s.config, order.get(s.name, 3)))
+
+
+def _examples(table: pa.Table) -> dict[str, dict[str, Any]]:
+    if "template" not in table.column_names or not table.num_rows:
+        return {}
+    codes = table["template"].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    first = np.unique(codes, return_index=True)[1]
+    return {str(row["template"]): row for row in table.take(np.sort(first)).to_pylist()}
 
 
 def _counts(table: pa.Table) -> dict[str, list[tuple[str, int]]]:
