@@ -10,6 +10,7 @@ import hashlib
 import json
 import sys
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 ALWAYS = ("configs", "results", "src", "gen", "LICENSE", "CHANGELOG.md", "pyproject.toml")
@@ -61,7 +62,8 @@ def _read(archive: Path, root: Path) -> dict[str, bytes] | None:
 
 def _fingerprint(root: Path, paths: list[Path]) -> str:
     """Hash the names, sizes and times of change of files, and of all files in folders."""
-    digest = hashlib.sha256(f"{root}\0{sys.version}\0".encode())
+    versions = [version(name) for name in ("jinja2", "matplotlib", "numpy", "scipy")]
+    digest = hashlib.sha256("\0".join([str(root), sys.version, *versions]).encode())
     for path in sorted(paths):
         files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
         for file in files:

@@ -387,6 +387,47 @@ def test_a_secret_in_a_text_is_refused_and_not_shown(author: Author) -> None:
     assert not author.hub.repos
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said", "sent"),
+    [
+        ("license: mit", "license: [mit]", "does not accept the metadata", False),
+        ("https://huggingface.co/alice/tiny", "https://huggingface.co/alice/nothing", "links to the Hub", True),
+        ("print(", "raise SystemExit(", "the card's snippet runs", True),
+        ("[Hub](https://huggingface.co/alice/tiny)", "![chart](charts/none.png)", "links to its own files", True),
+    ],
+    ids=["metadata", "dead link", "snippet that fails", "missing picture"],
+)
+def test_a_card_with_a_fault_is_never_seen(author: Author, old: str, new: str, said: str, sent: bool) -> None:
+    card = author.root / "models/tiny/README.md"
+    assert old in card.read_text()
+    card.write_text(card.read_text().replace(old, new))
+    done = author.publish("--yes", "--only", "base")
+    assert done.returncode == 3
+    assert said in done.stderr
+    assert bool(author.hub.repos) == sent
+    assert all(repo.private for repo in author.hub.repos.values())
+    assert not author.receipt_path.exists()
+
+
+def test_every_request_is_shown_without_the_token(author: Author) -> None:
+    process = author.start("--plan", "--only", "dataset", "--verbose", HF_DEBUG="1")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "/api/whoami-v2" in err
+    assert TOKEN not in out + err
+
+
+def test_the_three_inputs_may_lie_anywhere(author: Author, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    shutil.move(author.root / "results/tiny", elsewhere)
+    shutil.move(author.root / "checkpoints/best_model", tmp_path / "adapter")
+    shutil.move(author.root / "configs/experiments/tiny.yaml", tmp_path / "run.yaml")
+    paths = ("--config", str(tmp_path / "run.yaml"), "--model", str(tmp_path / "adapter"))
+    done = author.publish("--plan", "--json", *paths, "--results", str(elsewhere / "evaluation_results.json"))
+    assert done.returncode == 0, done.stderr
+    assert [p["role"] for p in json.loads(done.stdout)["plan"]] == ["base", "dataset", "model"]
+
+
 def test_links_out_of_the_folder_are_refused(author: Author, tmp_path: Path) -> None:
     outside = tmp_path / "outside.safetensors"
     weights = author.root / "checkpoints/best_model/adapter_model.safetensors"

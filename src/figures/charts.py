@@ -115,17 +115,18 @@ def breakdown_chart(breakdown: Breakdown, metric: MetricConfig, scheme: Scheme) 
         ),
     ):
         x = [p + shift for p in places]
-        axes.plot(x, values, color=color, marker=marker, markersize=5, label=label)
-        for place, value, interval in zip(x, values, intervals, strict=True):
-            if interval is not None:
-                axes.errorbar(place, value, yerr=_error(value, interval), color=color, capsize=2, linewidth=1)
+        errors = [_error(value, interval) or [[0.0], [0.0]] for value, interval in zip(values, intervals, strict=True)]
+        spans = [[low for ((low,), _) in errors], [high for (_, (high,)) in errors]]
+        axes.errorbar(
+            x, values, yerr=spans, color=color, marker=marker, markersize=5, capsize=2, elinewidth=1, label=label
+        )
     axes.set_xticks(list(places), labels)
     axes.set_xlabel(AXIS_LABELS[breakdown.by])
     axes.set_ylabel(metric.label)
     if metric.bounded:
         axes.set_ylim(-0.02, 1.02)
     axes.grid(visible=False, axis="x")
-    axes.legend(loc="best")
+    figure.legend(loc="outside upper right", ncols=2)
     return figure
 
 
@@ -148,5 +149,5 @@ def training_chart(log: TrainingLog, scheme: Scheme) -> Figure:
     axes.set_xlabel("Optimiser step")
     axes.set_ylabel("Cross-entropy (nats a token)")
     axes.set_ylim(bottom=0)
-    axes.legend(loc="best")
+    figure.legend(loc="outside upper right", ncols=3)
     return figure
