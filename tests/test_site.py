@@ -153,8 +153,12 @@ def test_reduced_motion_and_print(address: str, browser: Browser) -> None:
     assert page.evaluate(moving) == 0
     page.emulate_media(media="print")
     assert not page.locator(".explorer-form").is_visible()
-    page.goto(address + "results/", wait_until="networkidle")
-    assert page.locator("figure.chart table").first.is_visible()
+    page.set_viewport_size({"width": 700, "height": 990})  # an A4 page
+    for path in ("results/", "results/breakdowns/", "model-card/"):
+        page.goto(address + path, wait_until="networkidle")
+        assert page.locator("figure.chart table").first.is_visible()
+        cut = "[...document.querySelectorAll('article table')].filter(t => t.getBoundingClientRect().right > innerWidth).length"
+        assert page.evaluate(cut) == 0, path
 
 
 def test_internal_links_lead_somewhere(built: tuple[Path, str]) -> None:
