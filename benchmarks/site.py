@@ -102,9 +102,7 @@ def make_record(folder: Path, size: int) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from src.record.config import MetricsConfig
-    from src.record.files import load_yaml
-    from src.record.predictions import Predictions, measure, write_predictions
+    from tests.conftest import rewrite_predictions
 
     for name in ("configs", "docs"):
         shutil.copytree(ROOT / name, folder / name)
@@ -118,17 +116,10 @@ def make_record(folder: Path, size: int) -> Path:
     )
     table = table.set_column(0, "id", pa.array([f"q-{i}" for i in range(size)]))
     results: dict[str, Any] = json.loads((ROOT / "results/gpt2-mini/evaluation_results.json").read_text())
-    results["predictions"] = write_predictions(results_folder / "predictions.parquet", table)
-    predictions = Predictions(results_folder, table)
-    for key, metric in load_yaml(folder / "configs/metrics.yaml", MetricsConfig).metrics.items():
-        rows = predictions.task(metric.task or "")
-        for section, model in (("base_model", "base"), ("finetuned_model", "finetuned")):
-            results[section]["metrics"][key] = float(measure(rows, model, metric.measure or "score").mean())
-    for task in results["tasks"]:
-        results["tasks"][task]["questions"] = len(predictions.task(task))
     for key in ("training_log", "hashes"):
         results.pop(key)
     (results_folder / "evaluation_results.json").write_text(json.dumps(results))
+    rewrite_predictions(folder, table)
     return folder
 
 

@@ -10,10 +10,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from src.documents.context import Context, Names
+from src.record.config import MetricsConfig
+from src.record.files import load_yaml
 from src.record.load import Record, load_record
+from src.record.predictions import Predictions, measure, write_predictions
 
 REPO = Path(__file__).parent.parent
 
@@ -116,3 +120,18 @@ def minimal(tmp_path: Path) -> Path:
     (root / "results" / "gpt2-mini").mkdir(parents=True)
     (root / "results" / "gpt2-mini" / "evaluation_results.json").write_text(json.dumps(MINIMAL_RESULTS))
     return root
+
+
+def rewrite_predictions(root: Path, table: pa.Table) -> None:
+    """Put other predictions into a record, and the metrics that follow from them."""
+    folder = root / "results/gpt2-mini"
+    results = json.loads((folder / "evaluation_results.json").read_text())
+    results["predictions"] = write_predictions(folder / "predictions.parquet", table)
+    predictions = Predictions(folder, table)
+    for key, metric in load_yaml(root / "configs/metrics.yaml", MetricsConfig).metrics.items():
+        rows = predictions.task(metric.task or "")
+        for section, model in (("base_model", "base"), ("finetuned_model", "finetuned")):
+            results[section]["metrics"][key] = float(measure(rows, model, metric.measure or "score").mean())
+    for task in results["tasks"]:
+        results["tasks"][task]["questions"] = len(predictions.task(task))
+    (folder / "evaluation_results.json").write_text(json.dumps(results))

@@ -19,12 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from src.record.config import MetricsConfig
-from src.record.files import load_yaml
-from src.record.predictions import SCHEMA, Predictions, measure, write_predictions
+from src.record.predictions import SCHEMA
 
 from .browsing import Watched, browsing, serving
-from .conftest import REPO, Run, copy_project, run_in
+from .conftest import REPO, Run, copy_project, rewrite_predictions, run_in
 
 HOSTILE = (
     "<script>window.pwned = 1</script>",
@@ -37,21 +35,6 @@ HOSTILE = (
     '=HYPERLINK("http://evil.example")',
     "x" * 10_000,
 )
-
-
-def rewrite(root: Path, table: pa.Table) -> None:
-    """Put other predictions into a record, and the metrics that follow from them."""
-    folder = root / "results/gpt2-mini"
-    results = json.loads((folder / "evaluation_results.json").read_text())
-    results["predictions"] = write_predictions(folder / "predictions.parquet", table)
-    predictions = Predictions(folder, table)
-    for key, metric in load_yaml(root / "configs/metrics.yaml", MetricsConfig).metrics.items():
-        rows = predictions.task(metric.task or "")
-        for section, model in (("base_model", "base"), ("finetuned_model", "finetuned")):
-            results[section]["metrics"][key] = float(measure(rows, model, metric.measure or "score").mean())
-    for task in results["tasks"]:
-        results["tasks"][task]["questions"] = len(predictions.task(task))
-    (folder / "evaluation_results.json").write_text(json.dumps(results))
 
 
 def build(root: Path) -> str:
@@ -74,7 +57,7 @@ def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
         row["word"] = "<b>word</b>|`"
         row["tokens"] = ["<b>wo", "rd</b>|`"]
         at += 1
-    rewrite(root, pa.Table.from_pylist(rows, schema=SCHEMA))
+    rewrite_predictions(root, pa.Table.from_pylist(rows, schema=SCHEMA))
     build(root)
     with serving(root / "site") as address, browsing() as browser:
         seen = Watched(browser, address, viewport={"width": 400, "height": 800})
@@ -176,7 +159,7 @@ def test_a_hundred_thousand_predictions(tmp_path: Path) -> None:
     root = copy_project(tmp_path / "project")
     table = pq.read_table(root / "results/gpt2-mini/predictions.parquet")
     many = table.take(np.arange(100_000) % table.num_rows)
-    rewrite(root, many.set_column(0, "id", pa.array([f"q-{i}" for i in range(len(many))])))
+    rewrite_predictions(root, many.set_column(0, "id", pa.array([f"q-{i}" for i in range(len(many))])))
     build(root)
     data = json.loads((root / "site/assets/data/examples.json").read_text())
     assert len(data["word"]) == 20_000
