@@ -7,8 +7,9 @@ from pathlib import Path
 from src.documents.context import Context, Names
 from src.documents.downloads import chart_csv, explorer_json, predictions_csv
 from src.documents.pages import site_pages
+from src.figures.catalog import drawn_beside
 from src.figures.social import social_card
-from src.record.load import load_record
+from src.record.load import Record, load_record
 
 from .api import api_pages
 from .reference import reference_pages
@@ -27,22 +28,28 @@ def generate(root: Path, cache: Path | None) -> dict[str, str | bytes]:
     Raises:
         InputError: The record is missing or malformed.
     """
-    record = load_record(root)
-    context = Context(record, Names.of(record), cache)
-    files: dict[str, str | bytes] = {**site_pages(context), **reference_pages(), **api_pages(root)}
+    with drawn_beside(cache and cache / "charts") as draw:
+        record = load_record(root)
+        context = Context(record, Names.of(record), cache)
+        draw(context.charts)
+        files: dict[str, str | bytes] = {**site_pages(context), **reference_pages(), **api_pages(root)}
+        files |= _downloads(record)
+        files["assets/social.png"] = social_card(
+            record.project.headline or record.project.title, record.project.title, context.example_tokens or [], cache
+        )
     for chart in context.charts:
         for kind in ("light.svg", "dark.svg"):
             files[f"assets/charts/{chart.name}.{kind}"] = context.rendered(chart, kind)
         files[f"assets/data/{chart.name}.csv"] = chart_csv(chart)
-    if record.predictions is not None:
-        files["assets/data/examples.json"] = explorer_json(record.predictions)
-        table = predictions_csv(record.predictions)
-        if table is not None:
-            files["assets/data/predictions.csv"] = table
-    files["assets/social.png"] = social_card(
-        record.project.headline or record.project.title, record.project.title, context.example_tokens or [], cache
-    )
     return files
+
+
+def _downloads(record: Record) -> dict[str, str | bytes]:
+    if record.predictions is None:
+        return {}
+    files: dict[str, str | bytes] = {"assets/data/examples.json": explorer_json(record.predictions)}
+    table = predictions_csv(record.predictions)
+    return files if table is None else files | {"assets/data/predictions.csv": table}
 
 
 def inputs(root: Path) -> list[Path]:

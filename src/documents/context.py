@@ -11,7 +11,7 @@ from typing import Any, Literal
 from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 
 from src.analysis.analyse import Analysis, analyse
-from src.figures.catalog import Chart, catalog, render, svg_size
+from src.figures.catalog import Chart, catalog, render
 from src.record.load import Record
 from src.record.tokens import split_word
 
@@ -88,14 +88,13 @@ def _compiled(cache: Path) -> FileSystemBytecodeCache:
     return FileSystemBytecodeCache(str(folder))
 
 
-def environment(target: Target, root: str = "", cache: Path | None = None, **names: Any) -> Environment:
+def environment(target: Target, root: str = "", cache: Path | None = None) -> Environment:
     """Return a Jinja environment for a target; an undefined name is an error.
 
     Args:
         target: Where the text goes.
         root: Relative path from the page to the root of the site, such as `../`.
         cache: Folder where compiled templates are kept; None to compile them anew.
-        **names: More names, which macros see too.
     """
     env = Environment(
         loader=FileSystemLoader(FRAGMENTS),
@@ -107,7 +106,7 @@ def environment(target: Target, root: str = "", cache: Path | None = None, **nam
         bytecode_cache=_compiled(cache) if cache else None,
     )
     env.filters.update(FILTERS)
-    env.globals.update(target=target, root=root, **names)
+    env.globals.update(target=target, root=root)
     env.globals["to"] = env.get_template(f"target_{target}.j2").module
     return env
 
@@ -118,10 +117,7 @@ class Renderer:
     def __init__(self, context: Context, target: Target, root: str = "") -> None:
         self.context = context
         self.target = target
-        self.env = environment(target, root, context.cache, chart_size=self._chart_size)
-
-    def _chart_size(self, chart: Chart) -> tuple[int, int]:
-        return svg_size(self.context.rendered(chart, "light.svg"))
+        self.env = environment(target, root, context.cache)
 
     def fragment(self, name: str, **extra: Any) -> str:
         """Render one fragment.

@@ -148,7 +148,8 @@ def mathml(tex: str, block: bool = False) -> str:
     """Turn a formula in TeX into MathML, which browsers show without a script; `block` puts it on a line of its own."""
     from latex2mathml.converter import convert
 
-    return str(convert(tex, display="block" if block else "inline"))
+    formula = str(convert(tex, display="block" if block else "inline"))
+    return f'<div class="formula" tabindex="0" role="group" aria-label="Formula">{formula}</div>' if block else formula
 
 
 FILTERS = {

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.analysis.analyse import Analysis, Breakdown
+from src.analysis.analyse import Analysis, Breakdown, Confusion
 from src.analysis.statistics import Interval
 from src.record.config import MetricConfig
 from src.record.evaluation import TrainingLog
@@ -34,6 +36,7 @@ class Chart:
         header: Column names of its table.
         rows: The numbers drawn, as text.
         draw: Draws it in a scheme.
+        size: Width and height in points.
         data: What the drawing depends on, for the cache.
     """
 
@@ -44,7 +47,12 @@ class Chart:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     draw: Callable[[style.Scheme], Figure]
+    size: tuple[int, int]
     data: str
+
+
+LARGEST_CONFUSION = 30
+"""Most different answers that are drawn against each other."""
 
 
 def catalog(analysis: Analysis, log: TrainingLog | None) -> list[Chart]:
@@ -53,9 +61,14 @@ def catalog(analysis: Analysis, log: TrainingLog | None) -> list[Chart]:
     if any(m.config.bounded for m in analysis.metrics):
         found.append(_metrics(analysis))
     found += [_breakdown(b, analysis.metric(b.metric).config) for b in analysis.breakdowns]
+    found += [_confusion(c) for c in analysis.confusions if _can_be_drawn(c)]
     if log is not None and log.log:
         found.append(_training(log))
     return found
+
+
+def _points(inches: tuple[float, float]) -> tuple[int, int]:
+    return round(72 * inches[0]), round(72 * inches[1])
 
 
 def _span(interval: Interval | None) -> str:
@@ -81,6 +94,7 @@ def _metrics(analysis: Analysis) -> Chart:
         header=("Metric", "Base", "Interval", "Fine-tuned", "Interval"),
         rows=rows,
         draw=partial(charts.metrics_chart, analysis.metrics),
+        size=_points(charts.metrics_size(sum(m.config.bounded for m in analysis.metrics))),
         data=repr(analysis.metrics),
     )
 
@@ -111,7 +125,42 @@ def _breakdown(breakdown: Breakdown, metric: MetricConfig) -> Chart:
         header=(charts.AXIS_LABELS[breakdown.by], "Questions", "Base", "Interval", "Fine-tuned", "Interval"),
         rows=rows,
         draw=partial(charts.breakdown_chart, breakdown, metric),
+        size=_points(charts.SIZE),
         data=repr((breakdown, metric)),
+    )
+
+
+def _can_be_drawn(confusion: Confusion) -> bool:
+    """Tell whether the answers are few and all numbers: others are a model's free text, and belong in no caption."""
+    labels = confusion.labels
+    return len(labels) <= LARGEST_CONFUSION and all(label.isdecimal() and len(label) < 6 for label in labels)
+
+
+def _confusion(confusion: Confusion) -> Chart:
+    task = confusion.task.replace("_", " ")
+    rows = tuple(
+        (confusion.labels[i], model, *(str(n) for n in counts[i]))
+        for model, counts in (("base", confusion.base), ("fine-tuned", confusion.finetuned))
+        for i in range(len(confusion.labels))
+        if sum(counts[i])
+    )
+    said = []
+    for model, counts in (("base model", confusion.base), ("fine-tuned model", confusion.finetuned)):
+        totals = [sum(row[i] for row in counts) for i in range(len(confusion.labels))]
+        most = max(range(len(totals)), key=totals.__getitem__)
+        said.append(
+            f"the {model} answers {confusion.labels[most]} most often, in {totals[most]:,} of {sum(totals):,} cases"
+        )
+    return Chart(
+        name=f"confusion-{confusion.task}".replace("_", "-"),
+        title=f"What was answered: {task}",
+        caption=f"What was answered in the task {task}, by right answer: {'; '.join(said)}. Outlined fields are right answers.",
+        alt=f"Answers by right answer, {task}: {'; '.join(said)}.",
+        header=("Right answer", "Model", *confusion.labels),
+        rows=rows,
+        draw=partial(charts.confusion_chart, confusion),
+        size=_points(charts.SIZE),
+        data=repr(confusion),
     )
 
 
@@ -128,6 +177,7 @@ def _training(log: TrainingLog) -> Chart:
         header=("Step", "Validation loss"),
         rows=tuple((str(step), f"{loss:.4f}") for step, loss in validation),
         draw=partial(charts.training_chart, log),
+        size=_points(charts.SIZE),
         data=log.model_dump_json(include={"log", "best_step"}),
     )
 
@@ -167,16 +217,31 @@ def render(chart: Chart, kind: str, cache_folder: Path | None) -> bytes:
     return data
 
 
-def svg_size(svg: bytes) -> tuple[int, int]:
-    """Return an SVG's width and height in points, from its header.
+@contextmanager
+def drawn_beside(cache_folder: Path | None) -> Iterator[Callable[[list[Chart]], None]]:
+    """Draw charts in a process of their own while the caller goes on with something else.
 
-    Raises:
-        ValueError: It is no SVG of ours.
+    It is worth its while only where nothing is kept yet; otherwise, and without a cache, it does nothing, and charts are drawn
+    when they are asked for.
+
+    Args:
+        cache_folder: Where rendered charts are kept.
+
+    Yields:
+        Takes the charts as soon as they are known. All of them are kept when the block ends.
     """
-    found = re.search(
-        rb'width="([0-9.]+)pt" height="([0-9.]+)pt"|height="([0-9.]+)pt"[^>]*width="([0-9.]+)pt"', svg[:2000]
-    )
-    if found is None:
-        raise ValueError("no width and height in the SVG's header")
-    width, height = (found[1], found[2]) if found[1] else (found[4], found[3])
-    return round(float(width)), round(float(height))
+    if cache_folder is None or any(cache_folder.glob("*.light.svg")):
+        yield lambda charts: None
+        return
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        jobs: list[Future[object]] = [pool.submit(_warm)]
+        yield lambda charts: jobs.extend(pool.submit(render, chart, "light.svg", cache_folder) for chart in charts)
+        for job in jobs:
+            job.result()
+
+
+def _warm() -> None:
+    """Import what drawing needs, while there is nothing to draw yet."""
+    import matplotlib.backends.backend_agg
+    import matplotlib.backends.backend_svg
+    import matplotlib.figure  # noqa: F401

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from src.analysis.analyse import Breakdown, MetricResult
+from src.analysis.analyse import Breakdown, Confusion, MetricResult
 from src.analysis.statistics import Interval
 from src.record.config import MetricConfig
 from src.record.evaluation import TrainingLog
@@ -26,10 +26,19 @@ AXIS_LABELS = {
 """What a breakdown's axis is called."""
 
 
-def _figure(width: float, height: float) -> Figure:
+SIZE = (7.2, 3.4)
+"""Width and height of most charts, in inches."""
+
+
+def metrics_size(count: int) -> tuple[float, float]:
+    """Return width and height of the chart of so many metrics, in inches."""
+    return SIZE[0], 1.3 + 0.75 * count
+
+
+def _figure(size: tuple[float, float]) -> Figure:
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height))
+    return Figure(figsize=size)
 
 
 def _error(value: float, interval: Interval | None) -> list[list[float]] | None:
@@ -46,7 +55,7 @@ def metrics_chart(results: Sequence[MetricResult], scheme: Scheme) -> Figure:
         scheme: Colours.
     """
     shown = [r for r in results if r.config.bounded]
-    figure = _figure(7.2, 1.3 + 0.75 * len(shown))
+    figure = _figure(metrics_size(len(shown)))
     axes = figure.subplots()
     for row, result in enumerate(reversed(shown)):
         axes.plot([result.base, result.finetuned], [row, row], color=scheme.faint, linewidth=3, zorder=1)
@@ -92,7 +101,7 @@ def breakdown_chart(breakdown: Breakdown, metric: MetricConfig, scheme: Scheme) 
         metric: The metric's declaration.
         scheme: Colours.
     """
-    figure = _figure(7.2, 3.4)
+    figure = _figure(SIZE)
     axes: Axes = figure.subplots()
     labels = [str(g.value) for g in breakdown.groups]
     places = range(len(labels))
@@ -130,9 +139,44 @@ def breakdown_chart(breakdown: Breakdown, metric: MetricConfig, scheme: Scheme) 
     return figure
 
 
+def confusion_chart(confusion: Confusion, scheme: Scheme) -> Figure:
+    """What was answered, by right answer, for both models side by side; the darker a field, the larger its share of the row.
+
+    Args:
+        confusion: Counts of both models.
+        scheme: Colours.
+    """
+    from matplotlib.patches import Rectangle
+
+    figure = _figure(SIZE)
+    places = [i for i, row in enumerate(confusion.base) if sum(row)]
+    for axes, counts, color, title in zip(
+        figure.subplots(1, 2, sharey=True),
+        (confusion.base, confusion.finetuned),
+        (scheme.base, scheme.finetuned),
+        ("base model", "fine-tuned model"),
+        strict=True,
+    ):
+        for y, i in enumerate(places):
+            for x, count in enumerate(counts[i]):
+                if count:
+                    share = count / sum(counts[i])
+                    axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, color=color, alpha=round(share, 3), linewidth=0))
+            axes.add_patch(Rectangle((i - 0.5, y - 0.5), 1, 1, fill=False, edgecolor=scheme.accent, linewidth=1.2))
+        axes.set_xlim(-0.5, len(confusion.labels) - 0.5)
+        axes.set_ylim(len(places) - 0.5, -0.5)
+        axes.set_xticks(range(len(confusion.labels)), [label[:8] for label in confusion.labels])
+        axes.set_yticks(range(len(places)), [confusion.labels[i][:8] for i in places])
+        axes.grid(visible=False)
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("Answer")
+    figure.axes[0].set_ylabel("Right answer")
+    return figure
+
+
 def training_chart(log: TrainingLog, scheme: Scheme) -> Figure:
     """Training loss and validation loss by step."""
-    figure = _figure(7.2, 3.4)
+    figure = _figure(SIZE)
     axes = figure.subplots()
     training = [(e.step, e.loss) for e in log.log if e.loss is not None]
     validation = [(e.step, e.validation_loss) for e in log.log if e.validation_loss is not None]
