@@ -18,6 +18,7 @@ RESAMPLES = 9_999
 SEED = 20_180_601
 """Seed of the resampling, so that the same record always gives the same intervals."""
 _BATCH_ELEMENTS = 4_000_000
+_CACHED_ELEMENTS = 200_000
 _FEW = 10
 """So many questions a distinct value cost as much to draw one by one as the value's count does."""
 
@@ -63,7 +64,8 @@ def bootstrap_mean(values: FloatArray, level: float) -> Interval | None:
     n = len(values)
     rng = np.random.default_rng(SEED)
     if n < _FEW * len(distinct):
-        means = np.concatenate([values[rng.integers(0, n, size=(size, n))].mean(axis=1) for size in _batches(n)])
+        draws = (rng.integers(0, n, size=(size, n), dtype=np.uint32) for size in _batches(n, _CACHED_ELEMENTS))
+        means = np.concatenate([values[drawn].mean(axis=1) for drawn in draws])
     else:  # drawing n of n with replacement draws the counts of the distinct values from a multinomial distribution
         means = np.concatenate(
             [rng.multinomial(n, counts / n, size=size) @ distinct / n for size in _batches(len(distinct))]
@@ -78,9 +80,9 @@ def _distinct(values: FloatArray) -> tuple[FloatArray, npt.NDArray[np.int64]]:
     return distinct, counts
 
 
-def _batches(width: int) -> list[int]:
-    """Split the resamples so that a batch of rows of that width fits into memory."""
-    size = max(1, min(RESAMPLES, _BATCH_ELEMENTS // width))
+def _batches(width: int, elements: int = _BATCH_ELEMENTS) -> list[int]:
+    """Split the resamples so that a batch of rows of that width has at most so many elements."""
+    size = max(1, min(RESAMPLES, elements // width))
     return [min(size, RESAMPLES - start) for start in range(0, RESAMPLES, size)]
 
 
