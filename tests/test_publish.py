@@ -168,6 +168,18 @@ def test_a_repository_that_was_never_published_from_here_is_not_overwritten(auth
     assert "notes.txt" in main_files(author.repo("dataset", "letters"))
 
 
+def test_a_repository_that_is_deleted_meanwhile(author: Author) -> None:
+    def delete(method: str, path: str) -> None:
+        if method == "PUT" and path.endswith("/settings"):
+            author.hub.repos.clear()
+
+    author.hub.on_request = delete
+    done = author.publish("--yes", "--only", "dataset")
+    assert done.returncode == 3
+    assert "the Hub refused: HTTP 404" in done.stderr
+    assert not author.receipt_path.exists()
+
+
 def test_a_private_repository_stays_private(author: Author) -> None:
     change_project(author.root, visibility="private")
     assert author.publish("--yes", "--only", "dataset").returncode == 0

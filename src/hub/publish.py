@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub as hf
+
 from src.documents.context import Context, Names
 from src.record.errors import InputError
 from src.record.files import sha256_file, write_json
@@ -17,7 +19,7 @@ from src.record.publication import Check, Publication, PublishedRepo, Role
 
 from .bundle import ROLES, Repository, collect
 from .checks import check_base, check_installed, check_login, check_plan, check_secrets
-from .client import Hub, find_token, prepare
+from .client import ERRORS, Hub, explain, find_token, prepare
 from .errors import Refused
 from .plan import RepoPlan, plan_repo
 from .show import Screen
@@ -42,7 +44,7 @@ class Options:
 
 
 def publish(record: Record, options: Options, screen: Screen, cache: Path | None) -> dict[str, Any]:
-    """Publish a record, or only plan or verify it.
+    """Publish a record, or only plan or verify it; an answer of the Hub that no step expects ends it with one line.
 
     Args:
         record: What is published.
@@ -58,6 +60,14 @@ def publish(record: Record, options: Options, screen: Screen, cache: Path | None
         Refused: A check failed, or the person said no.
         Unreachable: The Hub was not there.
     """
+    try:
+        return _publish(record, options, screen, cache)
+    except ERRORS as error:  # such as a repository that was deleted meanwhile
+        raise explain(error, hf.constants.ENDPOINT) from None
+
+
+def _publish(record: Record, options: Options, screen: Screen, cache: Path | None) -> dict[str, Any]:
+    """Publish a record, or only plan or verify it."""
     prepare(verbose=options.verbose, progress=screen.log.is_terminal)
     token = find_token()
     hub = Hub(token, screen.say)
