@@ -6,7 +6,6 @@ tags in memory, file contents on disk, knows users with tokens of several roles,
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import json
@@ -96,7 +95,7 @@ class Fault:
     """What goes wrong: a request that matches is answered with `kind`, `times` times.
 
     Kinds: an HTTP status; `drop` (the connection is closed without an answer, nothing was done); `lose` (it is done, and the
-    answer is lost); `truncate` and `corrupt` (a download); `hang` (nothing happens for a while).
+    answer is lost); `truncate` and `corrupt` (a download).
     """
 
     method: str
@@ -215,8 +214,6 @@ class HubServer:
             await PlainTextResponse("fault", fault.kind, headers=fault.headers)(scope, receive, send)
         elif fault.kind == "drop":
             raise ConnectionAbortedError
-        elif fault.kind == "hang":
-            await asyncio.sleep(3600)
         elif fault.kind == "lose":
 
             async def nothing(message: Any) -> None:
