@@ -61,9 +61,11 @@ endif
 
 .cache/npm/lighthouse:
 	@mkdir -p $(@D)
+	@if ! command -v npm > /dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm > /dev/null; fi
 	@if command -v npm > /dev/null; then \
 		npm install --silent --no-fund --no-audit --prefix $(@D) lighthouse@$(LIGHTHOUSE) && touch $@; \
-	else echo "npm is not installed: the test with Lighthouse will be skipped."; fi
+	else echo "npm is not installed and cannot be installed here: the test with Lighthouse will be skipped."; fi
 
 experiment: $(VENV)/.test ## Build the dataset, train the adapter and evaluate it (about an hour on two cores)
 	$(BIN)/python -m src.dataset --config $(CONFIG)

@@ -31,12 +31,12 @@ def generate_or_keep(root: Path, cache: Path) -> dict[str, str | bytes]:
     kept = _read(archive, root)
     if kept is not None:
         return dict(kept)
-    from gen.site import generate, inputs
+    from gen.site import generate_from_inputs
     from src.record.files import atomic
 
     before = _fingerprint(root, [root / name for name in ALWAYS])
-    files = generate(root, cache)
-    watched = sorted({*(str(root / name) for name in ALWAYS), *(str(path) for path in inputs(root))})
+    files, folders = generate_from_inputs(root, cache)
+    watched = sorted({*(str(root / name) for name in ALWAYS), *(str(path) for path in folders)})
     if before == _fingerprint(root, [root / name for name in ALWAYS]):  # nothing changed meanwhile
         with atomic(archive) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as out:
             stamp = {"inputs": watched, "fingerprint": _fingerprint(root, [Path(p) for p in watched])}

@@ -28,6 +28,15 @@ def generate(root: Path, cache: Path | None) -> dict[str, str | bytes]:
     Raises:
         InputError: The record is missing or malformed.
     """
+    return generate_from_inputs(root, cache)[0]
+
+
+def generate_from_inputs(root: Path, cache: Path | None) -> tuple[dict[str, str | bytes], list[Path]]:
+    """Generate as `generate` does, and list the folders besides the repository's own that the pages are made from.
+
+    Raises:
+        InputError: The record is missing or malformed.
+    """
     with drawn_beside(cache and cache / "charts") as draw:
         record = load_record(root)
         context = Context(record, Names.of(record), cache)
@@ -41,7 +50,8 @@ def generate(root: Path, cache: Path | None) -> dict[str, str | bytes]:
         for kind in ("light.svg", "dark.svg"):
             files[f"assets/charts/{chart.name}.{kind}"] = context.rendered(chart, kind)
         files[f"assets/data/{chart.name}.csv"] = chart_csv(chart)
-    return files
+    folders = [record.data, record.checkpoint, record.base_folder]
+    return files, [folder for folder in folders if folder is not None]
 
 
 def _downloads(record: Record) -> dict[str, str | bytes]:
@@ -50,10 +60,3 @@ def _downloads(record: Record) -> dict[str, str | bytes]:
     files: dict[str, str | bytes] = {"assets/data/examples.json": explorer_json(record.predictions)}
     table = predictions_csv(record.predictions)
     return files if table is None else files | {"assets/data/predictions.csv": table}
-
-
-def inputs(root: Path) -> list[Path]:
-    """List the folders and files besides the repository's own that the pages are made from."""
-    record = load_record(root)
-    found = [record.data, record.checkpoint]
-    return [*found, record.base_folder] if record.base_folder is not None else found

@@ -19,7 +19,7 @@ from src.record.publication import Check, Publication, PublishedRepo, Role
 
 from .bundle import ROLES, Repository, collect
 from .checks import check_base, check_installed, check_login, check_plan, check_secrets
-from .client import ERRORS, Hub, explain, find_token, prepare
+from .client import ERRORS, Hub, RemoteRepo, explain, find_token, prepare
 from .errors import Refused
 from .plan import RepoPlan, plan_repo
 from .show import Screen
@@ -117,12 +117,12 @@ def _publish(record: Record, options: Options, screen: Screen, cache: Path | Non
         screen.say("nothing was made visible; run without --create-pr to merge, or merge on the Hub")
         return report | {"pull_requests": pulls}
     screen.say("verified; releasing")
-    heads = {s.plan.repo.role: release(hub, s).head for s in staged}
-    public = [(s.plan.repo, heads[s.plan.repo.role]) for s in staged if s.plan.visibility == "public"]
+    states = {s.plan.repo.role: release(hub, s) for s in staged}
+    public = [(s.plan.repo, states[s.plan.repo.role].head) for s in staged if s.plan.visibility == "public"]
     for check in check_visible(public):
         screen.check(check)
         checks.append(check)
-    return report | _finish(hub, context, [s.plan for s in staged], heads, checks, options, screen)
+    return report | _finish(hub, context, [s.plan for s in staged], states, checks, options, screen)
 
 
 def _confirm(plans: list[RepoPlan], options: Options, screen: Screen) -> None:
@@ -190,15 +190,15 @@ def _verify_only(hub: Hub, context: Context, plans: list[RepoPlan], options: Opt
     for check in check_visible(public):
         screen.check(check)
         checks.append(check)
-    heads = {plan.repo.role: plan.remote.head for plan in plans if plan.remote is not None}
-    return _finish(hub, context, plans, heads, checks, options, screen)
+    states = {plan.repo.role: plan.remote for plan in plans if plan.remote is not None}
+    return _finish(hub, context, plans, states, checks, options, screen)
 
 
 def _finish(
     hub: Hub,
     context: Context,
     plans: list[RepoPlan],
-    heads: dict[Role, str],
+    states: dict[Role, RemoteRepo],
     checks: list[Check],
     options: Options,
     screen: Screen,
@@ -207,7 +207,7 @@ def _finish(
     record = context.record
     if options.tag:
         for plan in plans:
-            put_tag(hub, plan.repo, heads[plan.repo.role], options.tag)
+            put_tag(hub, plan.repo, states[plan.repo.role].head, options.tag)
     slug = None
     if options.collection:
         private = all(plan.visibility == "private" for plan in plans)
@@ -222,7 +222,7 @@ def _finish(
         results_sha256=results or (last.results_sha256 if last else sha256_file(record.results_path)),
         repos=[
             *(repo for repo in (last.repos if last else []) if repo.role not in done),
-            *(_published(hub, plan, heads[plan.repo.role], options.tag, last) for plan in plans),
+            *(_published(plan.repo, states[plan.repo.role], options.tag, last) for plan in plans),
         ],
         checks=[*(check for check in (last.checks if last else []) if check.repo not in done), *checks],
         collection=slug or (last.collection if last else None),
@@ -236,17 +236,15 @@ def _finish(
     return {"result": publication.model_dump(mode="json")}
 
 
-def _published(hub: Hub, plan: RepoPlan, head: str, tag: str | None, last: Publication | None) -> PublishedRepo:
-    repo: Repository = plan.repo
+def _published(repo: Repository, state: RemoteRepo, tag: str | None, last: Publication | None) -> PublishedRepo:
     before = last.repo(repo.role) if last else None
-    kept = before.tag if before and before.commit == head else None
-    remote = hub.read(repo.repo_id, repo.kind)
+    kept = before.tag if before and before.commit == state.head else None
     return PublishedRepo(
         role=repo.role,
         repo_id=repo.repo_id,
         kind=repo.kind,
-        commit=head,
-        visibility="private" if remote is None or remote.private else "public",
+        commit=state.head,
+        visibility="private" if state.private else "public",
         files=len(repo.files),
         bytes=repo.size,
         tag=tag or kept,
