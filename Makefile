@@ -20,11 +20,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.site: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[site]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[site,report]"
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt $(VENV)/.site
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[site,experiment,test]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[site,report,experiment,test]"
 	@touch $@
 
 site: .cache/built ## Build the site into site/ and the Hub bundle into dist/hub/

@@ -10,10 +10,10 @@ import hashlib
 import json
 import sys
 import zipfile
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-ALWAYS = ("configs", "results", "src", "gen", "LICENSE", "CHANGELOG.md", "pyproject.toml")
+ALWAYS = ("configs", "results", "src", "gen", "docs/references.bib", "LICENSE", "CHANGELOG.md", "pyproject.toml")
 """What every build reads, relative to the repository."""
 
 
@@ -60,9 +60,16 @@ def _read(archive: Path, root: Path) -> dict[str, bytes] | None:
         return None
 
 
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # the extra for the PDF
+        return "none"
+
+
 def _fingerprint(root: Path, paths: list[Path]) -> str:
     """Hash the names, sizes and times of change of files, and of all files in folders."""
-    versions = [version(name) for name in ("jinja2", "matplotlib", "numpy", "scipy")]
+    versions = [_version(name) for name in ("jinja2", "matplotlib", "numpy", "scipy", "pypandoc_binary", "typst")]
     digest = hashlib.sha256("\0".join([str(root), sys.version, *versions]).encode())
     for path in sorted(paths):
         files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())

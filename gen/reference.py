@@ -14,16 +14,20 @@ from pydantic import BaseModel
 
 from src.documents.formatting import text
 from src.record.config import ExperimentConfig, MetricsConfig, PretrainConfig, ProjectConfig
+from src.record.criteria import CriteriaConfig
+from src.record.deployment import Deployment
 from src.record.evaluation import BaseTraining, EvaluationResults, TrainingLog
 from src.record.predictions import SCHEMA
 from src.record.publication import Publication
+from src.record.report import FinalReport
 
-COMMANDS = ("pretrain", "dataset", "train", "evaluate", "publish", "render")
+COMMANDS = ("pretrain", "dataset", "train", "evaluate", "benchmark", "report", "publish", "render")
 """The commands, in the order of the data's way."""
 
 CONFIGS: dict[str, tuple[str, str, type[BaseModel]]] = {
     "project": ("configs/project.yaml", "What is published, and what people wrote about it.", ProjectConfig),
     "metrics": ("configs/metrics.yaml", "The metrics: nothing about one is built in.", MetricsConfig),
+    "criteria": ("configs/criteria.yaml", "The success criteria, and the evidence that decides each.", CriteriaConfig),
     "experiment": ("configs/experiments/NAME.yaml", "One experiment: what was asked of a run.", ExperimentConfig),
     "pretrain": ("configs/pretrain/NAME.yaml", "How the small base model is trained.", PretrainConfig),
 }
@@ -36,6 +40,12 @@ FORMATS: dict[str, tuple[str, str, type[BaseModel]]] = {
         EvaluationResults,
     ),
     "training_log": ("results/NAME/training_log.json", "What the training wrote.", TrainingLog),
+    "deployment": ("results/NAME/deployment.json", "What running the model costs.", Deployment),
+    "final_report": (
+        "results/NAME/final_report.json",
+        "The final report as data. It is written, not read: every build computes it again.",
+        FinalReport,
+    ),
     "publication": ("results/NAME/publication.json", "The receipt of the last publication.", Publication),
     "base_training": ("models/NAME/training.json", "How a base model of one's own was pretrained.", BaseTraining),
 }

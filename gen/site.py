@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from src.cli import say
 from src.documents.context import Context, Names
 from src.documents.downloads import chart_csv, explorer_json, predictions_csv
 from src.documents.pages import site_pages
+from src.documents.pdf import pdf_missing, report_pdf
+from src.documents.report import final_report_json
 from src.figures.catalog import drawn_beside
 from src.figures.social import social_card
 from src.record.load import Record, load_record
@@ -41,8 +44,14 @@ def generate_from_inputs(root: Path, cache: Path | None) -> tuple[dict[str, str 
         record = load_record(root)
         context = Context(record, Names.of(record), cache)
         draw(context.charts)
-        files: dict[str, str | bytes] = {**site_pages(context), **reference_pages(), **api_pages(root)}
-        files |= _downloads(record)
+        lacking = pdf_missing()
+        files: dict[str, str | bytes] = {
+            **site_pages(context, pdf=lacking is None),
+            **reference_pages(),
+            **api_pages(root),
+            **_downloads(record),
+            "assets/data/final_report.json": final_report_json(context),
+        }
         files["assets/social.png"] = social_card(
             record.project.headline or record.project.title, record.project.title, context.example_tokens or [], cache
         )
@@ -50,6 +59,10 @@ def generate_from_inputs(root: Path, cache: Path | None) -> tuple[dict[str, str 
         for kind in ("light.svg", "dark.svg"):
             files[f"assets/charts/{chart.name}.{kind}"] = context.rendered(chart, kind)
         files[f"assets/data/{chart.name}.csv"] = chart_csv(chart)
+    if lacking is None:
+        files["assets/report.pdf"] = report_pdf(context)
+    else:
+        say(f"the site is built without the report as PDF: {lacking}")
     folders = [record.data, record.checkpoint, record.base_folder]
     return files, [folder for folder in folders if folder is not None]
 

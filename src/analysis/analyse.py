@@ -19,7 +19,8 @@ from src.record.files import atomic
 from src.record.load import Record
 from src.record.predictions import Predictions, measure
 
-from . import statistics
+from . import errors, statistics
+from .errors import ErrorProfile, error_profile
 from .statistics import FloatArray, Interval, bootstrap_mean, holm, mcnemar, paired_permutation, wilson
 
 Verdict = Literal["improved", "worse", "no difference", "not tested"]
@@ -108,6 +109,23 @@ class Breakdown:
         ordered = sorted(self.groups, key=lambda group: group.change)
         return ordered[0], ordered[-1]
 
+    def concentration(self, direction: str) -> tuple[Group, float] | None:
+        """Return the group that gained most and its share of all that was gained, each group weighted by its questions.
+
+        Args:
+            direction: Which way is better, `higher` or `lower`.
+
+        Returns:
+            None where no group gained.
+        """
+        sign = 1 if direction == "higher" else -1
+        gains = [(max(0.0, sign * group.change) * group.questions, group) for group in self.groups]
+        total = sum(gain for gain, _ in gains)
+        if not total:
+            return None
+        most, group = max(gains, key=lambda pair: pair[0])
+        return group, most / total
+
 
 @dataclass(frozen=True)
 class Confusion:
@@ -143,6 +161,7 @@ class Analysis:
     breakdowns: tuple[Breakdown, ...]
     examples: tuple[Examples, ...]
     confusions: tuple[Confusion, ...]
+    errors: tuple[ErrorProfile, ...] = ()
 
     def metric(self, key: str) -> MetricResult:
         """Return a metric's result by its key."""
@@ -151,6 +170,10 @@ class Analysis:
     def first_breakdown(self, key: str) -> Breakdown | None:
         """Return the first breakdown that a metric declares, if the record has the data for it."""
         return next((b for b in self.breakdowns if b.metric == key), None)
+
+    def errors_of(self, task: str | None) -> ErrorProfile | None:
+        """Return a task's profile of errors, if the record holds its predictions."""
+        return next((e for e in self.errors if e.task == task), None)
 
     @property
     def primary(self) -> tuple[MetricResult, ...]:
@@ -187,7 +210,7 @@ def _key(record: Record) -> str:
     """Name what an analysis follows from: the results (with the hash of the predictions), the metrics and the code."""
     code = [
         Path(module.__file__ or "").read_text(encoding="utf-8")
-        for module in (statistics, predictions_module, config_module)
+        for module in (errors, statistics, predictions_module, config_module)
     ]
     parts = [record.results.model_dump_json(), record.metrics.model_dump_json(), np.__version__, version("scipy")]
     return hashlib.sha256("\0".join([*parts, Path(__file__).read_text(encoding="utf-8"), *code]).encode()).hexdigest()
@@ -217,7 +240,12 @@ def _analyse(record: Record) -> Analysis:
             for name, rows in tasks.items()
             if name in record.results.tasks and _is_count(record, name)
         ),
+        errors=tuple(error_profile(name, rows, choice=_is_choice(record, name)) for name, rows in tasks.items()),
     )
+
+
+def _is_choice(record: Record, task: str) -> bool:
+    return task in record.results.tasks and record.results.tasks[task].candidates is not None
 
 
 def _is_count(record: Record, task: str) -> bool:

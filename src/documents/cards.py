@@ -7,7 +7,7 @@ from typing import Any
 from src.record.publication import Role
 
 from .compose import Section, compose
-from .context import Context, Renderer, Target
+from .context import Context, Renderer
 
 MODEL_CARD = (
     Section("Results at a glance", "headline"),
@@ -118,9 +118,8 @@ BASE_CARD = (
 """The card of a base model that this repository pretrained."""
 
 
-def model_card_body(context: Context, target: Target, root: str = "") -> str:
-    """Write the model card without its metadata, for the site or the Hub."""
-    renderer = Renderer(context, target, root)
+def model_card_body(renderer: Renderer) -> str:
+    """Write the model card without its metadata, for the renderer's target."""
     intro = renderer.fragment("model_intro")
     return f"# {renderer.fragment('model_title')}\n\n{_receipt(renderer, 'model')}{intro}\n\n{compose(renderer, MODEL_CARD)}\n"
 
@@ -148,7 +147,7 @@ def model_card(context: Context) -> str:
         model_name=context.names.model.rsplit("/", 1)[-1],
         eval_results=_eval_results(context),
     )
-    return f"---\n{data.to_yaml()}\n---\n\n{model_card_body(context, 'hub')}"
+    return f"---\n{data.to_yaml()}\n---\n\n{model_card_body(Renderer(context, 'hub'))}"
 
 
 def _hub_metric(key: str, measure: str | None) -> str:
@@ -181,10 +180,9 @@ def _eval_results(context: Context) -> list[Any]:
     ]
 
 
-def dataset_card_body(context: Context, target: Target, root: str = "") -> str:
-    """Write the dataset card without its metadata, for the site or the Hub."""
-    renderer = Renderer(context, target, root)
-    title = context.names.dataset.rsplit("/", 1)[-1]
+def dataset_card_body(renderer: Renderer) -> str:
+    """Write the dataset card without its metadata, for the renderer's target."""
+    title = renderer.context.names.dataset.rsplit("/", 1)[-1]
     intro = renderer.fragment("dataset_intro")
     return f"# Dataset card: {title}\n\n{_receipt(renderer, 'dataset')}{intro}\n\n{compose(renderer, DATASET_CARD)}\n"
 
@@ -208,7 +206,7 @@ def dataset_card(context: Context) -> str:
         tags=context.record.project.tags,
         configs=[{"config_name": name, "data_files": files} for name, files in configs.items()],
     )
-    return f"---\n{data.to_yaml()}\n---\n\n{dataset_card_body(context, 'hub')}"
+    return f"---\n{data.to_yaml()}\n---\n\n{dataset_card_body(Renderer(context, 'hub'))}"
 
 
 def _size_category(rows: int) -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from .cards import base_card, dataset_card
-from .context import Context
-from .pages import readme
+from .context import Context, Renderer
+from .readme import readme
+from .report import final_report_json
 
 
 def committed_documents(context: Context) -> dict[Path, str]:
     """Write every committed document, by its path."""
     record = context.record
-    documents = {record.root / "README.md": readme(context)}
+    documents = {
+        record.root / "README.md": readme(Renderer(context, "hub")),
+        record.report_path: final_report_json(context),
+    }
     if record.splits:
         documents[record.data / "README.md"] = dataset_card(context)
     if record.base_folder is not None and record.base_training is not None:

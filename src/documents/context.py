@@ -8,17 +8,31 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
+from jinja2 import (
+    Environment,
+    FileSystemBytecodeCache,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateNotFound,
+    UndefinedError,
+)
 
 from src.analysis.analyse import Analysis, analyse
 from src.figures.catalog import Chart, catalog, render
+from src.record.errors import InputError
 from src.record.load import Record
+from src.record.references import BIBLIOGRAPHY, Work
 from src.record.tokens import split_word
 
 from .formatting import FILTERS
 
-Target = Literal["site", "hub"]
+Target = Literal["site", "hub", "print"]
 FRAGMENTS = Path(__file__).parent.parent / "fragments"
+
+CITATION = re.compile(r"\[(@[\w-]+(?:; @[\w-]+)*)\]")
+"""How texts cite, as in `[@hu2022; @wilson1927]`; text that is made safe holds neither the brackets nor the sign."""
+
+_SEE = re.compile("\ue000([a-z0-9-]+)\ue001")
 
 
 @dataclass(frozen=True)
@@ -55,11 +69,13 @@ class Context:
         record: What was run.
         names: How the Hub's repositories are called.
         cache: Folder where the analysis and rendered charts are kept; None to make them anew.
+        inside_hub: Whether the documents will lie in the repositories that a receipt is about, and so cannot cite it.
     """
 
     record: Record
     names: Names
     cache: Path | None = None
+    inside_hub: bool = False
 
     @cached_property
     def analysis(self) -> Analysis:
@@ -112,12 +128,42 @@ def environment(target: Target, root: str = "", cache: Path | None = None) -> En
 
 
 class Renderer:
-    """Renders fragments of one context for one target."""
+    """Renders the fragments of one document for one target, and knows what they cited, drew and lacked.
 
-    def __init__(self, context: Context, target: Target, root: str = "") -> None:
+    Args:
+        context: What the fragments see.
+        target: Where the text goes.
+        root: Relative path from the page to the root of the site.
+        numbered: Whether figures carry numbers.
+        lists: Which works the document's own list of references holds. On the site, one without a list points to the report's.
+        **extra: More names for all fragments.
+
+    Attributes:
+        cited: Keys of the works cited so far.
+        figures: Names of the charts shown so far, in order.
+        absent: Sentences that say that something is not on record.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        target: Target,
+        root: str = "",
+        *,
+        numbered: bool = False,
+        lists: Literal["cited", "all", "none"] = "cited",
+        **extra: Any,
+    ) -> None:
         self.context = context
         self.target = target
         self.env = environment(target, root, context.cache)
+        self.numbered = numbered
+        self.lists_all = lists == "all"
+        self.list = f"{root}report.md" if lists == "none" else ""
+        self.extra = extra
+        self.cited: list[str] = []
+        self.figures: list[str] = []
+        self.absent: list[str] = []
 
     def fragment(self, name: str, **extra: Any) -> str:
         """Render one fragment.
@@ -128,11 +174,14 @@ class Renderer:
 
         Returns:
             Markdown without blank lines around it, and never two in a row.
+
+        Raises:
+            InputError: The fragment is missing, names something that does not exist, or cites a work without an entry.
         """
         record = self.context.record
-        text = (
-            self.env.get_template(f"{name}.md.j2")
-            .render(
+        file = f"src/fragments/{name}.md.j2"
+        try:
+            text = self.env.get_template(f"{name}.md.j2").render(
                 record=record,
                 project=record.project,
                 experiment=record.experiment,
@@ -140,10 +189,105 @@ class Renderer:
                 log=record.training_log,
                 base_training=record.base_training,
                 analysis=self.context.analysis,
-                charts={chart.name: chart for chart in self.context.charts},
+                charts=self._charts,
                 names=self.context.names,
-                **extra,
+                figure=self._figure,
+                see=lambda chart: f"\ue000{chart}\ue001",
+                absent=self._absent,
+                cited=self._cited_works,
+                **{**self.extra, **extra},
             )
-            .strip()
-        )
-        return re.sub(r"\n{3,}", "\n\n", text)
+        except TemplateNotFound as error:
+            raise InputError(
+                file, found=f"no fragment {error.name}", expected="a fragment of that name", mend="Restore it."
+            ) from None
+        except UndefinedError as error:
+            raise InputError(
+                file, found=error.message, expected="names that exist", mend="Mend the fragment, or declare the name."
+            ) from None
+        cited = CITATION.sub(lambda found: self._citation(found, file), text.strip())
+        return re.sub(r"\n{3,}", "\n\n", cited)
+
+    def resolve(self, text: str) -> str:
+        """Turn references to figures into their numbers, once the whole document is written.
+
+        Raises:
+            InputError: A figure is referred to and not shown.
+        """
+
+        def number(found: re.Match[str]) -> str:
+            name = found[1]
+            if name not in self.figures:
+                raise InputError(
+                    "the report",
+                    key=f"see({name!r})",
+                    found="a reference to a figure that is not shown",
+                    expected=f"one of {', '.join(self.figures) or 'none'}",
+                    mend="Show the figure, or take the reference out of its fragment.",
+                )
+            return str(self._macros.see(name, self.figures.index(name) + 1))
+
+        return _SEE.sub(number, text)
+
+    @property
+    def _macros(self) -> Any:
+        return self.env.globals["to"]
+
+    @cached_property
+    def _charts(self) -> dict[str, Chart]:
+        return {chart.name: chart for chart in self.context.charts}
+
+    def _figure(self, name: str) -> str:
+        name = name.replace("_", "-")
+        if name not in self._charts:
+            raise InputError(
+                f"the {self.target} text",
+                key=f"figure({name!r})",
+                found="a figure that is not made",
+                expected=f"one of {', '.join(self._charts) or 'none, since the record has no data for charts'}",
+                mend="Mend the name in the fragment, or ask for the figure only where the record has its data.",
+            )
+        self.figures.append(name)
+        return str(self._macros.figure(self._charts[name], len(self.figures) if self.numbered else None))
+
+    def _absent(self, sentence: str) -> str:
+        self.absent.append(sentence)
+        return sentence
+
+    def _cited_works(self) -> list[Work]:
+        works = self.context.record.references
+        return [work for key, work in works.items() if self.lists_all or key in self.cited]
+
+    def _citation(self, found: re.Match[str], file: str) -> str:
+        keys = [key.removeprefix("@") for key in found[1].split("; ")]
+        for key in keys:
+            if key not in self.context.record.references:
+                raise InputError(
+                    file,
+                    key=f"[@{key}]",
+                    found="a citation without an entry",
+                    expected=f"a key of {BIBLIOGRAPHY}",
+                    mend="Add the entry, or mend the citation.",
+                )
+        self.cited += keys
+        return str(self._macros.cite([self.context.record.references[key] for key in keys], self.list))
+
+
+def check_citations(record: Record) -> None:
+    """Check that every work of the bibliography is cited in a fragment or in the project's own texts.
+
+    Raises:
+        InputError: The first entry that nothing cites.
+    """
+    texts = [path.read_text(encoding="utf-8") for path in FRAGMENTS.glob("*.j2")]
+    texts.append(record.project.model_dump_json())
+    cited = {key.removeprefix("@") for text in texts for found in CITATION.findall(text) for key in found.split("; ")}
+    for key in record.references:
+        if key not in cited:
+            raise InputError(
+                record.bibliography,
+                key=key,
+                found="an entry that nothing cites",
+                expected=f"a citation [@{key}] in configs/project.yaml or in a fragment",
+                mend="Cite it where it belongs, or remove the entry.",
+            )

@@ -152,6 +152,12 @@ def mathml(tex: str, block: bool = False) -> str:
     return f'<div class="formula" tabindex="0" role="group" aria-label="Formula">{formula}</div>' if block else formula
 
 
+def midsentence(label: str) -> str:
+    """Write a label as it stands within a sentence: `letter count accuracy`, but `ROUGE-L`."""
+    first, _, rest = label.partition(" ")
+    return label if not first.istitle() else f"{first.lower()} {rest}".rstrip()
+
+
 FILTERS = {
     "value": value,
     "change": change,
@@ -164,5 +170,6 @@ FILTERS = {
     "text": text,
     "attribute": attribute,
     "mathml": mathml,
+    "midsentence": midsentence,
 }
 """What templates can use, by name."""

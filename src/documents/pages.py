@@ -8,6 +8,7 @@ from .cards import dataset_card_body, model_card_body
 from .compose import Section, compose
 from .context import Context, Renderer
 from .downloads import CSV_ROWS, EXPLORER_ROWS
+from .report import report_body
 
 METHODOLOGY = (
     Section("The problem", "problem"),
@@ -19,6 +20,7 @@ METHODOLOGY = (
     Section("Evaluation protocol", "protocol", (Section("Metrics", "metrics"),)),
     Section("Statistics", "statistics"),
     Section("Threats to validity", "limitations"),
+    Section("References", "references"),
 )
 """Sections of the methodology page."""
 
@@ -43,6 +45,7 @@ DESCRIPTIONS = {
     "results/training.md": "Course of the training, time, energy, and the hashes behind the results.",
     "examples.md": "Every test question with both models' answers, to search and to filter.",
     "methodology.md": "Data, templates, training, evaluation protocol, statistics and threats to validity.",
+    "report.md": "The final report: question, method, results, criteria, limitations and deployment in one document.",
     "model-card.md": "The model card, as it goes to the Hugging Face Hub.",
     "dataset-card.md": "The dataset card, as it goes to the Hugging Face Hub.",
     "guides/statistics.md": "How to read intervals, p-values and verdicts, with their formulas.",
@@ -54,14 +57,20 @@ DESCRIPTIONS = {
 }
 """What search engines and link previews say of each page."""
 
-WIDE = ("results/", "examples.md", "index.md", "methodology.md")
+WIDE = ("results/", "examples.md", "index.md", "methodology.md", "report.md")
 """Pages that need the room of the navigation for their tables and charts."""
 
 
-def site_pages(context: Context) -> dict[str, str]:
-    """Write every generated page of the site that comes from the record, by path inside docs/."""
-    top = Renderer(context, "site")
-    below = Renderer(context, "site", root="../")
+def site_pages(context: Context, *, pdf: bool = False) -> dict[str, str]:
+    """Write every generated page of the site that comes from the record, by path inside docs/.
+
+    Args:
+        context: What the pages are made from.
+        pdf: Whether the report as PDF lies beside them.
+    """
+    top = Renderer(context, "site", lists="none")
+    below = Renderer(context, "site", root="../", lists="none")
+    methodology = Renderer(context, "site")
     record = context.record
     rows = len(record.predictions) if record.predictions is not None else 0
     changelog, licence = record.root / "CHANGELOG.md", record.root / "LICENSE"
@@ -72,13 +81,14 @@ def site_pages(context: Context) -> dict[str, str]:
         "results/training.md": f"# Training\n\n{compose(below, TRAINING)}",
         "examples.md": "# Examples\n\n"
         + top.fragment("explorer", explorer_every=-(-rows // EXPLORER_ROWS), has_csv=rows <= CSV_ROWS),
-        "methodology.md": f"# Methodology\n\n{top.fragment('site_methodology_intro')}\n\n{compose(top, METHODOLOGY)}",
-        "model-card.md": model_card_body(context, "site"),
-        "dataset-card.md": dataset_card_body(context, "site") if record.splits else NO_DATASET,
+        "methodology.md": f"# Methodology\n\n{methodology.fragment('site_methodology_intro')}\n\n{compose(methodology, METHODOLOGY)}",
+        "report.md": f"# {record.project.title}\n\n{top.fragment('report_front', pdf=pdf)}\n\n{report_body(context, 'site')}",
+        "model-card.md": model_card_body(Renderer(context, "site")),
+        "dataset-card.md": dataset_card_body(Renderer(context, "site")) if record.splits else NO_DATASET,
         "guides/statistics.md": f"# Read the statistics\n\n{below.fragment('guide_statistics')}",
         "guides/glossary.md": f"# Glossary\n\n{below.fragment('glossary')}",
         "about/limitations.md": f"# Limitations and ethics\n\n{below.fragment('ethics')}",
-        "about/cite.md": f"# How to cite\n\n{below.fragment('citation')}",
+        "about/cite.md": f"# How to cite\n\n{Renderer(context, 'site', root='../', lists='all').fragment('citation')}",
         "about/changelog.md": changelog.read_text(encoding="utf-8") if changelog.is_file() else "# Changelog\n\nEmpty.",
         "about/licence.md": "# Licence\n\n"
         + below.fragment("licence", licence_text=licence.read_text(encoding="utf-8") if licence.is_file() else ""),
@@ -92,8 +102,3 @@ def _front_matter(context: Context, path: str) -> str:
     if path.startswith(WIDE):
         data["hide"] = ["navigation", "toc"] if path in ("index.md", "examples.md") else ["navigation"]
     return f"---\n{yaml.safe_dump(data, allow_unicode=True, sort_keys=False)}---\n\n"
-
-
-def readme(context: Context) -> str:
-    """Write README.md."""
-    return Renderer(context, "hub").fragment("readme") + "\n"

@@ -184,15 +184,6 @@ class Uses(Strict):
     out_of_scope: str = Field(description="What it should not be used for.")
 
 
-class Citation(Strict):
-    """A work that the documents name."""
-
-    authors: str
-    year: int
-    title: str
-    url: str
-
-
 class ProjectConfig(Strict):
     """What is published, and what people wrote about it (`configs/project.yaml`)."""
 
@@ -235,7 +226,11 @@ class ProjectConfig(Strict):
     acknowledgements: list[str] = Field(
         default_factory=list, description="Data, software and ideas that the work stands on."
     )
-    references: list[Citation] = Field(default_factory=list, description="Works that the documents cite.")
+    introduction: str | None = Field(
+        None, description="Introduction of the report, in Markdown; `[@key]` cites a work of docs/references.bib."
+    )
+    related_work: str | None = Field(None, description="What others found, for the report; cites the same way.")
+    future_work: list[str] = Field(default_factory=list, description="What remains to be done, for the report.")
 
 
 Measure = Literal["exact_match", "character_accuracy", "normalized_levenshtein", "score"]

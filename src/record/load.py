@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from .checkpoint import adapter_config, check_hashes, checkpoint_files, hash_files
 from .config import ExperimentConfig, MetricsConfig, ProjectConfig
+from .criteria import CriteriaConfig, SignificantImprovement
 from .dataset import Split, dataset_files, read_splits
+from .deployment import Deployment
 from .errors import InputError
 from .evaluation import BaseTraining, EvaluationResults, FileReference, TrainingLog
-from .files import load_yaml, parse_json, read_text, sha256_file, validate
+from .files import Model, load_yaml, parse_json, read_text, sha256_file, validate
 from .predictions import MODELS, Predictions, measure, read_predictions
 from .publication import Publication
+from .references import BIBLIOGRAPHY, Work, read_references
 
 TOLERANCE = 1e-6
 """How far a stated metric may be from the one that follows from the predictions (JSON may have been rounded)."""
 
 PROJECT = Path("configs/project.yaml")
 METRICS = Path("configs/metrics.yaml")
+CRITERIA = Path("configs/criteria.yaml")
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,31 @@ class Record:
     predictions: Predictions | None
     training_log: TrainingLog | None
     publication: Publication | None = None
+    criteria: CriteriaConfig = field(default_factory=CriteriaConfig)
+    deployment: Deployment | None = None
+
+    @property
+    def deployment_is_current(self) -> bool:
+        """Whether the benchmark that lies here measured the adapter that was evaluated, as far as the results say."""
+        hashes = self.results.hashes
+        return self.deployment is not None and (
+            hashes is None or self.deployment.adapter_sha256 in hashes.adapter.values()
+        )
+
+    @property
+    def report_path(self) -> Path:
+        """Where the final report lies, or will lie."""
+        return self.results_path.parent / "final_report.json"
+
+    @property
+    def bibliography(self) -> Path:
+        """Where the bibliography lies, if there is one."""
+        return self.root / BIBLIOGRAPHY
+
+    @cached_property
+    def references(self) -> dict[str, Work]:
+        """The works of the bibliography, by key."""
+        return read_references(self.bibliography)
 
     @property
     def publication_path(self) -> Path:
@@ -149,14 +178,47 @@ def load_record(
         log = validate(
             log_path, parse_json(log_path, read_text(log_path, mend)), TrainingLog, "Run `python -m src.train` again."
         )
-    receipt = path.parent / "publication.json"
-    publication = None
-    if receipt.is_file():
-        mend = "Restore the receipt, or publish again after removing it."
-        publication = validate(receipt, parse_json(receipt, read_text(receipt, mend)), Publication, mend)
     return Record(
-        root, project_config, metrics_config, experiment_config, evaluation, path, predictions, log, publication
+        root,
+        project_config,
+        metrics_config,
+        experiment_config,
+        evaluation,
+        path,
+        predictions,
+        log,
+        _beside(path, "publication.json", Publication, "Restore the receipt, or publish again after removing it."),
+        _criteria(root / CRITERIA, metrics_config),
+        _beside(path, "deployment.json", Deployment, "Run `python -m src.benchmark` again, or remove it."),
     )
+
+
+def _beside(results: Path, name: str, model: type[Model], mend: str) -> Model | None:
+    """Read a file that may lie beside the results."""
+    path = results.parent / name
+    return validate(path, parse_json(path, read_text(path, mend)), model, mend) if path.is_file() else None
+
+
+def _criteria(path: Path, metrics: MetricsConfig) -> CriteriaConfig:
+    """Read the success criteria, if some are declared; each metric that they name must be a declared primary one."""
+    if not path.is_file():
+        return CriteriaConfig()
+    config = load_yaml(path, CriteriaConfig)
+    for key, criterion in config.criteria.items():
+        for i, evidence in enumerate(criterion.evidence):
+            if not isinstance(evidence, SignificantImprovement):
+                continue
+            metric = metrics.metrics.get(evidence.metric)
+            if metric is None or not metric.primary:
+                raise InputError(
+                    path,
+                    key=f"criteria.{key}.evidence[{i}].metric",
+                    found=evidence.metric if metric is None else f"{evidence.metric}, which is not primary",
+                    expected="a primary metric, since only their tests are corrected together: "
+                    + (", ".join(k for k, m in metrics.metrics.items() if m.primary) or "none is declared"),
+                    mend="Name one of them, declare the metric as primary in configs/metrics.yaml, or remove the criterion.",
+                )
+    return config
 
 
 def _referenced(results: Path, reference: FileReference) -> Path:

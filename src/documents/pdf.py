@@ -1,0 +1,177 @@
+"""The report as PDF: pandoc with citeproc writes Typst, Typst sets it; the same record gives the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import subprocess
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from src.record.errors import InputError
+from src.record.files import atomic
+
+from .context import FRAGMENTS, Context, Renderer, environment
+from .report import report_body
+
+PACKAGES = ("pypandoc", "typst")
+"""Packages of the extra `report`, as they are imported."""
+
+PICTURE_STYLE = (
+    "<style>rect{fill:#f6f6f8;stroke:#1d5f8f}text{font-family:'Libertinus Serif';font-size:15px;text-anchor:middle;fill:#1f1f24}"
+    "text.note{font-size:11.5px;fill:#55555f}path{fill:none;stroke:#6b7280;stroke-width:1.4}path.head{fill:#6b7280;stroke:none}</style>"
+)
+"""How the pipeline's picture looks in print; on the site, the site's own style does it."""
+
+_MARKDOWN = (
+    "markdown-smart-raw_html-raw_tex-tex_math_single_backslash-yaml_metadata_block+lists_without_preceding_blankline"
+)
+_TIMEOUT = 120
+
+
+def pdf_missing() -> str | None:
+    """Say which extra to install if the PDF cannot be made; None if it can."""
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if not missing:
+        return None
+    return f'{" and ".join(missing)} not installed, which the PDF needs: pip install -c constraints.txt -e ".[report]"'
+
+
+def report_pdf(context: Context) -> bytes:
+    """Make the report as PDF, or take it from the cache.
+
+    The PDF is tagged for screen readers and follows PDF/UA-1; its fonts are those that Typst brings along.
+
+    Args:
+        context: What the report is made from.
+
+    Raises:
+        InputError: pandoc or Typst is not installed or refuses the text, or the report itself has a fault.
+    """
+    lacking = pdf_missing()
+    if lacking:
+        raise InputError(
+            "the report as PDF",
+            found=lacking.split(", which")[0],
+            expected="pandoc and Typst",
+            mend='Run `pip install -c constraints.txt -e ".[report]"`.',
+        )
+    body = report_body(context, "print")
+    metadata = json.dumps(_metadata(context), ensure_ascii=False, sort_keys=True)
+    shown = [chart for chart in context.charts if f'file="charts/{chart.name}.svg"' in body]
+    key = hashlib.sha256()
+    for part in (body, metadata, *(f"{c.name}\0{c.data}" for c in shown), *_sources(context)):
+        key.update(part.encode() + b"\0")
+    kept = context.cache / "report" / f"{key.hexdigest()}.pdf" if context.cache else None
+    if kept is not None and kept.is_file():
+        return kept.read_bytes()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / "metadata.json").write_text(metadata, encoding="utf-8")
+        (folder / "references.bib").write_text(
+            context.record.bibliography.read_text(encoding="utf-8") if context.record.references else "",
+            encoding="utf-8",
+        )
+        running = _start_pandoc(body, folder)
+        (folder / "charts").mkdir()
+        for chart in shown:
+            (folder / "charts" / f"{chart.name}.svg").write_bytes(context.rendered(chart, "light.svg"))
+        picture = environment("print").get_template("pipeline_svg.j2").render(style=PICTURE_STYLE)
+        (folder / "pipeline.svg").write_text(picture, encoding="utf-8")
+        _finish_pandoc(running, body)
+        data = _typeset(folder)
+    if kept is not None:
+        with atomic(kept) as temporary:
+            temporary.write_bytes(data)
+    return data
+
+
+def _sources(context: Context) -> list[str]:
+    """List what the PDF depends on besides text and charts."""
+    files = [FRAGMENTS / "report.lua", FRAGMENTS / "report.typ", FRAGMENTS / "pipeline_svg.j2", Path(__file__)]
+    if context.record.references:
+        files.append(context.record.bibliography)
+    return [*(path.read_text(encoding="utf-8") for path in files), version("pypandoc_binary"), version("typst")]
+
+
+def _metadata(context: Context) -> dict[str, object]:
+    record, names = context.record, context.names
+    title = Renderer(context, "print")
+    facts = [
+        ("Version", f"{record.project.version}, {record.project.licence_name}"),
+        ("Model", f"`{names.model}`"),
+        ("Base model", f"`{names.base}`" if names.base else title.fragment("base_model")),
+        ("Dataset", f"`{names.dataset}`"),
+        (
+            "Record",
+            f"`{record.results_path.name}`, SHA-256 `{hashlib.sha256(record.results_path.read_bytes()).hexdigest()[:16]}…`",
+        ),
+    ]
+    if record.results.git is not None:
+        facts.append(("Code", f"commit `{record.results.git.commit[:12]}`"))
+    return {
+        "title": record.project.title,
+        "subtitle": record.project.question,
+        "authors": record.project.authors,
+        "version": record.project.version,
+        "keywords": record.project.tags,
+        "lang": record.project.language,
+        "facts": [{"name": name, "value": value} for name, value in facts],
+        "nocite": "@*",
+        "link-citations": True,
+        "link-bibliography": True,
+    }
+
+
+def _start_pandoc(body: str, folder: Path) -> subprocess.Popen[str]:
+    """Let pandoc write Typst; it runs beside the drawing of the charts."""
+    import pypandoc
+
+    (folder / "report.md").write_text(body, encoding="utf-8")
+    command = [
+        pypandoc.get_pandoc_path(), "report.md", f"--from={_MARKDOWN}", "--to=typst", "--standalone", "--sandbox=false",
+        "--columns=100000", "--wrap=none", "--shift-heading-level-by=-1", "--citeproc", "--bibliography=references.bib",
+        f"--lua-filter={FRAGMENTS / 'report.lua'}", f"--template={FRAGMENTS / 'report.typ'}",
+        "--metadata-file=metadata.json", "--output=report.typ",
+    ]  # fmt: skip
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _finish_pandoc(running: subprocess.Popen[str], body: str) -> None:
+    _, said = running.communicate(timeout=_TIMEOUT)
+    if running.returncode or said.strip():
+        raise InputError(
+            "the report as PDF",
+            found=said.strip().splitlines()[0] if said.strip() else f"exit code {running.returncode} from pandoc",
+            expected=f"text that pandoc reads without a warning ({len(body):,} characters)",
+            mend="Mend the fragment or the bibliography that the message names.",
+        )
+
+
+def _typeset(folder: Path) -> bytes:
+    import typst
+
+    try:
+        data, warnings = typst.compile_with_warnings(
+            folder / "report.typ",
+            root=folder,
+            ignore_system_fonts=True,
+            format="pdf",
+            pdf_standards=["ua-1"],
+            timestamp=0,
+        )
+    except typst.TypstError as error:
+        found, warnings = f"{error.message} {' '.join(error.hints)}", []
+        data = None
+    if warnings:
+        found = str(warnings[0].message)
+    if not isinstance(data, bytes) or warnings:
+        raise InputError(
+            "the report as PDF",
+            found=found if not isinstance(data, bytes) or warnings else "no PDF",
+            expected="text that Typst sets without a warning",
+            mend="Mend the fragment or the picture that the message names.",
+        )
+    return data

@@ -1,0 +1,206 @@
+"""What running the model costs on this machine: time and memory of base, adapter and merged model, each in processes of its own."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+from src.record.config import ExperimentConfig
+from src.record.deployment import Deployment, Form, FormName
+from src.record.files import sha256_file, write_json
+
+from .progress import progress_bar
+
+FORMS: tuple[FormName, ...] = ("base", "adapter", "merged")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one process measured.
+
+    Attributes:
+        tokens: Ids of the tokens of the answer.
+    """
+
+    parameters: int
+    load_seconds: float
+    answer_seconds: tuple[float, ...]
+    peak_memory_bytes: int
+    tokens: tuple[int, ...]
+
+
+def benchmark(
+    config: ExperimentConfig,
+    checkpoint: Path,
+    prompt: str,
+    output: Path,
+    *,
+    processes: int = 5,
+    answers: int = 20,
+    new_tokens: int = 32,
+) -> Deployment:
+    """Measure load time, latency and memory on the CPU, and write them.
+
+    Every process loads one form, writes one answer that is not timed, and then the timed ones, one prompt at a time with greedy
+    decoding and a fixed number of tokens. The forms take turns, so that a change of the machine's speed meets all of them.
+
+    Args:
+        config: The experiment.
+        checkpoint: The adapter's folder.
+        prompt: Text that is continued.
+        output: Where `deployment.json` is written.
+        processes: Processes a form.
+        answers: Timed answers a process.
+        new_tokens: Tokens of each answer.
+
+    Raises:
+        InputError: The base model or the adapter cannot be loaded.
+    """
+    from .environment import describe_environment
+
+    base = config.required_base_model
+    samples: dict[FormName, list[Sample]] = {form: [] for form in FORMS}
+    with tempfile.TemporaryDirectory() as scratch, progress_bar() as bar:
+        task = bar.add_task("Measuring", total=processes * len(FORMS))
+        merged = Path(scratch) / "merged"
+        _apart(_merge, base, checkpoint, merged)
+        empty = _apart(_imports)
+        for _ in range(processes):
+            for form in FORMS:
+                name = str(merged) if form == "merged" else base
+                adapter = checkpoint if form == "adapter" else None
+                samples[form].append(_apart(_measure, name, adapter, prompt, answers, new_tokens))
+                bar.update(task, advance=1, note=form)
+        weights = {"base": _weights(Path(base)), "merged": _weights(merged)}
+    weights["adapter"] = weights["base"] + _weights(checkpoint)
+    environment = describe_environment()
+    result = Deployment(
+        prompt=prompt,
+        new_tokens=new_tokens,
+        processes=processes,
+        answers=answers,
+        dtype="float32",
+        import_memory_bytes=empty,
+        same_answers=samples["adapter"][0].tokens == samples["merged"][0].tokens,
+        environment=environment,
+        adapter_sha256=sha256_file(checkpoint / "adapter_model.safetensors"),
+        forms=[_form(form, samples[form], weights[form], new_tokens) for form in FORMS],
+    )
+    write_json(output, result.model_dump(mode="json"))
+    return result
+
+
+def _form(form: FormName, samples: list[Sample], disk_bytes: int, new_tokens: int) -> Form:
+    times = [seconds for sample in samples for seconds in sample.answer_seconds]
+    middle = median(times)
+    return Form(
+        form=form,
+        parameters=samples[0].parameters,
+        disk_bytes=disk_bytes,
+        load_seconds=round(median(s.load_seconds for s in samples), 4),
+        latency_seconds=round(middle, 5),
+        latency_p95_seconds=round(quantiles(times, n=20)[-1], 5),
+        tokens_per_second=round(new_tokens / middle, 1),
+        peak_memory_bytes=int(median(s.peak_memory_bytes for s in samples)),
+    )
+
+
+def _apart(work: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function in a fresh process, whose memory is its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def _weights(folder: Path) -> int:
+    """Add up a local folder's weights; of a model on the Hub, those in the cache."""
+    if not folder.is_dir():
+        from huggingface_hub import try_to_load_from_cache
+
+        cached = try_to_load_from_cache(str(folder), "model.safetensors")
+        return Path(cached).stat().st_size if isinstance(cached, str) else 0
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+
+def _peak_memory() -> int:
+    """Return this process's peak resident memory in bytes."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # unlike getrusage, not inherited from the parent
+        line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _quiet() -> None:
+    import warnings
+
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    warnings.simplefilter("ignore", FutureWarning)
+
+
+def _imports() -> int:
+    import peft  # noqa: F401
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
+
+    return _peak_memory()
+
+
+def _merge(base: str, checkpoint: Path, merged: Path) -> None:
+    """Add the adapter into the weights and save them, in the number format that the base is saved in."""
+    import torch
+    from transformers import AutoConfig
+
+    from .models import load_adapter, load_base, load_tokenizer
+
+    _quiet()
+    saved = AutoConfig.from_pretrained(base).dtype or torch.float32
+    model = load_adapter(load_base(base), checkpoint).merge_and_unload()
+    model.to(saved).save_pretrained(merged)
+    load_tokenizer(base).save_pretrained(merged)
+
+
+def _measure(name: str, adapter: Path | None, prompt: str, answers: int, new_tokens: int) -> Sample:
+    """Load one form and time its answers; runs in a process of its own."""
+    import peft  # noqa: F401
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    from .models import load_adapter, load_base, load_tokenizer
+
+    _quiet()
+    tokenizer = load_tokenizer(name)
+    AutoModelForCausalLM._model_mapping[type(AutoConfig.from_pretrained(name))]  # imports the architecture's code
+    began = time.perf_counter()
+    model = load_base(name).eval()
+    if adapter is not None:
+        model = load_adapter(model, adapter)
+    loaded = time.perf_counter() - began
+    inputs = tokenizer(prompt, return_tensors="pt")
+    times = []
+    with torch.inference_mode():
+        for _ in range(answers + 1):
+            start = time.perf_counter()
+            output = model.generate(
+                **inputs, max_new_tokens=new_tokens, min_new_tokens=new_tokens, do_sample=False,
+                pad_token_id=tokenizer.eos_token_id,
+            )  # fmt: skip
+            times.append(time.perf_counter() - start)
+    return Sample(
+        parameters=sum(p.numel() for p in model.parameters()),
+        load_seconds=loaded,
+        answer_seconds=tuple(times[1:]),
+        peak_memory_bytes=_peak_memory(),
+        tokens=tuple(output[0, inputs["input_ids"].shape[1] :].tolist()),
+    )

@@ -1,0 +1,51 @@
+-- Turns the report's Markdown into what Typst sets: pictures with text alternatives, formulas that can be read aloud,
+-- call-outs, tables that break over pages, and appendices with letters.
+
+local function typst(blocks)
+  return (pandoc.write(pandoc.Pandoc(blocks), "typst-citations"):gsub("%s+$", ""))
+end
+
+local function quoted(text)
+  return '"' .. text:gsub("\\", "\\\\"):gsub('"', '\\"') .. '"'
+end
+
+function Span(span)
+  if not span.classes:includes("formula") then return nil end
+  local formula = span.content[1]
+  local block = formula.mathtype == "DisplayMath"
+  local written = typst({pandoc.Plain({formula})})
+  return pandoc.RawInline(
+    "typst",
+    string.format("#math.equation(block: %s, alt: %s, %s)", tostring(block), quoted(span.attributes.alt), written)
+  )
+end
+
+function Div(div)
+  if div.classes:includes("picture") then
+    local picture = string.format("image(%s, alt: %s)", quoted(div.attributes.file), quoted(div.attributes.alt))
+    if div.identifier == "" then
+      return pandoc.RawBlock("typst", string.format("#align(center, %s)", picture))
+    end
+    local width = div.identifier:find("-by-", 1, true) and "78%" or "94%"
+    picture = picture:gsub("%)$", ", width: " .. width:gsub("%%", "%%%%") .. ")")
+    return pandoc.RawBlock(
+      "typst", string.format("#figure(%s, caption: [%s]) <%s>", picture, typst(div.content), div.identifier)
+    )
+  end
+  if div.classes:includes("callout") then
+    return pandoc.RawBlock(
+      "typst", string.format("#callout([%s])[\n%s\n]", pandoc.utils.stringify(div.attributes.title), typst(div.content))
+    )
+  end
+end
+
+function Table(element)
+  local written = typst({element}):gsub("^#figure%(%s*align%(center%)%[", ""):gsub("%]%s*, kind: table%s*%)$", "")
+  return pandoc.RawBlock("typst", written)
+end
+
+function Header(header)
+  if header.identifier == "appendices" then
+    return {pandoc.RawBlock("typst", "#show: appendices"), header}
+  end
+end

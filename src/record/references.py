@@ -1,0 +1,119 @@
+"""The bibliography, `docs/references.bib`: the works that documents cite by key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import InputError
+from .files import read_text
+
+BIBLIOGRAPHY = Path("docs/references.bib")
+"""Where the bibliography lies, relative to the repository."""
+
+_LISTED = 6
+"""Most authors that a list of references names; of more, the first three."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """A cited work.
+
+    Attributes:
+        key: Its key in the bibliography.
+        label: How it is cited in running text, as in `Itzhak and Levy 2022`.
+        authors: How a list of references names its authors.
+        year: Year of publication.
+        title: Title.
+        venue: Where it appeared; empty if unknown.
+        place: Where in it, as volume, number and pages with what stands before them; empty if unknown.
+        url: Address of the work or its DOI; None if there is none.
+        book: Whether it is a book, whose title is set in italics.
+    """
+
+    key: str
+    label: str
+    authors: str
+    year: str
+    title: str
+    venue: str
+    place: str
+    url: str | None
+    book: bool
+
+
+def read_references(path: Path) -> dict[str, Work]:
+    """Read a bibliography in BibTeX; no file is an empty one.
+
+    Args:
+        path: The `.bib` file.
+
+    Returns:
+        The works by key, sorted by author and year.
+
+    Raises:
+        InputError: The file is not BibTeX, a key comes twice, or an entry lacks author, title or year.
+    """
+    if not path.exists():
+        return {}
+    from pybtex.database import parse_string
+    from pybtex.exceptions import PybtexError
+
+    text = read_text(path, "Restore it.")
+    try:
+        data = parse_string(text, "bibtex")
+    except PybtexError as error:
+        raise InputError(path, found=error, expected="a bibliography in BibTeX", mend="Mend the entry.") from None
+    works = [_work(path, key, entry) for key, entry in data.entries.items()]
+    return {work.key: work for work in sorted(works, key=lambda work: (work.authors.casefold(), work.year))}
+
+
+def _work(path: Path, key: str, entry: Any) -> Work:
+    from pybtex.richtext import Text
+
+    def field(name: str) -> str:
+        return str(Text.from_latex(entry.fields[name])) if name in entry.fields else ""
+
+    people = entry.persons.get("author", [])
+    for name, value in (("author", people), ("title", field("title")), ("year", field("year"))):
+        if not value:
+            raise InputError(path, key=f"{key}.{name}", found="nothing", expected="a value", mend="Add the field.")
+    names = [(_name(p.prelast_names, p.last_names), _name(p.first_names, p.middle_names)) for p in people]
+    more = names[-1][0] == "others"
+    if more:
+        names.pop()
+    last = [family for family, _ in names]
+    label = f"{last[0]} et al." if more or len(last) > 2 else " and ".join(last)
+    shown = names[:3] if more or len(names) > _LISTED else names
+    listed = [f"{family}, {given}" if given else family for family, given in shown[:1]]
+    listed += [f"{given} {family}".strip() for family, given in shown[1:]]
+    if more or len(names) > _LISTED:
+        authors = ", ".join(listed) + ", et al."
+    else:
+        authors = listed[0] if len(listed) == 1 else ", ".join(listed[:-1]) + f", and {listed[-1]}"
+    return Work(
+        key=key,
+        label=f"{label} {field('year')}",
+        authors=authors if authors.endswith(".") else f"{authors}.",
+        year=field("year"),
+        title=field("title"),
+        venue=next((v for n in ("journal", "booktitle", "publisher", "institution") if (v := field(n))), ""),
+        place=_place(field),
+        url=f"https://doi.org/{entry.fields['doi']}" if "doi" in entry.fields else entry.fields.get("url"),
+        book=entry.type == "book",
+    )
+
+
+def _name(*parts: list[str]) -> str:
+    from pybtex.richtext import Text
+
+    return str(Text.from_latex(" ".join(word for part in parts for word in part)))
+
+
+def _place(field: Callable[[str], str]) -> str:
+    volume, number, pages = field("volume"), field("number"), field("pages").replace("--", "–")
+    place = f" {volume}" if volume else ""
+    place += f" ({number})" if volume and number else ""
+    return place + (f"{':' if volume else ','} {pages}" if pages else "")
