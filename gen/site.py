@@ -8,8 +8,8 @@ from src.cli import say
 from src.documents.context import Context, Names
 from src.documents.downloads import chart_csv, explorer_json, predictions_csv
 from src.documents.pages import site_pages
-from src.documents.pdf import pdf_missing, report_pdf
-from src.documents.report import final_report_json
+from src.documents.pdf import pdf_missing, start_pdf
+from src.documents.report import Report
 from src.figures.catalog import drawn_beside
 from src.figures.social import social_card
 from src.record.load import Record, load_record
@@ -45,12 +45,14 @@ def generate_from_inputs(root: Path, cache: Path | None) -> tuple[dict[str, str 
         context = Context(record, Names.of(record), cache)
         draw(context.charts)
         lacking = pdf_missing()
+        report = Report(context)
+        finish = start_pdf(report) if lacking is None else None
         files: dict[str, str | bytes] = {
-            **site_pages(context, pdf=lacking is None),
+            **site_pages(report, pdf=lacking is None),
             **reference_pages(),
             **api_pages(root),
             **_downloads(record),
-            "assets/data/final_report.json": final_report_json(context),
+            "assets/data/final_report.json": report.json(),
         }
         files["assets/social.png"] = social_card(
             record.project.headline or record.project.title, record.project.title, context.example_tokens or [], cache
@@ -59,8 +61,8 @@ def generate_from_inputs(root: Path, cache: Path | None) -> tuple[dict[str, str 
         for kind in ("light.svg", "dark.svg"):
             files[f"assets/charts/{chart.name}.{kind}"] = context.rendered(chart, kind)
         files[f"assets/data/{chart.name}.csv"] = chart_csv(chart)
-    if lacking is None:
-        files["assets/report.pdf"] = report_pdf(context)
+    if finish is not None:
+        files["assets/report.pdf"] = finish()
     else:
         say(f"the site is built without the report as PDF: {lacking}")
     folders = [record.data, record.checkpoint, record.base_folder]

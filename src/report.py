@@ -27,24 +27,28 @@ def report(
     the extra `report` (pandoc and Typst as Python packages).
     """
     from src.documents.context import Context, Names
-    from src.documents.pdf import report_pdf
-    from src.documents.report import final_report, final_report_json
+    from src.documents.pdf import start_pdf
+    from src.documents.report import Report
+    from src.figures.catalog import drawn_beside
     from src.record.files import atomic, read_text
     from src.record.load import load_record
 
-    record = load_record(Path(), project=project, experiment=config)
-    context = Context(record, Names.of(record), Path(".cache"))
-    text = final_report_json(context)
-    if check:
-        same = record.report_path.is_file() and read_text(record.report_path, "") == text
-        say(f"{'follows from the record' if same else 'does not match the record'}: {record.report_path}")
-        raise typer.Exit(0 if same else 1)
-    with atomic(record.report_path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    for criterion in final_report(context).conclusion.criteria.values():
-        say(f"{criterion.outcome}: {criterion.label}")
-    say(f"written: {record.report_path}")
-    data = report_pdf(context)
+    cache = Path(".cache")
+    with drawn_beside(cache / "charts") as draw:
+        record = load_record(Path(), project=project, experiment=config)
+        found = Report(Context(record, Names.of(record), cache))
+        if check:
+            same = record.report_path.is_file() and read_text(record.report_path, "") == found.json()
+            say(f"{'follows from the record' if same else 'does not match the record'}: {record.report_path}")
+            raise typer.Exit(0 if same else 1)
+        draw(found.context.charts)
+        with atomic(record.report_path) as temporary:
+            temporary.write_text(found.json(), encoding="utf-8")
+        for criterion in found.criteria:
+            say(f"{criterion.outcome}: {criterion.label}")
+        say(f"written: {record.report_path}")
+        finish = start_pdf(found)
+    data = finish()
     with atomic(pdf) as temporary:
         temporary.write_bytes(data)
     say(f"written: {pdf} ({len(data) / 1e6:.1f} MB)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -219,21 +220,17 @@ def _key(record: Record) -> str:
 def _analyse(record: Record) -> Analysis:
     level = record.metrics.significance_level
     tasks = _by_task(record.predictions)
-    results, breakdowns = [], []
-    for key, config in record.metrics.metrics.items():
-        if key not in record.results.base_model.metrics:
-            continue
-        rows = tasks.get(config.task or "")
-        result = _stated(record, key, config)
-        if rows is not None and config.measure is not None:
-            values = (measure(rows, "base", config.measure), measure(rows, "finetuned", config.measure))
-            result = _tested(result, record, rows, *values, level)
-            breakdowns += [_breakdown(key, config, rows, by, *values, level) for by in config.breakdowns]
-        results.append(result)
+    measured = {k: config for k, config in record.metrics.metrics.items() if k in record.results.base_model.metrics}
+    with ThreadPoolExecutor(2) as pool:  # resampling leaves the interpreter free to import SciPy meanwhile
+        first = sorted(measured, key=lambda key: measured[key].measure == "exact_match")
+        jobs = {k: pool.submit(_one_metric, record, k, measured[k], tasks.get(measured[k].task or "")) for k in first}
+        if any(config.measure and config.task in tasks for config in measured.values()):
+            statistics.load()
+        found = [jobs[key].result() for key in measured]
     return Analysis(
         level=level,
-        metrics=_corrected(results, level),
-        breakdowns=tuple(b for b in breakdowns if b.groups),
+        metrics=_corrected([result for result, _ in found], level),
+        breakdowns=tuple(b for _, breakdowns in found for b in breakdowns if b.groups),
         examples=tuple(_examples(name, rows) for name, rows in tasks.items()),
         confusions=tuple(
             _confusion(name, rows)
@@ -242,6 +239,18 @@ def _analyse(record: Record) -> Analysis:
         ),
         errors=tuple(error_profile(name, rows, choice=_is_choice(record, name)) for name, rows in tasks.items()),
     )
+
+
+def _one_metric(
+    record: Record, key: str, config: MetricConfig, rows: Predictions | None
+) -> tuple[MetricResult, list[Breakdown]]:
+    result = _stated(record, key, config)
+    if rows is None or config.measure is None:
+        return result, []
+    level = record.metrics.significance_level
+    values = (measure(rows, "base", config.measure), measure(rows, "finetuned", config.measure))
+    breakdowns = [_breakdown(key, config, rows, by, *values, level) for by in config.breakdowns]
+    return _tested(result, record, rows, *values, level), breakdowns
 
 
 def _is_choice(record: Record, task: str) -> bool:

@@ -23,6 +23,11 @@ _FEW = 10
 """So many questions a distinct value cost as much to draw one by one as the value's count does."""
 
 
+def load() -> None:
+    """Import the libraries that the tests need, which takes longer than most tests."""
+    import statsmodels.stats.multitest  # noqa: F401
+
+
 class Interval(NamedTuple):
     """A confidence interval."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from .cards import base_card, dataset_card
 from .context import Context, Renderer
 from .readme import readme
-from .report import final_report_json
+from .report import Report
 
 
 def committed_documents(context: Context) -> dict[Path, str]:
@@ -15,7 +15,7 @@ def committed_documents(context: Context) -> dict[Path, str]:
     record = context.record
     documents = {
         record.root / "README.md": readme(Renderer(context, "hub")),
-        record.report_path: final_report_json(context),
+        record.report_path: Report(context).json(),
     }
     if record.splits:
         documents[record.data / "README.md"] = dataset_card(context)

@@ -69,7 +69,7 @@ def completeness(text: str, sections: tuple[Section, ...], absent: list[str]) ->
     """
     wanted = list(_titles(sections))
     lines = text.splitlines()
-    parsed = MarkdownIt().parse(text)
+    parsed = MarkdownIt().disable("inline").parse(text)
     headings = [
         (int(mark.tag[1]), title.content, mark.map)
         for mark, title in pairwise(parsed)

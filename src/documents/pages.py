@@ -8,7 +8,7 @@ from .cards import dataset_card_body, model_card_body
 from .compose import Section, compose
 from .context import Context, Renderer
 from .downloads import CSV_ROWS, EXPLORER_ROWS
-from .report import report_body
+from .report import Report
 
 METHODOLOGY = (
     Section("The problem", "problem"),
@@ -61,13 +61,14 @@ WIDE = ("results/", "examples.md", "index.md", "methodology.md", "report.md")
 """Pages that need the room of the navigation for their tables and charts."""
 
 
-def site_pages(context: Context, *, pdf: bool = False) -> dict[str, str]:
+def site_pages(report: Report, *, pdf: bool = False) -> dict[str, str]:
     """Write every generated page of the site that comes from the record, by path inside docs/.
 
     Args:
-        context: What the pages are made from.
+        report: The final report, and with it all that the other pages are made from.
         pdf: Whether the report as PDF lies beside them.
     """
+    context = report.context
     top = Renderer(context, "site", lists="none")
     below = Renderer(context, "site", root="../", lists="none")
     methodology = Renderer(context, "site")
@@ -82,7 +83,7 @@ def site_pages(context: Context, *, pdf: bool = False) -> dict[str, str]:
         "examples.md": "# Examples\n\n"
         + top.fragment("explorer", explorer_every=-(-rows // EXPLORER_ROWS), has_csv=rows <= CSV_ROWS),
         "methodology.md": f"# Methodology\n\n{methodology.fragment('site_methodology_intro')}\n\n{compose(methodology, METHODOLOGY)}",
-        "report.md": f"# {record.project.title}\n\n{top.fragment('report_front', pdf=pdf)}\n\n{report_body(context, 'site')}",
+        "report.md": f"# {record.project.title}\n\n{top.fragment('report_front', pdf=pdf)}\n\n{report.body('site')}",
         "model-card.md": model_card_body(Renderer(context, "site")),
         "dataset-card.md": dataset_card_body(Renderer(context, "site")) if record.splits else NO_DATASET,
         "guides/statistics.md": f"# Read the statistics\n\n{below.fragment('guide_statistics')}",

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import subprocess
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from src.record.errors import InputError
 from src.record.files import atomic
 
 from .context import FRAGMENTS, Context, Renderer, environment
-from .report import report_body
+from .report import Report
 
 PACKAGES = ("pypandoc", "typst")
 """Packages of the extra `report`, as they are imported."""
@@ -39,16 +40,31 @@ def pdf_missing() -> str | None:
     return f'{" and ".join(missing)} not installed, which the PDF needs: pip install -c constraints.txt -e ".[report]"'
 
 
-def report_pdf(context: Context) -> bytes:
+def report_pdf(report: Report) -> bytes:
     """Make the report as PDF, or take it from the cache.
 
     The PDF is tagged for screen readers and follows PDF/UA-1; its fonts are those that Typst brings along.
 
     Args:
-        context: What the report is made from.
+        report: What is set.
 
     Raises:
         InputError: pandoc or Typst is not installed or refuses the text, or the report itself has a fault.
+    """
+    return start_pdf(report)()
+
+
+def start_pdf(report: Report) -> Callable[[], bytes]:
+    """Begin to make the PDF; pandoc works while the caller does something else, such as having charts drawn.
+
+    Args:
+        report: What is set.
+
+    Returns:
+        Ends the work and returns the PDF; it raises as `report_pdf` does.
+
+    Raises:
+        InputError: pandoc or Typst is not installed, or the report itself has a fault.
     """
     lacking = pdf_missing()
     if lacking:
@@ -58,7 +74,8 @@ def report_pdf(context: Context) -> bytes:
             expected="pandoc and Typst",
             mend='Run `pip install -c constraints.txt -e ".[report]"`.',
         )
-    body = report_body(context, "print")
+    context = report.context
+    body = report.body("print")
     metadata = json.dumps(_metadata(context), ensure_ascii=False, sort_keys=True)
     shown = [chart for chart in context.charts if f'file="charts/{chart.name}.svg"' in body]
     key = hashlib.sha256()
@@ -66,26 +83,26 @@ def report_pdf(context: Context) -> bytes:
         key.update(part.encode() + b"\0")
     kept = context.cache / "report" / f"{key.hexdigest()}.pdf" if context.cache else None
     if kept is not None and kept.is_file():
-        return kept.read_bytes()
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        (folder / "metadata.json").write_text(metadata, encoding="utf-8")
-        (folder / "references.bib").write_text(
-            context.record.bibliography.read_text(encoding="utf-8") if context.record.references else "",
-            encoding="utf-8",
-        )
-        running = _start_pandoc(body, folder)
-        (folder / "charts").mkdir()
-        for chart in shown:
-            (folder / "charts" / f"{chart.name}.svg").write_bytes(context.rendered(chart, "light.svg"))
-        picture = environment("print").get_template("pipeline_svg.j2").render(style=PICTURE_STYLE)
-        (folder / "pipeline.svg").write_text(picture, encoding="utf-8")
-        _finish_pandoc(running, body)
-        data = _typeset(folder)
-    if kept is not None:
-        with atomic(kept) as temporary:
-            temporary.write_bytes(data)
-    return data
+        return kept.read_bytes
+    scratch = tempfile.TemporaryDirectory()
+    folder = Path(scratch.name)
+    pandoc = _start_pandoc(body, metadata, context, folder)
+
+    def finish() -> bytes:
+        with scratch:
+            (folder / "charts").mkdir()
+            for chart in shown:
+                (folder / "charts" / f"{chart.name}.svg").write_bytes(context.rendered(chart, "light.svg"))
+            picture = environment("print").get_template("pipeline_svg.j2").render(style=PICTURE_STYLE)
+            (folder / "pipeline.svg").write_text(picture, encoding="utf-8")
+            _finish_pandoc(pandoc, body)
+            data = _typeset(folder)
+        if kept is not None:
+            with atomic(kept) as temporary:
+                temporary.write_bytes(data)
+        return data
+
+    return finish
 
 
 def _sources(context: Context) -> list[str]:
@@ -125,11 +142,13 @@ def _metadata(context: Context) -> dict[str, object]:
     }
 
 
-def _start_pandoc(body: str, folder: Path) -> subprocess.Popen[str]:
-    """Let pandoc write Typst; it runs beside the drawing of the charts."""
+def _start_pandoc(body: str, metadata: str, context: Context, folder: Path) -> subprocess.Popen[str]:
+    """Let pandoc write Typst."""
     import pypandoc
 
-    (folder / "report.md").write_text(body, encoding="utf-8")
+    bibliography = context.record.bibliography.read_text(encoding="utf-8") if context.record.references else ""
+    for name, text in (("report.md", body), ("metadata.json", metadata), ("references.bib", bibliography)):
+        (folder / name).write_text(text, encoding="utf-8")
     command = [
         pypandoc.get_pandoc_path(), "report.md", f"--from={_MARKDOWN}", "--to=typst", "--standalone", "--sandbox=false",
         "--columns=100000", "--wrap=none", "--shift-heading-level-by=-1", "--citeproc", "--bibliography=references.bib",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from src.analysis.criteria import Completeness, Criterion, decide
@@ -80,43 +82,56 @@ REPORT = (
 """Sections of the report."""
 
 
-def report_body(context: Context, target: Target) -> str:
-    """Write the report without its title, for the site or for print.
+@dataclass(frozen=True)
+class Report:
+    """The final report of a record.
 
-    Raises:
-        InputError: A section is missing, a citation has no entry, an entry no citation, or a figure is named and not made.
+    Attributes:
+        context: What it is made from.
     """
-    check_citations(context.record)
-    return _body(context, target, decided(context))[0]
 
+    context: Context
 
-def decided(context: Context) -> tuple[Criterion, ...]:
-    """Decide the success criteria, from the record and from the documents as they are."""
-    return decide(context.record, context.analysis, _documents(context), inside_hub=context.inside_hub)
+    @cached_property
+    def criteria(self) -> tuple[Criterion, ...]:
+        """The success criteria, decided from the record and from the documents as they are."""
+        context = self.context
+        return decide(context.record, context.analysis, _documents(context), inside_hub=context.inside_hub)
 
+    def body(self, target: Target) -> str:
+        """Write the report without its title, for the site or for print.
 
-def final_report(context: Context) -> FinalReport:
-    """Write the report as data.
+        Raises:
+            InputError: A section is missing, a citation has no entry, an entry no citation, or a figure is named and not made.
+        """
+        check_citations(self.context.record)
+        return _body(self.context, target, self.criteria)[0]
 
-    Returns:
-        The keys of the requirements with all evidence; numbers are kept to six significant digits.
-    """
-    record, names = context.record, context.names
-    text = read_text(record.results_path, "Restore it.")
-    criteria = decided(context)
-    statements = _statements(context, criteria)
-    return FinalReport(
-        project_name=record.project.title,
-        version=record.project.version,
-        model_repository=names.url(names.model),
-        dataset_repository=names.url(names.dataset, "dataset"),
-        configuration=record.experiment.model_dump(mode="json"),
-        evaluation_results=parse_json(record.results_path, text),
-        evaluation_results_sha256=sha256_file(record.results_path),
-        conclusion=Conclusion(
-            success_criteria_met={
-                c.key: {"met": True, "not met": False, "not decided yet": None}[c.outcome] for c in criteria
-            },
+    @cached_property
+    def data(self) -> FinalReport:
+        """The report as data: the keys of the requirements with all evidence, numbers to six significant digits."""
+        record, names = self.context.record, self.context.names
+        text = read_text(record.results_path, "Restore it.")
+        return FinalReport(
+            project_name=record.project.title,
+            version=record.project.version,
+            model_repository=names.url(names.model),
+            dataset_repository=names.url(names.dataset, "dataset"),
+            configuration=record.experiment.model_dump(mode="json"),
+            evaluation_results=parse_json(record.results_path, text),
+            evaluation_results_sha256=sha256_file(record.results_path),
+            conclusion=self._conclusion(),
+            deployment=record.deployment if record.deployment_is_current else None,
+        )
+
+    def json(self) -> str:
+        """Write `final_report.json`."""
+        return self.data.model_dump_json(indent=2) + "\n"
+
+    def _conclusion(self) -> Conclusion:
+        statements = _statements(self.context, self.criteria)
+        return Conclusion(
+            success_criteria_met={c.key: _AS_BOOLEAN[c.outcome] for c in self.criteria},
             criteria={
                 c.key: CriterionFound(
                     label=c.label,
@@ -126,18 +141,14 @@ def final_report(context: Context) -> FinalReport:
                         for e, statement in zip(c.evidence, statements[c.key], strict=True)
                     ],
                 )
-                for c in criteria
+                for c in self.criteria
             },
-            significance_level=context.analysis.level,
-            findings={m.key: _finding(m) for m in context.analysis.metrics},
-        ),
-        deployment=record.deployment if record.deployment_is_current else None,
-    )
+            significance_level=self.context.analysis.level,
+            findings={m.key: _finding(m) for m in self.context.analysis.metrics},
+        )
 
 
-def final_report_json(context: Context) -> str:
-    """Write `final_report.json`."""
-    return final_report(context).model_dump_json(indent=2) + "\n"
+_AS_BOOLEAN = {"met": True, "not met": False, "not decided yet": None}
 
 
 def _body(context: Context, target: Target, criteria: tuple[Criterion, ...]) -> tuple[str, Renderer]:

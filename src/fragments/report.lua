@@ -39,7 +39,16 @@ function Div(div)
   end
 end
 
+local function breakable(str)
+  -- A long word, such as what a model wrote without spaces, may break anywhere.
+  if utf8.len(str.text) <= 24 then return nil end
+  local parts = {}
+  for _, code in utf8.codes(str.text) do parts[#parts + 1] = utf8.char(code) end
+  return pandoc.Str(table.concat(parts, "\u{200B}"))
+end
+
 function Table(element)
+  element = element:walk({Str = breakable})
   local written = typst({element}):gsub("^#figure%(%s*align%(center%)%[", ""):gsub("%]%s*, kind: table%s*%)$", "")
   return pandoc.RawBlock("typst", written)
 end

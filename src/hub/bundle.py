@@ -15,7 +15,7 @@ from typing import Literal
 from src.documents.cards import base_card, dataset_card, model_card
 from src.documents.context import Context
 from src.documents.pdf import report_pdf
-from src.documents.report import final_report_json
+from src.documents.report import Report
 from src.record.checkpoint import adapter_config, checkpoint_files
 from src.record.dataset import dataset_files
 from src.record.errors import InputError
@@ -189,8 +189,8 @@ def _model(context: Context) -> dict[str, Path | bytes]:
         settings = adapter_config(record.checkpoint) | {"base_model_name_or_path": context.names.base}
         files["adapter_config.json"] = (json.dumps(settings, indent=2, sort_keys=True) + "\n").encode()
     files["evaluation_results.json"] = record.results_path
-    inside = replace(context, inside_hub=True)
-    files["final_report.json"] = final_report_json(inside).encode()
+    inside = Report(replace(context, inside_hub=True))
+    files["final_report.json"] = inside.json().encode()
     files["report.pdf"] = report_pdf(inside)
     for chart in context.charts:
         files[f"charts/{chart.name}.png"] = context.rendered(chart, "png")

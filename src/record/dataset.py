@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .errors import InputError
+from .predictions import as_numpy
 
 
 @dataclass(frozen=True)
@@ -56,34 +57,52 @@ def read_splits(folder: Path) -> list[Split]:
     splits = []
     for name, path in dataset_files(folder).items():
         try:
-            table = pq.ParquetFile(path).read()
+            schema = pq.read_schema(path)
+            texts = [f.name for f in schema if f.name in COUNTED and pa.types.is_string(f.type)]
+            wanted = [name for name in schema.names if name in (*COUNTED, "word", "tokens")]
+            counted = pq.ParquetFile(path, read_dictionary=texts).read(wanted)
+            examples = _first_of_each(counted)
+            rows = _rows(path, {*range(min(5, counted.num_rows)), *examples})
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(
                 path, found=str(error).splitlines()[0], expected="a Parquet file", mend="Run `python -m src.dataset`."
             ) from None
-        config, file = name.split("/")
+        config, stem = name.split("/")
         splits.append(
             Split(
                 config=config,
-                name=file.removesuffix(".parquet"),
+                name=stem.removesuffix(".parquet"),
                 path=path,
-                rows=table.num_rows,
-                columns={field.name: str(field.type) for field in table.schema},
-                sample=table.slice(0, 5).to_pylist(),
-                examples=_examples(table),
-                counts=_counts(table),
+                rows=counted.num_rows,
+                columns={field.name: str(field.type) for field in schema},
+                sample=[rows[i] for i in range(min(5, counted.num_rows))],
+                examples={str(rows[i]["template"]): rows[i] for i in examples},
+                counts=_counts(counted),
             )
         )
     order = {"train": 0, "validation": 1, "test": 2}
     return sorted(splits, key=lambda s: (s.name != "train", s.config, order.get(s.name, 3)))
 
 
-def _examples(table: pa.Table) -> dict[str, dict[str, Any]]:
+def _first_of_each(table: pa.Table) -> list[int]:
+    """Return the place of the first row of each template."""
     if "template" not in table.column_names or not table.num_rows:
-        return {}
-    codes = table["template"].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
-    first = np.unique(codes, return_index=True)[1]
-    return {str(row["template"]): row for row in table.take(np.sort(first)).to_pylist()}
+        return []
+    codes = as_numpy(table["template"].combine_chunks().dictionary_encode().indices)
+    return sorted(int(place) for place in np.unique(codes, return_index=True)[1])
+
+
+def _rows(path: Path, places: set[int]) -> dict[int, dict[str, Any]]:
+    """Read single rows, and no more of the file than up to the last of them."""
+    found: dict[int, dict[str, Any]] = {}
+    start = 0
+    for batch in pq.ParquetFile(path).iter_batches(batch_size=2048):
+        inside = sorted(place for place in places if start <= place < start + batch.num_rows)
+        found |= {place: batch.slice(place - start, 1).to_pylist()[0] for place in inside}
+        start += batch.num_rows
+        if len(found) == len(places):
+            break
+    return found
 
 
 def _counts(table: pa.Table) -> dict[str, list[tuple[str, int]]]:

@@ -52,12 +52,14 @@ class Predictions:
 
     def task(self, name: str) -> Predictions:
         """Return one task's rows."""
-        return Predictions(self.path, self.table.filter(pc.equal(self.table["task"], name)))
+        column = self.table["task"].combine_chunks()
+        tasks = column.dictionary_encode().dictionary
+        place = tasks.to_pylist().index(name) if name in tasks.to_pylist() else len(tasks)
+        return Predictions(self.path, self.table.filter(pc.is_in(column, value_set=tasks.slice(place, 1))))
 
     def column(self, name: str) -> npt.NDArray[Any]:
         """Return a column as a NumPy array."""
-        values: npt.NDArray[Any] = self.table[name].combine_chunks().to_numpy(zero_copy_only=False)
-        return values
+        return as_numpy(self.table[name])
 
     def group(self, by: str) -> tuple[npt.NDArray[Any], list[Any]]:
         """Return the value of each row that a breakdown groups by, as codes.
@@ -75,11 +77,24 @@ class Predictions:
         else:
             column = self.table[by]
         encoded = column.combine_chunks().dictionary_encode()
-        codes: npt.NDArray[Any] = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        return codes, encoded.dictionary.to_pylist()
+        return as_numpy(encoded.indices.fill_null(-1)), encoded.dictionary.to_pylist()
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
+
+
+def as_numpy(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[Any]:
+    """Return an Arrow column as a NumPy array.
+
+    Truth values and numbers without gaps go by their buffers, since Arrow's own conversion first imports pandas if it is there.
+    """
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if pa.types.is_boolean(array.type) and not array.null_count:
+        return np.from_dlpack(array.cast(pa.uint8())).astype(bool)
+    if pa.types.is_primitive(array.type) and not array.null_count:
+        return np.from_dlpack(array)
+    values: npt.NDArray[Any] = array.to_numpy(zero_copy_only=False)
+    return values
 
 
 def measure(predictions: Predictions, model: str, how: Measure) -> FloatArray:
@@ -102,7 +117,7 @@ def measure(predictions: Predictions, model: str, how: Measure) -> FloatArray:
         return predictions.column(f"{model}_score").astype(np.float64)
     answers, references = predictions.table[f"{model}_answer"], predictions.table["reference"]
     if how == "exact_match":
-        return np.asarray(pc.equal(answers, references).to_numpy(), dtype=np.float64)
+        return as_numpy(pc.equal(answers, references)).astype(np.float64)
     scorer = Hamming.normalized_similarity if how == "character_accuracy" else Levenshtein.normalized_distance
     return np.asarray(
         process.cpdist(answers.to_pylist(), references.to_pylist(), scorer=scorer, dtype=np.float64), dtype=np.float64

@@ -71,10 +71,8 @@ def read_references(path: Path) -> dict[str, Work]:
 
 
 def _work(path: Path, key: str, entry: Any) -> Work:
-    from pybtex.richtext import Text
-
     def field(name: str) -> str:
-        return str(Text.from_latex(entry.fields[name])) if name in entry.fields else ""
+        return _plain(entry.fields[name]) if name in entry.fields else ""
 
     people = entry.persons.get("author", [])
     for name, value in (("author", people), ("title", field("title")), ("year", field("year"))):
@@ -107,9 +105,16 @@ def _work(path: Path, key: str, entry: Any) -> Work:
 
 
 def _name(*parts: list[str]) -> str:
+    return _plain(" ".join(word for part in parts for word in part))
+
+
+def _plain(latex: str) -> str:
+    """Take LaTeX's marks out of a field; most fields have none."""
+    if not {"\\", "{", "~", "$"} & set(latex):
+        return latex
     from pybtex.richtext import Text
 
-    return str(Text.from_latex(" ".join(word for part in parts for word in part)))
+    return str(Text.from_latex(latex))
 
 
 def _place(field: Callable[[str], str]) -> str:
