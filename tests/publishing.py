@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import yaml
 
-from .conftest import MINIMAL_RESULTS, REPO
+from .conftest import MINIMAL_RESULTS, REPO, run_in
 from .hub_server import HubServer, Repo
 
 TOKEN = "hf_localtesttokenofalice"
@@ -42,6 +42,8 @@ def make_tiny(root: Path) -> Path:
     from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
     shutil.copytree(REPO / "configs", root / "configs")
+    (root / "docs").mkdir()
+    shutil.copy(REPO / "docs/references.bib", root / "docs")
     shutil.copy(REPO / "LICENSE", root / "LICENSE")
     tokenizer = AutoTokenizer.from_pretrained(REPO / "models/gpt2-mini")
     model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), n_positions=64, n_embd=8, n_layer=1, n_head=1))
@@ -65,6 +67,10 @@ def make_tiny(root: Path) -> Path:
     change_project(root, experiment="configs/experiments/tiny.yaml", model_repo="tiny-lora", dataset_repo="letters")
     (root / "results/tiny").mkdir(parents=True)
     (root / "results/tiny/evaluation_results.json").write_text(json.dumps(MINIMAL_RESULTS))
+    # What every copy would make again, such as the report's PDF, is made once.
+    done = run_in(root, "-m", "src.publish", "--dry-run", "--namespace", "alice")
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(root / "dist")
     return root
 
 

@@ -32,7 +32,7 @@ def test_the_bundle_holds_what_is_published(bundle: Path) -> None:
     names = {p.relative_to(bundle / "bundle").as_posix() for p in (bundle / "bundle").rglob("*") if p.is_file()}
     for name in (
         "model/README.md", "model/LICENSE", "model/adapter_model.safetensors", "model/adapter_config.json", "model/tokenizer.json",
-        "model/evaluation_results.json", "model/charts/metrics.png", "dataset/README.md", "dataset/LICENSE",
+        "model/evaluation_results.json", "model/report.pdf", "model/final_report.json", "model/charts/metrics.png", "dataset/README.md", "dataset/LICENSE",
         "dataset/words/COPYRIGHT", "dataset/training/train.parquet", "base/README.md", "base/model.safetensors",
     ):  # fmt: skip
         assert name in names
@@ -63,7 +63,7 @@ def test_publishing_twice_gives_the_same_bytes(bundle: Path, tmp_path: Path) -> 
 
 
 def test_every_command_explains_itself(run: Run) -> None:
-    for command in ("pretrain", "dataset", "train", "evaluate", "publish", "render"):
+    for command in ("pretrain", "dataset", "train", "evaluate", "benchmark", "report", "publish", "render"):
         done = run(REPO, "-m", f"src.{command}", "--help")
         assert done.returncode == 0
         assert f"python -m src.{command}" in done.stdout

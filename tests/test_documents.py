@@ -20,8 +20,10 @@ from src.documents.committed import committed_documents
 from src.documents.compose import Section, compose
 from src.documents.context import Context, Names, Renderer
 from src.documents.pages import site_pages
+from src.documents.report import Report
 from src.figures import style
 from src.record.config import MetricConfig
+from src.record.errors import InputError
 from src.record.load import load_record
 
 from .conftest import REPO, Run
@@ -76,7 +78,7 @@ def test_the_model_card_has_every_section_of_the_template_and_none_empty(context
             "#"
         ):  # nothing between them: only a parent before its first part
             assert len(following.split(" ")[0]) > len(line.split(" ")[0]), f"{line} is empty"
-    with pytest.raises(ValueError, match="empty"):
+    with pytest.raises(InputError, match="empty"):
         compose(Renderer(context, "hub"), (Section("Nothing"),))
     assert "More Information Needed" not in text
     assert "None" not in re.sub(r"```.*?```", "", body, flags=re.DOTALL).replace("None.", "")
@@ -105,7 +107,7 @@ def test_the_dataset_card_lists_every_file(context: Context) -> None:
 
 def test_documents_say_which_base_model_it_is(context: Context) -> None:
     for name, text in {
-        **site_pages(context),
+        **site_pages(Report(context)),
         "card": model_card(context),
         "readme": (REPO / "README.md").read_text(),
     }.items():
@@ -114,7 +116,7 @@ def test_documents_say_which_base_model_it_is(context: Context) -> None:
 
 
 def test_numbers_are_the_same_everywhere(context: Context) -> None:
-    pages = site_pages(context)
+    pages = site_pages(Report(context))
     documents = [
         pages["results/index.md"],
         pages["model-card.md"],

@@ -302,7 +302,7 @@ def test_every_public_name_is_documented_on_the_site(built: tuple[Path, str]) ->
 
 def test_the_commands_page_has_every_option_of_every_help(built: tuple[Path, str]) -> None:
     page = (built[0] / "reference/commands/index.html").read_text()
-    for name in ("pretrain", "dataset", "train", "evaluate", "publish", "render"):
+    for name in ("pretrain", "dataset", "train", "evaluate", "benchmark", "report", "publish", "render"):
         shown = run_in(REPO, "-m", f"src.{name}", "--help", COLUMNS="200").stdout
         for option in re.findall(r"(?<=\s)--[a-z-]+", shown):
             assert option == "--help" or f"<code>{option}</code>" in page, f"{name} {option}"
@@ -313,9 +313,12 @@ def test_the_schemas_know_every_key_of_the_committed_files(built: tuple[Path, st
     for name, path in (
         ("project", "configs/project.yaml"),
         ("metrics", "configs/metrics.yaml"),
+        ("criteria", "configs/criteria.yaml"),
         ("experiment", "configs/experiments/gpt2-mini.yaml"),
         ("pretrain", "configs/pretrain/gpt2-mini.yaml"),
         ("evaluation_results", "results/gpt2-mini/evaluation_results.json"),
+        ("deployment", "results/gpt2-mini/deployment.json"),
+        ("final_report", "results/gpt2-mini/final_report.json"),
         ("training_log", "results/gpt2-mini/training_log.json"),
         ("base_training", "models/gpt2-mini/training.json"),
     ):

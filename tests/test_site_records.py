@@ -120,6 +120,9 @@ def test_another_projects_metrics_need_only_be_declared(minimal: Path) -> None:
     (minimal / "configs/metrics.yaml").write_text(
         "metrics:\n  rouge_l:\n    label: ROUGE-L\n    definition: Overlap.\n    direction: higher\n    unit: number\n    primary: true\n"
     )
+    (minimal / "configs/criteria.yaml").write_text(
+        "criteria:\n  better:\n    label: Better.\n    evidence: [{kind: significant_improvement, metric: rouge_l}]\n"
+    )
     (minimal / "results/gpt2-mini/evaluation_results.json").write_text(
         '{"base_model": {"metrics": {"rouge_l": 12.5}}, "finetuned_model": {"metrics": {"rouge_l": 31.25}}}'
     )
@@ -130,11 +133,12 @@ def test_another_projects_metrics_need_only_be_declared(minimal: Path) -> None:
 
 def test_the_worked_example_of_the_guide_works_as_it_stands(minimal: Path, run: Run) -> None:
     guide = (REPO / "docs/guides/your-own.md").read_text()
-    experiment, metrics = re.findall(r"```yaml\n(.*?)```", guide, flags=re.DOTALL)[:2]
+    experiment, metrics, criteria = re.findall(r"```yaml\n(.*?)```", guide, flags=re.DOTALL)[:3]
     results = re.findall(r"```json\n(.*?)```", guide, flags=re.DOTALL)[0]
     script = re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL)[0]
     (minimal / "configs/experiments/translation.yaml").write_text(experiment)
     (minimal / "configs/metrics.yaml").write_text(metrics)
+    (minimal / "configs/criteria.yaml").write_text(criteria)
     (minimal / "results/translation").mkdir()
     path = minimal / "results/translation/evaluation_results.json"
     path.write_text(results)

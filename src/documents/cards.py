@@ -99,7 +99,7 @@ DATASET_CARD = (
     Section("Bias, Risks, and Limitations", "dataset_limitations"),
     Section("Citation", "citation"),
     Section("Glossary", "glossary"),
-    Section("More Information", "more_information"),
+    Section("More Information", "dataset_more"),
     Section("Dataset Card Authors", "card_authors"),
     Section("Dataset Card Contact", "card_contact"),
 )
