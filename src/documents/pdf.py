@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -30,6 +31,11 @@ _MARKDOWN = (
     "markdown-smart-raw_html-raw_tex-tex_math_single_backslash-yaml_metadata_block+lists_without_preceding_blankline"
 )
 _TIMEOUT = 120
+
+DISPLAYED = "\n\x20-\x7e\xa0-\u03ff\u0400-\u04ff\u1e00-\u1fff\u2010-\u2040\u2070-\u20bf\u2190-\u23ff\u2500-\u25ff\ufffd"
+"""Ranges of characters that the fonts of the PDF have: Latin, Greek, Cyrillic, marks and signs."""
+
+_OTHERS = re.compile(f"[^{DISPLAYED}]")
 
 
 def pdf_missing() -> str | None:
@@ -75,8 +81,8 @@ def start_pdf(report: Report) -> Callable[[], bytes]:
             mend='Run `pip install -c constraints.txt -e ".[report]"`.',
         )
     context = report.context
-    body = report.body("print")
-    metadata = json.dumps(_metadata(context), ensure_ascii=False, sort_keys=True)
+    body = displayable(report.body("print"))
+    metadata = displayable(json.dumps(_metadata(context), ensure_ascii=False, sort_keys=True))
     shown = [chart for chart in context.charts if f'file="charts/{chart.name}.svg"' in body]
     key = hashlib.sha256()
     for part in (body, metadata, *(f"{c.name}\0{c.data}" for c in shown), *_sources(context)):
@@ -103,6 +109,12 @@ def start_pdf(report: Report) -> Callable[[], bytes]:
         return data
 
     return finish
+
+
+def displayable(text: str) -> str:
+    """Name each character that no font of the PDF has, as in `‹U+6F22›`, and keep numbers and their unit on one line."""
+    named = _OTHERS.sub(lambda found: f"‹U+{ord(found[0]):04X}›", text)
+    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", named)
 
 
 def _sources(context: Context) -> list[str]:

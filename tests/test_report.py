@@ -1,0 +1,556 @@
+"""The final report: claims that follow from the record, criteria decided by evidence, citations, and the PDF."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import unicodedata
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from pypdf import PdfReader
+
+from src.analysis.criteria import Completeness, Criterion, decide
+from src.documents.compose import Section, completeness
+from src.documents.context import Context, Names
+from src.documents.pdf import DISPLAYED, displayable
+from src.documents.report import REPORT, Report
+from src.record.load import Record, load_record
+from src.record.predictions import SCHEMA
+from src.record.publication import Publication
+from src.record.references import read_references
+from src.record.report import FinalReport
+
+from .conftest import REPO, Run, copy_project, rewrite_predictions, run_in
+
+WANTED = """
+Executive summary, Introduction, Related work, Methodology, Data, Training, Evaluation, Breakdowns, Error analysis,
+Comparison with the base model and with baselines, Success criteria, Limitations found, Ethical considerations, Deployment,
+Reproducibility, Future work, References, Appendices, All hyperparameters, Prompts and templates, Full result tables, Dataset statistics,
+Software versions
+"""
+
+
+def make(root: Path, *arguments: str) -> tuple[FinalReport, PdfReader, str]:
+    """Run the command as a user does; return the data, the PDF and its text."""
+    done = run_in(root, "-m", "src.report", *arguments)
+    assert done.returncode == 0, done.stderr
+    name = Path(yaml.safe_load((root / "configs/project.yaml").read_text())["experiment"]).stem
+    data = FinalReport.model_validate_json((root / "results" / name / "final_report.json").read_text())
+    pdf = PdfReader(root / "dist/report.pdf")
+    return data, pdf, "\n".join(page.extract_text() for page in pdf.pages)
+
+
+def flat(text: str) -> str:
+    """Put text on one line, words that a line break parted joined again."""
+    return re.sub(r"\s+", " ", re.sub(r"-\n(?=[a-z])", "", text).replace("\u200b", ""))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FinalReport, PdfReader, str]:
+    root = copy_project(tmp_path_factory.mktemp("report") / "project")
+    return root, *make(root)
+
+
+# What it says.
+
+
+def test_it_holds_every_section_and_page(made: tuple[Path, FinalReport, PdfReader, str]) -> None:
+    _, _, pdf, text = made
+    outline: list[str] = []
+
+    def walk(entries: Any) -> None:
+        for entry in entries:
+            if isinstance(entry, list):
+                walk(entry)
+            else:
+                outline.append(str(entry.title))
+
+    walk(pdf.outline)
+    for title in re.split(r",\s+", " ".join(WANTED.split())):
+        assert [entry for entry in outline if entry.endswith(title)], title
+    assert f"1 / {len(pdf.pages)}" not in text.split("Contents")[0] or len(pdf.pages) > 10
+    assert f"{len(pdf.pages)} / {len(pdf.pages)}" in text
+
+
+def test_the_committed_data_follow_from_the_record(run: Run, project: Path) -> None:
+    assert run(REPO, "-m", "src.report", "--check").returncode == 0
+    path = project / "results/gpt2-mini/final_report.json"
+    path.write_text(path.read_text().replace('"letter_count_improvement": false', '"letter_count_improvement": true'))
+    done = run(project, "-m", "src.report", "--check")
+    assert done.returncode == 1
+    assert "does not match the record" in done.stderr
+    assert '"letter_count_improvement": true' in path.read_text()
+
+
+def test_the_data_have_the_keys_of_the_requirements(made: tuple[Path, FinalReport, PdfReader, str]) -> None:
+    data = json.loads((made[0] / "results/gpt2-mini/final_report.json").read_text())
+    assert {
+        "project_name", "model_repository", "dataset_repository", "configuration", "evaluation_results", "conclusion",
+    } <= data.keys()  # fmt: skip
+    assert data["evaluation_results"] == json.loads((REPO / "results/gpt2-mini/evaluation_results.json").read_text())
+    assert set(data["conclusion"]["success_criteria_met"]) == set(data["conclusion"]["criteria"])
+    assert data["configuration"]["lora_config"]["r"] == 64
+
+
+def outcomes(root: Path, change: str) -> None:
+    """Write predictions in which letter counting goes one way, and letter position the same."""
+    rows = pq.read_table(root / "results/gpt2-mini/predictions.parquet").to_pylist()
+    for i, row in enumerate(rows):
+        if row["task"] == "spelling":
+            continue
+        wrong = "0" if row["task"] == "letter_count" else ("a" if row["reference"] != "a" else "b")
+        base = i % 2 == 0
+        tuned = {"gain": base or i % 4 == 1, "loss": base and i % 4 == 0, "same": i % 4 in (0, 1)}[change]
+        for model, right in (("base", base), ("finetuned", tuned)):
+            row[f"{model}_answer"] = row["reference"] if right else wrong
+            row[f"{model}_correct"] = right
+    rewrite_predictions(root, pa.Table.from_pylist(rows, schema=SCHEMA))
+
+
+@pytest.mark.parametrize(
+    ("change", "says", "never", "met"),
+    [
+        (
+            "gain",
+            ["Letter count accuracy and Letter position accuracy improved significantly.", "a significant improvement"],
+            ["significantly worse", "got significantly worse", "Find out why"],
+            True,
+        ),
+        (
+            "loss",
+            [
+                "Letter count accuracy and Letter position accuracy got significantly worse.",
+                "significantly worse than before",
+                "Find out why letter count accuracy fell",
+                "What got worse, group by group",
+            ],
+            ["Letter count accuracy improved", "Of what was gained in letter"],
+            False,
+        ),
+        (
+            "same",
+            [
+                "In Letter count accuracy and Letter position accuracy no significant difference was found.",
+                "no significant difference.",
+                "Ask more questions for letter count accuracy",
+            ],
+            ["Letter count accuracy improved", "significantly worse", "Find out why letter"],
+            False,
+        ),
+    ],
+)
+def test_words_follow_from_the_numbers(
+    tmp_path: Path, change: str, says: list[str], never: list[str], met: bool
+) -> None:
+    root = copy_project(tmp_path / "project")
+    outcomes(root, change)
+    data, _, text = make(root)
+    page = Report(Context(record := load_record(root), Names.of(record))).body("site")
+    for shown in (flat(text), flat(page).replace("**", "")):
+        for sentence in says:
+            assert sentence in shown, sentence
+        for sentence in never:
+            assert sentence not in shown, sentence
+    assert data.conclusion.success_criteria_met["letter_count_improvement"] is met
+    assert data.conclusion.success_criteria_met["letter_position_improvement"] is met
+
+
+def test_the_minimal_record_gives_a_report_that_invents_nothing(minimal: Path) -> None:
+    data, pdf, text = make(minimal)
+    shown = flat(text)
+    for sentence in (
+        "Letter count accuracy is worse after the fine-tuning, but whether that is more than chance could not be tested.",
+        "Letter position accuracy is better after the fine-tuning, but whether that is more than chance could not be tested.",
+        "Not measured: the record holds no training log.",
+        "The record holds no predictions, so errors cannot be analysed.",
+        "Not measured: python -m src.benchmark measures latency and memory on the CPU.",
+        "none is met, one is not met, and three are not decided yet",
+    ):
+        assert sentence.replace("none is met", "none are met") in shown or sentence in shown, sentence
+    for invented in ("significantly", "p < 0.001", "interval −"):
+        assert invented not in shown.split("References")[0].split("Statistics")[-1].split("Data")[-1], invented
+    assert data.conclusion.success_criteria_met == {
+        "letter_count_improvement": None,
+        "letter_position_improvement": None,
+        "documented_and_uploaded": False,
+        "tracked_in_wandb": None,
+    }
+    lacking = data.conclusion.criteria["documented_and_uploaded"].evidence[0]
+    assert "Hardware" in lacking.facts["model_card"]["empty"]
+    assert len(pdf.pages) > 5
+
+
+# Success criteria.
+
+RECEIPT = {
+    "endpoint": "https://huggingface.co",
+    "time": "2026-01-02T03:04:05Z",
+    "repos": [
+        {
+            "role": role, "repo_id": f"someone/{role}", "kind": "dataset" if role == "dataset" else "model", "commit": "a" * 40,
+            "visibility": "public", "files": 3, "bytes": 9, "tag": None,
+        }
+        for role in ("base", "dataset", "model")
+    ],
+    "checks": [{"repo": "model", "name": "files", "outcome": "passed", "detail": None}],
+}  # fmt: skip
+
+
+def criterion(record: Record, key: str, **documents: Completeness) -> Criterion:
+    context = Context(record, Names.of(record), REPO / ".cache")
+    full = {name: Completeness(3) for name in ("model_card", "dataset_card", "readme", "report")}
+    return next(c for c in decide(record, context.analysis, full | documents) if c.key == key)
+
+
+def receipt(record: Record, **changes: Any) -> Record:
+    current = json.loads((REPO / "results/gpt2-mini/final_report.json").read_text())["evaluation_results_sha256"]
+    return replace(record, publication=Publication.model_validate({**RECEIPT, "results_sha256": current} | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome", "reason"),
+    [
+        ({}, "met", "verified"),
+        ({"checks": [RECEIPT["checks"][0] | {"outcome": "failed"}]}, "not met", "failed"),  # type: ignore[index]
+        ({"checks": [RECEIPT["checks"][0] | {"outcome": "not checked"}]}, "not decided yet", "unchecked"),  # type: ignore[index]
+        ({"endpoint": "http://127.0.0.1:9"}, "not decided yet", "elsewhere"),
+        ({"results_sha256": "b" * 64}, "not decided yet", "older"),
+        ({"repos": RECEIPT["repos"][:2]}, "not decided yet", "absent"),  # type: ignore[index]
+    ],
+)
+def test_a_publication_is_decided_by_its_receipt(
+    record: Record, changes: dict[str, Any], outcome: str, reason: str
+) -> None:
+    found = criterion(receipt(record, **changes), "documented_and_uploaded")
+    assert found.outcome == outcome
+    assert (found.evidence[1].outcome, found.evidence[1].reason) == (outcome, reason)
+
+
+def test_without_a_receipt_a_publication_is_not_decided(record: Record) -> None:
+    found = criterion(record, "documented_and_uploaded")
+    assert (found.outcome, found.evidence[1].reason) == ("not decided yet", "no receipt")
+
+
+@pytest.mark.parametrize("lacking", [Completeness(3, missing=("Uses",)), Completeness(3, empty=("Uses",))])
+def test_a_document_that_lacks_a_section_fails_the_criterion(record: Record, lacking: Completeness) -> None:
+    found = criterion(receipt(record), "documented_and_uploaded", model_card=lacking)
+    assert found.outcome == "not met"
+    assert found.evidence[0].outcome == "not met"
+
+
+def test_a_run_without_an_id_is_not_tracked(record: Record) -> None:
+    assert criterion(record, "tracked_in_wandb").outcome == "met"
+    assert record.training_log is not None
+    assert record.training_log.tracking is not None
+    for tracking in (None, record.training_log.tracking.model_copy(update={"run_id": None})):
+        log = record.training_log.model_copy(update={"tracking": tracking})
+        assert criterion(replace(record, training_log=log), "tracked_in_wandb").outcome == "not met"
+    assert criterion(replace(record, training_log=None), "tracked_in_wandb").outcome == "not decided yet"
+
+
+def test_completeness_reads_what_was_written() -> None:
+    wanted = (Section("One"), Section("Two", parts=(Section("Three"),)), Section("Four"))
+    text = "# T\n\n## One\n\nText.\n\n## Two\n\n### Three\n\nNot on record.\n\n```text\n## Four\n```\n"
+    assert completeness(text, wanted, []) == Completeness(4, missing=("Four",))
+    assert completeness(text.split("```")[0], wanted, ["Not on record."]) == Completeness(
+        4, missing=("Four",), empty=("Two", "Three")
+    )
+
+
+def test_a_new_criterion_needs_no_code(project: Path, run: Run) -> None:
+    path = project / "configs/criteria.yaml"
+    path.write_text(
+        path.read_text() + "\n  tensorboard:\n    label: Runs are in TensorBoard.\n"
+        "    evidence: [{kind: tracking_run, integration: tensorboard}]\n"
+    )
+    data, _, text = make(project)
+    assert data.conclusion.success_criteria_met["tensorboard"] is False
+    assert "The training log names no run of tensorboard." in flat(text)
+
+
+def test_without_criteria_there_is_still_a_report(project: Path) -> None:
+    (project / "configs/criteria.yaml").unlink()
+    data, _, text = make(project)
+    assert data.conclusion.criteria == {}
+    assert "No success criteria are declared" in flat(text)
+
+
+def test_publishing_decides_the_criterion_and_the_hubs_copy_cites_no_receipt(project: Path, run: Run) -> None:
+    path = project / "results/gpt2-mini/publication.json"
+    current = json.loads((project / "results/gpt2-mini/final_report.json").read_text())["evaluation_results_sha256"]
+
+    def bundle() -> dict[str, bytes]:
+        done = run(project, "-m", "src.publish", "--dry-run", "--namespace", "someone")
+        assert done.returncode == 0, done.stderr
+        return {n: (project / "dist/hub/model" / n).read_bytes() for n in ("final_report.json", "report.pdf")}
+
+    before = bundle()
+    path.write_text(json.dumps({**RECEIPT, "results_sha256": current}))
+    assert bundle() == before
+    data, _, text = make(project)
+    assert data.conclusion.success_criteria_met["documented_and_uploaded"] is True
+    assert data.model_repository == "https://huggingface.co/someone/gpt2-mini-spelling-lora"
+    assert "All 1 checks passed" in flat(text)
+    assert (
+        json.loads(before["final_report.json"])["conclusion"]["success_criteria_met"]["documented_and_uploaded"] is None
+    )
+
+
+# The PDF.
+
+
+def test_the_pdf_is_tagged_named_and_brings_its_fonts(made: tuple[Path, FinalReport, PdfReader, str]) -> None:
+    pdf = made[2]
+    root = pdf.trailer["/Root"]
+    assert root["/MarkInfo"]["/Marked"]
+    assert root["/Lang"] == "en"
+    assert root["/ViewerPreferences"]["/DisplayDocTitle"]
+    metadata = pdf.metadata
+    assert metadata is not None
+    assert metadata.title == "Spelling and the strawberry problem"
+    assert "strawberry" in str(metadata.subject)
+    assert b"pdfuaid:part" in root["/Metadata"].get_data()
+    fonts: dict[str, Any] = {}
+    for page in pdf.pages:
+        for font in page["/Resources"].get("/Font", {}).values():
+            inner = font["/DescendantFonts"][0]
+            fonts[str(inner["/BaseFont"])] = inner["/FontDescriptor"]
+    assert len(fonts) >= 4
+    for name, descriptor in fonts.items():
+        assert "/FontFile2" in descriptor or "/FontFile3" in descriptor, name
+        assert re.search("Libertinus|NewCM|DejaVuSansMono", name), name
+
+
+def tags(pdf: PdfReader) -> list[Any]:
+    found, todo = [], [pdf.trailer["/Root"]["/StructTreeRoot"]]
+    while todo:
+        node = todo.pop().get_object()
+        if isinstance(node, list):
+            todo += node
+        elif isinstance(node, dict):
+            if "/S" in node:
+                found.append(node)
+            if "/K" in node:
+                todo.append(node["/K"])
+    return found
+
+
+def test_figures_are_vectors_and_can_be_read_aloud(made: tuple[Path, FinalReport, PdfReader, str]) -> None:
+    pdf, text = made[2], flat(made[3])
+    assert not [image for page in pdf.pages for image in page.images]
+    kinds = tags(pdf)
+    spoken = [str(tag["/Alt"]) for tag in kinds if "/Alt" in tag]
+    context = Context(record := load_record(REPO), Names.of(record), REPO / ".cache")
+    for number, chart in enumerate(context.charts, 1):
+        assert chart.alt in spoken
+        assert f"Figure {number}." in text
+    assert any(alt.startswith("p hat plus z squared") for alt in spoken)
+    assert {"/H1", "/H2", "/Table", "/TH", "/Figure", "/Formula", "/Note", "/TOC"} <= {str(tag["/S"]) for tag in kinds}
+
+
+def test_the_same_record_gives_the_same_bytes(
+    made: tuple[Path, FinalReport, PdfReader, str], tmp_path: Path, run: Run
+) -> None:
+    root = copy_project(tmp_path / "elsewhere")
+    done = run(root, "-m", "src.report", "--pdf", "out/again.pdf", TZ="Asia/Tokyo", LANG="C")
+    assert done.returncode == 0, done.stderr
+    assert (root / "out/again.pdf").read_bytes() == (made[0] / "dist/report.pdf").read_bytes()
+
+
+def test_hostile_answers_show_as_text(tmp_path: Path) -> None:
+    hostile = (
+        '#read("/etc/passwd") $x$ @hu2022 <fig-metrics> `x`{=typst}',
+        "[@nobody2020] ![x](/etc/passwd) ::: {.picture file=/etc/passwd}",
+        "\u202egnp.exe\u2066 nul\x00 \x1b[31m",
+        "漢字 עברית 🍓 \U000f0000",
+        "x" * 10_000,
+    )
+    root = copy_project(tmp_path / "project")
+    rows = pq.read_table(root / "results/gpt2-mini/predictions.parquet").to_pylist()
+    at = 0
+    for row in rows:
+        if row["task"] == "spelling" and row["finetuned_correct"]:
+            row["base_answer"] = hostile[at % len(hostile)]
+            row["word"], row["tokens"] = "#word", ["#wo", "$rd"]
+            at += 1
+        elif row["task"] == "letter_count" and not row["base_correct"] and not row["finetuned_correct"]:
+            row["base_answer"] = hostile[(at := at + 1) % len(hostile)]
+    rewrite_predictions(root, pa.Table.from_pylist(rows, schema=SCHEMA))
+    _, pdf, text = make(root)
+    shown = flat(text)
+    assert '#read("/etc/passwd") $x$ @hu2022 <fig-me…' in shown
+    assert "[@nobody2020] ![x](/etc/passwd)" in shown
+    assert "‹U+6F22›‹U+5B57›" in shown
+    assert "root:" not in shown
+    assert "x" * 300 not in shown.replace(" ", "")
+    assert not re.search(r"[\x00\x1b\u202e\u2066]", text)
+    assert len(pdf.pages) < 60
+
+
+def test_every_character_that_is_said_to_be_displayed_is(tmp_path: Path) -> None:
+    import typst
+
+    shown = [chr(c) for c in range(0x20, 0x10000) if re.match(f"[{DISPLAYED}]", chr(c))]
+    shown = [c for c in shown if unicodedata.category(c) not in ("Cn", "Cf", "Cc")]
+    lines = "\n\n".join(f"#str.from-unicode({ord(c)})" for c in shown)
+    path = tmp_path / "all.typ"
+    path.write_text(f'#set document(title: "All")\n#set text(font: "Libertinus Serif", lang: "en")\n{lines}\n')
+    typst.compile(path, root=tmp_path, ignore_system_fonts=True, format="pdf", pdf_standards=["ua-1"])
+    assert len(shown) > 2_000
+    assert displayable("a漢🍓") == "a‹U+6F22›‹U+1F353›"
+
+
+# Citations.
+
+
+def test_the_site_cites_as_pandoc_does(made: tuple[Path, FinalReport, PdfReader, str], context: Context) -> None:
+    pdf = flat(made[3])
+    site = Report(context).body("site")
+    for work in read_references(REPO / "docs/references.bib").values():
+        assert f"[{work.label}](#ref-{work.key})" in site
+        assert site.count(f'id="ref-{work.key}"') == 1
+        assert work.label in pdf
+        assert f"{work.authors} {work.year}." in pdf
+        assert work.title.split(":")[0].casefold() in pdf.replace("’", "'").casefold()
+
+
+def break_project(root: Path, fault: str) -> list[str]:
+    """Put a fault into a project, and say what the error must name."""
+    project, bib = root / "configs/project.yaml", root / "docs/references.bib"
+    fragments = root / "src/fragments"
+    if fault == "citation without entry":
+        project.write_text(project.read_text().replace("[@hu2022]", "[@nobody2020]"))
+        return ["[@nobody2020]", "a citation without an entry", "docs/references.bib"]
+    if fault == "entry without citation":
+        bib.write_text(bib.read_text() + "\n@misc{lonely2020, author={A. Lonely}, title={T}, year={2020}}\n")
+        return ["docs/references.bib", "lonely2020", "an entry that nothing cites"]
+    if fault == "entry without a year":
+        bib.write_text(bib.read_text().replace("  year      = {1993},\n", ""))
+        return ["docs/references.bib", "efron1993.year", "found nothing"]
+    if fault == "key twice":
+        bib.write_text(bib.read_text() + "\n@misc{hu2022, author={A. B}, title={T}, year={2020}}\n")
+        return ["docs/references.bib", "hu2022"]
+    if fault == "figure not made":
+        path = fragments / "report_evaluation.md.j2"
+        path.write_text(path.read_text().replace('figure("metrics")', 'figure("no-such-chart")'))
+        return ["no-such-chart", "a figure that is not made", "metrics"]
+    if fault == "undefined reference":
+        path = fragments / "report_comparison.md.j2"
+        path.write_text(path.read_text().replace('see("metrics")', 'see("no-such-chart")'))
+        return ["no-such-chart", "a reference to a figure that is not shown"]
+    if fault == "missing section":
+        (fragments / "report_future.md.j2").unlink()
+        return ["src/fragments/report_future.md.j2", "no fragment"]
+    if fault == "empty section":
+        (fragments / "report_future.md.j2").write_text("\n")
+        return ["Future work", "an empty section"]
+    if fault == "unknown name":
+        (fragments / "report_future.md.j2").write_text("{{ nothing.of_the_kind }}\n")
+        return ["src/fragments/report_future.md.j2", "nothing"]
+    criteria = root / "configs/criteria.yaml"
+    if fault == "unknown metric":
+        criteria.write_text(criteria.read_text().replace("metric: letter_count_accuracy", "metric: no_such_metric"))
+        return ["configs/criteria.yaml", "criteria.letter_count_improvement.evidence[0].metric", "no_such_metric"]
+    if fault == "metric that is not primary":
+        criteria.write_text(
+            criteria.read_text().replace("metric: letter_count_accuracy", "metric: levenshtein_distance")
+        )
+        return ["configs/criteria.yaml", "which is not primary", "letter_count_accuracy"]
+    assert fault == "declared outcome"
+    criteria.write_text(
+        criteria.read_text().replace("    label: Letter counting", "    met: true\n    label: Letter counting")
+    )
+    return ["configs/criteria.yaml", "criteria.letter_count_improvement.met", "an unknown key"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "citation without entry", "entry without citation", "entry without a year", "key twice", "figure not made",
+        "undefined reference", "missing section", "empty section", "unknown name", "unknown metric",
+        "metric that is not primary", "declared outcome",
+    ],
+)  # fmt: skip
+def test_bad_input_is_named_and_nothing_is_lost(tmp_path: Path, run: Run, fault: str) -> None:
+    root = copy_project(tmp_path / "project")
+    (root / "src").unlink()
+    shutil.copytree(REPO / "src", root / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(REPO / ".cache", root / ".cache", ignore=shutil.ignore_patterns("npm", "site.zip"))
+    before = (root / "results/gpt2-mini/final_report.json").read_text()
+    named = break_project(root, fault)
+    done = run(root, "-m", "src.report")
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    for part in named:
+        assert part in done.stderr
+    assert (root / "results/gpt2-mini/final_report.json").read_text() == before
+    assert not (root / "dist/report.pdf").exists()
+
+
+# Without pandoc and Typst.
+
+NOT_INSTALLED = """
+import importlib.machinery
+found = importlib.machinery.PathFinder.find_spec
+importlib.machinery.PathFinder.find_spec = classmethod(
+    lambda cls, name, path=None, target=None: None if name in ("pypandoc", "typst") else found(name, path, target)
+)
+"""
+
+
+def test_without_pandoc_and_typst_the_site_is_built_and_says_so(project: Path, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "hide").mkdir()
+    (tmp_path / "hide/sitecustomize.py").write_text(NOT_INSTALLED)
+    hidden = {"PYTHONPATH": f"{tmp_path / 'hide'}:{project}"}
+    done = run(project, "-m", "src.report", **hidden)
+    assert done.returncode == 2
+    assert 'pip install -c constraints.txt -e ".[report]"' in done.stderr.splitlines()[-1]
+    done = run(project, "-m", "mkdocs", "build", **hidden)
+    assert done.returncode == 0, done.stderr
+    said = [line for line in done.stderr.splitlines() if "without the report as PDF" in line]
+    assert len(said) == 1
+    assert '".[report]"' in said[0]
+    page = (project / "site/report/index.html").read_text()
+    assert "report.pdf" not in page
+    assert "The PDF was not made in this build" in page
+    done = run(project, "-m", "src.publish", "--dry-run", **hidden)
+    assert done.returncode == 2
+    assert '".[report]"' in done.stderr
+
+
+# What it costs to run the model.
+
+
+def test_the_benchmark_measures_all_three_forms(project: Path, run: Run) -> None:
+    path = project / "results/gpt2-mini/deployment.json"
+    done = run(project, "-m", "src.benchmark", "--processes", "1", "--answers", "2", "--new-tokens", "4")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(path.read_text())
+    forms = {form["form"]: form for form in found["forms"]}
+    assert set(forms) == {"base", "adapter", "merged"}
+    assert found["same_answers"]
+    assert forms["merged"]["parameters"] == forms["base"]["parameters"] < forms["adapter"]["parameters"]
+    assert forms["merged"]["disk_bytes"] < forms["adapter"]["disk_bytes"]
+    assert all(form["peak_memory_bytes"] > found["import_memory_bytes"] / 2 for form in forms.values())
+    assert (
+        found["adapter_sha256"]
+        in json.loads((project / "results/gpt2-mini/evaluation_results.json").read_text())["hashes"]["adapter"].values()
+    )
+    _, _, text = make(project)
+    assert "4 tokens after “The word strawberry is spelled”" in flat(text)
+    path.write_text(path.read_text().replace(found["adapter_sha256"], "c" * 64))
+    _, _, text = make(project)
+    assert "Not measured for these weights" in flat(text)
+
+
+def test_the_list_of_sections_is_the_reports() -> None:
+    titles = " ".join(WANTED.split())
+    for section in REPORT:
+        assert section.title in titles
