@@ -155,7 +155,7 @@ def mathml(tex: str, block: bool = False) -> str:
 def midsentence(label: str) -> str:
     """Write a label as it stands within a sentence: `letter count accuracy`, but `ROUGE-L`."""
     first, _, rest = label.partition(" ")
-    return label if not first.istitle() else f"{first.lower()} {rest}".rstrip()
+    return label if first[1:] != first[1:].lower() else f"{first.lower()} {rest}".rstrip()
 
 
 FILTERS = {
