@@ -10,15 +10,18 @@ import hashlib
 import json
 import sys
 import zipfile
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from .generated import Generated
 
 ALWAYS = ("configs", "results", "src", "gen", "docs/references.bib", "LICENSE", "CHANGELOG.md", "pyproject.toml")
 """What every build reads, relative to the repository."""
 
 
-def generate_or_keep(root: Path, cache: Path) -> dict[str, str | bytes]:
-    """Return what `gen.site.generate` returns, from the last build if nothing has changed.
+def generate_or_keep(root: Path, cache: Path) -> Generated:
+    """Return what `gen.site.start_generating` returns, from the last build if nothing has changed.
 
     Args:
         root: The repository.
@@ -30,20 +33,30 @@ def generate_or_keep(root: Path, cache: Path) -> dict[str, str | bytes]:
     archive = cache / "site.zip"
     kept = _read(archive, root)
     if kept is not None:
-        return dict(kept)
-    from gen.site import generate_from_inputs
-    from src.record.files import atomic
+        return Generated(dict(kept), (), dict, [])
+    from gen.site import start_generating
 
     before = _fingerprint(root, [root / name for name in ALWAYS])
-    files, folders = generate_from_inputs(root, cache)
+    generated = start_generating(root, cache)
+
+    def finish() -> dict[str, bytes]:
+        late = generated.finish()
+        if before == _fingerprint(root, [root / name for name in ALWAYS]):  # nothing changed meanwhile
+            _write(archive, root, {**generated.files, **late}, generated.folders)
+        return late
+
+    return replace(generated, finish=finish)
+
+
+def _write(archive: Path, root: Path, files: dict[str, str | bytes], folders: list[Path]) -> None:
+    from src.record.files import atomic
+
     watched = sorted({*(str(root / name) for name in ALWAYS), *(str(path) for path in folders)})
-    if before == _fingerprint(root, [root / name for name in ALWAYS]):  # nothing changed meanwhile
-        with atomic(archive) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as out:
-            stamp = {"inputs": watched, "fingerprint": _fingerprint(root, [Path(p) for p in watched])}
-            out.writestr("stamp.json", json.dumps(stamp))
-            for name, content in files.items():
-                out.writestr(f"site/{name}", content)
-    return files
+    with atomic(archive) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as out:
+        stamp = {"inputs": watched, "fingerprint": _fingerprint(root, [Path(p) for p in watched])}
+        out.writestr("stamp.json", json.dumps(stamp))
+        for name, content in files.items():
+            out.writestr(f"site/{name}", content)
 
 
 def _read(archive: Path, root: Path) -> dict[str, bytes] | None:

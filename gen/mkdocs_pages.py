@@ -27,10 +27,11 @@ def main() -> None:
     from src.record.errors import InputError
 
     try:
-        files = generate_or_keep(root, root / ".cache")
+        generated = generate_or_keep(root, root / ".cache")
     except InputError as error:
         raise PluginError(str(error)) from None
-    for path, content in files.items():
+    gen.pending = generated.finish
+    for path, content in {**generated.files, **dict.fromkeys(generated.late, b"")}.items():
         with mkdocs_gen_files.open(path, "wb") as stream:
             stream.write(content.encode() if isinstance(content, str) else content)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 from src.cli import say
@@ -10,11 +12,12 @@ from src.documents.downloads import chart_csv, explorer_json, predictions_csv
 from src.documents.pages import site_pages
 from src.documents.pdf import pdf_missing, start_pdf
 from src.documents.report import Report
-from src.figures.catalog import drawn_beside
+from src.figures.catalog import Beside
 from src.figures.social import social_card
 from src.record.load import Record, load_record
 
 from .api import api_pages
+from .generated import Generated
 from .reference import reference_pages
 
 
@@ -31,42 +34,57 @@ def generate(root: Path, cache: Path | None) -> dict[str, str | bytes]:
     Raises:
         InputError: The record is missing or malformed.
     """
-    return generate_from_inputs(root, cache)[0]
+    generated = start_generating(root, cache)
+    return {**generated.files, **generated.finish()}
 
 
-def generate_from_inputs(root: Path, cache: Path | None) -> tuple[dict[str, str | bytes], list[Path]]:
-    """Generate as `generate` does, and list the folders besides the repository's own that the pages are made from.
+def start_generating(root: Path, cache: Path | None) -> Generated:
+    """Generate as `generate` does, but leave pictures and PDF to be made while the caller goes on.
 
     Raises:
         InputError: The record is missing or malformed.
     """
-    with drawn_beside(cache and cache / "charts") as draw:
-        record = load_record(root)
-        context = Context(record, Names.of(record), cache)
-        draw(context.charts)
-        lacking = pdf_missing()
-        report = Report(context)
-        finish = start_pdf(report) if lacking is None else None
-        files: dict[str, str | bytes] = {
-            **site_pages(report, pdf=lacking is None),
-            **reference_pages(),
-            **api_pages(root),
-            **_downloads(record),
-            "assets/data/final_report.json": report.json(),
-        }
-        files["assets/social.png"] = social_card(
-            record.project.headline or record.project.title, record.project.title, context.example_tokens or [], cache
-        )
-    for chart in context.charts:
-        for kind in ("light.svg", "dark.svg"):
-            files[f"assets/charts/{chart.name}.{kind}"] = context.rendered(chart, kind)
-        files[f"assets/data/{chart.name}.csv"] = chart_csv(chart)
-    if finish is not None:
-        files["assets/report.pdf"] = finish()
-    else:
+    with ExitStack() as stack:
+        beside = Beside(cache and cache / "charts")
+        stack.callback(beside.cancel)
+        generated = _start(root, cache, beside)
+        stack.pop_all()
+    return generated
+
+
+def _start(root: Path, cache: Path | None, beside: Beside) -> Generated:
+    record = load_record(root)
+    context = Context(record, Names.of(record), cache)
+    beside.draw(context.charts)
+    card = (record.project.headline or record.project.title, record.project.title, context.example_tokens or [], cache)
+    beside.also(social_card, *card)
+    lacking = pdf_missing()
+    report = Report(context)
+    pdf = start_pdf(report) if lacking is None else None
+    files: dict[str, str | bytes] = {
+        **site_pages(report, pdf=lacking is None),
+        **reference_pages(),
+        **api_pages(root),
+        **_downloads(record),
+        "assets/data/final_report.json": report.json(),
+        **{f"assets/data/{chart.name}.csv": chart_csv(chart) for chart in context.charts},
+    }
+    if lacking is not None:
         say(f"the site is built without the report as PDF: {lacking}")
-    folders = [record.data, record.checkpoint, record.base_folder]
-    return files, [folder for folder in folders if folder is not None]
+    charts = {f"assets/charts/{c.name}.{kind}": (c, kind) for c in context.charts for kind in ("light.svg", "dark.svg")}
+
+    def make() -> dict[str, bytes]:
+        beside.wait()
+        made = {path: context.rendered(chart, kind) for path, (chart, kind) in charts.items()}
+        made["assets/social.png"] = social_card(*card)
+        return made if pdf is None else made | {"assets/report.pdf": pdf()}
+
+    late = (*charts, "assets/social.png", *(("assets/report.pdf",) if pdf is not None else ()))
+    pool = ThreadPoolExecutor(1)
+    making = pool.submit(make)
+    pool.shutdown(wait=False)
+    folders = [folder for folder in (record.data, record.checkpoint, record.base_folder) if folder is not None]
+    return Generated(files, late, making.result, folders)
 
 
 def _downloads(record: Record) -> dict[str, str | bytes]:

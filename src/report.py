@@ -29,19 +29,19 @@ def report(
     from src.documents.context import Context, Names
     from src.documents.pdf import start_pdf
     from src.documents.report import Report
-    from src.figures.catalog import drawn_beside
+    from src.figures.catalog import Beside
     from src.record.files import atomic, read_text
     from src.record.load import load_record
 
     cache = Path(".cache")
-    with drawn_beside(cache / "charts") as draw:
+    with Beside(cache / "charts") as beside:
         record = load_record(Path(), project=project, experiment=config)
         found = Report(Context(record, Names.of(record), cache))
         if check:
             same = record.report_path.is_file() and read_text(record.report_path, "") == found.json()
             say(f"{'follows from the record' if same else 'does not match the record'}: {record.report_path}")
             raise typer.Exit(0 if same else 1)
-        draw(found.context.charts)
+        beside.draw(found.context.charts)
         with atomic(record.report_path) as temporary:
             temporary.write_text(found.json(), encoding="utf-8")
         for criterion in found.criteria:
