@@ -28,7 +28,7 @@ PICTURE_STYLE = (
 """How the pipeline's picture looks in print; on the site, the site's own style does it."""
 
 _MARKDOWN = (
-    "markdown-smart-raw_html-raw_tex-tex_math_single_backslash-yaml_metadata_block+lists_without_preceding_blankline"
+    "markdown-smart-raw_html-raw_tex-tex_math_single_backslash-yaml_metadata_block-simple_tables-multiline_tables-grid_tables-line_blocks-example_lists+lists_without_preceding_blankline"
 )
 _TIMEOUT = 120
 

@@ -47,6 +47,11 @@ local function breakable(str)
   return pandoc.Str(table.concat(parts, "\u{200B}"))
 end
 
+-- The report's own pictures are named by program; a text that names another file or address shows its words.
+function Image(image)
+  return pandoc.Span(image.caption)
+end
+
 function Table(element)
   element = element:walk({Str = breakable})
   local written = typst({element}):gsub("^#figure%(%s*align%(center%)%[", ""):gsub("%]%s*, kind: table%s*%)$", "")
