@@ -46,7 +46,7 @@ def _plain_config(text: str) -> str:
     """Take out of mkdocs.yml what only this repository's own build needs."""
     text = re.sub(r"^watch: .*\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"^hooks: .*\n", "", text, flags=re.MULTILINE)
-    text = re.sub(r"^  quiet: .*\n", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^  (?:quiet|begun): .*\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"^  - gen-files:\n(?:      .*\n)+", "", text, flags=re.MULTILINE)
     return text.replace("paths: [.]", f"paths: [{json.dumps(str(Path().absolute()))}]")
 

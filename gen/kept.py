@@ -34,10 +34,11 @@ def generate_or_keep(root: Path, cache: Path) -> Generated:
     kept = _read(archive, root)
     if kept is not None:
         return Generated(dict(kept), (), dict, [])
+    from gen import early
     from gen.site import start_generating
 
     before = _fingerprint(root, [root / name for name in ALWAYS])
-    generated = start_generating(root, cache)
+    generated = start_generating(root, cache, early.take(root))
 
     def finish() -> dict[str, bytes]:
         late = generated.finish()

@@ -12,7 +12,7 @@ from src.documents.downloads import chart_csv, explorer_json, predictions_csv
 from src.documents.pages import site_pages
 from src.documents.pdf import pdf_missing, start_pdf
 from src.documents.report import Report
-from src.figures.catalog import Beside
+from src.figures.beside import Beside
 from src.figures.social import social_card
 from src.record.load import Record, load_record
 
@@ -38,14 +38,19 @@ def generate(root: Path, cache: Path | None) -> dict[str, str | bytes]:
     return {**generated.files, **generated.finish()}
 
 
-def start_generating(root: Path, cache: Path | None) -> Generated:
+def start_generating(root: Path, cache: Path | None, beside: Beside | None = None) -> Generated:
     """Generate as `generate` does, but leave pictures and PDF to be made while the caller goes on.
+
+    Args:
+        root: The repository.
+        cache: Where analysis and charts are kept; None to make them anew.
+        beside: Draws the charts, and may already be at work on the analysis; by default one that begins now.
 
     Raises:
         InputError: The record is missing or malformed.
     """
     with ExitStack() as stack:
-        beside = Beside(cache and cache / "charts")
+        beside = beside or Beside(cache and cache / "charts")
         stack.callback(beside.cancel)
         generated = _start(root, cache, beside)
         stack.pop_all()
@@ -55,6 +60,7 @@ def start_generating(root: Path, cache: Path | None) -> Generated:
 def _start(root: Path, cache: Path | None, beside: Beside) -> Generated:
     record = load_record(root)
     context = Context(record, Names.of(record), cache)
+    beside.ready()
     beside.draw(context.charts)
     card = (record.project.headline or record.project.title, record.project.title, context.example_tokens or [], cache)
     beside.also(social_card, *card)

@@ -29,7 +29,7 @@ def report(
     from src.documents.context import Context, Names
     from src.documents.pdf import start_pdf
     from src.documents.report import Report
-    from src.figures.catalog import Beside
+    from src.figures.beside import Beside
     from src.record.files import atomic, read_text
     from src.record.load import load_record
 

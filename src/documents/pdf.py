@@ -27,9 +27,7 @@ PICTURE_STYLE = (
 )
 """How the pipeline's picture looks in print; on the site, the site's own style does it."""
 
-_MARKDOWN = (
-    "markdown-smart-raw_html-raw_tex-tex_math_single_backslash-yaml_metadata_block-simple_tables-multiline_tables-grid_tables-line_blocks-example_lists+lists_without_preceding_blankline"
-)
+_MARKDOWN = "markdown-smart-raw_html-raw_tex-tex_math_single_backslash-yaml_metadata_block-simple_tables-multiline_tables-grid_tables-line_blocks-example_lists+lists_without_preceding_blankline"
 _TIMEOUT = 120
 
 DISPLAYED = "\n\x20-\x7e\xa0-\u03ff\u0400-\u04ff\u1e00-\u1fff\u2010-\u2040\u2070-\u20bf\u2190-\u23ff\u2500-\u25ff\ufffd"

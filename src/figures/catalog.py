@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -214,60 +212,3 @@ def render(chart: Chart, kind: str, cache_folder: Path | None) -> bytes:
         with atomic(kept) as temporary:
             temporary.write_bytes(data)
     return data
-
-
-class Beside:
-    """Draws in a process of its own while the caller goes on with something else; a context that waits for it at its end.
-
-    It is worth its while only where nothing is kept yet; otherwise, and without a cache, it does nothing, and pictures are drawn
-    when they are asked for.
-
-    Args:
-        cache_folder: Where rendered charts are kept.
-    """
-
-    def __init__(self, cache_folder: Path | None) -> None:
-        self.folder = cache_folder
-        self._jobs: list[Future[object]] = []
-        self._pool: ProcessPoolExecutor | None = None
-        if cache_folder is not None and not any(cache_folder.glob("*.light.svg")):
-            self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
-            self.also(_warm)
-
-    def draw(self, charts: list[Chart]) -> None:
-        """Have charts drawn and kept."""
-        for chart in charts:
-            self.also(render, chart, "light.svg", self.folder)
-
-    def also(self, function: Callable[..., object], *arguments: object) -> None:
-        """Have another picture drawn, by a function that keeps it itself."""
-        if self._pool is not None:
-            self._jobs.append(self._pool.submit(function, *arguments))
-
-    def wait(self) -> None:
-        """Wait until all that was asked for is drawn and kept."""
-        for job in self._jobs:
-            job.result()
-        if self._pool is not None:
-            self._pool.shutdown()
-
-    def __enter__(self) -> Beside:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if error[0] is None:
-            self.wait()
-        else:
-            self.cancel()
-
-    def cancel(self) -> None:
-        """Leave the rest undrawn."""
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-
-
-def _warm() -> None:
-    """Import what drawing needs, while there is nothing to draw yet."""
-    import matplotlib.backends.backend_agg
-    import matplotlib.backends.backend_svg
-    import matplotlib.figure  # noqa: F401
