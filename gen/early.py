@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from multiprocessing import parent_process
 from pathlib import Path
 
 from src.figures.beside import Beside
@@ -21,7 +22,9 @@ def _analyse(root: Path) -> None:
         return
 
 
-_beside: Beside | None = Beside(_ROOT / ".cache/charts", _analyse, _ROOT)
+_beside: Beside | None = None
+if parent_process() is None and not (_ROOT / ".cache/site.zip").exists():  # the process that works imports this, too
+    _beside = Beside(_ROOT / ".cache/charts", _analyse, _ROOT)
 
 begun = True
 """Named in mkdocs.yml for the sake of the import."""

@@ -60,21 +60,19 @@ def start_generating(root: Path, cache: Path | None, beside: Beside | None = Non
 def _start(root: Path, cache: Path | None, beside: Beside) -> Generated:
     record = load_record(root)
     context = Context(record, Names.of(record), cache)
+    # What needs no analysis comes first: elsewhere the analysis may still be at work.
+    files: dict[str, str | bytes] = {**reference_pages(), **api_pages(root), **_downloads(record)}
+    card = (record.project.headline or record.project.title, record.project.title, context.example_tokens or [], cache)
+    _ = record.splits, record.references
     beside.ready()
     beside.draw(context.charts)
-    card = (record.project.headline or record.project.title, record.project.title, context.example_tokens or [], cache)
     beside.also(social_card, *card)
     lacking = pdf_missing()
     report = Report(context)
     pdf = start_pdf(report) if lacking is None else None
-    files: dict[str, str | bytes] = {
-        **site_pages(report, pdf=lacking is None),
-        **reference_pages(),
-        **api_pages(root),
-        **_downloads(record),
-        "assets/data/final_report.json": report.json(),
-        **{f"assets/data/{chart.name}.csv": chart_csv(chart) for chart in context.charts},
-    }
+    files |= site_pages(report, pdf=lacking is None)
+    files |= {f"assets/data/{chart.name}.csv": chart_csv(chart) for chart in context.charts}
+    files["assets/data/final_report.json"] = report.json()
     if lacking is not None:
         say(f"the site is built without the report as PDF: {lacking}")
     charts = {f"assets/charts/{c.name}.{kind}": (c, kind) for c in context.charts for kind in ("light.svg", "dark.svg")}
