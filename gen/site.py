@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from src.cli import say
-from src.documents.context import Context, Names
+from src.documents.context import Context, Names, compile_fragments
 from src.documents.downloads import chart_csv, explorer_json, predictions_csv
 from src.documents.pages import site_pages
 from src.documents.pdf import pdf_missing, start_pdf
@@ -64,6 +64,8 @@ def _start(root: Path, cache: Path | None, beside: Beside) -> Generated:
     files: dict[str, str | bytes] = {**reference_pages(), **api_pages(root), **_downloads(record)}
     card = (record.project.headline or record.project.title, record.project.title, context.example_tokens or [], cache)
     _ = record.splits, record.references
+    if cache is not None and beside.busy:
+        compile_fragments(cache)
     beside.ready()
     beside.draw(context.charts)
     beside.also(social_card, *card)

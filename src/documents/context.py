@@ -127,6 +127,13 @@ def environment(target: Target, root: str = "", cache: Path | None = None) -> En
     return env
 
 
+def compile_fragments(cache: Path) -> None:
+    """Compile all fragments ahead of their use, and keep them."""
+    env = environment("site", cache=cache)
+    for name in env.list_templates(["j2"]):
+        env.get_template(name)
+
+
 class Renderer:
     """Renders the fragments of one document for one target, and knows what they cited, drew and lacked.
 

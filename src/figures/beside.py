@@ -33,6 +33,11 @@ class Beside:
                 self.also(first, *arguments)
             self.also(_warm)
 
+    @property
+    def busy(self) -> bool:
+        """Whether there is a process at work."""
+        return self._pool is not None
+
     def ready(self) -> None:
         """Wait for the first work."""
         for job in self._jobs[:1]:

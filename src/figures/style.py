@@ -63,9 +63,12 @@ def styled(scheme: Scheme) -> Iterator[None]:
 
 def save_svg(figure: Figure) -> bytes:
     """Render a figure as SVG with a transparent background; the same figure gives the same bytes."""
-    out = io.BytesIO()
-    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    return out.getvalue()
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    out = io.StringIO()
+    # Figure.savefig would draw twice, the first time for the layout, which drawing does by itself.
+    FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
+    return out.getvalue().encode()
 
 
 def recoloured(svg: bytes, old: Scheme, new: Scheme) -> bytes:
