@@ -13,7 +13,7 @@ def render(
         bool, typer.Option("--check", help="Write nothing; exit with 1 if a document differs from the record.")
     ] = False,
 ) -> None:
-    """Write README.md, data/README.md and the base model's card again from the record.
+    """Write README.md, data/README.md, the base model's card and the final report's data again from the record.
 
     With `--check` it says which of them no longer match, and writes nothing.
     """

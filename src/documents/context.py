@@ -166,7 +166,7 @@ class Renderer:
         self.env = environment(target, root, context.cache)
         self.numbered = numbered
         self.lists_all = lists == "all"
-        self.list = f"{root}report.md" if lists == "none" else ""
+        self.works_at = f"{root}report.md" if lists == "none" else ""
         self.extra = extra
         self.cited: list[str] = []
         self.figures: list[str] = []
@@ -277,7 +277,7 @@ class Renderer:
                     mend="Add the entry, or mend the citation.",
                 )
         self.cited += keys
-        return str(self._macros.cite([self.context.record.references[key] for key in keys], self.list))
+        return str(self._macros.cite([self.context.record.references[key] for key in keys], self.works_at))
 
 
 def check_citations(record: Record) -> None:

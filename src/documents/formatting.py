@@ -67,13 +67,6 @@ def _signed(number: float, metric: MetricConfig, questions: int | None, *, unit:
     return f"{sign}{abs(scaled):.{places}f}{name}"
 
 
-def relative(number: float | None) -> str:
-    """Format a relative change, or say why there is none."""
-    if number is None:
-        return "none (the base is 0)"
-    return f"{'+' if number > 0 else '−' if number < 0 else '±'}{abs(100 * number):.0f} %"
-
-
 def p_value(p: float | None) -> str:
     """Format a p-value: three decimals, or `< 0.001`."""
     if p is None:
@@ -162,7 +155,6 @@ FILTERS = {
     "value": value,
     "change": change,
     "interval": interval,
-    "relative": relative,
     "p_value": p_value,
     "count": count,
     "size": size,

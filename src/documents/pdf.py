@@ -13,9 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from src.record.errors import InputError
-from src.record.files import atomic
+from src.record.files import atomic, sha256_file
 
-from .context import FRAGMENTS, Context, Renderer, environment
+from .context import FRAGMENTS, Context, environment
 from .report import Report
 
 PACKAGES = ("pypandoc", "typst")
@@ -125,16 +125,12 @@ def _sources(context: Context) -> list[str]:
 
 def _metadata(context: Context) -> dict[str, object]:
     record, names = context.record, context.names
-    title = Renderer(context, "print")
     facts = [
         ("Version", f"{record.project.version}, {record.project.licence_name}"),
         ("Model", f"`{names.model}`"),
-        ("Base model", f"`{names.base}`" if names.base else title.fragment("base_model")),
+        ("Base model", f"`{names.base}`" if names.base else "not stated in the experiment's config"),
         ("Dataset", f"`{names.dataset}`"),
-        (
-            "Record",
-            f"`{record.results_path.name}`, SHA-256 `{hashlib.sha256(record.results_path.read_bytes()).hexdigest()[:16]}…`",
-        ),
+        ("Record", f"`{record.results_path.name}`, SHA-256 `{sha256_file(record.results_path)[:16]}…`"),
     ]
     if record.results.git is not None:
         facts.append(("Code", f"commit `{record.results.git.commit[:12]}`"))
@@ -160,7 +156,7 @@ def _start_pandoc(body: str, metadata: str, context: Context, folder: Path) -> s
     for name, text in (("report.md", body), ("metadata.json", metadata), ("references.bib", bibliography)):
         (folder / name).write_text(text, encoding="utf-8")
     command = [
-        pypandoc.get_pandoc_path(), "report.md", f"--from={_MARKDOWN}", "--to=typst", "--standalone", "--sandbox=false",
+        pypandoc.get_pandoc_path(), "report.md", f"--from={_MARKDOWN}", "--to=typst", "--standalone", "--sandbox",
         "--columns=100000", "--wrap=none", "--shift-heading-level-by=-1", "--citeproc", "--bibliography=references.bib",
         f"--lua-filter={FRAGMENTS / 'report.lua'}", f"--template={FRAGMENTS / 'report.typ'}",
         "--metadata-file=metadata.json", "--output=report.typ",
@@ -191,15 +187,13 @@ def _typeset(folder: Path) -> bytes:
             pdf_standards=["ua-1"],
             timestamp=0,
         )
+        faults = [warning.message for warning in warnings]
     except typst.TypstError as error:
-        found, warnings = f"{error.message} {' '.join(error.hints)}", []
-        data = None
-    if warnings:
-        found = str(warnings[0].message)
-    if not isinstance(data, bytes) or warnings:
+        data, faults = None, [" ".join([error.message.rstrip(), *error.hints])]
+    if faults or not isinstance(data, bytes):
         raise InputError(
             "the report as PDF",
-            found=found if not isinstance(data, bytes) or warnings else "no PDF",
+            found=faults[0] if faults else "no PDF",
             expected="text that Typst sets without a warning",
             mend="Mend the fragment or the picture that the message names.",
         )

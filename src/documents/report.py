@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from src.analysis.analyse import MetricResult
 from src.analysis.criteria import Completeness, Criterion, decide
 from src.analysis.statistics import Interval
 from src.record.files import parse_json, read_text, sha256_file
@@ -185,7 +186,7 @@ def _statements(context: Context, criteria: tuple[Criterion, ...], target: Targe
     return {c.key: [renderer.fragment("evidence", evidence=e) for e in c.evidence] for c in criteria}
 
 
-def _finding(m: Any) -> Finding:
+def _finding(m: MetricResult) -> Finding:
     return Finding(
         label=m.config.label,
         primary=m.config.primary,
@@ -193,6 +194,7 @@ def _finding(m: Any) -> Finding:
         base=_rounded(m.base),
         finetuned=_rounded(m.finetuned),
         change=_rounded(m.change),
+        relative_change=_rounded(m.relative),
         questions=m.questions,
         base_interval=_bounds(m.base_interval),
         finetuned_interval=_bounds(m.finetuned_interval),

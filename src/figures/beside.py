@@ -26,11 +26,13 @@ class Beside:
     def __init__(self, folder: Path | None, first: Callable[..., object] | None = None, *arguments: object) -> None:
         self.folder = folder
         self._jobs: list[Future[object]] = []
+        self._first: list[Future[object]] = []
         self._pool: ProcessPoolExecutor | None = None
         if folder is not None and not any(folder.glob("*.light.svg")):
             self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
             if first is not None:
                 self.also(first, *arguments)
+                self._first = list(self._jobs)
             self.also(_warm)
 
     @property
@@ -40,7 +42,7 @@ class Beside:
 
     def ready(self) -> None:
         """Wait for the first work."""
-        for job in self._jobs[:1]:
+        for job in self._first:
             job.result()
 
     def draw(self, charts: list[Chart]) -> None:

@@ -230,6 +230,7 @@ def _finish(
     path = record.publication_path
     write_json(path, publication.model_dump(mode="json"))
     screen.done(publication, path)
+    screen.say("README and final report can cite the receipt now: python -m src.render writes them again")
     failed = [check.name for check in checks if check.outcome == "failed"]
     if failed:
         raise Refused(f"{', '.join(failed)}. What was verified is on the Hub; the receipt says what failed.")

@@ -39,6 +39,9 @@ class Finding(Strict):
     base: float
     finetuned: float
     change: float = Field(description="Fine-tuned minus base.")
+    relative_change: float | None = Field(
+        None, description="The change as a share of the base's value; null where that is 0."
+    )
     questions: int | None = None
     base_interval: tuple[float, float] | None = None
     finetuned_interval: tuple[float, float] | None = None
