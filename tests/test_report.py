@@ -184,6 +184,8 @@ def test_the_minimal_record_gives_a_report_that_invents_nothing(minimal: Path) -
     }
     lacking = data.conclusion.criteria["documented_and_uploaded"].evidence[0]
     assert "Hardware" in lacking.facts["model_card"]["empty"]
+    assert "the README holds all 11 sections" in lacking.statement
+    assert "\n" not in lacking.statement  # it stands in a table's cell
     assert len(pdf.pages) > 5
 
 

@@ -181,9 +181,9 @@ def _documents(context: Context) -> Mapping[str, Completeness]:
 
 
 def _statements(context: Context, criteria: tuple[Criterion, ...], target: Target = "hub") -> dict[str, list[str]]:
-    """Put each piece of evidence into words, by criterion."""
+    """Put each piece of evidence into words on one line, by criterion."""
     renderer = Renderer(context, target)
-    return {c.key: [renderer.fragment("evidence", evidence=e) for e in c.evidence] for c in criteria}
+    return {c.key: [" ".join(renderer.fragment("evidence", evidence=e).split()) for e in c.evidence] for c in criteria}
 
 
 def _finding(m: MetricResult) -> Finding:
