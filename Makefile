@@ -49,7 +49,7 @@ test: $(VENV)/.test chromium .cache/npm/lighthouse ## Lint, types, all tests and
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 4 --dist loadfile
 
 .PHONY: chromium
 chromium:

@@ -105,6 +105,7 @@ class Author:
             "HF_HUB_DISABLE_XET": "1",
             "HF_HOME": str(self.root / "hf-home"),
             "NO_COLOR": "1",
+            "OMP_NUM_THREADS": "1",
         } | extra  # fmt: skip
 
     def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:

@@ -238,6 +238,8 @@ def test_lighthouse_on_a_phone(address: str, tmp_path: Path) -> None:
     for path in ("", "results/", "examples/"):
         scores: dict[str, list[float]] = {}
         for run in range(3):
+            if run == 2 and all(value >= (0.95 if n == "performance" else 1) for n in scores for value in scores[n]):
+                break  # whatever a third run says, the median of three is no less than the lower of two
             output = tmp_path / f"{run}.json"
             command = [
                 str(program), address + path, "--quiet", "--output=json", f"--output-path={output}",
@@ -247,7 +249,7 @@ def test_lighthouse_on_a_phone(address: str, tmp_path: Path) -> None:
             subprocess.run(command, env={**os.environ, "CHROME_PATH": CHROMIUM}, check=True, timeout=180)
             for name, category in json.loads(output.read_text())["categories"].items():
                 scores.setdefault(name, []).append(category["score"])
-        medians = {name: sorted(values)[1] for name, values in scores.items()}
+        medians = {name: sorted(values)[(len(values) - 1) // 2] for name, values in scores.items()}
         assert medians.pop("performance") >= 0.95, path
         assert set(medians.values()) == {1}, (path, medians)
 
