@@ -42,13 +42,14 @@ def report(
             say(f"{'follows from the record' if same else 'does not match the record'}: {record.report_path}")
             raise typer.Exit(0 if same else 1)
         beside.draw(found.context.charts)
-        with atomic(record.report_path) as temporary:
-            temporary.write_text(found.json(), encoding="utf-8")
+        finish = start_pdf(found)
+        text = found.json()
         for criterion in found.criteria:
             say(f"{criterion.outcome}: {criterion.label}")
-        say(f"written: {record.report_path}")
-        finish = start_pdf(found)
     data = finish()
+    with atomic(record.report_path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    say(f"written: {record.report_path}")
     with atomic(pdf) as temporary:
         temporary.write_bytes(data)
     say(f"written: {pdf} ({len(data) / 1e6:.1f} MB)")
