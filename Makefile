@@ -23,9 +23,9 @@ $(VENV)/.site: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[site,report]"
 	@touch $@
 
-$(VENV)/.test: pyproject.toml constraints.txt $(VENV)/.site
+$(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[site,report,experiment,test]"
-	@touch $@
+	@touch $@ $(VENV)/.site
 
 site: .cache/built ## Build the site into site/ and the Hub bundle into dist/hub/
 	@echo
