@@ -6,8 +6,6 @@ Every fault of the tables here stands with its outcome in the guide's troublesho
 from __future__ import annotations
 
 import shutil
-import signal
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +41,22 @@ UPDATE_REQUESTS = {
     "merge": ("POST", rf"{DATASET}/discussions/\d+/merge$"),
 }
 """Every kind of request of an update of the card, in a repository that visitors see."""
+
+
+STAGES = {
+    "before the repository is made": ("POST", r"/api/repos/create$"),
+    "before the upload": ("POST", r"/preupload/"),
+    "during the upload": ("PUT", r"^/lfs/"),
+    "when the commit is sent": ("POST", r"/commit/"),
+    "during the verification": ("GET", r"/resolve/"),
+    "when it becomes visible": ("PUT", r"/settings$"),
+}
+UPDATE_STAGES = {
+    "when the pull request is sent": ("POST", r"/commit/"),
+    "while a pull request is verified": ("GET", r"/resolve/.*LICENSE"),
+    "when the pull request is merged": ("POST", r"/merge$"),
+}
+"""Where a publication, and an update, are stopped (test_publish_stops)."""
 
 
 @pytest.fixture(scope="module")
@@ -182,75 +196,6 @@ def test_a_fault_and_the_next_run(author: Author, case: Case) -> None:
         assert not [fault.path for fault in case.faults if not fault.seen]
     published(author, 2 if case.update else 1)
     assert len(repos) == 1
-
-
-STAGES = {
-    "before the repository is made": ("POST", r"/api/repos/create$"),
-    "before the upload": ("POST", r"/preupload/"),
-    "during the upload": ("PUT", r"^/lfs/"),
-    "when the commit is sent": ("POST", r"/commit/"),
-    "during the verification": ("GET", r"/resolve/"),
-    "when it becomes visible": ("PUT", r"/settings$"),
-}
-UPDATE_STAGES = {
-    "when the pull request is sent": ("POST", r"/commit/"),
-    "while a pull request is verified": ("GET", r"/resolve/.*LICENSE"),
-    "when the pull request is merged": ("POST", r"/merge$"),
-}
-
-
-def stop_at(author: Author, stage: tuple[str, str], number: signal.Signals) -> subprocess.CompletedProcess[str]:
-    """Run the publisher and send it a signal when it makes a request, which is carried out all the same."""
-    from re import search
-
-    method, path = stage
-    process = author.start(*FIRST)
-    fired: list[str] = []
-
-    def fire(asked: str, where: str) -> None:
-        if not fired and asked == method and search(path, where):
-            fired.append(where)
-            process.send_signal(number)
-
-    author.hub.on_request = fire
-    out, err = process.communicate(timeout=120)
-    author.hub.on_request = None
-    assert fired
-    return subprocess.CompletedProcess([], process.returncode, out, err)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["SIGINT", "SIGKILL"])
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_first_publication_that_is_stopped(author: Author, stage: str, number: signal.Signals) -> None:
-    done = stop_at(author, STAGES[stage], number)
-    if number == signal.SIGINT:
-        assert done.returncode == 130
-        assert "run the same command again" in done.stderr
-        assert "Traceback" not in done.stderr
-    else:
-        assert done.returncode == -signal.SIGKILL
-    if stage != "when it becomes visible":  # by then it was verified, and the request may have been carried out
-        not_published(author)
-    assert not author.receipt_path.exists()
-    again = author.publish(*FIRST)
-    assert again.returncode == 0, again.stderr
-    published(author, 1)
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["SIGINT", "SIGKILL"])
-@pytest.mark.parametrize("stage", UPDATE_STAGES)
-def test_an_update_that_is_stopped(author: Author, stage: str, number: signal.Signals) -> None:
-    assert author.publish(*FIRST).returncode == 0
-    repo, receipt = author.repo("dataset", "letters"), author.receipt
-    head = repo.refs["main"]
-    change_project(author.root, licence="cc0-1.0")
-    stop_at(author, UPDATE_STAGES[stage], number)
-    assert author.receipt == receipt
-    if "merged" not in stage:
-        assert repo.refs["main"] == head
-    again = author.publish(*FIRST)
-    assert again.returncode == 0, again.stderr
-    published(author, 2)
 
 
 def test_the_guide_lists_every_fault_with_its_outcome() -> None:
