@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 _FOUND_LIMIT = 200
 
@@ -47,6 +49,11 @@ class InputError(CommandError):
         self.expected = expected
         self.mend = mend
         super().__init__(str(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let the error pass from one process to another."""
+        given = {"found": self.found, "expected": self.expected, "mend": self.mend, "key": self.key}
+        return partial(type(self), self.file, **given), ()
 
     def __str__(self) -> str:
         where = self.file if self.key is None else f"{self.file}: {self.key}"
