@@ -52,7 +52,7 @@ class InputError(CommandError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let the error pass from one process to another."""
-        given = {"found": self.found, "expected": self.expected, "mend": self.mend, "key": self.key}
+        given: dict[str, Any] = {"found": self.found, "expected": self.expected, "mend": self.mend, "key": self.key}
         return partial(type(self), self.file, **given), ()
 
     def __str__(self) -> str:

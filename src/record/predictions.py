@@ -166,7 +166,7 @@ def read_predictions(path: Path) -> Predictions:
             continue
         try:
             columns.append(table[field.name].cast(field.type))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # a value, or the whole type, that cannot be converted
             found = table.schema.field(field.name).type
             raise InputError(path, key=field.name, found=str(found), expected=str(field.type), mend=_MEND) from None
     clean = pa.table(columns, schema=SCHEMA)
