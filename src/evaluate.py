@@ -17,7 +17,10 @@ class SplitName(StrEnum):
 
 
 def evaluate(
-    config: Annotated[Path, typer.Option(help="The experiment.")] = Path("configs/experiments/gpt2-mini.yaml"),
+    config: Annotated[Path, typer.Option(help="The experiment; with --run, the study.")] = Path(
+        "configs/experiments/gpt2-mini.yaml"
+    ),
+    run_name: Annotated[str | None, typer.Option("--run", help="Run of a study, as ARM-SEED.")] = None,
     metrics: Annotated[Path, typer.Option(help="The metrics that are computed.")] = Path("configs/metrics.yaml"),
     split: Annotated[
         SplitName, typer.Option(help="Ask validation questions while choosing a recipe; test questions once.")
@@ -26,21 +29,29 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder for the results; results/NAME for test, runs/NAME/validation for validation."),
     ] = None,
+    base_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of an evaluation of the same base model on the same questions: its answers are not asked for again.",
+        ),
+    ] = None,
 ) -> None:
     """Ask the base model and the fine-tuned model the same questions.
 
-    Writes evaluation_results.json and predictions.parquet, a row a question.
+    Writes evaluation_results.json and predictions.parquet, with one row per question. With several processes, as with
+    `accelerate launch -m src.evaluate --config CONFIG`, each answers its share.
     """
     from src.experiment.evaluate import evaluate as library
-    from src.record.config import ExperimentConfig, MetricsConfig
+    from src.record.config import MetricsConfig
     from src.record.files import load_yaml
+    from src.record.study import read_run
 
-    experiment = load_yaml(config, ExperimentConfig)
+    chosen = read_run(config, run_name)
     declared = load_yaml(metrics, MetricsConfig)
-    name = experiment.experiment_name
-    default = Path("results") / name if split is SplitName.test else Path("runs") / name / "validation"
-    target = output or default
-    result = library(experiment, declared, split.value, target)
+    target = output or (chosen.results if split is SplitName.test else chosen.work / "validation")
+    result = library(chosen.experiment, declared, split.value, target, base_from)
+    if result is None:
+        return
     for key, base in result["base_model"]["metrics"].items():
         say(f"{declared.metrics[key].label}: {base:.4f} -> {result['finetuned_model']['metrics'][key]:.4f}")
     say(f"results in {target}")

@@ -9,26 +9,31 @@ from src.cli import run, say
 
 
 def train(
-    config: Annotated[Path, typer.Option(help="The experiment.")] = Path("configs/experiments/gpt2-mini.yaml"),
+    config: Annotated[Path, typer.Option(help="The experiment; with --run, the study.")] = Path(
+        "configs/experiments/gpt2-mini.yaml"
+    ),
+    run_name: Annotated[str | None, typer.Option("--run", help="Run of a study, as ARM-SEED.")] = None,
     results: Annotated[Path | None, typer.Option(help="Folder for training_log.json; results/NAME by default.")] = None,
     work: Annotated[
         Path | None, typer.Option(help="Folder for the Trainer's checkpoints; runs/NAME by default.")
     ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Delete the checkpoints of an interrupted run and begin again.")
+    ] = False,
 ) -> None:
-    """Fine-tune the LoRA adapter on spelling alone.
+    """Fine-tune the LoRA adapter.
 
-    Keeps the checkpoint with the lowest validation loss. A run that is interrupted goes on where it was when the same command is
-    given again. With several GPUs: `accelerate launch -m src.train --config CONFIG`.
+    Keeps the checkpoint with the lowest validation loss. A run that is interrupted is resumed when the same command is given again; one
+    of other settings or data is refused, unless --fresh is given. With several GPUs: `accelerate launch -m src.train --config CONFIG`.
     """
     from src.experiment.train import train as library
-    from src.record.config import ExperimentConfig
-    from src.record.files import load_yaml
+    from src.record.study import read_run
 
-    experiment = load_yaml(config, ExperimentConfig)
-    name = experiment.experiment_name
-    result = library(experiment, results or Path("results") / name, work or Path("runs") / name)
+    chosen = read_run(config, run_name)
+    result = library(chosen.experiment, results or chosen.results, work or chosen.work, fresh=fresh)
     say(
-        f"best validation loss {result['best_validation_loss']:.4f} at step {result['best_step']}; adapter in {experiment.checkpoint}"
+        f"best validation loss {result['best_validation_loss']:.4f} at step {result['best_step']}; "
+        f"adapter in {chosen.experiment.checkpoint}"
     )
 
 

@@ -17,7 +17,8 @@ from src.documents.context import Context, Names
 from src.record.config import MetricsConfig
 from src.record.files import load_yaml
 from src.record.load import Record, load_record
-from src.record.predictions import Predictions, measure, write_predictions
+from src.record.measures import summary
+from src.record.predictions import Predictions, write_predictions
 
 REPO = Path(__file__).parent.parent
 
@@ -131,7 +132,7 @@ def rewrite_predictions(root: Path, table: pa.Table) -> None:
     for key, metric in load_yaml(root / "configs/metrics.yaml", MetricsConfig).metrics.items():
         rows = predictions.task(metric.task or "")
         for section, model in (("base_model", "base"), ("finetuned_model", "finetuned")):
-            results[section]["metrics"][key] = float(measure(rows, model, metric.measure or "score").mean())
+            results[section]["metrics"][key] = summary(rows, model, metric.measure or "score")
     for task in results["tasks"]:
         results["tasks"][task]["questions"] = len(predictions.task(task))
     (folder / "evaluation_results.json").write_text(json.dumps(results))

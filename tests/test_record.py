@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from src.analysis.analyse import analyse
 from src.documents.context import Context
 from src.record.load import Record
-from src.record.predictions import SCHEMA, Predictions, measure
+from src.record.measures import per_question
+from src.record.predictions import SCHEMA, Predictions
 
 from .conftest import REPO, Run
 
@@ -43,12 +44,12 @@ def test_measures_are_what_they_say(answer: str, reference: str) -> None:
     rows = one_row(answer, reference)
     longer = max(len(answer), len(reference))
     same = sum(x == y for x, y in zip(answer, reference, strict=False))
-    assert measure(rows, "base", "exact_match")[0] == (answer == reference)
-    assert measure(rows, "base", "character_accuracy")[0] == pytest.approx(same / longer)
-    assert measure(rows, "base", "normalized_levenshtein")[0] == pytest.approx(
+    assert per_question(rows, "base", "exact_match")[0] == (answer == reference)
+    assert per_question(rows, "base", "character_accuracy")[0] == pytest.approx(same / longer)
+    assert per_question(rows, "base", "normalized_levenshtein")[0] == pytest.approx(
         edit_distance(answer, reference) / longer
     )
-    assert measure(rows, "finetuned", "score")[0] == -2.0
+    assert per_question(rows, "finetuned", "score")[0] == -2.0
 
 
 def test_the_record_is_complete(record: Record) -> None:

@@ -18,7 +18,8 @@ from src.record import predictions as predictions_module
 from src.record.config import MetricConfig
 from src.record.files import atomic
 from src.record.load import Record
-from src.record.predictions import Predictions, measure
+from src.record.measures import OF_COUNTS, available, per_question
+from src.record.predictions import Predictions
 
 from . import errors, statistics
 from .errors import ErrorProfile, error_profile
@@ -245,10 +246,15 @@ def _one_metric(
     record: Record, key: str, config: MetricConfig, rows: Predictions | None
 ) -> tuple[MetricResult, list[Breakdown]]:
     result = _stated(record, key, config)
-    if rows is None or config.measure is None:
+    if rows is None or config.measure is None or config.measure in OF_COUNTS or not available(rows, config.measure):
         return result, []
     level = record.metrics.significance_level
-    values = (measure(rows, "base", config.measure), measure(rows, "finetuned", config.measure))
+    task = record.results.tasks.get(config.task or "")
+    candidates = task.candidates if task else None
+    values = (
+        per_question(rows, "base", config.measure, candidates),
+        per_question(rows, "finetuned", config.measure, candidates),
+    )
     breakdowns = [_breakdown(key, config, rows, by, *values, level) for by in config.breakdowns]
     return _tested(result, record, rows, *values, level), breakdowns
 

@@ -16,14 +16,25 @@ import pyarrow.parquet as pq
 from src.record.errors import InputError
 from src.record.files import atomic
 
-from .templates import SEPARATORS, TEMPLATES, Template, fill
+from .templates import SEPARATORS, SKILL_TEMPLATES, TEMPLATES, SkillTemplate, Template, fill
 
 QUESTIONS = {
     "letter_count": "How many '{letter}'s are in the word {word}?",
     "letter_position": "What is the {ordinal} letter in the word {word}?",
     "spelling": "How do you spell the word {word}?",
 }
-"""The wording of each task's question."""
+"""The wording of each question about a word."""
+
+NEUTRAL = {
+    "letter_count": "How many '{letter}'s are in the word?",
+    "letter_position": "What is the {ordinal} letter in the word?",
+    "string_count": "How many '{letter}'s are in the row?",
+    "string_position": "What is the {ordinal} letter in the row?",
+}
+"""The same questions without the word or the letters that they are about, for calibration."""
+
+SKILL_TASKS = {"string_count": "count", "string_position": "position"}
+"""Tasks that ask about held-out strings of letters, which are no words, and the skill that each needs."""
 
 TRAINING_SCHEMA = pa.schema(
     [
@@ -40,6 +51,16 @@ TRAINING_SCHEMA = pa.schema(
         ("letters_end", pa.int32()),
     ]
 )
+SKILLS_SCHEMA = pa.schema(
+    [
+        ("letters", pa.string()),
+        ("skill", pa.string()),
+        ("template", pa.string()),
+        ("separator", pa.string()),
+        ("prompt", pa.string()),
+        ("completion", pa.string()),
+    ]
+)
 QUESTION_SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -53,6 +74,20 @@ QUESTION_SCHEMA = pa.schema(
     ]
 )
 _LETTERS_ONLY = re.compile(r"[A-Za-z]{2,}")
+
+FRUITLESS_ROUNDS = 5
+"""Rounds of 20,000 draws without a new made-up word after which the vocabulary counts as exhausted."""
+
+
+LETTERS = tuple(string.ascii_lowercase)
+NUMBERS = tuple(string.digits)
+CANDIDATES: dict[str, tuple[str, ...]] = {
+    "letter_count": NUMBERS,
+    "letter_position": LETTERS,
+    "string_count": NUMBERS,
+    "string_position": LETTERS,
+}
+"""The answers that a multiple-choice task chooses from."""
 
 
 def ordinal(number: int) -> str:
@@ -125,22 +160,136 @@ def _training_row(rng: random.Random, ids: list[int], word: str, template: Templ
 
 
 def _chains(tokenizer: Any, rng: random.Random, wanted: int, forbidden: frozenset[str]) -> list[tuple[list[int], str]]:
-    """Draw made-up words of two or three lower-case tokens that the tokenizer cuts just there, at most 14 letters long."""
+    """Draw made-up words of two or three lower-case tokens that the tokenizer cuts just there, at most 14 letters long.
+
+    Raises:
+        InputError: The vocabulary does not give as many.
+    """
     lower = [(i, word, spaced) for i, word, spaced in letter_tokens(tokenizer) if word.islower()]
     heads = [(i, word) for i, word, spaced in lower if spaced]
     tails = [(i, word) for i, word, spaced in lower if not spaced]
     known = {word for _, word, _ in lower}
     found: dict[str, list[int]] = {}
-    while len(found) < wanted and heads and tails:
+    fruitless = 0
+    while len(found) < wanted:
         drawn = []
-        for _ in range(20_000):
+        for _ in range(20_000 if heads and tails else 0):
             parts = [rng.choice(heads), *rng.choices(tails, k=rng.choice((1, 2)))]
             word = "".join(letters for _, letters in parts)
             if len(word) <= 14 and word not in forbidden and word not in known:
                 drawn.append((word, [i for i, _ in parts]))
-        encoded = tokenizer([f" {word}" for word, _ in drawn], add_special_tokens=False)["input_ids"]
+        encoded = tokenizer([f" {word}" for word, _ in drawn], add_special_tokens=False)["input_ids"] if drawn else []
+        before = len(found)
         found |= {word: ids for (word, ids), actual in zip(drawn, encoded, strict=True) if actual == ids}
+        fruitless = fruitless + 1 if len(found) == before else 0
+        if fruitless == FRUITLESS_ROUNDS or not drawn:
+            raise InputError(
+                "dataset_config",
+                key="chains",
+                found=f"{wanted:,}",
+                expected=f"at most {len(found):,}, the made-up words that the tokenizer's vocabulary was found to give",
+                mend="Lower chains in the experiment's config.",
+            )
     return [(ids, word) for word, ids in list(found.items())[:wanted]]
+
+
+class Strings:
+    """Draws strings of letters that are no words, each at most once.
+
+    Args:
+        seed: Seed of the draws.
+        forbidden: Real words and tokens, which no string may be.
+    """
+
+    def __init__(self, seed: str, forbidden: frozenset[str]) -> None:
+        self._rng = random.Random(seed)
+        self._taken = set(forbidden)
+
+    def draw(self, skill: str) -> dict[str, Any]:
+        """Draw a string of 4 to 12 letters and a question about it.
+
+        For `count` a letter occurs once, twice, three or four times, the first three equally often; for `position` every
+        position is equally likely.
+
+        Returns:
+            `letters`, `letter` or `position`, and `answer`.
+        """
+        rng = self._rng
+        while True:
+            length = rng.randint(4, 12)
+            letter, times = rng.choice(LETTERS), rng.choices((1, 2, 3, 4), weights=(3, 3, 3, 1))[0]
+            if skill == "count":
+                others = [other for other in LETTERS if other != letter]
+                drawn = [letter] * times + rng.choices(others, k=length - times)
+            else:
+                drawn = rng.choices(LETTERS, k=length)
+            rng.shuffle(drawn)
+            letters = "".join(drawn)
+            if letters not in self._taken:
+                self._taken.add(letters)
+                if skill == "count":
+                    return {"letters": letters, "letter": letter, "position": None, "answer": str(times)}
+                position = rng.randint(1, length)
+                return {"letters": letters, "letter": None, "position": position, "answer": letters[position - 1]}
+
+
+def skill_text(template: SkillTemplate, drawn: dict[str, Any]) -> tuple[str, str]:
+    """Write a drawn string in a template: prompt and completion."""
+    letter = drawn["letter"] or ""
+    values = {
+        "letters": " ".join(drawn["letters"]),
+        "ordinal": ordinal(drawn["position"]) if drawn["position"] else "",
+        "number": drawn["position"] or "",
+        "letter": letter,
+        "tally": " ".join(letter * drawn["letters"].count(letter)) if letter else "",
+        "answer": drawn["answer"],
+    }
+    return template.prompt.format(**values), template.completion.format(**values)
+
+
+def skill_rows(strings: Strings, seed: int, total: int) -> list[dict[str, Any]]:
+    """Make training examples of counting and indexing, as many of the one as of the other, in random order."""
+    rng = random.Random(f"{seed}/skills")
+    rows = []
+    for index in range(total):
+        skill = ("position", "count")[index % 2]
+        template = rng.choice([t for t in SKILL_TEMPLATES if t.skill == skill])
+        drawn = strings.draw(skill)
+        prompt, completion = skill_text(template, drawn)
+        rows.append(
+            {
+                "letters": drawn["letters"],
+                "skill": skill,
+                "template": template.name,
+                "separator": "space",
+                "prompt": prompt,
+                "completion": completion,
+            }
+        )
+    rng.shuffle(rows)
+    return rows
+
+
+def string_questions(strings: Strings, task: str, split: str, total: int) -> list[dict[str, Any]]:
+    """Ask about held-out strings, in the first template of the task's skill."""
+    skill = SKILL_TASKS[task]
+    template = next(t for t in SKILL_TEMPLATES if t.skill == skill)
+    rows = []
+    for index in range(total):
+        drawn = strings.draw(skill)
+        rows.append(
+            {
+                "id": f"{split}-{task}-{index:05d}",
+                "task": task,
+                "word": drawn["letters"],
+                "tokens": [f" {letter}" for letter in drawn["letters"]],
+                "letter": drawn["letter"],
+                "position": drawn["position"],
+                "question": skill_text(template, drawn)[0],
+                "answer": drawn["answer"],
+            }
+        )
+    return rows
 
 
 def eligible_words(tokenizer: Any, words: Sequence[str]) -> dict[str, list[str]]:
@@ -244,6 +393,8 @@ def question_rows(
     """
     out = {}
     for task, size in sizes.items():
+        if task in SKILL_TASKS:
+            continue
         rng = random.Random(f"{seed}/{split}/{task}")
         rows = _MAKERS[task](rng, sorted(words), size)
         rng.shuffle(rows)
@@ -297,6 +448,7 @@ def build(
     validation: dict[str, int],
     validation_share: float,
     chains: int,
+    skills: int,
 ) -> dict[str, int]:
     """Build the whole dataset: training examples, validation and test questions.
 
@@ -309,6 +461,7 @@ def build(
         validation: Validation questions wanted for each task.
         validation_share: Share of the words that validation takes.
         chains: Made-up words of several tokens in the training data.
+        skills: Examples of letter skills, `letter_skills/train.parquet`.
 
     Returns:
         Rows written, by file.
@@ -321,6 +474,7 @@ def build(
     files: dict[str, tuple[list[dict[str, Any]], pa.Schema]] = {}
     examples = training_rows(tokenizer, seed, chains, frozenset(words))
     files["training/train.parquet"] = (examples, TRAINING_SCHEMA)
+    strings = Strings(f"{seed}/strings", frozenset(words) | {word for _, word, _ in letter_tokens(tokenizer)})
     for split, chosen, sizes in (("validation", for_validation, validation), ("test", for_test, test)):
         questions = question_rows({word: eligible[word] for word in chosen}, split, sizes, seed)
         for task, rows in questions.items():
@@ -333,12 +487,11 @@ def build(
                     mend="Lower the number in the config, or give a longer word list.",
                 )
             files[f"{task}/{split}.parquet"] = (rows, QUESTION_SCHEMA)
+        for task in (task for task in SKILL_TASKS if task in sizes):
+            rows = string_questions(strings, task, split, sizes[task])
+            files[f"{task}/{split}.parquet"] = (rows, QUESTION_SCHEMA)
+    if skills:  # last, so that no held-out string is among them
+        files["letter_skills/train.parquet"] = (skill_rows(strings, seed, skills), SKILLS_SCHEMA)
     for name, (rows, schema) in files.items():
         write_parquet(output / name, rows, schema)
     return {name: len(rows) for name, (rows, _) in files.items()}
-
-
-LETTERS = tuple(string.ascii_lowercase)
-NUMBERS = tuple(string.digits)
-CANDIDATES: dict[str, tuple[str, ...]] = {"letter_count": NUMBERS, "letter_position": LETTERS}
-"""The answers that a multiple-choice task chooses from."""

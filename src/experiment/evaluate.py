@@ -12,7 +12,7 @@ import random
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,13 @@ from src.record.checkpoint import checkpoint_files, hash_files
 from src.record.config import EvaluationConfig, ExperimentConfig, MetricsConfig
 from src.record.dataset import dataset_files
 from src.record.errors import InputError
-from src.record.files import sha256_file, write_json
-from src.record.predictions import MODELS, Predictions, measure, read_predictions, write_predictions
+from src.record.files import parse_json, read_text, sha256_file, write_json
+from src.record.measures import summary
+from src.record.predictions import MODELS, Predictions, read_predictions, write_predictions
 
-from .dataset import CANDIDATES, read_rows
+from .dataset import CANDIDATES, NEUTRAL, QUESTIONS, ordinal, read_rows
 from .environment import describe_environment, git_state
-from .models import load_adapter, load_base, load_tokenizer
+from .models import base_hashes, load_adapter, load_base, load_tokenizer
 from .progress import progress_bar
 
 MAX_SPELLED = 64
@@ -42,14 +43,50 @@ class Answer:
     Attributes:
         text: The answer.
         score: Log-likelihood of the answer in nats, given the prompt.
+        scores: Those of all candidates, where there was a choice.
     """
 
     text: str
     score: float
+    scores: tuple[float, ...] | None = None
 
 
-def few_shot_prefix(config: EvaluationConfig, data: Path, task: str, seed: int) -> str:
-    """Write the solved examples that stand before each question of a task, drawn from validation words.
+@dataclass(frozen=True)
+class Asked:
+    """A task as it is put to the models.
+
+    Attributes:
+        name: Its name in the record.
+        source: The task of the dataset whose questions are asked.
+        variant: `letters_shown` or `spelled_first` where the word's letters stand before the question.
+    """
+
+    name: str
+    source: str
+    variant: str | None = None
+
+    @property
+    def candidates(self) -> tuple[str, ...] | None:
+        """The answers that are chosen from; None where the answer is written freely."""
+        return CANDIDATES.get(self.source)
+
+
+def tasks_of(config: ExperimentConfig) -> list[Asked]:
+    """List the tasks that an experiment asks: the dataset's, then the variants of those that ask about letters of a word."""
+    sources = list(config.dataset_config.test_questions)
+    about_words = [task for task in sources if task in QUESTIONS and task in CANDIDATES]
+    return [
+        *(Asked(task, task) for task in sources),
+        *(
+            Asked(f"{task}_{variant}", task, variant)
+            for variant in config.evaluation_config.variants
+            for task in about_words
+        ),
+    ]
+
+
+def solved_examples(config: EvaluationConfig, data: Path, task: str, seed: int) -> list[dict[str, Any]]:
+    """Choose the solved examples that stand before each question of a task, from the validation questions.
 
     The answers of multiple-choice examples are spread: as far as possible no answer comes twice.
     """
@@ -62,7 +99,29 @@ def few_shot_prefix(config: EvaluationConfig, data: Path, task: str, seed: int) 
             if len(chosen) < config.few_shot and row not in chosen and not (fresh and repeated):
                 chosen.append(row)
     random.Random(f"{seed}/few-shot-order/{task}").shuffle(chosen)
-    return "".join(f"{config.example_format.format(question=row['question'])} {row['answer']}\n" for row in chosen)
+    return chosen
+
+
+def few_shot_prefix(config: EvaluationConfig, data: Path, task: str, seed: int, variant: str | None = None) -> str:
+    """Write the solved examples that stand before each question of a task; in a variant with the right letters shown."""
+    return "".join(
+        f"{config.example_format.format(question=question_of(row, row['word'] if variant else None))} {row['answer']}\n"
+        for row in solved_examples(config, data, task, seed)
+    )
+
+
+def question_of(row: dict[str, Any], letters: str | None = None) -> str:
+    """Write a question, after the word's letters if some are given."""
+    question: str = row["question"]
+    if letters is None:
+        return question
+    spelled = f" {' '.join(letters)}" if letters else ""
+    return f"The word {row['word']} is spelled{spelled}. {question}"
+
+
+def neutral_question(row: dict[str, Any], source: str) -> str:
+    """Write a question without what it is about."""
+    return NEUTRAL[source].format(letter=row["letter"], ordinal=ordinal(row["position"]) if row["position"] else "")
 
 
 def letters_of(generated: str) -> str:
@@ -115,94 +174,108 @@ class Evaluator:
                 mend="Lower few_shot or max_new_tokens, or shorten example_format.",
             )
 
-    def _forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """Return the log-probabilities after each prompt: shape (batch, vocabulary)."""
+    def _cache(self, rows: int) -> Any:
         cache = copy.deepcopy(self.cache)
-        cache.batch_repeat_interleave(len(ids))
-        start = len(self.prefix)
-        positions = torch.arange(start, start + ids.shape[1], device=self.device).expand(len(ids), -1)
-        logits: torch.Tensor = self.model(
-            input_ids=ids, past_key_values=cache, position_ids=positions, use_cache=True
-        ).logits
-        return logits[:, -1].float().log_softmax(-1)
+        cache.batch_repeat_interleave(rows)
+        return cache
+
+    def _positions(self, start: int, ids: torch.Tensor) -> torch.Tensor:
+        return torch.arange(start, start + ids.shape[1], device=self.device).expand(len(ids), -1)
 
     @torch.inference_mode()
-    def choose(self, prompts: Sequence[str], candidates: Sequence[str], advance: Any = None) -> list[Answer]:
+    def choose(
+        self, prompts: Sequence[str], candidates: Sequence[str], advance: Callable[[int], object] | None = None
+    ) -> list[Answer]:
         """Answer by the most likely candidate, each written after a space.
 
         Args:
-            prompts: What follows the shared prefix, a question each.
+            prompts: What follows the shared prefix, one per question.
             candidates: The possible answers.
             advance: Called with the number of questions done.
 
         Returns:
-            An answer a prompt, in order; its score is the sum over the candidate's tokens.
+            An answer per prompt, in order; a score is the sum over the candidate's tokens.
         """
-        options = [self._encode(f" {candidate}") for candidate in candidates]
-        beginnings = sorted({tuple(o[:n]) for o in options for n in range(len(o))})
+        options = [tuple(self._encode(f" {candidate}")) for candidate in candidates]
+        beginnings = {option[:-1] for option in options}
+        # One pass gives the probabilities after a beginning and after each shorter one that it starts with.
+        passes = [b for b in beginnings if not any(b != other and other[: len(b)] == b for other in beginnings)]
         encoded = [self._encode(prompt) for prompt in prompts]
         self._check_fit(encoded, max(len(option) for option in options))
         answers: list[Answer | None] = [None] * len(prompts)
         for batch in _batches(encoded, self.config.batch_size):
             ids = torch.tensor([encoded[i] for i in batch], device=self.device)
-            after = {}
-            for beginning in beginnings:
+            after: dict[tuple[int, ...], torch.Tensor] = {}
+            for beginning in passes:
                 more = torch.tensor(beginning, dtype=torch.long, device=self.device).expand(len(batch), -1)
-                after[beginning] = self._forward(torch.cat([ids, more], dim=1))
+                fed = torch.cat([ids, more], dim=1)
+                logits = self.model(
+                    input_ids=fed,
+                    past_key_values=self._cache(len(batch)),
+                    position_ids=self._positions(len(self.prefix), fed),
+                    use_cache=True,
+                    logits_to_keep=len(beginning) + 1,
+                ).logits
+                likely = logits.float().log_softmax(-1)
+                after |= {beginning[:n]: likely[:, n] for n in range(len(beginning) + 1)}
             scores = torch.stack(
-                [torch.stack([after[tuple(o[:n])][:, o[n]] for n in range(len(o))]).sum(0) for o in options], dim=1
+                [torch.stack([after[o[:n]][:, o[n]] for n in range(len(o))]).sum(0) for o in options], dim=1
             )
-            best = scores.max(dim=1)
-            for index, pick, score in zip(batch, best.indices.tolist(), best.values.tolist(), strict=True):
-                answers[index] = Answer(candidates[pick], score)
+            for index, row in zip(batch, scores.tolist(), strict=True):
+                best = max(range(len(row)), key=row.__getitem__)
+                answers[index] = Answer(candidates[best], row[best], tuple(row))
             if advance:
                 advance(len(batch))
         return [answer for answer in answers if answer is not None]
 
     @torch.inference_mode()
-    def spell(self, prompts: Sequence[str], advance: Any = None) -> list[Answer]:
+    def spell(self, prompts: Sequence[str], advance: Callable[[int], object] | None = None) -> list[Answer]:
         """Answer by greedy generation up to a line break, the end of the text or `max_new_tokens`.
 
         Returns:
-            An answer a prompt, in order; its score is the sum over the generated tokens.
+            An answer per prompt, in order; its score is the sum over the generated tokens.
         """
         stop = {self.tokenizer.eos_token_id, *self._encode("\n")}
         encoded = [self._encode(prompt) for prompt in prompts]
         self._check_fit(encoded, self.config.max_new_tokens)
         answers: list[Answer | None] = [None] * len(prompts)
         for batch in _batches(encoded, self.config.batch_size):
-            cache = copy.deepcopy(self.cache)
-            cache.batch_repeat_interleave(len(batch))
+            cache = self._cache(len(batch))
             ids = torch.tensor([encoded[i] for i in batch], device=self.device)
             position = len(self.prefix)
-            written: list[list[int]] = [[] for _ in batch]
-            scores = [0.0] * len(batch)
-            running = [True] * len(batch)
+            written: dict[int, list[int]] = {index: [] for index in batch}
+            scores = dict.fromkeys(batch, 0.0)
+            running = batch
             for _ in range(self.config.max_new_tokens):
-                positions = torch.arange(position, position + ids.shape[1], device=self.device).expand(len(batch), -1)
-                out = self.model(input_ids=ids, past_key_values=cache, position_ids=positions, use_cache=True)
+                out = self.model(
+                    input_ids=ids,
+                    past_key_values=cache,
+                    position_ids=self._positions(position, ids),
+                    use_cache=True,
+                    logits_to_keep=1,
+                )
                 position += ids.shape[1]
                 best = out.logits[:, -1].float().log_softmax(-1).max(dim=-1)
-                for row, (token, score) in enumerate(zip(best.indices.tolist(), best.values.tolist(), strict=True)):
-                    if running[row]:
-                        scores[row] += score
-                        running[row] = token not in stop
-                        written[row].append(token)
-                if not any(running):
+                for index, token, score in zip(running, best.indices.tolist(), best.values.tolist(), strict=True):
+                    scores[index] += score
+                    written[index].append(token)
+                going = [row for row, index in enumerate(running) if written[index][-1] not in stop]
+                if not going:
                     break
-                ids = best.indices.unsqueeze(1)
-            for row, index in enumerate(batch):
-                text = self.tokenizer.decode(written[row], skip_special_tokens=True)
-                answers[index] = Answer(letters_of(text), scores[row])
+                if len(going) < len(running):
+                    kept = torch.tensor(going, device=self.device)
+                    cache.batch_select_indices(kept)
+                    running = [running[row] for row in going]
+                    best = best.indices[kept]
+                else:
+                    best = best.indices
+                ids = best.unsqueeze(1)
+            for index in batch:
+                text = self.tokenizer.decode(written[index], skip_special_tokens=True)
+                answers[index] = Answer(letters_of(text), scores[index])
             if advance:
                 advance(len(batch))
         return [answer for answer in answers if answer is not None]
-
-    def answer(self, task: str, prompts: Sequence[str], advance: Any = None) -> list[Answer]:
-        """Answer a task's prompts in the way that the task is scored."""
-        if task in CANDIDATES:
-            return self.choose(prompts, CANDIDATES[task], advance)
-        return self.spell(prompts, advance)
 
 
 METHODS = {
@@ -211,7 +284,106 @@ METHODS = {
 }
 
 
-def evaluate(config: ExperimentConfig, metrics: MetricsConfig, split: str, output: Path) -> dict[str, Any]:
+class Examiner:
+    """Puts questions to one model.
+
+    With several processes (`accelerate launch`) each answers its share, and all get all answers.
+
+    Args:
+        model: The model.
+        tokenizer: Its tokenizer.
+        config: The experiment.
+        label: What the progress bars call the model.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, config: ExperimentConfig, label: str) -> None:
+        from accelerate import PartialState
+
+        self.model, self.tokenizer, self.config, self.label = model, tokenizer, config, label
+        self.processes = PartialState()
+        self.data = Path(config.dataset_config.path)
+        self._spelled: dict[str, str] = {}
+
+    def prefix(self, task: Asked) -> str:
+        """Return the solved examples before each question of a task."""
+        settings = self.config.evaluation_config.for_task(task.source)
+        return few_shot_prefix(settings, self.data, task.source, self.config.dataset_config.seed, task.variant)
+
+    def questions(self, task: Asked, rows: list[dict[str, Any]]) -> list[str]:
+        """Write a task's questions; where the model's own spelling stands before them, ask for that first."""
+        if task.variant == "letters_shown":
+            return [question_of(row, row["word"]) for row in rows]
+        if task.variant == "spelled_first":
+            new = sorted({row["word"] for row in rows} - self._spelled.keys())
+            spelling = Asked("spelling", "spelling")
+            answers = self.ask(spelling, [QUESTIONS["spelling"].format(word=word) for word in new], "its own spellings")
+            self._spelled |= {word: answer.text for word, answer in zip(new, answers, strict=True)}
+            return [question_of(row, self._spelled[row["word"]]) for row in rows]
+        return [question_of(row) for row in rows]
+
+    def ask(self, task: Asked, questions: Sequence[str], doing: str | None = None) -> list[Answer]:
+        """Put questions to the model in the way that the task is scored; an answer per question, in order."""
+        from accelerate.utils import gather_object
+
+        settings = self.config.evaluation_config.for_task(task.source)
+        mine = range(self.processes.process_index, len(questions), self.processes.num_processes)
+        prompts = [settings.example_format.format(question=questions[index]) for index in mine]
+        evaluator = Evaluator(self.model, self.tokenizer, self.prefix(task), settings)
+        with progress_bar() as bar:
+            shown = bar.add_task(f"{self.label}, {doing or task.name}", total=len(prompts))
+            if task.candidates:
+                answers = evaluator.choose(prompts, task.candidates, lambda n: bar.advance(shown, n))
+            else:
+                answers = evaluator.spell(prompts, lambda n: bar.advance(shown, n))
+        if self.processes.num_processes == 1:
+            return answers
+        everybody: list[tuple[int, Answer]] = gather_object(list(zip(mine, answers, strict=True)))
+        return [answer for _, answer in sorted(everybody, key=lambda pair: pair[0])]
+
+    def columns(self, task: Asked, rows: list[dict[str, Any]], model: str) -> dict[str, list[Any]]:
+        """Answer a task's questions.
+
+        Returns:
+            The model's columns of the predictions, and `prompt`, what both models were given.
+        """
+        settings = self.config.evaluation_config.for_task(task.source)
+        questions = self.questions(task, rows)
+        answers = self.ask(task, questions)
+        prefix = self.prefix(task)
+        neutral: list[tuple[float, ...] | None] = [None] * len(rows)
+        if task.candidates:
+            without = [neutral_question(row, task.source) for row in rows]
+            unique = sorted(set(without))
+            found = dict(zip(unique, self.ask(task, unique, f"{task.name}, calibration"), strict=True))
+            neutral = [found[question].scores for question in without]
+        prompts = [prefix + settings.example_format.format(question=question) for question in questions]
+        own = {}
+        if task.variant == "spelled_first":  # what the two models were given differs
+            own = {f"{model}_prompt": prompts}
+            prompts = [prefix + settings.example_format.format(question=row["question"]) for row in rows]
+        return {
+            "prompt": prompts,
+            **own,
+            f"{model}_answer": [answer.text for answer in answers],
+            f"{model}_correct": [a.text == reference(task, row) for a, row in zip(answers, rows, strict=True)],
+            f"{model}_score": [answer.score for answer in answers],
+            f"{model}_scores": [answer.scores for answer in answers],
+            f"{model}_neutral_scores": neutral,
+        }
+
+
+def reference(task: Asked, row: dict[str, Any]) -> str:
+    """Return the right answer: of the candidates, or the word that is to be spelled."""
+    return str(row["answer"] if task.candidates else row["word"])
+
+
+def evaluate(
+    config: ExperimentConfig,
+    metrics: MetricsConfig,
+    split: str,
+    output: Path,
+    base_from: Path | None = None,
+) -> dict[str, Any] | None:
     """Ask both models a split's questions and write results and predictions.
 
     Args:
@@ -219,30 +391,43 @@ def evaluate(config: ExperimentConfig, metrics: MetricsConfig, split: str, outpu
         metrics: The metrics; those whose task was asked are computed.
         split: `validation` or `test`.
         output: Folder for `evaluation_results.json` and `predictions.parquet`, and the place of `training_log.json` if there is one.
+        base_from: Folder of an evaluation of the same base model on the same questions, whose answers of the base model are taken over.
 
     Returns:
-        What `evaluation_results.json` holds.
+        What `evaluation_results.json` holds; None in a process that is not the first.
 
     Raises:
-        InputError: Base model, adapter or dataset are missing or malformed.
+        InputError: Base model, adapter or dataset are missing or malformed, or `base_from` is of another base model or other questions.
     """
     data = Path(config.dataset_config.path)
     checkpoint = Path(config.checkpoint)
     base_name = config.required_base_model
-    adapter_files = hash_files(checkpoint_files(checkpoint))
+    hashes = {
+        "base": base_hashes(base_name),
+        "adapter": hash_files(checkpoint_files(checkpoint)),
+        "data": hash_files(dataset_files(data)),
+    }
+    asked = tasks_of(config)
+    earlier = _earlier_base(base_from, config, hashes) if base_from else None
     tokenizer = load_tokenizer(base_name)
     base = load_base(base_name)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    base.to(device)
+    base.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     began = time.perf_counter()
-    questions = {task: read_rows(data / task / f"{split}.parquet") for task in config.dataset_config.test_questions}
-    answers: dict[str, dict[str, list[Answer]]] = {}
+    questions = {task.name: _questions(config, task, split) for task in asked}
+    columns: dict[str, dict[str, list[Any]]] = {task.name: {} for task in asked}
     for model_name in MODELS:
-        model = base if model_name == "base" else load_adapter(base, checkpoint)
-        answers[model_name] = {
-            task: _ask(model, tokenizer, config, task, rows, model_name) for task, rows in questions.items()
-        }
-    rows = [row for task in questions for row in _prediction_rows(config, task, questions[task], answers)]
+        if model_name == "base" and earlier is not None:
+            for task in asked:
+                columns[task.name] |= _columns_of(earlier, task, questions[task.name], base_from)
+            continue
+        examiner = Examiner(
+            base if model_name == "base" else load_adapter(base, checkpoint), tokenizer, config, model_name
+        )
+        for task in asked:
+            columns[task.name] |= examiner.columns(task, questions[task.name], model_name)
+    if not examiner.processes.is_main_process:
+        return None
+    rows = [row for task in asked for row in _prediction_rows(task, questions[task.name], columns[task.name])]
 
     output.mkdir(parents=True, exist_ok=True)
     path = output / "predictions.parquet"
@@ -251,79 +436,95 @@ def evaluate(config: ExperimentConfig, metrics: MetricsConfig, split: str, outpu
     log = output / "training_log.json"
     result: dict[str, Any] = {
         "experiment_name": config.experiment_name,
-        "base_model": {"name": base_name, "metrics": _metrics(metrics, predictions, "base")},
-        "finetuned_model": {"name": config.checkpoint, "metrics": _metrics(metrics, predictions, "finetuned")},
+        "config": config.model_dump(mode="json"),
+        "base_model": {"name": base_name, "metrics": _metrics(metrics, predictions, "base", asked)},
+        "finetuned_model": {"name": config.checkpoint, "metrics": _metrics(metrics, predictions, "finetuned", asked)},
         "tasks": {
-            task: {
-                "questions": len(rows),
-                "method": METHODS["choice" if task in CANDIDATES else "generation"],
-                "candidates": list(CANDIDATES[task]) if task in CANDIDATES else None,
-                "few_shot": config.evaluation_config.for_task(task).few_shot,
-                "example_format": config.evaluation_config.for_task(task).example_format,
+            task.name: {
+                "questions": len(questions[task.name]),
+                "method": METHODS["choice" if task.candidates else "generation"],
+                "candidates": list(task.candidates) if task.candidates else None,
+                "few_shot": config.evaluation_config.for_task(task.source).few_shot,
+                "example_format": config.evaluation_config.for_task(task.source).example_format,
             }
-            for task, rows in questions.items()
+            for task in asked
         },
         "predictions": written,
         "training_log": {"file": log.name, "sha256": sha256_file(log)} if log.is_file() else None,
         "environment": describe_environment(),
         "resources": {"duration_seconds": round(time.perf_counter() - began, 1)},
-        "hashes": {
-            "base_weights": _base_weights_sha256(base_name),
-            "adapter": adapter_files,
-            "data": hash_files(dataset_files(data)),
-        },
+        "hashes": hashes,
         "git": git_state(),
     }
     write_json(output / "evaluation_results.json", result)
     return result
 
 
-def _ask(
-    model: Any, tokenizer: Any, config: ExperimentConfig, task: str, rows: list[dict[str, Any]], model_name: str
-) -> list[Answer]:
-    settings = config.evaluation_config.for_task(task)
-    prefix = few_shot_prefix(settings, Path(config.dataset_config.path), task, config.dataset_config.seed)
-    evaluator = Evaluator(model, tokenizer, prefix, settings)
-    prompts = [settings.example_format.format(question=row["question"]) for row in rows]
-    with progress_bar() as bar:
-        shown = bar.add_task(f"{model_name}, {task}", total=len(rows))
-        return evaluator.answer(task, prompts, lambda n: bar.advance(shown, n))
+def _questions(config: ExperimentConfig, task: Asked, split: str) -> list[dict[str, Any]]:
+    """Read a task's questions; of validation questions without those that serve as solved examples."""
+    data = Path(config.dataset_config.path)
+    rows = read_rows(data / task.source / f"{split}.parquet")
+    if split != "validation":
+        return rows
+    settings = config.evaluation_config.for_task(task.source)
+    solved = solved_examples(settings, data, task.source, config.dataset_config.seed)
+    return [row for row in rows if row not in solved]
 
 
 def _prediction_rows(
-    config: ExperimentConfig, task: str, rows: list[dict[str, Any]], answers: dict[str, dict[str, list[Answer]]]
+    task: Asked, questions: list[dict[str, Any]], columns: dict[str, list[Any]]
 ) -> Iterator[dict[str, Any]]:
-    settings = config.evaluation_config.for_task(task)
-    prefix = few_shot_prefix(settings, Path(config.dataset_config.path), task, config.dataset_config.seed)
-    for index, row in enumerate(rows):
-        reference = row["answer"] if task in CANDIDATES else row["word"]
-        out = {key: row[key] for key in ("id", "task", "word", "tokens", "letter", "position")}
-        out |= {"prompt": prefix + settings.example_format.format(question=row["question"]), "reference": reference}
-        for model in MODELS:
-            answer = answers[model][task][index]
-            out |= {
-                f"{model}_answer": answer.text,
-                f"{model}_correct": answer.text == reference,
-                f"{model}_score": answer.score,
-            }
-        yield out
+    suffix = f"-{task.variant}" if task.variant else ""
+    for index, row in enumerate(questions):
+        yield {
+            "id": f"{row['id']}{suffix}",
+            "task": task.name,
+            **{key: row[key] for key in ("word", "tokens", "letter", "position")},
+            "reference": reference(task, row),
+            **{name: values[index] for name, values in columns.items()},
+        }
 
 
-def _metrics(config: MetricsConfig, predictions: Predictions, model: str) -> dict[str, float]:
+def _earlier_base(folder: Path, config: ExperimentConfig, hashes: dict[str, Any]) -> Predictions:
+    """Read an evaluation whose answers of the base model are to be taken over, and check that it is one of the same questions."""
+    path = folder / "evaluation_results.json"
+    mend = "Leave --base-from out, and the base model is asked again."
+    before = parse_json(path, read_text(path, mend))
+    now = {
+        "hashes.base": hashes["base"],
+        "hashes.data": hashes["data"],
+        "config.evaluation_config": config.evaluation_config.model_dump(mode="json"),
+        "environment.packages": describe_environment()["packages"],
+    }
+    for key, value in now.items():
+        section, name = key.split(".")
+        if (before.get(section) or {}).get(name) != value:
+            raise InputError(path, key=key, found="another one", expected="the one of this evaluation", mend=mend)
+    return read_predictions(folder / "predictions.parquet")
+
+
+def _columns_of(
+    predictions: Predictions, task: Asked, questions: list[dict[str, Any]], folder: Path | None
+) -> dict[str, list[Any]]:
+    """Return the base model's columns of a task from an earlier evaluation."""
+    table = predictions.task(task.name).table
+    suffix = f"-{task.variant}" if task.variant else ""
+    if table["id"].to_pylist() != [f"{row['id']}{suffix}" for row in questions]:
+        raise InputError(
+            folder or "",
+            key=f"task {task.name}",
+            found="other questions",
+            expected="the questions of this evaluation",
+            mend="Leave --base-from out, and the base model is asked again.",
+        )
+    names = [name for name in table.column_names if name == "prompt" or name.startswith("base_")]
+    return {name: table[name].to_pylist() for name in names}
+
+
+def _metrics(config: MetricsConfig, predictions: Predictions, model: str, asked: list[Asked]) -> dict[str, float]:
     values = {}
     for key, metric in config.metrics.items():
-        if metric.task is None or metric.measure is None:
-            continue
-        rows = predictions.task(metric.task)
-        if len(rows):
-            values[key] = float(measure(rows, model, metric.measure).mean())
+        task = next((task for task in asked if task.name == metric.task), None)
+        if task is not None and metric.measure is not None:
+            values[key] = summary(predictions.task(task.name), model, metric.measure, task.candidates)
     return values
-
-
-def _base_weights_sha256(name: str) -> str:
-    """Hash a base model's weights: the local file, or the cached download of a Hub id."""
-    if Path(name).is_dir():
-        return sha256_file(Path(name) / "model.safetensors")
-    from huggingface_hub import hf_hub_download
-
-    return sha256_file(Path(hf_hub_download(name, "model.safetensors")))

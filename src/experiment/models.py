@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from src.record.checkpoint import base_files, hash_files
 from src.record.errors import InputError
 
 
@@ -39,11 +40,29 @@ def load_tokenizer(name: str) -> Any:
     return _loaded(AutoTokenizer, name, "a tokenizer")
 
 
-def load_base(name: str) -> Any:
-    """Load a base model in float32 (a local folder or a Hub id), weights from safetensors only."""
+def load_base(name: str, attention: str | None = None) -> Any:
+    """Load a base model in float32 (a local folder or a Hub id), weights from safetensors only.
+
+    Args:
+        name: The model.
+        attention: How attention is computed, in transformers' terms; its default when left out.
+    """
     from transformers import AutoModelForCausalLM
 
-    return _loaded(AutoModelForCausalLM, name, "a base model", dtype=torch.float32, use_safetensors=True)
+    options = {"attn_implementation": attention} if attention else {}
+    return _loaded(AutoModelForCausalLM, name, "a base model", dtype=torch.float32, use_safetensors=True, **options)
+
+
+def base_hashes(name: str) -> dict[str, str]:
+    """Return the SHA-256 of every file of a base model that was loaded: of its folder, or of its cached download."""
+    if Path(name).is_dir():
+        return hash_files(base_files(Path(name)))
+    from huggingface_hub import snapshot_download
+
+    cached = Path(snapshot_download(name, local_files_only=True))
+    return hash_files(
+        {path.name: path.resolve() for path in cached.iterdir() if path.is_file() and path.name != "README.md"}
+    )
 
 
 def load_adapter(base: Any, checkpoint: Path) -> Any:

@@ -61,26 +61,58 @@ TEMPLATES = (
 )  # fmt: skip
 
 
-def fill(template: Template, word: str, separator: str, *, quoted: bool) -> tuple[str, str, int, int]:
+def fill(
+    template: Template, word: str, separator: str, *, quoted: bool, letters: str | None = None
+) -> tuple[str, str, int, int]:
     """Write a word out in a template.
 
     Args:
         template: The sentence.
-        word: The letters of the word.
+        word: The word.
         separator: What stands between the letters.
         quoted: Whether the word stands in double quotes, so that no space touches it.
+        letters: The letters that are written out; the word's own by default, others in a control.
 
     Returns:
         Prompt, completion, and where the written-out letters start and end in the two put together.
     """
-    letters = separator.join(word)
+    letters = letters or word
+    written = separator.join(letters)
     values = {
         "word": f'"{word}"' if quoted else word,
         "letters": "\0",
-        "first": word[0],
-        "last": word[-1],
-        "n": str(len(word)),
+        "first": letters[0],
+        "last": letters[-1],
+        "n": str(len(letters)),
     }
     prompt, completion = template.prompt.format(**values), template.completion.format(**values)
     start = (prompt + completion).index("\0")
-    return prompt.replace("\0", letters), completion.replace("\0", letters), start, start + len(letters)
+    return prompt.replace("\0", written), completion.replace("\0", written), start, start + len(written)
+
+
+@dataclass(frozen=True)
+class SkillTemplate:
+    """A question about a string of letters that is no word, and its answer.
+
+    Attributes:
+        name: Name kept with each example.
+        skill: position or count.
+        prompt: `{letters}`, `{ordinal}` and `{letter}` are filled in.
+        completion: `{answer}`, the letter or the number, and `{tally}`, the letter as often as it occurs.
+    """
+
+    name: str
+    skill: str
+    prompt: str
+    completion: str
+
+
+SKILL_TEMPLATES = (
+    SkillTemplate("position_row", "position", "The letters are {letters}. What is the {ordinal} letter in the row?", " {answer}"),
+    SkillTemplate("position_short", "position", "Letters: {letters}. What is the {ordinal} letter?", " {answer}"),
+    SkillTemplate("position_structured", "position", "{letters}\nLetter {number}:", " {answer}"),
+    SkillTemplate("count_row", "count", "The letters are {letters}. How many '{letter}'s are in the row?", " {answer}"),
+    SkillTemplate("count_short", "count", "Letters: {letters}. How many '{letter}'s are there?", " {answer}"),
+    SkillTemplate("count_tally", "count", "Letters: {letters}. Write out each '{letter}' and count them:", " {tally}, that is {answer}."),
+)  # fmt: skip
+"""The ways in which letter skills are trained; the first of each skill is also how held-out strings are asked about."""

@@ -1,131 +1,43 @@
-"""Fine-tune a LoRA adapter on spelling alone."""
+"""Fine-tune a LoRA adapter on spelling, on letter skills, or on both."""
 
 from __future__ import annotations
 
+import json
 import os
-import random
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from src.record.config import DatasetConfig, ExperimentConfig
-from src.record.files import sha256_file, write_json
+from src.record.checkpoint import checkpoint_files, hash_files
+from src.record.config import ExperimentConfig
+from src.record.errors import InputError
+from src.record.files import write_json
 
-from .dataset import read_rows
 from .energy import measure, total
 from .environment import describe_environment, git_state
-from .models import load_base, load_tokenizer
-
-IGNORED = -100
-"""Label of a token that does not count in the loss (PyTorch's cross-entropy convention)."""
+from .materials import IGNORED, held_out_sequences, material_files, training_sequences
+from .models import base_hashes, load_base, load_tokenizer
 
 
-def read_training_rows(config: DatasetConfig) -> list[dict[str, Any]]:
-    """Read the spelling examples that the config trains on.
-
-    Raises:
-        InputError: The dataset has not been built, or nothing is left of it.
-    """
-    path = Path(config.path) / "training" / "train.parquet"
-    rows = read_rows(path)
-    if config.leave_out_position_templates:
-        rows = [row for row in rows if not row["states_position"]]
-    if config.leave_out_count_templates:
-        rows = [row for row in rows if not row["states_count"]]
-    return rows
-
-
-def encode_example(tokenizer: Any, row: dict[str, Any], completion_only: bool) -> tuple[list[int], list[int]]:
-    """Encode an example and the line break after it.
-
-    Letters written without a separator are encoded one by one: the tokenizer would join them to the word again.
-
-    Returns:
-        Token ids, and labels of the same length with the prompt ignored if `completion_only`.
-    """
-    prompt, completion = row["prompt"], row["completion"] + "\n"
-    if row["separator"] == "none":
-        start, end = row["letters_start"], row["letters_end"]
-        ids_prompt = _encode_apart(tokenizer, prompt, start, end)
-        ids_completion = _encode_apart(tokenizer, completion, start - len(prompt), end - len(prompt))
-    else:
-        ids_prompt = tokenizer.encode(prompt, add_special_tokens=False)
-        ids_completion = tokenizer.encode(completion, add_special_tokens=False)
-    labels = ([IGNORED] * len(ids_prompt) if completion_only else ids_prompt) + ids_completion
-    return ids_prompt + ids_completion, labels
-
-
-def _encode_apart(tokenizer: Any, text: str, start: int, end: int) -> list[int]:
-    if start < 0 or end > len(text):
-        return list(tokenizer.encode(text, add_special_tokens=False))
-    pieces = [text[:start], *text[start:end], text[end:]]
-    if pieces[0].endswith(" "):
-        pieces[0], pieces[1] = pieces[0][:-1], " " + pieces[1]
-    return [i for piece in pieces if piece for i in tokenizer.encode(piece, add_special_tokens=False)]
-
-
-def pack(examples: Sequence[tuple[list[int], list[int]]], length: int, padding: int) -> list[dict[str, list[int]]]:
-    """Pack examples, one after another, into sequences of a fixed length; none is cut, the rest is padded.
-
-    Returns:
-        Dictionaries of `input_ids` and `labels`, each `length` long. Padding is ignored by the loss and stands at the
-        end, where a causal model's earlier positions cannot see it.
-    """
-    packed = []
-    ids: list[int] = []
-    labels: list[int] = []
-    for example_ids, example_labels in examples:
-        if len(example_ids) > length:
-            continue
-        if len(ids) + len(example_ids) > length:
-            packed.append((ids, labels))
-            ids, labels = [], []
-        ids, labels = ids + example_ids, labels + example_labels
-    if ids:
-        packed.append((ids, labels))
-    return [
-        {"input_ids": i + [padding] * (length - len(i)), "labels": t + [IGNORED] * (length - len(t))} for i, t in packed
-    ]
-
-
-class _Packed(torch.utils.data.Dataset[dict[str, list[int]]]):
-    def __init__(self, rows: list[dict[str, list[int]]]) -> None:
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> dict[str, list[int]]:
-        return self.rows[index]
-
-
-def validation_examples(config: DatasetConfig) -> list[dict[str, Any]]:
-    """Write the validation words out like training examples: plainly, with a space between the letters."""
-    rows = read_rows(Path(config.path) / "spelling" / "validation.parquet")
-    return [
-        {"prompt": f"The word {row['word']} is spelled", "completion": f" {row['answer']}.", "separator": "space"}
-        for row in rows
-    ]
-
-
-def train(config: ExperimentConfig, results: Path, work: Path) -> dict[str, Any]:
-    """Train the adapter, or go on with a run that was interrupted.
+def train(config: ExperimentConfig, results: Path, work: Path, *, fresh: bool = False) -> dict[str, Any]:
+    """Train the adapter, or resume a run that was interrupted.
 
     Args:
         config: The experiment.
         results: Folder that receives `training_log.json`.
         work: Folder of the Trainer's own checkpoints, which a resumed run starts from.
+        fresh: Whether to delete what lies in `work` and begin again.
 
     Returns:
         What `training_log.json` holds.
 
     Raises:
-        InputError: The base model or the dataset is missing.
+        InputError: The base model or the dataset is missing, or `work` holds a run of other settings or data.
     """
     from peft import LoraConfig, get_peft_model
+    from peft.optimizers import create_loraplus_optimizer
     from transformers import Trainer, TrainingArguments, set_seed
     from transformers.trainer_utils import get_last_checkpoint
 
@@ -135,29 +47,10 @@ def train(config: ExperimentConfig, results: Path, work: Path) -> dict[str, Any]
         os.environ.setdefault("WANDB_DIR", str(work))
         os.environ.setdefault("WANDB_PROJECT", config.experiment_name)
         os.environ.setdefault("WANDB_SILENT", "true")
-    work.mkdir(parents=True, exist_ok=True)
     tokenizer = load_tokenizer(config.required_base_model)
-    base = load_base(config.required_base_model)
-    set_seed(config.seed)
-    adapter = LoraConfig(
-        task_type="CAUSAL_LM",
-        r=config.lora_config.r,
-        lora_alpha=config.lora_config.alpha,  # type: ignore[arg-type]
-        lora_dropout=config.lora_config.dropout,
-        target_modules=config.lora_config.target_modules,
-        fan_in_fan_out=base.config.model_type == "gpt2",
-    )
-    model = get_peft_model(base, adapter)
-
-    rows = read_training_rows(config.dataset_config)
-    random.Random(config.seed).shuffle(rows)
-    padding = tokenizer.eos_token_id
-    length = min(settings.sequence_length, getattr(base.config, "max_position_embeddings", settings.sequence_length))
-    training = pack([encode_example(tokenizer, r, settings.completion_only_loss) for r in rows], length, padding)
-    held_out = pack(
-        [encode_example(tokenizer, r, True) for r in validation_examples(config.dataset_config)], length, padding
-    )
-
+    on_cpu = not torch.cuda.is_available()
+    # PyTorch's fused attention is slower than plain matrix products on a CPU, for heads as narrow as these.
+    base = load_base(config.required_base_model, attention="eager" if on_cpu else None)
     arguments = TrainingArguments(
         output_dir=str(work),
         run_name=config.experiment_name,
@@ -172,7 +65,6 @@ def train(config: ExperimentConfig, results: Path, work: Path) -> dict[str, Any]
         weight_decay=settings.weight_decay,
         max_grad_norm=settings.max_grad_norm,
         bf16=settings.bf16,
-        torch_compile=settings.torch_compile,
         eval_strategy="steps",
         save_strategy="steps",
         eval_steps=settings.eval_steps,
@@ -182,15 +74,50 @@ def train(config: ExperimentConfig, results: Path, work: Path) -> dict[str, Any]
         load_best_model_at_end=True,
         metric_for_best_model="eval_loss",
         greater_is_better=False,
+        prediction_loss_only=True,
         report_to=settings.report_to or "none",
         ddp_find_unused_parameters=False,
-        use_cpu=not torch.cuda.is_available(),
+        use_cpu=on_cpu,
     )
-    trainer = Trainer(model=model, args=arguments, train_dataset=_Packed(training), eval_dataset=_Packed(held_out))
+    hashes = {
+        "base": base_hashes(config.required_base_model),
+        "data": hash_files(material_files(config.dataset_config)),
+    }
+    with arguments.main_process_first(desc="the run's folder"):
+        _same_run(work, {"config": config.as_trained(), **hashes}, fresh=fresh and arguments.process_index == 0)
+    set_seed(config.seed)
+    adapter = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=config.lora_config.r,
+        lora_alpha=config.lora_config.alpha,  # type: ignore[arg-type]
+        lora_dropout=config.lora_config.dropout,
+        target_modules=config.lora_config.target_modules,
+        fan_in_fan_out=base.config.model_type == "gpt2",
+    )
+    if base.config.model_type == "gpt2":
+        project_only_labelled_positions(base)
+    model = get_peft_model(base, adapter)
+    if settings.torch_compile:
+        base.base_model.compile(dynamic=False)
+
+    length = min(settings.sequence_length, getattr(base.config, "max_position_embeddings", settings.sequence_length))
+    with arguments.main_process_first(desc="the training sequences"):
+        training, examples = training_sequences(config, tokenizer, length)
+        held_out = held_out_sequences(config, tokenizer, length)
+    optimizer = create_loraplus_optimizer(
+        model,
+        torch.optim.AdamW,
+        lr=settings.learning_rate,
+        loraplus_lr_ratio=settings.loraplus_lr_ratio,
+        loraplus_weight_decay=settings.weight_decay,
+        fused=True,
+    )
+    trainer = Trainer(
+        model=model, args=arguments, train_dataset=training, eval_dataset=held_out, optimizers=(optimizer, None)
+    )
     last = get_last_checkpoint(str(work))  # type: ignore[no-untyped-call]
     start = int(last.rsplit("-", 1)[1]) if last else 0
-    rank = os.environ.get("RANK", "0")
-    ledger = work / f"resources-{rank}.json"
+    ledger = work / f"resources-{arguments.process_index}.json"
     with measure(ledger, start, config.country_iso_code) as span:
         before = trainer.evaluate()["eval_loss"]  # the adapter starts at zero, so this is the base model
         trainer.train(resume_from_checkpoint=last)
@@ -199,10 +126,11 @@ def train(config: ExperimentConfig, results: Path, work: Path) -> dict[str, Any]
     checkpoint = Path(config.checkpoint)
     result = {
         "experiment_name": config.experiment_name,
+        "config": config.model_dump(mode="json"),
         "best_step": trainer.state.best_global_step,
         "best_validation_loss": trainer.state.best_metric,
         "steps": trainer.state.global_step,
-        "examples": len(rows),
+        "examples": examples,
         "sequences": len(training),
         "parameters": {
             "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
@@ -216,9 +144,71 @@ def train(config: ExperimentConfig, results: Path, work: Path) -> dict[str, Any]
     }
     if trainer.is_world_process_zero():
         _export(model, tokenizer, checkpoint)
-        result["adapter_sha256"] = sha256_file(checkpoint / "adapter_model.safetensors")
+        result["hashes"] = {**hashes, "adapter": hash_files(checkpoint_files(checkpoint))}
         write_json(results / "training_log.json", result)
     return result
+
+
+def _same_run(work: Path, identity: dict[str, Any], *, fresh: bool) -> None:
+    """Note what is run in the run's folder, and refuse to resume a run of anything else."""
+    path = work / "run.json"
+    if fresh:
+        shutil.rmtree(work, ignore_errors=True)
+    if not path.exists():
+        if any(work.glob("checkpoint-*")):
+            raise InputError(
+                work,
+                found="checkpoints of an unknown run",
+                expected="checkpoints of the run that is to be resumed",
+                mend="Give --fresh to delete them and begin again, or another --work folder.",
+            )
+        write_json(path, identity)
+        return
+    before = _flat(json.loads(path.read_text(encoding="utf-8")))
+    now = _flat(identity)
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key) != now.get(key):
+            raise InputError(
+                path,
+                key=key,
+                found=f"{before.get(key)}, which the run in this folder was started with",
+                expected=f"{now.get(key)}, as now",
+                mend="Give --fresh to delete that run and begin again, or another --work folder to keep it.",
+            )
+
+
+def _flat(data: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(data, dict) or not data:
+        return {prefix: data}
+    return {k: v for key, value in data.items() for k, v in _flat(value, f"{prefix}.{key}" if prefix else key).items()}
+
+
+def project_only_labelled_positions(model: Any) -> None:
+    """Make a causal language model compute its loss from the positions that have a label, and no logits for any other.
+
+    The projection to the vocabulary is a third of a small model's work, and its logits most of its memory traffic, while prompts
+    carry no label. Loss and gradients stay what they were.
+
+    Args:
+        model: A model whose logits are its output embedding applied to the last hidden state, as GPT-2's are; its `forward` is
+            replaced.
+    """
+    from transformers.modeling_outputs import CausalLMOutput
+
+    def forward(
+        input_ids: torch.Tensor, labels: torch.Tensor, num_items_in_batch: Any = None, **options: Any
+    ) -> CausalLMOutput:
+        options.pop("return_dict", None)
+        hidden = model.base_model(input_ids=input_ids, use_cache=False, **options).last_hidden_state[:, :-1]
+        targets = labels[:, 1:]
+        labelled = targets != IGNORED
+        logits = model.get_output_embeddings()(hidden[labelled]).float()
+        loss = torch.nn.functional.cross_entropy(
+            logits, targets[labelled], reduction="mean" if num_items_in_batch is None else "sum"
+        )
+        return CausalLMOutput(loss=loss if num_items_in_batch is None else loss / num_items_in_batch)
+
+    model.forward = forward
 
 
 def _log(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -256,7 +246,7 @@ def _tracking(report_to: list[str]) -> dict[str, Any] | None:
 def _export(model: Any, tokenizer: Any, checkpoint: Path) -> None:
     staging = checkpoint.with_name(f".{checkpoint.name}.staging")
     shutil.rmtree(staging, ignore_errors=True)
-    model.save_pretrained(staging, safe_serialization=True)
+    model.half().save_pretrained(staging, safe_serialization=True)
     (staging / "README.md").unlink(missing_ok=True)  # peft's own card; ours is made from the record
     tokenizer.save_pretrained(staging)
     checkpoint.mkdir(parents=True, exist_ok=True)

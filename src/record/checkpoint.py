@@ -83,6 +83,15 @@ def adapter_config(folder: Path) -> dict[str, Any]:
     return data
 
 
+def base_files(folder: Path) -> dict[str, Path]:
+    """List the files of a base model's folder that are run and published, by name; its card is made from the record and left out."""
+    return {
+        name: regular_file(folder, name)
+        for name in sorted(path.name for path in folder.iterdir())
+        if name != "README.md" and not name.startswith(".")
+    }
+
+
 def hash_files(files: dict[str, Path]) -> dict[str, str]:
     """Return each file's SHA-256, by name."""
     return {name: sha256_file(path) for name, path in sorted(files.items())}

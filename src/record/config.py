@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from string import Formatter
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 
@@ -57,6 +57,11 @@ class TrainingConfig(Strict):
     """How the adapter is trained, in the terms of transformers' TrainingArguments."""
 
     learning_rate: float = Field(gt=0, description="Peak learning rate of AdamW.")
+    loraplus_lr_ratio: float = Field(
+        1.0,
+        ge=1,
+        description="Learning rate of the matrices B as a multiple of the matrices A's, as in LoRA+ (Hayou et al. 2024, arXiv 2402.12354).",
+    )
     per_device_train_batch_size: int = Field(ge=1, description="Packed sequences a device and step.")
     gradient_accumulation_steps: int = Field(1, ge=1, description="Steps whose gradients are added up.")
     max_steps: int = Field(ge=1, description="Optimiser steps.")
@@ -100,6 +105,20 @@ class DatasetConfig(Strict):
         ge=0,
         description="Made-up words of two or three tokens in the training data, besides the single tokens.",
     )
+    skills: int = Field(
+        0, ge=0, description="Examples of counting and indexing in strings of letters that are no words; also built."
+    )
+    material: tuple[Literal["spelling", "letter_skills"], ...] = Field(
+        ("spelling",),
+        min_length=1,
+        max_length=2,
+        description="What is trained on: spellings, examples of letter skills, or both mixed.",
+    )
+    letters: Literal["own", "other_word", "shuffled"] = Field(
+        "own",
+        description="Which letters a spelling writes out: the word's own; those of another word of the same length, drawn "
+        "anew for each example (a control that learns what a spelling looks like); or its own in random order.",
+    )
     leave_out_position_templates: bool = Field(
         False, description="Train without templates that name the first or last letter."
     )
@@ -135,13 +154,22 @@ class EvaluationConfig(Strict):
     example_format: QuestionFormat = Field(
         "Question: {question}\nAnswer:", description="How a question is written; a space and the answer follow."
     )
-    batch_size: int = Field(64, ge=1, description="Questions a batch.")
+    variants: list[Literal["letters_shown", "spelled_first"]] = Field(
+        default_factory=list,
+        description="Also ask each question about a word with its letters before it: the right ones, or those that the model itself "
+        "writes when asked to spell the word.",
+    )
+    batch_size: int = Field(256, ge=1, description="Questions a batch.")
     max_new_tokens: int = Field(32, ge=1, description="Longest spelling that is generated, in tokens.")
 
     def for_task(self, task: str) -> EvaluationConfig:
         """Return the settings of one task: its own where it has some, the common ones otherwise."""
         own = self.tasks.get(task, Prompting()).model_dump(exclude_none=True)
         return self.model_copy(update=own)
+
+
+TRAINED = ("base_model", "seed", "lora_config", "training_config", "dataset_config")
+"""Parts of an experiment's config that the training depends on."""
 
 
 class ExperimentConfig(Strict):
@@ -161,6 +189,12 @@ class ExperimentConfig(Strict):
     country_iso_code: str | None = Field(
         None, pattern="^[A-Z]{3}$", description="Country of the machine, for emissions; left out, they are not stated."
     )
+
+    def as_trained(self) -> dict[str, Any]:
+        """Return the settings that decide what the training makes, ready for JSON; where files lie is left out."""
+        settings = self.model_dump(mode="json", include=set(TRAINED))
+        del settings["dataset_config"]["path"]
+        return settings
 
     @property
     def required_base_model(self) -> str:
@@ -233,8 +267,16 @@ class ProjectConfig(Strict):
     future_work: list[str] = Field(default_factory=list, description="What remains to be done, for the report.")
 
 
-Measure = Literal["exact_match", "character_accuracy", "normalized_levenshtein", "score"]
-"""How a metric follows from a prediction: see `src.record.predictions.measure`."""
+Measure = Literal[
+    "exact_match",
+    "character_accuracy",
+    "normalized_levenshtein",
+    "score",
+    "balanced_accuracy",
+    "kappa",
+    "calibrated_accuracy",
+]
+"""How a metric follows from the predictions: see `src.record.measures`."""
 
 
 class MetricConfig(Strict):

@@ -15,7 +15,8 @@ from .deployment import Deployment
 from .errors import InputError
 from .evaluation import BaseTraining, EvaluationResults, FileReference, TrainingLog
 from .files import Model, load_yaml, parse_json, read_text, sha256_file, validate
-from .predictions import MODELS, Predictions, measure, read_predictions
+from .measures import available, summary
+from .predictions import MODELS, Predictions, read_predictions
 from .publication import Publication
 from .references import BIBLIOGRAPHY, Work, read_references
 
@@ -295,9 +296,12 @@ def _check_predictions(
         metric = config.metrics[key]
         if metric.task is None or metric.measure is None or metric.task not in by_task:
             continue
+        rows, task = by_task[metric.task], evaluation.tasks.get(metric.task)
+        if not available(rows, metric.measure):
+            continue
         values = (stated, evaluation.finetuned_model.metrics[key])
         for model, value in zip(MODELS, values, strict=True):
-            actual = float(measure(by_task[metric.task], model, metric.measure).mean())
+            actual = summary(rows, model, metric.measure, task and task.candidates)
             if abs(actual - value) > TOLERANCE:
                 raise InputError(
                     path,

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from .config import Measure
 from .errors import InputError
 from .files import atomic, sha256_file
 
@@ -32,12 +31,26 @@ SCHEMA = pa.schema(
         ("finetuned_answer", pa.string()),
         ("finetuned_correct", pa.bool_()),
         ("finetuned_score", pa.float64()),
+        ("base_prompt", pa.string()),
+        ("finetuned_prompt", pa.string()),
+        ("base_scores", pa.list_(pa.float32())),
+        ("finetuned_scores", pa.list_(pa.float32())),
+        ("base_neutral_scores", pa.list_(pa.float32())),
+        ("finetuned_neutral_scores", pa.list_(pa.float32())),
     ]
 )
-"""Columns of a predictions file. `letter` and `position` may be null, or missing altogether."""
+"""Columns of a predictions file.
+
+`MODEL_prompt` is what a model was given where that was not `prompt`; `MODEL_scores` are the log-likelihoods of all candidates, in their
+order; `MODEL_neutral_scores` those for the same question without what it is about.
+"""
 
 MODELS = ("base", "finetuned")
-OPTIONAL = frozenset({"letter", "position"})
+OPTIONAL = frozenset({"letter", "position"}) | {
+    f"{model}_{kind}" for model in MODELS for kind in ("prompt", "scores", "neutral_scores")
+}
+"""Columns that may be null, or missing altogether."""
+
 _MEND = "Run `python -m src.evaluate` again; predictions are written together with the results."
 
 FloatArray = npt.NDArray[np.float64]
@@ -60,6 +73,15 @@ class Predictions:
     def column(self, name: str) -> npt.NDArray[Any]:
         """Return a column as a NumPy array."""
         return as_numpy(self.table[name])
+
+    def has(self, name: str) -> bool:
+        """Tell whether every row has a value in a column."""
+        return len(self) > 0 and not self.table[name].null_count
+
+    def matrix(self, name: str) -> FloatArray:
+        """Return a column of lists of the same length as a matrix of shape (rows, length)."""
+        column = self.table[name].combine_chunks()
+        return as_numpy(column.flatten()).astype(np.float64).reshape(len(self), -1)
 
     def group(self, by: str) -> tuple[npt.NDArray[Any], list[Any]]:
         """Return the value of each row that a breakdown groups by, as codes.
@@ -95,33 +117,6 @@ def as_numpy(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[Any]:
         return np.from_dlpack(array)
     values: npt.NDArray[Any] = array.to_numpy(zero_copy_only=False)
     return values
-
-
-def measure(predictions: Predictions, model: str, how: Measure) -> FloatArray:
-    """Compute a metric for every row.
-
-    Args:
-        predictions: Rows of one task.
-        model: `base` or `finetuned`.
-        how: `exact_match`: 1 where the answer is the reference, else 0. `character_accuracy`: share of positions at which answer and
-            reference have the same character, of the longer one's length (Hamming similarity). `normalized_levenshtein`: edit distance
-            (Levenshtein 1966), divided by the longer one's length. `score`: the score that the evaluation wrote.
-
-    Returns:
-        A value a row, of shape (rows,).
-    """
-    from rapidfuzz import process
-    from rapidfuzz.distance import Hamming, Levenshtein
-
-    if how == "score":
-        return predictions.column(f"{model}_score").astype(np.float64)
-    answers, references = predictions.table[f"{model}_answer"], predictions.table["reference"]
-    if how == "exact_match":
-        return as_numpy(pc.equal(answers, references)).astype(np.float64)
-    scorer = Hamming.normalized_similarity if how == "character_accuracy" else Levenshtein.normalized_distance
-    return np.asarray(
-        process.cpdist(answers.to_pylist(), references.to_pylist(), scorer=scorer, dtype=np.float64), dtype=np.float64
-    )
 
 
 def write_predictions(path: Path, rows: pa.Table | list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,243 @@
+"""What an adapter is trained on: examples read from the dataset, written as its config says, encoded and packed."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from src.record.config import DatasetConfig, ExperimentConfig
+from src.record.errors import InputError
+
+from .dataset import SKILL_TASKS, read_rows
+from .templates import SEPARATORS, TEMPLATES, fill
+
+IGNORED = -100
+"""Label of a token that does not count in the loss (PyTorch's cross-entropy convention)."""
+
+Batch = dict[str, list[Any]]
+
+
+def material_files(config: DatasetConfig) -> dict[str, Path]:
+    """List the files of the dataset that a config trains on, by path inside the dataset."""
+    names = []
+    if "spelling" in config.material:
+        names += ["training/train.parquet", "spelling/validation.parquet"]
+    if "letter_skills" in config.material:
+        names += ["letter_skills/train.parquet", *(f"{task}/validation.parquet" for task in SKILL_TASKS)]
+    files = {name: Path(config.path) / name for name in names}
+    for path in files.values():
+        if not path.is_file():
+            raise InputError(
+                path,
+                found="no such file",
+                expected="a Parquet file of the dataset",
+                mend="Run `python -m src.dataset`.",
+            )
+    return files
+
+
+def training_sequences(config: ExperimentConfig, tokenizer: Any, length: int) -> tuple[Any, int]:
+    """Write, encode and pack what the adapter is trained on.
+
+    `datasets` does it in several processes with a progress bar, keeps the outcome in its cache and reads it from there, so that it is
+    neither held in memory nor done twice.
+
+    Args:
+        config: The experiment.
+        tokenizer: The base model's tokenizer.
+        length: Tokens in a sequence.
+
+    Returns:
+        A `datasets.Dataset` of `input_ids` and `labels`, and the number of examples that are packed in it.
+    """
+    from datasets import Dataset, interleave_datasets
+
+    settings = config.dataset_config
+    parts = []
+    if "spelling" in settings.material:
+        spellings = Dataset.from_parquet(str(Path(settings.path) / "training/train.parquet"))
+        left_out = [
+            name
+            for name, out in (
+                ("states_position", settings.leave_out_position_templates),
+                ("states_count", settings.leave_out_count_templates),
+            )
+            if out
+        ]
+        if left_out:
+            spellings = spellings.filter(
+                _states_none, input_columns=left_out, batched=True, desc="leaving out templates"
+            )
+        if settings.letters != "own":
+            spellings = spellings.map(
+                _with_other_letters,
+                with_indices=True,
+                fn_kwargs={"letters": settings.letters, "seed": config.seed, "words": _by_length(spellings["word"])},
+                desc=f"writing out letters: {settings.letters}",
+            )
+        parts.append(spellings)
+    if "letter_skills" in settings.material:
+        parts.append(Dataset.from_parquet(str(Path(settings.path) / "letter_skills/train.parquet")))
+    columns = ["prompt", "completion", "separator", "letters_start", "letters_end"]
+    parts = [
+        part.shuffle(seed=config.seed).select_columns([c for c in columns if c in part.column_names]) for part in parts
+    ]
+    mixed = parts[0] if len(parts) == 1 else interleave_datasets(parts, probabilities=[0.5, 0.5], seed=config.seed)
+    return _packed(mixed, tokenizer, length, config.training_config.completion_only_loss), len(mixed)
+
+
+def held_out_sequences(config: ExperimentConfig, tokenizer: Any, length: int) -> Any:
+    """Write, encode and pack what the validation loss is measured on: validation words and held-out strings.
+
+    Words are spelled plainly, with a space between the letters, and in a control with the letters that it trains on.
+    """
+    from datasets import Dataset
+
+    settings = config.dataset_config
+    rows: list[dict[str, Any]] = []
+    if "spelling" in settings.material:
+        questions = read_rows(Path(settings.path) / "spelling/validation.parquet")
+        words = _by_length([row["word"] for row in questions])
+        for index, row in enumerate(questions):
+            letters = other_letters(row["word"], settings.letters, words, f"{config.seed}/validation/{index}")
+            rows.append({"prompt": f"The word {row['word']} is spelled", "completion": f" {' '.join(letters)}."})
+    if "letter_skills" in settings.material:
+        for task in SKILL_TASKS:
+            questions = read_rows(Path(settings.path) / task / "validation.parquet")
+            rows += [{"prompt": row["question"], "completion": f" {row['answer']}"} for row in questions]
+    return _packed(Dataset.from_list(rows), tokenizer, length, completion_only=True)
+
+
+def other_letters(word: str, letters: str, words: dict[int, list[str]], seed: str) -> str:
+    """Choose the letters that a word's spelling writes out.
+
+    Args:
+        word: The word.
+        letters: `own`, `other_word` or `shuffled`, as in `DatasetConfig.letters`.
+        words: The words to choose another from, by length.
+        seed: Seed of the draw.
+    """
+    rng = random.Random(seed)
+    if letters == "other_word":
+        others = words[len(word)]
+        if set(others) == {word}:
+            return word
+        while (other := rng.choice(others)) == word:
+            pass
+        return other
+    return "".join(rng.sample(word, len(word))) if letters == "shuffled" else word
+
+
+def _by_length(words: Any) -> dict[int, list[str]]:
+    groups: dict[int, list[str]] = defaultdict(list)
+    for word in sorted(set(words)):
+        groups[len(word)].append(word)
+    return dict(groups)
+
+
+def _states_none(*columns: list[bool]) -> list[bool]:
+    return [not any(states) for states in zip(*columns, strict=True)]
+
+
+def _with_other_letters(
+    row: dict[str, Any], index: int, letters: str, seed: int, words: dict[int, list[str]]
+) -> dict[str, Any]:
+    word = row["word"]
+    template = next(t for t in TEMPLATES if t.name == row["template"])
+    quoted = f'"{word}"' in row["prompt"] + row["completion"]
+    written = other_letters(word, letters, words, f"{seed}/training/{index}")
+    prompt, completion, start, end = fill(template, word, SEPARATORS[row["separator"]], quoted=quoted, letters=written)
+    return {"prompt": prompt, "completion": completion, "letters_start": start, "letters_end": end}
+
+
+def _packed(examples: Any, tokenizer: Any, length: int, completion_only: bool) -> Any:
+    workers = min(len(examples) // 10_000 + 1, os.cpu_count() or 1)
+    return examples.map(
+        _encode_and_pack,
+        batched=True,
+        batch_size=10_000,
+        remove_columns=examples.column_names,
+        fn_kwargs={"tokenizer": tokenizer, "length": length, "completion_only": completion_only},
+        num_proc=workers if workers > 1 else None,
+        desc="encoding and packing",
+    )
+
+
+def _encode_and_pack(batch: Batch, tokenizer: Any, length: int, completion_only: bool) -> Batch:
+    return pack(encode_examples(tokenizer, batch, completion_only=completion_only), length, tokenizer.eos_token_id)
+
+
+def encode_examples(tokenizer: Any, batch: Batch, *, completion_only: bool) -> list[tuple[list[int], list[int]]]:
+    """Encode examples, each with the line break after it.
+
+    Letters written without a separator are encoded one by one: the tokenizer would join them to the word again.
+
+    Args:
+        tokenizer: The base model's tokenizer.
+        batch: Columns `prompt` and `completion`, and where letters are written without a separator `separator`, `letters_start` and
+            `letters_end`.
+        completion_only: Whether the prompt has no labels.
+
+    Returns:
+        For each example, token ids and labels of the same length, the prompt's ignored if `completion_only`.
+    """
+    pieces: list[str] = []
+    halves: list[tuple[int, int]] = []  # how many pieces prompt and completion are cut into
+    separators = batch.get("separator", ["space"] * len(batch["prompt"]))
+    for index, (prompt, completion) in enumerate(zip(batch["prompt"], batch["completion"], strict=True)):
+        cut = [[prompt], [completion + "\n"]]
+        if separators[index] == "none":
+            start, end = batch["letters_start"][index], batch["letters_end"][index]
+            cut = [_apart(cut[0][0], start, end), _apart(cut[1][0], start - len(prompt), end - len(prompt))]
+        halves.append((len(cut[0]), len(cut[1])))
+        pieces += cut[0] + cut[1]
+    encoded = iter(tokenizer(pieces, add_special_tokens=False)["input_ids"])
+    examples = []
+    for prompt_pieces, completion_pieces in halves:
+        first = [i for _ in range(prompt_pieces) for i in next(encoded)]
+        second = [i for _ in range(completion_pieces) for i in next(encoded)]
+        examples.append((first + second, ([IGNORED] * len(first) if completion_only else first) + second))
+    return examples
+
+
+def _apart(text: str, start: int, end: int) -> list[str]:
+    """Cut a text so that the letters from `start` to `end` stand alone; a space before the first one stays with it."""
+    if start < 0 or end > len(text):
+        return [text]
+    pieces = [text[:start], *text[start:end], text[end:]]
+    if pieces[0].endswith(" "):
+        pieces[0], pieces[1] = pieces[0][:-1], " " + pieces[1]
+    return [piece for piece in pieces if piece]
+
+
+def pack(examples: list[tuple[list[int], list[int]]], length: int, padding: int) -> Batch:
+    """Pack examples, one after another, into sequences of a fixed length; none is cut, one that is longer is left out.
+
+    Args:
+        examples: Token ids and labels.
+        length: Tokens in a sequence.
+        padding: Token that fills the rest. It is ignored by the loss and stands at the end, where a causal model's earlier positions
+            cannot see it.
+
+    Returns:
+        Columns `input_ids` and `labels`.
+    """
+    packed: list[tuple[list[int], list[int]]] = []
+    ids: list[int] = []
+    labels: list[int] = []
+    for example_ids, example_labels in examples:
+        if len(example_ids) > length:
+            continue
+        if len(ids) + len(example_ids) > length:
+            packed.append((ids, labels))
+            ids, labels = [], []
+        ids, labels = ids + example_ids, labels + example_labels
+    if ids:
+        packed.append((ids, labels))
+    return {
+        "input_ids": [i + [padding] * (length - len(i)) for i, _ in packed],
+        "labels": [t + [IGNORED] * (length - len(t)) for _, t in packed],
+    }

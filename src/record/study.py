@@ -1,0 +1,181 @@
+"""A study: several runs of one experiment, each with another seed or with the changes of its arm (`configs/studies/NAME.yaml`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from .config import ExperimentConfig, Name, Strict
+from .errors import InputError
+from .files import load_yaml, parse_yaml, read_text, validate
+
+BUDGET = ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "sequence_length")
+"""Settings of the training that make up its budget, and are the same for all runs of a study."""
+
+
+class Arm(Strict):
+    """Runs that differ in nothing but the seed."""
+
+    label: str = Field(description="Name that readers see.")
+    role: Literal["main", "control", "further"] = Field(
+        description="main: the recipe that is published; control: what a claim about it is held against; further: another question."
+    )
+    purpose: str = Field(description="What it is for, in a sentence or two.")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, description="Seeds, a run each.")
+    changes: dict[str, Any] = Field(
+        default_factory=dict, description="Keys of the experiment's config that differ, nested as they are there."
+    )
+
+
+class StudyConfig(Strict):
+    """A study (`configs/studies/NAME.yaml`)."""
+
+    study: Name = Field(description="Name of the study and of its folder in results/.")
+    experiment: str = Field(description="Config of the experiment that all runs share.")
+    published: str = Field(description="The run whose adapter is published, as ARM-SEED.")
+    arms: dict[Name, Arm] = Field(min_length=1, description="The arms, by name.")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a study, or an experiment of its own.
+
+    Attributes:
+        name: ARM-SEED, or the experiment's name.
+        arm: Its arm; None for an experiment of its own.
+        experiment: Everything that is run.
+        results: Folder of its results.
+        work: Folder of what training keeps while it is under way.
+    """
+
+    name: str
+    arm: str | None
+    experiment: ExperimentConfig
+    results: Path
+    work: Path
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study and its runs, in the order in which they are declared."""
+
+    path: Path
+    config: StudyConfig
+    runs: tuple[Run, ...]
+
+    def run(self, name: str) -> Run:
+        """Return a run by its name.
+
+        Raises:
+            InputError: There is no such run.
+        """
+        found = next((run for run in self.runs if run.name == name), None)
+        if found is None:
+            names = ", ".join(run.name for run in self.runs)
+            raise InputError(
+                self.path, key="arms", found=f"no run {name}", expected=f"one of {names}", mend="Name one of these."
+            )
+        return found
+
+
+def read_study(path: Path) -> Study:
+    """Read a study and resolve its runs; paths in it start from the current folder.
+
+    The published run is the experiment itself: it keeps the experiment's name, checkpoint and results. The others have theirs in
+    folders of the study.
+
+    Raises:
+        InputError: A file is missing or malformed, a seed comes twice, there is not exactly one main arm, the published run is not
+            the experiment itself, or a run has another budget than the others.
+    """
+    config = load_yaml(path, StudyConfig)
+    mains = [name for name, arm in config.arms.items() if arm.role == "main"]
+    if len(mains) != 1:
+        raise _refused(
+            path, "arms", f"{len(mains)} arms with the role main", "exactly one, which the controls are held against"
+        )
+    for name, arm in config.arms.items():
+        twice = next((seed for seed in arm.seeds if arm.seeds.count(seed) > 1), None)
+        if twice is not None:
+            raise _refused(path, f"arms.{name}.seeds", f"{twice} twice", "each seed once")
+    shared = Path(config.experiment)
+    settings = parse_yaml(shared, read_text(shared, "Mend `experiment` in the study."))
+    experiment = load_yaml(shared, ExperimentConfig)
+    runs = tuple(
+        _run(path, config, settings, experiment, name, arm, seed)
+        for name, arm in config.arms.items()
+        for seed in arm.seeds
+    )
+    published = next((run for run in runs if run.name == config.published), None)
+    if published is None or published.arm != mains[0] or published.experiment != experiment:
+        raise _refused(
+            path,
+            "published",
+            config.published,
+            f"the run of {mains[0]} with the seed of {config.experiment}, {experiment.seed}",
+        )
+    return Study(path, config, runs)
+
+
+def _run(
+    path: Path,
+    config: StudyConfig,
+    settings: dict[str, Any],
+    experiment: ExperimentConfig,
+    name: str,
+    arm: Arm,
+    seed: int,
+) -> Run:
+    run = f"{name}-{seed}"
+    if run == config.published:
+        folder = experiment.experiment_name
+        own: dict[str, Any] = {"seed": seed}
+    else:
+        folder = f"{config.study}/{run}"
+        own = {"seed": seed, "experiment_name": run, "checkpoint": f"checkpoints/{folder}"}
+    resolved = validate(
+        path,
+        _merged(_merged(settings, arm.changes), own),
+        ExperimentConfig,
+        f"Mend arms.{name}.changes; its keys are those of an experiment.",
+    )
+    for key in BUDGET:
+        found, expected = getattr(resolved.training_config, key), getattr(experiment.training_config, key)
+        if found != expected:
+            raise _refused(
+                path, f"arms.{name}.changes.training_config.{key}", found, f"{expected}, as in {config.experiment}"
+            )
+    return Run(run, name, resolved, Path("results") / folder, Path("runs") / folder)
+
+
+def _merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(settings)
+    for key, value in changes.items():
+        inner = merged.get(key)
+        merged[key] = _merged(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _refused(path: Path, key: str, found: object, expected: str) -> InputError:
+    return InputError(path, key=key, found=found, expected=expected, mend="Mend the study's config.")
+
+
+def read_run(path: Path, name: str | None) -> Run:
+    """Read an experiment, or one run of a study.
+
+    Args:
+        path: Config of an experiment; with `name`, of a study.
+        name: The run.
+
+    Raises:
+        InputError: The config is missing or malformed, or has no such run.
+    """
+    if name is not None:
+        return read_study(path).run(name)
+    experiment = load_yaml(path, ExperimentConfig)
+    folder = experiment.experiment_name
+    return Run(folder, None, experiment, Path("results") / folder, Path("runs") / folder)
