@@ -6,15 +6,18 @@ import csv
 import hashlib
 import json
 import random
+import re
+import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
 from src.experiment.evaluate import Evaluator, few_shot_prefix, letters_of
+from src.experiment.materials import IGNORED, encode_examples, pack
 from src.experiment.models import load_adapter, load_base, load_tokenizer
 from src.experiment.pretrain import strip_header
-from src.experiment.train import IGNORED, encode_example, pack
 from src.record.config import EvaluationConfig
 
 from .conftest import REPO, Run, run_in
@@ -44,9 +47,10 @@ training_config:
   logging_steps: 1
 dataset_config:
   chains: 20
-  test_questions: {letter_count: 12, letter_position: 12, spelling: 6}
-  validation_questions: {letter_count: 9, letter_position: 9, spelling: 6}
-evaluation_config: {few_shot: 1, max_new_tokens: 8}
+  skills: 40
+  test_questions: {letter_count: 12, letter_position: 12, spelling: 6, string_count: 6, string_position: 6}
+  validation_questions: {letter_count: 9, letter_position: 9, spelling: 6, string_count: 6, string_position: 6}
+evaluation_config: {few_shot: 1, max_new_tokens: 8, variants: [letters_shown, spelled_first]}
 """
 
 
@@ -93,9 +97,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_whole_way_gives_a_record(tiny: Path) -> None:
     results = json.loads((tiny / "results/tiny/evaluation_results.json").read_text())
     assert results["tasks"]["letter_count"]["questions"] == 12
-    assert set(results["base_model"]["metrics"]) == {
-        "letter_count_accuracy", "letter_position_accuracy", "character_level_accuracy", "levenshtein_distance",
-    }  # fmt: skip
+    assert {"letter_count_accuracy", "letter_count_kappa", "letter_position_spelled_first_accuracy"} <= set(
+        results["base_model"]["metrics"]
+    )
     log = json.loads((tiny / "results/tiny/training_log.json").read_text())
     assert log["tracking"]["run_id"]
     assert log["tracking"]["mode"] == "offline"
@@ -139,6 +143,100 @@ def test_training_again_goes_on_and_does_not_train_twice(tiny: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes() == before
+
+
+def test_another_config_does_not_resume_a_run(tiny: Path) -> None:
+    text = (tiny / "configs/tiny.yaml").read_text().replace("r: 4, alpha: 8", "r: 2, alpha: 8")
+    (tiny / "configs/other.yaml").write_text(text + "checkpoint: checkpoints/other\n")
+    command = ("-m", "src.train", "--config", "configs/other.yaml", "--results", "other", "--work", "runs/other")
+    shutil.copytree(tiny / "runs/tiny", tiny / "runs/other")
+    done = run_in(tiny, *command, WANDB_DIR=str(tiny / "runs"))
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert "lora_config.r" in done.stderr
+    assert "--fresh" in done.stderr
+    assert list((tiny / "runs/other").glob("checkpoint-*"))
+    done = run_in(tiny, *command, "--fresh", WANDB_DIR=str(tiny / "runs"))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads((tiny / "checkpoints/other/adapter_config.json").read_text())["r"] == 2
+
+
+def test_changed_data_do_not_resume_a_run(tiny: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny, tmp_path / "copy", symlinks=True)
+    path = tmp_path / "copy/data/training/train.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.slice(1), path)
+    done = run_in(tmp_path / "copy", "-m", "src.train", "--config", "configs/tiny.yaml")
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert "training/train.parquet" in done.stderr
+
+
+def test_settings_and_hashes_are_stored_with_what_was_made(tiny: Path) -> None:
+    log = json.loads((tiny / "results/tiny/training_log.json").read_text())
+    results = json.loads((tiny / "results/tiny/evaluation_results.json").read_text())
+    assert log["config"] == results["config"]
+    assert results["config"]["training_config"]["weight_decay"] == 0.0  # a default, stored all the same
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= results["hashes"]["base"].keys()
+    assert log["hashes"]["base"] == results["hashes"]["base"]
+    assert log["hashes"]["adapter"] == results["hashes"]["adapter"]
+    assert log["hashes"]["data"].items() <= results["hashes"]["data"].items()
+
+
+def test_validation_questions_are_not_their_own_solved_examples(tiny: Path) -> None:
+    done = run_in(
+        tiny, "-m", "src.evaluate", "--config", "configs/tiny.yaml", "--split", "validation",
+        "--metrics", str(REPO / "configs/metrics.yaml"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = pq.read_table(tiny / "runs/tiny/validation/predictions.parquet").to_pylist()
+    for row in rows:
+        *solved, asked = row["prompt"].split("Question: ")
+        assert row["word"] not in asked or not any(f"word {row['word']}?" in example for example in solved)
+    assert sum(row["task"] == "letter_count" for row in rows) == 8
+
+
+def test_the_base_models_answers_can_be_taken_over(tiny: Path) -> None:
+    command = (
+        "-m", "src.evaluate", "--config", "configs/tiny.yaml", "--metrics", str(REPO / "configs/metrics.yaml"),
+        "--base-from", "results/tiny", "--output",
+    )  # fmt: skip
+    done = run_in(tiny, *command, "again")
+    assert done.returncode == 0, done.stderr[-2000:]
+    before, after = (pq.read_table(tiny / f"{name}/predictions.parquet") for name in ("results/tiny", "again"))
+    assert before.equals(after)
+    shutil.copytree(tiny / "results/tiny", tiny / "tampered")
+    path = tiny / "tampered/evaluation_results.json"
+    path.write_text(path.read_text().replace('"max_new_tokens": 8', '"max_new_tokens": 9'))
+    done = run_in(tiny, *(argument.replace("results/tiny", "tampered") for argument in command), "third")
+    assert done.returncode == 2
+    assert "evaluation_config" in done.stderr
+
+
+def test_a_vocabulary_without_enough_made_up_words_ends_with_their_number(tiny: Path) -> None:
+    text = (tiny / "configs/tiny.yaml").read_text().replace("chains: 20", "chains: 900000")
+    (tiny / "configs/many.yaml").write_text(text)
+    done = run_in(tiny, "-m", "src.dataset", "--config", "configs/many.yaml", "--output", "many", timeout=300)
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert "chains" in done.stderr
+    assert re.search(r"at most [\d,]+, the made-up words", done.stderr)
+    assert not (tiny / "many").exists()
+
+
+def test_loss_and_gradients_of_the_labelled_positions_are_those_of_the_whole() -> None:
+    from src.experiment.train import project_only_labelled_positions
+
+    ids = torch.tensor([[5, 6, 7, 8, 9, 10], [11, 12, 13, 14, 15, 16]])
+    labels = ids.clone()
+    labels[0, :3] = labels[1, 4:] = IGNORED
+    found = []
+    for changed in (False, True):
+        model = load_base(str(REPO / "models/gpt2-mini"))
+        if changed:
+            project_only_labelled_positions(model)
+        loss = model(input_ids=ids, labels=labels).loss
+        loss.backward()
+        found.append((float(loss), model.transformer.h[0].attn.c_attn.weight.grad))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
+    assert torch.allclose(found[0][1], found[1][1], rtol=1e-3, atol=1e-6)
 
 
 def test_pretraining_resumes_to_the_same_weights(tmp_path: Path) -> None:
@@ -290,14 +388,14 @@ def test_letters_are_read_out_of_text(generated: str, letters: str) -> None:
 
 def test_letters_without_separator_are_encoded_one_by_one(scored: tuple[object, object]) -> None:
     _, tokenizer = scored
-    row = {
-        "prompt": "The word straw is spelled",
-        "completion": " straw.",
-        "separator": "none",
-        "letters_start": 26,
-        "letters_end": 31,
+    batch = {
+        "prompt": ["The word straw is spelled"],
+        "completion": [" straw."],
+        "separator": ["none"],
+        "letters_start": [26],
+        "letters_end": [31],
     }
-    ids, labels = encode_example(tokenizer, row, completion_only=True)
+    ((ids, labels),) = encode_examples(tokenizer, batch, completion_only=True)
     pieces = [tokenizer.decode([i]) for i in ids]  # type: ignore[attr-defined]
     assert pieces[-7:] == [" s", "t", "r", "a", "w", ".", "\n"]
     assert labels[: len(ids) - 7] == [IGNORED] * (len(ids) - 7)
@@ -307,7 +405,7 @@ def test_letters_without_separator_are_encoded_one_by_one(scored: tuple[object, 
 def test_packing_cuts_nothing_and_pads_at_the_end() -> None:
     examples = [([i] * n, [i] * n) for i, n in enumerate((5, 4, 9, 30, 2), start=1)]
     packed = pack(examples, 10, padding=0)
-    assert all(len(p["input_ids"]) == len(p["labels"]) == 10 for p in packed)
-    flat = [i for p in packed for i in p["input_ids"] if i]
-    assert flat == [1] * 5 + [2] * 4 + [3] * 9 + [5] * 2
-    assert all(label == IGNORED for p in packed for i, label in zip(p["input_ids"], p["labels"], strict=True) if i == 0)
+    pairs = list(zip(packed["input_ids"], packed["labels"], strict=True))
+    assert all(len(ids) == len(labels) == 10 for ids, labels in pairs)
+    assert [i for ids, _ in pairs for i in ids if i] == [1] * 5 + [2] * 4 + [3] * 9 + [5] * 2
+    assert all(label == IGNORED for ids, labels in pairs for i, label in zip(ids, labels, strict=True) if i == 0)

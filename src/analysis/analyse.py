@@ -249,8 +249,7 @@ def _one_metric(
     if rows is None or config.measure is None or config.measure in OF_COUNTS or not available(rows, config.measure):
         return result, []
     level = record.metrics.significance_level
-    task = record.results.tasks.get(config.task or "")
-    candidates = task.candidates if task else None
+    candidates = record.results.candidates(config.task)
     values = (
         per_question(rows, "base", config.measure, candidates),
         per_question(rows, "finetuned", config.measure, candidates),

@@ -72,17 +72,26 @@ class Resources(Strict):
 
 
 class Hashes(Strict):
-    """What was evaluated."""
+    """What was used, as SHA-256."""
 
-    base_weights: Sha256
-    adapter: dict[str, Sha256] = Field(description="SHA-256 of each file of the checkpoint.")
-    data: dict[str, Sha256] = Field(description="SHA-256 of each Parquet file of the dataset.")
+    base: dict[str, Sha256] = Field(
+        default_factory=dict, description="Each file of the base model, its tokenizer's too."
+    )
+    base_weights: Sha256 | None = Field(None, description="The base model's weights alone; what older records hold.")
+    adapter: dict[str, Sha256] = Field(description="Each file of the checkpoint.")
+    data: dict[str, Sha256] = Field(description="Each Parquet file of the dataset.")
+
+    @property
+    def base_weights_known(self) -> str | None:
+        """The hash of the base model's weights, where they are one file."""
+        return self.base.get("model.safetensors", self.base_weights)
 
 
 class EvaluationResults(Strict):
     """The results of one experiment; only the two dictionaries of metrics are required."""
 
     experiment_name: str | None = None
+    config: dict[str, Any] | None = Field(None, description="The whole config of the experiment, as it was run.")
     base_model: ModelResults
     finetuned_model: ModelResults
     tasks: dict[str, Task] = Field(default_factory=dict)
@@ -92,6 +101,10 @@ class EvaluationResults(Strict):
     resources: Resources | None = None
     hashes: Hashes | None = None
     git: GitState | None = None
+
+    def candidates(self, task: str | None) -> list[str] | None:
+        """Return the answers that a task was chosen from; None where there was no choice, or it is not on record."""
+        return self.tasks[task].candidates if task in self.tasks else None
 
 
 class Tracking(Strict):
@@ -119,6 +132,7 @@ class TrainingLog(Strict):
     """What the training wrote."""
 
     experiment_name: str
+    config: dict[str, Any] | None = Field(None, description="The whole config of the experiment, as it was run.")
     best_step: int | None = None
     best_validation_loss: float | None = None
     steps: int = Field(ge=0)
@@ -130,7 +144,8 @@ class TrainingLog(Strict):
     tracking: Tracking | None = None
     environment: Environment
     git: GitState | None = None
-    adapter_sha256: Sha256 | None = None
+    hashes: Hashes | None = None
+    adapter_sha256: Sha256 | None = Field(None, description="The adapter's weights alone; what older logs hold.")
 
 
 class BaseTraining(Strict):

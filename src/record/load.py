@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from .checkpoint import adapter_config, check_hashes, checkpoint_files, hash_files
+from .binding import check_settings, check_trained
+from .checkpoint import adapter_config, base_files, check_hashes, checkpoint_files, hash_files
 from .config import ExperimentConfig, MetricsConfig, ProjectConfig
 from .criteria import CriteriaConfig, SignificantImprovement
 from .dataset import Split, dataset_files, read_splits
@@ -98,6 +99,11 @@ class Record:
         return adapter_config(self.checkpoint) if self.checkpoint.is_dir() else {}
 
     @property
+    def settings_recorded(self) -> bool:
+        """Whether the settings that documents show are known to be those that were run."""
+        return self.results.config is not None
+
+    @property
     def checkpoint_has_tokenizer(self) -> bool:
         """Whether a tokenizer lies beside the adapter; a record without a checkpoint is taken to have one."""
         return not self.checkpoint.is_dir() or (self.checkpoint / "tokenizer_config.json").is_file()
@@ -132,10 +138,12 @@ class Record:
         check_hashes(files, self.results.hashes.adapter, self.checkpoint, "checkpoint")
         check_hashes(hash_files(dataset_files(self.data)), self.results.hashes.data, self.data, "dataset")
         if self.base_folder is not None:
-            actual = {"model.safetensors": sha256_file(self.base_folder / "model.safetensors")}
-            check_hashes(
-                actual, {"model.safetensors": self.results.hashes.base_weights}, self.base_folder, "base model"
-            )
+            evaluated = self.results.hashes.base
+            actual = hash_files(base_files(self.base_folder))
+            if not evaluated and self.results.hashes.base_weights:
+                evaluated = {"model.safetensors": self.results.hashes.base_weights}
+                actual = {name: actual[name] for name in evaluated if name in actual}
+            check_hashes(actual, evaluated, self.base_folder, "base model")
 
 
 def load_record(
@@ -179,6 +187,16 @@ def load_record(
         log = validate(
             log_path, parse_json(log_path, read_text(log_path, mend)), TrainingLog, "Run `python -m src.train` again."
         )
+        check_trained(log_path, log, evaluation)
+    folder = root / experiment_config.checkpoint
+    check_settings(
+        root / (experiment or Path(project_config.experiment)),
+        experiment_config,
+        path,
+        evaluation,
+        log,
+        adapter_config(folder) if folder.is_dir() else {},
+    )
     return Record(
         root,
         project_config,
@@ -294,14 +312,12 @@ def _check_predictions(
             )
     for key, stated in evaluation.base_model.metrics.items():
         metric = config.metrics[key]
-        if metric.task is None or metric.measure is None or metric.task not in by_task:
+        answers = by_task.get(metric.task or "")
+        if answers is None or metric.measure is None or not available(answers, metric.measure):
             continue
-        rows, task = by_task[metric.task], evaluation.tasks.get(metric.task)
-        if not available(rows, metric.measure):
-            continue
-        values = (stated, evaluation.finetuned_model.metrics[key])
-        for model, value in zip(MODELS, values, strict=True):
-            actual = summary(rows, model, metric.measure, task and task.candidates)
+        candidates = evaluation.candidates(metric.task)
+        for model, value in zip(MODELS, (stated, evaluation.finetuned_model.metrics[key]), strict=True):
+            actual = summary(answers, model, metric.measure, candidates)
             if abs(actual - value) > TOLERANCE:
                 raise InputError(
                     path,

@@ -1,0 +1,108 @@
+"""What a config says against what was run: the settings that training and evaluation stored, and the hashes of what they used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .config import TRAINED, ExperimentConfig
+from .errors import InputError
+from .evaluation import EvaluationResults, TrainingLog
+from .files import validate
+
+FREE = frozenset({"experiment_name", "note", "checkpoint", "dataset_config.path"})
+"""Keys of an experiment's config that name or describe, and change nothing that was run."""
+
+
+def check_settings(
+    config_path: Path,
+    config: ExperimentConfig,
+    results_path: Path,
+    results: EvaluationResults,
+    log: TrainingLog | None,
+    adapter: dict[str, Any],
+) -> None:
+    """Refuse a config that states other settings than were run; parts that stored none are not compared.
+
+    Args:
+        config_path: Where the config lies.
+        config: What it states.
+        results_path: Where the results lie.
+        results: What the evaluation wrote.
+        log: What the training wrote.
+        adapter: The adapter's `adapter_config.json`; empty if there is none.
+
+    Raises:
+        InputError: The first key that differs, with what was run and what is stated.
+    """
+    stated = _flat(config.model_dump(mode="json"))
+    runs = {"the evaluation": results.config, "the training": log.config if log else None}
+    for what, stored in runs.items():
+        if stored is None:
+            continue
+        ran = _flat(
+            validate(results_path, stored, ExperimentConfig, "Run training and evaluation again.").model_dump(
+                mode="json"
+            )
+        )
+        for key in sorted(ran.keys() | stated.keys()):
+            if key in FREE or (what == "the training" and key.split(".")[0] not in TRAINED):
+                continue
+            _compare(config_path, key, ran.get(key), stated.get(key), what)
+    lora = config.lora_config
+    names = {"r": ("r", lora.r), "lora_alpha": ("alpha", lora.alpha), "lora_dropout": ("dropout", lora.dropout)}
+    for key, (name, value) in names.items():
+        if key in adapter:
+            _compare(config_path, f"lora_config.{name}", adapter[key], value, "adapter_config.json")
+    modules = adapter.get("target_modules")
+    if lora.target_modules is not None and isinstance(modules, list):
+        _compare(
+            config_path,
+            "lora_config.target_modules",
+            sorted(str(module) for module in modules),
+            sorted(lora.target_modules),
+            "adapter_config.json",
+        )
+
+
+def check_trained(log_path: Path, log: TrainingLog, results: EvaluationResults) -> None:
+    """Refuse a training log of another adapter, base model or dataset than were evaluated; what stored no hashes is not compared.
+
+    Raises:
+        InputError: The first file that differs.
+    """
+    if results.hashes is None:
+        return
+    weights = "adapter_model.safetensors"
+    trained: dict[str, dict[str, str]] = {"adapter": {weights: log.adapter_sha256}} if log.adapter_sha256 else {}
+    if log.hashes is not None:
+        trained = {"base": log.hashes.base, "data": log.hashes.data, "adapter": log.hashes.adapter}
+    evaluated = {"base": results.hashes.base, "data": results.hashes.data, "adapter": results.hashes.adapter}
+    for part, files in trained.items():
+        for name, digest in sorted(files.items()):
+            found = evaluated[part].get(name)
+            if evaluated[part] and found != digest:
+                raise InputError(
+                    log_path,
+                    key=f"hashes.{part}.{name}",
+                    found=f"sha256 {digest}, which was trained",
+                    expected=f"sha256 {found}, which was evaluated",
+                    mend="Run `python -m src.evaluate` on the adapter that was trained, or restore its log.",
+                )
+
+
+def _compare(path: Path, key: str, ran: object, stated: object, what: str) -> None:
+    if ran != stated:
+        raise InputError(
+            path,
+            key=key,
+            found=stated,
+            expected=f"{ran}, which {what} says was run",
+            mend="State what was run, or run training and evaluation again.",
+        )
+
+
+def _flat(data: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(data, dict) or not data:
+        return {prefix: data}
+    return {k: v for key, value in data.items() for k, v in _flat(value, f"{prefix}.{key}" if prefix else key).items()}
