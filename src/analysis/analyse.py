@@ -14,18 +14,33 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from src.record import config as config_module
+from src.record import measures
 from src.record import predictions as predictions_module
 from src.record.config import MetricConfig
 from src.record.files import atomic
 from src.record.load import Record
-from src.record.measures import OF_COUNTS, available, per_question
+from src.record.measures import OF_COUNTS, OfCounts, answer_codes, available, per_question
 from src.record.predictions import Predictions
 
-from . import errors, statistics
+from . import errors, statistics, study
 from .errors import ErrorProfile, error_profile
-from .statistics import FloatArray, Interval, bootstrap_mean, holm, mcnemar, paired_permutation, wilson
+from .statistics import (
+    FloatArray,
+    Interval,
+    bootstrap_counts,
+    bootstrap_mean,
+    holm,
+    mcnemar,
+    paired_permutation,
+    wilson,
+)
+from .study import Group as StudyGroup
+from .study import StudyAnalysis, analyse_study
 
 Verdict = Literal["improved", "worse", "no difference", "not tested"]
+
+CONSTANT_SHARE = 0.99
+"""Share of the questions from which on an answer counts as given always."""
 
 MIN_GROUP = 5
 """Smallest group of questions that a breakdown shows."""
@@ -41,6 +56,19 @@ class Baseline:
 
 
 @dataclass(frozen=True)
+class Constant:
+    """An answer that a model gives to nearly every question of a task.
+
+    Attributes:
+        answer: The answer.
+        share: The share of the questions that it is given to.
+    """
+
+    answer: str
+    share: float
+
+
+@dataclass(frozen=True)
 class MetricResult:
     """One metric of both models, and what the difference is worth.
 
@@ -52,6 +80,7 @@ class MetricResult:
         p_value: Two-sided, not corrected.
         p_adjusted: After Holm's correction over the primary metrics; None for the others.
         verdict: What the test says; `not tested` without predictions.
+        base_constant: The answer that the base model gives to nearly every question, if it does; `finetuned_constant` likewise.
         missing: Why something is left out, or None.
     """
 
@@ -71,6 +100,8 @@ class MetricResult:
     p_adjusted: float | None = None
     verdict: Verdict = "not tested"
     baselines: tuple[Baseline, ...] = ()
+    base_constant: Constant | None = None
+    finetuned_constant: Constant | None = None
     missing: str | None = None
 
     @property
@@ -164,6 +195,7 @@ class Analysis:
     examples: tuple[Examples, ...]
     confusions: tuple[Confusion, ...]
     errors: tuple[ErrorProfile, ...] = ()
+    study: StudyAnalysis | None = None
 
     def metric(self, key: str) -> MetricResult:
         """Return a metric's result by its key."""
@@ -212,8 +244,11 @@ def _key(record: Record) -> str:
     """Name what an analysis follows from: the results (with the hash of the predictions), the metrics and the code."""
     code = [
         Path(module.__file__ or "").read_text(encoding="utf-8")
-        for module in (errors, statistics, predictions_module, config_module)
+        for module in (errors, statistics, study, measures, predictions_module, config_module)
     ]
+    runs = record.study.results if record.study else {}
+    code += [f"{name} {found.evaluation.model_dump_json()}" for name, found in runs.items()]
+    code.append(repr(record.study and (record.study.config, record.study.missing)))
     parts = [record.results.model_dump_json(), record.metrics.model_dump_json(), np.__version__, version("scipy")]
     return hashlib.sha256("\0".join([*parts, Path(__file__).read_text(encoding="utf-8"), *code]).encode()).hexdigest()
 
@@ -228,10 +263,11 @@ def _analyse(record: Record) -> Analysis:
         if any(config.measure and config.task in tasks for config in measured.values()):
             statistics.load()
         found = [jobs[key].result() for key in measured]
+    breakdowns = tuple(b for _, breakdowns in found for b in breakdowns if b.groups)
     return Analysis(
         level=level,
         metrics=_corrected([result for result, _ in found], level),
-        breakdowns=tuple(b for _, breakdowns in found for b in breakdowns if b.groups),
+        breakdowns=breakdowns,
         examples=tuple(_examples(name, rows) for name, rows in tasks.items()),
         confusions=tuple(
             _confusion(name, rows)
@@ -239,23 +275,48 @@ def _analyse(record: Record) -> Analysis:
             if name in record.results.tasks and _is_count(record, name)
         ),
         errors=tuple(error_profile(name, rows, choice=_is_choice(record, name)) for name, rows in tasks.items()),
+        study=analyse_study(record.study, record.metrics, _largest_gains(breakdowns, measured))
+        if record.study
+        else None,
     )
+
+
+def _largest_gains(breakdowns: tuple[Breakdown, ...], metrics: dict[str, MetricConfig]) -> dict[str, StudyGroup]:
+    """Return for each metric the group of its first breakdown in which most was gained."""
+    found: dict[str, StudyGroup] = {}
+    for breakdown in breakdowns:
+        most = breakdown.concentration(metrics[breakdown.metric].direction)
+        if most and len(breakdown.groups) > 1:
+            found.setdefault(breakdown.metric, StudyGroup(breakdown.by, most[0].value))
+    return found
 
 
 def _one_metric(
     record: Record, key: str, config: MetricConfig, rows: Predictions | None
 ) -> tuple[MetricResult, list[Breakdown]]:
     result = _stated(record, key, config)
-    if rows is None or config.measure is None or config.measure in OF_COUNTS or not available(rows, config.measure):
+    if rows is None or config.measure is None or not available(rows, config.measure):
         return result, []
     level = record.metrics.significance_level
+    if config.measure in OF_COUNTS:
+        return _by_interval(result, rows, level), []
     candidates = record.results.candidates(config.task)
     values = (
         per_question(rows, "base", config.measure, candidates),
         per_question(rows, "finetuned", config.measure, candidates),
     )
     breakdowns = [_breakdown(key, config, rows, by, *values, level) for by in config.breakdowns]
-    return _tested(result, record, rows, *values, level), breakdowns
+    tested = _tested(result, record, rows, *values, level)
+    if candidates:
+        tested = replace(tested, base_constant=_constant(rows, "base"), finetuned_constant=_constant(rows, "finetuned"))
+    return tested, breakdowns
+
+
+def _constant(rows: Predictions, model: str) -> Constant | None:
+    """Return the answer that a model gives to nearly every question, if it does."""
+    (answer, times), *_ = Counter(rows.table[f"{model}_answer"].to_pylist()).most_common(1)
+    share = times / len(rows)
+    return Constant(answer, share) if share >= CONSTANT_SHARE else None
 
 
 def _is_choice(record: Record, task: str) -> bool:
@@ -301,6 +362,27 @@ def _tested(
         test="exact McNemar" if exact else "paired permutation",
         p_value=mcnemar(base, finetuned) if exact else paired_permutation(base, finetuned),
         baselines=_baselines(record, rows) if exact else (),
+        missing=None,
+    )
+
+
+def _by_interval(result: MetricResult, rows: Predictions, level: float) -> MetricResult:
+    """Judge a measure of counts, for which there is no test, by where the interval of its change lies."""
+    names = ("reference", "base_answer", "finetuned_answer")
+    labels, codes = answer_codes([rows.table[name] for name in names])
+    distinct, counts = np.unique(codes, axis=1, return_counts=True)
+    of = OfCounts(distinct, len(labels), result.config.measure or "kappa")
+    base, finetuned, change = bootstrap_counts(of, counts, level)
+    better, worse = (
+        (change.low > 0, change.high < 0) if result.config.direction == "higher" else (change.high < 0, change.low > 0)
+    )
+    return replace(
+        result,
+        questions=len(rows),
+        base_interval=base,
+        finetuned_interval=finetuned,
+        change_interval=change,
+        verdict="improved" if better else "worse" if worse else "no difference",
         missing=None,
     )
 

@@ -7,6 +7,7 @@ million questions cost no more than a thousand. Few questions are drawn one by o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -79,6 +80,30 @@ def bootstrap_mean(values: FloatArray, level: float) -> Interval | None:
     return Interval(float(low), float(high))
 
 
+def bootstrap_counts(
+    of: Callable[[FloatArray], FloatArray], counts: npt.NDArray[np.int64], level: float
+) -> tuple[Interval, Interval, Interval]:
+    """Percentile bootstrap intervals for a measure of counts, over questions with both models' answers.
+
+    Args:
+        of: Computes the measure of both models, of shape (samples, 2), from weights of shape (samples, kinds).
+        counts: How often each kind of question comes, of shape (kinds,).
+        level: One minus the confidence level.
+
+    Returns:
+        The intervals of the base model, of the fine-tuned model, and of the difference.
+    """
+    rng = np.random.default_rng(SEED)
+    n = counts.sum()
+    drawn = np.concatenate(
+        [of(rng.multinomial(n, counts / n, size=size).astype(np.float64)) for size in _batches(len(counts))]
+    )
+    base, finetuned = drawn.T
+    bounds = [np.quantile(values, [level / 2, 1 - level / 2]) for values in (base, finetuned, finetuned - base)]
+    first, second, third = (Interval(float(low), float(high)) for low, high in bounds)
+    return first, second, third
+
+
 def _distinct(values: FloatArray) -> tuple[FloatArray, npt.NDArray[np.int64]]:
     """Return the distinct values and how often each comes; differences of rounding are no differences."""
     distinct, counts = np.unique(np.round(values, 12), return_counts=True)
@@ -133,3 +158,18 @@ def holm(p_values: list[float], level: float) -> list[float]:
     from statsmodels.stats.multitest import multipletests
 
     return [float(p) for p in multipletests(p_values, alpha=level, method="holm")[1]] if p_values else []
+
+
+def t_interval(values: FloatArray, level: float) -> Interval | None:
+    """Student's t interval for the mean of a few independent values, such as one per seed (Student 1908, doi:10.1093/biomet/6.1.1).
+
+    Returns:
+        The interval, or None for fewer than two values.
+    """
+    from scipy.special import stdtrit
+
+    n = len(values)
+    if n < 2:
+        return None
+    half = float(stdtrit(n - 1, 1 - level / 2)) * float(values.std(ddof=1)) / n**0.5
+    return Interval(float(values.mean()) - half, float(values.mean()) + half)

@@ -229,6 +229,10 @@ class ProjectConfig(Strict):
     )
     summary: str = Field(description="What was done, in a few sentences, without results.")
     experiment: str = Field(description="Config of the experiment that the documents show.")
+    study: str | None = Field(
+        None,
+        description="Config of the study that the experiment is the published run of; one run stands alone without.",
+    )
     base_model_note: str | None = Field(
         None, description="What kind of model the base is, where a reader could be misled."
     )

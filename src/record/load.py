@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from .binding import check_settings, check_trained
 from .checkpoint import adapter_config, base_files, check_hashes, checkpoint_files, hash_files
 from .config import ExperimentConfig, MetricsConfig, ProjectConfig
 from .criteria import CriteriaConfig, SignificantImprovement
 from .dataset import Split, dataset_files, read_splits
 from .deployment import Deployment
 from .errors import InputError
-from .evaluation import BaseTraining, EvaluationResults, FileReference, TrainingLog
+from .evaluation import BaseTraining, EvaluationResults, TrainingLog
 from .files import Model, load_yaml, parse_json, read_text, sha256_file, validate
-from .measures import available, summary
-from .predictions import MODELS, Predictions, read_predictions
+from .predictions import Predictions
 from .publication import Publication
 from .references import BIBLIOGRAPHY, Work, read_references
-
-TOLERANCE = 1e-6
-"""How far a stated metric may be from the one that follows from the predictions (JSON may have been rounded)."""
+from .results import load_results
+from .study import LoadedStudy, load_study
 
 PROJECT = Path("configs/project.yaml")
 METRICS = Path("configs/metrics.yaml")
@@ -44,6 +40,7 @@ class Record:
     publication: Publication | None = None
     criteria: CriteriaConfig = field(default_factory=CriteriaConfig)
     deployment: Deployment | None = None
+    study: LoadedStudy | None = None
 
     @property
     def deployment_is_current(self) -> bool:
@@ -174,41 +171,26 @@ def load_record(
     if checkpoint is not None:
         experiment_config = experiment_config.model_copy(update={"checkpoint": str(checkpoint)})
     path = root / (results or Path("results") / experiment_config.experiment_name / "evaluation_results.json")
-    mend = "Run `python -m src.evaluate --config CONFIG`, or see the file formats."
-    evaluation = validate(path, parse_json(path, read_text(path, mend)), EvaluationResults, mend)
-    _check_metrics(path, evaluation, metrics_config)
-    predictions = None
-    if evaluation.predictions is not None:
-        predictions = read_predictions(_referenced(path, evaluation.predictions))
-        _check_predictions(path, evaluation, metrics_config, predictions)
-    log = None
-    if evaluation.training_log is not None:
-        log_path = _referenced(path, evaluation.training_log)
-        log = validate(
-            log_path, parse_json(log_path, read_text(log_path, mend)), TrainingLog, "Run `python -m src.train` again."
-        )
-        check_trained(log_path, log, evaluation)
-    folder = root / experiment_config.checkpoint
-    check_settings(
-        root / (experiment or Path(project_config.experiment)),
-        experiment_config,
+    found = load_results(
         path,
-        evaluation,
-        log,
-        adapter_config(folder) if folder.is_dir() else {},
+        metrics_config,
+        experiment_config,
+        root / (experiment or Path(project_config.experiment)),
+        root / experiment_config.checkpoint,
     )
     return Record(
         root,
         project_config,
         metrics_config,
         experiment_config,
-        evaluation,
+        found.evaluation,
         path,
-        predictions,
-        log,
+        found.predictions,
+        found.log,
         _beside(path, "publication.json", Publication, "Restore the receipt, or publish again after removing it."),
         _criteria(root / CRITERIA, metrics_config),
         _beside(path, "deployment.json", Deployment, "Run `python -m src.benchmark` again, or remove it."),
+        load_study(root, Path(project_config.study), metrics_config, found) if project_config.study else None,
     )
 
 
@@ -238,91 +220,3 @@ def _criteria(path: Path, metrics: MetricsConfig) -> CriteriaConfig:
                     mend="Name one of them, declare the metric as primary in configs/metrics.yaml, or remove the criterion.",
                 )
     return config
-
-
-def _referenced(results: Path, reference: FileReference) -> Path:
-    path = results.parent / reference.file
-    found = sha256_file(path) if path.is_file() else None
-    if found != reference.sha256:
-        raise InputError(
-            path,
-            found=f"sha256 {found}" if found else "no such file",
-            expected=f"sha256 {reference.sha256}, as {results.name} says",
-            mend="Restore the file, or run `python -m src.evaluate` again.",
-        )
-    return path
-
-
-def _check_metrics(path: Path, evaluation: EvaluationResults, config: MetricsConfig) -> None:
-    base, finetuned = evaluation.base_model.metrics, evaluation.finetuned_model.metrics
-    for section, metrics in (("base_model", base), ("finetuned_model", finetuned)):
-        for key, value in metrics.items():
-            where = f"{section}.metrics.{key}"
-            if key not in config.metrics:
-                raise InputError(
-                    path,
-                    key=where,
-                    found="a metric that is not declared",
-                    expected=f"one of {', '.join(sorted(config.metrics))}",
-                    mend="Declare it in configs/metrics.yaml, or remove it.",
-                )
-            if config.metrics[key].bounded and not 0 <= value <= 1:
-                raise InputError(
-                    path,
-                    key=where,
-                    found=value,
-                    expected="a number from 0 to 1",
-                    mend="Give the value as a fraction, not in per cent.",
-                )
-            if not math.isfinite(value):
-                raise InputError(path, key=where, found=value, expected="a finite number", mend="Leave the metric out.")
-    for key in sorted(base.keys() ^ finetuned.keys()):
-        section = "finetuned_model" if key in base else "base_model"
-        raise InputError(
-            path,
-            key=f"{section}.metrics.{key}",
-            found="nothing",
-            expected="the metric of both models",
-            mend="Evaluate both models on it.",
-        )
-
-
-def _check_predictions(
-    path: Path, evaluation: EvaluationResults, config: MetricsConfig, predictions: Predictions
-) -> None:
-    stated_rows = evaluation.predictions.rows if evaluation.predictions else None
-    if stated_rows is not None and stated_rows != len(predictions):
-        raise InputError(
-            path,
-            key="predictions.rows",
-            found=stated_rows,
-            expected=f"{len(predictions)}, the rows of the file",
-            mend="Evaluate again.",
-        )
-    by_task = {name: predictions.task(name) for name in sorted(set(predictions.table["task"].unique().to_pylist()))}
-    for name, task in evaluation.tasks.items():
-        rows = len(by_task[name]) if name in by_task else 0
-        if rows != task.questions:
-            raise InputError(
-                path,
-                key=f"tasks.{name}.questions",
-                found=task.questions,
-                expected=f"{rows}, the rows of the predictions",
-                mend="Evaluate again.",
-            )
-    for key, stated in evaluation.base_model.metrics.items():
-        metric = config.metrics[key]
-        answers = by_task.get(metric.task or "")
-        if answers is None or metric.measure is None or not available(answers, metric.measure):
-            continue
-        candidates = evaluation.candidates(metric.task)
-        for model, value in zip(MODELS, (stated, evaluation.finetuned_model.metrics[key]), strict=True):
-            actual = summary(answers, model, metric.measure, candidates)
-            if abs(actual - value) > TOLERANCE:
-                raise InputError(
-                    path,
-                    key=f"{model}_model.metrics.{key}",
-                    found=value,
-                    expected=f"{actual:.6f}, which follows from the predictions",
-                    mend="Evaluate again, or mend the metric's task and measure in configs/metrics.yaml.",
-                )

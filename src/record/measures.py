@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -62,55 +60,63 @@ def per_question(
     )
 
 
-def answer_codes(predictions: Predictions) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """Number the references and answers of a task.
+def answer_codes(columns: list[pa.ChunkedArray]) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Number references and answers.
+
+    Args:
+        columns: The references, and each model's answers.
 
     Returns:
-        The labels, sorted; and codes into them of shape (3, questions): of reference, base answer, and fine-tuned answer.
+        The labels, sorted, and codes into them of shape (columns, questions).
     """
-    columns = [predictions.table[name].combine_chunks() for name in ("reference", "base_answer", "finetuned_answer")]
-    labels = sorted(set(pa.concat_arrays(columns).unique().to_pylist()))
+    arrays = [column.combine_chunks() for column in columns]
+    labels = sorted(set(pa.concat_arrays(arrays).unique().to_pylist()))
     known = pa.array(labels, pa.string())
-    return labels, np.stack([as_numpy(pc.index_in(column, value_set=known)).astype(np.int64) for column in columns])
+    return labels, np.stack([as_numpy(pc.index_in(array, value_set=known)).astype(np.int64) for array in arrays])
 
 
-def tables(codes: npt.NDArray[np.int64], labels: int) -> npt.NDArray[np.float64]:
-    """Count how often each answer was given to each reference.
+class OfCounts:
+    """A measure of how often each answer was given to each reference, for several models and for any weights of the questions.
 
     Args:
-        codes: What `answer_codes` returns.
+        codes: Codes of the references and of each model's answers, of shape (1 + models, questions).
         labels: Number of labels.
-
-    Returns:
-        Counts of shape (2, labels, labels): by model (base, fine-tuned), reference and answer.
-    """
-    counted = [np.bincount(codes[0] * labels + answers, minlength=labels * labels) for answers in codes[1:]]
-    return np.stack(counted).reshape(2, labels, labels).astype(np.float64)
-
-
-def of_counts(table: npt.NDArray[Any], how: Measure) -> npt.NDArray[np.float64]:
-    """Compute a measure of counts.
-
-    Args:
-        table: Counts of shape (…, references, answers).
         how: `balanced_accuracy`: the share that is right, averaged over the references that occur (Brodersen et al. 2010,
             doi:10.1109/ICPR.2010.764). `kappa`: agreement beyond the agreement by chance of raters with these frequencies, as a share
             of what is possible (Cohen 1960, doi:10.1177/001316446002000104); 0 where a rater with these frequencies could not disagree.
-
-    Returns:
-        Values of shape (…,). An answer that is always the same has a balanced accuracy of one over the number of references, and a
-        kappa of 0.
+            An answer that is always the same has a balanced accuracy of one over the number of references, and a kappa of 0.
     """
-    right = np.diagonal(table, axis1=-2, axis2=-1)
-    of_reference, total = table.sum(axis=-1), table.sum(axis=(-2, -1))
-    if how == "balanced_accuracy":
-        occurs = of_reference > 0
-        shares = np.divide(right, of_reference, out=np.zeros_like(of_reference), where=occurs)
-        return np.asarray(shares.sum(axis=-1) / occurs.sum(axis=-1))
-    expected = (of_reference * table.sum(axis=-2)).sum(axis=-1) / total**2
-    observed = right.sum(axis=-1) / total
-    possible = 1 - expected
-    return np.asarray(np.divide(observed - expected, possible, out=np.zeros_like(possible), where=possible > 1e-12))
+
+    def __init__(self, codes: npt.NDArray[np.int64], labels: int, how: Measure) -> None:
+        kinds = np.eye(labels)
+        self.how = how
+        self.references = kinds[codes[0]]
+        self.answers = [kinds[given] for given in codes[1:]]
+
+    def __call__(self, weights: FloatArray) -> FloatArray:
+        """Compute the measure.
+
+        Args:
+            weights: How often each question counts, of shape (samples, questions).
+
+        Returns:
+            Values of shape (samples, models).
+        """
+        of_reference = weights @ self.references
+        total = of_reference.sum(axis=1)
+        found = []
+        for given in self.answers:
+            right = weights @ (self.references * given)
+            if self.how == "balanced_accuracy":
+                occurs = of_reference > 0
+                shares = np.divide(right, of_reference, out=np.zeros_like(right), where=occurs)
+                found.append(shares.sum(axis=1) / occurs.sum(axis=1))
+                continue
+            expected = (of_reference * (weights @ given)).sum(axis=1) / total**2
+            possible = 1 - expected
+            beyond = right.sum(axis=1) / total - expected
+            found.append(np.divide(beyond, possible, out=np.zeros_like(possible), where=possible > 1e-12))
+        return np.stack(found, axis=1)
 
 
 def summary(
@@ -119,5 +125,5 @@ def summary(
     """Compute a metric of all questions of a task: the mean over questions, or the measure of their counts."""
     if how not in OF_COUNTS:
         return float(per_question(predictions, model, how, candidates).mean())
-    labels, codes = answer_codes(predictions)
-    return float(of_counts(tables(codes, len(labels)), how)[0 if model == "base" else 1])
+    labels, codes = answer_codes([predictions.table[name] for name in ("reference", f"{model}_answer")])
+    return float(OfCounts(codes, len(labels), how)(np.ones((1, len(predictions))))[0, 0])

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from .config import ExperimentConfig, Name, Strict
+from .config import ExperimentConfig, MetricsConfig, Name, Strict
 from .errors import InputError
 from .files import load_yaml, parse_yaml, read_text, validate
+from .results import Results, load_results
 
 BUDGET = ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "sequence_length")
 """Settings of the training that make up its budget, and are the same for all runs of a study."""
@@ -82,8 +84,8 @@ class Study:
         return found
 
 
-def read_study(path: Path) -> Study:
-    """Read a study and resolve its runs; paths in it start from the current folder.
+def read_study(path: Path, root: Path = Path()) -> Study:
+    """Read a study and resolve its runs; paths in it start from the root.
 
     The published run is the experiment itself: it keeps the experiment's name, checkpoint and results. The others have theirs in
     folders of the study.
@@ -92,7 +94,7 @@ def read_study(path: Path) -> Study:
         InputError: A file is missing or malformed, a seed comes twice, there is not exactly one main arm, the published run is not
             the experiment itself, or a run has another budget than the others.
     """
-    config = load_yaml(path, StudyConfig)
+    config = load_yaml(root / path, StudyConfig)
     mains = [name for name, arm in config.arms.items() if arm.role == "main"]
     if len(mains) != 1:
         raise _refused(
@@ -102,7 +104,7 @@ def read_study(path: Path) -> Study:
         twice = next((seed for seed in arm.seeds if arm.seeds.count(seed) > 1), None)
         if twice is not None:
             raise _refused(path, f"arms.{name}.seeds", f"{twice} twice", "each seed once")
-    shared = Path(config.experiment)
+    shared = root / config.experiment
     settings = parse_yaml(shared, read_text(shared, "Mend `experiment` in the study."))
     experiment = load_yaml(shared, ExperimentConfig)
     runs = tuple(
@@ -179,3 +181,91 @@ def read_run(path: Path, name: str | None) -> Run:
     experiment = load_yaml(path, ExperimentConfig)
     folder = experiment.experiment_name
     return Run(folder, None, experiment, Path("results") / folder, Path("runs") / folder)
+
+
+@dataclass(frozen=True)
+class LoadedStudy:
+    """A study with the results of the runs that are done.
+
+    Attributes:
+        study: What was to be run.
+        results: The results of each run that is done, by name.
+        missing: What is not done yet, by the run's name, in words.
+    """
+
+    study: Study
+    results: dict[str, Results]
+    missing: dict[str, str]
+
+    @property
+    def config(self) -> StudyConfig:
+        """What was declared."""
+        return self.study.config
+
+    @cached_property
+    def main(self) -> str:
+        """Name of the arm that is published."""
+        return next(name for name, arm in self.config.arms.items() if arm.role == "main")
+
+    def done(self, arm: str) -> list[Run]:
+        """Return the runs of an arm that are done, in the order of its seeds."""
+        return [run for run in self.study.runs if run.arm == arm and run.name in self.results]
+
+
+def load_study(root: Path, path: Path, metrics: MetricsConfig, published: Results) -> LoadedStudy:
+    """Load the results of a study's runs; runs that are not done are no error.
+
+    Args:
+        root: Folder that relative paths start from.
+        path: The study's config.
+        metrics: The declared metrics.
+        published: The results of the published run, which were loaded before.
+
+    Raises:
+        InputError: The study or the results of a run are malformed, or a run was made with other settings, another base model or other
+            data than the study says.
+    """
+    study = read_study(path, root)
+    results: dict[str, Results] = {}
+    missing: dict[str, str] = {}
+    for run in study.runs:
+        place = root / run.results / "evaluation_results.json"
+        if run.name == study.config.published:
+            found = published
+        elif not place.is_file():
+            trained = (place.parent / "training_log.json").is_file()
+            missing[run.name] = "trained, and not evaluated yet" if trained else "not trained yet"
+            continue
+        else:
+            found = load_results(place, metrics, run.experiment, root / path, root / run.experiment.checkpoint)
+        problem = _unlike(found, published)
+        if problem is not None:
+            key, expected = problem
+            raise InputError(
+                found.path,
+                key=key,
+                found="another one than the published run's",
+                expected=expected,
+                mend=f"Evaluate {run.name} again, or take it out of {path}.",
+            )
+        if found.predictions is None:
+            missing[run.name] = "evaluated without predictions, so it cannot be compared"
+            continue
+        results[run.name] = found
+    return LoadedStudy(study, results, missing)
+
+
+def _unlike(found: Results, published: Results) -> tuple[str, str] | None:
+    """Return what differs between a run and the published one and must not."""
+    a, b = found.evaluation.hashes, published.evaluation.hashes
+    if a is None or b is None:
+        return None if a is b else ("hashes", "hashes of base model and data in all runs or in none")
+    if a.base != b.base:
+        return "hashes.base", "the same base model in every run"
+    if a.data != b.data:
+        return "hashes.data", "the same dataset in every run"
+    if found.predictions is not None and published.predictions is not None:
+        ids = [r.table["id"] for r in (found.predictions, published.predictions)]
+        if not ids[0].equals(ids[1]):
+            return "predictions", "the same questions in the same order in every run"
+    return None

@@ -1,0 +1,292 @@
+"""What the runs of a study show together: each arm over its seeds, and arm against arm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from src.record.config import MetricConfig, MetricsConfig
+from src.record.measures import OF_COUNTS, OfCounts, answer_codes, available, per_question
+from src.record.predictions import Predictions
+from src.record.study import LoadedStudy
+
+from .statistics import SEED, FloatArray, Interval, t_interval
+
+Claim = Literal["higher", "lower", "no difference", "too few seeds"]
+
+BASE = "base"
+"""Name of the base model where arms are held against each other."""
+
+RESAMPLES = 1_999
+"""Resamples of seeds and questions together."""
+
+LEAST_SEEDS = 2
+"""Seeds without which nothing is claimed of an arm."""
+
+_BATCH_ELEMENTS = 4_000_000
+
+
+@dataclass(frozen=True)
+class ArmMetric:
+    """One metric of one arm.
+
+    Attributes:
+        values: The value of each run, in the order of the seeds.
+        mean: Their mean.
+        interval: Student's t interval for the mean over seeds; None for one seed.
+    """
+
+    values: tuple[float, ...]
+    mean: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class ArmResult:
+    """One arm of a study.
+
+    Attributes:
+        seeds: Seeds of the runs that are done.
+        planned: Number of runs that are declared.
+        metrics: What they came to, by metric.
+    """
+
+    name: str
+    label: str
+    role: str
+    purpose: str
+    seeds: tuple[int, ...]
+    planned: int
+    metrics: dict[str, ArmMetric]
+
+
+@dataclass(frozen=True)
+class Group:
+    """The questions that a contrast is about, where it is not about all of them."""
+
+    by: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One arm held against another, or against the base model, on the same questions.
+
+    Attributes:
+        metric: Key of the metric.
+        arm: The arm.
+        against: The other arm, or `BASE`.
+        difference: Mean of the arm less mean of the other, in the metric's own unit.
+        interval: Percentile bootstrap over seeds and questions together; None where an arm has too few seeds.
+        seeds: Seeds that it rests on, of the arm and of the other (0 for the base model, which was not trained for this).
+        claim: Where the interval lies.
+        group: The questions, where they are not all.
+    """
+
+    metric: str
+    arm: str
+    against: str
+    difference: float
+    interval: Interval | None
+    seeds: tuple[int, int]
+    claim: Claim
+    group: Group | None = None
+
+
+@dataclass(frozen=True)
+class StudyAnalysis:
+    """What a study shows."""
+
+    main: str
+    arms: tuple[ArmResult, ...]
+    contrasts: tuple[Contrast, ...]
+    missing: dict[str, str]
+
+    def arm(self, name: str) -> ArmResult:
+        """Return an arm by its name."""
+        return next(arm for arm in self.arms if arm.name == name)
+
+    def contrast(self, metric: str, arm: str, against: str = BASE, *, grouped: bool = False) -> Contrast | None:
+        """Return how an arm compares in a metric, if both sides have runs.
+
+        Args:
+            metric: Key of the metric.
+            arm: The arm.
+            against: What it is held against.
+            grouped: Whether only the questions are meant on which the main arm gained most.
+        """
+        return next(
+            (
+                c
+                for c in self.contrasts
+                if (c.metric, c.arm, c.against) == (metric, arm, against) and (c.group is not None) == grouped
+            ),
+            None,
+        )
+
+
+def analyse_study(study: LoadedStudy, metrics: MetricsConfig, groups: dict[str, Group]) -> StudyAnalysis:
+    """Analyse a study.
+
+    Args:
+        study: Its runs.
+        metrics: The declared metrics.
+        groups: For a metric, the questions on which it is looked at once more.
+    """
+    arms = [name for name in study.config.arms if study.done(name)]
+    values: dict[str, dict[str, tuple[float, ...]]] = {arm: {} for arm in arms}
+    contrasts: list[Contrast] = []
+    rng = np.random.default_rng(SEED)
+    first = next(iter(study.results.values()))
+    tasks: dict[str, list[str]] = {}
+    for key, metric in metrics.metrics.items():
+        if metric.task and metric.measure and key in first.evaluation.base_model.metrics:
+            tasks.setdefault(metric.task, []).append(key)
+    for task, keys in tasks.items():
+        answers = _Answers(study, arms, task)
+        for key in keys:
+            metric = metrics.metrics[key]
+            if not answers.measurable(metric):
+                continue
+            whole = answers.values(metric)
+            for arm in arms:
+                values[arm][key] = tuple(float(whole[place]) for place in answers.places[arm])
+        for key, group, resampled, observed in answers.resampled({k: metrics.metrics[k] for k in keys}, groups, rng):
+            contrasts += _contrasts(key, group, observed, resampled, answers.places, study.main, metrics, rng)
+    level = metrics.significance_level
+    return StudyAnalysis(
+        main=study.main,
+        arms=tuple(
+            ArmResult(
+                name=name,
+                label=arm.label,
+                role=arm.role,
+                purpose=arm.purpose.strip(),
+                seeds=tuple(run.experiment.seed for run in study.done(name)),
+                planned=len(arm.seeds),
+                metrics={key: _over_seeds(found, level) for key, found in values.get(name, {}).items()},
+            )
+            for name, arm in study.config.arms.items()
+        ),
+        contrasts=tuple(contrasts),
+        missing=study.missing,
+    )
+
+
+def _over_seeds(values: tuple[float, ...], level: float) -> ArmMetric:
+    return ArmMetric(values, float(np.mean(values)), t_interval(np.array(values), level))
+
+
+class _Answers:
+    """The answers of the base model and of all runs to the questions of one task; the base model comes first."""
+
+    def __init__(self, study: LoadedStudy, arms: list[str], task: str) -> None:
+        self.runs = [run.name for arm in arms for run in study.done(arm)]
+        self.rows: list[Predictions] = []
+        self.candidates = None
+        for name in self.runs:
+            found = study.results[name]
+            if found.predictions is not None:
+                self.rows.append(found.predictions.task(task))
+            self.candidates = self.candidates or found.evaluation.candidates(task)
+        self.places = {arm: [1 + self.runs.index(run.name) for run in study.done(arm)] for arm in arms}
+        self.places[BASE] = [0]
+
+    def measurable(self, metric: MetricConfig) -> bool:
+        return metric.measure is not None and all(len(r) and available(r, metric.measure) for r in self.rows)
+
+    def columns(self, metric: MetricConfig) -> FloatArray:
+        """Return a value per model and question, of shape (models, questions)."""
+        how = metric.measure or "score"
+        tuned = [per_question(rows, "finetuned", how, self.candidates) for rows in self.rows]
+        return np.stack([per_question(self.rows[0], "base", how, self.candidates), *tuned])
+
+    def values(self, metric: MetricConfig) -> FloatArray:
+        """Return the metric of every model, of shape (models,)."""
+        if metric.measure not in OF_COUNTS:
+            return np.asarray(self.columns(metric).mean(axis=1))
+        return np.asarray(self.counts(metric)(np.ones((1, len(self.rows[0]))))[0])
+
+    def counts(self, metric: MetricConfig) -> OfCounts:
+        """Return a measure of counts for every model."""
+        first = self.rows[0].table
+        answers = [first["base_answer"], *(rows.table["finetuned_answer"] for rows in self.rows)]
+        labels, codes = answer_codes([first["reference"], *answers])
+        return OfCounts(codes, len(labels), metric.measure or "kappa")
+
+    def resampled(
+        self, metrics: dict[str, MetricConfig], groups: dict[str, Group], rng: np.random.Generator
+    ) -> Iterator[tuple[str, Group | None, FloatArray, FloatArray]]:
+        """Draw questions with replacement, the same for every model and every metric of the task.
+
+        Yields:
+            Metric, group of questions (None: all), values of shape (resamples, models), and what was observed, of shape (models,).
+        """
+        known = {key: metric for key, metric in metrics.items() if self.measurable(metric)}
+        parts: list[tuple[str, Group | None, Any]] = []
+        for key, metric in known.items():
+            if metric.measure in OF_COUNTS:
+                parts.append((key, None, self.counts(metric)))
+                continue
+            columns = self.columns(metric)
+            parts.append((key, None, _MeanOf(columns, np.ones(columns.shape[1]))))
+            if key in groups:
+                codes, labels = self.rows[0].group(groups[key].by)
+                inside = (codes == labels.index(groups[key].value)).astype(np.float64)
+                parts.append((key, groups[key], _MeanOf(columns, inside)))
+        questions = len(self.rows[0]) if self.rows else 0
+        size = max(1, min(RESAMPLES, _BATCH_ELEMENTS // max(1, questions)))
+        drawn: list[list[FloatArray]] = [[] for _ in parts]
+        for start in range(0, RESAMPLES if parts else 0, size):
+            count = min(size, RESAMPLES - start)
+            chosen = rng.integers(0, questions, size=(count, questions))
+            chosen += np.arange(count)[:, None] * questions
+            weights = np.bincount(chosen.ravel(), minlength=count * questions).reshape(count, questions)
+            for into, (_, _, of) in zip(drawn, parts, strict=True):
+                into.append(of(weights.astype(np.float64)))
+        for into, (key, group, of) in zip(drawn, parts, strict=True):
+            yield key, group, np.concatenate(into), of(np.ones((1, questions)))[0]
+
+
+class _MeanOf:
+    """The weighted mean of values over some questions."""
+
+    def __init__(self, columns: FloatArray, inside: FloatArray) -> None:
+        self.columns, self.inside = (columns * inside).T, inside
+
+    def __call__(self, weights: FloatArray) -> FloatArray:
+        total = weights @ self.inside
+        return np.asarray(weights @ self.columns / np.maximum(total, 1)[:, None])
+
+
+def _contrasts(
+    key: str,
+    group: Group | None,
+    observed: FloatArray,
+    resampled: FloatArray,
+    places: dict[str, list[int]],
+    main: str,
+    metrics: MetricsConfig,
+    rng: np.random.Generator,
+) -> Iterator[Contrast]:
+    """Hold every arm against the base model, and every other arm against the main one."""
+    level = metrics.significance_level
+    means = {}
+    for name, columns in places.items():
+        drawn = rng.integers(0, len(columns), size=(len(resampled), len(columns)))
+        means[name] = np.take_along_axis(resampled[:, columns], drawn, axis=1).mean(axis=1)
+    for name in places:
+        for against in (BASE, main):
+            if name in (BASE, against) or against not in places:
+                continue
+            seeds = (len(places[name]), 0 if against == BASE else len(places[against]))
+            difference = float(observed[places[name]].mean() - observed[places[against]].mean())
+            interval, claim = None, "too few seeds"
+            if seeds[0] >= LEAST_SEEDS and (against == BASE or seeds[1] >= LEAST_SEEDS):
+                low, high = np.quantile(means[name] - means[against], [level / 2, 1 - level / 2])
+                interval = Interval(float(low), float(high))
+                claim = "higher" if low > 0 else "lower" if high < 0 else "no difference"
+            yield Contrast(key, name, against, difference, interval, seeds, claim, group)  # type: ignore[arg-type]
