@@ -19,7 +19,7 @@ from src.record import predictions as predictions_module
 from src.record.config import MetricConfig
 from src.record.files import atomic
 from src.record.load import Record
-from src.record.measures import OF_COUNTS, OfCounts, answer_codes, available, per_question
+from src.record.measures import OF_CHOICES, OF_COUNTS, OfCounts, answer_codes, available, per_question
 from src.record.predictions import Predictions
 
 from . import errors, statistics, study
@@ -38,6 +38,9 @@ from .study import Group as StudyGroup
 from .study import StudyAnalysis, analyse_study
 
 Verdict = Literal["improved", "worse", "no difference", "not tested"]
+
+CONSTANT_PROOF = OF_COUNTS | OF_CHOICES
+"""Measures that a constant answer cannot win."""
 
 CONSTANT_SHARE = 0.99
 """Share of the questions from which on an answer counts as given always."""
@@ -209,6 +212,21 @@ class Analysis:
         """Return a task's profile of errors, if the record holds its predictions."""
         return next((e for e in self.errors if e.task == task), None)
 
+    def beside(self, key: str) -> tuple[MetricResult, ...]:
+        """Return the other measures of a metric's task that a constant answer cannot win, to stand beside it."""
+        of = self.metric(key).config
+        return tuple(
+            m for m in self.metrics if m.config.task == of.task and of.task and m.config.measure in CONSTANT_PROOF
+        )
+
+    def is_beside(self, key: str) -> bool:
+        """Tell whether a metric is such a measure of a primary metric's task."""
+        return any(m.key == key for primary in self.primary for m in self.beside(primary.key))
+
+    def variants(self, key: str) -> list[MetricResult]:
+        """Return the metrics that ask the same as a metric under other conditions."""
+        return [m for m in self.metrics if m.config.variant_of == key]
+
     @property
     def primary(self) -> tuple[MetricResult, ...]:
         """The metrics that the question is about."""
@@ -282,11 +300,11 @@ def _analyse(record: Record) -> Analysis:
 
 
 def _largest_gains(breakdowns: tuple[Breakdown, ...], metrics: dict[str, MetricConfig]) -> dict[str, StudyGroup]:
-    """Return for each metric the group of its first breakdown in which most was gained."""
+    """Return for each primary metric the group of its first breakdown in which most was gained."""
     found: dict[str, StudyGroup] = {}
     for breakdown in breakdowns:
         most = breakdown.concentration(metrics[breakdown.metric].direction)
-        if most and len(breakdown.groups) > 1:
+        if most and len(breakdown.groups) > 1 and metrics[breakdown.metric].primary:
             found.setdefault(breakdown.metric, StudyGroup(breakdown.by, most[0].value))
     return found
 

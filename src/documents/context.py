@@ -85,7 +85,7 @@ class Context:
     @cached_property
     def charts(self) -> list[Chart]:
         """The charts that there is data for."""
-        return catalog(self.analysis, self.record.training_log)
+        return catalog(self.analysis, self.record.training_log, self.record.study)
 
     @cached_property
     def example_tokens(self) -> list[str] | None:

@@ -67,6 +67,16 @@ def _signed(number: float, metric: MetricConfig, questions: int | None, *, unit:
     return f"{sign}{abs(scaled):.{places}f}{name}"
 
 
+def difference(number: float, metric: MetricConfig, questions: int | None = None) -> str:
+    """Format a difference of a metric with its sign and unit: `+12.3 points` or `−0.71`."""
+    return _signed(number, metric, questions, unit=True)
+
+
+def group_label(by: str) -> str:
+    """Name what a breakdown groups by, as within a sentence."""
+    return by.replace("reference", "right answer").replace("_", " ")
+
+
 def p_value(p: float | None) -> str:
     """Format a p-value: three decimals, or `< 0.001`."""
     if p is None:
@@ -155,6 +165,8 @@ FILTERS = {
     "value": value,
     "change": change,
     "interval": interval,
+    "difference": difference,
+    "group_label": group_label,
     "p_value": p_value,
     "count": count,
     "size": size,

@@ -36,12 +36,24 @@ TRAINING = (
 )
 """Sections of the training page."""
 
+RUNS = (
+    Section("What the runs show", "study_findings"),
+    Section("Every run", "study_runs", (Section("Course of the training", "study_course"),)),
+    Section("Where it breaks", "study_conditions"),
+    Section("Every metric", "study_metrics"),
+    Section("Arm against arm", "study_tests"),
+)
+"""Sections of the page of a study's runs."""
+
+NO_STUDY = "# Runs\n\nThe record is one run, and no study of several.\n"
+
 NO_DATASET = "# Dataset card\n\nThe dataset does not lie beside this record, so there is no card for it.\n"
 
 DESCRIPTIONS = {
     "index.md": "{question} Method, results with their uncertainty, model and dataset.",
     "results/index.md": "Every metric of the base and the fine-tuned model, with intervals, tests and baselines.",
     "results/breakdowns.md": "The results by kind of question, and what was answered instead.",
+    "results/runs.md": "Every run of the study: seeds, controls, and what they show together.",
     "results/training.md": "Course of the training, time, energy, and the hashes behind the results.",
     "examples.md": "Every test question with both models' answers, to search and to filter.",
     "methodology.md": "Data, templates, training, evaluation protocol, statistics and threats to validity.",
@@ -79,6 +91,7 @@ def site_pages(report: Report, *, pdf: bool = False) -> dict[str, str]:
         "index.md": top.fragment("home", tokens=context.example_tokens),
         "results/index.md": f"# Results\n\n{below.fragment('site_results_intro')}\n\n{compose(below, RESULTS)}",
         "results/breakdowns.md": f"# Breakdowns\n\n{compose(below, BREAKDOWNS)}",
+        "results/runs.md": f"# Runs\n\n{compose(below, RUNS)}" if context.analysis.study else NO_STUDY,
         "results/training.md": f"# Training\n\n{compose(below, TRAINING)}",
         "examples.md": "# Examples\n\n"
         + top.fragment("explorer", explorer_every=-(-rows // EXPLORER_ROWS), has_csv=rows <= CSV_ROWS),

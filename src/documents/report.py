@@ -55,6 +55,7 @@ REPORT = (
         ),
     ),
     Section("Comparison with the base model and with baselines", "report_comparison"),
+    Section("The study: seeds and controls", "report_study"),
     Section("Success criteria", "criteria"),
     Section("Limitations found", "report_limitations"),
     Section("Ethical considerations", "report_ethics"),

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.analysis.analyse import Analysis, Breakdown, Confusion
+from src.analysis.analyse import Analysis, Breakdown, Confusion, MetricResult
 from src.analysis.statistics import Interval
+from src.analysis.study import StudyAnalysis
 from src.record.config import MetricConfig
 from src.record.evaluation import TrainingLog
 from src.record.files import atomic
+from src.record.study import LoadedStudy
 
 from . import charts, style
 
@@ -52,9 +54,15 @@ LARGEST_CONFUSION = 30
 """Most different answers that are drawn against each other."""
 
 
-def catalog(analysis: Analysis, log: TrainingLog | None) -> list[Chart]:
+def catalog(analysis: Analysis, log: TrainingLog | None, study: LoadedStudy | None = None) -> list[Chart]:
     """List the charts that the record has the data for."""
     found = []
+    if analysis.study is not None and study is not None:
+        shown = [m for m in analysis.metrics if any(m.key in arm.metrics for arm in analysis.study.arms)]
+        found += [_study(analysis.study, m) for m in shown]
+        courses = list(_courses(analysis.study, study))
+        if courses:
+            found.append(_course(courses))
     if any(m.config.bounded for m in analysis.metrics):
         found.append(_metrics(analysis))
     found += [_breakdown(b, analysis.metric(b.metric).config) for b in analysis.breakdowns]
@@ -62,6 +70,64 @@ def catalog(analysis: Analysis, log: TrainingLog | None) -> list[Chart]:
     if log is not None and log.log:
         found.append(_training(log))
     return found
+
+
+def _study(study: StudyAnalysis, result: MetricResult) -> Chart:
+    label = result.config.label
+    arms = [arm for arm in study.arms if result.key in arm.metrics]
+    said = "; ".join(f"{arm.label} {arm.metrics[result.key].mean:.3f} ({len(arm.seeds)} seeds)" for arm in arms)
+    return Chart(
+        name=f"study-{result.key}".replace("_", "-"),
+        title=f"{label} of every arm",
+        caption=f"{label} of every run: a circle per seed, the mean of each arm with its t interval over seeds where there are two"
+        " or more, and the base model as a line.",
+        alt=f"{label}, mean over seeds: base model {result.base:.3f}; {said}.",
+        header=("Arm", "Seeds", "Mean", "Interval", "Values"),
+        rows=(
+            ("Base model", "none", f"{result.base:.3f}", "not measured", f"{result.base:.3f}"),
+            *(
+                (
+                    arm.label,
+                    ", ".join(str(seed) for seed in arm.seeds),
+                    f"{arm.metrics[result.key].mean:.3f}",
+                    _span(arm.metrics[result.key].interval),
+                    ", ".join(f"{value:.3f}" for value in arm.metrics[result.key].values),
+                )
+                for arm in arms
+            ),
+        ),
+        draw=partial(charts.study_chart, study, result),
+        size=_points(charts.study_size(len(arms))),
+        data=repr(([(arm.label, arm.metrics[result.key]) for arm in arms], result)),
+    )
+
+
+Course = tuple[str, int, list[tuple[int, float]]]
+
+
+def _courses(analysis: StudyAnalysis, study: LoadedStudy) -> Iterator[Course]:
+    for number, arm in enumerate(analysis.arms):
+        for run in study.done(arm.name):
+            log = study.results[run.name].log
+            points = [(e.step, e.validation_loss) for e in log.log if e.validation_loss is not None] if log else []
+            if points:
+                yield arm.label, number, points
+
+
+def _course(courses: list[Course]) -> Chart:
+    last = [(label, points[-1]) for label, _, points in courses]
+    return Chart(
+        name="study-course",
+        title="Validation loss of every run",
+        caption="Validation loss of every run by step. Each arm's loss is measured on words written as that arm writes them, so only"
+        " runs of one arm compare by it.",
+        alt="Validation loss at the last step: " + "; ".join(f"{label} {loss:.2f}" for label, (_, loss) in last) + ".",
+        header=("Arm", "Step", "Validation loss"),
+        rows=tuple((label, str(step), f"{loss:.4f}") for label, _, points in courses for step, loss in points),
+        draw=partial(charts.course_chart, courses),
+        size=_points((charts.SIZE[0], 3.8)),
+        data=repr(courses),
+    )
 
 
 def _points(inches: tuple[float, float]) -> tuple[int, int]:

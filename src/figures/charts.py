@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from src.analysis.analyse import Breakdown, Confusion, MetricResult
 from src.analysis.statistics import Interval
+from src.analysis.study import StudyAnalysis
 from src.record.config import MetricConfig
 from src.record.evaluation import TrainingLog
 
@@ -90,6 +91,87 @@ def metrics_chart(results: Sequence[MetricResult], scheme: Scheme) -> Figure:
     axes.set_xlim(-0.02, 1.02)
     axes.grid(visible=False, axis="y")
     figure.legend(loc="outside lower center", ncols=4)
+    return figure
+
+
+def study_size(arms: int) -> tuple[float, float]:
+    """Return width and height of a chart of so many arms, in inches."""
+    return SIZE[0], 1.2 + 0.42 * (arms + 1)
+
+
+def study_chart(study: StudyAnalysis, result: MetricResult, scheme: Scheme) -> Figure:
+    """One metric of every arm: a dot per seed, the mean with its t interval, the base model and the baselines.
+
+    Args:
+        study: The arms.
+        result: The metric.
+        scheme: Colours.
+    """
+    arms = [arm for arm in study.arms if arm.seeds]
+    figure = _figure(study_size(len(arms)))
+    axes = figure.subplots()
+    axes.axvline(result.base, color=scheme.base, linewidth=1.6, label="base model")
+    for baseline, style in zip(result.baselines, (":", "--"), strict=False):
+        axes.axvline(baseline.value, linestyle=style, color=scheme.accent, linewidth=1.4, label=baseline.label)
+    for row, arm in enumerate(reversed(arms)):
+        found = arm.metrics[result.key]
+        axes.plot(
+            found.values,
+            [row] * len(found.values),
+            linestyle="none",
+            marker="o",
+            markersize=7,
+            markerfacecolor="none",
+            color=scheme.finetuned,
+            label="one seed" if row == 0 else None,
+        )
+        axes.errorbar(
+            found.mean,
+            row,
+            xerr=_error(found.mean, found.interval),
+            fmt="D",
+            markersize=5,
+            color=scheme.text,
+            capsize=3,
+            zorder=3,
+            label="mean over seeds" if row == 0 else None,
+        )
+    axes.set_yticks(range(len(arms)), [arm.label for arm in reversed(arms)])
+    axes.set_ylim(-0.6, len(arms) - 0.4)
+    if result.config.bounded:
+        low, high = axes.get_xlim()
+        axes.set_xlim(max(-0.02, low), min(1.02, high))
+    axes.set_xlabel(f"{result.config.label} ({result.config.direction} is better)")
+    axes.grid(visible=False, axis="y")
+    figure.legend(loc="outside upper center", ncols=5)
+    return figure
+
+
+def course_chart(courses: Sequence[tuple[str, int, Sequence[tuple[int, float]]]], scheme: Scheme) -> Figure:
+    """Validation loss by step of every run; runs of one arm share a line style.
+
+    Args:
+        courses: Label of the arm, its number, and steps with losses, for each run.
+        scheme: Colours.
+    """
+    figure = _figure((SIZE[0], 3.8))
+    axes = figure.subplots()
+    colors = (scheme.finetuned, scheme.accent, scheme.base, scheme.text)
+    styles = ("-", "--", ":")
+    named: set[str] = set()
+    for label, arm, points in courses:
+        axes.plot(
+            *zip(*points, strict=True),
+            color=colors[arm % len(colors)],
+            linestyle=styles[arm // len(colors) % len(styles)],
+            linewidth=1.3,
+            label=None if label in named else label,
+        )
+        named.add(label)
+    axes.set_xlabel("Optimiser step")
+    axes.set_ylabel("Validation loss (nats per token)")
+    axes.set_ylim(bottom=0)
+    figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 

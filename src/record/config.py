@@ -301,6 +301,11 @@ class MetricConfig(Strict):
         default_factory=list, description="What it is broken down by."
     )
 
+    variant_of: str | None = Field(
+        None, description="Key of the metric that asks the same under another condition, to be shown beside it."
+    )
+    variant: str | None = Field(None, description="That condition in a few words.")
+
     @property
     def bounded(self) -> bool:
         """Whether its values lie between 0 and 1."""
