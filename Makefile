@@ -10,7 +10,7 @@ SOURCES := $(shell find mkdocs.yml LICENSE CHANGELOG.md docs gen overrides src c
 LIGHTHOUSE := 12.8.2
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: help site serve test experiment render format clean
+.PHONY: help site serve test experiment study render format clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -72,6 +72,9 @@ experiment: $(VENV)/.test ## Build the dataset, train the adapter and evaluate i
 	$(BIN)/python -m src.train --config $(CONFIG)
 	$(BIN)/python -m src.evaluate --config $(CONFIG)
 	$(BIN)/python -m src.render
+
+study: $(VENV)/.test ## Train and evaluate the runs of the study that are not done yet (hours on two cores)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --profile configs/snakemake/local
 
 render: $(VENV)/.site ## Write README.md and the committed cards again from the record
 	$(BIN)/python -m src.render

@@ -41,12 +41,13 @@ def evaluate(
     Writes evaluation_results.json and predictions.parquet, with one row per question. With several processes, as with
     `accelerate launch -m src.evaluate --config CONFIG`, each answers its share.
     """
-    from src.experiment.evaluate import evaluate as library
     from src.record.config import MetricsConfig
     from src.record.files import load_yaml
     from src.record.study import read_run
 
     chosen = read_run(config, run_name)
+    from src.experiment.evaluate import evaluate as library  # after the config, since it imports torch
+
     declared = load_yaml(metrics, MetricsConfig)
     target = output or (chosen.results if split is SplitName.test else chosen.work / "validation")
     result = library(chosen.experiment, declared, split.value, target, base_from)

@@ -26,10 +26,11 @@ def train(
     Keeps the checkpoint with the lowest validation loss. A run that is interrupted is resumed when the same command is given again; one
     of other settings or data is refused, unless --fresh is given. With several GPUs: `accelerate launch -m src.train --config CONFIG`.
     """
-    from src.experiment.train import train as library
     from src.record.study import read_run
 
     chosen = read_run(config, run_name)
+    from src.experiment.train import train as library  # after the config, since it imports torch
+
     result = library(chosen.experiment, results or chosen.results, work or chosen.work, fresh=fresh)
     say(
         f"best validation loss {result['best_validation_loss']:.4f} at step {result['best_step']}; "

@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import random
 import re
 import shutil
+import string
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -15,7 +18,7 @@ import pytest
 import torch
 
 from src.experiment.evaluate import Evaluator, few_shot_prefix, letters_of
-from src.experiment.materials import IGNORED, encode_examples, pack
+from src.experiment.materials import IGNORED, encode_examples, other_letters, pack
 from src.experiment.models import load_adapter, load_base, load_tokenizer
 from src.experiment.pretrain import strip_header
 from src.record.config import EvaluationConfig
@@ -211,14 +214,143 @@ def test_the_base_models_answers_can_be_taken_over(tiny: Path) -> None:
     assert "evaluation_config" in done.stderr
 
 
-def test_a_vocabulary_without_enough_made_up_words_ends_with_their_number(tiny: Path) -> None:
-    text = (tiny / "configs/tiny.yaml").read_text().replace("chains: 20", "chains: 900000")
-    (tiny / "configs/many.yaml").write_text(text)
-    done = run_in(tiny, "-m", "src.dataset", "--config", "configs/many.yaml", "--output", "many", timeout=300)
+STUDY = """\
+study: small
+experiment: configs/tiny.yaml
+published: main-1
+arms:
+  main: {label: Main, role: main, purpose: The recipe., seeds: [1]}
+  shuffled:
+    label: Shuffled
+    role: control
+    purpose: Letters in random order.
+    seeds: [1]
+    changes: {dataset_config: {letters: shuffled}}
+"""
+
+
+def snakemake(root: Path, *arguments: str) -> str:
+    """Run the workflow of a small study in a folder; return what it said."""
+    (root / "configs/study.yaml").write_text(STUDY)
+    shutil.copy(REPO / "configs/metrics.yaml", root / "configs/metrics.yaml")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = run_in(
+        root, "-m", "snakemake", "--snakefile", str(REPO / "Snakefile"), "--cores", "1", "--rerun-triggers", "mtime",
+        *arguments, "--config", "study=configs/study.yaml", "render=False", PATH=path, WANDB_DIR=str(root / "runs"),
+    )  # fmt: skip
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    return done.stdout + done.stderr
+
+
+def test_a_study_runs_what_is_missing_and_nothing_twice(tiny: Path) -> None:
+    plan = snakemake(tiny, "--dry-run")
+    assert re.search(r"^train_shuffled-1 +1$", plan, re.MULTILINE)
+    assert not re.search(r"^train_main-1 +1$", plan, re.MULTILINE)  # the published run is the experiment itself, and done
+    assert not (tiny / "results/small").exists()
+    before = (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes()
+    snakemake(tiny)
+    assert (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes() == before
+    found = json.loads((tiny / "results/small/shuffled-1/evaluation_results.json").read_text())
+    assert found["config"]["dataset_config"]["letters"] == "shuffled"
+    assert found["base_model"] == json.loads((tiny / "results/tiny/evaluation_results.json").read_text())["base_model"]
+    assert not re.search(r"^train_.* +1$", snakemake(tiny, "--dry-run"), re.MULTILINE)
+
+
+def test_two_processes_give_the_answers_of_one(tiny: Path) -> None:
+    done = run_in(
+        tiny, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "-m", "src.evaluate", "--config",
+        "configs/tiny.yaml", "--metrics", str(REPO / "configs/metrics.yaml"), "--output", "two",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, two = (pq.read_table(tiny / f"{name}/predictions.parquet").to_pylist() for name in ("results/tiny", "two"))
+    assert len(one) == len(two)
+    for a, b in zip(one, two, strict=True):
+        assert a["finetuned_answer"] == b["finetuned_answer"]
+        assert a["finetuned_score"] == pytest.approx(b["finetuned_score"], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("seeds: [1]}", "seeds: [1, 1]}", ("arms.main.seeds", "1 twice")),
+        ("role: control", "role: main", ("2 arms with the role main",)),
+        ("published: main-1", "published: shuffled-1", ("published", "shuffled-1")),
+        ("{letters: shuffled}", "{letter: shuffled}", ("letter", "unknown key")),
+        ("{dataset_config: {letters: shuffled}}", "{training_config: {max_steps: 9}}", ("max_steps", "9", "6")),
+        ("seeds: [1]}", "seeds: []}", ("arms.main.seeds",)),
+    ],
+)
+def test_a_study_that_makes_no_sense_is_refused(tmp_path: Path, old: str, new: str, said: tuple[str, ...]) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/tiny.yaml").write_text(EXPERIMENT)
+    (tmp_path / "configs/study.yaml").write_text(STUDY.replace(old, new, 1))
+    done = run_in(tmp_path, "-m", "src.train", "--config", "configs/study.yaml", "--run", "main-1")
     assert done.returncode == 2, done.stderr[-2000:]
-    assert "chains" in done.stderr
-    assert re.search(r"at most [\d,]+, the made-up words", done.stderr)
-    assert not (tiny / "many").exists()
+    assert done.stderr.count("\n") == 1
+    for words in ("configs/study.yaml", *said):
+        assert words in done.stderr
+
+
+def test_a_run_that_is_not_declared_is_named(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/tiny.yaml").write_text(EXPERIMENT)
+    (tmp_path / "configs/study.yaml").write_text(STUDY)
+    done = run_in(tmp_path, "-m", "src.train", "--config", "configs/study.yaml", "--run", "main-7")
+    assert done.returncode == 2
+    assert "no run main-7" in done.stderr
+    assert "main-1, shuffled-1" in done.stderr
+
+
+def test_controls_write_other_letters_of_the_same_form() -> None:
+    words = {5: ["apple", "bread", "crane"], 3: ["cat"]}
+    assert other_letters("apple", "own", words, "s") == "apple"
+    drawn = {other_letters("apple", "other_word", words, f"s{i}") for i in range(50)}
+    assert drawn == {"bread", "crane"}
+    shuffled = {other_letters("apple", "shuffled", words, f"s{i}") for i in range(50)}
+    assert len(shuffled) > 10
+    assert {"".join(sorted(word)) for word in shuffled} == {"aelpp"}
+    assert other_letters("cat", "other_word", words, "s") == "cat"
+
+
+def test_letter_skills_ask_about_no_word_and_are_right() -> None:
+    words = set((REPO / "data/words/words.txt").read_text().split())
+    rows = pq.read_table(REPO / "data/letter_skills/train.parquet").to_pylist()
+    held_out = {r["word"] for t in ("string_count", "string_position") for s in ("test", "validation")
+                for r in pq.read_table(REPO / f"data/{t}/{s}.parquet").to_pylist()}  # fmt: skip
+    assert not {row["letters"] for row in rows} & (words | held_out)
+    for row in rows[:3000]:
+        assert "word" not in row["prompt"]
+        asked = re.search(r"'(.)'", row["prompt"])
+        if row["skill"] == "count":
+            assert asked is not None
+            assert row["completion"].rstrip(".").endswith(f" {row['letters'].count(asked[1])}")
+        else:
+            number = re.search(r"(\d+)(?:st|nd|rd|th) letter|Letter (\d+):", row["prompt"])
+            assert number is not None
+            place = int(number[1] or number[2])
+            assert row["completion"].strip() == row["letters"][place - 1]
+
+
+def test_a_vocabulary_without_enough_made_up_words_ends_with_their_number(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    pieces = [*string.ascii_lowercase, "\u0120", "ab", "cd", "\u0120ab", "<|endoftext|>"]
+    merges = [("a", "b"), ("c", "d"), ("\u0120", "ab")]
+    tokenizer = Tokenizer(models.BPE(vocab={piece: i for i, piece in enumerate(pieces)}, merges=merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>").save_pretrained(
+        tmp_path / "models/tiny"
+    )
+    (tmp_path / "data/words").mkdir(parents=True)
+    (tmp_path / "data/words/words.txt").write_text("abcd\n")
+    (tmp_path / "tiny.yaml").write_text(EXPERIMENT)
+    done = run_in(tmp_path, "-m", "src.dataset", "--config", "tiny.yaml", timeout=120)
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert "chains: found 20" in done.stderr
+    assert re.search(r"at most \d+, the made-up words", done.stderr)
+    assert not (tmp_path / "data/training").exists()
 
 
 def test_loss_and_gradients_of_the_labelled_positions_are_those_of_the_whole() -> None:

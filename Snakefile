@@ -1,0 +1,82 @@
+# The workflow of a study: dataset, then train and evaluate for each run, then the documents. `make study` runs it on this machine; the
+# guide "Reproduce the experiment" says how the very same file runs on a cluster.
+#
+# A step is done when its outputs exist. They are not made again because a file is newer: what was run is bound to its config and its
+# data by hashes, and every command refuses what does not fit.
+from pathlib import Path
+
+from src.record.study import read_study
+
+STUDY = config.get("study", "configs/studies/spelling.yaml")
+THREADS = int(config.get("threads", 1))
+GPUS = int(config.get("gpus", 0))
+PROCESSES = int(config.get("processes", 1))
+LAUNCH = f"accelerate launch --num_processes {PROCESSES} -m" if PROCESSES > 1 else "python -m"
+
+study = read_study(Path(STUDY))
+experiment = study.run(study.config.published).experiment
+data = Path(experiment.dataset_config.path)
+parts = [*experiment.dataset_config.test_questions]
+DATASET = [str(data / "training/train.parquet")] + [
+    str(data / task / f"{split}.parquet") for task in parts for split in ("validation", "test")
+]
+if experiment.dataset_config.skills:
+    DATASET.append(str(data / "letter_skills/train.parquet"))
+PUBLISHED = study.run(study.config.published).results / "evaluation_results.json"
+
+
+rule study:
+    input:
+        [run.results / "evaluation_results.json" for run in study.runs],
+    default_target: True
+    localrule: True
+    shell:
+        "python -m src.render" if config.get("render", True) else "true"
+
+
+rule dataset:
+    input:
+        ancient(study.config.experiment),
+    output:
+        DATASET,
+    shell:
+        "python -m src.dataset --config {input}"
+
+
+for run in study.runs:
+    weights = Path(run.experiment.checkpoint) / "adapter_model.safetensors"
+    log = run.results / "training_log.json"
+
+    rule:
+        name: f"train_{run.name}"
+        input:
+            ancient(DATASET),
+        output:
+            weights,
+            log,
+        params:
+            run=run.name,
+        threads: THREADS
+        resources:
+            gpu=GPUS,
+        shell:
+            f"OMP_NUM_THREADS={{threads}} {LAUNCH} src.train --config {STUDY} --run {{params.run}}"
+
+    rule:
+        name: f"evaluate_{run.name}"
+        input:
+            ancient(DATASET),
+            ancient(weights),
+            ancient(log),
+            [] if run.name == study.config.published else ancient(PUBLISHED),
+        output:
+            run.results / "evaluation_results.json",
+            run.results / "predictions.parquet",
+        params:
+            run=run.name,
+            base="" if run.name == study.config.published else f"--base-from {PUBLISHED.parent}",
+        threads: THREADS
+        resources:
+            gpu=GPUS,
+        shell:
+            f"OMP_NUM_THREADS={{threads}} {LAUNCH} src.evaluate --config {STUDY} --run {{params.run}} {{params.base}}"
