@@ -39,7 +39,7 @@ def test_built_again_it_has_the_same_bytes(tmp_path: Path, run: Run) -> None:
     done = run(REPO, "-m", "src.dataset", "--output", str(tmp_path))
     assert done.returncode == 0, done.stderr
     files = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*.parquet"))
-    assert len(files) == 7
+    assert len(files) == 12
     for file in files:
         assert (tmp_path / file).read_bytes() == (REPO / "data" / file).read_bytes(), file
 

@@ -140,10 +140,10 @@ def analyse_study(study: LoadedStudy, metrics: MetricsConfig, groups: dict[str, 
     values: dict[str, dict[str, tuple[float, ...]]] = {arm: {} for arm in arms}
     contrasts: list[Contrast] = []
     rng = np.random.default_rng(SEED)
-    first = next(iter(study.results.values()))
+    measured = [found.evaluation.base_model.metrics for found in study.results.values()]
     tasks: dict[str, list[str]] = {}
     for key, metric in metrics.metrics.items():
-        if metric.task and metric.measure and key in first.evaluation.base_model.metrics:
+        if metric.task and metric.measure and measured and all(key in found for found in measured):
             tasks.setdefault(metric.task, []).append(key)
     for task, keys in tasks.items():
         answers = _Answers(study, arms, task)

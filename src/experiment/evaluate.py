@@ -420,9 +420,9 @@ def evaluate(
             for task in asked:
                 columns[task.name] |= _columns_of(earlier, task, questions[task.name], base_from)
             continue
-        examiner = Examiner(
-            base if model_name == "base" else load_adapter(base, checkpoint), tokenizer, config, model_name
-        )
+        # Merged into the base model's weights, which are not needed any more, the adapter costs nothing.
+        model = base if model_name == "base" else load_adapter(base, checkpoint).merge_and_unload()
+        examiner = Examiner(model, tokenizer, config, model_name)
         for task in asked:
             columns[task.name] |= examiner.columns(task, questions[task.name], model_name)
     if not examiner.processes.is_main_process:
