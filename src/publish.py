@@ -1,8 +1,10 @@
 """`python -m src.publish`: put model, dataset and cards on the Hugging Face Hub, verified before anybody sees them."""
 
 import json
+import signal
 from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -79,9 +81,14 @@ def publish(
 
     if dry_run + plan + verify_only > 1:
         raise typer.BadParameter("give one of --dry-run, --plan and --verify-only")
+    if create_pr and (tag is not None or collection is not None):
+        raise typer.BadParameter(
+            "--create-pr makes nothing visible: give --tag and --collection to the run that merges"
+        )
     screen = Screen(quiet=as_json)
     roles = tuple(role for role in ROLES if only is None or role in {choice.value for choice in only})
     cache = Path(".cache")
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         record = load_record(Path(), project=project, experiment=config, results=results, checkpoint=model)
         if dry_run:
@@ -103,10 +110,15 @@ def publish(
                 overwrite=overwrite, tag=tag, collection=collection, verbose=verbose,
             )  # fmt: skip
             report = run_publication(record, options, screen, cache)
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted. Nothing unverified is visible; run the same command again to go on.") from None
+    except KeyboardInterrupt as error:
+        raise Interrupted(error.args[0] if error.args else signal.SIGINT) from None
     if as_json:
         print(json.dumps(report, indent=2, ensure_ascii=False))
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """End by SIGTERM as by Ctrl-C: with the clearing up."""
+    raise KeyboardInterrupt(number)
 
 
 if __name__ == "__main__":

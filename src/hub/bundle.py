@@ -96,6 +96,11 @@ class Repository:
         return sum(file.size for file in self.files.values())
 
     @property
+    def page(self) -> str:
+        """Its address on the Hub, below the endpoint."""
+        return f"{'datasets/' if self.kind == 'dataset' else ''}{self.repo_id}"
+
+    @property
     def card(self) -> str:
         """The text of README.md; empty if there is none."""
         return self.files["README.md"].content.decode() if "README.md" in self.files else ""

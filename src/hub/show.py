@@ -60,8 +60,7 @@ class Screen:
         }[plan.action]
         now = plan.visibility_now
         seen = plan.visibility if now in (None, plan.visibility) else f"{now} → {plan.visibility}"
-        prefix = "datasets/" if repo.kind == "dataset" else ""
-        title = f"{endpoint}/{prefix}{repo.repo_id}"
+        title = f"{endpoint}/{repo.page}"
         summary = f"{how}; {seen}; {len(repo.files)} files, {size(repo.size)}"
         if self.out.is_terminal:
             table = Table(title=escape(title), caption=escape(summary), title_justify="left", caption_justify="left")
