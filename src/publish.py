@@ -75,6 +75,8 @@ def publish(
     """
     from src.documents.context import Context, Names
     from src.hub.bundle import ROLES, collect, write_bundle
+    from src.hub.checks import check_names, check_secrets
+    from src.hub.client import local_token
     from src.hub.errors import Interrupted
     from src.hub.show import Screen
     from src.record.load import load_record
@@ -92,8 +94,11 @@ def publish(
     try:
         record = load_record(Path(), project=project, experiment=config, results=results, checkpoint=model)
         if dry_run:
+            context = Context(record, Names.of(record, namespace), cache)
+            check_names(context.names, tag)
             with screen.hashing() as told:
-                repos = collect(Context(record, Names.of(record, namespace), cache), roles, told)
+                repos = collect(context, roles, told)
+            check_secrets(repos, local_token())
             write_bundle(repos, output)
             screen.bundle(repos, output)
             report = {

@@ -226,6 +226,11 @@ def redact(text: str) -> str:
 _secrets: set[str] = set()
 
 
+def local_token() -> str | None:
+    """Return the token of the environment or of `hf auth login`, without asking anybody for one."""
+    return None if os.environ.get("HF_OIDC_RESOURCE") else hf.get_token()
+
+
 def find_token(waiting: Waiting) -> str:
     """Return the token of the environment, the CI's identity or `hf auth login`, and remember to keep it out of sight.
 
@@ -240,12 +245,11 @@ def find_token(waiting: Waiting) -> str:
     return token
 
 
-def prepare(waiting: Waiting, *, verbose: bool, progress: bool) -> None:
-    """Set the client up: bounded waits, progress bars only for people, log lines without tokens."""
+def prepare(waiting: Waiting, *, verbose: bool) -> None:
+    """Set the client up: bounded waits, no progress bars of its own, log lines without tokens."""
     hf.set_client_factory(lambda: Client(waiting))
     hf.constants.DOWNLOAD_CHUNK_SIZE = 1 << 20  # ten times that by default, and copied several times on the way
-    if not progress:
-        disable_progress_bars()
+    disable_progress_bars()
     logger = logging.getLogger("huggingface_hub")
     handler = logging.StreamHandler()
     handler.setFormatter(_Redacting("%(levelname)s %(name)s: %(message)s"))

@@ -71,8 +71,8 @@ def publish(record: Record, options: Options, screen: Screen, cache: Path | None
 def _publish(record: Record, options: Options, screen: Screen, cache: Path | None) -> dict[str, Any]:
     """Publish a record, or only plan or verify it."""
     check_names(Names.of(record, options.namespace), options.tag)
-    waiting = Waiting(screen.say)
-    prepare(waiting, verbose=options.verbose, progress=screen.log.is_terminal)
+    waiting = Waiting(screen.say, screen.moved)
+    prepare(waiting, verbose=options.verbose)
     token = find_token(waiting)
     hub = Hub(token, waiting)
     user, namespace = check_login(hub, Names.of(record, options.namespace).namespace)
@@ -128,10 +128,11 @@ def _online(
         return report | {"result": record.publication and record.publication.model_dump(mode="json")}
     _confirm(plans, options, screen)
     staged = []
-    for plan in plans:
-        if plan.action != "nothing":
-            screen.say(f"uploading {plan.repo.repo_id}")
-        staged.append(stage(hub, plan))
+    with screen.working():
+        for plan in plans:
+            if plan.action != "nothing":
+                screen.doing(f"uploading {plan.repo.repo_id}")
+            staged.append(stage(hub, plan))
     checks = _verify(hub, context, staged, screen, workplace)
     if options.create_pr:
         pulls = [_pull_url(hub, s) for s in staged if s.pull_request is not None]
@@ -190,7 +191,8 @@ def _up_to_date(hub: Hub, record: Record, plans: list[RepoPlan], options: Option
 
 def _verify(hub: Hub, context: Context, staged: list[Staged], screen: Screen, workplace: Workplace) -> list[Check]:
     targets = [Target(s.plan.repo, s.commit) for s in staged]
-    checks = Verifier(hub, context, targets, workplace, screen.check, screen.say).run()
+    with screen.working():
+        checks = Verifier(hub, context, targets, workplace, screen.check, screen.doing).run()
     failed = [check for check in checks if check.outcome == "failed"]
     if failed:
         where = "; ".join(f"{check.repo}: {check.name}" for check in failed)

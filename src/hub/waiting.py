@@ -49,17 +49,20 @@ class Waiting:
 
     Args:
         say: Called with a line for the person who waits.
+        moved: Called with the size of every block that was sent or received.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.say = say
+    def __init__(self, say: Callable[[str], None], moved: Callable[[int], None] = lambda count: None) -> None:
+        self.say, self._moved = say, moved
         self._heard = time.monotonic()
         self._trouble = False
         self._announcing = False
 
-    def heard(self) -> None:
-        """Note a sign of life."""
+    def heard(self, count: int = 0) -> None:
+        """Note a sign of life, and the bytes that came or went with it."""
         self._heard, self._trouble = time.monotonic(), False
+        if count:
+            self._moved(count)
 
     def trouble(self) -> None:
         """Note a request without a useful answer: the time until the next sign of life counts as waiting, pauses included."""
@@ -145,12 +148,12 @@ class Client(httpx2.Client):
 class _Told(httpx2.SyncByteStream):
     """A body of which every block is a sign of life."""
 
-    def __init__(self, inner: httpx2.SyncByteStream, heard: Callable[[], None]) -> None:
+    def __init__(self, inner: httpx2.SyncByteStream, heard: Callable[[int], None]) -> None:
         self._inner, self._heard = inner, heard
 
     def __iter__(self) -> Iterator[bytes]:
         for block in self._inner:
-            self._heard()
+            self._heard(len(block))
             yield block
 
     def close(self) -> None:
