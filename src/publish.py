@@ -59,6 +59,9 @@ def publish(
         Path | None, typer.Option(help="The adapter's folder; the one that the experiment names by default.")
     ] = None,
     output: Annotated[Path, typer.Option(help="Folder for --dry-run; it is replaced.")] = Path("dist/hub"),
+    patience: Annotated[
+        float, typer.Option(help="Seconds without an answer of the Hub after which to give up.", min=1)
+    ] = 180,
     as_json: Annotated[bool, typer.Option("--json", help="Print plan and result as JSON on standard output.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show every request; tokens are left out.")] = False,
 ) -> None:
@@ -112,7 +115,7 @@ def publish(
 
             options = Options(
                 namespace=namespace, only=roles, plan_only=plan, verify_only=verify_only, yes=yes, create_pr=create_pr,
-                overwrite=overwrite, tag=tag, collection=collection, verbose=verbose,
+                overwrite=overwrite, tag=tag, collection=collection, patience=patience, verbose=verbose,
             )  # fmt: skip
             report = run_publication(record, options, screen, cache)
     except KeyboardInterrupt as error:

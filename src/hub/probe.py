@@ -72,7 +72,7 @@ def main() -> None:
     """Answer one request."""
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     jobs = {"dataset": load_splits, "model": compare_logits}
-    waiting = Waiting(lambda line: None)  # the publisher says that it waits
+    waiting = Waiting(lambda line: None, request["patience"])  # the publisher says that it waits
     prepare(waiting, verbose=False)
     try:
         reply = Hub(True, waiting).call(jobs[request["job"]], request)

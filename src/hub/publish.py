@@ -42,6 +42,7 @@ class Options:
     overwrite: bool = False
     tag: str | None = None
     collection: str | None = None
+    patience: float = 180
     verbose: bool = False
 
 
@@ -71,7 +72,7 @@ def publish(record: Record, options: Options, screen: Screen, cache: Path | None
 def _publish(record: Record, options: Options, screen: Screen, cache: Path | None) -> dict[str, Any]:
     """Publish a record, or only plan or verify it."""
     check_names(Names.of(record, options.namespace), options.tag)
-    waiting = Waiting(screen.say, screen.moved)
+    waiting = Waiting(screen.say, options.patience, screen.moved)
     prepare(waiting, verbose=options.verbose)
     token = find_token(waiting)
     hub = Hub(token, waiting)

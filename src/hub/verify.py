@@ -270,7 +270,7 @@ class Verifier:
 
     def _probe(self, what: str, request: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
         asked, answered = self._home / "request.json", self._home / "reply.json"
-        asked.write_text(json.dumps(request), encoding="utf-8")
+        asked.write_text(json.dumps(request | {"patience": self.hub.waiting.patience}), encoding="utf-8")
         answered.unlink(missing_ok=True)
         token = {"HF_TOKEN": self.hub.token} if isinstance(self.hub.token, str) else {}
         source = os.pathsep.join(str(p) for p in (Path(__file__).parents[2], os.environ.get("PYTHONPATH")) if p)

@@ -14,9 +14,6 @@ from huggingface_hub.utils._http import hf_request_event_hook, parse_ratelimit_h
 
 from .errors import Unreachable
 
-PATIENCE = 180.0
-"""Seconds without an answer after which the command gives up, all tries and pauses together."""
-
 SILENCE = 9.0
 """Seconds without an answer after which the person who waits is told."""
 
@@ -49,11 +46,14 @@ class Waiting:
 
     Args:
         say: Called with a line for the person who waits.
+        patience: Seconds without an answer after which to give up, all tries and pauses together.
         moved: Called with the size of every block that was sent or received.
     """
 
-    def __init__(self, say: Callable[[str], None], moved: Callable[[int], None] = lambda count: None) -> None:
-        self.say, self._moved = say, moved
+    def __init__(
+        self, say: Callable[[str], None], patience: float, moved: Callable[[int], None] = lambda count: None
+    ) -> None:
+        self.say, self.patience, self._moved = say, patience, moved
         self._heard = time.monotonic()
         self._trouble = False
         self._announcing = False
@@ -70,7 +70,7 @@ class Waiting:
 
     def left(self) -> float:
         """Return the seconds that may still be waited."""
-        return self._heard + PATIENCE - time.monotonic()
+        return self._heard + self.patience - time.monotonic()
 
     @contextmanager
     def announced(self, what: str) -> Iterator[None]:
