@@ -94,6 +94,7 @@ def publish(
     roles = tuple(role for role in ROLES if only is None or role in {choice.value for choice in only})
     cache = Path(".cache")
     signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     try:
         record = load_record(Path(), project=project, experiment=config, results=results, checkpoint=model)
         if dry_run:

@@ -251,7 +251,7 @@ def test_a_page_is_no_answer(author: Author) -> None:
 def test_links_to_the_hubs_own_pages(author: Author) -> None:
     pages = ("docs/hub/models-cards", "papers/2106.09685", "blog/lora", "learn/nlp-course", "datasets/squad")
     links = " ".join(f"[{page}](https://huggingface.co/{page})" for page in pages)
-    change_project(author.root, limitations=[f"See {links}."])
+    change_project(author.root, question=f"See {links}?")
     done = author.publish(*FIRST)
     assert done.returncode == 0, done.stderr
     assert not [
@@ -306,10 +306,10 @@ def test_control_characters_of_a_name_do_not_reach_the_terminal(author: Author) 
 
 def test_a_long_line_that_changed_shows_the_words_that_differ(author: Author) -> None:
     words = [f"word{n}" for n in range(200)]
-    change_project(author.root, limitations=[" ".join(words)])
+    change_project(author.root, question=" ".join(words))
     assert author.publish(*FIRST).returncode == 0
     words[120] = "another"
-    change_project(author.root, limitations=[" ".join(words)])
+    change_project(author.root, question=" ".join(words))
     done = author.publish("--plan", "--only", "dataset")
     assert done.returncode == 0, done.stderr
     lines = [line.strip() for line in done.stdout.splitlines()]

@@ -59,13 +59,18 @@ class Waiting:
         self._announcing = False
 
     def heard(self, count: int = 0) -> None:
-        """Note a sign of life, and the bytes that came or went with it."""
-        self._heard, self._trouble = time.monotonic(), False
+        """Note a sign of life, and the bytes that came or went with it.
+
+        After a request that was not answered, only bytes of a file, or the end of what was asked for, count as one: a server that
+        answers small questions only is not awaited for ever.
+        """
+        if count or not self._trouble:
+            self._heard, self._trouble = time.monotonic(), False
         if count:
             self._moved(count)
 
     def trouble(self) -> None:
-        """Note a request without a useful answer: the time until the next sign of life counts as waiting, pauses included."""
+        """Note a request without a useful answer: from the last sign of life on, pauses included, the time counts as waiting."""
         self._trouble = True
 
     def left(self) -> float:
@@ -84,6 +89,7 @@ class Waiting:
         threading.Thread(target=self._announce, args=(what, done), daemon=True).start()
         try:
             yield
+            self._heard, self._trouble = time.monotonic(), False
         finally:
             self._announcing = False
             done.set()
