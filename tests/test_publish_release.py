@@ -206,7 +206,7 @@ def test_a_repository_name_that_cannot_be(author: Author, name: str, mode: str) 
         assert key in done.stderr
     assert not author.hub.log
     change_project(author.root, model_repo="tiny-lora", dataset_repo="letters")
-    assert author.publish(mode, "--namespace", name).returncode == 2
+    assert author.publish(mode, "--namespace", f"{name}-").returncode == 2
 
 
 @pytest.mark.parametrize("mode", ["--yes", "--dry-run"])

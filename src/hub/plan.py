@@ -121,9 +121,7 @@ def plan_repo(
         action = "nothing"
     elif remote.private:
         action = "commit"
-    return RepoPlan(
-        repo, remote, action, changes, visibility, _foreign(hub, repo, remote, action, receipt, user, folder)
-    )
+    return RepoPlan(repo, remote, action, changes, visibility, _foreign(hub, repo, remote, receipt, user, folder))
 
 
 def _compare(hub: Hub, repo: Repository, remote: RemoteRepo, folder: Path) -> tuple[Change, ...]:
@@ -203,7 +201,6 @@ def _foreign(
     hub: Hub,
     repo: Repository,
     remote: RemoteRepo,
-    action: Action,
     receipt: Publication | None,
     user: str,
     folder: Path,
@@ -215,7 +212,7 @@ def _foreign(
     lines = []
     if last is not None and last.visibility == "public" and remote.private:
         lines.append("it was made private")
-    if action != "nothing" and (last is None or last.commit != remote.head):
+    if last is None or last.commit != remote.head:
         for commit in hub.call(hub.api.list_repo_commits, repo.repo_id, repo_type=repo.kind, revision=remote.head):
             if last is not None and commit.commit_id == last.commit:
                 break
