@@ -99,7 +99,8 @@ class Screen:
     def check(self, check: Check) -> None:
         """Show one check."""
         detail = f" ({_line(check.detail)})" if check.detail else ""
-        self.out.print(f"[{OUTCOMES[check.outcome]}]{check.outcome:<11}[/] {check.repo:<7} {_line(check.name)}{detail}")
+        above = self.log if self._bar is not None and self.out.is_terminal else self.out  # the line below makes room
+        above.print(f"[{OUTCOMES[check.outcome]}]{check.outcome:<11}[/] {check.repo:<7} {_line(check.name)}{detail}")
 
     def done(self, publication: Publication, path: Path) -> None:
         """Show what was published."""
@@ -127,7 +128,7 @@ class Screen:
             yield
             return
         columns = (SpinnerColumn(), TextColumn("{task.description}"), FileSizeColumn(), TimeElapsedColumn())
-        bar = Progress(*columns, console=self.log, transient=True, redirect_stdout=sys.stdout.isatty())
+        bar = Progress(*columns, console=self.log, transient=True)
         bar.add_task("", total=None)
         with bar:
             self._bar = bar
