@@ -72,6 +72,7 @@ class Repo:
     name: str
     kind: str
     private: bool
+    hidden: bool = False  # from people without a token, as the Hub may do with a public repository
     commits: dict[str, Commit] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -272,7 +273,7 @@ class HubServer:
         user = self.user(request)
         repo = self.repos.get((kind, f"{namespace}/{name}"))
         mine = user is not None and (namespace in (user.name, *user.orgs) or user.name == f"{namespace}/{name}")
-        if repo is None or (repo.private and not mine):
+        if repo is None or (repo.private and not mine) or (repo.hidden and user is None):
             raise HubError(404 if user else 401, "Repository not found", "RepoNotFound")
         if write and not self.may_write(user, namespace, name):
             raise HubError(403, "You don't have the required permissions to perform this action")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from .hub_server import Fault
 from .publishing import Author, change_project, commits
@@ -115,6 +116,41 @@ def test_the_receipt_names_the_verified_commit_only(author: Author) -> None:
     assert done.returncode == 3
     assert "a visitor without a token sees this commit" in done.stderr
     assert author.receipt["repos"][0]["commit"] == settings[0] != author.repo("dataset", "letters").refs["main"]
+
+
+def test_a_visitor_is_somebody_without_a_token(author: Author) -> None:
+    def hide() -> None:
+        author.repo("dataset", "letters").hidden = True
+
+    when(author, "PUT", r"/settings$", hide)
+    done = author.publish(*FIRST)
+    assert done.returncode == 3
+    assert "failed      dataset a visitor without a token sees this commit" in done.stdout
+    assert [c["outcome"] for c in author.receipt["checks"]][-1] == "failed"
+
+
+def test_a_commit_during_the_upload_is_not_built_upon(author: Author) -> None:
+    when(author, "POST", r"/commit/", lambda: author.hub.edit(*NAME, "evil.py", b"import os"))
+    done = author.publish(*FIRST)
+    assert done.returncode == 3
+    assert "was changed during the upload" in done.stderr
+    assert commits(author.repo("dataset", "letters")) == 1  # theirs
+    not_published(author)
+
+
+def test_an_adapter_that_answers_otherwise_on_the_hub(author: Author, tmp_path: Path) -> None:
+    """Every file of the adapter is the one that was sent, but the base model on the Hub is not the one that was evaluated."""
+    assert author.publish("--yes").returncode == 0
+    receipt = author.receipt
+    weights = load_file(author.root / "models/tiny/model.safetensors")
+    save_file({name: 2 * value for name, value in weights.items()}, tmp_path / "other", {"format": "pt"})
+    author.hub.edit("model", "alice/tiny", "model.safetensors", (tmp_path / "other").read_bytes())
+    change_project(author.root, question="Does it spell?")
+    done = author.publish("--yes", "--only", "model")
+    assert done.returncode == 3
+    assert re.search(r"failed +model +the adapter's logits equal the local model's", done.stdout)
+    assert author.repo("model", "tiny-lora").pulls[1].status == "open"
+    assert author.receipt == receipt
 
 
 # One's own work.

@@ -166,3 +166,20 @@ def test_what_a_killed_run_left_is_swept_by_the_next(author: Author, temporary: 
     assert author.publish(*FIRST, TMPDIR=str(temporary)).returncode == 0
     assert set(seen) == {2}  # its own, and what is not ours to remove
     assert list(temporary.iterdir()) == [foreign]
+
+
+def test_a_run_beside_this_one_keeps_its_folder(author: Author, temporary: Path) -> None:
+    """The first waits for a download while the second begins, and so sweeps, and ends."""
+    author.hub.faults = [Fault("GET", r"/resolve/.*LICENSE", "silent")]
+    first = author.start(*FIRST, TMPDIR=str(temporary))
+    deadline = time.monotonic() + 120
+    while not author.hub.faults[0].seen:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    (folder,) = temporary.iterdir()
+    assert author.publish("--plan", "--only", "dataset", TMPDIR=str(temporary)).returncode == 0
+    assert list(temporary.iterdir()) == [folder]
+    assert list(folder.iterdir())
+    _, err = first.communicate(timeout=120)
+    assert first.returncode == 0, err
+    assert not list(temporary.iterdir())
