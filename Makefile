@@ -34,7 +34,7 @@ site: .cache/built ## Build the site into site/ and the Hub bundle into dist/hub
 	@echo "  deploy:   $(BIN)/mkdocs gh-deploy"
 	@echo "  publish:  $(BIN)/python -m src.publish, which shows a plan and asks"
 
-.cache/built: $(VENV)/.site $(SOURCES) $(if $(wildcard site/index.html dist/hub/model/README.md),,rebuild)
+.cache/built: $(VENV)/.site $(SOURCES) $(if $(and $(wildcard site/index.html),$(wildcard dist/hub/model/README.md)),,rebuild)
 	@$(BIN)/mkdocs build --quiet
 	@$(BIN)/python -m src.publish --dry-run > /dev/null
 	@mkdir -p $(@D) && touch $@

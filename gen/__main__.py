@@ -11,6 +11,7 @@ import typer
 
 from gen.site import generate
 from src.record.errors import InputError
+from src.record.files import replacing
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -25,20 +26,18 @@ def write(
     """
     try:
         files = generate(Path(), Path(".cache"))
+        with replacing(out, "OUT") as folder:
+            for name in ("docs", "overrides"):
+                shutil.copytree(name, folder / name)
+            config = _plain_config(Path("mkdocs.yml").read_text(encoding="utf-8"))
+            (folder / "mkdocs.yml").write_text(config, encoding="utf-8")
+            for path, content in files.items():
+                target = folder / "docs" / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content.encode() if isinstance(content, str) else content)
     except InputError as error:
         sys.stderr.write(f"error: {error}\n")
         raise typer.Exit(error.exit_code) from None
-    if out.exists() and any(out.iterdir()) and not (out / "docs" / "index.md").is_file():
-        sys.stderr.write(f"error: {out}: found other files, expected an empty folder or an older copy. Name another.\n")
-        raise typer.Exit(2)
-    shutil.rmtree(out, ignore_errors=True)
-    for folder in ("docs", "overrides"):
-        shutil.copytree(folder, out / folder)
-    (out / "mkdocs.yml").write_text(_plain_config(Path("mkdocs.yml").read_text(encoding="utf-8")), encoding="utf-8")
-    for path, content in files.items():
-        target = out / "docs" / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content.encode() if isinstance(content, str) else content)
     sys.stderr.write(f"{len(files)} generated files in {out}\n")
 
 

@@ -1,10 +1,11 @@
-"""MkDocs' hook: what was left to be made in the background is put in place before MkDocs copies it."""
+"""MkDocs' hooks: what was made in the background is put in place in time, and descriptions are text."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from markupsafe import escape
 from mkdocs.exceptions import PluginError
 
 import gen
@@ -23,3 +24,9 @@ def on_env(env: Any, config: Any, files: Any) -> None:
         raise PluginError(str(error)) from None
     for path, content in late.items():
         Path(files.get_file_from_path(path).abs_src_path).write_bytes(content)
+
+
+def on_page_context(context: Any, page: Any, config: Any, nav: Any) -> None:
+    """Make a page's description safe for attributes; neither MkDocs nor the theme does."""
+    if "description" in page.meta:
+        page.meta["description"] = escape(page.meta["description"])

@@ -1,8 +1,10 @@
 """`python -m src.publish`: put model, dataset and cards on the Hugging Face Hub, verified before anybody sees them."""
 
 import json
+import signal
 from enum import StrEnum
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -57,6 +59,9 @@ def publish(
         Path | None, typer.Option(help="The adapter's folder; the one that the experiment names by default.")
     ] = None,
     output: Annotated[Path, typer.Option(help="Folder for --dry-run; it is replaced.")] = Path("dist/hub"),
+    patience: Annotated[
+        float, typer.Option(help="Seconds without an answer of the Hub after which to give up.", min=1)
+    ] = 180,
     as_json: Annotated[bool, typer.Option("--json", help="Print plan and result as JSON on standard output.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show every request; tokens are left out.")] = False,
 ) -> None:
@@ -73,20 +78,31 @@ def publish(
     """
     from src.documents.context import Context, Names
     from src.hub.bundle import ROLES, collect, write_bundle
+    from src.hub.checks import check_names, check_secrets
+    from src.hub.client import local_token
     from src.hub.errors import Interrupted
     from src.hub.show import Screen
     from src.record.load import load_record
 
     if dry_run + plan + verify_only > 1:
         raise typer.BadParameter("give one of --dry-run, --plan and --verify-only")
+    if create_pr and (tag is not None or collection is not None):
+        raise typer.BadParameter(
+            "--create-pr makes nothing visible: give --tag and --collection to the run that merges"
+        )
     screen = Screen(quiet=as_json)
     roles = tuple(role for role in ROLES if only is None or role in {choice.value for choice in only})
     cache = Path(".cache")
+    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     try:
         record = load_record(Path(), project=project, experiment=config, results=results, checkpoint=model)
         if dry_run:
+            context = Context(record, Names.of(record, namespace), cache)
+            check_names(context.names, tag)
             with screen.hashing() as told:
-                repos = collect(Context(record, Names.of(record, namespace), cache), roles, told)
+                repos = collect(context, roles, told)
+            check_secrets(repos, local_token())
             write_bundle(repos, output)
             screen.bundle(repos, output)
             report = {
@@ -100,13 +116,18 @@ def publish(
 
             options = Options(
                 namespace=namespace, only=roles, plan_only=plan, verify_only=verify_only, yes=yes, create_pr=create_pr,
-                overwrite=overwrite, tag=tag, collection=collection, verbose=verbose,
+                overwrite=overwrite, tag=tag, collection=collection, patience=patience, verbose=verbose,
             )  # fmt: skip
             report = run_publication(record, options, screen, cache)
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted. Nothing unverified is visible; run the same command again to go on.") from None
+    except KeyboardInterrupt as error:
+        raise Interrupted(error.args[0] if error.args else signal.SIGINT) from None
     if as_json:
         print(json.dumps(report, indent=2, ensure_ascii=False))
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """End by SIGTERM as by Ctrl-C: with the clearing up."""
+    raise KeyboardInterrupt(number)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,14 @@ import uvicorn
 import yaml
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 
 NOW = "2026-01-01T00:00:00.000Z"
@@ -65,6 +72,7 @@ class Repo:
     name: str
     kind: str
     private: bool
+    hidden: bool = False  # from people without a token, as the Hub may do with a public repository
     commits: dict[str, Commit] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -95,7 +103,8 @@ class Fault:
     """What goes wrong: a request that matches is answered with `kind`, `times` times.
 
     Kinds: an HTTP status; `drop` (the connection is closed without an answer, nothing was done); `lose` (it is done, and the
-    answer is lost); `truncate` and `corrupt` (a download).
+    answer is lost); `silent` (there is never an answer); `html` (a page instead of an answer); `loop` (a redirect to itself);
+    `truncate`, `corrupt` and `short` (a download; the last says that it is whole).
     """
 
     method: str
@@ -214,6 +223,13 @@ class HubServer:
             await PlainTextResponse("fault", fault.kind, headers=fault.headers)(scope, receive, send)
         elif fault.kind == "drop":
             raise ConnectionAbortedError
+        elif fault.kind == "silent":
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        elif fault.kind == "html":
+            await HTMLResponse("<!DOCTYPE html><title>Welcome</title>")(scope, receive, send)
+        elif fault.kind == "loop":
+            await RedirectResponse(path)(scope, receive, send)
         elif fault.kind == "lose":
 
             async def nothing(message: Any) -> None:
@@ -257,7 +273,7 @@ class HubServer:
         user = self.user(request)
         repo = self.repos.get((kind, f"{namespace}/{name}"))
         mine = user is not None and (namespace in (user.name, *user.orgs) or user.name == f"{namespace}/{name}")
-        if repo is None or (repo.private and not mine):
+        if repo is None or (repo.private and not mine) or (repo.hidden and user is None):
             raise HubError(404 if user else 401, "Repository not found", "RepoNotFound")
         if write and not self.may_write(user, namespace, name):
             raise HubError(403, "You don't have the required permissions to perform this action")
@@ -334,12 +350,21 @@ class HubServer:
         oid = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
         return Blob(path, len(content), sha256, oid, lfs)
 
-    def edit(self, kind: str, name: str, path: str, content: bytes, author: str = "visitor") -> None:
+    def edit(
+        self,
+        kind: str,
+        name: str,
+        path: str,
+        content: bytes,
+        author: str = "visitor",
+        ref: str = "main",
+        title: str = "",
+    ) -> None:
         """Change a file as another person would in the browser."""
         repo = self.repos[(kind, name)]
-        head = self.at(repo, "main")
+        head = self.at(repo, ref)
         files = {**head.files, path: self.store(content, lfs=False)}
-        self.add_commit(repo, "main", head, f"Update {path}", author, files)
+        self.add_commit(repo, ref, head, title or f"Update {path}", author, files)
 
     async def create(self, request: Request) -> Response:
         body = await request.json()
@@ -587,9 +612,13 @@ class HubServer:
         head, change = self.at(repo, "main"), self.at(repo, f"refs/pr/{pull.number}")
         if pull.status != "open":
             raise HubError(400, "This pull request is not open")
-        if change.parent != head.oid:
+        base = repo.commits[change.parent or ""].files
+        changed = {path for path in base | change.files if base.get(path) != change.files.get(path)}
+        if any(base.get(path) != head.files.get(path) for path in changed):
             raise HubError(409, "This pull request has conflicts")
-        self.add_commit(repo, "main", head, f"{change.title} (#{pull.number})", pull.author, change.files)
+        files = {path: blob for path, blob in head.files.items() if path not in changed}
+        files |= {path: change.files[path] for path in changed if path in change.files}
+        self.add_commit(repo, "main", head, f"{change.title} (#{pull.number})", pull.author, files)
         pull.status = "merged"
         return JSONResponse({})
 
@@ -676,7 +705,13 @@ def _spoil(send: Any, kind: str) -> Any:
 
     async def spoiled(message: Any) -> None:
         nonlocal done
-        if message["type"] == "http.response.body" and message.get("body") and not done:
+        if kind == "short" and message["type"] == "http.response.start":
+            headers = [(k, b"5" if k == b"content-length" else v) for k, v in message["headers"]]
+            message = {**message, "headers": headers}
+        elif kind == "short":
+            message = {**message, "body": b"" if done else message["body"][:5]}
+            done = True
+        elif message["type"] == "http.response.body" and message.get("body") and not done:
             done = True
             if kind == "truncate":
                 await send({**message, "body": message["body"][: len(message["body"]) // 2], "more_body": True})

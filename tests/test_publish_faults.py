@@ -134,7 +134,7 @@ CASES = (
         "429 for an hour",
         (Fault("GET", r"/api/whoami-v2$", 429, times=99, headers={"Retry-After": "3600"}),),
         code=4,
-        said="again in 3600 s",
+        said="again in 1 h 00 min",
     ),
     Case("503 for good", (Fault("GET", r"/api/whoami-v2$", 503, times=99),), code=4, said="HTTP 503"),
     Case("503 for good while uploading", (Fault("PUT", r"^/lfs/", 503, times=99),), code=4, said="HTTP 503"),

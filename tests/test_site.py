@@ -354,10 +354,3 @@ def test_another_builder_makes_the_same_pages(
     assert pages(source / "site") == pages(built[0])
     for name in ("assets/charts/metrics.light.svg", "assets/data/examples.json", "assets/social.png"):
         assert (source / "site" / name).read_bytes() == (built[0] / name).read_bytes()
-
-
-def test_gen_does_not_replace_a_folder_of_other_files(tmp_path: Path) -> None:
-    (tmp_path / "thesis.txt").write_text("mine")
-    done = run_in(REPO, "-m", "gen", str(tmp_path))
-    assert done.returncode == 2
-    assert (tmp_path / "thesis.txt").read_text() == "mine"

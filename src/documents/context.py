@@ -19,12 +19,14 @@ from jinja2 import (
 
 from src.analysis.analyse import Analysis, analyse
 from src.figures.catalog import Chart, catalog, render
+from src.record.config import ExperimentConfig, ProjectConfig
 from src.record.errors import InputError
 from src.record.load import Record
 from src.record.references import BIBLIOGRAPHY, Work
 from src.record.tokens import split_word
 
 from .formatting import FILTERS
+from .prose import prose, shown, shown_analysis
 
 Target = Literal["site", "hub", "print"]
 FRAGMENTS = Path(__file__).parent.parent / "fragments"
@@ -83,6 +85,21 @@ class Context:
         return analyse(self.record, self.cache and self.cache / "analysis")
 
     @cached_property
+    def project(self) -> ProjectConfig:
+        """The project's config as documents show it."""
+        return shown(self.record.project)
+
+    @cached_property
+    def experiment(self) -> ExperimentConfig:
+        """The experiment's config as documents show it."""
+        return shown(self.record.experiment)
+
+    @cached_property
+    def shown_analysis(self) -> Analysis:
+        """The numbers under the names that documents show."""
+        return shown_analysis(self.analysis)
+
+    @cached_property
     def charts(self) -> list[Chart]:
         """The charts that there is data for."""
         return catalog(self.analysis, self.record.training_log, self.record.study)
@@ -121,7 +138,7 @@ def environment(target: Target, root: str = "", cache: Path | None = None) -> En
         keep_trailing_newline=False,
         bytecode_cache=_compiled(cache) if cache else None,
     )
-    env.filters.update(FILTERS)
+    env.filters.update(FILTERS, prose=prose)
     env.globals.update(target=target, root=root)
     env.globals["to"] = env.get_template(f"target_{target}.j2").module
     return env
@@ -190,12 +207,12 @@ class Renderer:
         try:
             text = self.env.get_template(f"{name}.md.j2").render(
                 record=record,
-                project=record.project,
-                experiment=record.experiment,
+                project=self.context.project,
+                experiment=self.context.experiment,
                 results=record.results,
                 log=record.training_log,
                 base_training=record.base_training,
-                analysis=self.context.analysis,
+                analysis=self.context.shown_analysis,
                 charts=self._charts,
                 names=self.context.names,
                 figure=self._figure,

@@ -96,7 +96,7 @@ def site_pages(report: Report, *, pdf: bool = False) -> dict[str, str]:
         "examples.md": "# Examples\n\n"
         + top.fragment("explorer", explorer_every=-(-rows // EXPLORER_ROWS), has_csv=rows <= CSV_ROWS),
         "methodology.md": f"# Methodology\n\n{methodology.fragment('site_methodology_intro')}\n\n{compose(methodology, METHODOLOGY)}",
-        "report.md": f"# {record.project.title}\n\n{top.fragment('report_front', pdf=pdf)}\n\n{report.body('site')}",
+        "report.md": f"# {context.project.title}\n\n{top.fragment('report_front', pdf=pdf)}\n\n{report.body('site')}",
         "model-card.md": model_card_body(Renderer(context, "site")),
         "dataset-card.md": dataset_card_body(Renderer(context, "site")) if record.splits else NO_DATASET,
         "guides/statistics.md": f"# Read the statistics\n\n{below.fragment('guide_statistics')}",

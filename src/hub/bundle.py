@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import shutil
@@ -18,8 +17,7 @@ from src.documents.pdf import report_pdf
 from src.documents.report import Report
 from src.record.checkpoint import adapter_config, checkpoint_files
 from src.record.dataset import dataset_files
-from src.record.errors import InputError
-from src.record.files import regular_file, sha256_file
+from src.record.files import regular_file, replacing, sha256_file
 from src.record.publication import Role
 
 BASE_FILES = (
@@ -96,6 +94,11 @@ class Repository:
         return sum(file.size for file in self.files.values())
 
     @property
+    def page(self) -> str:
+        """Its address on the Hub, below the endpoint."""
+        return f"{'datasets/' if self.kind == 'dataset' else ''}{self.repo_id}"
+
+    @property
     def card(self) -> str:
         """The text of README.md; empty if there is none."""
         return self.files["README.md"].content.decode() if "README.md" in self.files else ""
@@ -132,36 +135,17 @@ def write_bundle(repos: list[Repository], output: Path) -> None:
     """Write every repository as a folder, all of them or none.
 
     Raises:
-        InputError: The disk is full or the folder cannot be written; what was there before is still there.
+        InputError: There are other files, the disk is full, or the folder cannot be written; what was there before is still there.
     """
-    staging = output.with_name(f".{output.name}.staging")
-    shutil.rmtree(staging, ignore_errors=True)
-    try:
+    with replacing(output, "--output") as folder:
         for repo in repos:
             for name, file in repo.files.items():
-                target = staging / repo.role / name
+                target = folder / repo.role / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 if isinstance(file.source, bytes):
                     target.write_bytes(file.source)
                 else:
                     shutil.copyfile(file.source, target)
-        if output.exists():
-            shutil.rmtree(output)
-        staging.replace(output)
-    except OSError as error:
-        shutil.rmtree(staging, ignore_errors=True)
-        mend = (
-            "Free some space, or give another --output."
-            if error.errno == errno.ENOSPC
-            else "Give another --output, or mend the folder."
-        )
-        room = sum(repo.size for repo in repos)
-        raise InputError(
-            output,
-            found=error.strerror or str(error),
-            expected=f"a folder with room for {room:,} bytes",
-            mend=f"{mend} What lay there before was not touched.",
-        ) from None
 
 
 def _hashed(sources: dict[str, Path | bytes], progress: Progress | None) -> dict[str, HubFile]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -22,18 +23,23 @@ from detect_secrets.plugins.private_key import PrivateKeyDetector
 from detect_secrets.plugins.pypi_token import PypiTokenDetector
 from detect_secrets.plugins.slack import SlackDetector
 from detect_secrets.plugins.stripe import StripeDetector
-from huggingface_hub.errors import RepositoryNotFoundError
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+from huggingface_hub.utils._http import hf_raise_for_status
+from huggingface_hub.utils._validators import validate_repo_id
 
-from src.documents.context import Context
+from src.documents.context import Context, Names
 from src.record.errors import InputError, show
 
 from .bundle import Repository
-from .client import ERRORS, Hub, explain, status
+from .client import ERRORS, Hub, status
 from .errors import Refused
 from .plan import TEXT, RepoPlan
 
 WRITERS = frozenset({"admin", "write", "contributor"})
 """Roles in an organisation that may write to repositories."""
+
+TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+"""What a tag may be called: what the receipt can hold and git can take."""
 
 NEEDED = ("torch", "transformers", "peft", "datasets")
 """Packages that the verification runs."""
@@ -169,6 +175,42 @@ def check_installed() -> None:
         )
 
 
+def check_names(names: Names, tag: str | None) -> None:
+    """Check that the Hub can take the names of the repositories and of the tag.
+
+    Raises:
+        InputError: The first that it cannot take.
+    """
+    config = "the project config"
+    for key, name in (("model_repo", names.model), ("dataset_repo", names.dataset), ("base_model", names.base)):
+        try:
+            if name is not None:
+                validate_repo_id(name)
+        except HFValidationError:
+            raise InputError(
+                config,
+                key=key,
+                found=name,
+                expected="a name of at most 96 letters, digits, `-`, `_` and `.` with no `--` or `..`, not ending in `.git`",
+                mend="Rename it there, or in --namespace.",
+            ) from None
+    if names.model == names.base:
+        raise InputError(
+            config,
+            key="model_repo",
+            found=f"{show(names.model)}, as the base model is called",
+            expected="a repository of its own",
+            mend="Rename one of them.",
+        )
+    if tag is not None and (not TAG.fullmatch(tag) or ".." in tag or tag.endswith((".", ".lock"))):
+        raise InputError(
+            "--tag",
+            found=repr(tag),
+            expected="at most 96 letters, digits, `.`, `_` and `-`, beginning with a letter or digit",
+            mend="Give a name such as v1.0.0.",
+        )
+
+
 def check_plan(hub: Hub, plan: RepoPlan, tag: str | None, own: Mapping[str, str]) -> None:
     """Check one repository: its name, the right to write, its card's metadata and the tag.
 
@@ -217,13 +259,23 @@ def check_card(hub: Hub, repo: Repository) -> None:
     """
     if not repo.card:
         raise Refused(f"{repo.role}: there is no README.md to publish. Write one beside the model.")
-    card = hf.DatasetCard if repo.kind == "dataset" else hf.ModelCard
-    try:
-        hub.call(lambda: card(repo.card).validate(repo_type=repo.kind))
-    except ValueError as error:
-        if isinstance(error, ERRORS):
-            raise explain(error, hub.endpoint) from None
-        raise Refused(f"{repo.role}/README.md: the Hub does not accept the metadata: {show(error)}") from None
+    errors = hub.call(_validate, hub, repo)
+    if errors:
+        raise Refused(f"{repo.role}/README.md: the Hub does not accept the metadata: {show(errors)}")
+
+
+def _validate(hub: Hub, repo: Repository) -> str:
+    """Ask for the errors in a card's metadata; only JSON is an answer."""
+    answer = hf.get_session().post(
+        f"{hub.endpoint}/api/validate-yaml", json={"repoType": repo.kind, "content": repo.card}
+    )
+    if answer.status_code != 400:
+        hf_raise_for_status(answer)
+    said = answer.json()
+    if not isinstance(said, dict):
+        raise json.JSONDecodeError("not an object", answer.text[:80], 0)
+    errors = "; ".join(str(e.get("message") if isinstance(e, dict) else e) for e in said.get("errors") or [])
+    return errors or ("HTTP 400" if answer.status_code == 400 else "")
 
 
 def check_base(hub: Hub, context: Context) -> None:

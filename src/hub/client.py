@@ -18,25 +18,20 @@ from huggingface_hub.errors import (
     OIDCError,
     RepositoryNotFoundError,
 )
-from huggingface_hub.utils._http import default_client_factory
 from huggingface_hub.utils.tqdm import disable_progress_bars
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
+from src.documents.formatting import duration
 from src.record.errors import CommandError, show
 
 from .bundle import Repository
 from .errors import Refused, Unreachable
+from .waiting import Busy, Client, Waiting
 
 Result = TypeVar("Result")
 
 ATTEMPTS = 5
 """How often a request that changes nothing twice is tried."""
-
-LONGEST_WAIT = 120
-"""Seconds that a Retry-After may ask for before the command gives up and says when to come back."""
-
-TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
-"""HTTP statuses that may be different the next time."""
 
 AUTOMATIC = frozenset({".gitattributes"})
 """Files that the Hub itself puts into a new repository."""
@@ -53,12 +48,21 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class RemoteRepo:
-    """A repository on the Hub at one commit; the Hub's own files are left out."""
+    """A repository on the Hub at one commit.
+
+    Attributes:
+        repo_id: Its name.
+        head: The commit.
+        private: Whether only its owners see it.
+        files: Its files by path, without the Hub's own.
+        automatic: The Hub's own files.
+    """
 
     repo_id: str
     head: str
     private: bool
     files: dict[str, RemoteFile]
+    automatic: dict[str, RemoteFile]
 
     def holds(self, repo: Repository) -> bool:
         """Tell whether it holds the very files that a repository should have, and no others."""
@@ -72,17 +76,17 @@ class Hub:
 
     Args:
         token: Access token; False for a visitor without one.
-        say: Called with a line for the person who waits.
+        waiting: Keeps the time, and tells the person who waits.
     """
 
-    def __init__(self, token: str | bool, say: Callable[[str], None]) -> None:
+    def __init__(self, token: str | bool, waiting: Waiting) -> None:
         self.token = token
-        self._say = say
+        self.waiting = waiting
         self.api = hf.HfApi(token=token, library_name="strawberry-spelling")
         self.endpoint = self.api.endpoint
 
     def call(self, function: Callable[..., Result], *arguments: Any, **keywords: Any) -> Result:
-        """Call something that may be repeated; wait and repeat it while the Hub is busy.
+        """Call something that may be repeated; wait as long as the Hub asks, and repeat it, while it is busy.
 
         Raises:
             Unreachable: The Hub was still not there after waiting.
@@ -92,21 +96,22 @@ class Hub:
         retrying = Retrying(
             retry=retry_if_exception(is_transient),
             wait=_wait,
-            stop=lambda state: stop_after_attempt(ATTEMPTS)(state) or _too_long(state),
-            before_sleep=self._waiting,
+            stop=lambda state: stop_after_attempt(ATTEMPTS)(state) or state.upcoming_sleep >= self.waiting.left(),
+            before_sleep=self._say,
             reraise=True,
         )
         try:
-            return retrying(function, *arguments, **keywords)
+            with self.waiting.announced("the Hub"):
+                return retrying(function, *arguments, **keywords)
         except RepositoryNotFoundError:
             raise
         except ERRORS as error:
             raise explain(error, self.endpoint) from None
 
-    def _waiting(self, state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        seconds = state.next_action.sleep if state.next_action else 0
-        self._say(f"the Hub is busy ({_brief(error)}); trying again in {seconds:.0f} s")
+    def _say(self, state: RetryCallState) -> None:
+        error = _cause(state.outcome.exception() if state.outcome else None)
+        brief = str(error) if isinstance(error, Busy) else type(error).__name__
+        self.waiting.say(f"the Hub is busy ({brief}); trying again in {state.upcoming_sleep:.0f} s")
 
     def read(self, repo_id: str, kind: str, revision: str | None = None) -> RemoteRepo | None:
         """Read what a repository holds at a revision; None if there is no such repository for this user."""
@@ -116,15 +121,17 @@ class Hub:
             return None
         head = str(info.sha)
         tree = self.call(lambda: list(self.api.list_repo_tree(repo_id, recursive=True, revision=head, repo_type=kind)))
-        files = {
+        found = {
             entry.path: RemoteFile(entry.size, entry.blob_id, entry.lfs.sha256 if entry.lfs else None)
             for entry in tree
-            if isinstance(entry, hf.RepoFile) and entry.path not in AUTOMATIC
+            if isinstance(entry, hf.RepoFile)
         }
-        return RemoteRepo(repo_id, head, bool(info.private), files)
+        automatic = {path: found.pop(path) for path in AUTOMATIC & found.keys()}
+        return RemoteRepo(repo_id, head, bool(info.private), found, automatic)
 
 
 ERRORS = (
+    Busy,
     HfHubHTTPError,
     httpx2.TransportError,
     OfflineModeIsEnabled,
@@ -137,16 +144,18 @@ ERRORS = (
 
 
 def _cause(error: BaseException | None) -> BaseException | None:
-    """Look through the `RuntimeError` that the client wraps a failed upload of one file in."""
+    """Look through what the client, or a library on top of it, wraps a failed request in."""
+    cause = error
+    while cause is not None and not isinstance(cause, Busy):
+        cause = cause.__cause__
+    if cause is not None:
+        return cause
     return error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ is not None else error
 
 
 def is_transient(error: BaseException) -> bool:
     """Tell whether the same request may succeed a little later."""
-    cause = _cause(error)
-    if isinstance(cause, HfHubHTTPError):
-        return cause.response is not None and cause.response.status_code in TRANSIENT
-    return isinstance(cause, httpx2.TransportError | json.JSONDecodeError)
+    return isinstance(_cause(error), Busy | httpx2.TransportError | json.JSONDecodeError)
 
 
 def status(error: BaseException) -> int | None:
@@ -155,31 +164,12 @@ def status(error: BaseException) -> int | None:
     return cause.response.status_code if isinstance(cause, HfHubHTTPError) and cause.response is not None else None
 
 
-def _retry_after(error: BaseException | None) -> float | None:
-    cause = _cause(error)
-    if not isinstance(cause, HfHubHTTPError) or cause.response is None:
-        return None
-    value = cause.response.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
-
-
 _backoff = wait_exponential(multiplier=0.5, max=8)
 
 
 def _wait(state: RetryCallState) -> float:
-    asked = _retry_after(state.outcome.exception()) if state.outcome else None
-    return _backoff(state) if asked is None else asked
-
-
-def _too_long(state: RetryCallState) -> bool:
-    return ((_retry_after(state.outcome.exception()) if state.outcome else None) or 0) > LONGEST_WAIT
-
-
-def _brief(error: BaseException | None) -> str:
-    cause = _cause(error)
-    if isinstance(cause, HfHubHTTPError) and cause.response is not None:
-        return f"HTTP {cause.response.status_code}"
-    return type(cause).__name__
+    cause = _cause(state.outcome.exception() if state.outcome else None)
+    return cause.retry_after if isinstance(cause, Busy) and cause.retry_after is not None else _backoff(state)
 
 
 def explain(error: BaseException, endpoint: str) -> CommandError:
@@ -187,6 +177,8 @@ def explain(error: BaseException, endpoint: str) -> CommandError:
     cause = _cause(error)
     if isinstance(cause, RuntimeError):  # not the client's: a fault of our own that must be seen
         raise cause
+    if isinstance(cause, CommandError):
+        return cause
     again = "Nothing unverified is visible; run the same command again."
     if isinstance(cause, OfflineModeIsEnabled):
         return Unreachable(f"{endpoint}: HF_HUB_OFFLINE is set. Unset it to publish.")
@@ -194,6 +186,14 @@ def explain(error: BaseException, endpoint: str) -> CommandError:
         return Refused("not logged in. Run `hf auth login`, or set HF_TOKEN to a token that may write.")
     if isinstance(cause, OIDCError):
         return Refused(f"no token for HF_OIDC_RESOURCE: {show(cause)}")
+    if isinstance(cause, Busy):
+        if cause.retry_after is not None and cause.retry_after > 1:
+            again = again.replace("again.", f"again in {duration(cause.retry_after)}.")
+        if cause.status == 429:
+            return Unreachable(f"{endpoint}: too many requests. {again}")
+        if cause.status is not None:
+            return Unreachable(f"{endpoint}: {cause}, also after waiting. {again}")
+        return Unreachable(f"{endpoint} cannot be reached ({cause}). Check the connection. {again}")
     if isinstance(cause, HfHubHTTPError) and cause.response is not None:
         code = cause.response.status_code
         said = show(cause.server_message or cause.response.reason_phrase)
@@ -203,12 +203,6 @@ def explain(error: BaseException, endpoint: str) -> CommandError:
             )
         if code == 403:
             return Refused(f"the token may not do this ({said}). Use a token that may write to the repositories.")
-        if code == 429:
-            wait = _retry_after(cause)
-            when = f" in {wait:.0f} s" if wait else " later"
-            return Unreachable(f"{endpoint}: too many requests. Run the same command again{when}. {again}")
-        if code in TRANSIENT:
-            return Unreachable(f"{endpoint}: HTTP {code} ({said}), also after {ATTEMPTS} tries. {again}")
         return Refused(f"the Hub refused: HTTP {code} ({said}). {again}")
     if isinstance(cause, httpx2.TransportError):
         return Unreachable(f"{endpoint} cannot be reached ({type(cause).__name__}). Check the connection. {again}")
@@ -232,35 +226,30 @@ def redact(text: str) -> str:
 _secrets: set[str] = set()
 
 
-def find_token() -> str:
+def local_token() -> str | None:
+    """Return the token of the environment or of `hf auth login`, without asking anybody for one."""
+    return None if os.environ.get("HF_OIDC_RESOURCE") else hf.get_token()
+
+
+def find_token(waiting: Waiting) -> str:
     """Return the token of the environment, the CI's identity or `hf auth login`, and remember to keep it out of sight.
 
     Raises:
         Refused: There is none.
         Unreachable: The Hub could not be asked for one.
     """
-    try:
-        token = hf.get_token()
-    except ERRORS as error:
-        raise explain(error, hf.constants.ENDPOINT) from None
+    token = Hub(False, waiting).call(hf.get_token)
     if not token:
         raise explain(LocalTokenNotFoundError(), hf.constants.ENDPOINT)
     _secrets.update({token, *(v for k in ("HF_TOKEN", "HF_OIDC_ID_TOKEN") if (v := os.environ.get(k)))})
     return token
 
 
-def prepare(*, verbose: bool, progress: bool) -> None:
-    """Set the client up: time limits on requests, progress bars only for people, log lines without tokens."""
-
-    def factory() -> httpx2.Client:
-        client = default_client_factory()
-        client.timeout = httpx2.Timeout(300, connect=15)
-        return client
-
-    hf.set_client_factory(factory)
+def prepare(waiting: Waiting, *, verbose: bool) -> None:
+    """Set the client up: bounded waits, no progress bars of its own, log lines without tokens."""
+    hf.set_client_factory(lambda: Client(waiting))
     hf.constants.DOWNLOAD_CHUNK_SIZE = 1 << 20  # ten times that by default, and copied several times on the way
-    if not progress:
-        disable_progress_bars()
+    disable_progress_bars()
     logger = logging.getLogger("huggingface_hub")
     handler = logging.StreamHandler()
     handler.setFormatter(_Redacting("%(levelname)s %(name)s: %(message)s"))

@@ -17,7 +17,17 @@ class Unreachable(CommandError):
     exit_code = 4
 
 
-class Interrupted(CommandError):
-    """The person at the keyboard stopped it."""
+INTERRUPTED = "interrupted. Nothing unverified is visible; run the same command again to go on."
+"""What is said after Ctrl-C, and after SIGTERM."""
 
-    exit_code = 130
+
+class Interrupted(CommandError):
+    """A signal stopped it.
+
+    Args:
+        number: The signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(INTERRUPTED)
+        self.exit_code = 128 + number

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 import httpx2
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import HFValidationError
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
@@ -21,6 +21,15 @@ from .client import Hub
 
 HUB_LINK = re.compile(r"https://(?:huggingface\.co|hf\.co)/(datasets/|spaces/)?([\w.-]+/[\w.-]+)/?(?:[?#].*)?$")
 """A link to a repository's page."""
+
+PAGES = frozenset(
+    {
+        "api", "blog", "buckets", "chat", "collections", "datasets", "docs", "enterprise", "inference", "jobs", "join", "kernels",
+        "landing", "learn", "login", "models", "new", "notifications", "organizations", "papers", "posts", "pricing", "search",
+        "settings", "spaces", "storage", "support", "tasks", "terms-of-service",
+    }
+)  # fmt: skip
+"""First parts of addresses at the Hub that are no user's or organisation's: what follows is a page and no repository."""
 
 SECONDS = 10
 """Longest wait for a page outside the Hub."""
@@ -57,7 +66,7 @@ def check_links(hub: Hub, repo: Repository, own: Collection[str]) -> list[Check]
     """
     targets = links(repo.card)
     inside = [t for t in targets if not urlsplit(t).scheme and not t.startswith("#")]
-    on_hub = [t for t in targets if HUB_LINK.match(t)]
+    on_hub = [t for t in targets if _repository(t)]
     outside = [t for t in targets if t.startswith(("http://", "https://")) and t not in on_hub]
     checks = []
     if inside:
@@ -65,11 +74,11 @@ def check_links(hub: Hub, repo: Repository, own: Collection[str]) -> list[Check]
         checks.append(_check(repo, "links to its own files", len(inside), missing, []))
     if on_hub:
         missing = [t for t in on_hub if not _repo_exists(hub, t)]
-        later = [t for t in missing if _repo_id(t) in own]
+        later = [t for t in missing if (_repository(t) or ("", ""))[1] in own]
         dead = [t for t in missing if t not in later]
         checks.append(_check(repo, "links to the Hub", len(on_hub), dead, later))
     if outside:
-        with ThreadPoolExecutor(8) as pool:
+        with hub.waiting.announced("links to other sites"), ThreadPoolExecutor(8) as pool:
             found = dict(zip(outside, pool.map(_page, outside), strict=True))
         dead = [t for t, state in found.items() if state == "gone"]
         checks.append(_check(repo, "links to other sites", len(outside), dead, [t for t in found if found[t] == "?"]))
@@ -85,17 +94,20 @@ def _check(repo: Repository, name: str, count: int, dead: list[str], unknown: li
     return Check(repo=repo.role, name=name, outcome="passed", detail=f"{count} found")
 
 
+def _repository(link: str) -> tuple[str, str] | None:
+    """Return kind and name of the repository that a link leads to; None if it leads elsewhere."""
+    match = HUB_LINK.match(link)
+    if match is None or match[2].split("/")[0] in PAGES:
+        return None
+    return {"datasets/": "dataset", "spaces/": "space"}.get(match[1] or "", "model"), match[2]
+
+
 def _repo_exists(hub: Hub, link: str) -> bool:
-    match = HUB_LINK.match(link)
-    if match is None:
+    kind, name = _repository(link) or ("", "")
+    try:
+        return bool(hub.call(hub.api.repo_exists, name, repo_type=kind))
+    except HFValidationError:  # what no repository can be called
         return False
-    kind = {"datasets/": "dataset", "spaces/": "space"}.get(match[1] or "", "model")
-    return bool(hub.call(hub.api.repo_exists, match[2], repo_type=kind))
-
-
-def _repo_id(link: str) -> str | None:
-    match = HUB_LINK.match(link)
-    return match[2] if match else None
 
 
 @cache
@@ -105,5 +117,5 @@ def _page(link: str) -> str:
             if answer.status_code in GONE:
                 return "gone"
             return "there" if answer.status_code < 400 else "?"
-    except (httpx2.HTTPError, HfHubHTTPError):
+    except (httpx2.HTTPError, httpx2.InvalidURL):
         return "?"

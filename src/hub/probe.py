@@ -11,6 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .client import Hub, prepare
+from .errors import Unreachable
+from .waiting import Waiting
+
 
 def load_splits(request: dict[str, Any]) -> dict[str, Any]:
     """Load every config of a dataset; return each split's columns and number of rows.
@@ -68,7 +72,14 @@ def main() -> None:
     """Answer one request."""
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     jobs = {"dataset": load_splits, "model": compare_logits}
-    Path(sys.argv[2]).write_text(json.dumps(jobs[request["job"]](request)), encoding="utf-8")
+    waiting = Waiting(lambda line: None, request["patience"])  # the publisher says that it waits
+    prepare(waiting, verbose=False)
+    try:
+        reply = Hub(True, waiting).call(jobs[request["job"]], request)
+    except Unreachable as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
+    Path(sys.argv[2]).write_text(json.dumps(reply), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -18,13 +18,15 @@ from src.record.load import Record
 from src.record.publication import Check, Publication, PublishedRepo, Role
 
 from .bundle import ROLES, Repository, collect
-from .checks import check_base, check_installed, check_login, check_plan, check_secrets
+from .checks import check_base, check_installed, check_login, check_names, check_plan, check_secrets
 from .client import ERRORS, Hub, RemoteRepo, explain, find_token, prepare
 from .errors import Refused
 from .plan import RepoPlan, plan_repo
 from .show import Screen
 from .upload import Staged, put_collection, put_tag, release, stage
 from .verify import Target, Verifier, check_visible
+from .waiting import Waiting
+from .workplace import Workplace
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Options:
     overwrite: bool = False
     tag: str | None = None
     collection: str | None = None
+    patience: float = 180
     verbose: bool = False
 
 
@@ -68,11 +71,15 @@ def publish(record: Record, options: Options, screen: Screen, cache: Path | None
 
 def _publish(record: Record, options: Options, screen: Screen, cache: Path | None) -> dict[str, Any]:
     """Publish a record, or only plan or verify it."""
-    prepare(verbose=options.verbose, progress=screen.log.is_terminal)
-    token = find_token()
-    hub = Hub(token, screen.say)
+    check_names(Names.of(record, options.namespace), options.tag)
+    waiting = Waiting(screen.say, options.patience, screen.moved)
+    prepare(waiting, verbose=options.verbose)
+    token = find_token(waiting)
+    hub = Hub(token, waiting)
     user, namespace = check_login(hub, Names.of(record, options.namespace).namespace)
-    context = Context(record, Names.of(record, namespace), cache)
+    names = Names.of(record, namespace)
+    check_names(names, options.tag)
+    context = Context(record, names, cache)
     with screen.hashing() as told:
         repos = collect(context, options.only, told)
     check_secrets(repos, token)
@@ -88,14 +95,31 @@ def _publish(record: Record, options: Options, screen: Screen, cache: Path | Non
             expected="something to publish",
             mend="Leave --only out, or build the dataset.",
         )
-    plans = [plan_repo(hub, repo, record.project.visibility, record.publication, user) for repo in repos]
+    with Workplace() as workplace:
+        return _online(hub, user, context, repos, options, screen, workplace)
+
+
+def _online(
+    hub: Hub,
+    user: str,
+    context: Context,
+    repos: list[Repository],
+    options: Options,
+    screen: Screen,
+    workplace: Workplace,
+) -> dict[str, Any]:
+    """Do what is asked with the repositories as they should be."""
+    record = context.record
+    plans = [
+        plan_repo(hub, repo, record.project.visibility, record.publication, user, workplace.folder) for repo in repos
+    ]
     screen.plan(plans, hub.endpoint)
     report: dict[str, Any] = {"endpoint": hub.endpoint, "user": user, "plan": [_plan_json(plan) for plan in plans]}
     own = {repo.repo_id: repo.kind for repo in repos}
     for plan in plans:
         check_plan(hub, plan, options.tag, own)
     if options.verify_only:
-        return report | _verify_only(hub, context, plans, options, screen)
+        return report | _verify_only(hub, context, plans, options, screen, workplace)
     _refuse_foreign(plans, options)
     if options.plan_only:
         screen.say("planned only: nothing was changed")
@@ -105,11 +129,12 @@ def _publish(record: Record, options: Options, screen: Screen, cache: Path | Non
         return report | {"result": record.publication and record.publication.model_dump(mode="json")}
     _confirm(plans, options, screen)
     staged = []
-    for plan in plans:
-        if plan.action != "nothing":
-            screen.say(f"uploading {plan.repo.repo_id}")
-        staged.append(stage(hub, plan))
-    checks = _verify(hub, context, staged, screen)
+    with screen.working():
+        for plan in plans:
+            if plan.action != "nothing":
+                screen.doing(f"uploading {plan.repo.repo_id}")
+            staged.append(stage(hub, plan))
+    checks = _verify(hub, context, staged, screen, workplace)
     if options.create_pr:
         pulls = [_pull_url(hub, s) for s in staged if s.pull_request is not None]
         for url in pulls:
@@ -119,7 +144,7 @@ def _publish(record: Record, options: Options, screen: Screen, cache: Path | Non
     screen.say("verified; releasing")
     states = {s.plan.repo.role: release(hub, s) for s in staged}
     public = [(s.plan.repo, states[s.plan.repo.role].head) for s in staged if s.plan.visibility == "public"]
-    for check in check_visible(public):
+    for check in check_visible(public, hub.waiting):
         screen.check(check)
         checks.append(check)
     return report | _finish(hub, context, [s.plan for s in staged], states, checks, options, screen)
@@ -165,9 +190,10 @@ def _up_to_date(hub: Hub, record: Record, plans: list[RepoPlan], options: Option
     return True
 
 
-def _verify(hub: Hub, context: Context, staged: list[Staged], screen: Screen) -> list[Check]:
-    targets = [Target(s.plan.repo, s.commit, s.pull_request is None) for s in staged]
-    checks = Verifier(hub, context, targets, screen.check, screen.say).run()
+def _verify(hub: Hub, context: Context, staged: list[Staged], screen: Screen, workplace: Workplace) -> list[Check]:
+    targets = [Target(s.plan.repo, s.commit) for s in staged]
+    with screen.working():
+        checks = Verifier(hub, context, targets, workplace, screen.check, screen.doing).run()
     failed = [check for check in checks if check.outcome == "failed"]
     if failed:
         where = "; ".join(f"{check.repo}: {check.name}" for check in failed)
@@ -180,14 +206,16 @@ def _verify(hub: Hub, context: Context, staged: list[Staged], screen: Screen) ->
     return checks
 
 
-def _verify_only(hub: Hub, context: Context, plans: list[RepoPlan], options: Options, screen: Screen) -> dict[str, Any]:
+def _verify_only(
+    hub: Hub, context: Context, plans: list[RepoPlan], options: Options, screen: Screen, workplace: Workplace
+) -> dict[str, Any]:
     missing = [plan.repo.repo_id for plan in plans if plan.remote is None]
     if missing:
         raise Refused(f"{', '.join(missing)} is not on the Hub. Publish it first.")
     staged = [Staged(plan, plan.remote.head, None, made=False) for plan in plans if plan.remote is not None]
-    checks = _verify(hub, context, staged, screen)
+    checks = _verify(hub, context, staged, screen, workplace)
     public = [(plan.repo, plan.remote.head) for plan in plans if plan.remote is not None and not plan.remote.private]
-    for check in check_visible(public):
+    for check in check_visible(public, hub.waiting):
         screen.check(check)
         checks.append(check)
     states = {plan.repo.role: plan.remote for plan in plans if plan.remote is not None}
@@ -203,16 +231,8 @@ def _finish(
     options: Options,
     screen: Screen,
 ) -> dict[str, Any]:
-    """Tag, group, and write the receipt; repositories of earlier publications stay in it."""
+    """Write the receipt; then tag and group, which may fail, and add that. Repositories of earlier publications stay in it."""
     record = context.record
-    if options.tag:
-        for plan in plans:
-            put_tag(hub, plan.repo, states[plan.repo.role].head, options.tag)
-    slug = None
-    if options.collection:
-        private = all(plan.visibility == "private" for plan in plans)
-        repos = [plan.repo for plan in plans]
-        slug = put_collection(hub, plans[0].repo.repo_id.split("/")[0], options.collection, repos, private=private)
     last = record.publication if record.publication and record.publication.endpoint == hub.endpoint else None
     done = {plan.repo.role for plan in plans}
     results = next((p.repo.files["evaluation_results.json"].sha256 for p in plans if p.repo.role == "model"), None)
@@ -222,24 +242,36 @@ def _finish(
         results_sha256=results or (last.results_sha256 if last else sha256_file(record.results_path)),
         repos=[
             *(repo for repo in (last.repos if last else []) if repo.role not in done),
-            *(_published(plan.repo, states[plan.repo.role], options.tag, last) for plan in plans),
+            *(_published(plan.repo, states[plan.repo.role], last) for plan in plans),
         ],
         checks=[*(check for check in (last.checks if last else []) if check.repo not in done), *checks],
-        collection=slug or (last.collection if last else None),
+        collection=last.collection if last else None,
     )
     path = record.publication_path
     write_json(path, publication.model_dump(mode="json"))
-    screen.done(publication, path)
-    screen.say("README and final report can cite the receipt now: python -m src.render writes them again")
     failed = [check.name for check in checks if check.outcome == "failed"]
     if failed:
-        raise Refused(f"{', '.join(failed)}. What was verified is on the Hub; the receipt says what failed.")
+        raise Refused(f"{', '.join(failed)}. What was verified is on the Hub; the receipt in {path} says what failed.")
+    try:
+        if options.tag:
+            for plan in plans:
+                put_tag(hub, plan.repo, states[plan.repo.role].head, options.tag)
+                publication = publication.tagged(plan.repo.role, options.tag)
+                write_json(path, publication.model_dump(mode="json"))
+        if options.collection:
+            private = all(plan.visibility == "private" for plan in plans)
+            repos = [plan.repo for plan in plans]
+            slug = put_collection(hub, repos[0].repo_id.split("/")[0], options.collection, repos, private=private)
+            publication = publication.model_copy(update={"collection": slug})
+            write_json(path, publication.model_dump(mode="json"))
+    finally:
+        screen.done(publication, path)
+        screen.say("README and final report can cite the receipt now: python -m src.render writes them again")
     return {"result": publication.model_dump(mode="json")}
 
 
-def _published(repo: Repository, state: RemoteRepo, tag: str | None, last: Publication | None) -> PublishedRepo:
+def _published(repo: Repository, state: RemoteRepo, last: Publication | None) -> PublishedRepo:
     before = last.repo(repo.role) if last else None
-    kept = before.tag if before and before.commit == state.head else None
     return PublishedRepo(
         role=repo.role,
         repo_id=repo.repo_id,
@@ -248,14 +280,12 @@ def _published(repo: Repository, state: RemoteRepo, tag: str | None, last: Publi
         visibility="private" if state.private else "public",
         files=len(repo.files),
         bytes=repo.size,
-        tag=tag or kept,
+        tag=before.tag if before and before.commit == state.head else None,
     )
 
 
 def _pull_url(hub: Hub, staged: Staged) -> str:
-    repo = staged.plan.repo
-    prefix = "datasets/" if repo.kind == "dataset" else ""
-    return f"{hub.endpoint}/{prefix}{repo.repo_id}/discussions/{staged.pull_request}"
+    return f"{hub.endpoint}/{staged.plan.repo.page}/discussions/{staged.pull_request}"
 
 
 def _plan_json(plan: RepoPlan) -> dict[str, Any]:

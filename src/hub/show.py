@@ -9,10 +9,20 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    FileSizeColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 
 from src.documents.formatting import size
+from src.record.errors import printable
 from src.record.publication import Check, Publication
 
 from .bundle import Progress as Told
@@ -21,6 +31,11 @@ from .plan import RepoPlan
 
 MARKS = {"added": ("+", "green"), "changed": ("~", "yellow"), "removed": ("-", "red"), "unchanged": ("=", "dim")}
 OUTCOMES = {"passed": "green", "failed": "bold red", "not checked": "yellow"}
+
+
+def _line(text: str) -> str:
+    """Make text from elsewhere safe to print: without control characters, and without Rich's markup."""
+    return escape(printable(text))
 
 
 class Screen:
@@ -33,16 +48,17 @@ class Screen:
     def __init__(self, *, quiet: bool) -> None:
         self.out = Console(stderr=quiet, highlight=False, soft_wrap=not sys.stdout.isatty())
         self.log = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+        self._bar: Progress | None = None
 
     def say(self, line: str) -> None:
         """Say what is going on."""
-        self.log.print(escape(line))
+        self.log.print(_line(line))
 
     def bundle(self, repos: list[Repository], folder: Path) -> None:
         """Show the files of a bundle that was written."""
         for repo in repos:
             for file in repo.files.values():
-                self.out.print(f"{size(file.size):>9}  {escape(repo.role)}/{escape(file.path)}")
+                self.out.print(f"{size(file.size):>9}  {repo.role}/{_line(file.path)}")
         self.say(f"bundle in {folder}")
 
     def plan(self, plans: list[RepoPlan], endpoint: str) -> None:
@@ -60,38 +76,36 @@ class Screen:
         }[plan.action]
         now = plan.visibility_now
         seen = plan.visibility if now in (None, plan.visibility) else f"{now} → {plan.visibility}"
-        prefix = "datasets/" if repo.kind == "dataset" else ""
-        title = f"{endpoint}/{prefix}{repo.repo_id}"
+        title = f"{endpoint}/{repo.page}"
         summary = f"{how}; {seen}; {len(repo.files)} files, {size(repo.size)}"
         if self.out.is_terminal:
-            table = Table(title=escape(title), caption=escape(summary), title_justify="left", caption_justify="left")
+            table = Table(title=_line(title), caption=escape(summary), title_justify="left", caption_justify="left")
             for heading in ("", "File", "Size"):
                 table.add_column(heading, justify="right" if heading == "Size" else "left")
             for change in plan.changes:
                 mark, style = MARKS[change.kind]
-                table.add_row(f"{mark} {change.kind}", escape(change.path), size(change.size), style=style)
+                table.add_row(f"{mark} {change.kind}", _line(change.path), size(change.size), style=style)
             self.out.print(table)
         else:
-            self.out.print(f"{escape(title)}\n  {escape(summary)}")
+            self.out.print(f"{_line(title)}\n  {escape(summary)}")
             for change in plan.changes:
-                self.out.print(f"  {change.kind:<9} {size(change.size):>9}  {escape(change.path)}")
+                self.out.print(f"  {change.kind:<9} {size(change.size):>9}  {_line(change.path)}")
         for change in plan.changes:
             for line in change.diff:
                 self.out.print(f"    {escape(line)}", style={"+": "green", "-": "red"}.get(line[:1]))
         for line in plan.foreign:
-            self.out.print(f"  changed by others: {escape(line)}", style="bold red")
+            self.out.print(f"  changed by others: {_line(line)}", style="bold red")
 
     def check(self, check: Check) -> None:
         """Show one check."""
-        detail = f" ({escape(check.detail)})" if check.detail else ""
-        self.out.print(
-            f"[{OUTCOMES[check.outcome]}]{check.outcome:<11}[/] {check.repo:<7} {escape(check.name)}{detail}"
-        )
+        detail = f" ({_line(check.detail)})" if check.detail else ""
+        above = self.log if self._bar is not None and self.out.is_terminal else self.out  # the line below makes room
+        above.print(f"[{OUTCOMES[check.outcome]}]{check.outcome:<11}[/] {check.repo:<7} {_line(check.name)}{detail}")
 
     def done(self, publication: Publication, path: Path) -> None:
         """Show what was published."""
         for repo in publication.repos:
-            self.out.print(f"{repo.visibility:<7} {escape(publication.url(repo))}  commit {repo.commit[:12]}")
+            self.out.print(f"{repo.visibility:<7} {_line(publication.url(repo))}  commit {repo.commit[:12]}")
         passed, unknown = publication.count("passed"), publication.count("not checked")
         rest = f", {unknown} not checked" if unknown else ""
         self.out.print(f"{passed} checks passed{rest}; receipt in {escape(str(path))}")
@@ -105,7 +119,35 @@ class Screen:
         columns = (TextColumn("hashing {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         with Progress(*columns, console=self.log, transient=True) as bar:
             task = bar.add_task("", total=None)
-            yield lambda name, count: bar.update(task, description=escape(name), advance=count)
+            yield lambda name, count: bar.update(task, description=_line(name), advance=count)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """At a terminal, keep a line below all others that says what is being done; it is gone afterwards."""
+        if not self.log.is_terminal:
+            yield
+            return
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), FileSizeColumn(), TimeElapsedColumn())
+        bar = Progress(*columns, console=self.log, transient=True)
+        bar.add_task("", total=None)
+        with bar:
+            self._bar = bar
+            try:
+                yield
+            finally:
+                self._bar = None
+
+    def doing(self, line: str) -> None:
+        """Say what is being done from now on."""
+        if self._bar is None:
+            self.say(line)
+        else:
+            self._bar.reset(self._bar.task_ids[0], description=_line(line), total=None)
+
+    def moved(self, count: int) -> None:
+        """Count bytes that were sent or received."""
+        if self._bar is not None:
+            self._bar.advance(self._bar.task_ids[0], count)
 
     def ask(self, question: str) -> bool:
         """Ask a yes-or-no question at the terminal; anything but yes is no."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import huggingface_hub as hf
 
 from src.record.errors import show
+from src.record.publication import Visibility
 
 from .bundle import Repository
-from .client import ATTEMPTS, ERRORS, Hub, RemoteRepo, explain, is_transient, status
+from .client import ERRORS, Hub, RemoteRepo, is_transient, status
 from .errors import Refused, Unreachable
-from .plan import RepoPlan
+from .plan import MESSAGE, RepoPlan
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,11 @@ def _commit(hub: Hub, plan: RepoPlan, remote: RemoteRepo, *, pull: bool) -> tupl
             operations.append(add)
     operations += [hf.CommitOperationDelete(path) for path in sorted(remote.files.keys() - repo.files.keys())]
     additions = [operation for operation in operations if isinstance(operation, hf.CommitOperationAdd)]
-    try:  # the client itself waits and repeats here, but not at the commit
-        hub.api.preupload_lfs_files(repo.repo_id, additions, repo_type=repo.kind, create_pr=pull, free_memory=False)
-    except ERRORS as error:
-        raise explain(error, hub.endpoint) from None
-    for attempt in range(1, ATTEMPTS + 1):
+    hub.call(
+        hub.api.preupload_lfs_files, repo.repo_id, additions, repo_type=repo.kind, create_pr=pull, free_memory=False
+    )
+
+    def commit() -> tuple[str, int | None]:
         try:
             info = hub.api.create_commit(
                 repo.repo_id,
@@ -87,17 +87,16 @@ def _commit(hub: Hub, plan: RepoPlan, remote: RemoteRepo, *, pull: bool) -> tupl
                 parent_commit=remote.head,
                 create_pr=pull,
             )
-            return str(info.oid), info.pr_num if pull else None
         except ERRORS as error:
-            if not is_transient(error) and status(error) not in (409, 412):
-                raise explain(error, hub.endpoint) from None
-            landed = _landed(hub, plan, remote.head, pull=pull)
-            if landed is not None:
-                return landed
-            if attempt == ATTEMPTS or not is_transient(error):
-                raise explain(error, hub.endpoint) from None
-            time.sleep(min(8.0, 0.5 * 2**attempt))
-    raise AssertionError("the loop returns or raises")
+            landed = None
+            if is_transient(error) or status(error) in (409, 412):
+                landed = _landed(hub, plan, remote.head, pull=pull)
+            if landed is None:
+                raise
+            return landed
+        return str(info.oid), info.pr_num if pull else None
+
+    return hub.call(commit)
 
 
 def _landed(hub: Hub, plan: RepoPlan, parent: str, *, pull: bool) -> tuple[str, int | None] | None:
@@ -124,7 +123,8 @@ def _pull_requests(hub: Hub, plan: RepoPlan) -> list[int]:
             )
         )
     )
-    return sorted((d.num for d in found if d.title == plan.message), reverse=True)
+    ours = (d for d in found if (said := MESSAGE.fullmatch(d.title)) and said[1] == repo.role)
+    return sorted((d.num for d in ours), reverse=True)
 
 
 def _open_pull_request(hub: Hub, plan: RepoPlan, parent: str) -> tuple[int, str] | None:
@@ -143,46 +143,88 @@ def _open_pull_request(hub: Hub, plan: RepoPlan, parent: str) -> tuple[int, str]
 def release(hub: Hub, staged: Staged) -> RemoteRepo:
     """Let visitors see what was verified: merge the pull request, and set the visibility.
 
+    The Hub cannot be told to do so only if nothing changed, so this looks before it and after it, and hides what nobody verified.
+
     Returns:
-        The repository as visitors see it now.
+        The repository as visitors see it now, at the verified commit or its merge.
 
     Raises:
-        Refused: `main` does not hold what was verified, or the pull request cannot be merged.
+        Refused: Somebody changed the repository or the pull request meanwhile.
         Unreachable: The Hub was not there.
     """
     plan, repo = staged.plan, staged.plan.repo
+    before = _verified(hub, staged)
     if staged.pull_request is not None:
         _merge(hub, plan, staged.pull_request)
+        before = _unchanged(hub, staged, before, merged=True)
+    if before.private == (plan.visibility == "private"):
+        return before
+    _set_visibility(hub, repo, plan.visibility)
+    return _unchanged(hub, staged, before, merged=False)
+
+
+def _verified(hub: Hub, staged: Staged) -> RemoteRepo:
+    """Read what was verified, if it is still what would be released."""
+    plan, repo, number = staged.plan, staged.plan.repo, staged.pull_request
     now = hub.read(repo.repo_id, repo.kind)
-    if now is None or not now.holds(repo):
-        raise Refused(
-            f"{repo.repo_id}: `main` does not hold what was verified; somebody changed it meanwhile. "
-            "Run the same command again to see how."
-        )
-    if now.private != (plan.visibility == "private"):
-        hub.call(hub.api.update_repo_settings, repo.repo_id, repo_type=repo.kind, visibility=plan.visibility)
-        now = hub.read(repo.repo_id, repo.kind)
-        if now is None or now.private != (plan.visibility == "private"):
-            raise Unreachable(f"{repo.repo_id} did not become {plan.visibility}. Run the same command again.")
+    if number is not None:
+        left = f" The pull request stays open: {hub.endpoint}/{repo.page}/discussions/{number}."
+        if now is None or plan.remote is None or now.head != plan.remote.head:
+            raise _moved(repo, "`main` changed while the pull request was verified", left)
+        now = hub.read(repo.repo_id, repo.kind, f"refs/pr/{number}")
+        if now is None or now.head != staged.commit or not now.holds(repo):
+            raise _moved(repo, "the pull request changed while it was verified", left)
+    elif now is None or now.head != staged.commit or not now.holds(repo):
+        raise _moved(repo, "`main` changed while it was verified")
     return now
+
+
+def _unchanged(hub: Hub, staged: Staged, before: RemoteRepo, *, merged: bool) -> RemoteRepo:
+    """Read what visitors see after a merge or a change of visibility; hide it if it is not what was verified."""
+    plan, repo = staged.plan, staged.plan.repo
+    try:
+        now = hub.read(repo.repo_id, repo.kind)
+    except Unreachable as error:
+        raise Unreachable(
+            f"{repo.repo_id} could not be read after its release, so nobody knows whether visitors see what was verified: "
+            f"look at it on the Hub, then run with --verify-only. {error}"
+        ) from None
+    if now is None:
+        raise _moved(repo, "it is gone")
+    same = (now.files, now.automatic) == (before.files, before.automatic)
+    if not same or (not merged and now.head != before.head):
+        if not now.private:
+            _set_visibility(hub, repo, "private")
+        raise _moved(
+            repo,
+            f"somebody changed `main` at the moment of its release (commit {now.head[:12]})",
+            " It was made private, since nobody verified that.",
+        )
+    if not merged and now.private != (plan.visibility == "private"):
+        raise Unreachable(f"{repo.repo_id} did not become {plan.visibility}. Run the same command again.")
+    return now
+
+
+def _moved(repo: Repository, what: str, then: str = "") -> Refused:
+    return Refused(f"{repo.repo_id}: {what}.{then} Nothing of it was certified. Run the same command again to see how.")
+
+
+def _set_visibility(hub: Hub, repo: Repository, visibility: Visibility) -> None:
+    hub.call(hub.api.update_repo_settings, repo.repo_id, repo_type=repo.kind, visibility=visibility)
 
 
 def _merge(hub: Hub, plan: RepoPlan, number: int) -> None:
     repo = plan.repo
 
-    def details() -> str:
-        return str(hub.api.get_discussion_details(repo.repo_id, number, repo_type=repo.kind).status)
-
-    for attempt in range(1, ATTEMPTS + 1):
+    def merge() -> None:
         try:
             hub.api.merge_pull_request(repo.repo_id, number, repo_type=repo.kind)
-            break
-        except ERRORS as error:
-            if hub.call(details) == "merged":
-                break
-            if attempt == ATTEMPTS or not is_transient(error):
-                raise explain(error, hub.endpoint) from None
-            time.sleep(min(8.0, 0.5 * 2**attempt))
+        except ERRORS:
+            details = hub.call(hub.api.get_discussion_details, repo.repo_id, number, repo_type=repo.kind)
+            if details.status != "merged":
+                raise
+
+    hub.call(merge)
     for old in _pull_requests(hub, plan):
         hub.call(
             hub.api.change_discussion_status,

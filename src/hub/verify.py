@@ -7,8 +7,6 @@ import math
 import os
 import re
 import subprocess
-import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,20 +14,41 @@ from typing import Any
 
 import huggingface_hub as hf
 
-from src.documents.context import Context
+from src.documents.context import Context, Renderer
 from src.record.errors import show
 from src.record.files import sha256_file
-from src.record.publication import Check, Outcome
+from src.record.publication import Check, Outcome, Role
 
 from .bundle import Repository
 from .client import ERRORS, Hub, explain, redact
+from .errors import Unreachable
 from .links import check_links
+from .waiting import Waiting
+from .workplace import Workplace
 
 PROMPTS = ("s t r a w b e r r y", "Question: How many e's are in between?\nAnswer:", "The third letter of")
 """Texts whose logits are compared; fixed, so that the receipts of several publications can be compared."""
 
 SNIPPET_SECONDS = 300
 """Time limit of a card's snippet, and of each probe."""
+
+KEPT = (
+    "PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES",
+)  # fmt: skip
+"""What Python needs of this process's environment."""
+
+KEPT_ONLINE = (
+    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "HF_HUB_DISABLE_XET",
+)  # fmt: skip
+"""What the Hub's client needs of it besides."""
+
+SNIPPETS: dict[Role, str] = {"base": "base_snippet", "dataset": "dataset_uses", "model": "snippet"}
+"""The fragments that write a card's snippet."""
+
+CODE = re.compile(r"^```python\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
+
+FILES = "every file's SHA-256"
 
 VISITOR = "a visitor without a token sees this commit"
 
@@ -41,12 +60,10 @@ class Target:
     Attributes:
         repo: The repository as it should be.
         commit: The commit.
-        on_main: Whether `main` is at that commit, so that an unchanged snippet finds it online.
     """
 
     repo: Repository
     commit: str
-    on_main: bool
 
 
 class Verifier:
@@ -56,6 +73,7 @@ class Verifier:
         hub: The Hub.
         context: What is published.
         targets: What to verify.
+        workplace: Where it is done.
         report: Told each check as it is done.
         working: Told what is being done.
     """
@@ -65,10 +83,12 @@ class Verifier:
         hub: Hub,
         context: Context,
         targets: list[Target],
+        workplace: Workplace,
         report: Callable[[Check], None],
         working: Callable[[str], None],
     ) -> None:
-        self.hub, self.context, self.targets = hub, context, targets
+        self.hub, self.context, self.targets, self.workplace = hub, context, targets, workplace
+        self._home = workplace.folder
         self._report, self._working = report, working
         self.checks: list[Check] = []
 
@@ -78,20 +98,20 @@ class Verifier:
         Raises:
             Unreachable: The Hub went away meanwhile.
         """
-        with tempfile.TemporaryDirectory(prefix="verify-") as folder:
-            self._home = Path(folder)
-            names = self.context.names
-            own = {name for name in (names.model, names.dataset, names.base) if name}
-            for target in self.targets:
-                intact = self._files(target)
-                self._card(target)
-                for check in check_links(self.hub, target.repo, own):
-                    self._note(check)
-                if target.repo.role == "dataset":
-                    self._splits(target, intact)
-                if target.repo.role == "model":
-                    self._logits(target, intact)
-                self._snippets(target, intact)
+        names = self.context.names
+        own = {name for name in (names.model, names.dataset, names.base) if name}
+        for target in self.targets:
+            folder = self._download(target)
+            intact = folder is not None and self._files(target, folder)
+            if folder is not None:
+                self._card(target, folder)
+            for check in check_links(self.hub, target.repo, own):
+                self._note(check)
+            if target.repo.role == "dataset":
+                self._splits(target, intact)
+            if target.repo.role == "model":
+                self._logits(target, intact)
+            self._snippet(target, intact)
         return self.checks
 
     def _note(self, check: Check) -> None:
@@ -103,19 +123,10 @@ class Verifier:
             outcome = "passed" if outcome else "failed"
         self._note(Check(repo=target.repo.role, name=name, outcome=outcome, detail=detail and show(redact(detail))))
 
-    def _files(self, target: Target) -> bool:
-        """Download every file and compare its hash; return whether all are what was sent."""
+    def _download(self, target: Target) -> Path | None:
+        """Download a repository at the commit; None if a file is not as long as the Hub says."""
         repo = target.repo
         self._working(f"reading {repo.repo_id} back")
-        remote = self.hub.read(repo.repo_id, repo.kind, target.commit)
-        listed = remote.files.keys() if remote else set()
-        odd = sorted(listed ^ repo.files.keys())
-        self._add(
-            target,
-            "the files are the listed ones",
-            not odd,
-            f"{len(repo.files)} files" if not odd else f"differing: {', '.join(odd)}",
-        )
         try:
             folder = Path(
                 self.hub.call(
@@ -127,29 +138,37 @@ class Verifier:
                     token=self.hub.token,
                 )
             )
-        except OSError as error:  # the client found a file to be cut short
+        except OSError as error:
             if isinstance(error, ERRORS):
                 raise explain(error, self.hub.endpoint) from None
-            self._add(target, "every file's SHA-256", False, str(error).splitlines()[0])
-            return False
+            self._add(target, FILES, False, str(error).splitlines()[0])
+            return None
+        # What the libraries load without naming a revision is this commit.
+        refs = folder.parent.parent / "refs"
+        refs.mkdir(exist_ok=True)
+        (refs / "main").write_text(target.commit)
+        return folder
+
+    def _files(self, target: Target, folder: Path) -> bool:
+        """Compare every downloaded file's hash; return whether all are what was sent, and there are no others."""
+        repo = target.repo
+        remote = self.hub.read(repo.repo_id, repo.kind, target.commit)
+        odd = sorted((remote.files.keys() if remote else set()) ^ repo.files.keys())
+        detail = f"differing: {', '.join(odd)}" if odd else f"{len(repo.files)} files"
+        self._add(target, "the files are the listed ones", not odd, detail)
         wrong = [
             path
             for path, file in repo.files.items()
             if not (folder / path).is_file() or sha256_file((folder / path).resolve()) != file.sha256
         ]
         detail = f"differing: {', '.join(wrong)}" if wrong else f"{repo.size:,} bytes read back"
-        self._add(target, "every file's SHA-256", not wrong, detail)
-        # What the libraries load without naming a revision is this commit.
-        refs = folder.parent.parent / "refs"
-        refs.mkdir(exist_ok=True)
-        (refs / "main").write_text(target.commit)
-        self._folder = folder
+        self._add(target, FILES, not wrong, detail)
         return not wrong and not odd
 
-    def _card(self, target: Target) -> None:
+    def _card(self, target: Target, folder: Path) -> None:
         """Parse the card that lies on the Hub and compare its metadata with what was sent and with the record."""
         repo = target.repo
-        path = self._folder / "README.md"
+        path = folder / "README.md"
         if not path.is_file():
             self._add(target, "the card's metadata", False, "there is no README.md")
             return
@@ -178,9 +197,9 @@ class Verifier:
             self._add(target, name, "not checked", "the files are not the ones that were sent")
             return
         splits = self.context.record.splits
-        self._working(f"loading {target.repo.repo_id} with datasets")
-        request = {"job": "dataset", "repo_id": target.repo.repo_id, "revision": target.commit}
-        found, problem = self._probe(request | {"configs": sorted({split.config for split in splits})})
+        request: dict[str, Any] = {"job": "dataset", "repo_id": target.repo.repo_id, "revision": target.commit}
+        request["configs"] = sorted({split.config for split in splits})
+        found, problem = self._probe(f"loading {target.repo.repo_id} with datasets", request)
         if found is None:
             self._add(target, name, False, problem)
             return
@@ -201,8 +220,8 @@ class Verifier:
             return
         record, names = self.context.record, self.context.names
         base = next((t for t in self.targets if t.repo.role == "base"), None)
-        self._working(f"loading {target.repo.repo_id} with transformers and peft")
         found, problem = self._probe(
+            f"loading {target.repo.repo_id} with transformers and peft",
             {
                 "job": "model",
                 "repo_id": target.repo.repo_id,
@@ -213,7 +232,7 @@ class Verifier:
                 "local_base": str(record.base_folder.absolute()) if record.base_folder else names.base,
                 "tokenizer": record.checkpoint_has_tokenizer,
                 "prompts": PROMPTS,
-            }
+            },
         )
         if found is None:
             self._add(target, name, False, problem)
@@ -224,76 +243,72 @@ class Verifier:
             detail = f"{prompt!r}: largest difference {seen['difference']} of {seen['count']:,} logits"
             self._add(target, name, same, detail)
 
-    def _snippets(self, target: Target, intact: bool) -> None:
-        """Run the card's own code as it stands, with a time limit; only a card that is the one that was sent."""
-        code = re.findall(r"^```python\n(.*?)^```", target.repo.card, flags=re.DOTALL | re.MULTILINE)
-        for snippet in code:
-            name = "the card's snippet runs"
-            if not intact:
-                self._add(target, name, "not checked", "the files are not the ones that were sent")
-                continue
-            self._working(f"running the snippet of {target.repo.repo_id}")
-            file = self._home / "snippet.py"
-            file.write_text(snippet, encoding="utf-8")
-            offline = not all(t.on_main for t in self.targets)
-            done = self._python([str(file)], {"HF_HUB_OFFLINE": "1"} if offline else {})
-            if done is None:
-                self._add(target, name, False, f"longer than {SNIPPET_SECONDS} s")
-                continue
-            last = (done.stderr if done.returncode else done.stdout).strip().splitlines()
-            said = last[-1] if last else "nothing"
-            self._add(target, name, done.returncode == 0, f"printed {said!r}" if done.returncode == 0 else said)
+    def _snippet(self, target: Target, intact: bool) -> None:
+        """Run the code that the card's own fragment wrote, and no other code that may stand in the card.
 
-    def _probe(self, request: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
+        It gets no token and asks no Hub: what it loads was downloaded by the checks before, at the verified commits.
+        """
+        role, name = target.repo.role, "the card's snippet runs"
+        if role == "base" and self.context.record.base_training is None:
+            return  # somebody else's card
+        code = CODE.findall(Renderer(self.context, "hub").fragment(SNIPPETS[role]))
+        if not code:
+            return
+        if not intact:
+            self._add(target, name, "not checked", "the files are not the ones that were sent")
+            return
+        file = self._home / "snippet.py"
+        file.write_text(code[0], encoding="utf-8")
+        what = f"running the snippet of {target.repo.repo_id}"
+        done = self._python(what, [str(file)], KEPT, {"HF_HUB_OFFLINE": "1"})
+        if done is None:
+            self._add(target, name, False, f"longer than {SNIPPET_SECONDS} s")
+            return
+        last = (done.stderr if done.returncode else done.stdout).strip().splitlines()
+        said = last[-1] if last else "nothing"
+        self._add(target, name, done.returncode == 0, said if done.returncode else f"printed {said!r}")
+
+    def _probe(self, what: str, request: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
         asked, answered = self._home / "request.json", self._home / "reply.json"
-        asked.write_text(json.dumps(request), encoding="utf-8")
+        asked.write_text(json.dumps(request | {"patience": self.hub.waiting.patience}), encoding="utf-8")
         answered.unlink(missing_ok=True)
-        done = self._python(["-m", "src.hub.probe", str(asked), str(answered)], {})
+        token = {"HF_TOKEN": self.hub.token} if isinstance(self.hub.token, str) else {}
+        source = os.pathsep.join(str(p) for p in (Path(__file__).parents[2], os.environ.get("PYTHONPATH")) if p)
+        arguments = ["-m", "src.hub.probe", str(asked), str(answered)]
+        done = self._python(what, arguments, (*KEPT, *KEPT_ONLINE), token | {"PYTHONPATH": source})
         if done is None:
             return None, f"longer than {SNIPPET_SECONDS} s"
+        lines = done.stderr.strip().splitlines()
+        if done.returncode == Unreachable.exit_code:
+            raise Unreachable(redact(lines[-1]))
         if done.returncode != 0 or not answered.is_file():
-            lines = done.stderr.strip().splitlines()
             return None, lines[-1] if lines else f"exit code {done.returncode}"
         reply: dict[str, Any] = json.loads(answered.read_text(encoding="utf-8"))
         return reply, None
 
-    def _python(self, arguments: list[str], extra: dict[str, str]) -> subprocess.CompletedProcess[str] | None:
-        """Run Python with a fresh cache; None if it took too long."""
-        home = self._home
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    def _python(
+        self, what: str, arguments: list[str], kept: tuple[str, ...], extra: dict[str, str]
+    ) -> subprocess.CompletedProcess[str] | None:
+        """Run Python with the fresh cache and little else; None if it took too long."""
+        self._working(what)
+        environment = {name: value for name in kept if (value := os.environ.get(name)) is not None}
         environment |= {
-            "HF_HOME": str(home / "home"),
-            "HF_HUB_CACHE": str(home / "hub"),
-            "HF_DATASETS_CACHE": str(home / "datasets"),
+            "HOME": str(self._home),
+            "HF_HOME": str(self._home / "home"),
+            "HF_HUB_CACHE": str(self._home / "hub"),
+            "HF_DATASETS_CACHE": str(self._home / "datasets"),
             "HF_ENDPOINT": self.hub.endpoint,
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
-            "PYTHONPATH": os.pathsep.join(
-                str(p) for p in (Path(__file__).parents[2], os.environ.get("PYTHONPATH")) if p
-            ),
-            **{k: v for k in ("HF_HUB_DISABLE_XET",) if (v := os.environ.get(k))},
-            **({"HF_TOKEN": self.hub.token} if isinstance(self.hub.token, str) else {}),
             **extra,
         }
-        try:
-            return subprocess.run(
-                [sys.executable, *arguments],
-                cwd=home,
-                env=environment,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=SNIPPET_SECONDS,
-                stdin=subprocess.DEVNULL,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return None
+        with self.hub.waiting.announced(what):
+            return self.workplace.python(arguments, environment, SNIPPET_SECONDS)
 
 
-def check_visible(repos: list[tuple[Repository, str]]) -> list[Check]:
+def check_visible(repos: list[tuple[Repository, str]], waiting: Waiting) -> list[Check]:
     """Look at public repositories, each with its commit, as a visitor without a token; return a check for each."""
-    visitor = Hub(False, lambda line: None)
+    visitor = Hub(False, waiting)
     checks = []
     for repo, commit in repos:
         seen = visitor.read(repo.repo_id, repo.kind)

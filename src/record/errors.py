@@ -9,9 +9,14 @@ from typing import Any
 _FOUND_LIMIT = 200
 
 
+def printable(value: object) -> str:
+    """Take out of an untrusted text what a terminal would obey instead of showing it."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
+
+
 def show(value: object) -> str:
     """Give a bounded, printable form of an untrusted value for an error message."""
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
+    text = printable(value)
     return text if len(text) <= _FOUND_LIMIT else text[: _FOUND_LIMIT - 1] + "…"
 
 
@@ -43,8 +48,8 @@ class InputError(CommandError):
         mend: str,
         key: str | None = None,
     ) -> None:
-        self.file = str(file)
-        self.key = key
+        self.file = printable(file)
+        self.key = key and printable(key)
         self.found = show(found)
         self.expected = expected
         self.mend = mend

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -239,6 +241,52 @@ def sha256_tree(files: dict[str, str]) -> str:
     """
     lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(files.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
+
+
+GENERATED = ".generated"
+"""A file that marks a folder which a command wrote and may therefore replace."""
+
+
+@contextmanager
+def replacing(target: Path, option: str) -> Iterator[Path]:
+    """Yield an empty folder beside `target` to write into, which takes its place only if the block succeeds.
+
+    Args:
+        target: Where the folder should be: nowhere yet, empty, or written by an earlier run.
+        option: What the user named it with.
+
+    Raises:
+        InputError: Something lies there that no earlier run wrote, or the folder cannot be written.
+    """
+    mend = f"Give another {option}, or move what lies there."
+    expected = "a new or empty folder, or one that this command wrote"
+    place = target.absolute()
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise InputError(target, found="something that is no folder", expected=expected, mend=mend)
+    if Path.cwd().is_relative_to(place.resolve()):
+        raise InputError(target, found="the working folder, or one around it", expected=expected, mend=mend)
+    if target.is_dir() and any(target.iterdir()) and not (target / GENERATED).is_file():
+        raise InputError(target, found="a folder with other files", expected=expected, mend=mend)
+    staging, before = (place.with_name(f".{place.name}.{what}") for what in ("staging", "before"))
+    shutil.rmtree(staging, ignore_errors=True)
+    try:
+        staging.mkdir(parents=True)
+        yield staging
+        (staging / GENERATED).write_text("This folder is replaced when the command that wrote it runs again.\n")
+        if target.exists():
+            target.replace(before)
+        staging.replace(place)
+    except OSError as error:
+        full = error.errno == errno.ENOSPC
+        raise InputError(
+            target,
+            found=error.strerror or str(error),
+            expected="a folder with room enough" if full else "a folder that can be written",
+            mend=f"{'Free some space, or give' if full else 'Give'} another {option}. What lay there before was not touched.",
+        ) from None
+    finally:
+        for folder in (staging, before):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -1,0 +1,171 @@
+"""What the commands write: folders that they may replace and none else, and lines that a person can read."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .conftest import REPO, copy_project, run_in
+from .publishing import Author, change_project
+from .test_publish_faults import author, source
+
+__all__ = ["author", "source"]  # fixtures
+
+BUNDLE = ("-m", "src.publish", "--dry-run", "--only", "dataset", "--output")
+SOURCE = ("-m", "gen")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_project(tmp_path_factory.mktemp("output") / "project")
+
+
+@pytest.mark.parametrize("command", [BUNDLE, SOURCE], ids=["bundle", "site source"])
+@pytest.mark.parametrize("what", ["chapters", "a site of one's own", "a link", "a file", "here", "above"])
+def test_what_was_not_generated_is_not_replaced(
+    root: Path, tmp_path: Path, command: tuple[str, ...], what: str
+) -> None:
+    thesis = tmp_path / "thesis"
+    (thesis / "docs").mkdir(parents=True)
+    (thesis / "docs/chapter1.md").write_text("mine")
+    if what == "a site of one's own":
+        (thesis / "docs/index.md").write_text("mine, too")
+    given = str(thesis)
+    if what == "a link":
+        (tmp_path / "link").symlink_to(thesis)
+        given = str(tmp_path / "link")
+    elif what == "a file":
+        given = str(thesis / "docs/chapter1.md")
+    elif what in ("here", "above"):
+        given = "." if what == "here" else ".."
+    before = sorted(path.name for path in root.iterdir())
+    done = run_in(root, *command, given)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "expected a new or empty folder, or one that this command wrote" in done.stderr
+    assert (thesis / "docs/chapter1.md").read_text() == "mine"
+    assert sorted({path.name for path in root.iterdir()} - {".cache"}) == sorted({*before} - {".cache"})
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("command", [BUNDLE, SOURCE], ids=["bundle", "site source"])
+def test_what_was_generated_is_replaced(root: Path, tmp_path: Path, command: tuple[str, ...]) -> None:
+    out = tmp_path / "out"
+    out.mkdir()  # an empty one will do
+    assert run_in(root, *command, str(out)).returncode == 0
+    (stale := out / "stale.txt").write_text("from an older version")
+    assert run_in(root, *command, str(out)).returncode == 0
+    assert not stale.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_secret_does_not_get_into_the_bundle(author: Author) -> None:
+    secret = "hf_" + "Ab1" * 12
+    change_project(author.root, summary=f"Use {secret} to log in.")
+    done = author.publish("--dry-run", "--namespace", "alice")
+    assert done.returncode == 2
+    assert "looks like a secret" in done.stderr
+    assert secret not in done.stderr
+    assert not (author.root / "dist").exists()
+    change_project(author.root, summary=f"Log in as {author.token}.")
+    assert author.publish("--dry-run", "--namespace", "alice").returncode == 2
+    assert not author.hub.log
+
+
+def test_make_site_makes_what_is_not_there(tmp_path: Path) -> None:
+    root = copy_project(tmp_path / "project")
+    shutil.copy(REPO / "Makefile", root)
+    (root / "pyproject.toml").touch()
+    (root / "constraints.txt").touch()
+    built = [".venv/bin/python", ".venv/.site", ".cache/built", "site/index.html", "dist/hub/model/README.md"]
+    for name in built:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+    def made() -> str:
+        return subprocess.run(["make", "-n", "site"], cwd=root, capture_output=True, text=True, check=True).stdout
+
+    assert "--dry-run" not in made()
+    shutil.rmtree(root / "dist")
+    assert "src.publish --dry-run" in made()
+    (root / "dist/hub/model").mkdir(parents=True)
+    (root / "dist/hub/model/README.md").touch()
+    shutil.rmtree(root / "site")
+    assert "mkdocs build" in made()
+
+
+def test_the_job_that_may_ask_for_an_identity_installs_nothing() -> None:
+    workflow = yaml.safe_load((REPO / ".github/workflows/publish.yml").read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    trusted = {n: job for n, job in workflow["jobs"].items() if "id-token" in job.get("permissions", {})}
+    assert list(trusted) == ["publish"]
+    for name, job in workflow["jobs"].items():
+        installs = [step["run"] for step in job["steps"] if re.search(r"\bpip\b|\bnpm\b|\bmake\b", step.get("run", ""))]
+        assert bool(installs) == (name not in trusted)
+
+
+class Terminal:
+    """As much of a terminal as Rich and tqdm use."""
+
+    def __init__(self) -> None:
+        self.lines, self.row, self.column = [""], 0, 0
+
+    def feed(self, text: str) -> None:
+        for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\n]|[^\x1b\r\n]+|\x1b", text):
+            if part == "\r":
+                self.column = 0
+            elif part == "\n":
+                self.row += 1
+                self.lines += [""] * (self.row + 1 - len(self.lines))
+            elif part == "\x1b[2K":
+                self.lines[self.row] = ""
+            elif match := re.fullmatch(r"\x1b\[(\d*)A", part):
+                self.row -= int(match[1] or 1)
+            elif not part.startswith("\x1b"):
+                line = self.lines[self.row].ljust(self.column)
+                self.lines[self.row] = line[: self.column] + part + line[self.column + len(part) :]
+                self.column += len(part)
+
+
+def test_lines_and_progress_do_not_write_over_each_other(author: Author) -> None:
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 200, 400, 0, 0))
+    environment = author.environment(TERM="xterm-256color")
+    del environment["NO_COLOR"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "src.publish", "--yes", "--only", "dataset"],
+        cwd=author.root, env=environment, stdin=child, stdout=child, stderr=child,
+    )  # fmt: skip
+    os.close(child)
+    seen, deadline = b"", time.monotonic() + 240
+    while time.monotonic() < deadline:
+        try:
+            seen += os.read(parent, 10_000)
+        except OSError:  # the other side is closed
+            break
+    os.close(parent)
+    assert process.wait(60) == 0
+    assert b"reading alice/letters back" in seen  # it was shown while it lasted
+    terminal = Terminal()
+    terminal.feed(seen.decode())
+    shown = [line.rstrip() for line in terminal.lines]
+    start = shown.index("verified; releasing")
+    checks = [line for line in shown[:start] if line.startswith(("passed ", "not checked"))]
+    assert len(checks) == len(author.receipt["checks"]) - 1
+    for check, line in zip(author.receipt["checks"], checks, strict=False):
+        assert line == f"{check['outcome']:<11} dataset {check['name']}" + (
+            f" ({check['detail']})" if check["detail"] else ""
+        )
+    assert not [line for line in shown if "reading" in line or "loading" in line or "%|" in line or "Fetching" in line]

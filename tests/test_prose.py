@@ -1,0 +1,107 @@
+"""What an author writes in the configs is Markdown and never HTML, on the site, on the Hub and in print."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from markdown_it import MarkdownIt
+
+from .conftest import copy_project, run_in
+
+HOSTILE = (
+    'H{0}<img src=x onerror="pwned({0})"><script>pwned({0})</script></title><script>pwned({0})</script>"><script>pwned({0})</script> '
+    '![a](b.png){{ onerror="pwned({0})" }} [go](javascript:pwned({0})) [on](java&#115;cript:pwned({0})) `<b>code {0}</b>` '
+    "<https://example.org/{0}>"
+)
+"""What a config may hold; the number says where it came from."""
+
+
+def poison(value: Any, number: list[int]) -> Any:
+    """Put hostile text into every text of a config that people read."""
+    if isinstance(value, dict):
+        return {key: poison(item, number) for key, item in value.items()}
+    if isinstance(value, list):
+        return [poison(item, number) for item in value]
+    number[0] += 1
+    return f"{HOSTILE.format(number[0])} {value}"
+
+
+@pytest.fixture(scope="module")
+def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = copy_project(tmp_path_factory.mktemp("prose") / "project")
+    number = [0]
+    prose = {
+        "configs/project.yaml": (
+            "title", "question", "headline", "summary", "base_model_note", "introduction", "related_work", "licence_name", "limitations",
+            "risks", "recommendations", "acknowledgements", "future_work", "uses",
+        ),
+        "configs/experiments/gpt2-mini.yaml": ("note",),
+    }  # fmt: skip
+    for name, keys in prose.items():
+        path = root / name
+        data = yaml.safe_load(path.read_text())
+        path.write_text(yaml.safe_dump(data | {key: poison(data.get(key, ""), number) for key in keys}))
+    for name, section, keys in (("metrics", "metrics", ("label", "definition")), ("criteria", "criteria", ("label",))):
+        path = root / f"configs/{name}.yaml"
+        data = yaml.safe_load(path.read_text())
+        for entry in data[section].values():
+            entry.update({key: poison("", number) for key in keys})
+        path.write_text(yaml.safe_dump(data))
+    done = run_in(root, "-m", "mkdocs", "build", "--quiet", "--no-strict")
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+class Found(HTMLParser):
+    """What a browser would run, of what the author wrote."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs: list[str] = []
+        self.text = ""
+        self._script = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._script = tag == "script"
+        for name, value in attrs:
+            if (name.startswith("on") or name in ("href", "src")) and "pwned(" in (value or ""):
+                self.runs.append(f"<{tag} {name}={value!r}>")
+            if (name, value) == ("src", "x"):
+                self.runs.append(f"<{tag}>")
+
+    def handle_data(self, data: str) -> None:
+        if self._script and "pwned" in data:
+            self.runs.append(f"<script>{data[:60]}")
+        self.text += data
+
+    def handle_endtag(self, tag: str) -> None:
+        self._script = False
+
+
+def test_html_in_the_configs_is_text_on_every_page(poisoned: Path) -> None:
+    seen = ""
+    for page in sorted((poisoned / "site").rglob("*.html")):
+        found = Found()
+        found.feed(page.read_text())
+        assert not found.runs, f"{page.relative_to(poisoned)}: {found.runs}"
+        seen += found.text
+    for number in (1, 2, 3, 9):
+        assert f'H{number}<img src=x onerror="pwned({number})">' in seen
+        assert f"<b>code {number}</b>" in seen  # as code
+
+
+def test_html_in_the_configs_is_text_on_the_hub(poisoned: Path) -> None:
+    done = run_in(poisoned, "-m", "src.publish", "--dry-run", "--namespace", "someone")
+    assert done.returncode == 0, done.stderr
+    for role in ("model", "dataset", "base"):
+        card = (poisoned / "dist/hub" / role / "README.md").read_text().split("\n---\n", 1)[1]
+        tokens = MarkdownIt("commonmark").enable("table").parse(card)
+        inline = [child for token in tokens for child in token.children or []]
+        html = [t.content for t in (*tokens, *inline) if t.type in ("html_block", "html_inline")]
+        assert not [text for text in html if "pwned" in text or "img" in text], role
+        assert not [t.attrs for t in inline if "pwned" in json.dumps(t.attrs)], role
