@@ -20,6 +20,13 @@ class Only(StrEnum):
     model = "model"
 
 
+class Runs(StrEnum):
+    """Whose adapters are published."""
+
+    published = "published"
+    all = "all"
+
+
 def publish(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write the files as they would be uploaded, and touch no network.")
@@ -46,6 +53,9 @@ def publish(
     collection: Annotated[
         str | None, typer.Option(help="Group the repositories in the Hub collection of this title.", metavar="TITLE")
     ] = None,
+    runs: Annotated[
+        Runs, typer.Option(help="Of a study, publish the adapter of the published run only, or those of all runs.")
+    ] = Runs.published,
     namespace: Annotated[
         str | None,
         typer.Option(help="User or organisation on the Hub; the project config's, or the logged-in user, by default."),
@@ -101,7 +111,7 @@ def publish(
             context = Context(record, Names.of(record, namespace), cache)
             check_names(context.names, tag)
             with screen.hashing() as told:
-                repos = collect(context, roles, told)
+                repos = collect(context, roles, told, all_runs=runs is Runs.all)
             check_secrets(repos, local_token())
             write_bundle(repos, output)
             screen.bundle(repos, output)
@@ -117,6 +127,7 @@ def publish(
             options = Options(
                 namespace=namespace, only=roles, plan_only=plan, verify_only=verify_only, yes=yes, create_pr=create_pr,
                 overwrite=overwrite, tag=tag, collection=collection, patience=patience, verbose=verbose,
+                all_runs=runs is Runs.all,
             )  # fmt: skip
             report = run_publication(record, options, screen, cache)
     except KeyboardInterrupt as error:

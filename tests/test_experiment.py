@@ -245,7 +245,9 @@ def snakemake(root: Path, *arguments: str) -> str:
 def test_a_study_runs_what_is_missing_and_nothing_twice(tiny: Path) -> None:
     plan = snakemake(tiny, "--dry-run")
     assert re.search(r"^train_shuffled-1 +1$", plan, re.MULTILINE)
-    assert not re.search(r"^train_main-1 +1$", plan, re.MULTILINE)  # the published run is the experiment itself, and done
+    assert not re.search(
+        r"^train_main-1 +1$", plan, re.MULTILINE
+    )  # the published run is the experiment itself, and done
     assert not (tiny / "results/small").exists()
     before = (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes()
     snakemake(tiny)

@@ -191,7 +191,7 @@ def dataset_card(context: Context) -> str:
     """Write the dataset card as it goes to the Hub; its configs are what `datasets.load_dataset` reads."""
     from huggingface_hub import DatasetCardData
 
-    splits = context.record.splits
+    splits = context.record.published_splits
     configs: dict[str, list[dict[str, str]]] = {}
     for split in splits:
         configs.setdefault(split.config, []).append(

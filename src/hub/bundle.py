@@ -108,6 +108,8 @@ def collect(
     context: Context,
     only: Collection[Role] = ROLES,
     progress: Progress | None = None,
+    *,
+    all_runs: bool = False,
 ) -> list[Repository]:
     """Collect and hash the files of every repository, after checking that they are what was evaluated.
 
@@ -115,6 +117,7 @@ def collect(
         context: What is published.
         only: Roles to collect.
         progress: Told about the hashing.
+        all_runs: Whether the model's repository also holds the adapters of a study's other runs, each in `runs/NAME/`.
 
     Raises:
         InputError: A file is missing, is a pickle or a link, or is not the one that was evaluated.
@@ -127,7 +130,7 @@ def collect(
     if "dataset" in only and record.splits:
         repos.append(Repository("dataset", names.dataset, "dataset", _hashed(_dataset(context), progress)))
     if "model" in only:
-        repos.append(Repository("model", names.model, "model", _hashed(_model(context), progress)))
+        repos.append(Repository("model", names.model, "model", _hashed(_model(context, all_runs=all_runs), progress)))
     return repos
 
 
@@ -164,14 +167,22 @@ def _licence(context: Context) -> Path:
     return regular_file(context.record.root, "LICENSE")
 
 
-def _model(context: Context) -> dict[str, Path | bytes]:
-    record = context.record
-    files: dict[str, Path | bytes] = {"README.md": model_card(context).encode(), "LICENSE": _licence(context)}
-    files |= checkpoint_files(record.checkpoint)
+def _adapter(context: Context, folder: Path) -> dict[str, Path | bytes]:
+    files: dict[str, Path | bytes] = {**checkpoint_files(folder)}
     if context.names.base:
         # A visitor has no local folder: name the base model as it is called on the Hub.
-        settings = adapter_config(record.checkpoint) | {"base_model_name_or_path": context.names.base}
+        settings = adapter_config(folder) | {"base_model_name_or_path": context.names.base}
         files["adapter_config.json"] = (json.dumps(settings, indent=2, sort_keys=True) + "\n").encode()
+    return files
+
+
+def _model(context: Context, *, all_runs: bool) -> dict[str, Path | bytes]:
+    record = context.record
+    files: dict[str, Path | bytes] = {"README.md": model_card(context).encode(), "LICENSE": _licence(context)}
+    files |= _adapter(context, record.checkpoint)
+    if all_runs and record.study is not None:
+        for run, folder in record.study.adapters(record.root).items():
+            files |= {f"runs/{run}/{name}": source for name, source in _adapter(context, folder).items()}
     files["evaluation_results.json"] = record.results_path
     inside = Report(replace(context, inside_hub=True))
     files["final_report.json"] = inside.json().encode()
@@ -185,6 +196,8 @@ def _dataset(context: Context) -> dict[str, Path | bytes]:
     record = context.record
     files: dict[str, Path | bytes] = {"README.md": dataset_card(context).encode(), "LICENSE": _licence(context)}
     files |= {name: regular_file(record.data, name) for name in dataset_files(record.data)}
+    for split in record.published_splits:
+        files.setdefault(f"{split.config}/{split.name}.parquet", split.path)
     if (record.data / "words" / "COPYRIGHT").exists():
         files["words/COPYRIGHT"] = regular_file(record.data, "words/COPYRIGHT")
     return files

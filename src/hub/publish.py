@@ -44,6 +44,7 @@ class Options:
     collection: str | None = None
     patience: float = 180
     verbose: bool = False
+    all_runs: bool = False
 
 
 def publish(record: Record, options: Options, screen: Screen, cache: Path | None) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def _publish(record: Record, options: Options, screen: Screen, cache: Path | Non
     check_names(names, options.tag)
     context = Context(record, names, cache)
     with screen.hashing() as told:
-        repos = collect(context, options.only, told)
+        repos = collect(context, options.only, told, all_runs=options.all_runs)
     check_secrets(repos, token)
     if not options.plan_only:
         check_installed()

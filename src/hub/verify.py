@@ -196,7 +196,7 @@ class Verifier:
         if not intact:
             self._add(target, name, "not checked", "the files are not the ones that were sent")
             return
-        splits = self.context.record.splits
+        splits = self.context.record.published_splits
         request: dict[str, Any] = {"job": "dataset", "repo_id": target.repo.repo_id, "revision": target.commit}
         request["configs"] = sorted({split.config for split in splits})
         found, problem = self._probe(f"loading {target.repo.repo_id} with datasets", request)

@@ -91,6 +91,11 @@ class Record:
         return read_splits(self.data)
 
     @cached_property
+    def published_splits(self) -> list[Split]:
+        """The splits of the dataset as it is published: the dataset's, and the predictions of every run of a study."""
+        return [*self.splits, *(self.study.prediction_splits() if self.study and self.splits else ())]
+
+    @cached_property
     def adapter(self) -> dict[str, object]:
         """The adapter's config; empty if there is no checkpoint beside the record."""
         return adapter_config(self.checkpoint) if self.checkpoint.is_dir() else {}

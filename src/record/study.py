@@ -8,9 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import pyarrow.parquet as pq
 from pydantic import Field
 
+from .checkpoint import check_hashes, checkpoint_files, hash_files
 from .config import ExperimentConfig, MetricsConfig, Name, Strict
+from .dataset import Split
 from .errors import InputError
 from .files import load_yaml, parse_yaml, read_text, validate
 from .results import Results, load_results
@@ -206,6 +209,42 @@ class LoadedStudy:
     def main(self) -> str:
         """Name of the arm that is published."""
         return next(name for name, arm in self.config.arms.items() if arm.role == "main")
+
+    def prediction_splits(self) -> list[Split]:
+        """Return the predictions of every run as splits of a dataset; a split's name may hold no hyphen."""
+        return [
+            Split(
+                config="predictions",
+                name=name.replace("-", "_").replace(".", "_"),
+                path=found.predictions.path,
+                rows=len(found.predictions),
+                columns={field.name: str(field.type) for field in pq.read_schema(found.predictions.path)},
+                sample=[],
+                examples={},
+                counts={},
+            )
+            for name, found in self.results.items()
+            if found.predictions is not None
+        ]
+
+    def adapters(self, root: Path) -> dict[str, Path]:
+        """Return the checkpoints of the runs that are not the published one, by the run's name.
+
+        Raises:
+            InputError: A checkpoint is not the one that was evaluated.
+        """
+        folders = {}
+        for run in self.study.runs:
+            found = self.results.get(run.name)
+            if found is None or run.name == self.config.published:
+                continue
+            folder = root / run.experiment.checkpoint
+            if found.evaluation.hashes is not None:
+                check_hashes(
+                    hash_files(checkpoint_files(folder)), found.evaluation.hashes.adapter, folder, "checkpoint"
+                )
+            folders[run.name] = folder
+        return folders
 
     def done(self, arm: str) -> list[Run]:
         """Return the runs of an arm that are done, in the order of its seeds."""
