@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from src.record.files import sha256_file
+from src.record.study import read_study
 
-from .conftest import Run
+from .conftest import REPO, Run
 
 RESULTS = "results/gpt2-mini/evaluation_results.json"
 PREDICTIONS = "results/gpt2-mini/predictions.parquet"
@@ -45,6 +48,15 @@ def append(path: str, text: str) -> Callable[[Path], object]:
 
 def write(path: str, text: str) -> Callable[[Path], object]:
     return lambda root: (root / path).write_text(text)
+
+
+def replace(path: str, old: str, new: str) -> Callable[[Path], object]:
+    def spoil(root: Path) -> None:
+        text = (root / path).read_text()
+        assert old in text
+        (root / path).write_text(text.replace(old, new))
+
+    return spoil
 
 
 def remove(path: str) -> Callable[[Path], object]:
@@ -156,7 +168,72 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         ["spelling/test.parquet"],
     ),
     "missing licence": (remove("LICENSE"), ["LICENSE", "no such file"]),
+    "a rank that was not trained": (
+        replace(CONFIG, "r: 64", "r: 8"),
+        [CONFIG, "lora_config.r: found 8", "64", "was run"],
+    ),
+    "a learning rate that was not trained": (
+        replace(CONFIG, "learning_rate: 1.0e-3", "learning_rate: 0.5"),
+        [CONFIG, "training_config.learning_rate: found 0.5", "0.001"],
+    ),
+    "an adapter's config that says something else": (
+        lambda root: edit_json(root / CHECKPOINT / "adapter_config.json", lambda d: d.update(lora_alpha=1)),
+        [CONFIG, "lora_config.alpha", "adapter_config.json"],
+    ),
+    "a base model with code of its own": (
+        lambda root: edit_base(root, lambda d: d.update(auto_map={"AutoModelForCausalLM": "evil.Model"})),
+        ["models/gpt2-mini/config.json", "sha256", "evaluated"],
+    ),
+    "a log of another adapter": (
+        lambda root: edit_log(root, lambda d: d["hashes"]["adapter"].update({"adapter_model.safetensors": "0" * 64})),
+        ["training_log.json", "hashes.adapter.adapter_model.safetensors", "trained", "evaluated"],
+    ),
+    "a log of another training": (
+        lambda root: edit_log(root, lambda d: d["config"]["training_config"].update(max_steps=7)),
+        [CONFIG, "training_config.max_steps", "7", "the training"],
+    ),
+    "a study's run of another budget": (
+        lambda root: add_run(root, lambda d: d["config"]["training_config"].update(max_steps=7)),
+        ["configs/studies/spelling.yaml", "training_config.max_steps", "7"],
+    ),
+    "a study's run on another base model": (
+        lambda root: add_run(root, lambda d: d["hashes"]["base"].update({"model.safetensors": "0" * 64})),
+        ["results/spelling/no-order-2", "hashes.base", "same base model"],
+    ),
+    "a study's run on other data": (
+        lambda root: add_run(root, lambda d: d["hashes"]["data"].update({"spelling/test.parquet": "0" * 64})),
+        ["results/spelling/no-order-2", "hashes.data", "same dataset"],
+    ),
+    "a study that is not there": (remove("configs/studies/spelling.yaml"), ["spelling.yaml", "no such file"]),
 }
+
+
+def edit_base(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the base model's config, in a copy of the base model."""
+    (root / "models").unlink()
+    shutil.copytree(REPO / "models", root / "models")
+    edit_json(root / "models/gpt2-mini/config.json", change)
+
+
+def edit_log(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change the training log and state its new hash, so that only the content is at fault."""
+    path = root / "results/gpt2-mini/training_log.json"
+    edit_json(path, change)
+    edit_json(root / RESULTS, lambda d: d["training_log"].update(sha256=sha256_file(path)))
+
+
+def add_run(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Add a run of the study with the published run's answers, as if it had been made like that, and change what it says."""
+    run = read_study(Path("configs/studies/spelling.yaml"), root).run("no-order-2")
+    folder = root / run.results
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(root / run.experiment.checkpoint, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shutil.copy(root / PREDICTIONS, folder)
+    results = json.loads((root / RESULTS).read_text())
+    results |= {"config": run.experiment.model_dump(mode="json"), "training_log": None}
+    change(results)
+    (folder / "evaluation_results.json").write_text(json.dumps(results))
 
 
 def flip_last_byte(path: Path, offset: int = 1) -> None:
@@ -215,6 +292,31 @@ def test_a_base_model_that_is_not_there(tmp_path: Path, run: Run, repo: Path) ->
         assert done.returncode == 2, done.stderr
         assert "models/nowhere" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_notes_may_change(project: Path, run: Run) -> None:
+    path = project / CONFIG
+    settings = yaml.safe_load(path.read_text()) | {"note": "Another note."}
+    path.write_text(yaml.safe_dump(settings))
+    done = run(project, "-m", "src.publish", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "Another note." in (project / "dist/hub/model/README.md").read_text()
+
+
+def test_an_older_record_says_that_its_settings_are_stated(project: Path, run: Run) -> None:
+    def older(data: dict[str, Any]) -> None:
+        del data["config"]
+        base = data["hashes"].pop("base")
+        data["hashes"]["base_weights"] = base["model.safetensors"]
+
+    said = "training and evaluation did not record what they ran with"
+    assert run(project, "-m", "src.publish", "--dry-run").returncode == 0
+    assert said not in (project / "dist/hub/model/README.md").read_text()
+    edit_json(project / RESULTS, older)
+    replace("configs/project.yaml", "study: configs/studies/spelling.yaml", "")(project)
+    done = run(project, "-m", "src.publish", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert said in (project / "dist/hub/model/README.md").read_text()
 
 
 def test_a_failed_bundle_leaves_the_last_one(project: Path, run: Run) -> None:
