@@ -51,6 +51,10 @@ OPTIONAL = frozenset({"letter", "position"}) | {
 }
 """Columns that may be null, or missing altogether."""
 
+SCORE_LISTS = tuple(f"{model}_{kind}" for model in MODELS for kind in ("scores", "neutral_scores"))
+SCORE_STEP = 2.0**-10
+"""What the scores of all candidates are rounded to, in nats: a thousandth, which halves the file."""
+
 _MEND = "Run `python -m src.evaluate` again; predictions are written together with the results."
 
 FloatArray = npt.NDArray[np.float64]
@@ -132,8 +136,20 @@ def write_predictions(path: Path, rows: pa.Table | list[dict[str, Any]]) -> dict
     table = (
         pa.Table.from_pylist(rows, schema=SCHEMA) if isinstance(rows, list) else rows.select(SCHEMA.names).cast(SCHEMA)
     )
+    for name in SCORE_LISTS:
+        column = table[name].combine_chunks()
+        rounded = np.round(column.values.to_numpy(zero_copy_only=False) / SCORE_STEP) * SCORE_STEP
+        lists = pa.ListArray.from_arrays(column.offsets, pa.array(rounded, pa.float32()), mask=column.is_null())
+        table = table.set_column(table.column_names.index(name), name, lists)
     with atomic(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", compression_level=9)
+        pq.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            compression_level=9,
+            use_dictionary=[name for name in table.column_names if name not in SCORE_LISTS],
+            column_encoding={f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in SCORE_LISTS},
+        )
     return {"file": path.name, "sha256": sha256_file(path), "rows": table.num_rows}
 
 
