@@ -233,6 +233,11 @@ class Analysis:
         return tuple(m for m in self.metrics if m.config.primary)
 
     @property
+    def others(self) -> tuple[MetricResult, ...]:
+        """The secondary metrics that ask something of their own: no other measure of a primary one's task, and no variant."""
+        return tuple(m for m in self.secondary if not self.is_beside(m.key) and m.config.variant_of is None)
+
+    @property
     def secondary(self) -> tuple[MetricResult, ...]:
         """The other metrics."""
         return tuple(m for m in self.metrics if not m.config.primary)

@@ -63,7 +63,7 @@ def catalog(analysis: Analysis, log: TrainingLog | None, study: LoadedStudy | No
         courses = list(_courses(analysis.study, study))
         if courses:
             found.append(_course(courses))
-    if any(m.config.bounded for m in analysis.metrics):
+    if any(m.config.bounded for m in (*analysis.primary, *analysis.others)):
         found.append(_metrics(analysis))
     found += [_breakdown(b, analysis.metric(b.metric).config) for b in analysis.breakdowns]
     found += [_confusion(c) for c in analysis.confusions if _can_be_drawn(c)]
@@ -139,12 +139,12 @@ def _span(interval: Interval | None) -> str:
 
 
 def _metrics(analysis: Analysis) -> Chart:
+    shown = tuple(m for m in (*analysis.primary, *analysis.others) if m.config.bounded)
     rows = tuple(
         (m.config.label, f"{m.base:.3f}", _span(m.base_interval), f"{m.finetuned:.3f}", _span(m.finetuned_interval))
-        for m in analysis.metrics
-        if m.config.bounded
+        for m in shown
     )
-    caption = "Every metric for both models"
+    caption = "Both models"
     if any(m.base_interval for m in analysis.metrics):
         caption += f", with {100 * (1 - analysis.level):g} % intervals"
     if any(m.baselines for m in analysis.metrics):
@@ -156,9 +156,9 @@ def _metrics(analysis: Analysis) -> Chart:
         alt="; ".join(f"{label}: base {base}, fine-tuned {tuned}" for label, base, _, tuned, _ in rows),
         header=("Metric", "Base", "Interval", "Fine-tuned", "Interval"),
         rows=rows,
-        draw=partial(charts.metrics_chart, analysis.metrics),
-        size=_points(charts.metrics_size(sum(m.config.bounded for m in analysis.metrics))),
-        data=repr(analysis.metrics),
+        draw=partial(charts.metrics_chart, shown),
+        size=_points(charts.metrics_size(len(shown))),
+        data=repr(shown),
     )
 
 

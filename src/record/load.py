@@ -90,6 +90,14 @@ class Record:
         """The dataset's splits; empty if there is no dataset beside the record."""
         return read_splits(self.data)
 
+    @property
+    def training_split(self) -> Split | None:
+        """The training examples of the run: those that its log names, or the first there are."""
+        splits = [split for split in self.splits if split.name == "train"]
+        hashes = self.training_log.hashes if self.training_log else None
+        used = [s for s in splits if hashes and f"{s.config}/{s.name}.parquet" in hashes.data]
+        return next(iter(used or splits), None)
+
     @cached_property
     def published_splits(self) -> list[Split]:
         """The splits of the dataset as it is published: the dataset's, and the predictions of every run of a study."""
