@@ -177,9 +177,10 @@ def test_a_run_beside_this_one_keeps_its_folder(author: Author, temporary: Path)
         assert time.monotonic() < deadline
         time.sleep(0.05)
     (folder,) = temporary.iterdir()
+    (mark := folder / "mark").touch()  # a folder that the first run made again would not have it
     assert author.publish("--plan", "--only", "dataset", TMPDIR=str(temporary)).returncode == 0
     assert list(temporary.iterdir()) == [folder]
-    assert list(folder.iterdir())
+    assert mark.exists()
     _, err = first.communicate(timeout=120)
     assert first.returncode == 0, err
     assert not list(temporary.iterdir())
