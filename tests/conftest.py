@@ -108,6 +108,12 @@ def project(tmp_path: Path) -> Path:
     return copy_project(tmp_path / "project")
 
 
+def without_study(root: Path) -> None:
+    """Make a project's record one run by itself."""
+    path = root / "configs/project.yaml"
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("study:")))
+
+
 @pytest.fixture
 def minimal(tmp_path: Path) -> Path:
     """A project with nothing but two dictionaries of metrics and a short config."""
@@ -118,21 +124,29 @@ def minimal(tmp_path: Path) -> Path:
     for name in ("mkdocs.yml", "LICENSE"):
         shutil.copy(REPO / name, root / name)
     (root / "configs" / "experiments" / "gpt2-mini.yaml").write_text(MINIMAL_CONFIG)
+    without_study(root)
     (root / "results" / "gpt2-mini").mkdir(parents=True)
     (root / "results" / "gpt2-mini" / "evaluation_results.json").write_text(json.dumps(MINIMAL_RESULTS))
     return root
 
 
 def rewrite_predictions(root: Path, table: pa.Table) -> None:
-    """Put other predictions into a record, and the metrics that follow from them."""
+    """Put other predictions into a record of one run, and the metrics that follow from them."""
+    without_study(root)
     folder = root / "results/gpt2-mini"
     results = json.loads((folder / "evaluation_results.json").read_text())
     results["predictions"] = write_predictions(folder / "predictions.parquet", table)
     predictions = Predictions(folder, table)
     for key, metric in load_yaml(root / "configs/metrics.yaml", MetricsConfig).metrics.items():
         rows = predictions.task(metric.task or "")
+        if not len(rows):
+            for section in ("base_model", "finetuned_model"):
+                results[section]["metrics"].pop(key, None)
+            continue
         for section, model in (("base_model", "base"), ("finetuned_model", "finetuned")):
-            results[section]["metrics"][key] = summary(rows, model, metric.measure or "score")
+            results[section]["metrics"][key] = summary(
+                rows, model, metric.measure or "score", results["tasks"].get(metric.task, {}).get("candidates")
+            )
     for task in results["tasks"]:
         results["tasks"][task]["questions"] = len(predictions.task(task))
     (folder / "evaluation_results.json").write_text(json.dumps(results))

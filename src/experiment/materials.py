@@ -123,7 +123,7 @@ def other_letters(word: str, letters: str, words: dict[int, list[str]], seed: st
     rng = random.Random(seed)
     if letters == "other_word":
         others = words[len(word)]
-        if set(others) == {word}:
+        if others == [word]:
             return word
         while (other := rng.choice(others)) == word:
             pass
