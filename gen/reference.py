@@ -20,6 +20,7 @@ from src.record.evaluation import BaseTraining, EvaluationResults, TrainingLog
 from src.record.predictions import SCHEMA
 from src.record.publication import Publication
 from src.record.report import FinalReport
+from src.record.study import StudyConfig
 
 COMMANDS = ("pretrain", "dataset", "train", "evaluate", "benchmark", "report", "publish", "render")
 """The commands, in the order of the data's way."""
@@ -29,6 +30,7 @@ CONFIGS: dict[str, tuple[str, str, type[BaseModel]]] = {
     "metrics": ("configs/metrics.yaml", "The metrics: nothing about one is built in.", MetricsConfig),
     "criteria": ("configs/criteria.yaml", "The success criteria, and the evidence that decides each.", CriteriaConfig),
     "experiment": ("configs/experiments/NAME.yaml", "One experiment: what was asked of a run.", ExperimentConfig),
+    "study": ("configs/studies/NAME.yaml", "A study: runs of one experiment, by arm and seed.", StudyConfig),
     "pretrain": ("configs/pretrain/NAME.yaml", "How the small base model is trained.", PretrainConfig),
 }
 """Configs by the name of their schema: file, what it is, model."""

@@ -50,7 +50,7 @@ def make_tiny(root: Path) -> Path:
     model.save_pretrained(root / "models/tiny")
     tokenizer.save_pretrained(root / "models/tiny")
     (root / "models/tiny/README.md").write_text(CARD)
-    adapter = get_peft_model(model, LoraConfig(r=2, target_modules=["c_attn"], init_lora_weights=False))
+    adapter = get_peft_model(model, LoraConfig(r=2, lora_alpha=4, target_modules=["c_attn"], init_lora_weights=False))
     adapter.save_pretrained(root / "checkpoints/best_model")
     (root / "checkpoints/best_model/README.md").unlink()
     for name in ("training/train", "letter_count/test"):
@@ -64,7 +64,13 @@ def make_tiny(root: Path) -> Path:
         "training_config": {"learning_rate": 1e-3, "per_device_train_batch_size": 1, "max_steps": 1},
     }
     (root / "configs/experiments/tiny.yaml").write_text(yaml.safe_dump(config))
-    change_project(root, experiment="configs/experiments/tiny.yaml", model_repo="tiny-lora", dataset_repo="letters")
+    change_project(
+        root,
+        experiment="configs/experiments/tiny.yaml",
+        study=None,
+        model_repo="tiny-lora",
+        dataset_repo="letters",
+    )
     (root / "results/tiny").mkdir(parents=True)
     (root / "results/tiny/evaluation_results.json").write_text(json.dumps(MINIMAL_RESULTS))
     # What every copy would make again, such as the report's PDF, is made once.

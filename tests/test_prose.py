@@ -49,7 +49,7 @@ def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, section, keys in (("metrics", "metrics", ("label", "definition")), ("criteria", "criteria", ("label",))):
         path = root / f"configs/{name}.yaml"
         data = yaml.safe_load(path.read_text())
-        for entry in data[section].values():
+        for entry in list(data[section].values())[:4]:  # of more, pandoc takes minutes to untangle the brackets
             entry.update({key: poison("", number) for key in keys})
         path.write_text(yaml.safe_dump(data))
     done = run_in(root, "-m", "mkdocs", "build", "--quiet", "--no-strict")

@@ -165,7 +165,17 @@ def _start_pandoc(body: str, metadata: str, context: Context, folder: Path) -> s
 
 
 def _finish_pandoc(running: subprocess.Popen[str], body: str) -> None:
-    _, said = running.communicate(timeout=_TIMEOUT)
+    try:
+        _, said = running.communicate(timeout=_TIMEOUT)
+    except subprocess.TimeoutExpired:
+        running.kill()
+        running.communicate()
+        raise InputError(
+            "the report as PDF",
+            found=f"no answer of pandoc within {_TIMEOUT} s",
+            expected=f"text that pandoc reads in seconds ({len(body):,} characters)",
+            mend="Look for deeply nested brackets in the configs' texts, or run the command again on a machine that is less busy.",
+        ) from None
     if running.returncode or said.strip():
         raise InputError(
             "the report as PDF",
