@@ -33,7 +33,7 @@ from .conftest import REPO, Run, copy_project, rewrite_predictions, run_in
 
 WANTED = """
 Executive summary, Introduction, Related work, Methodology, Data, Training, Evaluation, Breakdowns, Error analysis,
-Comparison with the base model and with baselines, Success criteria, Limitations found, Ethical considerations, Deployment,
+Comparison with the base model and with baselines, The study: seeds and controls, Success criteria, Limitations found, Ethical considerations, Deployment,
 Reproducibility, Future work, References, Appendices, All hyperparameters, Prompts and templates, Full result tables, Dataset statistics,
 Software versions
 """
@@ -178,7 +178,7 @@ def test_the_minimal_record_gives_a_report_that_invents_nothing(minimal: Path) -
         assert sentence.replace("none is met", "none are met") in shown or sentence in shown, sentence
     body = text[text.rindex("Executive summary\n") :]  # after the table of contents
     summary = body[: body.index("Introduction\n")]
-    found = body[body.index("5.3 Hardware") : body.index("8 Success criteria")]
+    found = body[body.index("5.3 Hardware") : body.index("9 Success criteria")]
     shown_results = f"{summary}\n{found}"
     for invented in ("significantly", "p < 0", "p = 0", " h ", " kWh", " GB", "chance reaches"):
         assert invented not in flat(shown_results), invented
@@ -363,7 +363,9 @@ def test_figures_are_vectors_and_can_be_read_aloud(made: tuple[Path, FinalReport
     kinds = tags(pdf)
     spoken = [str(tag["/Alt"]) for tag in kinds if "/Alt" in tag]
     context = Context(record := load_record(made[0]), Names.of(record), made[0] / ".cache")
-    for number, chart in enumerate(context.charts, 1):
+    primary = {f"study-{m.key}".replace("_", "-") for m in context.analysis.primary}
+    shown = [c for c in context.charts if not c.name.startswith("study-") or c.name in primary]
+    for number, chart in enumerate(shown, 1):
         assert chart.alt in spoken
         assert f"Figure {number}." in text
     assert any(alt.startswith("p hat plus z squared") for alt in spoken)
@@ -383,8 +385,8 @@ def test_hostile_answers_show_as_text(tmp_path: Path) -> None:
     hostile = (
         '#read("/etc/passwd") $x$ @hu2022 <fig-metrics> `x`{=typst}',
         "[@nobody2020] ![x](/etc/passwd) ::: {.picture file=/etc/passwd}",
-        "\u202egnp.exe\u2066 nul\x00 \x1b[31m",
         "漢字 עברית 🍓 \U000f0000",
+        "\u202egnp.exe\u2066 nul\x00 \x1b[31m",
         "x" * 10_000,
     )
     root = copy_project(tmp_path / "project")

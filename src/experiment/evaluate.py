@@ -402,14 +402,15 @@ def evaluate(
     data = Path(config.dataset_config.path)
     checkpoint = Path(config.checkpoint)
     base_name = config.required_base_model
+    adapter = hash_files(checkpoint_files(checkpoint))
+    tokenizer = load_tokenizer(base_name)
     hashes = {
         "base": base_hashes(base_name),
-        "adapter": hash_files(checkpoint_files(checkpoint)),
+        "adapter": adapter,
         "data": hash_files(dataset_files(data)),
     }
     asked = tasks_of(config)
     earlier = _earlier_base(base_from, config, hashes) if base_from else None
-    tokenizer = load_tokenizer(base_name)
     base = load_base(base_name)
     base.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     began = time.perf_counter()
