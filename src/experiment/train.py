@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from src.record.binding import flat
 from src.record.checkpoint import checkpoint_files, hash_files
 from src.record.config import ExperimentConfig
 from src.record.errors import InputError
@@ -164,8 +165,8 @@ def _same_run(work: Path, identity: dict[str, Any], *, fresh: bool) -> None:
             )
         write_json(path, identity)
         return
-    before = _flat(json.loads(path.read_text(encoding="utf-8")))
-    now = _flat(identity)
+    before = flat(json.loads(path.read_text(encoding="utf-8")))
+    now = flat(identity)
     for key in sorted(before.keys() | now.keys()):
         if before.get(key) != now.get(key):
             raise InputError(
@@ -175,12 +176,6 @@ def _same_run(work: Path, identity: dict[str, Any], *, fresh: bool) -> None:
                 expected=f"{now.get(key)}, as now",
                 mend="Give --fresh to delete that run and begin again, or another --work folder to keep it.",
             )
-
-
-def _flat(data: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(data, dict) or not data:
-        return {prefix: data}
-    return {k: v for key, value in data.items() for k, v in _flat(value, f"{prefix}.{key}" if prefix else key).items()}
 
 
 def project_only_labelled_positions(model: Any) -> None:

@@ -35,12 +35,12 @@ def check_settings(
     Raises:
         InputError: The first key that differs, with what was run and what is stated.
     """
-    stated = _flat(config.model_dump(mode="json"))
+    stated = flat(config.model_dump(mode="json"))
     runs = {"the evaluation": results.config, "the training": log.config if log else None}
     for what, stored in runs.items():
         if stored is None:
             continue
-        ran = _flat(
+        ran = flat(
             validate(results_path, stored, ExperimentConfig, "Run training and evaluation again.").model_dump(
                 mode="json"
             )
@@ -102,7 +102,8 @@ def _compare(path: Path, key: str, ran: object, stated: object, what: str) -> No
         )
 
 
-def _flat(data: Any, prefix: str = "") -> dict[str, Any]:
+def flat(data: Any, prefix: str = "") -> dict[str, Any]:
+    """Return a nested dictionary as one level, each key the path to its value, as in `training_config.max_steps`."""
     if not isinstance(data, dict) or not data:
         return {prefix: data}
-    return {k: v for key, value in data.items() for k, v in _flat(value, f"{prefix}.{key}" if prefix else key).items()}
+    return {k: v for key, value in data.items() for k, v in flat(value, f"{prefix}.{key}" if prefix else key).items()}
