@@ -43,7 +43,7 @@ def upload() -> dict[str, float]:
 
     import huggingface_hub as hf
 
-    from src.documents.context import Context, Names
+    from src.documents.context import Context, RepoNames
     from src.hub.bundle import Repository, collect
     from src.hub.checks import check_login, check_plan, check_secrets
     from src.hub.client import Hub, prepare
@@ -54,7 +54,7 @@ def upload() -> dict[str, float]:
 
     prepare(verbose=False, progress=False)
     record = load_record(ROOT)
-    context = Context(record, Names.of(record, "alice"), ROOT / ".cache")
+    context = Context(record, RepoNames.of(record, "alice"), ROOT / ".cache")
     repos = collect(context)
 
     def forget() -> None:

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pypandoc
 
-from src.documents.context import Context, Names
-from src.documents.report import Report
+from src.documents.context import Context, RepoNames
+from src.documents.report_text import Report
 from src.record.load import load_record
 
 from .site import ROOT, copy, run
@@ -39,7 +39,7 @@ def measure(folder: Path) -> dict[str, float]:
     ours, plain = copy(folder / "ours"), folder / "plain"
     plain.mkdir()
     record = load_record(ROOT)
-    (plain / "report.md").write_text(Report(Context(record, Names.of(record))).body("print"), encoding="utf-8")
+    (plain / "report.md").write_text(Report(Context(record, RepoNames.of(record))).body("print"), encoding="utf-8")
     times: dict[str, list[float]] = {"floor": [], "cold": [], "cached": [], "unchanged": []}
     for number in range(ROUNDS + 1):
         for name, found in times.items():

@@ -1,4 +1,4 @@
-"""The site's generated pages: thin, and the only room that knows MkDocs.
+"""The site's generated pages: thin, and the only package that knows MkDocs.
 
 Importing this package silences two notices about MkDocs' future that installed packages would print at every build.
 mkdocs.yml names `quiet`, so that the import comes before the theme is loaded.

@@ -16,10 +16,10 @@ from src.documents.formatting import text
 from src.record.config import ExperimentConfig, MetricsConfig, PretrainConfig, ProjectConfig
 from src.record.criteria import CriteriaConfig
 from src.record.deployment import Deployment
-from src.record.evaluation import BaseTraining, EvaluationResults, TrainingLog
+from src.record.final_report import FinalReport
 from src.record.predictions import SCHEMA
 from src.record.publication import Publication
-from src.record.report import FinalReport
+from src.record.schemas import BaseTraining, EvaluationResults, TrainingLog
 from src.record.study import StudyConfig
 
 COMMANDS = ("pretrain", "dataset", "train", "evaluate", "benchmark", "report", "publish", "render")
@@ -176,7 +176,7 @@ def _type(entry: dict[str, Any]) -> str:
 def _predictions() -> str:
     rows = "\n".join(f"| `{field.name}` | {text(field.type)} |" for field in SCHEMA)
     return (
-        "\n## `results/NAME/predictions.parquet`\n\nA row a question. `letter` and `position` may be missing. "
+        "\n## `results/NAME/predictions.parquet`\n\nOne row per question. `letter` and `position` may be missing. "
         "The results name the file with its SHA-256, and every metric that follows from it is computed again on load.\n\n"
         f"| Column | Type |\n| --- | --- |\n{rows}\n"
     )

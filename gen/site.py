@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from src.cli import say
-from src.documents.context import Context, Names, compile_fragments
+from src.documents.context import Context, RepoNames, compile_fragments
 from src.documents.downloads import chart_csv, explorer_json, predictions_csv
 from src.documents.pages import site_pages
 from src.documents.pdf import pdf_missing, start_pdf
-from src.documents.report import Report
+from src.documents.report_text import Report
 from src.figures.beside import Beside
 from src.figures.social import social_card
 from src.record.load import Record, load_record
@@ -26,7 +26,7 @@ def generate(root: Path, cache: Path | None) -> dict[str, str | bytes]:
 
     Args:
         root: The repository.
-        cache: Where analysis and charts are kept; None to make them anew.
+        cache: Where analysis and charts are kept; None to make them again.
 
     Returns:
         Contents by path inside the site's source folder.
@@ -43,7 +43,7 @@ def start_generating(root: Path, cache: Path | None, beside: Beside | None = Non
 
     Args:
         root: The repository.
-        cache: Where analysis and charts are kept; None to make them anew.
+        cache: Where analysis and charts are kept; None to make them again.
         beside: Draws the charts, and may already be at work on the analysis; by default one that begins now.
 
     Raises:
@@ -59,7 +59,7 @@ def start_generating(root: Path, cache: Path | None, beside: Beside | None = Non
 
 def _start(root: Path, cache: Path | None, beside: Beside) -> Generated:
     record = load_record(root)
-    context = Context(record, Names.of(record), cache)
+    context = Context(record, RepoNames.of(record), cache)
     # What needs no analysis comes first: elsewhere the analysis may still be at work.
     files: dict[str, str | bytes] = {**reference_pages(), **api_pages(root), **_downloads(record)}
     card = (record.project.headline or record.project.title, record.project.title, context.example_tokens or [], cache)
@@ -69,14 +69,14 @@ def _start(root: Path, cache: Path | None, beside: Beside) -> Generated:
     beside.ready()
     beside.draw(context.charts)
     beside.also(social_card, *card)
-    lacking = pdf_missing()
+    missing = pdf_missing()
     report = Report(context)
-    pdf = start_pdf(report) if lacking is None else None
-    files |= site_pages(report, pdf=lacking is None)
+    pdf = start_pdf(report) if missing is None else None
+    files |= site_pages(report, pdf=missing is None)
     files |= {f"assets/data/{chart.name}.csv": chart_csv(chart) for chart in context.charts}
     files["assets/data/final_report.json"] = report.json()
-    if lacking is not None:
-        say(f"the site is built without the report as PDF: {lacking}")
+    if missing is not None:
+        say(f"the site is built without the report as PDF: {missing}")
     charts = {f"assets/charts/{c.name}.{kind}": (c, kind) for c in context.charts for kind in ("light.svg", "dark.svg")}
 
     def make() -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from src.cli import run, say
 def benchmark(
     config: Annotated[Path, typer.Option(help="The experiment.")] = Path("configs/experiments/gpt2-mini.yaml"),
     project: Annotated[Path, typer.Option(help="The project config, for the prompt.")] = Path("configs/project.yaml"),
-    processes: Annotated[int, typer.Option(min=1, help="Processes for each form; the forms take turns.")] = 5,
+    processes: Annotated[int, typer.Option(min=1, help="Processes for each variant; the variants take turns.")] = 5,
     answers: Annotated[int, typer.Option(min=2, help="Answers that each process times.")] = 20,
     new_tokens: Annotated[int, typer.Option(min=1, help="Tokens of each answer.")] = 32,
     output: Annotated[
@@ -38,10 +38,10 @@ def benchmark(
         answers=answers,
         new_tokens=new_tokens,
     )
-    for form in result.forms:
+    for variant in result.variants:
         say(
-            f"{form.form}: {1000 * form.latency_seconds:.0f} ms for {result.new_tokens} tokens, loaded in "
-            f"{form.load_seconds:.2f} s, {form.peak_memory_bytes / 1e6:.0f} MB at the peak"
+            f"{variant.variant}: {1000 * variant.latency_seconds:.0f} ms for {result.new_tokens} tokens, loaded in "
+            f"{variant.load_seconds:.2f} s, {variant.peak_memory_bytes / 1e6:.0f} MB at the peak"
         )
     say(f"written to {target}")
 

@@ -23,7 +23,7 @@ def dataset(
     Training examples write out the tokens of the base model's vocabulary; questions are asked about words that are
     no single token. The same config always gives the same bytes.
     """
-    from src.experiment.dataset import build
+    from src.experiment.build import build
     from src.experiment.models import load_tokenizer
     from src.experiment.words import derive_word_list, read_word_list
     from src.record.config import ExperimentConfig

@@ -46,7 +46,7 @@ def evaluate(
     from src.record.study import read_run
 
     chosen = read_run(config, run_name)
-    from src.experiment.evaluate import evaluate as library  # after the config, since it imports torch
+    from src.experiment.asking import evaluate as library  # after the config, since it imports torch
 
     declared = load_yaml(metrics, MetricsConfig)
     target = output or (chosen.results if split is SplitName.test else chosen.work / "validation")

@@ -24,7 +24,7 @@ def pretrain(
 ) -> None:
     """Train the base model from scratch on public-domain books.
 
-    Takes about an hour on two cores. A run that is interrupted goes on where it was when the same command is given again.
+    Takes about an hour on two cores. A run that is interrupted resumes when the same command is given again.
     On a machine with a CUDA GPU it runs there.
     """
     from src.experiment.pretrain import pretrain as library
@@ -42,7 +42,7 @@ def pretrain(
         compile_model=compile_model,
         say=say,
     )
-    say(f"held-out loss {result['held_out_loss']:.3f} nats a token; model in {target}")
+    say(f"held-out loss {result['held_out_loss']:.3f} nats per token; model in {target}")
 
 
 if __name__ == "__main__":

@@ -18,12 +18,12 @@ def render(
     With `--check` it says which of them no longer match, and writes nothing.
     """
     from src.documents.committed import committed_documents
-    from src.documents.context import Context, Names
+    from src.documents.context import Context, RepoNames
     from src.record.files import atomic
     from src.record.load import load_record
 
     record = load_record(Path())
-    documents = committed_documents(Context(record, Names.of(record), Path(".cache")))
+    documents = committed_documents(Context(record, RepoNames.of(record), Path(".cache")))
     stale = [path for path, text in documents.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         if not check:

@@ -26,9 +26,9 @@ def report(
     Decides the success criteria of configs/criteria.yaml by the evidence in the record and shows each outcome. The PDF needs
     the extra `report` (pandoc and Typst as Python packages).
     """
-    from src.documents.context import Context, Names
+    from src.documents.context import Context, RepoNames
     from src.documents.pdf import start_pdf
-    from src.documents.report import Report
+    from src.documents.report_text import Report
     from src.figures.beside import Beside
     from src.record.files import atomic, read_text
     from src.record.load import load_record
@@ -36,7 +36,7 @@ def report(
     cache = Path(".cache")
     with Beside(cache / "charts") as beside:
         record = load_record(Path(), project=project, experiment=config)
-        found = Report(Context(record, Names.of(record), cache))
+        found = Report(Context(record, RepoNames.of(record), cache))
         if check:
             same = record.report_path.is_file() and read_text(record.report_path, "") == found.json()
             say(f"{'follows from the record' if same else 'does not match the record'}: {record.report_path}")

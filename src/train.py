@@ -29,7 +29,7 @@ def train(
     from src.record.study import read_run
 
     chosen = read_run(config, run_name)
-    from src.experiment.train import train as library  # after the config, since it imports torch
+    from src.experiment.finetune import train as library  # after the config, since it imports torch
 
     result = library(chosen.experiment, results or chosen.results, work or chosen.work, fresh=fresh)
     say(

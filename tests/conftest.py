@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from src.documents.context import Context, Names
+from src.documents.context import Context, RepoNames
 from src.record.config import MetricsConfig
 from src.record.files import load_yaml
 from src.record.load import Record, load_record
@@ -61,7 +61,7 @@ def record() -> Record:
 
 @pytest.fixture(scope="session")
 def context(record: Record) -> Context:
-    return Context(record, Names.of(record))
+    return Context(record, RepoNames.of(record))
 
 
 def run_in(cwd: Path, *arguments: str, timeout: int = 600, **environment: str) -> subprocess.CompletedProcess[str]:

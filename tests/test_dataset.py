@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.experiment.dataset import letter_tokens, ordinal
+from src.experiment.build import letter_tokens, ordinal
 from src.experiment.models import load_tokenizer
 from src.experiment.templates import SEPARATORS, TEMPLATES, fill
 

@@ -18,9 +18,9 @@ from src.documents import formatting
 from src.documents.cards import MODEL_CARD, model_card
 from src.documents.committed import committed_documents
 from src.documents.compose import Section, compose
-from src.documents.context import Context, Names, Renderer
+from src.documents.context import Context, Renderer, RepoNames
 from src.documents.pages import site_pages
-from src.documents.report import Report
+from src.documents.report_text import Report
 from src.figures import style
 from src.record.config import MetricConfig
 from src.record.errors import InputError
@@ -85,7 +85,7 @@ def test_the_model_card_has_every_section_of_the_template_and_none_empty(context
 
 
 def test_the_card_metadata_is_what_the_hub_reads(context: Context) -> None:
-    named = Context(context.record, Names.of(context.record, "someone"))
+    named = Context(context.record, RepoNames.of(context.record, "someone"))
     card = ModelCard(model_card(named))
     data = card.data
     assert data.library_name == "peft"
@@ -228,7 +228,7 @@ def test_formats() -> None:
 
 def test_the_minimal_record_gives_a_card(minimal: Path) -> None:
     record = load_record(minimal)
-    text = model_card(Context(record, Names.of(record)))
+    text = model_card(Context(record, RepoNames.of(record)))
     assert set(headings(text)) >= {s.title for s in MODEL_CARD}
     assert "0.0 % before, 43.0 % after" in text
     assert "worse as a bare number" in text

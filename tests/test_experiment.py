@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from src.experiment.evaluate import Evaluator, few_shot_prefix, letters_of
+from src.experiment.asking import Evaluator, few_shot_prefix, letters_of
 from src.experiment.materials import IGNORED, encode_examples, other_letters, pack
 from src.experiment.models import load_adapter, load_base, load_tokenizer
 from src.experiment.pretrain import strip_header
@@ -356,7 +356,7 @@ def test_a_vocabulary_without_enough_made_up_words_ends_with_their_number(tmp_pa
 
 
 def test_loss_and_gradients_of_the_labelled_positions_are_those_of_the_whole() -> None:
-    from src.experiment.train import project_only_labelled_positions
+    from src.experiment.finetune import project_only_labelled_positions
 
     ids = torch.tensor([[5, 6, 7, 8, 9, 10], [11, 12, 13, 14, 15, 16]])
     labels = ids.clone()

@@ -219,7 +219,7 @@ def test_what_an_open_pull_request_cannot_have_is_said(author: Author, option: s
     assert not author.hub.log
 
 
-# Names.
+# RepoNames.
 
 
 @pytest.mark.parametrize("tag", ["release/1.0", "a b", "", "a..b", "x.lock", "-v1", "v" * 97])

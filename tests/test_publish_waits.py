@@ -157,15 +157,15 @@ def test_what_a_killed_run_left_is_swept_by_the_next(author: Author, temporary: 
     process.communicate(timeout=120)
     author.hub.on_request = None
     assert len(list(temporary.iterdir())) == 1
-    foreign = temporary / "somebody-elses"
-    foreign.mkdir()
+    external_changes = temporary / "somebody-elses"
+    external_changes.mkdir()
     seen: list[int] = []
     author.hub.on_request = lambda method, path: (
         seen.append(len(list(temporary.iterdir()))) if "/resolve/" in path else None
     )
     assert author.publish(*FIRST, TMPDIR=str(temporary)).returncode == 0
     assert set(seen) == {2}  # its own, and what is not ours to remove
-    assert list(temporary.iterdir()) == [foreign]
+    assert list(temporary.iterdir()) == [external_changes]
 
 
 def test_a_run_beside_this_one_keeps_its_folder(author: Author, temporary: Path) -> None:

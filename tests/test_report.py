@@ -20,14 +20,14 @@ from pypdf import PdfReader
 from src.analysis.analyse import Analysis, analyse
 from src.analysis.criteria import Completeness, Criterion, decide
 from src.documents.compose import Section, completeness
-from src.documents.context import Context, Names
+from src.documents.context import Context, RepoNames
 from src.documents.pdf import DISPLAYED, displayable
-from src.documents.report import REPORT, Report
+from src.documents.report_text import REPORT, Report
+from src.record.final_report import FinalReport
 from src.record.load import Record, load_record
 from src.record.predictions import SCHEMA
 from src.record.publication import Publication
 from src.record.references import read_references
-from src.record.report import FinalReport
 
 from .conftest import REPO, Run, copy_project, rewrite_predictions, run_in
 
@@ -154,7 +154,7 @@ def test_words_follow_from_the_numbers(
     root = copy_project(tmp_path / "project")
     outcomes(root, change)
     data, _, text = make(root)
-    page = Report(Context(record := load_record(root), Names.of(record))).body("site")
+    page = Report(Context(record := load_record(root), RepoNames.of(record))).body("site")
     for shown in (flat(text), flat(page).replace("**", "")):
         for sentence in says:
             assert sentence in shown, sentence
@@ -362,7 +362,7 @@ def test_figures_are_vectors_and_can_be_read_aloud(made: tuple[Path, FinalReport
     assert not [image for page in pdf.pages for image in page.images]
     kinds = tags(pdf)
     spoken = [str(tag["/Alt"]) for tag in kinds if "/Alt" in tag]
-    context = Context(record := load_record(made[0]), Names.of(record), made[0] / ".cache")
+    context = Context(record := load_record(made[0]), RepoNames.of(record), made[0] / ".cache")
     primary = {f"study-{m.key}".replace("_", "-") for m in context.analysis.primary}
     shown = [c for c in context.charts if not c.name.startswith("study-") or c.name in primary]
     for number, chart in enumerate(shown, 1):
@@ -547,17 +547,17 @@ def test_without_pandoc_and_typst_the_site_is_built_and_says_so(project: Path, t
 # What it costs to run the model.
 
 
-def test_the_benchmark_measures_all_three_forms(project: Path, run: Run) -> None:
+def test_the_benchmark_measures_all_three_variants(project: Path, run: Run) -> None:
     path = project / "results/gpt2-mini/deployment.json"
     done = run(project, "-m", "src.benchmark", "--processes", "1", "--answers", "2", "--new-tokens", "4")
     assert done.returncode == 0, done.stderr
     found = json.loads(path.read_text())
-    forms = {form["form"]: form for form in found["forms"]}
-    assert set(forms) == {"base", "adapter", "merged"}
+    variants = {variant["variant"]: variant for variant in found["variants"]}
+    assert set(variants) == {"base", "adapter", "merged"}
     assert found["same_answers"]
-    assert forms["merged"]["parameters"] == forms["base"]["parameters"] < forms["adapter"]["parameters"]
-    assert forms["merged"]["disk_bytes"] < forms["adapter"]["disk_bytes"]
-    assert all(form["peak_memory_bytes"] > found["import_memory_bytes"] / 2 for form in forms.values())
+    assert variants["merged"]["parameters"] == variants["base"]["parameters"] < variants["adapter"]["parameters"]
+    assert variants["merged"]["disk_bytes"] < variants["adapter"]["disk_bytes"]
+    assert all(variant["peak_memory_bytes"] > found["import_memory_bytes"] / 2 for variant in variants.values())
     assert (
         found["adapter_sha256"]
         in json.loads((project / "results/gpt2-mini/evaluation_results.json").read_text())["hashes"]["adapter"].values()

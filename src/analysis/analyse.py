@@ -22,8 +22,8 @@ from src.record.load import Record
 from src.record.measures import OF_CHOICES, OF_COUNTS, OfCounts, answer_codes, available, per_question
 from src.record.predictions import Predictions
 
-from . import errors, statistics, study
-from .errors import ErrorProfile, error_profile
+from . import mistakes, statistics, study
+from .mistakes import ErrorProfile, error_profile
 from .statistics import (
     FloatArray,
     Interval,
@@ -267,7 +267,7 @@ def _key(record: Record) -> str:
     """Name what an analysis follows from: the results (with the hash of the predictions), the metrics and the code."""
     code = [
         Path(module.__file__ or "").read_text(encoding="utf-8")
-        for module in (errors, statistics, study, measures, predictions_module, config_module)
+        for module in (mistakes, statistics, study, measures, predictions_module, config_module)
     ]
     runs = record.study.results if record.study else {}
     code += [f"{name} {found.evaluation.model_dump_json()}" for name, found in runs.items()]

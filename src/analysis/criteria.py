@@ -13,8 +13,8 @@ from src.record.criteria import (
     TrackingRun,
     VerifiedPublication,
 )
+from src.record.final_report import Decision
 from src.record.load import Record
-from src.record.report import Decision
 
 from .analyse import Analysis
 
@@ -120,8 +120,8 @@ def _documents(config: CompleteDocuments, documents: Mapping[str, Completeness])
     absent = [name for name in config.documents if name not in named]
     if absent:
         return Evidence(config.kind, "not met", "no document", facts | {"absent": absent})
-    lacking = any(c.missing or c.empty for c in named.values())
-    return Evidence(config.kind, "not met" if lacking else "met", "lacking" if lacking else "complete", facts)
+    missing = any(c.missing or c.empty for c in named.values())
+    return Evidence(config.kind, "not met" if missing else "met", "missing" if missing else "complete", facts)
 
 
 def _publication(config: VerifiedPublication, record: Record, inside_hub: bool) -> Evidence:

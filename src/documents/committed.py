@@ -7,7 +7,7 @@ from pathlib import Path
 from .cards import base_card, dataset_card
 from .context import Context, Renderer
 from .readme import readme
-from .report import Report
+from .report_text import Report
 
 
 def committed_documents(context: Context) -> dict[Path, str]:

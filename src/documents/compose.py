@@ -50,7 +50,7 @@ def compose(renderer: Renderer, sections: tuple[Section, ...], level: int = 2) -
                 key=section.title,
                 found="an empty section",
                 expected="some text, or a word of why there is none",
-                mend="Fill the fragment, or the text of the project's config that it shows.",
+                hint="Fill the fragment, or the text of the project's config that it shows.",
             )
         blocks.append("\n\n".join(part for part in (f"{'#' * level} {section.title}", body, inner) if part))
     return "\n\n".join(blocks)

@@ -38,7 +38,7 @@ _SEE = re.compile("\ue000([a-z0-9-]+)\ue001")
 
 
 @dataclass(frozen=True)
-class Names:
+class RepoNames:
     """How the Hub's repositories are called; without a namespace while that is not known."""
 
     model: str
@@ -47,7 +47,7 @@ class Names:
     namespace: str | None
 
     @classmethod
-    def of(cls, record: Record, namespace: str | None = None) -> Names:
+    def of(cls, record: Record, namespace: str | None = None) -> RepoNames:
         """Derive the names from the record; the namespace is the given one, the config's, or the last publication's."""
         owner = namespace or record.project.namespace or (record.publication and record.publication.namespace) or None
         prefix = f"{owner}/" if owner else ""
@@ -70,12 +70,12 @@ class Context:
     Attributes:
         record: What was run.
         names: How the Hub's repositories are called.
-        cache: Folder where the analysis and rendered charts are kept; None to make them anew.
+        cache: Folder where the analysis and rendered charts are kept; None to make them again.
         inside_hub: Whether the documents will lie in the repositories that a receipt is about, and so cannot cite it.
     """
 
     record: Record
-    names: Names
+    names: RepoNames
     cache: Path | None = None
     inside_hub: bool = False
 
@@ -127,7 +127,7 @@ def environment(target: Target, root: str = "", cache: Path | None = None) -> En
     Args:
         target: Where the text goes.
         root: Relative path from the page to the root of the site, such as `../`.
-        cache: Folder where compiled templates are kept; None to compile them anew.
+        cache: Folder where compiled templates are kept; None to compile them again.
     """
     env = Environment(
         loader=FileSystemLoader(FRAGMENTS),
@@ -164,7 +164,7 @@ class Renderer:
 
     Attributes:
         cited: Keys of the works cited so far.
-        figures: Names of the charts shown so far, in order.
+        figures: RepoNames of the charts shown so far, in order.
         absent: Sentences that say that something is not on record.
     """
 
@@ -223,11 +223,14 @@ class Renderer:
             )
         except TemplateNotFound as error:
             raise InputError(
-                file, found=f"no fragment {error.name}", expected="a fragment of that name", mend="Restore it."
+                file, found=f"no fragment {error.name}", expected="a fragment of that name", hint="Restore it."
             ) from None
         except UndefinedError as error:
             raise InputError(
-                file, found=error.message, expected="names that exist", mend="Mend the fragment, or declare the name."
+                file,
+                found=error.message,
+                expected="names that exist",
+                hint="Correct the fragment, or declare the name.",
             ) from None
         cited = CITATION.sub(lambda found: self._citation(found, file), text.strip())
         return re.sub(r"\n{3,}", "\n\n", cited)
@@ -247,7 +250,7 @@ class Renderer:
                     key=f"see({name!r})",
                     found="a reference to a figure that is not shown",
                     expected=f"one of {', '.join(self.figures) or 'none'}",
-                    mend="Show the figure, or take the reference out of its fragment.",
+                    hint="Show the figure, or take the reference out of its fragment.",
                 )
             return str(self._macros.see(name, self.figures.index(name) + 1))
 
@@ -269,7 +272,7 @@ class Renderer:
                 key=f"figure({name!r})",
                 found="a figure that is not made",
                 expected=f"one of {', '.join(self._charts) or 'none, since the record has no data for charts'}",
-                mend="Mend the name in the fragment, or ask for the figure only where the record has its data.",
+                hint="Correct the name in the fragment, or ask for the figure only where the record has its data.",
             )
         self.figures.append(name)
         return str(self._macros.figure(self._charts[name], len(self.figures) if self.numbered else None))
@@ -291,7 +294,7 @@ class Renderer:
                     key=f"[@{key}]",
                     found="a citation without an entry",
                     expected=f"a key of {BIBLIOGRAPHY}",
-                    mend="Add the entry, or mend the citation.",
+                    hint="Add the entry, or correct the citation.",
                 )
         self.cited += keys
         return str(self._macros.cite([self.context.record.references[key] for key in keys], self.works_at))
@@ -313,5 +316,5 @@ def check_citations(record: Record) -> None:
                 key=key,
                 found="an entry that nothing cites",
                 expected=f"a citation [@{key}] in configs/project.yaml or in a fragment",
-                mend="Cite it where it belongs, or remove the entry.",
+                hint="Cite it where it belongs, or remove the entry.",
             )

@@ -8,7 +8,7 @@ from .cards import dataset_card_body, model_card_body
 from .compose import Section, compose
 from .context import Context, Renderer
 from .downloads import CSV_ROWS, EXPLORER_ROWS
-from .report import Report
+from .report_text import Report
 
 METHODOLOGY = (
     Section("The problem", "problem"),

@@ -16,7 +16,7 @@ from src.record.errors import InputError
 from src.record.files import atomic, sha256_file
 
 from .context import FRAGMENTS, Context, environment
-from .report import Report
+from .report_text import Report
 
 PACKAGES = ("pypandoc", "typst")
 """Packages of the extra `report`, as they are imported."""
@@ -70,13 +70,13 @@ def start_pdf(report: Report) -> Callable[[], bytes]:
     Raises:
         InputError: pandoc or Typst is not installed, or the report itself has a fault.
     """
-    lacking = pdf_missing()
-    if lacking:
+    missing = pdf_missing()
+    if missing:
         raise InputError(
             "the report as PDF",
-            found=lacking.split(", which")[0],
+            found=missing.split(", which")[0],
             expected="pandoc and Typst",
-            mend='Run `pip install -c constraints.txt -e ".[report]"`.',
+            hint='Run `pip install -c constraints.txt -e ".[report]"`.',
         )
     context = report.context
     body = displayable(report.body("print"))
@@ -174,14 +174,14 @@ def _finish_pandoc(running: subprocess.Popen[str], body: str) -> None:
             "the report as PDF",
             found=f"no answer of pandoc within {_TIMEOUT} s",
             expected=f"text that pandoc reads in seconds ({len(body):,} characters)",
-            mend="Look for deeply nested brackets in the configs' texts, or run the command again on a machine that is less busy.",
+            hint="Look for deeply nested brackets in the configs' texts, or run the command again on a machine that is less busy.",
         ) from None
     if running.returncode or said.strip():
         raise InputError(
             "the report as PDF",
             found=said.strip().splitlines()[0] if said.strip() else f"exit code {running.returncode} from pandoc",
             expected=f"text that pandoc reads without a warning ({len(body):,} characters)",
-            mend="Mend the fragment or the bibliography that the message names.",
+            hint="Correct the fragment or the bibliography that the message names.",
         )
 
 
@@ -205,6 +205,6 @@ def _typeset(folder: Path) -> bytes:
             "the report as PDF",
             found=faults[0] if faults else "no PDF",
             expected="text that Typst sets without a warning",
-            mend="Mend the fragment or the picture that the message names.",
+            hint="Correct the fragment or the picture that the message names.",
         )
     return data

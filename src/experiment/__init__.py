@@ -1,1 +1,1 @@
-"""The experiment itself: pretrain, dataset, train, evaluate. The only room that needs torch."""
+"""The experiment itself: pretrain, dataset, train, evaluate. The only package that needs torch."""

@@ -13,12 +13,12 @@ from statistics import median, quantiles
 from typing import Any
 
 from src.record.config import ExperimentConfig
-from src.record.deployment import Deployment, Form, FormName
+from src.record.deployment import Deployment, Variant, VariantName
 from src.record.files import sha256_file, write_json
 
 from .progress import progress_bar
 
-FORMS: tuple[FormName, ...] = ("base", "adapter", "merged")
+VARIANTS: tuple[VariantName, ...] = ("base", "adapter", "merged")
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,15 @@ def benchmark(
 ) -> Deployment:
     """Measure load time, latency and memory on the CPU, and write them.
 
-    Every process loads one form, writes one answer that is not timed, and then the timed ones, one prompt at a time with greedy
-    decoding and a fixed number of tokens. The forms take turns, so that a change of the machine's speed meets all of them.
+    Every process loads one variant, writes one answer that is not timed, and then the timed ones, one prompt at a time with greedy
+    decoding and a fixed number of tokens. The variants take turns, so that a change of the machine's speed meets all of them.
 
     Args:
         config: The experiment.
         checkpoint: The adapter's folder.
         prompt: Text that is continued.
         output: Where `deployment.json` is written.
-        processes: Processes a form.
+        processes: Processes a variant.
         answers: Timed answers a process.
         new_tokens: Tokens of each answer.
 
@@ -66,18 +66,18 @@ def benchmark(
     from .environment import describe_environment
 
     base = config.required_base_model
-    samples: dict[FormName, list[Sample]] = {form: [] for form in FORMS}
+    samples: dict[VariantName, list[Sample]] = {variant: [] for variant in VARIANTS}
     with tempfile.TemporaryDirectory() as scratch, progress_bar() as bar:
-        task = bar.add_task("Measuring", total=processes * len(FORMS))
+        task = bar.add_task("Measuring", total=processes * len(VARIANTS))
         merged = Path(scratch) / "merged"
         _apart(_merge, base, checkpoint, merged)
         empty = _apart(_imports)
         for _ in range(processes):
-            for form in FORMS:
-                name = str(merged) if form == "merged" else base
-                adapter = checkpoint if form == "adapter" else None
-                samples[form].append(_apart(_measure, name, adapter, prompt, answers, new_tokens))
-                bar.update(task, advance=1, note=form)
+            for variant in VARIANTS:
+                name = str(merged) if variant == "merged" else base
+                adapter = checkpoint if variant == "adapter" else None
+                samples[variant].append(_apart(_measure, name, adapter, prompt, answers, new_tokens))
+                bar.update(task, advance=1, note=variant)
         weights = {"base": _weights(Path(base)), "merged": _weights(merged)}
     weights["adapter"] = weights["base"] + _weights(checkpoint)
     environment = describe_environment()
@@ -91,17 +91,17 @@ def benchmark(
         same_answers=samples["adapter"][0].tokens == samples["merged"][0].tokens,
         environment=environment,
         adapter_sha256=sha256_file(checkpoint / "adapter_model.safetensors"),
-        forms=[_form(form, samples[form], weights[form], new_tokens) for form in FORMS],
+        variants=[_variant(variant, samples[variant], weights[variant], new_tokens) for variant in VARIANTS],
     )
     write_json(output, result.model_dump(mode="json"))
     return result
 
 
-def _form(form: FormName, samples: list[Sample], disk_bytes: int, new_tokens: int) -> Form:
+def _variant(variant: VariantName, samples: list[Sample], disk_bytes: int, new_tokens: int) -> Variant:
     times = [seconds for sample in samples for seconds in sample.answer_seconds]
     middle = median(times)
-    return Form(
-        form=form,
+    return Variant(
+        variant=variant,
         parameters=samples[0].parameters,
         disk_bytes=disk_bytes,
         load_seconds=round(median(s.load_seconds for s in samples), 4),
@@ -172,7 +172,7 @@ def _merge(base: str, checkpoint: Path, merged: Path) -> None:
 
 
 def _measure(name: str, adapter: Path | None, prompt: str, answers: int, new_tokens: int) -> Sample:
-    """Load one form and time its answers; runs in a process of its own."""
+    """Load one variant and time its answers; runs in a process of its own."""
     import peft  # noqa: F401
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM

@@ -23,7 +23,7 @@ class Span:
 
 
 @contextmanager
-def measure(ledger: Path, start: int, country_iso_code: str | None = None) -> Iterator[Span]:
+def track(ledger: Path, start: int, country_iso_code: str | None = None) -> Iterator[Span]:
     """Measure the wall time of a block, estimate its energy, and append both to a ledger.
 
     CodeCarbon reads hardware counters where it may and otherwise estimates from the processor's rated power.

@@ -11,7 +11,7 @@ from typing import Any
 from src.record.config import DatasetConfig, ExperimentConfig
 from src.record.errors import InputError
 
-from .dataset import SKILL_TASKS, read_rows
+from .build import SKILL_TASKS, read_rows
 from .templates import SEPARATORS, TEMPLATES, fill
 
 IGNORED = -100
@@ -34,7 +34,7 @@ def material_files(config: DatasetConfig) -> dict[str, Path]:
                 path,
                 found="no such file",
                 expected="a Parquet file of the dataset",
-                mend="Run `python -m src.dataset`.",
+                hint="Run `python -m src.dataset`.",
             )
     return files
 

@@ -1,4 +1,4 @@
-"""Loading base models, adapters and tokenizers, with a clear error when one is not to be had."""
+"""Loading base models, adapters and tokenizers, with a clear error when one is not available."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _loaded(loader: Any, name: str, what: str, **options: Any) -> Any:
             name,
             found="no such folder",
             expected=f"{what} (a local folder or a Hub id)",
-            mend="Mend base_model or checkpoint in the config, or run the step that makes it.",
+            hint="Mend base_model or checkpoint in the config, or run the step that makes it.",
         )
     try:
         return loader.from_pretrained(name, **options)
@@ -29,7 +29,7 @@ def _loaded(loader: Any, name: str, what: str, **options: Any) -> Any:
             name,
             found=str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__,
             expected=f"{what} that can be loaded",
-            mend="Mend base_model or checkpoint in the config; a Hub id needs the network.",
+            hint="Mend base_model or checkpoint in the config; a Hub id needs the network.",
         ) from error
 
 
@@ -84,6 +84,6 @@ def load_adapter(base: Any, checkpoint: Path) -> Any:
             key="adapter_model.safetensors",
             found="no such file",
             expected="the adapter's weights as safetensors",
-            mend="Run `python -m src.train --config CONFIG`, or mend `checkpoint` in the config.",
+            hint="Run `python -m src.train --config CONFIG`, or correct `checkpoint` in the config.",
         )
     return PeftModel.from_pretrained(base, str(checkpoint), use_safetensors=True).eval()

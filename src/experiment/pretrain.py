@@ -22,7 +22,7 @@ from src.record.config import PretrainConfig
 from src.record.errors import InputError
 from src.record.files import atomic, sha256_file, sha256_tree, write_json
 
-from .energy import measure, total
+from .energy import total, track
 from .progress import progress_bar
 
 END_OF_TEXT = "<|endoftext|>"
@@ -53,28 +53,28 @@ def read_corpus(folder: Path, sources: Path) -> list[Book]:
     Raises:
         InputError: A file is missing, or differs from the list.
     """
-    mend = "Fetch the corpus again (see models/gpt2-mini/README.md), or correct --corpus and --sources."
+    hint = "Fetch the corpus again (see models/gpt2-mini/README.md), or correct --corpus and --sources."
     try:
         with sources.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream, delimiter="\t"))
     except OSError as error:
-        raise InputError(sources, found=error.strerror or "?", expected="a list of sources", mend=mend) from None
+        raise InputError(sources, found=error.strerror or "?", expected="a list of sources", hint=hint) from None
     if not rows or not {"path", "sha256"} <= set(rows[0]):
-        raise InputError(sources, found="other columns", expected="columns path, bytes, sha256", mend=mend)
+        raise InputError(sources, found="other columns", expected="columns path, bytes, sha256", hint=hint)
     books = []
     root = folder.resolve()
     for row in rows:
         path = folder / row["path"]
         if not path.resolve().is_relative_to(root):
             raise InputError(
-                sources, key=row["path"], found="a path outside the corpus", expected="a path inside", mend=mend
+                sources, key=row["path"], found="a path outside the corpus", expected="a path inside", hint=hint
             )
         if not path.is_file():
-            raise InputError(path, found="no such file", expected=f"the book that {sources.name} lists", mend=mend)
+            raise InputError(path, found="no such file", expected=f"the book that {sources.name} lists", hint=hint)
         raw = path.read_bytes()
         digest = hashlib.sha256(raw).hexdigest()
         if digest != row["sha256"]:
-            raise InputError(path, found=f"sha256 {digest}", expected=f"sha256 {row['sha256']}", mend=mend)
+            raise InputError(path, found=f"sha256 {digest}", expected=f"sha256 {row['sha256']}", hint=hint)
         books.append(Book(row["path"], digest, strip_header(raw.decode("utf-8", errors="replace"))))
     return books
 
@@ -159,7 +159,7 @@ def _loss(model: Any, ids: torch.Tensor) -> torch.Tensor:
 def held_out_loss(
     model: Any, ids: npt.NDArray[np.uint16], length: int, *, batch: int = 16, limit: int | None = None
 ) -> float:
-    """Return the mean cross-entropy in nats a token over consecutive windows of held-out text."""
+    """Return the mean cross-entropy in nats per token over consecutive windows of held-out text."""
     windows = np.stack([ids[i : i + length + 1] for i in range(0, len(ids) - length - 1, length)][:limit])
     device = next(model.parameters()).device
     model.eval()
@@ -250,7 +250,7 @@ def pretrain(
     loss_of = torch.compile(_loss) if compile_model else _loss
 
     ledger = work / "resources.json"
-    with measure(ledger, step) as span, progress_bar() as bar:
+    with track(ledger, step) as span, progress_bar() as bar:
         task = bar.add_task("pretraining", total=config.max_steps, completed=step)
         running: list[float] = []
         while step < config.max_steps:
@@ -306,7 +306,7 @@ def _same_run(work: Path, identity: dict[str, Any]) -> None:
             path,
             found="a run of another config or corpus",
             expected="the run that is to be resumed",
-            mend="Name another --work folder, or delete this one.",
+            hint="Name another --work folder, or delete this one.",
         )
 
 

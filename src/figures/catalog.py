@@ -13,8 +13,8 @@ from src.analysis.analyse import Analysis, Breakdown, Confusion, MetricResult
 from src.analysis.statistics import Interval
 from src.analysis.study import StudyAnalysis
 from src.record.config import MetricConfig
-from src.record.evaluation import TrainingLog
 from src.record.files import atomic
+from src.record.schemas import TrainingLog
 from src.record.study import LoadedStudy
 
 from . import charts, style

@@ -9,7 +9,7 @@ from src.analysis.analyse import Breakdown, Confusion, MetricResult
 from src.analysis.statistics import Interval
 from src.analysis.study import StudyAnalysis
 from src.record.config import MetricConfig
-from src.record.evaluation import TrainingLog
+from src.record.schemas import TrainingLog
 
 from .style import Scheme
 
@@ -273,7 +273,7 @@ def training_chart(log: TrainingLog, scheme: Scheme) -> Figure:
             log.best_step, color=scheme.accent, linestyle="--", linewidth=1.2, label="checkpoint that was kept"
         )
     axes.set_xlabel("Optimiser step")
-    axes.set_ylabel("Cross-entropy (nats a token)")
+    axes.set_ylabel("Cross-entropy (nats per token)")
     axes.set_ylim(bottom=0)
     figure.legend(loc="outside upper right", ncols=3)
     return figure

@@ -25,7 +25,7 @@ def social_card(headline: str, title: str, tokens: list[str], cache: Path | None
         headline: The question.
         title: The project.
         tokens: The example word in its tokens; may be empty.
-        cache: Folder where the picture is kept; None to draw it anew.
+        cache: Folder where the picture is kept; None to draw it again.
 
     Returns:
         A PNG of 1200 by 630 pixels.

@@ -14,11 +14,11 @@ from typing import Literal
 from src.documents.cards import base_card, dataset_card, model_card
 from src.documents.context import Context
 from src.documents.pdf import report_pdf
-from src.documents.report import Report
+from src.documents.report_text import Report
 from src.record.checkpoint import adapter_config, checkpoint_files
-from src.record.dataset import dataset_files
 from src.record.files import regular_file, replacing, sha256_file
 from src.record.publication import Role
+from src.record.splits import dataset_files
 
 BASE_FILES = (
     "config.json",
@@ -158,8 +158,8 @@ def _hashed(sources: dict[str, Path | bytes], progress: Progress | None) -> dict
             files[name] = HubFile(name, source, len(source), hashlib.sha256(source).hexdigest())
         else:
             size = source.stat().st_size
-            told = None if progress is None else lambda count, name=name: progress(name, count)
-            files[name] = HubFile(name, source, size, sha256_file(source, told))
+            on_progress = None if progress is None else lambda count, name=name: progress(name, count)
+            files[name] = HubFile(name, source, size, sha256_file(source, on_progress))
     return files
 
 

@@ -27,7 +27,7 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from huggingface_hub.utils._http import hf_raise_for_status
 from huggingface_hub.utils._validators import validate_repo_id
 
-from src.documents.context import Context, Names
+from src.documents.context import Context, RepoNames
 from src.record.errors import InputError, show
 
 from .bundle import Repository
@@ -97,7 +97,7 @@ def check_secrets(repos: list[Repository], token: str | None) -> None:
                     key=f"line {text.count(chr(10), 0, position) + 1}",
                     found=f"what looks like a secret ({kind})",
                     expected="text that everybody may read",
-                    mend="Remove it where the text comes from, and revoke it if it is real.",
+                    hint="Remove it where the text comes from, and revoke it if it is real.",
                 )
 
 
@@ -175,7 +175,7 @@ def check_installed() -> None:
         )
 
 
-def check_names(names: Names, tag: str | None) -> None:
+def check_names(names: RepoNames, tag: str | None) -> None:
     """Check that the Hub can take the names of the repositories and of the tag.
 
     Raises:
@@ -192,7 +192,7 @@ def check_names(names: Names, tag: str | None) -> None:
                 key=key,
                 found=name,
                 expected="a name of at most 96 letters, digits, `-`, `_` and `.` with no `--` or `..`, not ending in `.git`",
-                mend="Rename it there, or in --namespace.",
+                hint="Rename it there, or in --namespace.",
             ) from None
     if names.model == names.base:
         raise InputError(
@@ -200,14 +200,14 @@ def check_names(names: Names, tag: str | None) -> None:
             key="model_repo",
             found=f"{show(names.model)}, as the base model is called",
             expected="a repository of its own",
-            mend="Rename one of them.",
+            hint="Rename one of them.",
         )
     if tag is not None and (not TAG.fullmatch(tag) or ".." in tag or tag.endswith((".", ".lock"))):
         raise InputError(
             "--tag",
             found=repr(tag),
             expected="at most 96 letters, digits, `.`, `_` and `-`, beginning with a letter or digit",
-            mend="Give a name such as v1.0.0.",
+            hint="Give a name such as v1.0.0.",
         )
 
 

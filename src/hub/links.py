@@ -59,7 +59,7 @@ def check_links(hub: Hub, repo: Repository, own: Collection[str]) -> list[Check]
     Args:
         hub: The Hub.
         repo: The repository whose card it is.
-        own: Names of the project's repositories, which may be published later.
+        own: RepoNames of the project's repositories, which may be published later.
 
     Returns:
         A check for each of the three; pages outside the Hub that could not be reached are not checked.

@@ -67,7 +67,7 @@ class RepoPlan:
         action: How the files get there.
         changes: What happens to each file.
         visibility: Who will see it.
-        foreign: What somebody else did since the last publication, a line each; empty if nobody did anything.
+        external_changes: What somebody else did since the last publication, a line each; empty if nobody did anything.
     """
 
     repo: Repository
@@ -75,7 +75,7 @@ class RepoPlan:
     action: Action
     changes: tuple[Change, ...]
     visibility: Visibility
-    foreign: tuple[str, ...] = ()
+    external_changes: tuple[str, ...] = ()
 
     @property
     def visibility_now(self) -> Visibility | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import huggingface_hub as hf
 
-from src.documents.context import Context, Names
+from src.documents.context import Context, RepoNames
 from src.record.errors import InputError
 from src.record.files import sha256_file, write_json
 from src.record.load import Record
@@ -72,17 +72,17 @@ def publish(record: Record, options: Options, screen: Screen, cache: Path | None
 
 def _publish(record: Record, options: Options, screen: Screen, cache: Path | None) -> dict[str, Any]:
     """Publish a record, or only plan or verify it."""
-    check_names(Names.of(record, options.namespace), options.tag)
+    check_names(RepoNames.of(record, options.namespace), options.tag)
     waiting = Waiting(screen.say, options.patience, screen.moved)
     prepare(waiting, verbose=options.verbose)
     token = find_token(waiting)
     hub = Hub(token, waiting)
-    user, namespace = check_login(hub, Names.of(record, options.namespace).namespace)
-    names = Names.of(record, namespace)
+    user, namespace = check_login(hub, RepoNames.of(record, options.namespace).namespace)
+    names = RepoNames.of(record, namespace)
     check_names(names, options.tag)
     context = Context(record, names, cache)
-    with screen.hashing() as told:
-        repos = collect(context, options.only, told, all_runs=options.all_runs)
+    with screen.hashing() as on_progress:
+        repos = collect(context, options.only, on_progress, all_runs=options.all_runs)
     check_secrets(repos, token)
     if not options.plan_only:
         check_installed()
@@ -94,7 +94,7 @@ def _publish(record: Record, options: Options, screen: Screen, cache: Path | Non
             record.data,
             found="no dataset",
             expected="something to publish",
-            mend="Leave --only out, or build the dataset.",
+            hint="Leave --only out, or build the dataset.",
         )
     with Workplace() as workplace:
         return _online(hub, user, context, repos, options, screen, workplace)
@@ -159,7 +159,7 @@ def _confirm(plans: list[RepoPlan], options: Options, screen: Screen) -> None:
             "the terminal",
             found="nobody to ask",
             expected="a yes to the plan",
-            mend="Give --yes to publish without being asked, or --plan to look only.",
+            hint="Give --yes to publish without being asked, or --plan to look only.",
         )
     where = "stay private" if all(p.visibility == "private" for p in plans) else "become visible once they are verified"
     if not screen.ask(f"Publish? The files {where}."):
@@ -167,7 +167,7 @@ def _confirm(plans: list[RepoPlan], options: Options, screen: Screen) -> None:
 
 
 def _refuse_foreign(plans: list[RepoPlan], options: Options) -> None:
-    touched = [plan.repo.repo_id for plan in plans if plan.foreign]
+    touched = [plan.repo.repo_id for plan in plans if plan.external_changes]
     if touched and not options.overwrite:
         raise Refused(
             f"{', '.join(touched)}: changed by others since the last publication (see above). "
@@ -202,7 +202,7 @@ def _verify(hub: Hub, context: Context, staged: list[Staged], screen: Screen, wo
         kept = f" The pull request stays open: {', '.join(left)}." if left else ""
         raise Refused(
             f"{len(failed)} of {len(checks)} checks failed ({where}). Nothing unverified was made visible.{kept} "
-            "Run the same command again if the connection was at fault; otherwise mend what failed."
+            "Run the same command again if the connection was at fault; otherwise correct what failed."
         )
     return checks
 
@@ -297,7 +297,7 @@ def _plan_json(plan: RepoPlan) -> dict[str, Any]:
         "action": plan.action,
         "visibility_now": plan.visibility_now,
         "visibility": plan.visibility,
-        "foreign": list(plan.foreign),
+        "external_changes": list(plan.external_changes),
         "files": [
             {"path": c.path, "change": c.kind, "size": c.size, "diff": list(c.diff)}
             | ({"sha256": plan.repo.files[c.path].sha256} if c.path in plan.repo.files else {})

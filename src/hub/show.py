@@ -93,7 +93,7 @@ class Screen:
         for change in plan.changes:
             for line in change.diff:
                 self.out.print(f"    {escape(line)}", style={"+": "green", "-": "red"}.get(line[:1]))
-        for line in plan.foreign:
+        for line in plan.external_changes:
             self.out.print(f"  changed by others: {_line(line)}", style="bold red")
 
     def check(self, check: Check) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from .config import TRAINED, ExperimentConfig
 from .errors import InputError
-from .evaluation import EvaluationResults, TrainingLog
 from .files import validate
+from .schemas import EvaluationResults, TrainingLog
 
 FREE = frozenset({"experiment_name", "note", "checkpoint", "dataset_config.path"})
 """Keys of an experiment's config that name or describe, and change nothing that was run."""
@@ -87,7 +87,7 @@ def check_trained(log_path: Path, log: TrainingLog, results: EvaluationResults) 
                     key=f"hashes.{part}.{name}",
                     found=f"sha256 {digest}, which was trained",
                     expected=f"sha256 {found}, which was evaluated",
-                    mend="Run `python -m src.evaluate` on the adapter that was trained, or restore its log.",
+                    hint="Run `python -m src.evaluate` on the adapter that was trained, or restore its log.",
                 )
 
 
@@ -98,7 +98,7 @@ def _compare(path: Path, key: str, ran: object, stated: object, what: str) -> No
             key=key,
             found=stated,
             expected=f"{ran}, which {what} says was run",
-            mend="State what was run, or run training and evaluation again.",
+            hint="State what was run, or run training and evaluation again.",
         )
 
 

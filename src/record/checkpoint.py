@@ -31,21 +31,21 @@ def checkpoint_files(folder: Path) -> dict[str, Path]:
     Raises:
         InputError: The folder or a required file is missing, a pickle lies in it, or the weights are not safetensors.
     """
-    mend = "Run `python -m src.train --config CONFIG`, or mend `checkpoint` in the config."
+    hint = "Run `python -m src.train --config CONFIG`, or correct `checkpoint` in the config."
     if not folder.is_dir():
-        raise InputError(folder, found="no such folder", expected="the adapter's folder", mend=mend)
+        raise InputError(folder, found="no such folder", expected="the adapter's folder", hint=hint)
     for path in sorted(folder.rglob("*")):
         if path.suffix in PICKLES:
             raise InputError(
                 path,
                 found="a pickle, which can run code when it is loaded",
                 expected="weights as safetensors",
-                mend="Save the adapter with `save_pretrained` (safetensors is its default) and delete this file.",
+                hint="Save the adapter with `save_pretrained` (safetensors is its default) and delete this file.",
             )
     present = {name: regular_file(folder, name) for name in FILES if (folder / name).exists()}
     for name in FILES[:2]:
         if name not in present:
-            raise InputError(folder / name, found="no such file", expected="an adapter as peft saves it", mend=mend)
+            raise InputError(folder / name, found="no such file", expected="an adapter as peft saves it", hint=hint)
     check_safetensors(present["adapter_model.safetensors"])
     return present
 
@@ -56,20 +56,20 @@ def check_safetensors(path: Path) -> dict[str, Any]:
     Raises:
         InputError: The file is no safetensors file, or it is cut short.
     """
-    mend = "Save the weights again with `save_pretrained`."
+    hint = "Save the weights again with `save_pretrained`."
     size = path.stat().st_size
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         if not 2 <= length <= min(size - 8, 100_000_000):
-            raise InputError(path, found="no safetensors header", expected="weights as safetensors", mend=mend)
+            raise InputError(path, found="no safetensors header", expected="weights as safetensors", hint=hint)
         try:
             header: dict[str, Any] = json.loads(stream.read(length))
             ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
         except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-            raise InputError(path, found="a broken header", expected="weights as safetensors", mend=mend) from None
+            raise InputError(path, found="a broken header", expected="weights as safetensors", hint=hint) from None
     if max(ends, default=0) + 8 + length != size:
         raise InputError(
-            path, found=f"{size:,} bytes", expected=f"{max(ends, default=0) + 8 + length:,} bytes", mend=mend
+            path, found=f"{size:,} bytes", expected=f"{max(ends, default=0) + 8 + length:,} bytes", hint=hint
         )
     return header
 
@@ -79,7 +79,7 @@ def adapter_config(folder: Path) -> dict[str, Any]:
     path = folder / "adapter_config.json"
     data = parse_json(path, read_text(path, "Save the adapter again with `save_pretrained`."))
     if not isinstance(data, dict):
-        raise InputError(path, found=type(data).__name__, expected="a JSON object", mend="Save the adapter again.")
+        raise InputError(path, found=type(data).__name__, expected="a JSON object", hint="Save the adapter again.")
     return data
 
 
@@ -111,5 +111,5 @@ def check_hashes(actual: dict[str, str], evaluated: dict[str, str], folder: Path
                 folder / name,
                 found=found,
                 expected=f"{expected}, which was evaluated",
-                mend=f"Restore the {what} that was evaluated, or run `python -m src.evaluate` on this one.",
+                hint=f"Restore the {what} that was evaluated, or run `python -m src.evaluate` on this one.",
             )

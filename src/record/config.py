@@ -117,7 +117,7 @@ class DatasetConfig(Strict):
     letters: Literal["own", "other_word", "shuffled"] = Field(
         "own",
         description="Which letters a spelling writes out: the word's own; those of another word of the same length, drawn "
-        "anew for each example (a control that learns what a spelling looks like); or its own in random order.",
+        "again for each example (a control that learns what a spelling looks like); or its own in random order.",
     )
     leave_out_position_templates: bool = Field(
         False, description="Train without templates that name the first or last letter."
@@ -205,7 +205,7 @@ class ExperimentConfig(Strict):
                 key="base_model",
                 found="nothing",
                 expected="a Hub id or a local folder",
-                mend="Add base_model to the config.",
+                hint="Add base_model to the config.",
             )
         return self.base_model
 

@@ -7,15 +7,15 @@ from typing import Literal
 from pydantic import Field
 
 from .config import Strict
-from .evaluation import Environment, Sha256
+from .schemas import Environment, Sha256
 
-FormName = Literal["base", "adapter", "merged"]
+VariantName = Literal["base", "adapter", "merged"]
 
 
-class Form(Strict):
+class Variant(Strict):
     """One way to run the model, measured in processes of its own."""
 
-    form: FormName = Field(
+    variant: VariantName = Field(
         description="base: without the adapter; adapter: base with the adapter beside it; merged: added into the weights."
     )
     parameters: int = Field(ge=1, description="Parameters in memory.")
@@ -32,11 +32,11 @@ class Deployment(Strict):
 
     prompt: str = Field(description="Text that was continued.")
     new_tokens: int = Field(ge=1, description="Tokens that each answer is made of.")
-    processes: int = Field(ge=1, description="Processes a form; the forms took turns.")
+    processes: int = Field(ge=1, description="Processes a variant; the variants took turns.")
     answers: int = Field(ge=1, description="Answers a process that were timed, after one that was not.")
     dtype: str = Field(description="Number format of the weights in memory.")
     import_memory_bytes: int = Field(ge=0, description="Peak memory of a process that only imports the libraries.")
     same_answers: bool = Field(description="Whether adapter and merged model wrote the same tokens.")
     environment: Environment
     adapter_sha256: Sha256 = Field(description="SHA-256 of the adapter that was measured.")
-    forms: list[Form] = Field(min_length=1)
+    variants: list[Variant] = Field(min_length=1)

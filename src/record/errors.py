@@ -1,4 +1,4 @@
-"""What ends a command, and the one error that bad input gets: which file and key, what was found, expected, the mend."""
+"""What ends a command, and the one error that bad input gets: which file and key, what was found, expected, the hint."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class InputError(CommandError):
         key: The key, column or row at fault inside it, if there is one.
         found: What stands there.
         expected: What should stand there.
-        mend: What the reader can do about it.
+        hint: What the reader can do about it.
     """
 
     exit_code = 2
@@ -45,21 +45,21 @@ class InputError(CommandError):
         *,
         found: object,
         expected: str,
-        mend: str,
+        hint: str,
         key: str | None = None,
     ) -> None:
         self.file = printable(file)
         self.key = key and printable(key)
         self.found = show(found)
         self.expected = expected
-        self.mend = mend
+        self.hint = hint
         super().__init__(str(self))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let the error pass from one process to another."""
-        given: dict[str, Any] = {"found": self.found, "expected": self.expected, "mend": self.mend, "key": self.key}
+        given: dict[str, Any] = {"found": self.found, "expected": self.expected, "hint": self.hint, "key": self.key}
         return partial(type(self), self.file, **given), ()
 
     def __str__(self) -> str:
         where = self.file if self.key is None else f"{self.file}: {self.key}"
-        return f"{where}: found {self.found}, expected {self.expected}. {self.mend}"
+        return f"{where}: found {self.found}, expected {self.expected}. {self.hint}"

@@ -24,7 +24,7 @@ MAX_TEXT_BYTES = 64 * 1024 * 1024
 """Largest YAML or JSON file that is read whole, in bytes."""
 
 
-def read_text(path: Path, mend: str) -> str:
+def read_text(path: Path, hint: str) -> str:
     """Read a UTF-8 text file of bounded size.
 
     Raises:
@@ -33,15 +33,15 @@ def read_text(path: Path, mend: str) -> str:
     try:
         size = path.stat().st_size
         if size > MAX_TEXT_BYTES:
-            raise InputError(path, found=f"{size:,} bytes", expected=f"at most {MAX_TEXT_BYTES:,} bytes", mend=mend)
+            raise InputError(path, found=f"{size:,} bytes", expected=f"at most {MAX_TEXT_BYTES:,} bytes", hint=hint)
         return path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        raise InputError(path, found="no such file", expected="a readable file", mend=mend) from None
+        raise InputError(path, found="no such file", expected="a readable file", hint=hint) from None
     except IsADirectoryError:
-        raise InputError(path, found="a folder", expected="a file", mend=mend) from None
+        raise InputError(path, found="a folder", expected="a file", hint=hint) from None
     except UnicodeDecodeError as error:
         raise InputError(
-            path, found=f"a byte that is not UTF-8 at offset {error.start}", expected="UTF-8 text", mend=mend
+            path, found=f"a byte that is not UTF-8 at offset {error.start}", expected="UTF-8 text", hint=hint
         ) from None
 
 
@@ -78,7 +78,7 @@ def parse_yaml(path: Path, text: str) -> Any:
         line = f"line {mark.line + 1}, column {mark.column + 1}" if mark else None
         problem = getattr(error, "problem", None) or "text that is not YAML"
         raise InputError(
-            path, key=line, found=problem, expected="valid YAML", mend="Mend the YAML at that place."
+            path, key=line, found=problem, expected="valid YAML", hint="Correct the YAML at that place."
         ) from None
 
 
@@ -88,7 +88,7 @@ def _no_constant(path: Path) -> Callable[[str], Any]:
             path,
             found=name,
             expected="a finite number (JSON has no NaN and no infinity)",
-            mend="Leave the key out if the value was not measured.",
+            hint="Leave the key out if the value was not measured.",
         )
 
     return refuse
@@ -108,11 +108,11 @@ def parse_json(path: Path, text: str) -> Any:
             key=f"line {error.lineno}, column {error.colno}",
             found=error.msg,
             expected="valid JSON",
-            mend="Mend the JSON at that place, or write the file again.",
+            hint="Correct the JSON at that place, or write the file again.",
         ) from None
     except RecursionError:
         raise InputError(
-            path, found="nesting too deep to read", expected="valid JSON", mend="Write the file again."
+            path, found="nesting too deep to read", expected="valid JSON", hint="Write the file again."
         ) from None
 
 
@@ -123,7 +123,7 @@ def _location(parts: tuple[int | str, ...]) -> str:
     return out or "(top level)"
 
 
-def validate(path: Path, data: Any, model: type[Model], mend: str) -> Model:
+def validate(path: Path, data: Any, model: type[Model], hint: str) -> Model:
     """Check parsed data against a pydantic model.
 
     Raises:
@@ -141,15 +141,15 @@ def validate(path: Path, data: Any, model: type[Model], mend: str) -> Model:
                 key=key,
                 found="an unknown key",
                 expected=f"one of {known}" if known else "a key that the format declares",
-                mend="Remove it or mend its spelling.",
+                hint="Remove it or correct its spelling.",
             ) from None
         if first["type"] == "missing":
             raise InputError(
-                path, key=key, found="nothing", expected="a value (the key is required)", mend=mend
+                path, key=key, found="nothing", expected="a value (the key is required)", hint=hint
             ) from None
         expected = first["msg"].removeprefix("Value error, ")
         expected = expected.removeprefix("Input should be ")
-        raise InputError(path, key=key, found=repr(first["input"]), expected=expected, mend=mend) from None
+        raise InputError(path, key=key, found=repr(first["input"]), expected=expected, hint=hint) from None
 
 
 def _known_keys(model: type[BaseModel], parents: tuple[int | str, ...]) -> set[str]:
@@ -173,11 +173,11 @@ def load_yaml(path: Path, model: type[Model]) -> Model:
     Raises:
         InputError: The file is missing, is not YAML or does not fit the model.
     """
-    mend = "See the configuration reference, or copy a config from configs/."
-    data = parse_yaml(path, read_text(path, f"Write {path.name} or name another file. {mend}"))
+    hint = "See the configuration reference, or copy a config from configs/."
+    data = parse_yaml(path, read_text(path, f"Write {path.name} or name another file. {hint}"))
     if not isinstance(data, dict):
-        raise InputError(path, found=type(data).__name__, expected="a mapping of keys", mend=mend)
-    return validate(path, data, model, mend)
+        raise InputError(path, found=type(data).__name__, expected="a mapping of keys", hint=hint)
+    return validate(path, data, model, hint)
 
 
 def sha256_file(path: Path, progress: Callable[[int], None] | None = None) -> str:
@@ -205,7 +205,7 @@ def sha256_file(path: Path, progress: Callable[[int], None] | None = None) -> st
         return _HASHED[key]
     except OSError as error:
         raise InputError(
-            path, found=error.strerror or "an unreadable file", expected="a readable file", mend="Restore the file."
+            path, found=error.strerror or "an unreadable file", expected="a readable file", hint="Restore the file."
         ) from None
 
 
@@ -228,7 +228,7 @@ def regular_file(folder: Path, name: str) -> Path:
         found = f"a file of another folder, {path.resolve().parent}"
     if found:
         raise InputError(
-            path, found=found, expected=f"a regular file in {folder}", mend="Put a copy of the file there."
+            path, found=found, expected=f"a regular file in {folder}", hint="Put a copy of the file there."
         )
     return path
 
@@ -258,15 +258,15 @@ def replacing(target: Path, option: str) -> Iterator[Path]:
     Raises:
         InputError: Something lies there that no earlier run wrote, or the folder cannot be written.
     """
-    mend = f"Give another {option}, or move what lies there."
+    hint = f"Give another {option}, or move what lies there."
     expected = "a new or empty folder, or one that this command wrote"
     place = target.absolute()
     if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise InputError(target, found="something that is no folder", expected=expected, mend=mend)
+        raise InputError(target, found="something that is no folder", expected=expected, hint=hint)
     if Path.cwd().is_relative_to(place.resolve()):
-        raise InputError(target, found="the working folder, or one around it", expected=expected, mend=mend)
+        raise InputError(target, found="the working folder, or one around it", expected=expected, hint=hint)
     if target.is_dir() and any(target.iterdir()) and not (target / GENERATED).is_file():
-        raise InputError(target, found="a folder with other files", expected=expected, mend=mend)
+        raise InputError(target, found="a folder with other files", expected=expected, hint=hint)
     staging, before = (place.with_name(f".{place.name}.{what}") for what in ("staging", "before"))
     shutil.rmtree(staging, ignore_errors=True)
     try:
@@ -281,8 +281,8 @@ def replacing(target: Path, option: str) -> Iterator[Path]:
         raise InputError(
             target,
             found=error.strerror or str(error),
-            expected="a folder with room enough" if full else "a folder that can be written",
-            mend=f"{'Free some space, or give' if full else 'Give'} another {option}. What lay there before was not touched.",
+            expected="a folder with enough space" if full else "a folder that can be written",
+            hint=f"{'Free some space, or give' if full else 'Give'} another {option}. What lay there before was not touched.",
         ) from None
     finally:
         for folder in (staging, before):

@@ -9,15 +9,15 @@ from pathlib import Path
 from .checkpoint import adapter_config, base_files, check_hashes, checkpoint_files, hash_files
 from .config import ExperimentConfig, MetricsConfig, ProjectConfig
 from .criteria import CriteriaConfig, SignificantImprovement
-from .dataset import Split, dataset_files, read_splits
 from .deployment import Deployment
 from .errors import InputError
-from .evaluation import BaseTraining, EvaluationResults, TrainingLog
 from .files import Model, load_yaml, parse_json, read_text, sha256_file, validate
 from .predictions import Predictions
 from .publication import Publication
 from .references import BIBLIOGRAPHY, Work, read_references
 from .results import load_results
+from .schemas import BaseTraining, EvaluationResults, TrainingLog
+from .splits import Split, dataset_files, read_splits
 from .study import LoadedStudy, load_study
 
 PROJECT = Path("configs/project.yaml")
@@ -207,10 +207,10 @@ def load_record(
     )
 
 
-def _beside(results: Path, name: str, model: type[Model], mend: str) -> Model | None:
+def _beside(results: Path, name: str, model: type[Model], hint: str) -> Model | None:
     """Read a file that may lie beside the results."""
     path = results.parent / name
-    return validate(path, parse_json(path, read_text(path, mend)), model, mend) if path.is_file() else None
+    return validate(path, parse_json(path, read_text(path, hint)), model, hint) if path.is_file() else None
 
 
 def _criteria(path: Path, metrics: MetricsConfig) -> CriteriaConfig:
@@ -230,6 +230,6 @@ def _criteria(path: Path, metrics: MetricsConfig) -> CriteriaConfig:
                     found=evidence.metric if metric is None else f"{evidence.metric}, which is not primary",
                     expected="a primary metric, since only their tests are corrected together: "
                     + (", ".join(k for k, m in metrics.metrics.items() if m.primary) or "none is declared"),
-                    mend="Name one of them, declare the metric as primary in configs/metrics.yaml, or remove the criterion.",
+                    hint="Name one of them, declare the metric as primary in configs/metrics.yaml, or remove the criterion.",
                 )
     return config

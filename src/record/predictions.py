@@ -1,4 +1,4 @@
-"""Predictions: a row a question, with both models' answers; read column by column."""
+"""Predictions: one row per question, with both models' answers; read column by column."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ SCORE_LISTS = tuple(f"{model}_{kind}" for model in MODELS for kind in ("scores",
 SCORE_STEP = 2.0**-10
 """What the scores of all candidates are rounded to, in nats: a thousandth, which halves the file."""
 
-_MEND = "Run `python -m src.evaluate` again; predictions are written together with the results."
+_HINT = "Run `python -m src.evaluate` again; predictions are written together with the results."
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -128,7 +128,7 @@ def write_predictions(path: Path, rows: pa.Table | list[dict[str, Any]]) -> dict
 
     Args:
         path: Where to, beside `evaluation_results.json`.
-        rows: A row a question, with the columns of `SCHEMA`.
+        rows: One row per question, with the columns of `SCHEMA`.
 
     Returns:
         What the results' key `predictions` says of the file: its name, SHA-256 and number of rows.
@@ -164,22 +164,22 @@ def read_predictions(path: Path) -> Predictions:
         table = pq.ParquetFile(path).read()
     except FileNotFoundError:
         raise InputError(
-            path, found="no such file", expected="the predictions that the results name", mend=_MEND
+            path, found="no such file", expected="the predictions that the results name", hint=_HINT
         ) from None
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
-        raise InputError(path, found=str(error).splitlines()[0], expected="a Parquet file", mend=_MEND) from None
+        raise InputError(path, found=str(error).splitlines()[0], expected="a Parquet file", hint=_HINT) from None
     columns = []
     for field in SCHEMA:
         if field.name not in table.column_names:
             if field.name not in OPTIONAL:
-                raise InputError(path, key=field.name, found="no such column", expected=str(field.type), mend=_MEND)
+                raise InputError(path, key=field.name, found="no such column", expected=str(field.type), hint=_HINT)
             columns.append(pa.chunked_array([pa.nulls(table.num_rows, field.type)]))
             continue
         try:
             columns.append(table[field.name].cast(field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # a value, or the whole type, that cannot be converted
             found = table.schema.field(field.name).type
-            raise InputError(path, key=field.name, found=str(found), expected=str(field.type), mend=_MEND) from None
+            raise InputError(path, key=field.name, found=str(found), expected=str(field.type), hint=_HINT) from None
     clean = pa.table(columns, schema=SCHEMA)
     _check(path, clean)
     return Predictions(path, clean)
@@ -189,13 +189,13 @@ def _check(path: Path, table: pa.Table) -> None:
     for field in SCHEMA:
         if field.name not in OPTIONAL and table[field.name].null_count:
             raise InputError(
-                path, key=field.name, found=f"{table[field.name].null_count} empty values", expected="none", mend=_MEND
+                path, key=field.name, found=f"{table[field.name].null_count} empty values", expected="none", hint=_HINT
             )
     if len(table) != pc.count_distinct(table["id"]).as_py():
-        raise InputError(path, key="id", found="an id that comes twice", expected="an id a question", mend=_MEND)
+        raise InputError(path, key="id", found="an id that comes twice", expected="an id a question", hint=_HINT)
     for model in MODELS:
         if not pc.all(pc.is_finite(table[f"{model}_score"]), min_count=0).as_py():
-            raise InputError(path, key=f"{model}_score", found="NaN or infinity", expected="finite numbers", mend=_MEND)
+            raise InputError(path, key=f"{model}_score", found="NaN or infinity", expected="finite numbers", hint=_HINT)
         right = pc.equal(table[f"{model}_answer"], table["reference"])
         wrong_rows = pc.indices_nonzero(pc.not_equal(right, table[f"{model}_correct"]))
         if len(wrong_rows):
@@ -205,5 +205,5 @@ def _check(path: Path, table: pa.Table) -> None:
                 key=f"{model}_correct, id {table['id'][row].as_py()}",
                 found=f"{table[f'{model}_correct'][row].as_py()} for {table[f'{model}_answer'][row].as_py()!r}",
                 expected=f"whether that is {table['reference'][row].as_py()!r}",
-                mend=_MEND,
+                hint=_HINT,
             )

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from .config import Name, Strict
-from .evaluation import Sha256
+from .schemas import Sha256
 
 Role = Literal["base", "dataset", "model"]
 Visibility = Literal["public", "private"]

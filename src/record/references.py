@@ -65,7 +65,7 @@ def read_references(path: Path) -> dict[str, Work]:
     try:
         data = parse_string(text, "bibtex")
     except PybtexError as error:
-        raise InputError(path, found=error, expected="a bibliography in BibTeX", mend="Mend the entry.") from None
+        raise InputError(path, found=error, expected="a bibliography in BibTeX", hint="Correct the entry.") from None
     works = [_work(path, key, entry) for key, entry in data.entries.items()]
     return {work.key: work for work in sorted(works, key=lambda work: (work.authors.casefold(), work.year))}
 
@@ -77,7 +77,7 @@ def _work(path: Path, key: str, entry: Any) -> Work:
     people = entry.persons.get("author", [])
     for name, value in (("author", people), ("title", field("title")), ("year", field("year"))):
         if not value:
-            raise InputError(path, key=f"{key}.{name}", found="nothing", expected="a value", mend="Add the field.")
+            raise InputError(path, key=f"{key}.{name}", found="nothing", expected="a value", hint="Add the field.")
     names = [(_name(p.prelast_names, p.last_names), _name(p.first_names, p.middle_names)) for p in people]
     more = names[-1][0] == "others"
     if more:

@@ -10,10 +10,10 @@ from .binding import check_settings, check_trained
 from .checkpoint import adapter_config
 from .config import ExperimentConfig, MetricsConfig
 from .errors import InputError
-from .evaluation import EvaluationResults, FileReference, TrainingLog
 from .files import parse_json, read_text, sha256_file, validate
 from .measures import available, summary
 from .predictions import MODELS, Predictions, read_predictions
+from .schemas import EvaluationResults, FileReference, TrainingLog
 
 TOLERANCE = 1e-6
 """How far a stated metric may be from the one that follows from the predictions (JSON may have been rounded)."""
@@ -51,8 +51,8 @@ def load_results(
     Raises:
         InputError: A file is missing or malformed, or says something else than another one.
     """
-    mend = "Run `python -m src.evaluate --config CONFIG`, or see the file formats."
-    evaluation = validate(path, parse_json(path, read_text(path, mend)), EvaluationResults, mend)
+    hint = "Run `python -m src.evaluate --config CONFIG`, or see the file formats."
+    evaluation = validate(path, parse_json(path, read_text(path, hint)), EvaluationResults, hint)
     _check_metrics(path, evaluation, metrics)
     predictions = None
     if evaluation.predictions is not None:
@@ -62,7 +62,7 @@ def load_results(
     if evaluation.training_log is not None:
         log_path = _referenced(path, evaluation.training_log)
         log = validate(
-            log_path, parse_json(log_path, read_text(log_path, mend)), TrainingLog, "Run `python -m src.train` again."
+            log_path, parse_json(log_path, read_text(log_path, hint)), TrainingLog, "Run `python -m src.train` again."
         )
         check_trained(log_path, log, evaluation)
     adapter = adapter_config(checkpoint) if checkpoint.is_dir() else {}
@@ -78,7 +78,7 @@ def _referenced(results: Path, reference: FileReference) -> Path:
             path,
             found=f"sha256 {found}" if found else "no such file",
             expected=f"sha256 {reference.sha256}, as {results.name} says",
-            mend="Restore the file, or run `python -m src.evaluate` again.",
+            hint="Restore the file, or run `python -m src.evaluate` again.",
         )
     return path
 
@@ -94,7 +94,7 @@ def _check_metrics(path: Path, evaluation: EvaluationResults, config: MetricsCon
                     key=where,
                     found="a metric that is not declared",
                     expected=f"one of {', '.join(sorted(config.metrics))}",
-                    mend="Declare it in configs/metrics.yaml, or remove it.",
+                    hint="Declare it in configs/metrics.yaml, or remove it.",
                 )
             if config.metrics[key].bounded and not 0 <= value <= 1:
                 raise InputError(
@@ -102,10 +102,10 @@ def _check_metrics(path: Path, evaluation: EvaluationResults, config: MetricsCon
                     key=where,
                     found=value,
                     expected="a number from 0 to 1",
-                    mend="Give the value as a fraction, not in per cent.",
+                    hint="Give the value as a fraction, not in per cent.",
                 )
             if not math.isfinite(value):
-                raise InputError(path, key=where, found=value, expected="a finite number", mend="Leave the metric out.")
+                raise InputError(path, key=where, found=value, expected="a finite number", hint="Leave the metric out.")
     for key in sorted(base.keys() ^ finetuned.keys()):
         section = "finetuned_model" if key in base else "base_model"
         raise InputError(
@@ -113,7 +113,7 @@ def _check_metrics(path: Path, evaluation: EvaluationResults, config: MetricsCon
             key=f"{section}.metrics.{key}",
             found="nothing",
             expected="the metric of both models",
-            mend="Evaluate both models on it.",
+            hint="Evaluate both models on it.",
         )
 
 
@@ -127,7 +127,7 @@ def _check_predictions(
             key="predictions.rows",
             found=stated_rows,
             expected=f"{len(predictions)}, the rows of the file",
-            mend="Evaluate again.",
+            hint="Evaluate again.",
         )
     by_task = {name: predictions.task(name) for name in sorted(set(predictions.table["task"].unique().to_pylist()))}
     for name, task in evaluation.tasks.items():
@@ -138,7 +138,7 @@ def _check_predictions(
                 key=f"tasks.{name}.questions",
                 found=task.questions,
                 expected=f"{rows}, the rows of the predictions",
-                mend="Evaluate again.",
+                hint="Evaluate again.",
             )
     for key, stated in evaluation.base_model.metrics.items():
         metric = config.metrics[key]
@@ -154,5 +154,5 @@ def _check_predictions(
                     key=f"{model}_model.metrics.{key}",
                     found=value,
                     expected=f"{actual:.6f}, which follows from the predictions",
-                    mend="Evaluate again, or mend the metric's task and measure in configs/metrics.yaml.",
+                    hint="Evaluate again, or correct the metric's task and measure in configs/metrics.yaml.",
                 )

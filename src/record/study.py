@@ -13,10 +13,10 @@ from pydantic import Field
 
 from .checkpoint import check_hashes, checkpoint_files, hash_files
 from .config import ExperimentConfig, MetricsConfig, Name, Strict
-from .dataset import Split
 from .errors import InputError
 from .files import load_yaml, parse_yaml, read_text, validate
 from .results import Results, load_results
+from .splits import Split
 
 BUDGET = ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "sequence_length")
 """Settings of the training that make up its budget, and are the same for all runs of a study."""
@@ -82,7 +82,7 @@ class Study:
         if found is None:
             names = ", ".join(run.name for run in self.runs)
             raise InputError(
-                self.path, key="arms", found=f"no run {name}", expected=f"one of {names}", mend="Name one of these."
+                self.path, key="arms", found=f"no run {name}", expected=f"one of {names}", hint="Name one of these."
             )
         return found
 
@@ -166,7 +166,7 @@ def _merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
 
 
 def _refused(path: Path, key: str, found: object, expected: str) -> InputError:
-    return InputError(path, key=key, found=found, expected=expected, mend="Mend the study's config.")
+    return InputError(path, key=key, found=found, expected=expected, hint="Correct the study's config.")
 
 
 def read_run(path: Path, name: str | None) -> Run:
@@ -285,7 +285,7 @@ def load_study(root: Path, path: Path, metrics: MetricsConfig, published: Result
                 key=key,
                 found="another one than the published run's",
                 expected=expected,
-                mend=f"Evaluate {run.name} again, or take it out of {path}.",
+                hint=f"Evaluate {run.name} again, or take it out of {path}.",
             )
         if found.predictions is None:
             missing[run.name] = "evaluated without predictions, so it cannot be compared"

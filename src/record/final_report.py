@@ -8,7 +8,7 @@ from pydantic import Field
 
 from .config import Strict
 from .deployment import Deployment
-from .evaluation import Sha256
+from .schemas import Sha256
 
 Decision = Literal["met", "not met", "not decided yet"]
 

@@ -188,7 +188,7 @@ def _chains(tokenizer: Any, rng: random.Random, wanted: int, forbidden: frozense
                 key="chains",
                 found=f"{wanted:,}",
                 expected=f"at most {len(found):,}, the made-up words that the tokenizer's vocabulary was found to give",
-                mend="Lower chains in the experiment's config.",
+                hint="Lower chains in the experiment's config.",
             )
     return [(ids, word) for word, ids in list(found.items())[:wanted]]
 
@@ -430,11 +430,11 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """
     if not path.is_file():
         raise InputError(
-            path, found="no such file", expected="a Parquet file of the dataset", mend="Run `python -m src.dataset`."
+            path, found="no such file", expected="a Parquet file of the dataset", hint="Run `python -m src.dataset`."
         )
     rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     if not rows:
-        raise InputError(path, found="no rows", expected="examples", mend="Run `python -m src.dataset` again.")
+        raise InputError(path, found="no rows", expected="examples", hint="Run `python -m src.dataset` again.")
     return rows
 
 
@@ -484,7 +484,7 @@ def build(
                     key=f"{task}, {split}",
                     found=f"words for {len(rows)} questions",
                     expected=f"{sizes[task]}",
-                    mend="Lower the number in the config, or give a longer word list.",
+                    hint="Lower the number in the config, or give a longer word list.",
                 )
             files[f"{task}/{split}.parquet"] = (rows, QUESTION_SCHEMA)
         for task in (task for task in SKILL_TASKS if task in sizes):

@@ -11,7 +11,7 @@ from src.analysis.analyse import MetricResult
 from src.analysis.criteria import Completeness, Criterion, decide
 from src.analysis.statistics import Interval
 from src.record.files import parse_json, read_text, sha256_file
-from src.record.report import Conclusion, CriterionFound, EvidenceFound, FinalReport, Finding
+from src.record.final_report import Conclusion, CriterionFound, EvidenceFound, FinalReport, Finding
 
 from .cards import DATASET_CARD, MODEL_CARD, dataset_card_body, model_card_body
 from .compose import Section, completeness, compose

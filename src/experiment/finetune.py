@@ -16,7 +16,7 @@ from src.record.config import ExperimentConfig
 from src.record.errors import InputError
 from src.record.files import write_json
 
-from .energy import measure, total
+from .energy import total, track
 from .environment import describe_environment, git_state
 from .materials import IGNORED, held_out_sequences, material_files, training_sequences
 from .models import base_hashes, load_base, load_tokenizer
@@ -119,7 +119,7 @@ def train(config: ExperimentConfig, results: Path, work: Path, *, fresh: bool = 
     last = get_last_checkpoint(str(work))  # type: ignore[no-untyped-call]
     start = int(last.rsplit("-", 1)[1]) if last else 0
     ledger = work / f"resources-{arguments.process_index}.json"
-    with measure(ledger, start, config.country_iso_code) as span:
+    with track(ledger, start, config.country_iso_code) as span:
         before = trainer.evaluate()["eval_loss"]  # the adapter starts at zero, so this is the base model
         trainer.train(resume_from_checkpoint=last)
         span.end = trainer.state.global_step
@@ -161,7 +161,7 @@ def _same_run(work: Path, identity: dict[str, Any], *, fresh: bool) -> None:
                 work,
                 found="checkpoints of an unknown run",
                 expected="checkpoints of the run that is to be resumed",
-                mend="Give --fresh to delete them and begin again, or another --work folder.",
+                hint="Give --fresh to delete them and begin again, or another --work folder.",
             )
         write_json(path, identity)
         return
@@ -174,7 +174,7 @@ def _same_run(work: Path, identity: dict[str, Any], *, fresh: bool) -> None:
                 key=key,
                 found=f"{before.get(key)}, which the run in this folder was started with",
                 expected=f"{now.get(key)}, as now",
-                mend="Give --fresh to delete that run and begin again, or another --work folder to keep it.",
+                hint="Give --fresh to delete that run and begin again, or another --work folder to keep it.",
             )
 
 

@@ -65,7 +65,7 @@ def read_splits(folder: Path) -> list[Split]:
             rows = _rows(path, {*range(min(5, counted.num_rows)), *examples})
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(
-                path, found=str(error).splitlines()[0], expected="a Parquet file", mend="Run `python -m src.dataset`."
+                path, found=str(error).splitlines()[0], expected="a Parquet file", hint="Run `python -m src.dataset`."
             ) from None
         config, stem = name.split("/")
         splits.append(

@@ -21,13 +21,13 @@ import torch
 
 from src.record.checkpoint import checkpoint_files, hash_files
 from src.record.config import EvaluationConfig, ExperimentConfig, MetricsConfig
-from src.record.dataset import dataset_files
 from src.record.errors import InputError
 from src.record.files import parse_json, read_text, sha256_file, write_json
 from src.record.measures import summary
 from src.record.predictions import MODELS, Predictions, read_predictions, write_predictions
+from src.record.splits import dataset_files
 
-from .dataset import CANDIDATES, NEUTRAL, QUESTIONS, ordinal, read_rows
+from .build import CANDIDATES, NEUTRAL, QUESTIONS, ordinal, read_rows
 from .environment import describe_environment, git_state
 from .models import base_hashes, load_adapter, load_base, load_tokenizer
 from .progress import progress_bar
@@ -171,7 +171,7 @@ class Evaluator:
                 key="few_shot",
                 found=f"prompts and answers of up to {longest} tokens",
                 expected=f"at most {context}, the model's context",
-                mend="Lower few_shot or max_new_tokens, or shorten example_format.",
+                hint="Lower few_shot or max_new_tokens, or shorten example_format.",
             )
 
     def _cache(self, rows: int) -> Any:
@@ -489,8 +489,8 @@ def _prediction_rows(
 def _earlier_base(folder: Path, config: ExperimentConfig, hashes: dict[str, Any]) -> Predictions:
     """Read an evaluation whose answers of the base model are to be taken over, and check that it is one of the same questions."""
     path = folder / "evaluation_results.json"
-    mend = "Leave --base-from out, and the base model is asked again."
-    before = parse_json(path, read_text(path, mend))
+    hint = "Leave --base-from out, and the base model is asked again."
+    before = parse_json(path, read_text(path, hint))
     now = {
         "hashes.base": hashes["base"],
         "hashes.data": hashes["data"],
@@ -500,7 +500,7 @@ def _earlier_base(folder: Path, config: ExperimentConfig, hashes: dict[str, Any]
     for key, value in now.items():
         section, name = key.split(".")
         if (before.get(section) or {}).get(name) != value:
-            raise InputError(path, key=key, found="another one", expected="the one of this evaluation", mend=mend)
+            raise InputError(path, key=key, found="another one", expected="the one of this evaluation", hint=hint)
     return read_predictions(folder / "predictions.parquet")
 
 
@@ -516,7 +516,7 @@ def _columns_of(
             key=f"task {task.name}",
             found="other questions",
             expected="the questions of this evaluation",
-            mend="Leave --base-from out, and the base model is asked again.",
+            hint="Leave --base-from out, and the base model is asked again.",
         )
     names = [name for name in table.column_names if name == "prompt" or name.startswith("base_")]
     return {name: table[name].to_pylist() for name in names}
