@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
+from statsmodels.stats.multitest import multipletests
 
 from src.analysis.analyse import analyse
 from src.analysis.statistics import bootstrap_mean, holm, mcnemar, paired_permutation, wilson
@@ -65,17 +67,37 @@ def test_permutation_sees_a_difference_and_no_difference() -> None:
     assert paired_permutation(base, rng.permutation(base)) > 0.01
 
 
+@given(n=st.integers(1, 5000), data=st.data(), level=st.sampled_from([0.01, 0.05, 0.2]))
+def test_wilson_is_that_of_scipy(n: int, data: st.DataObject, level: float) -> None:
+    k = data.draw(st.integers(0, n))
+    expected = binomtest(k, n).proportion_ci(confidence_level=1 - level, method="wilson")
+    assert wilson(k, n, level) == pytest.approx((expected.low, expected.high), rel=1e-14, abs=1e-15)
+
+
+@given(lost=st.integers(0, 2000), won=st.integers(0, 2000))
+def test_mcnemar_is_the_binomial_test_of_scipy(lost: int, won: int) -> None:
+    base, tuned = np.array([1.0] * lost + [0.0] * won), np.array([0.0] * lost + [1.0] * won)
+    expected = binomtest(won, lost + won, 0.5).pvalue if lost + won else 1.0
+    assert mcnemar(base, tuned) == pytest.approx(expected, rel=1e-11, abs=1e-300)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:
+    assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1], rel=1e-15, abs=1e-15)
+
+
 @settings(max_examples=50)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
 def test_holm_never_lowers_a_p_value_and_keeps_the_order(p_values: list[float]) -> None:
-    adjusted = holm(p_values, 0.05)
+    adjusted = holm(p_values)
     assert all(a >= p - 1e-12 for a, p in zip(adjusted, p_values, strict=True))
     order = np.argsort(p_values, kind="stable")
     assert all(np.diff(np.array(adjusted)[order]) >= -1e-12)
 
 
 def test_holm_known_values() -> None:
-    assert holm([0.01, 0.04, 0.03], 0.05) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
 
 
 def test_resampling_of_counts_agrees_with_scipys_of_questions() -> None:

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.metadata import version
-from pathlib import Path
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import TypeAdapter
 
-from src.record import config as config_module
-from src.record import measures
-from src.record import predictions as predictions_module
 from src.record.config import MetricConfig
-from src.record.files import atomic
 from src.record.load import Record
-from src.record.measures import OF_CHOICES, OF_COUNTS, OfCounts, answer_codes, available, per_question
+from src.record.measures import OF_CHOICES, OF_COUNTS, AnswerCounts, answer_codes, available, of_counts, per_question
 from src.record.predictions import Predictions
 
-from . import mistakes, statistics, study
 from .mistakes import ErrorProfile, error_profile
 from .statistics import (
     FloatArray,
     Interval,
-    bootstrap_counts,
     bootstrap_mean,
     holm,
     mcnemar,
     paired_permutation,
+    percentile_interval,
+    resample_counts,
     wilson,
 )
 from .study import Group as StudyGroup
@@ -208,10 +201,6 @@ class Analysis:
         """Return the first breakdown that a metric declares, if the record has the data for it."""
         return next((b for b in self.breakdowns if b.metric == key), None)
 
-    def errors_of(self, task: str | None) -> ErrorProfile | None:
-        """Return a task's profile of errors, if the record holds its predictions."""
-        return next((e for e in self.errors if e.task == task), None)
-
     def beside(self, key: str) -> tuple[MetricResult, ...]:
         """Return the other measures of a metric's task that a constant answer cannot win, to stand beside it."""
         of = self.metric(key).config
@@ -243,49 +232,13 @@ class Analysis:
         return tuple(m for m in self.metrics if not m.config.primary)
 
 
-def analyse(record: Record, cache: Path | None = None) -> Analysis:
-    """Analyse a record: every declared metric that it has, in the order of the declaration.
-
-    Args:
-        record: What to analyse.
-        cache: Folder where an analysis is kept under the hash of its data and code; None to always compute it.
-    """
-    kept = cache / f"{_key(record)}.json" if cache and record.predictions is not None else None
-    if kept is not None and kept.is_file():
-        return _ANALYSIS.validate_json(kept.read_bytes())
-    analysis = _analyse(record)
-    if kept is not None:
-        with atomic(kept) as temporary:
-            temporary.write_bytes(_ANALYSIS.dump_json(analysis))
-    return analysis
-
-
-_ANALYSIS = TypeAdapter(Analysis)
-
-
-def _key(record: Record) -> str:
-    """Name what an analysis follows from: the results (with the hash of the predictions), the metrics and the code."""
-    code = [
-        Path(module.__file__ or "").read_text(encoding="utf-8")
-        for module in (mistakes, statistics, study, measures, predictions_module, config_module)
-    ]
-    runs = record.study.results if record.study else {}
-    code += [f"{name} {found.evaluation.model_dump_json()}" for name, found in runs.items()]
-    code.append(repr(record.study and (record.study.config, record.study.missing)))
-    parts = [record.results.model_dump_json(), record.metrics.model_dump_json(), np.__version__, version("scipy")]
-    return hashlib.sha256("\0".join([*parts, Path(__file__).read_text(encoding="utf-8"), *code]).encode()).hexdigest()
-
-
-def _analyse(record: Record) -> Analysis:
+def analyse(record: Record) -> Analysis:
+    """Analyse a record: every declared metric that it has, in the order of the declaration."""
     level = record.metrics.significance_level
     tasks = _by_task(record.predictions)
     measured = {k: config for k, config in record.metrics.metrics.items() if k in record.results.base_model.metrics}
-    with ThreadPoolExecutor(2) as pool:  # resampling leaves the interpreter free to import SciPy meanwhile
-        first = sorted(measured, key=lambda key: measured[key].measure == "exact_match")
-        jobs = {k: pool.submit(_one_metric, record, k, measured[k], tasks.get(measured[k].task or "")) for k in first}
-        if any(config.measure and config.task in tasks for config in measured.values()):
-            statistics.load()
-        found = [jobs[key].result() for key in measured]
+    tables = cache(lambda task: _resampled_tables(tasks[task]))  # the same for all measures of a task
+    found = [_one_metric(record, key, config, tasks.get(config.task or ""), tables) for key, config in measured.items()]
     breakdowns = tuple(b for _, breakdowns in found for b in breakdowns if b.groups)
     return Analysis(
         level=level,
@@ -315,14 +268,14 @@ def _largest_gains(breakdowns: tuple[Breakdown, ...], metrics: dict[str, MetricC
 
 
 def _one_metric(
-    record: Record, key: str, config: MetricConfig, rows: Predictions | None
+    record: Record, key: str, config: MetricConfig, rows: Predictions | None, tables: Callable[[str], FloatArray]
 ) -> tuple[MetricResult, list[Breakdown]]:
     result = _stated(record, key, config)
     if rows is None or config.measure is None or not available(rows, config.measure):
         return result, []
     level = record.metrics.significance_level
     if config.measure in OF_COUNTS:
-        return _by_interval(result, rows, level), []
+        return _by_interval(result, rows, tables(config.task or ""), level), []
     candidates = record.results.candidates(config.task)
     values = (
         per_question(rows, "base", config.measure, candidates),
@@ -389,21 +342,26 @@ def _tested(
     )
 
 
-def _by_interval(result: MetricResult, rows: Predictions, level: float) -> MetricResult:
-    """Judge a measure of counts, for which there is no test, by where the interval of its change lies."""
-    names = ("reference", "base_answer", "finetuned_answer")
-    labels, codes = answer_codes([rows.table[name] for name in names])
+def _resampled_tables(rows: Predictions) -> FloatArray:
+    """Count references and both models' answers in every resample of a task's questions."""
+    labels, codes = answer_codes([rows.table[name] for name in ("reference", "base_answer", "finetuned_answer")])
     distinct, counts = np.unique(codes, axis=1, return_counts=True)
-    of = OfCounts(distinct, len(labels), result.config.measure or "kappa")
-    base, finetuned, change = bootstrap_counts(of, counts, level)
+    of = AnswerCounts(distinct, len(labels))
+    return np.concatenate([of.tables(weights) for weights in resample_counts(counts)])
+
+
+def _by_interval(result: MetricResult, rows: Predictions, tables: FloatArray, level: float) -> MetricResult:
+    """Judge a measure of counts, for which there is no test, by where the interval of its change lies."""
+    base, finetuned = of_counts(tables, result.config.measure or "kappa").T
+    change = percentile_interval(finetuned - base, level)
     better, worse = (
         (change.low > 0, change.high < 0) if result.config.direction == "higher" else (change.high < 0, change.low > 0)
     )
     return replace(
         result,
         questions=len(rows),
-        base_interval=base,
-        finetuned_interval=finetuned,
+        base_interval=percentile_interval(base, level),
+        finetuned_interval=percentile_interval(finetuned, level),
         change_interval=change,
         verdict="improved" if better else "worse" if worse else "no difference",
         missing=None,
@@ -428,7 +386,7 @@ def _baselines(record: Record, rows: Predictions) -> tuple[Baseline, ...]:
 def _corrected(results: list[MetricResult], level: float) -> tuple[MetricResult, ...]:
     """Apply Holm's correction over the primary metrics and reach the verdicts."""
     family = [r for r in results if r.config.primary and r.p_value is not None]
-    adjusted = dict(zip([r.key for r in family], holm([r.p_value or 0.0 for r in family], level), strict=True))
+    adjusted = dict(zip([r.key for r in family], holm([r.p_value or 0.0 for r in family]), strict=True))
     return tuple(_judged(replace(r, p_adjusted=adjusted.get(r.key)), level) for r in results)
 
 

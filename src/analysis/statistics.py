@@ -1,4 +1,4 @@
-"""The statistics that the analysis uses, from SciPy and statsmodels; the resampling counts distinct values.
+"""The statistics that the analysis uses: closed forms on SciPy's special functions, and resampling that counts distinct values.
 
 A resampled mean depends only on how often each distinct value was drawn, and answers to questions have few distinct values.
 So a resample of many questions is one draw of counts, exactly as likely as the draw of the questions one by one, and a
@@ -7,11 +7,13 @@ million questions cost no more than a thousand. Few questions are drawn one by o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import bdtr, ndtri, stdtrit
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -22,11 +24,6 @@ _BATCH_ELEMENTS = 4_000_000
 _CACHED_ELEMENTS = 200_000
 _FEW = 10
 """So many questions a distinct value cost as much to draw one by one as the value's count does."""
-
-
-def load() -> None:
-    """Import the libraries that the tests need, which takes longer than most tests."""
-    import statsmodels.stats.multitest  # noqa: F401
 
 
 class Interval(NamedTuple):
@@ -44,10 +41,13 @@ def wilson(successes: int, n: int, level: float) -> Interval:
         n: Questions.
         level: One minus the confidence level, such as 0.05.
     """
-    from scipy.stats import binomtest
-
-    bounds = binomtest(successes, n).proportion_ci(confidence_level=1 - level, method="wilson")
-    return Interval(float(bounds.low), float(bounds.high))
+    z = float(ndtri(1 - level / 2))
+    p, denominator = successes / n, 1 + z**2 / n
+    center = (p + z**2 / (2 * n)) / denominator
+    half = z / denominator * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    low = 0.0 if successes == 0 else max(0.0, center - half)
+    high = 1.0 if successes == n else min(1.0, center + half)
+    return Interval(low, high)
 
 
 def bootstrap_mean(values: FloatArray, level: float) -> Interval | None:
@@ -76,32 +76,28 @@ def bootstrap_mean(values: FloatArray, level: float) -> Interval | None:
         means = np.concatenate(
             [rng.multinomial(n, counts / n, size=size) @ distinct / n for size in _batches(len(distinct))]
         )
-    low, high = np.quantile(means, [level / 2, 1 - level / 2])
-    return Interval(float(low), float(high))
+    return percentile_interval(means, level)
 
 
-def bootstrap_counts(
-    of: Callable[[FloatArray], FloatArray], counts: npt.NDArray[np.int64], level: float
-) -> tuple[Interval, Interval, Interval]:
-    """Percentile bootstrap intervals for a measure of counts, over questions with both models' answers.
+def resample_counts(counts: npt.NDArray[np.int64]) -> Iterator[FloatArray]:
+    """Draw questions with replacement, as how often each kind of question comes.
 
     Args:
-        of: Computes the measure of both models, of shape (samples, 2), from weights of shape (samples, kinds).
-        counts: How often each kind of question comes, of shape (kinds,).
-        level: One minus the confidence level.
+        counts: How often each kind comes among the questions, of shape (kinds,).
 
-    Returns:
-        The intervals of the base model, of the fine-tuned model, and of the difference.
+    Yields:
+        Batches of resamples, of shape (samples, kinds).
     """
     rng = np.random.default_rng(SEED)
     n = counts.sum()
-    drawn = np.concatenate(
-        [of(rng.multinomial(n, counts / n, size=size).astype(np.float64)) for size in _batches(len(counts))]
-    )
-    base, finetuned = drawn.T
-    bounds = [np.quantile(values, [level / 2, 1 - level / 2]) for values in (base, finetuned, finetuned - base)]
-    first, second, third = (Interval(float(low), float(high)) for low, high in bounds)
-    return first, second, third
+    for size in _batches(len(counts)):
+        yield rng.multinomial(n, counts / n, size=size).astype(np.float64)
+
+
+def percentile_interval(values: FloatArray, level: float) -> Interval:
+    """Return the interval that holds the middle of resampled values."""
+    low, high = np.quantile(values, [level / 2, 1 - level / 2])
+    return Interval(float(low), float(high))
 
 
 def _distinct(values: FloatArray) -> tuple[FloatArray, npt.NDArray[np.int64]]:
@@ -126,11 +122,9 @@ def mcnemar(base: FloatArray, finetuned: FloatArray) -> float:
     Returns:
         The two-sided p-value.
     """
-    from scipy.stats import binomtest
-
     lost = int(((base == 1) & (finetuned == 0)).sum())
     won = int(((base == 0) & (finetuned == 1)).sum())
-    return float(binomtest(won, lost + won, 0.5).pvalue) if lost + won else 1.0
+    return min(1.0, 2 * float(bdtr(min(lost, won), lost + won, 0.5)))
 
 
 def paired_permutation(base: FloatArray, finetuned: FloatArray) -> float:
@@ -153,11 +147,17 @@ def paired_permutation(base: FloatArray, finetuned: FloatArray) -> float:
     return min(1.0, 2 * (min(tails) + 1) / (RESAMPLES + 1))
 
 
-def holm(p_values: list[float], level: float) -> list[float]:
-    """Adjust p-values for testing several at once (Holm 1979)."""
-    from statsmodels.stats.multitest import multipletests
+def holm(p_values: list[float]) -> list[float]:
+    """Adjust p-values for testing several at once (Holm 1979, https://www.jstor.org/stable/4615733).
 
-    return [float(p) for p in multipletests(p_values, alpha=level, method="holm")[1]] if p_values else []
+    Returns:
+        The adjusted p-values, in the order of the given ones.
+    """
+    adjusted, highest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted
 
 
 def t_interval(values: FloatArray, level: float) -> Interval | None:
@@ -166,8 +166,6 @@ def t_interval(values: FloatArray, level: float) -> Interval | None:
     Returns:
         The interval, or None for fewer than two values.
     """
-    from scipy.special import stdtrit
-
     n = len(values)
     if n < 2:
         return None

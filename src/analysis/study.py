@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
-from src.record.config import MetricConfig, MetricsConfig
-from src.record.measures import OF_COUNTS, OfCounts, answer_codes, available, per_question
+from src.record.config import Measure, MetricConfig, MetricsConfig
+from src.record.measures import OF_COUNTS, AnswerCounts, answer_codes, available, of_counts, per_question
 from src.record.predictions import Predictions
 from src.record.study import LoadedStudy
 
@@ -208,14 +209,15 @@ class _Answers:
         """Return the metric of every model, of shape (models,)."""
         if metric.measure not in OF_COUNTS:
             return np.asarray(self.columns(metric).mean(axis=1))
-        return np.asarray(self.counts(metric)(np.ones((1, len(self.rows[0]))))[0])
+        return np.asarray(of_counts(self.counts.tables(np.ones((1, len(self.rows[0])))), metric.measure)[0])
 
-    def counts(self, metric: MetricConfig) -> OfCounts:
-        """Return a measure of counts for every model."""
+    @cached_property
+    def counts(self) -> AnswerCounts:
+        """How often each model gives each answer."""
         first = self.rows[0].table
         answers = [first["base_answer"], *(rows.table["finetuned_answer"] for rows in self.rows)]
         labels, codes = answer_codes([first["reference"], *answers])
-        return OfCounts(codes, len(labels), metric.measure or "kappa")
+        return AnswerCounts(codes, len(labels))
 
     def resampled(
         self, metrics: dict[str, MetricConfig], groups: dict[str, Group], rng: np.random.Generator
@@ -225,18 +227,19 @@ class _Answers:
         Yields:
             Metric, group of questions (None: all), values of shape (resamples, models), and what was observed, of shape (models,).
         """
-        known = {key: metric for key, metric in metrics.items() if self.measurable(metric)}
-        parts: list[tuple[str, Group | None, Any]] = []
-        for key, metric in known.items():
+        parts: list[tuple[str, Group | None, _Mean | Measure]] = []
+        for key, metric in metrics.items():
+            if not self.measurable(metric) or metric.measure is None:
+                continue
             if metric.measure in OF_COUNTS:
-                parts.append((key, None, self.counts(metric)))
+                parts.append((key, None, metric.measure))
                 continue
             columns = self.columns(metric)
-            parts.append((key, None, _MeanOf(columns, np.ones(columns.shape[1]))))
+            parts.append((key, None, _Mean(columns, np.ones(columns.shape[1]))))
             if key in groups:
                 codes, labels = self.rows[0].group(groups[key].by)
                 inside = (codes == labels.index(groups[key].value)).astype(np.float64)
-                parts.append((key, groups[key], _MeanOf(columns, inside)))
+                parts.append((key, groups[key], _Mean(columns, inside)))
         questions = len(self.rows[0]) if self.rows else 0
         size = max(1, min(RESAMPLES, _BATCH_ELEMENTS // max(1, questions)))
         drawn: list[list[FloatArray]] = [[] for _ in parts]
@@ -245,13 +248,22 @@ class _Answers:
             chosen = rng.integers(0, questions, size=(count, questions))
             chosen += np.arange(count)[:, None] * questions
             weights = np.bincount(chosen.ravel(), minlength=count * questions).reshape(count, questions)
-            for into, (_, _, of) in zip(drawn, parts, strict=True):
-                into.append(of(weights.astype(np.float64)))
-        for into, (key, group, of) in zip(drawn, parts, strict=True):
-            yield key, group, np.concatenate(into), of(np.ones((1, questions)))[0]
+            for into, values in zip(drawn, self._computed(parts, weights.astype(np.float64)), strict=True):
+                into.append(values)
+        observed = self._computed(parts, np.ones((1, questions))) if parts else []
+        for (key, group, _), into, values in zip(parts, drawn, observed, strict=True):
+            yield key, group, np.concatenate(into), values[0]
+
+    def _computed(
+        self, parts: list[tuple[str, Group | None, _Mean | Measure]], weights: FloatArray
+    ) -> list[FloatArray]:
+        """Compute every metric for weights of the questions; what is counted is counted once for all measures of counts."""
+        counts = any(isinstance(of, str) for _, _, of in parts)
+        tables = self.counts.tables(weights) if counts else weights
+        return [of_counts(tables, of) if isinstance(of, str) else of(weights) for _, _, of in parts]
 
 
-class _MeanOf:
+class _Mean:
     """The weighted mean of values over some questions."""
 
     def __init__(self, columns: FloatArray, inside: FloatArray) -> None:

@@ -75,48 +75,58 @@ def answer_codes(columns: list[pa.ChunkedArray]) -> tuple[list[str], npt.NDArray
     return labels, np.stack([as_numpy(pc.index_in(array, value_set=known)).astype(np.int64) for array in arrays])
 
 
-class OfCounts:
-    """A measure of how often each answer was given to each reference, for several models and for any weights of the questions.
+class AnswerCounts:
+    """How often each answer is given to each reference, for several models and for any weights of the questions.
 
     Args:
         codes: Codes of the references and of each model's answers, of shape (1 + models, questions).
         labels: Number of labels.
-        how: `balanced_accuracy`: the share that is right, averaged over the references that occur (Brodersen et al. 2010,
-            doi:10.1109/ICPR.2010.764). `kappa`: agreement beyond the agreement by chance of raters with these frequencies, as a share
-            of what is possible (Cohen 1960, doi:10.1177/001316446002000104); 0 where a rater with these frequencies could not disagree.
-            An answer that is always the same has a balanced accuracy of one over the number of references, and a kappa of 0.
     """
 
-    def __init__(self, codes: npt.NDArray[np.int64], labels: int, how: Measure) -> None:
-        kinds = np.eye(labels)
-        self.how = how
-        self.references = kinds[codes[0]]
-        self.answers = [kinds[given] for given in codes[1:]]
+    def __init__(self, codes: npt.NDArray[np.int64], labels: int) -> None:
+        kinds = np.eye(labels, dtype=np.float32)  # sums of whole numbers are exact in it up to 2**24 questions
+        references = kinds[codes[0]]
+        per_model = (part for given in codes[1:] for part in (kinds[given], references * kinds[given]))
+        self._columns = np.concatenate([references, *per_model], axis=1)
+        self._labels = labels
 
-    def __call__(self, weights: FloatArray) -> FloatArray:
-        """Compute the measure.
+    def tables(self, weights: FloatArray) -> FloatArray:
+        """Count.
 
         Args:
             weights: How often each question counts, of shape (samples, questions).
 
         Returns:
-            Values of shape (samples, models).
+            Of shape (samples, 1 + 2 * models, labels): how often each label is the reference, then for each model how often it is the
+            answer, and how often it is the right answer.
         """
-        of_reference = weights @ self.references
-        total = of_reference.sum(axis=1)
-        found = []
-        for given in self.answers:
-            right = weights @ (self.references * given)
-            if self.how == "balanced_accuracy":
-                occurs = of_reference > 0
-                shares = np.divide(right, of_reference, out=np.zeros_like(right), where=occurs)
-                found.append(shares.sum(axis=1) / occurs.sum(axis=1))
-                continue
-            expected = (of_reference * (weights @ given)).sum(axis=1) / total**2
-            possible = 1 - expected
-            beyond = right.sum(axis=1) / total - expected
-            found.append(np.divide(beyond, possible, out=np.zeros_like(possible), where=possible > 1e-12))
-        return np.stack(found, axis=1)
+        counted = weights.astype(np.float32) @ self._columns
+        return counted.astype(np.float64).reshape(len(weights), -1, self._labels)
+
+
+def of_counts(tables: FloatArray, how: Measure) -> FloatArray:
+    """Compute a measure of how often each answer was given to each reference.
+
+    Args:
+        tables: As `AnswerCounts.tables` counts, of shape (samples, 1 + 2 * models, labels).
+        how: `balanced_accuracy`: the share that is right, averaged over the references that occur (Brodersen et al. 2010,
+            doi:10.1109/ICPR.2010.764). `kappa`: agreement beyond the agreement by chance of raters with these frequencies, as a share
+            of what is possible (Cohen 1960, doi:10.1177/001316446002000104); 0 where a rater with these frequencies could not disagree.
+            An answer that is always the same has a balanced accuracy of one over the number of references, and a kappa of 0.
+
+    Returns:
+        Values of shape (samples, models).
+    """
+    references, answers, right = tables[:, :1], tables[:, 1::2], tables[:, 2::2]
+    if how == "balanced_accuracy":
+        occurs = references > 0
+        shares = np.divide(right, references, out=np.zeros_like(right), where=np.broadcast_to(occurs, right.shape))
+        return np.asarray(shares.sum(axis=2) / occurs.sum(axis=2))
+    total = references.sum(axis=2)
+    expected = (references * answers).sum(axis=2) / total**2
+    possible = 1 - expected
+    beyond = right.sum(axis=2) / total - expected
+    return np.divide(beyond, possible, out=np.zeros_like(possible), where=possible > 1e-12)
 
 
 def summary(
@@ -126,4 +136,4 @@ def summary(
     if how not in OF_COUNTS:
         return float(per_question(predictions, model, how, candidates).mean())
     labels, codes = answer_codes([predictions.table[name] for name in ("reference", f"{model}_answer")])
-    return float(OfCounts(codes, len(labels), how)(np.ones((1, len(predictions))))[0, 0])
+    return float(of_counts(AnswerCounts(codes, len(labels)).tables(np.ones((1, len(predictions)))), how)[0, 0])
