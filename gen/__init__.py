@@ -5,13 +5,9 @@ mkdocs.yml names `quiet`, so that the import comes before the theme is loaded.
 """
 
 import os
-from collections.abc import Callable
 
 os.environ.setdefault("NO_MKDOCS_2_WARNING", "true")
 os.environ.setdefault("DISABLE_MKDOCS_2_WARNING", "true")
-
-pending: Callable[[], dict[str, bytes]] | None = None
-"""Waits for what a running build left to be made in the background (see gen/hooks.py)."""
 
 quiet = True
 """Named in mkdocs.yml for the sake of the import."""

@@ -1,13 +1,12 @@
 """`python -m gen OUT`: write the whole site's source as plain files, for any builder."""
 
-import json
-import re
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import yaml
 
 from gen.site import generate
 from src.record.errors import InputError
@@ -27,27 +26,37 @@ def write(
     try:
         files = generate(Path(), Path(".cache"))
         with replacing(out, "OUT") as folder:
-            for name in ("docs", "overrides"):
-                shutil.copytree(name, folder / name)
-            config = _plain_config(Path("mkdocs.yml").read_text(encoding="utf-8"))
+            shutil.copytree("docs", folder / "docs", ignore=shutil.ignore_patterns("fragments"))
+            shutil.copytree("overrides", folder / "overrides")
+            config = yaml.safe_dump(_plain_config(Path("mkdocs.yml")), sort_keys=False, allow_unicode=True)
             (folder / "mkdocs.yml").write_text(config, encoding="utf-8")
             for path, content in files.items():
                 target = folder / "docs" / path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content.encode() if isinstance(content, str) else content)
+                target.write_bytes(content)
     except InputError as error:
         sys.stderr.write(f"error: {error}\n")
         raise typer.Exit(error.exit_code) from None
     sys.stderr.write(f"{len(files)} generated files in {out}\n")
 
 
-def _plain_config(text: str) -> str:
-    """Take out of mkdocs.yml what only this repository's own build needs."""
-    text = re.sub(r"^watch: .*\n", "", text, flags=re.MULTILINE)
-    text = re.sub(r"^hooks: .*\n", "", text, flags=re.MULTILINE)
-    text = re.sub(r"^  (?:quiet|begun): .*\n", "", text, flags=re.MULTILINE)
-    text = re.sub(r"^  - gen-files:\n(?:      .*\n)+", "", text, flags=re.MULTILINE)
-    return text.replace("paths: [.]", f"paths: [{json.dumps(str(Path().absolute()))}]")
+class _Loader(yaml.SafeLoader):
+    """Reads MkDocs' own tags as nothing: what they stand for belongs to this repository's build."""
+
+
+_Loader.add_multi_constructor("", lambda loader, tag, node: None)
+
+
+def _plain_config(path: Path) -> dict[str, Any]:
+    """Read mkdocs.yml without what only this repository's own build needs."""
+    config: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    for key in ("watch", "exclude_docs", "site_url"):
+        config.pop(key, None)
+    config["extra"].pop("quiet")
+    config["plugins"] = [plugin for plugin in config["plugins"] if "gen-files" not in plugin]
+    reference = next(plugin["mkdocstrings"] for plugin in config["plugins"] if "mkdocstrings" in plugin)
+    reference["handlers"]["python"]["paths"] = [str(Path().absolute())]
+    return config
 
 
 if __name__ == "__main__":

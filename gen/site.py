@@ -1,32 +1,49 @@
-"""Every generated file of the site, as text and bytes by path: a pure function of the repository."""
+"""Every generated file of the site, as bytes by path: a pure function of the repository."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+import io
+import sys
+import zipfile
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from src.cache import cached
 from src.cli import say
-from src.documents.context import Context, RepoNames, compile_fragments
+from src.documents.build import Documents, build
 from src.documents.downloads import chart_csv, explorer_json, predictions_csv
 from src.documents.pages import site_pages
-from src.documents.pdf import pdf_missing, start_pdf
-from src.documents.report_text import Report
-from src.figures.beside import Beside
+from src.documents.pdf import pdf_missing
 from src.figures.social import social_card
-from src.record.load import Record, load_record
+from src.record.files import sha256_file
+from src.record.load import record_folders
 
 from .api import api_pages
-from .generated import Generated
 from .reference import reference_pages
 
+INPUTS = (
+    "configs",
+    "results",
+    "src",
+    "gen",
+    "docs/references.bib",
+    "docs/fragments",
+    "LICENSE",
+    "CHANGELOG.md",
+    "pyproject.toml",
+)
+"""What every site is made from, relative to the repository, besides the folders that its record names."""
 
-def generate(root: Path, cache: Path | None) -> dict[str, str | bytes]:
-    """Generate the site's pages, charts, pictures and downloads.
+PACKAGES = ("jinja2", "matplotlib", "numpy", "scipy", "pypandoc_binary", "typst")
+"""Packages whose version changes what is made."""
+
+
+def generate(root: Path, cache: Path | None) -> dict[str, bytes]:
+    """Generate the site's pages, charts, pictures and downloads, or take them from the cache if all that they follow from is the same.
 
     Args:
         root: The repository.
-        cache: Where analysis and charts are kept; None to make them again.
+        cache: The cache's folder; None for no cache.
 
     Returns:
         Contents by path inside the site's source folder.
@@ -34,68 +51,70 @@ def generate(root: Path, cache: Path | None) -> dict[str, str | bytes]:
     Raises:
         InputError: The record is missing or malformed.
     """
-    generated = start_generating(root, cache)
-    return {**generated.files, **generated.finish()}
+    if cache is None:
+        return site_files(build(root, None))
+    before = _inputs(root)
+    archive = cached(
+        cache, "site.zip", before, lambda: _packed(site_files(build(root, cache))), lambda: _inputs(root) == before
+    )
+    with zipfile.ZipFile(io.BytesIO(archive)) as files:
+        return {name: files.read(name) for name in files.namelist()}
 
 
-def start_generating(root: Path, cache: Path | None, beside: Beside | None = None) -> Generated:
-    """Generate as `generate` does, but leave pictures and PDF to be made while the caller goes on.
+def site_files(documents: Documents) -> dict[str, bytes]:
+    """Return every generated file of the site, by path inside its source folder.
 
     Args:
-        root: The repository.
-        cache: Where analysis and charts are kept; None to make them again.
-        beside: Draws the charts, and may already be at work on the analysis; by default one that begins now.
-
-    Raises:
-        InputError: The record is missing or malformed.
+        documents: All that is made from the record.
     """
-    with ExitStack() as stack:
-        beside = beside or Beside(cache and cache / "charts")
-        stack.callback(beside.cancel)
-        generated = _start(root, cache, beside)
-        stack.pop_all()
-    return generated
-
-
-def _start(root: Path, cache: Path | None, beside: Beside) -> Generated:
-    record = load_record(root)
-    context = Context(record, RepoNames.of(record), cache)
-    # What needs no analysis comes first: elsewhere the analysis may still be at work.
-    files: dict[str, str | bytes] = {**reference_pages(), **api_pages(root), **_downloads(record)}
-    card = (record.project.headline or record.project.title, record.project.title, context.example_tokens or [], cache)
-    _ = record.splits, record.references
-    if cache is not None and beside.busy:
-        compile_fragments(cache)
-    beside.ready()
-    beside.draw(context.charts)
-    beside.also(social_card, *card)
+    context = documents.context
+    record, charts = context.record, context.charts.values()
     missing = pdf_missing()
-    report = Report(context)
-    pdf = start_pdf(report) if missing is None else None
-    files |= site_pages(report, pdf=missing is None)
-    files |= {f"assets/data/{chart.name}.csv": chart_csv(chart) for chart in context.charts}
-    files["assets/data/final_report.json"] = report.json()
     if missing is not None:
         say(f"the site is built without the report as PDF: {missing}")
-    charts = {f"assets/charts/{c.name}.{kind}": (c, kind) for c in context.charts for kind in ("light.svg", "dark.svg")}
+    texts = {
+        **reference_pages(),
+        **api_pages(Path(__file__).parent.parent),
+        **site_pages(documents, pdf=missing is None),
+        **{f"assets/data/{chart.name}.csv": chart_csv(chart) for chart in charts},
+        "assets/data/final_report.json": documents.final_report,
+    }
+    if record.predictions is not None:
+        texts["assets/data/examples.json"] = explorer_json(record.predictions)
+        table = predictions_csv(record.predictions)
+        if table is not None:
+            texts["assets/data/predictions.csv"] = table
+    files = {path: text.encode() for path, text in texts.items()}
+    for kind in ("light.svg", "dark.svg"):
+        files |= {f"assets/charts/{chart.name}.{kind}": context.rendered(chart, kind) for chart in charts}
+    headline = record.project.headline or record.project.title
+    files["assets/social.png"] = social_card(
+        headline, record.project.title, context.example_tokens or [], context.cache
+    )
+    if missing is None:
+        files["assets/report.pdf"] = documents.pdf()
+    return files
 
-    def make() -> dict[str, bytes]:
-        beside.wait()
-        made = {path: context.rendered(chart, kind) for path, (chart, kind) in charts.items()}
-        made["assets/social.png"] = social_card(*card)
-        return made if pdf is None else made | {"assets/report.pdf": pdf()}
 
-    late = (*charts, "assets/social.png", *(("assets/report.pdf",) if pdf is not None else ()))
-    pool = ThreadPoolExecutor(1)
-    making = pool.submit(make)
-    pool.shutdown(wait=False)
-    folders = [folder for folder in (record.data, record.checkpoint, record.base_folder) if folder is not None]
-    return Generated(files, late, making.result, folders)
+def _packed(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for path, content in files.items():
+            archive.writestr(path, content)
+    return out.getvalue()
 
 
-def _downloads(record: Record) -> dict[str, str | bytes]:
-    if record.predictions is None:
-        return {}
-    files: dict[str, str | bytes] = {"assets/data/examples.json": explorer_json(record.predictions)}
-    table = predictions_csv(record.predictions)
-    return files if table is None else files | {"assets/data/predictions.csv": table}
+def _inputs(root: Path) -> list[str]:
+    """Return the path and the hash of every file that the site is made from, and the versions of what makes it."""
+    found = [sys.version, *(_version(name) for name in PACKAGES)]
+    for path in sorted({*(root / name for name in INPUTS), *record_folders(root)}):
+        files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+        found += [f"{file} {sha256_file(file)}" for file in files if "__pycache__" not in file.parts]
+    return found
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # the extra for the PDF
+        return "none"

@@ -86,6 +86,7 @@ def publish(
     **Exit codes:** 0 done; 2 bad input; 3 refused, or the verification failed; 4 the Hub could not be reached; 130
     interrupted. After 3, 4 and 130 nothing unverified is visible, and the same command resumes where it stopped.
     """
+    from src.documents.build import Documents
     from src.documents.context import Context, RepoNames
     from src.hub.bundle import ROLES, collect, write_bundle
     from src.hub.checks import check_names, check_secrets
@@ -108,10 +109,10 @@ def publish(
     try:
         record = load_record(Path(), project=project, experiment=config, results=results, checkpoint=model)
         if dry_run:
-            context = Context(record, RepoNames.of(record, namespace), cache)
+            context = Context(record, RepoNames.of(record, namespace), cache, inside_hub=True)
             check_names(context.names, tag)
             with screen.hashing() as on_progress:
-                repos = collect(context, roles, on_progress, all_runs=runs is Runs.all)
+                repos = collect(Documents(context), roles, on_progress, all_runs=runs is Runs.all)
             check_secrets(repos, local_token())
             write_bundle(repos, output)
             screen.bundle(repos, output)

@@ -17,13 +17,10 @@ def render(
 
     With `--check` it says which of them no longer match, and writes nothing.
     """
-    from src.documents.committed import committed_documents
-    from src.documents.context import Context, RepoNames
+    from src.documents.build import build
     from src.record.files import atomic
-    from src.record.load import load_record
 
-    record = load_record(Path())
-    documents = committed_documents(Context(record, RepoNames.of(record), Path(".cache")))
+    documents = build(Path(), Path(".cache")).committed()
     stale = [path for path, text in documents.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         if not check:

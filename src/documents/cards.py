@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from src.record.publication import Role
 
-from .compose import Section, compose
-from .context import Context, Renderer
+from .compose import Document, Section, completeness, compose
+from .context import Context
+from .renderer import Renderer
 
 MODEL_CARD = (
-    Section("Results at a glance", "headline"),
+    Section("Results at a glance", "shared/headline"),
     Section(
         "Model Details",
-        parts=(Section("Model Description", "model_description"), Section("Model Sources", "model_sources")),
+        parts=(Section("Model Description", "card/description"), Section("Model Sources", "card/sources")),
     ),
     Section(
         "Uses",
         parts=(
-            Section("Direct Use", "uses_direct"),
-            Section("Downstream Use", "uses_downstream"),
-            Section("Out-of-Scope Use", "uses_out_of_scope"),
+            Section("Direct Use", "card/uses_direct"),
+            Section("Downstream Use", "card/uses_downstream"),
+            Section("Out-of-Scope Use", "card/uses_out_of_scope"),
         ),
     ),
-    Section("Bias, Risks, and Limitations", "limitations", (Section("Recommendations", "recommendations"),)),
-    Section("How to Get Started with the Model", "snippet"),
+    Section(
+        "Bias, Risks, and Limitations", "shared/limitations", (Section("Recommendations", "shared/recommendations"),)
+    ),
+    Section("How to Get Started with the Model", "shared/snippet"),
     Section(
         "Training Details",
         parts=(
-            Section("Training Data", "training_data"),
+            Section("Training Data", "author/training_data"),
             Section(
                 "Training Procedure",
                 parts=(
-                    Section("Preprocessing", "preprocessing"),
-                    Section("Training Hyperparameters", "hyperparameters"),
-                    Section("Speeds, Sizes, Times", "speeds"),
+                    Section("Preprocessing", "author/preprocessing"),
+                    Section("Training Hyperparameters", "shared/hyperparameters"),
+                    Section("Speeds, Sizes, Times", "shared/speeds"),
                 ),
             ),
         ),
@@ -45,92 +49,96 @@ MODEL_CARD = (
             Section(
                 "Testing Data, Factors & Metrics",
                 parts=(
-                    Section("Testing Data", "testing_data"),
-                    Section("Factors", "factors"),
-                    Section("Metrics", "metrics"),
-                    Section("Protocol and postprocessing", "protocol"),
+                    Section("Testing Data", "shared/testing_data"),
+                    Section("Factors", "card/factors"),
+                    Section("Metrics", "shared/metrics"),
+                    Section("Protocol and postprocessing", "shared/protocol"),
                 ),
             ),
-            Section("Results", "results_table", (Section("Summary", "summary"),)),
+            Section("Results", "shared/results_table", (Section("Summary", "shared/summary"),)),
         ),
     ),
-    Section("Model Examination", "examination"),
-    Section("Environmental Impact", "environment_impact"),
+    Section("Model Examination", "card/examination"),
+    Section("Environmental Impact", "shared/environment_impact"),
     Section(
         "Technical Specifications",
         parts=(
-            Section("Model Architecture and Objective", "architecture"),
+            Section("Model Architecture and Objective", "card/architecture"),
             Section(
                 "Compute Infrastructure",
-                parts=(Section("Hardware", "hardware"), Section("Software", "software")),
+                parts=(Section("Hardware", "report/hardware"), Section("Software", "report/software")),
             ),
         ),
     ),
-    Section("Citation", "citation"),
-    Section("Glossary", "glossary"),
-    Section("More Information", "more_information"),
-    Section("Model Card Authors", "card_authors"),
-    Section("Model Card Contact", "card_contact"),
+    Section("Citation", "shared/citation"),
+    Section("Glossary", "site/glossary"),
+    Section("More Information", "card/more_information"),
+    Section("Model Card Authors", "card/authors"),
+    Section("Model Card Contact", "card/contact"),
 )
 """The Hub's annotated model card template, section by section."""
 
 DATASET_CARD = (
     Section(
         "Dataset Details",
-        parts=(Section("Dataset Description", "dataset_description"), Section("Dataset Sources", "model_sources")),
+        parts=(Section("Dataset Description", "dataset_card/description"), Section("Dataset Sources", "card/sources")),
     ),
-    Section("Uses", parts=(Section("Direct Use", "dataset_uses"), Section("Out-of-Scope Use", "dataset_out_of_scope"))),
-    Section("Dataset Structure", "dataset_structure"),
+    Section(
+        "Uses",
+        parts=(Section("Direct Use", "dataset_card/uses"), Section("Out-of-Scope Use", "author/dataset_out_of_scope")),
+    ),
+    Section("Dataset Structure", "dataset_card/structure"),
     Section(
         "Dataset Creation",
         parts=(
-            Section("Curation Rationale", "dataset_rationale"),
+            Section("Curation Rationale", "author/dataset_rationale"),
             Section(
                 "Source Data",
                 parts=(
-                    Section("Data Collection and Processing", "dataset_processing"),
-                    Section("Who are the source data producers?", "dataset_producers"),
+                    Section("Data Collection and Processing", "author/dataset_processing"),
+                    Section("Who are the source data producers?", "author/dataset_producers"),
                 ),
             ),
-            Section("Annotations", "dataset_annotations"),
-            Section("Personal and Sensitive Information", "dataset_personal"),
+            Section("Annotations", "author/dataset_annotations"),
+            Section("Personal and Sensitive Information", "author/dataset_personal"),
         ),
     ),
-    Section("Bias, Risks, and Limitations", "dataset_limitations"),
-    Section("Citation", "citation"),
-    Section("Glossary", "glossary"),
-    Section("More Information", "dataset_more"),
-    Section("Dataset Card Authors", "card_authors"),
-    Section("Dataset Card Contact", "card_contact"),
+    Section("Bias, Risks, and Limitations", "author/dataset_limitations"),
+    Section("Citation", "shared/citation"),
+    Section("Glossary", "site/glossary"),
+    Section("More Information", "dataset_card/more_information"),
+    Section("Dataset Card Authors", "card/authors"),
+    Section("Dataset Card Contact", "card/contact"),
 )
 """The Hub's annotated dataset card template, section by section."""
 
 BASE_CARD = (
-    Section("Model Details", "base_details"),
-    Section("Uses", "base_uses"),
-    Section("Bias, Risks, and Limitations", "base_limitations"),
-    Section("How to Get Started with the Model", "base_snippet"),
-    Section("Training Details", "base_training"),
-    Section("Evaluation", "base_evaluation"),
-    Section("Environmental Impact", "base_environment"),
-    Section("Citation", "citation"),
+    Section("Model Details", "author/base_details"),
+    Section("Uses", "author/base_uses"),
+    Section("Bias, Risks, and Limitations", "author/base_limitations"),
+    Section("How to Get Started with the Model", "base_card/snippet"),
+    Section("Training Details", "author/base_training"),
+    Section("Evaluation", "base_card/evaluation"),
+    Section("Environmental Impact", "base_card/environment"),
+    Section("Citation", "shared/citation"),
 )
 """The card of a base model that this repository pretrained."""
 
 
-def model_card_body(renderer: Renderer) -> str:
+def model_card_body(renderer: Renderer) -> Document:
     """Write the model card without its metadata, for the renderer's target."""
-    intro = renderer.fragment("model_intro")
-    return f"# {renderer.fragment('model_title')}\n\n{_receipt(renderer, 'model')}{intro}\n\n{compose(renderer, MODEL_CARD)}\n"
+    title, intro = renderer.fragment("card/title"), renderer.fragment("card/intro")
+    text = f"# {title}\n\n{_receipt(renderer, 'model')}{intro}\n\n{compose(renderer, MODEL_CARD)}\n"
+    return Document(text, completeness(renderer, MODEL_CARD))
 
 
 def _receipt(renderer: Renderer, role: Role) -> str:
     """Cite the last publication, on the site only: a card on the Hub cannot name the commit that it is part of."""
-    text = renderer.fragment("receipt", role=role) if renderer.target == "site" else ""
+    text = renderer.fragment("card/receipt", role=role) if renderer.target == "site" else ""
     return f"{text}\n\n" if text else ""
 
 
-def model_card(context: Context) -> str:
+def model_card(context: Context) -> Document:
     """Write the model card as it goes to the Hub, metadata and all."""
     from huggingface_hub import ModelCardData
 
@@ -147,7 +155,8 @@ def model_card(context: Context) -> str:
         model_name=context.names.model.rsplit("/", 1)[-1],
         eval_results=_eval_results(context),
     )
-    return f"---\n{data.to_yaml()}\n---\n\n{model_card_body(Renderer(context, 'hub'))}"
+    body = model_card_body(Renderer(context, "hub"))
+    return replace(body, text=f"---\n{data.to_yaml()}\n---\n\n{body.text}")
 
 
 def _hub_metric(key: str, measure: str | None) -> str:
@@ -180,14 +189,16 @@ def _eval_results(context: Context) -> list[Any]:
     ]
 
 
-def dataset_card_body(renderer: Renderer) -> str:
+def dataset_card_body(renderer: Renderer) -> Document:
     """Write the dataset card without its metadata, for the renderer's target."""
     title = renderer.context.names.dataset.rsplit("/", 1)[-1]
-    intro = renderer.fragment("dataset_intro")
-    return f"# Dataset card: {title}\n\n{_receipt(renderer, 'dataset')}{intro}\n\n{compose(renderer, DATASET_CARD)}\n"
+    intro = renderer.fragment("dataset_card/intro")
+    body = compose(renderer, DATASET_CARD)
+    text = f"# Dataset card: {title}\n\n{_receipt(renderer, 'dataset')}{intro}\n\n{body}\n"
+    return Document(text, completeness(renderer, DATASET_CARD))
 
 
-def dataset_card(context: Context) -> str:
+def dataset_card(context: Context) -> Document:
     """Write the dataset card as it goes to the Hub; its configs are what `datasets.load_dataset` reads."""
     from huggingface_hub import DatasetCardData
 
@@ -206,7 +217,8 @@ def dataset_card(context: Context) -> str:
         tags=context.record.project.tags,
         configs=[{"config_name": name, "data_files": files} for name, files in configs.items()],
     )
-    return f"---\n{data.to_yaml()}\n---\n\n{dataset_card_body(Renderer(context, 'hub'))}"
+    body = dataset_card_body(Renderer(context, "hub"))
+    return replace(body, text=f"---\n{data.to_yaml()}\n---\n\n{body.text}")
 
 
 def _size_category(rows: int) -> str:
@@ -240,4 +252,4 @@ def base_card(context: Context) -> str:
         tags=["gpt2", "pretrained-from-scratch"],
     )
     title = context.names.base.rsplit("/", 1)[-1]
-    return f"---\n{data.to_yaml()}\n---\n\n# {title}\n\n{renderer.fragment('base_intro')}\n\n{compose(renderer, BASE_CARD)}\n"
+    return f"---\n{data.to_yaml()}\n---\n\n# {title}\n\n{renderer.fragment('base_card/intro')}\n\n{compose(renderer, BASE_CARD)}\n"

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
-
-from markdown_it import MarkdownIt
 
 from src.analysis.criteria import Completeness
 from src.record.errors import InputError
 
-from .context import Renderer
+from .renderer import Renderer
 
 
 @dataclass(frozen=True)
@@ -22,15 +19,30 @@ class Section:
         title: Its heading.
         fragment: Name of the fragment under the heading, if there is one.
         parts: Sections inside it.
+        later: Whether it is written when the rest is, since it says what the rest amounts to.
     """
 
     title: str
     fragment: str | None = None
     parts: tuple[Section, ...] = ()
+    later: bool = False
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document as it was composed.
+
+    Attributes:
+        text: Markdown.
+        completeness: Which sections of its list it holds.
+    """
+
+    text: str
+    completeness: Completeness
 
 
 def compose(renderer: Renderer, sections: tuple[Section, ...], level: int = 2) -> str:
-    """Render sections one below the other.
+    """Render sections one below the other, and note in the renderer which of them say something.
 
     Args:
         renderer: Renders the fragments.
@@ -42,7 +54,13 @@ def compose(renderer: Renderer, sections: tuple[Section, ...], level: int = 2) -
     """
     blocks = []
     for section in sections:
-        body = renderer.fragment(section.fragment) if section.fragment else ""
+        before = len(renderer.absent)
+        body = ""
+        if section.fragment:
+            body = renderer.later(section.fragment) if section.later else renderer.fragment(section.fragment)
+        said = body
+        for sentence in renderer.absent[before:]:
+            said = said.replace(sentence, "")
         inner = compose(renderer, section.parts, level + 1) if section.parts else ""
         if not body and not inner:
             raise InputError(
@@ -52,41 +70,27 @@ def compose(renderer: Renderer, sections: tuple[Section, ...], level: int = 2) -
                 expected="some text, or a word of why there is none",
                 hint="Fill the fragment, or the text of the project's config that it shows.",
             )
+        filled = bool(said.strip()) or any(renderer.filled[part.title] for part in section.parts)
+        renderer.filled[section.title] = filled or renderer.filled.get(section.title, False)
         blocks.append("\n\n".join(part for part in (f"{'#' * level} {section.title}", body, inner) if part))
     return "\n\n".join(blocks)
 
 
-def completeness(text: str, sections: tuple[Section, ...], absent: list[str]) -> Completeness:
-    """Check a document against its list of sections, by reading what was written.
+def completeness(renderer: Renderer, sections: tuple[Section, ...]) -> Completeness:
+    """Hold what a renderer noted against a document's list of sections.
 
     Args:
-        text: The document in Markdown.
+        renderer: It has rendered the document.
         sections: The list.
-        absent: Sentences that say that something is not on record; a section with nothing else is empty.
 
     Returns:
-        Which sections are not there, and which are empty.
+        Which sections were not rendered, and which say only that something is not on record.
     """
     wanted = list(_titles(sections))
-    lines = text.splitlines()
-    parsed = MarkdownIt().disable("inline").parse(text)
-    headings = [
-        (int(mark.tag[1]), title.content, mark.map)
-        for mark, title in pairwise(parsed)
-        if mark.type == "heading_open" and mark.map
-    ]
-    found: dict[str, list[str]] = {}
-    for i, (level, title, (_, start)) in enumerate(headings):
-        end = next((place[0] for other, _, place in headings[i + 1 :] if other <= level), len(lines))
-        inner = {place[0] for _, _, place in headings[i + 1 :]}
-        body = "\n".join(line for n, line in enumerate(lines[start:end], start) if n not in inner)
-        for sentence in absent:
-            body = body.replace(sentence, "")
-        found.setdefault(title, []).append(body.strip())
     return Completeness(
         sections=len(wanted),
-        missing=tuple(title for title in wanted if title not in found),
-        empty=tuple(title for title in wanted if title in found and not any(found[title])),
+        missing=tuple(title for title in wanted if title not in renderer.filled),
+        empty=tuple(title for title in wanted if not renderer.filled.get(title, True)),
     )
 
 

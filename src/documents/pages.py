@@ -1,47 +1,54 @@
-"""The pages of the site that are generated, and the README."""
+"""The pages of the site that come from the record."""
 
 from __future__ import annotations
 
+from html import escape
+
 import yaml
 
+from .build import Documents
 from .cards import dataset_card_body, model_card_body
 from .compose import Section, compose
-from .context import Context, Renderer
+from .context import Context
 from .downloads import CSV_ROWS, EXPLORER_ROWS
-from .report_text import Report
+from .renderer import Renderer
 
 METHODOLOGY = (
-    Section("The problem", "problem"),
-    Section("From books to answers", "pipeline"),
-    Section("Data", "testing_data", (Section("Training data", "training_data"), Section("Templates", "templates"))),
-    Section("Preprocessing", "preprocessing"),
-    Section("The base model", "base_model"),
-    Section("Training", "hyperparameters"),
-    Section("Evaluation protocol", "protocol", (Section("Metrics", "metrics"),)),
-    Section("Statistics", "statistics"),
-    Section("Threats to validity", "limitations"),
-    Section("References", "references"),
+    Section("The problem", "site/problem"),
+    Section("From data to answers", "author/pipeline"),
+    Section(
+        "Data",
+        "shared/testing_data",
+        (Section("Training data", "author/training_data"), Section("Templates", "author/templates")),
+    ),
+    Section("Preprocessing", "author/preprocessing"),
+    Section("The base model", "author/base_model"),
+    Section("Training", "shared/hyperparameters"),
+    Section("Evaluation protocol", "shared/protocol", (Section("Metrics", "shared/metrics"),)),
+    Section("Statistics", "shared/statistics"),
+    Section("Threats to validity", "shared/limitations"),
+    Section("References", "shared/references"),
 )
 """Sections of the methodology page."""
 
-RESULTS = (Section("Every metric", "results_table", (Section("In words", "summary"),)),)
+RESULTS = (Section("Every metric", "shared/results_table", (Section("In words", "shared/summary"),)),)
 """Sections of the overview of the results."""
 
-BREAKDOWNS = (Section("By kind of question", "breakdowns"), Section("What was answered", "confusion"))
+BREAKDOWNS = (Section("By kind of question", "shared/breakdowns"), Section("What was answered", "shared/confusion"))
 """Sections of the breakdowns page."""
 
 TRAINING = (
-    Section("Course, time and energy", "training_results"),
-    Section("Where the numbers come from", "provenance"),
+    Section("Course, time and energy", "site/training_results"),
+    Section("Where the numbers come from", "shared/provenance"),
 )
 """Sections of the training page."""
 
 RUNS = (
-    Section("What the runs show", "study_findings"),
-    Section("Every run", "study_runs", (Section("Course of the training", "study_course"),)),
-    Section("Where it breaks", "study_conditions"),
-    Section("Every metric", "study_metrics"),
-    Section("Arm against arm", "study_tests"),
+    Section("What the runs show", "study/findings"),
+    Section("Every run", "study/runs", (Section("Course of the training", "study/course"),)),
+    Section("Where it breaks", "study/conditions"),
+    Section("Every metric", "study/metrics"),
+    Section("Arm against arm", "study/tests"),
 )
 """Sections of the page of a study's runs."""
 
@@ -73,14 +80,14 @@ WIDE = ("results/", "examples.md", "index.md", "methodology.md", "report.md")
 """Pages that need the room of the navigation for their tables and charts."""
 
 
-def site_pages(report: Report, *, pdf: bool = False) -> dict[str, str]:
+def site_pages(documents: Documents, *, pdf: bool) -> dict[str, str]:
     """Write every generated page of the site that comes from the record, by path inside docs/.
 
     Args:
-        report: The final report, and with it all that the other pages are made from.
+        documents: All that is made from the record.
         pdf: Whether the report as PDF lies beside them.
     """
-    context = report.context
+    context = documents.context
     top = Renderer(context, "site", lists="none")
     below = Renderer(context, "site", root="../", lists="none")
     methodology = Renderer(context, "site")
@@ -88,30 +95,31 @@ def site_pages(report: Report, *, pdf: bool = False) -> dict[str, str]:
     rows = len(record.predictions) if record.predictions is not None else 0
     changelog, licence = record.root / "CHANGELOG.md", record.root / "LICENSE"
     texts = {
-        "index.md": top.fragment("home", tokens=context.example_tokens),
-        "results/index.md": f"# Results\n\n{below.fragment('site_results_intro')}\n\n{compose(below, RESULTS)}",
+        "index.md": top.fragment("site/home", tokens=context.example_tokens),
+        "results/index.md": f"# Results\n\n{below.fragment('site/results_intro')}\n\n{compose(below, RESULTS)}",
         "results/breakdowns.md": f"# Breakdowns\n\n{compose(below, BREAKDOWNS)}",
         "results/runs.md": f"# Runs\n\n{compose(below, RUNS)}" if context.analysis.study else NO_STUDY,
         "results/training.md": f"# Training\n\n{compose(below, TRAINING)}",
         "examples.md": "# Examples\n\n"
-        + top.fragment("explorer", explorer_every=-(-rows // EXPLORER_ROWS), has_csv=rows <= CSV_ROWS),
-        "methodology.md": f"# Methodology\n\n{methodology.fragment('site_methodology_intro')}\n\n{compose(methodology, METHODOLOGY)}",
-        "report.md": f"# {context.project.title}\n\n{top.fragment('report_front', pdf=pdf)}\n\n{report.body('site')}",
-        "model-card.md": model_card_body(Renderer(context, "site")),
-        "dataset-card.md": dataset_card_body(Renderer(context, "site")) if record.splits else NO_DATASET,
-        "guides/statistics.md": f"# Read the statistics\n\n{below.fragment('guide_statistics')}",
-        "guides/glossary.md": f"# Glossary\n\n{below.fragment('glossary')}",
-        "about/limitations.md": f"# Limitations and ethics\n\n{below.fragment('ethics')}",
-        "about/cite.md": f"# How to cite\n\n{Renderer(context, 'site', root='../', lists='all').fragment('citation')}",
+        + top.fragment("site/explorer", explorer_every=-(-rows // EXPLORER_ROWS), has_csv=rows <= CSV_ROWS),
+        "methodology.md": f"# Methodology\n\n{methodology.fragment('site/methodology_intro')}\n\n{compose(methodology, METHODOLOGY)}",
+        "report.md": f"# {context.project.title}\n\n{top.fragment('report/front', pdf=pdf)}\n\n{documents.site_report}",
+        "model-card.md": model_card_body(Renderer(context, "site")).text,
+        "dataset-card.md": dataset_card_body(Renderer(context, "site")).text if record.splits else NO_DATASET,
+        "guides/statistics.md": f"# Read the statistics\n\n{below.fragment('site/guide_statistics')}",
+        "guides/glossary.md": f"# Glossary\n\n{below.fragment('site/glossary')}",
+        "about/limitations.md": f"# Limitations and ethics\n\n{below.fragment('site/ethics')}",
+        "about/cite.md": f"# How to cite\n\n{Renderer(context, 'site', root='../', lists='all').fragment('shared/citation')}",
         "about/changelog.md": changelog.read_text(encoding="utf-8") if changelog.is_file() else "# Changelog\n\nEmpty.",
         "about/licence.md": "# Licence\n\n"
-        + below.fragment("licence", licence_text=licence.read_text(encoding="utf-8") if licence.is_file() else ""),
+        + below.fragment("site/licence", licence_text=licence.read_text(encoding="utf-8") if licence.is_file() else ""),
     }
     return {path: _front_matter(context, path) + text.rstrip() + "\n" for path, text in texts.items()}
 
 
 def _front_matter(context: Context, path: str) -> str:
-    description = DESCRIPTIONS[path].format(question=context.record.project.question)
+    # The theme writes a description into attributes as it is, so it is made safe here.
+    description = escape(DESCRIPTIONS[path].format(question=context.record.project.question))
     data: dict[str, object] = {"description": description}
     if path.startswith(WIDE):
         data["hide"] = ["navigation", "toc"] if path in ("index.md", "examples.md") else ["navigation"]

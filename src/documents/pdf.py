@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+from src.cache import cached
+from src.figures.catalog import Chart
 from src.record.errors import InputError
-from src.record.files import atomic, sha256_file
+from src.record.files import sha256_file
 
-from .context import FRAGMENTS, Context, environment
-from .report_text import Report
+from .context import Context
+from .renderer import cited_anywhere
+from .templates import AUTHOR, FRAGMENTS
 
 PACKAGES = ("pypandoc", "typst")
 """Packages of the extra `report`, as they are imported."""
@@ -26,6 +27,11 @@ PICTURE_STYLE = (
     "text.note{font-size:11.5px;fill:#55555f}path{fill:none;stroke:#6b7280;stroke-width:1.4}path.head{fill:#6b7280;stroke:none}</style>"
 )
 """How the pipeline's picture looks in print; on the site, the site's own style does it."""
+
+PIPELINE = "author/pipeline.svg.j2"
+"""The author's picture of the pipeline, which the text may show."""
+
+LUA, TYPST = FRAGMENTS / "report/report.lua", FRAGMENTS / "report/report.typ"
 
 _MARKDOWN = "markdown-smart-raw_html-raw_tex-tex_math_single_backslash-yaml_metadata_block-simple_tables-multiline_tables-grid_tables-line_blocks-example_lists+lists_without_preceding_blankline"
 _TIMEOUT = 120
@@ -44,31 +50,17 @@ def pdf_missing() -> str | None:
     return f'{" and ".join(missing)} not installed, which the PDF needs: pip install -c constraints.txt -e ".[report]"'
 
 
-def report_pdf(report: Report) -> bytes:
+def report_pdf(context: Context, body: str) -> bytes:
     """Make the report as PDF, or take it from the cache.
 
     The PDF is tagged for screen readers and follows PDF/UA-1; its fonts are those that Typst brings along.
 
     Args:
-        report: What is set.
+        context: What the report is made from.
+        body: The report in Markdown for print.
 
     Raises:
-        InputError: pandoc or Typst is not installed or refuses the text, or the report itself has a fault.
-    """
-    return start_pdf(report)()
-
-
-def start_pdf(report: Report) -> Callable[[], bytes]:
-    """Begin to make the PDF; pandoc works while the caller does something else, such as having charts drawn.
-
-    Args:
-        report: What is set.
-
-    Returns:
-        Ends the work and returns the PDF; it raises as `report_pdf` does.
-
-    Raises:
-        InputError: pandoc or Typst is not installed, or the report itself has a fault.
+        InputError: pandoc or Typst is not installed or refuses the text.
     """
     missing = pdf_missing()
     if missing:
@@ -78,35 +70,24 @@ def start_pdf(report: Report) -> Callable[[], bytes]:
             expected="pandoc and Typst",
             hint='Run `pip install -c constraints.txt -e ".[report]"`.',
         )
-    context = report.context
-    body = displayable(report.body("print"))
+    body = displayable(body)
     metadata = displayable(json.dumps(_metadata(context), ensure_ascii=False, sort_keys=True))
-    shown = [chart for chart in context.charts if f'file="charts/{chart.name}.svg"' in body]
-    key = hashlib.sha256()
-    for part in (body, metadata, *(f"{c.name}\0{c.data}" for c in shown), *_sources(context)):
-        key.update(part.encode() + b"\0")
-    kept = context.cache / "report" / f"{key.hexdigest()}.pdf" if context.cache else None
-    if kept is not None and kept.is_file():
-        return kept.read_bytes
-    scratch = tempfile.TemporaryDirectory()
-    folder = Path(scratch.name)
-    pandoc = _start_pandoc(body, metadata, context, folder)
+    pictures = [chart for chart in context.charts.values() if f'file="charts/{chart.name}.svg"' in body]
+    key = [body, metadata, *(f"{c.name}\0{c.data}" for c in pictures), *_sources(context)]
+    return cached(context.cache, "report.pdf", key, lambda: _make(context, body, metadata, pictures))
 
-    def finish() -> bytes:
-        with scratch:
-            (folder / "charts").mkdir()
-            for chart in shown:
-                (folder / "charts" / f"{chart.name}.svg").write_bytes(context.rendered(chart, "light.svg"))
-            picture = environment("print").get_template("pipeline_svg.j2").render(style=PICTURE_STYLE)
+
+def _make(context: Context, body: str, metadata: str, pictures: list[Chart]) -> bytes:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        (folder / "charts").mkdir()
+        for chart in pictures:
+            (folder / "charts" / f"{chart.name}.svg").write_bytes(context.rendered(chart, "light.svg"))
+        if 'file="pipeline.svg"' in body:
+            picture = context.environments["print"].get_template(PIPELINE).render(style=PICTURE_STYLE)
             (folder / "pipeline.svg").write_text(picture, encoding="utf-8")
-            _finish_pandoc(pandoc, body)
-            data = _typeset(folder)
-        if kept is not None:
-            with atomic(kept) as temporary:
-                temporary.write_bytes(data)
-        return data
-
-    return finish
+        _run_pandoc(body, metadata, context, folder)
+        return _typeset(folder)
 
 
 def displayable(text: str) -> str:
@@ -117,10 +98,13 @@ def displayable(text: str) -> str:
 
 def _sources(context: Context) -> list[str]:
     """List what the PDF depends on besides text and charts."""
-    files = [FRAGMENTS / "report.lua", FRAGMENTS / "report.typ", FRAGMENTS / "pipeline_svg.j2", Path(__file__)]
-    if context.record.references:
-        files.append(context.record.bibliography)
-    return [*(path.read_text(encoding="utf-8") for path in files), version("pypandoc_binary"), version("typst")]
+    files = [LUA, TYPST, Path(__file__), *_bibliographies(context), context.record.root / AUTHOR / "pipeline.svg.j2"]
+    texts = [path.read_text(encoding="utf-8") for path in files if path.is_file()]
+    return [*texts, version("pypandoc_binary"), version("typst")]
+
+
+def _bibliographies(context: Context) -> list[Path]:
+    return [path for path in (FRAGMENTS / "references.bib", context.record.bibliography) if path.is_file()]
 
 
 def _metadata(context: Context) -> dict[str, object]:
@@ -142,44 +126,38 @@ def _metadata(context: Context) -> dict[str, object]:
         "keywords": record.project.tags,
         "lang": record.project.language,
         "facts": [{"name": name, "value": value} for name, value in facts],
-        "nocite": "@*",
+        "nocite": ", ".join(f"@{key}" for key in sorted(cited_anywhere(context))),
         "link-citations": True,
         "link-bibliography": True,
     }
 
 
-def _start_pandoc(body: str, metadata: str, context: Context, folder: Path) -> subprocess.Popen[str]:
+def _run_pandoc(body: str, metadata: str, context: Context, folder: Path) -> None:
     """Let pandoc write Typst."""
     import pypandoc
 
-    bibliography = context.record.bibliography.read_text(encoding="utf-8") if context.record.references else ""
-    for name, text in (("report.md", body), ("metadata.json", metadata), ("references.bib", bibliography)):
+    for name, text in (("report.md", body), ("metadata.json", metadata)):
         (folder / name).write_text(text, encoding="utf-8")
     command = [
         pypandoc.get_pandoc_path(), "report.md", f"--from={_MARKDOWN}", "--to=typst", "--standalone", "--sandbox",
-        "--columns=100000", "--wrap=none", "--shift-heading-level-by=-1", "--citeproc", "--bibliography=references.bib",
-        f"--lua-filter={FRAGMENTS / 'report.lua'}", f"--template={FRAGMENTS / 'report.typ'}",
-        "--metadata-file=metadata.json", "--output=report.typ",
+        "--columns=100000", "--wrap=none", "--shift-heading-level-by=-1", "--citeproc",
+        *(f"--bibliography={path.absolute()}" for path in _bibliographies(context)),
+        f"--lua-filter={LUA}", f"--template={TYPST}", "--metadata-file=metadata.json", "--output=report.typ",
     ]  # fmt: skip
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def _finish_pandoc(running: subprocess.Popen[str], body: str) -> None:
     try:
-        _, said = running.communicate(timeout=_TIMEOUT)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT)
     except subprocess.TimeoutExpired:
-        running.kill()
-        running.communicate()
         raise InputError(
             "the report as PDF",
             found=f"no answer of pandoc within {_TIMEOUT} s",
             expected=f"text that pandoc reads in seconds ({len(body):,} characters)",
             hint="Look for deeply nested brackets in the configs' texts, or run the command again on a machine that is less busy.",
         ) from None
-    if running.returncode or said.strip():
+    said = done.stderr.strip()
+    if done.returncode or said:
         raise InputError(
             "the report as PDF",
-            found=said.strip().splitlines()[0] if said.strip() else f"exit code {running.returncode} from pandoc",
+            found=said.splitlines()[0] if said else f"exit code {done.returncode} from pandoc",
             expected=f"text that pandoc reads without a warning ({len(body):,} characters)",
             hint="Correct the fragment or the bibliography that the message names.",
         )

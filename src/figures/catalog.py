@@ -1,8 +1,7 @@
-"""Which charts a record gives, with their words, and a cache by the hash of their data, code and style."""
+"""Which charts a record gives, with their words."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING
 from src.analysis.analyse import Analysis, Breakdown, Confusion, MetricResult
 from src.analysis.statistics import Interval
 from src.analysis.study import StudyAnalysis
+from src.cache import cached
 from src.record.config import MetricConfig
-from src.record.files import atomic
 from src.record.schemas import TrainingLog
 from src.record.study import LoadedStudy
 
@@ -259,22 +258,17 @@ def render(chart: Chart, kind: str, cache_folder: Path | None) -> bytes:
     Args:
         chart: What to draw.
         kind: `light.svg`, `dark.svg` or `png`.
-        cache_folder: Where rendered charts are kept; None to always draw.
+        cache_folder: The cache; None to always draw.
 
     Returns:
         The file's bytes.
     """
-    key = hashlib.sha256(f"{kind}\0{chart.name}\0{chart.data}\0{_code()}".encode()).hexdigest()
-    kept = cache_folder / f"{key}.{kind}" if cache_folder else None
-    if kept is not None and kept.is_file():
-        return kept.read_bytes()
     if kind == "dark.svg":
-        data = style.recoloured(render(chart, "light.svg", cache_folder), style.LIGHT, style.DARK)
-    else:
-        with style.styled(style.LIGHT):
-            figure = chart.draw(style.LIGHT)
-            data = style.save_png(figure) if kind == "png" else style.save_svg(figure)
-    if kept is not None:
-        with atomic(kept) as temporary:
-            temporary.write_bytes(data)
-    return data
+        return style.recoloured(render(chart, "light.svg", cache_folder), style.LIGHT, style.DARK)
+    return cached(cache_folder, kind, (kind, chart.name, chart.data, _code()), lambda: _draw(chart, kind))
+
+
+def _draw(chart: Chart, kind: str) -> bytes:
+    with style.styled(style.LIGHT):
+        figure = chart.draw(style.LIGHT)
+        return style.save_png(figure) if kind == "png" else style.save_svg(figure)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from src.record.files import atomic
+from src.cache import cached
 
 from . import style
 
@@ -25,21 +24,13 @@ def social_card(headline: str, title: str, tokens: list[str], cache: Path | None
         headline: The question.
         title: The project.
         tokens: The example word in its tokens; may be empty.
-        cache: Folder where the picture is kept; None to draw it again.
+        cache: The cache; None to always draw.
 
     Returns:
         A PNG of 1200 by 630 pixels.
     """
     code = Path(__file__).read_text(encoding="utf-8")
-    key = hashlib.sha256("\0".join([headline, title, *tokens, code]).encode()).hexdigest()
-    kept = cache / "charts" / f"{key}.social.png" if cache else None
-    if kept is not None and kept.is_file():
-        return kept.read_bytes()
-    data = _draw(headline, title, tokens)
-    if kept is not None:
-        with atomic(kept) as temporary:
-            temporary.write_bytes(data)
-    return data
+    return cached(cache, "social.png", (headline, title, *tokens, code), lambda: _draw(headline, title, tokens))
 
 
 def _fitting(figure: Figure, renderer: Any, bottom: float, words: str, size: int, **look: Any) -> None:

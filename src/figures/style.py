@@ -27,7 +27,6 @@ class Scheme:
 
 LIGHT = Scheme("light", text="#1f1f24", faint="#d7d7de", base="#6b7280", finetuned="#b4234a", accent="#1d6fa5")
 DARK = Scheme("dark", text="#e6e6eb", faint="#474a57", base="#a3a9b8", finetuned="#ff8fa8", accent="#6fb7e6")
-SCHEMES = (LIGHT, DARK)
 
 
 @contextmanager

@@ -6,15 +6,13 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from src.documents.cards import base_card, dataset_card, model_card
+from src.documents.build import Documents
 from src.documents.context import Context
-from src.documents.pdf import report_pdf
-from src.documents.report_text import Report
 from src.record.checkpoint import adapter_config, checkpoint_files
 from src.record.files import regular_file, replacing, sha256_file
 from src.record.publication import Role
@@ -105,7 +103,7 @@ class Repository:
 
 
 def collect(
-    context: Context,
+    documents: Documents,
     only: Collection[Role] = ROLES,
     progress: Progress | None = None,
     *,
@@ -114,7 +112,7 @@ def collect(
     """Collect and hash the files of every repository, after checking that they are what was evaluated.
 
     Args:
-        context: What is published.
+        documents: What is published.
         only: Roles to collect.
         progress: Told about the hashing.
         all_runs: Whether the model's repository also holds the adapters of a study's other runs, each in `runs/NAME/`.
@@ -122,15 +120,15 @@ def collect(
     Raises:
         InputError: A file is missing, is a pickle or a link, or is not the one that was evaluated.
     """
-    record, names = context.record, context.names
+    record, names = documents.context.record, documents.context.names
     record.check_evaluated()
     repos = []
     if "base" in only and record.base_folder is not None and names.base is not None:
-        repos.append(Repository("base", names.base, "model", _hashed(_base(context), progress)))
+        repos.append(Repository("base", names.base, "model", _hashed(_base(documents), progress)))
     if "dataset" in only and record.splits:
-        repos.append(Repository("dataset", names.dataset, "dataset", _hashed(_dataset(context), progress)))
+        repos.append(Repository("dataset", names.dataset, "dataset", _hashed(_dataset(documents), progress)))
     if "model" in only:
-        repos.append(Repository("model", names.model, "model", _hashed(_model(context, all_runs=all_runs), progress)))
+        repos.append(Repository("model", names.model, "model", _hashed(_model(documents, all_runs=all_runs), progress)))
     return repos
 
 
@@ -176,25 +174,27 @@ def _adapter(context: Context, folder: Path) -> dict[str, Path | bytes]:
     return files
 
 
-def _model(context: Context, *, all_runs: bool) -> dict[str, Path | bytes]:
+def _model(documents: Documents, *, all_runs: bool) -> dict[str, Path | bytes]:
+    context = documents.context
     record = context.record
-    files: dict[str, Path | bytes] = {"README.md": model_card(context).encode(), "LICENSE": _licence(context)}
+    files: dict[str, Path | bytes] = {"README.md": documents.model_card.text.encode(), "LICENSE": _licence(context)}
     files |= _adapter(context, record.checkpoint)
     if all_runs and record.study is not None:
         for run, folder in record.study.adapters(record.root).items():
             files |= {f"runs/{run}/{name}": source for name, source in _adapter(context, folder).items()}
     files["evaluation_results.json"] = record.results_path
-    inside = Report(replace(context, inside_hub=True))
-    files["final_report.json"] = inside.json().encode()
-    files["report.pdf"] = report_pdf(inside)
-    for chart in context.charts:
+    files["final_report.json"] = documents.final_report.encode()
+    files["report.pdf"] = documents.pdf()
+    for chart in context.charts.values():
         files[f"charts/{chart.name}.png"] = context.rendered(chart, "png")
     return files
 
 
-def _dataset(context: Context) -> dict[str, Path | bytes]:
-    record = context.record
-    files: dict[str, Path | bytes] = {"README.md": dataset_card(context).encode(), "LICENSE": _licence(context)}
+def _dataset(documents: Documents) -> dict[str, Path | bytes]:
+    record = documents.context.record
+    files: dict[str, Path | bytes] = {"LICENSE": _licence(documents.context)}
+    if documents.dataset_card is not None:
+        files["README.md"] = documents.dataset_card.text.encode()
     files |= {name: regular_file(record.data, name) for name in dataset_files(record.data)}
     for split in record.published_splits:
         files.setdefault(f"{split.config}/{split.name}.parquet", split.path)
@@ -203,16 +203,16 @@ def _dataset(context: Context) -> dict[str, Path | bytes]:
     return files
 
 
-def _base(context: Context) -> dict[str, Path | bytes]:
-    folder = context.record.base_folder
+def _base(documents: Documents) -> dict[str, Path | bytes]:
+    folder = documents.context.record.base_folder
     if folder is None:
         return {}
     files: dict[str, Path | bytes] = {
         name: regular_file(folder, name) for name in BASE_FILES if (folder / name).exists()
     }
-    files["LICENSE"] = _licence(context)
-    if context.record.base_training is not None:
-        files["README.md"] = base_card(context).encode()
+    files["LICENSE"] = _licence(documents.context)
+    if documents.base_card is not None:
+        files["README.md"] = documents.base_card.encode()
     elif (folder / "README.md").exists():
         files["README.md"] = regular_file(folder, "README.md")
     return files

@@ -11,6 +11,7 @@ from typing import Any
 
 import huggingface_hub as hf
 
+from src.documents.build import Documents
 from src.documents.context import Context, RepoNames
 from src.record.errors import InputError
 from src.record.files import sha256_file, write_json
@@ -54,7 +55,7 @@ def publish(record: Record, options: Options, screen: Screen, cache: Path | None
         record: What is published.
         options: What to do.
         screen: Where it is shown.
-        cache: Where analysis and charts are kept.
+        cache: The cache's folder.
 
     Returns:
         The plan and the result, ready for JSON.
@@ -80,9 +81,9 @@ def _publish(record: Record, options: Options, screen: Screen, cache: Path | Non
     user, namespace = check_login(hub, RepoNames.of(record, options.namespace).namespace)
     names = RepoNames.of(record, namespace)
     check_names(names, options.tag)
-    context = Context(record, names, cache)
+    context = Context(record, names, cache, inside_hub=True)
     with screen.hashing() as on_progress:
-        repos = collect(context, options.only, on_progress, all_runs=options.all_runs)
+        repos = collect(Documents(context), options.only, on_progress, all_runs=options.all_runs)
     check_secrets(repos, token)
     if not options.plan_only:
         check_installed()

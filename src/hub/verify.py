@@ -14,7 +14,8 @@ from typing import Any
 
 import huggingface_hub as hf
 
-from src.documents.context import Context, Renderer
+from src.documents.context import Context
+from src.documents.renderer import Renderer
 from src.record.errors import show
 from src.record.files import sha256_file
 from src.record.publication import Check, Outcome, Role
@@ -43,7 +44,7 @@ KEPT_ONLINE = (
 )  # fmt: skip
 """What the Hub's client needs of it besides."""
 
-SNIPPETS: dict[Role, str] = {"base": "base_snippet", "dataset": "dataset_uses", "model": "snippet"}
+SNIPPETS: dict[Role, str] = {"base": "base_card/snippet", "dataset": "dataset_card/uses", "model": "shared/snippet"}
 """The fragments that write a card's snippet."""
 
 CODE = re.compile(r"^```python\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)

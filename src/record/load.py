@@ -14,7 +14,7 @@ from .errors import InputError
 from .files import Model, load_yaml, parse_json, read_text, sha256_file, validate
 from .predictions import Predictions
 from .publication import Publication
-from .references import BIBLIOGRAPHY, Work, read_references
+from .references import BIBLIOGRAPHY
 from .results import load_results
 from .schemas import BaseTraining, EvaluationResults, TrainingLog
 from .splits import Split, dataset_files, read_splits
@@ -57,13 +57,8 @@ class Record:
 
     @property
     def bibliography(self) -> Path:
-        """Where the bibliography lies, if there is one."""
+        """Where the author's bibliography lies, if there is one."""
         return self.root / BIBLIOGRAPHY
-
-    @cached_property
-    def references(self) -> dict[str, Work]:
-        """The works of the bibliography, by key."""
-        return read_references(self.bibliography)
 
     @property
     def publication_path(self) -> Path:
@@ -205,6 +200,18 @@ def load_record(
         _beside(path, "deployment.json", Deployment, "Run `python -m src.benchmark` again, or remove it."),
         load_study(root, Path(project_config.study), metrics_config, found) if project_config.study else None,
     )
+
+
+def record_folders(root: Path) -> list[Path]:
+    """Return the folders outside configs/ and results/ that a repository's record is read from: data, adapter and local base model.
+
+    Raises:
+        InputError: The project's or the experiment's config is missing or malformed.
+    """
+    project = load_yaml(root / PROJECT, ProjectConfig)
+    experiment = load_yaml(root / project.experiment, ExperimentConfig)
+    named = (experiment.dataset_config.path, experiment.checkpoint, experiment.base_model)
+    return [root / name for name in named if name and (root / name).is_dir()]
 
 
 def _beside(results: Path, name: str, model: type[Model], hint: str) -> Model | None:

@@ -1,4 +1,4 @@
-"""The bibliography, `docs/references.bib`: the works that documents cite by key."""
+"""Bibliographies: the works that documents cite by key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .errors import InputError
 from .files import read_text
 
 BIBLIOGRAPHY = Path("docs/references.bib")
-"""Where the bibliography lies, relative to the repository."""
+"""Where the author's bibliography lies, relative to the repository."""
 
 _LISTED = 6
 """Most authors that a list of references names; of more, the first three."""
@@ -44,18 +44,23 @@ class Work:
     book: bool
 
 
-def read_references(path: Path) -> dict[str, Work]:
-    """Read a bibliography in BibTeX; no file is an empty one.
+def read_references(*paths: Path) -> dict[str, Work]:
+    """Read bibliographies in BibTeX; a file that is not there is an empty one.
 
     Args:
-        path: The `.bib` file.
+        *paths: The `.bib` files; of entries with the same key the last one counts.
 
     Returns:
         The works by key, sorted by author and year.
 
     Raises:
-        InputError: The file is not BibTeX, a key comes twice, or an entry lacks author, title or year.
+        InputError: A file is not BibTeX, a key comes twice in it, or an entry lacks author, title or year.
     """
+    works = {key: _work(path, key, entry) for path in paths for key, entry in _entries(path).items()}
+    return {work.key: work for work in sorted(works.values(), key=lambda work: (work.authors.casefold(), work.year))}
+
+
+def _entries(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     from pybtex.database import parse_string
@@ -63,11 +68,9 @@ def read_references(path: Path) -> dict[str, Work]:
 
     text = read_text(path, "Restore it.")
     try:
-        data = parse_string(text, "bibtex")
+        return dict(parse_string(text, "bibtex").entries)
     except PybtexError as error:
         raise InputError(path, found=error, expected="a bibliography in BibTeX", hint="Correct the entry.") from None
-    works = [_work(path, key, entry) for key, entry in data.entries.items()]
-    return {work.key: work for work in sorted(works, key=lambda work: (work.authors.casefold(), work.year))}
 
 
 def _work(path: Path, key: str, entry: Any) -> Work:

@@ -1,0 +1,39 @@
+"""Where fragments lie, and the Jinja environment of each target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+
+from .formatting import FILTERS
+from .prose import prose
+
+Target = Literal["site", "hub", "print"]
+
+FRAGMENTS = Path(__file__).parent.parent / "fragments"
+"""The engine's fragments, which hold for any record."""
+
+AUTHOR = Path("docs/fragments")
+"""The author's fragments, relative to the repository: what only this project can say. Their names begin with `author/`."""
+
+
+def environment(target: Target, root: Path) -> Environment:
+    """Return the Jinja environment of a target; an undefined name is an error.
+
+    Args:
+        target: Where the text goes.
+        root: The repository.
+    """
+    env = Environment(
+        loader=ChoiceLoader([PrefixLoader({"author": FileSystemLoader(root / AUTHOR)}), FileSystemLoader(FRAGMENTS)]),
+        extensions=["jinja2.ext.loopcontrols"],
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+    )
+    env.filters.update(FILTERS, prose=prose)
+    env.globals["target"] = target
+    return env
