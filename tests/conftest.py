@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from src.documents.build import Documents
 from src.documents.context import Context, RepoNames
 from src.record.config import MetricsConfig
 from src.record.files import load_yaml
@@ -62,6 +63,11 @@ def record() -> Record:
 @pytest.fixture(scope="session")
 def context(record: Record) -> Context:
     return Context(record, RepoNames.of(record))
+
+
+@pytest.fixture(scope="session")
+def documents(context: Context) -> Documents:
+    return Documents(context)
 
 
 def run_in(cwd: Path, *arguments: str, timeout: int = 600, **environment: str) -> subprocess.CompletedProcess[str]:

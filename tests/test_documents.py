@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from src.analysis.analyse import MetricResult
 from src.analysis.statistics import Interval
 from src.documents import formatting
+from src.documents.build import Documents
 from src.documents.cards import MODEL_CARD, model_card
-from src.documents.committed import committed_documents
 from src.documents.compose import Section, compose
-from src.documents.context import Context, Renderer, RepoNames
+from src.documents.context import Context, RepoNames
 from src.documents.pages import site_pages
-from src.documents.report_text import Report
+from src.documents.renderer import Renderer
 from src.figures import style
 from src.record.config import MetricConfig
 from src.record.errors import InputError
@@ -43,8 +43,8 @@ def headings(text: str) -> list[str]:
     return re.findall(r"^#+ (.+)$", prose, flags=re.MULTILINE)
 
 
-def test_committed_documents_match_the_record(context: Context) -> None:
-    for path, text in committed_documents(context).items():
+def test_committed_documents_match_the_record(documents: Documents) -> None:
+    for path, text in documents.committed().items():
         assert path.read_text(encoding="utf-8") == text, f"{path}: run `make render`"
 
 
@@ -64,8 +64,8 @@ def test_render_check_sees_a_stale_readme(project: Path, run: Run) -> None:
     assert (project / "README.md").read_text() == (REPO / "README.md").read_text()
 
 
-def test_the_model_card_has_every_section_of_the_template_and_none_empty(context: Context) -> None:
-    text = model_card(context)
+def test_the_model_card_has_every_section_of_the_template_and_none_empty(documents: Documents) -> None:
+    text = documents.model_card.text
     found = headings(text)
     wanted = " ".join(TEMPLATE_SECTIONS.split())
     for title in found:
@@ -79,14 +79,14 @@ def test_the_model_card_has_every_section_of_the_template_and_none_empty(context
         ):  # nothing between them: only a parent before its first part
             assert len(following.split(" ")[0]) > len(line.split(" ")[0]), f"{line} is empty"
     with pytest.raises(InputError, match="empty"):
-        compose(Renderer(context, "hub"), (Section("Nothing"),))
+        compose(Renderer(documents.context, "hub"), (Section("Nothing"),))
     assert "More Information Needed" not in text
     assert "None" not in re.sub(r"```.*?```", "", body, flags=re.DOTALL).replace("None.", "")
 
 
 def test_the_card_metadata_is_what_the_hub_reads(context: Context) -> None:
     named = Context(context.record, RepoNames.of(context.record, "someone"))
-    card = ModelCard(model_card(named))
+    card = ModelCard(model_card(named).text)
     data = card.data
     assert data.library_name == "peft"
     assert data.pipeline_tag == "text-generation"
@@ -110,27 +110,28 @@ def test_the_dataset_card_lists_every_file(context: Context) -> None:
     assert {path for path in paths if path.startswith("predictions/")} == {f"predictions/{run}.parquet" for run in runs}
 
 
-def test_documents_say_which_base_model_it_is(context: Context) -> None:
+def test_documents_say_which_base_model_it_is(documents: Documents) -> None:
     for name, text in {
-        **site_pages(Report(context)),
-        "card": model_card(context),
+        **site_pages(documents, pdf=True),
+        "card": documents.model_card.text,
         "readme": (REPO / "README.md").read_text(),
     }.items():
         if name in ("index.md", "methodology.md", "model-card.md", "card", "readme"):
             assert "does not contain OpenAI's GPT-2 weights" in text, name
 
 
-def test_numbers_are_the_same_everywhere(context: Context) -> None:
-    pages = site_pages(Report(context))
-    documents = [
+def test_numbers_are_the_same_everywhere(documents: Documents) -> None:
+    context = documents.context
+    pages = site_pages(documents, pdf=True)
+    texts = [
         pages["results/index.md"],
         pages["model-card.md"],
-        model_card(context),
+        documents.model_card.text,
         (REPO / "README.md").read_text(),
     ]
     for m in context.analysis.metrics:
         short = m not in (*context.analysis.primary, *context.analysis.others)
-        for text in documents[: -1 if short else None]:
+        for text in texts[: -1 if short else None]:
             assert formatting.value(m.base, m.config, m.questions) in text
             assert formatting.value(m.finetuned, m.config, m.questions) in text
 
@@ -201,7 +202,7 @@ def result(base: float, finetuned: float, **more: object) -> MetricResult:
 def test_sentences_follow_from_the_numbers(context: Context, outcome: MetricResult, words: str) -> None:
     changed = replace(context.analysis, metrics=(outcome,))
     renderer = Renderer(context, "hub")
-    text = renderer.env.get_template("headline.md.j2").render(analysis=changed)
+    text = renderer.env.get_template("shared/headline.md.j2").render(analysis=changed)
     assert words in text
 
 
@@ -228,7 +229,7 @@ def test_formats() -> None:
 
 def test_the_minimal_record_gives_a_card(minimal: Path) -> None:
     record = load_record(minimal)
-    text = model_card(Context(record, RepoNames.of(record)))
+    text = model_card(Context(record, RepoNames.of(record))).text
     assert set(headings(text)) >= {s.title for s in MODEL_CARD}
     assert "0.0 % before, 43.0 % after" in text
     assert "worse as a bare number" in text
@@ -246,7 +247,7 @@ def test_an_undefined_name_in_a_fragment_is_an_error(context: Context) -> None:
 
 
 def test_dark_charts_are_what_would_be_drawn_in_the_dark_scheme(context: Context) -> None:
-    for chart in context.charts:
+    for chart in context.charts.values():
         with style.styled(style.DARK):
             drawn = style.save_svg(chart.draw(style.DARK))
         colours = [re.findall(rb"#[0-9a-f]{6}(?=[;\"])", svg) for svg in (drawn, context.rendered(chart, "dark.svg"))]

@@ -126,8 +126,8 @@ def test_neither_site_nor_publisher_imports_torch(run: Run) -> None:
     program = (
         "import sys; sys.argv = ['publish', '--dry-run', '--help']\n"
         "import src.publish, src.hub.publish, gen.site\nfrom gen.reference import reference_pages\nreference_pages()\n"
-        "from src.record.load import load_record\nfrom src.documents.context import Context, RepoNames\nfrom pathlib import Path\n"
-        "r = load_record(Path())\nc = Context(r, RepoNames.of(r))\nfrom src.documents.cards import model_card\nmodel_card(c)\n"
+        "from src.documents.build import build\nfrom pathlib import Path\n"
+        "build(Path(), None).model_card\n"
         "bad = {'torch', 'transformers', 'peft', 'datasets'} & set(sys.modules)\nassert not bad, bad"
     )
     done = run(REPO, "-c", program)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
-from src.analysis.analyse import analyse
 from src.analysis.statistics import bootstrap_mean, holm, mcnemar, paired_permutation, wilson
-from src.record.load import Record
 
 
 def test_wilson_matches_the_closed_formula() -> None:
@@ -130,10 +127,3 @@ def test_a_million_questions_cost_little() -> None:
     assert bootstrap_mean(tuned - base, 0.05) is not None
     assert paired_permutation(base, tuned) > 0.0001
     assert time.process_time() - start < 20  # one by one it would take minutes; the claim itself is in benchmarks/
-
-
-def test_a_kept_analysis_is_the_computed_one(record: Record, tmp_path: Path) -> None:
-    computed = analyse(record, tmp_path)
-    kept = analyse(record, tmp_path)
-    assert repr(kept) == repr(computed) == repr(analyse(record))
-    assert len(list(tmp_path.iterdir())) == 1

@@ -101,7 +101,7 @@ class AnswerCounts:
             answer, and how often it is the right answer.
         """
         counted = weights.astype(np.float32) @ self._columns
-        return counted.astype(np.float64).reshape(len(weights), -1, self._labels)
+        return np.asarray(counted, dtype=np.float64).reshape(len(weights), -1, self._labels)
 
 
 def of_counts(tables: FloatArray, how: Measure) -> FloatArray:
@@ -126,7 +126,7 @@ def of_counts(tables: FloatArray, how: Measure) -> FloatArray:
     expected = (references * answers).sum(axis=2) / total**2
     possible = 1 - expected
     beyond = right.sum(axis=2) / total - expected
-    return np.divide(beyond, possible, out=np.zeros_like(possible), where=possible > 1e-12)
+    return np.asarray(np.divide(beyond, possible, out=np.zeros_like(possible), where=possible > 1e-12))
 
 
 def summary(
