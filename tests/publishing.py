@@ -87,10 +87,17 @@ def change_project(root: Path, **changes: Any) -> None:
 
 
 class Author:
-    """Somebody at a project, with the local Hub in reach."""
+    """Somebody at a project, with the local Hub in reach.
 
-    def __init__(self, hub: HubServer, root: Path, token: str | None = TOKEN) -> None:
-        self.hub, self.root, self.token = hub, root, token
+    Args:
+        hub: The Hub.
+        root: The project.
+        token: Who it is.
+        real: Whether what is published is loaded by the real model libraries, and not by their stand-ins.
+    """
+
+    def __init__(self, hub: HubServer, root: Path, token: str | None = TOKEN, *, real: bool = False) -> None:
+        self.hub, self.root, self.token, self.real = hub, root, token, real
 
     @property
     def receipt_path(self) -> Path:
@@ -106,7 +113,7 @@ class Author:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
         token = {"HF_TOKEN": self.token} if self.token else {}
         return kept | token | {
-            "PYTHONPATH": str(REPO),
+            "PYTHONPATH": str(REPO) if self.real else f"{REPO / 'tests/standins'}{os.pathsep}{REPO}",
             "HF_ENDPOINT": self.hub.url,
             "HF_HUB_DISABLE_XET": "1",
             "HF_HOME": str(self.root / "hf-home"),

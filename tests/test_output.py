@@ -141,7 +141,7 @@ class Terminal:
 
 def test_lines_and_progress_do_not_write_over_each_other(author: Author) -> None:
     parent, child = pty.openpty()
-    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 200, 400, 0, 0))
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 200, 2000, 0, 0))  # wide enough for every line
     environment = author.environment(TERM="xterm-256color")
     del environment["NO_COLOR"]
     process = subprocess.Popen(

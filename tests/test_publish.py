@@ -54,6 +54,13 @@ def author(hub: HubServer, tiny_source: Path, tmp_path: Path) -> Author:
     return Author(hub, Path(shutil.copytree(tiny_source, tmp_path / "project")))
 
 
+@pytest.fixture
+def real_author(author: Author) -> Author:
+    """The same, with the real model libraries."""
+    author.real = True
+    return author
+
+
 def visit(hub: HubServer, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Use the repositories as somebody without a token and with nothing cached."""
     script = folder / "visitor.py"
@@ -70,7 +77,7 @@ def visit(hub: HubServer, folder: Path, *arguments: str) -> subprocess.Completed
 
 
 def test_the_committed_record_is_published_and_used_by_a_visitor(hub: HubServer, tmp_path: Path) -> None:
-    author = Author(hub, copy_project(tmp_path / "project"))
+    author = Author(hub, copy_project(tmp_path / "project"), real=True)
     first = author.publish("--yes", "--create-pr")
     assert first.returncode == 0, first.stderr
     names = ("alice/gpt2-mini", "alice/gpt2-mini-spelling-lora", "alice/spelling-and-letters", "letter_count")
@@ -108,7 +115,8 @@ def test_the_committed_record_is_published_and_used_by_a_visitor(hub: HubServer,
     assert receipt["repos"][2]["commit"][:12] in page
 
 
-def test_a_changed_card_goes_through_a_pull_request(author: Author) -> None:
+def test_a_changed_card_goes_through_a_pull_request(real_author: Author) -> None:
+    author = real_author
     assert author.publish("--yes").returncode == 0
     repo = author.repo("model", "tiny-lora")
     before = repo.refs["main"]
@@ -125,7 +133,8 @@ def test_a_changed_card_goes_through_a_pull_request(author: Author) -> None:
     assert len(author.receipt["repos"]) == 3
 
 
-def test_create_pr_stops_before_the_merge_and_the_next_run_goes_on(author: Author) -> None:
+def test_create_pr_stops_before_the_merge_and_the_next_run_goes_on(real_author: Author) -> None:
+    author = real_author
     assert author.publish("--yes", "--only", "dataset").returncode == 0
     repo, receipt = author.repo("dataset", "letters"), author.receipt
     change_project(author.root, licence="cc0-1.0")
@@ -216,7 +225,8 @@ def test_tag_and_collection(author: Author) -> None:
     assert "has the tag v1.0.0 already" in done.stderr
 
 
-def test_verify_only_finds_what_is_not_the_record(author: Author) -> None:
+def test_verify_only_finds_what_is_not_the_record(real_author: Author) -> None:
+    author = real_author
     assert author.publish("--verify-only", "--only", "dataset").returncode == 3
     assert author.publish("--yes", "--only", "dataset").returncode == 0
     before = author.receipt
@@ -420,7 +430,8 @@ def test_a_card_with_a_fault_is_never_seen(author: Author, old: str, new: str, s
     assert not author.receipt_path.exists()
 
 
-def test_a_snippet_that_fails_is_never_seen(author: Author) -> None:
+def test_a_snippet_that_fails_is_never_seen(real_author: Author) -> None:
+    author = real_author
     folder = author.root / "data/letter_count"
     (folder / "test.parquet").rename(folder / "validation.parquet")  # the snippet loads the test questions
     done = author.publish("--yes", "--only", "dataset")
