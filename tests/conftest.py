@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +16,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from filelock import FileLock
 
+from src import cli
 from src.documents.build import Documents
 from src.documents.context import Context, RepoNames
 from src.record.config import MetricsConfig
@@ -95,6 +101,37 @@ def run_in(cwd: Path, *arguments: str, timeout: int = 600, **environment: str) -
 @pytest.fixture
 def run() -> Run:
     return run_in
+
+
+def invoke(cwd: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one of our commands in a folder as `python -m src.COMMAND ARGUMENTS` does, but in this process."""
+    function = getattr(importlib.import_module(f"src.{command}"), command)
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    argv, sys.argv = sys.argv, [command, *arguments]
+    try:
+        with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            cli.run(function)
+    except SystemExit as end:
+        code = int(end.code or 0)
+    finally:
+        sys.argv = argv
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    return subprocess.CompletedProcess([command, *arguments], code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def tiny_source(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A tiny project to publish, made once for all workers."""
+    from .publishing import make_tiny
+
+    base = tmp_path_factory.getbasetemp()
+    made = (base if worker_id == "master" else base.parent) / "tiny"
+    with FileLock(made.with_suffix(".lock")):
+        if not made.exists():
+            make_tiny(made.with_suffix(".new")).rename(made)
+    return made
 
 
 def copy_project(target: Path) -> Path:

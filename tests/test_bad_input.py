@@ -16,7 +16,7 @@ import yaml
 from src.record.files import sha256_file
 from src.record.study import read_study
 
-from .conftest import REPO, Run
+from .conftest import REPO, Run, invoke
 
 RESULTS = "results/gpt2-mini/evaluation_results.json"
 PREDICTIONS = "results/gpt2-mini/predictions.parquet"
@@ -247,10 +247,10 @@ def truncate(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_publish_refuses(name: str, project: Path, run: Run) -> None:
+def test_publish_refuses(name: str, project: Path) -> None:
     spoil, fragments = CASES[name]
     spoil(project)
-    done = run(project, "-m", "src.publish", "--dry-run")
+    done = invoke(project, "publish", "--dry-run")
     assert done.returncode == 2, done.stderr
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1, done.stderr
@@ -260,11 +260,12 @@ def test_publish_refuses(name: str, project: Path, run: Run) -> None:
     assert not (project / "dist").exists() or not any((project / "dist").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["unknown key", "NaN", "undeclared metric", "predictions that do not give the metric"])
 def test_the_site_build_fails_with_the_same_line(name: str, project: Path, run: Run) -> None:
     spoil, fragments = CASES[name]
     spoil(project)
-    line = run(project, "-m", "src.publish", "--dry-run").stderr.strip().removeprefix("error: ")
+    line = invoke(project, "publish", "--dry-run").stderr.strip().removeprefix("error: ")
     done = run(project, "-m", "mkdocs", "build")
     assert done.returncode != 0
     output = done.stdout + done.stderr
@@ -275,53 +276,56 @@ def test_the_site_build_fails_with_the_same_line(name: str, project: Path, run: 
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "dataset"])
-def test_experiment_commands_refuse(command: str, tmp_path: Path, run: Run, repo: Path) -> None:
+def test_experiment_commands_refuse(command: str, tmp_path: Path, repo: Path) -> None:
     config = tmp_path / "configs.yaml"
     config.write_text((repo / CONFIG).read_text() + "\nfoo: 1\n")
-    done = run(repo, "-m", f"src.{command}", "--config", str(config))
+    done = invoke(repo, command, "--config", str(config))
     assert done.returncode == 2
     assert "foo" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_base_model_that_is_not_there(tmp_path: Path, run: Run, repo: Path) -> None:
+def test_a_base_model_that_is_not_there(tmp_path: Path, repo: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text((repo / CONFIG).read_text().replace("models/gpt2-mini", "models/nowhere"))
     for command in ("train", "evaluate", "dataset"):
-        done = run(repo, "-m", f"src.{command}", "--config", str(config))
+        done = invoke(repo, command, "--config", str(config))
         assert done.returncode == 2, done.stderr
         assert "models/nowhere" in done.stderr
         assert "Traceback" not in done.stderr
 
 
-def test_notes_may_change(project: Path, run: Run) -> None:
+@pytest.mark.slow
+def test_notes_may_change(project: Path) -> None:
     path = project / CONFIG
     settings = yaml.safe_load(path.read_text()) | {"note": "Another note."}
     path.write_text(yaml.safe_dump(settings))
-    done = run(project, "-m", "src.publish", "--dry-run")
+    done = invoke(project, "publish", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "Another note." in (project / "dist/hub/model/README.md").read_text()
 
 
-def test_an_older_record_says_that_its_settings_are_stated(project: Path, run: Run) -> None:
+@pytest.mark.slow
+def test_an_older_record_says_that_its_settings_are_stated(project: Path) -> None:
     def older(data: dict[str, Any]) -> None:
         del data["config"]
         base = data["hashes"].pop("base")
         data["hashes"]["base_weights"] = base["model.safetensors"]
 
     said = "training and evaluation did not record what they ran with"
-    assert run(project, "-m", "src.publish", "--dry-run").returncode == 0
+    assert invoke(project, "publish", "--dry-run").returncode == 0
     assert said not in (project / "dist/hub/model/README.md").read_text()
     edit_json(project / RESULTS, older)
     replace("configs/project.yaml", "study: configs/studies/spelling.yaml", "")(project)
-    done = run(project, "-m", "src.publish", "--dry-run")
+    done = invoke(project, "publish", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert said in (project / "dist/hub/model/README.md").read_text()
 
 
-def test_a_failed_bundle_leaves_the_last_one(project: Path, run: Run) -> None:
-    assert run(project, "-m", "src.publish", "--dry-run").returncode == 0
+@pytest.mark.slow
+def test_a_failed_bundle_leaves_the_last_one(project: Path) -> None:
+    assert invoke(project, "publish", "--dry-run").returncode == 0
     before = sorted(p.relative_to(project) for p in (project / "dist").rglob("*"))
     (project / "LICENSE").unlink()
-    assert run(project, "-m", "src.publish", "--dry-run").returncode == 2
+    assert invoke(project, "publish", "--dry-run").returncode == 2
     assert sorted(p.relative_to(project) for p in (project / "dist").rglob("*")) == before

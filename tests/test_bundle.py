@@ -10,6 +10,8 @@ import pytest
 
 from .conftest import REPO, Run, run_in
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:

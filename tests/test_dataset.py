@@ -35,6 +35,7 @@ def tokenizer() -> Any:
     return load_tokenizer(str(REPO / "models/gpt2-mini"))
 
 
+@pytest.mark.slow
 def test_built_again_it_has_the_same_bytes(tmp_path: Path, run: Run) -> None:
     done = run(REPO, "-m", "src.dataset", "--output", str(tmp_path))
     assert done.returncode == 0, done.stderr

@@ -48,6 +48,7 @@ def test_committed_documents_match_the_record(documents: Documents) -> None:
         assert path.read_text(encoding="utf-8") == text, f"{path}: run `make render`"
 
 
+@pytest.mark.slow
 def test_render_check_sees_a_stale_readme(project: Path, run: Run) -> None:
     (project / "README.md").write_text((REPO / "README.md").read_text())
     (project / "models").unlink()
@@ -246,6 +247,7 @@ def test_an_undefined_name_in_a_fragment_is_an_error(context: Context) -> None:
         renderer.env.from_string("{{ project.nothing_of_the_kind }}").render(project=context.record.project)
 
 
+@pytest.mark.slow
 def test_dark_charts_are_what_would_be_drawn_in_the_dark_scheme(context: Context) -> None:
     for chart in context.charts.values():
         with style.styled(style.DARK):

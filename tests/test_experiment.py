@@ -25,6 +25,8 @@ from src.record.config import EvaluationConfig
 
 from .conftest import REPO, Run, run_in
 
+pytestmark = pytest.mark.slow
+
 PRETRAIN = """\
 name: tiny
 vocab_size: 600

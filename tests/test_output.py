@@ -19,9 +19,11 @@ import yaml
 
 from .conftest import REPO, copy_project, run_in
 from .publishing import Author, change_project
-from .test_publish_faults import author, source
+from .test_publish_faults import author
 
-__all__ = ["author", "source"]  # fixtures
+pytestmark = pytest.mark.slow
+
+__all__ = ["author"]  # a fixture
 
 BUNDLE = ("-m", "src.publish", "--dry-run", "--only", "dataset", "--output")
 SOURCE = ("-m", "gen")

@@ -83,6 +83,7 @@ class Found(HTMLParser):
         self._script = False
 
 
+@pytest.mark.slow
 def test_html_in_the_configs_is_text_on_every_page(poisoned: Path) -> None:
     seen = ""
     for page in sorted((poisoned / "site").rglob("*.html")):
@@ -95,6 +96,7 @@ def test_html_in_the_configs_is_text_on_every_page(poisoned: Path) -> None:
         assert f"<b>code {number}</b>" in seen  # as code
 
 
+@pytest.mark.slow
 def test_html_in_the_configs_is_text_on_the_hub(poisoned: Path) -> None:
     done = run_in(poisoned, "-m", "src.publish", "--dry-run", "--namespace", "someone")
     assert done.returncode == 0, done.stderr

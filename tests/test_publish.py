@@ -19,7 +19,9 @@ from huggingface_hub import DatasetCard, ModelCard
 
 from .conftest import REPO, copy_project
 from .hub_server import HubServer, User
-from .publishing import TOKEN, Author, change_project, commits, main_files, make_tiny
+from .publishing import TOKEN, Author, change_project, commits, main_files
+
+pytestmark = pytest.mark.slow
 
 VISITOR = """
 import sys
@@ -42,11 +44,6 @@ def hub(tmp_path: Path) -> Iterator[HubServer]:
     server.start()
     yield server
     server.stop()
-
-
-@pytest.fixture(scope="module")
-def tiny_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny(tmp_path_factory.mktemp("tiny") / "project")
 
 
 @pytest.fixture

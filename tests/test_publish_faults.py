@@ -14,7 +14,9 @@ import pytest
 
 from .conftest import REPO
 from .hub_server import Fault, HubServer, User
-from .publishing import TOKEN, Author, change_project, commits, main_files, make_tiny
+from .publishing import TOKEN, Author, change_project, commits, main_files
+
+pytestmark = pytest.mark.slow
 
 DATASET = r"/api/datasets/alice/letters"
 FIRST = ("--yes", "--only", "dataset")
@@ -59,17 +61,12 @@ UPDATE_STAGES = {
 """Where a publication, and an update, are stopped (test_publish_stops)."""
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_tiny(tmp_path_factory.mktemp("tiny") / "project")
-
-
 @pytest.fixture
-def author(source: Path, tmp_path: Path) -> Iterator[Author]:
+def author(tiny_source: Path, tmp_path: Path) -> Iterator[Author]:
     hub = HubServer(tmp_path / "hub")
     hub.users[TOKEN] = User("alice")
     hub.start()
-    yield Author(hub, Path(shutil.copytree(source, tmp_path / "project")))
+    yield Author(hub, Path(shutil.copytree(tiny_source, tmp_path / "project")))
     hub.stop()
 
 

@@ -13,10 +13,12 @@ from safetensors.numpy import load_file, save_file
 
 from .hub_server import Fault
 from .publishing import Author, change_project, commits
-from .test_publish_faults import FIRST, author, not_published, published, source
+from .test_publish_faults import FIRST, author, not_published, published
 from .test_publish_stops import stop_at
 
-__all__ = ["author", "source"]  # fixtures
+pytestmark = pytest.mark.slow
+
+__all__ = ["author"]  # a fixture
 
 NAME = ("dataset", "alice/letters")
 

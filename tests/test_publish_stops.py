@@ -12,9 +12,11 @@ import subprocess
 import pytest
 
 from .publishing import Author, change_project
-from .test_publish_faults import FIRST, STAGES, UPDATE_STAGES, author, not_published, published, source
+from .test_publish_faults import FIRST, STAGES, UPDATE_STAGES, author, not_published, published
 
-__all__ = ["author", "source"]  # fixtures
+pytestmark = pytest.mark.slow
+
+__all__ = ["author"]  # a fixture
 
 
 def stop_at(author: Author, stage: tuple[str, str], number: signal.Signals) -> subprocess.CompletedProcess[str]:

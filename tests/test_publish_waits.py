@@ -13,9 +13,11 @@ import pytest
 
 from .hub_server import Fault
 from .publishing import Author, change_project
-from .test_publish_faults import DATASET, FIRST, author, not_published, published, source
+from .test_publish_faults import DATASET, FIRST, author, not_published, published
 
-__all__ = ["author", "source"]  # fixtures
+pytestmark = pytest.mark.slow
+
+__all__ = ["author"]  # a fixture
 
 AT_ONCE = 3.0
 """Seconds, on a busy machine, until the prompt is back."""

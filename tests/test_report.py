@@ -32,6 +32,8 @@ from src.record.publication import Publication
 
 from .conftest import REPO, Run, copy_project, rewrite_predictions, run_in
 
+pytestmark = pytest.mark.slow
+
 WANTED = """
 Executive summary, Introduction, Related work, Methodology, Data, Training, Evaluation, Breakdowns, Error analysis,
 Comparison with the base model and with baselines, The study: seeds and controls, Success criteria, Limitations found, Ethical considerations, Deployment,

@@ -19,6 +19,8 @@ from playwright.sync_api import Browser, Page
 from .browsing import CHROMIUM, Watched, browsing, serving
 from .conftest import REPO, copy_project, run_in
 
+pytestmark = pytest.mark.slow
+
 WIDTHS = (320, 400, 768, 1280, 2560)
 """Widths in pixels at which nothing scrolls sideways."""
 

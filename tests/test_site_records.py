@@ -24,6 +24,8 @@ from src.record.predictions import SCHEMA
 from .browsing import Watched, browsing, serving
 from .conftest import REPO, Run, copy_project, rewrite_predictions, run_in
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = (
     "<script>window.pwned = 1</script>",
     "</script><img src=x onerror=alert(1)>",
