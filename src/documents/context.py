@@ -103,6 +103,17 @@ class Context:
         """The works that can be cited: those that the engine's own fragments cite, and the author's."""
         return read_references(FRAGMENTS / "references.bib", self.record.bibliography)
 
+    def stated(self, section: str) -> set[str]:
+        """Return the keys of a section of the experiment's config that documents may state: what was run, or what the config says.
+
+        A default that nobody recorded is nothing that was run.
+
+        Args:
+            section: Name of the section; empty for the config itself.
+        """
+        config = getattr(self.record.experiment, section) if section else self.record.experiment
+        return set(type(config).model_fields) if self.record.settings_recorded else config.model_fields_set
+
     def rendered(self, chart: Chart, kind: str) -> bytes:
         """Return a chart as `light.svg`, `dark.svg` or `png`."""
         return render(chart, kind, self.cache)

@@ -142,6 +142,7 @@ class Renderer:
             "figure": self._figure,
             "see": lambda chart: f"\ue000{chart}\ue001",
             "absent": self._absent,
+            "stated": context.stated,
             "cited": self._cited_works,
             **self.extra,
         }
