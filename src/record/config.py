@@ -5,7 +5,7 @@ from __future__ import annotations
 from string import Formatter
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from .errors import InputError
 
@@ -218,6 +218,35 @@ class Uses(Strict):
     out_of_scope: str = Field(description="What it should not be used for.")
 
 
+class Grouping(Strict):
+    """What results, or the dataset's rows, are counted by; a plain name is the column by its values."""
+
+    column: str = Field(description="Name of the column: `reference`, or one of the project's own.", max_length=60)
+    of: Literal["value", "length"] = Field(
+        "value", description="Its values, or how long they are: characters of a text, entries of a list."
+    )
+    label: str | None = Field(
+        None, description="What readers see, such as an axis' label; made from the name when left out.", max_length=80
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, given: Any) -> Any:
+        return {"column": given} if isinstance(given, str) else given
+
+    @property
+    def key(self) -> str:
+        """Name of the breakdown, for files."""
+        return self.column if self.of == "value" else f"{self.column}_length"
+
+    @property
+    def name(self) -> str:
+        """What readers see."""
+        if self.label is not None:
+            return self.label
+        return ("Right answer" if self.key == "reference" else self.key.replace("_", " ").strip()).capitalize()
+
+
 class ProjectConfig(Strict):
     """What is published, and what people wrote about it (`configs/project.yaml`)."""
 
@@ -254,6 +283,9 @@ class ProjectConfig(Strict):
     example_prompt: str = Field(
         "The word strawberry is spelled", pattern=r"^[^\"\\\n]{1,200}$", description="Text that the snippet continues."
     )
+    dataset_counts: list[Grouping] = Field(
+        default_factory=list, description="Columns of the dataset whose values its card counts, where a split has them."
+    )
     tags: list[str] = Field(
         default_factory=list, description="Tags of the model on the Hub, beyond those that follow from the record."
     )
@@ -276,6 +308,7 @@ Measure = Literal[
     "character_accuracy",
     "normalized_levenshtein",
     "score",
+    "value",
     "balanced_accuracy",
     "kappa",
     "calibrated_accuracy",
@@ -297,14 +330,26 @@ class MetricConfig(Strict):
     )
     task: str | None = Field(None, description="Task whose predictions it is computed from.")
     measure: Measure | None = Field(None, description="How it follows from a prediction.")
-    breakdowns: list[Literal["word_length", "token_count", "position", "letter", "reference"]] = Field(
-        default_factory=list, description="What it is broken down by."
+    value: str | None = Field(
+        None,
+        pattern="^[a-z0-9_]{1,50}$",
+        description="For the measure `value`: the columns `base_NAME` and `finetuned_NAME` of the predictions hold it for each question.",
     )
+    breakdowns: list[Grouping] = Field(default_factory=list, description="What it is broken down by.")
 
     variant_of: str | None = Field(
         None, description="Key of the metric that asks the same under another condition, to be shown beside it."
     )
     variant: str | None = Field(None, description="That condition in a few words.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> MetricConfig:
+        if (self.measure == "value") != (self.value is not None):
+            raise ValueError("`value` names the columns of the measure `value`, and of no other")
+        keys = [by.key for by in self.breakdowns]
+        if len(keys) > len(set(keys)):
+            raise ValueError("breakdowns name the same column twice")
+        return self
 
     @property
     def bounded(self) -> bool:
