@@ -283,6 +283,11 @@ class ProjectConfig(Strict):
     example_prompt: str = Field(
         "The word strawberry is spelled", pattern=r"^[^\"\\\n]{1,200}$", description="Text that the snippet continues."
     )
+    ignored_in_answers: dict[str, str] = Field(
+        default_factory=dict,
+        description="For a task whose answers are written freely, a regular expression of what is taken out of an answer and of the "
+        "dataset's own before they are compared in lower case; for its export to lm-evaluation-harness.",
+    )
     dataset_counts: list[Grouping] = Field(
         default_factory=list, description="Columns of the dataset whose values its card counts, where a split has them."
     )
