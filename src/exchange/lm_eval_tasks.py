@@ -111,7 +111,11 @@ def _task(record: Record, name: str) -> HarnessTask | str:
     if settings.candidates is not None:
         if answers != references or not _same_by_index(settings.candidates, answers):
             return "its answers are not among the candidates"
-        config |= {"output_type": "multiple_choice", "doc_to_choice": settings.candidates, "metric_list": [_metric("acc")]}
+        config |= {
+            "output_type": "multiple_choice",
+            "doc_to_choice": settings.candidates,
+            "metric_list": [_metric("acc")],
+        }
     else:
         ignored = record.project.ignored_in_answers.get(name)
         if ignored is not None:
@@ -132,7 +136,8 @@ def _task(record: Record, name: str) -> HarnessTask | str:
 def _same_by_index(candidates: list[str], answers: list[str]) -> bool:
     """Tell whether each answer is a candidate, and the same one if it is read as an index, as it is where it is all digits."""
     return all(
-        answer in candidates and (not answer.isdigit() or candidates.index(answer) == int(answer)) for answer in set(answers)
+        answer in candidates and (not answer.isdigit() or candidates.index(answer) == int(answer))
+        for answer in set(answers)
     )
 
 

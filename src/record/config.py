@@ -178,8 +178,8 @@ class ExperimentConfig(Strict):
     experiment_name: Name = Field(description="Name of the experiment and of its folder in results/.")
     base_model: str | None = Field(None, description="Hub id or local folder of the base model.")
     seed: int = Field(1, ge=0, description="Seed of the adapter's weights and of the order of the examples.")
-    lora_config: LoraConfig
-    training_config: TrainingConfig
+    lora_config: LoraConfig | None = Field(None, description="The adapter; left out where it is not known.")
+    training_config: TrainingConfig | None = Field(None, description="Its training; left out where it is not known.")
     dataset_config: DatasetConfig = Field(default_factory=lambda: DatasetConfig())
     evaluation_config: EvaluationConfig = Field(default_factory=lambda: EvaluationConfig())
     checkpoint: str = Field("checkpoints/best_model", description="Folder of the trained adapter.")
@@ -200,14 +200,26 @@ class ExperimentConfig(Strict):
     def required_base_model(self) -> str:
         """The base model, where a command cannot do without."""
         if self.base_model is None:
-            raise InputError(
-                f"experiment {self.experiment_name}",
-                key="base_model",
-                found="nothing",
-                expected="a Hub id or a local folder",
-                hint="Add base_model to the config.",
-            )
+            raise self._lacks("base_model", "a Hub id or a local folder")
         return self.base_model
+
+    @property
+    def required_lora(self) -> LoraConfig:
+        """The adapter's settings, where a command cannot do without."""
+        if self.lora_config is None:
+            raise self._lacks("lora_config", "the adapter's settings")
+        return self.lora_config
+
+    @property
+    def required_training(self) -> TrainingConfig:
+        """The training's settings, where a command cannot do without."""
+        if self.training_config is None:
+            raise self._lacks("training_config", "the training's settings")
+        return self.training_config
+
+    def _lacks(self, key: str, expected: str) -> InputError:
+        where = f"experiment {self.experiment_name}"
+        return InputError(where, key=key, found="nothing", expected=expected, hint=f"Add {key} to the config.")
 
 
 class Uses(Strict):

@@ -144,4 +144,6 @@ def summary(
     if metric.measure not in OF_COUNTS:
         return float(per_question(predictions, model, metric, candidates).mean())
     labels, codes = answer_codes([predictions.table[name] for name in ("reference", f"{model}_answer")])
-    return float(of_counts(AnswerCounts(codes, len(labels)).tables(np.ones((1, len(predictions)))), metric.measure)[0, 0])
+    return float(
+        of_counts(AnswerCounts(codes, len(labels)).tables(np.ones((1, len(predictions)))), metric.measure)[0, 0]
+    )
