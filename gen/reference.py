@@ -17,7 +17,7 @@ from src.record.config import ExperimentConfig, MetricsConfig, PretrainConfig, P
 from src.record.criteria import CriteriaConfig
 from src.record.deployment import Deployment
 from src.record.final_report import FinalReport
-from src.record.predictions import SCHEMA
+from src.record.predictions import OPTIONAL, SCHEMA
 from src.record.publication import Publication
 from src.record.schemas import BaseTraining, EvaluationResults, TrainingLog
 from src.record.study import StudyConfig
@@ -174,9 +174,14 @@ def _type(entry: dict[str, Any]) -> str:
 
 
 def _predictions() -> str:
-    rows = "\n".join(f"| `{field.name}` | {text(field.type)} |" for field in SCHEMA)
+    rows = "\n".join(
+        f"| `{field.name}` | {text(field.type)} | {'yes' if field.name in OPTIONAL else ''} |" for field in SCHEMA
+    )
     return (
-        "\n## `results/NAME/predictions.parquet`\n\nOne row per question. `letter` and `position` may be missing. "
+        "\n## `results/NAME/predictions.parquet`\n\nOne row per question. "
         "The results name the file with its SHA-256, and every metric that follows from it is computed again on load.\n\n"
-        f"| Column | Type |\n| --- | --- |\n{rows}\n"
+        f"| Column | Type | May be missing |\n| --- | --- | --- |\n{rows}\n\n"
+        "Any further column is the project's own: text, whole numbers, numbers, truth values or lists of text, under a name of letters, "
+        "digits and `_`. Breakdowns in `configs/metrics.yaml` name it, and the examples page filters by it or shows it. "
+        "A pair of columns `base_NAME` and `finetuned_NAME` of numbers holds a metric's own value for each question (measure `value`).\n"
     )

@@ -11,7 +11,8 @@ from pathlib import Path
 from src.cache import cached
 from src.cli import say
 from src.documents.build import Documents, build
-from src.documents.downloads import chart_csv, explorer_json, predictions_csv
+from src.documents.downloads import chart_csv, predictions_csv
+from src.documents.explorer import explorer_json
 from src.documents.pages import site_pages
 from src.documents.pdf import pdf_missing
 from src.figures.social import social_card
@@ -80,7 +81,7 @@ def site_files(documents: Documents) -> dict[str, bytes]:
         "assets/data/final_report.json": documents.final_report,
     }
     if record.predictions is not None:
-        texts["assets/data/examples.json"] = explorer_json(record.predictions)
+        texts["assets/data/examples.json"] = explorer_json(record.predictions, record.metrics)
         table = predictions_csv(record.predictions)
         if table is not None:
             texts["assets/data/predictions.csv"] = table

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
 
@@ -173,6 +174,11 @@ def minimal(tmp_path: Path) -> Path:
     return root
 
 
+def predictions_schema() -> pa.Schema:
+    """The columns of the committed predictions, the project's own among them."""
+    return pq.read_schema(REPO / "results/gpt2-mini/predictions.parquet")
+
+
 def rewrite_predictions(root: Path, table: pa.Table) -> None:
     """Put other predictions into a record of one run, and the metrics that follow from them."""
     without_study(root)
@@ -188,7 +194,7 @@ def rewrite_predictions(root: Path, table: pa.Table) -> None:
             continue
         for section, model in (("base_model", "base"), ("finetuned_model", "finetuned")):
             results[section]["metrics"][key] = summary(
-                rows, model, metric.measure or "score", results["tasks"].get(metric.task, {}).get("candidates")
+                rows, model, metric, results["tasks"].get(metric.task, {}).get("candidates")
             )
     for task in results["tasks"]:
         results["tasks"][task]["questions"] = len(predictions.task(task))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from src.analysis.analyse import analyse
 from src.documents.context import Context
+from src.record.config import Measure, MetricConfig
 from src.record.load import Record
 from src.record.measures import OF_COUNTS, per_question
 from src.record.predictions import SCHEMA, Predictions
@@ -32,11 +33,15 @@ def edit_distance(a: str, b: str) -> int:
 
 def one_row(answer: str, reference: str) -> Predictions:
     row = {
-        "id": "a", "task": "t", "word": "w", "tokens": ["w"], "letter": None, "position": None, "prompt": "p",
+        "id": "a", "task": "t", "prompt": "p",
         "reference": reference, "base_answer": answer, "base_correct": answer == reference, "base_score": -1.0,
         "finetuned_answer": answer, "finetuned_correct": answer == reference, "finetuned_score": -2.0,
     }  # fmt: skip
     return Predictions(Path("x"), pa.Table.from_pylist([row], schema=SCHEMA))
+
+
+def metric(measure: Measure) -> MetricConfig:
+    return MetricConfig(label="m", definition="m.", direction="higher", unit="number", measure=measure)
 
 
 @given(answer=st.text("abcde", max_size=12), reference=st.text("abcde", min_size=1, max_size=12))
@@ -45,12 +50,12 @@ def test_measures_are_what_they_say(answer: str, reference: str) -> None:
     rows = one_row(answer, reference)
     longer = max(len(answer), len(reference))
     same = sum(x == y for x, y in zip(answer, reference, strict=False))
-    assert per_question(rows, "base", "exact_match")[0] == (answer == reference)
-    assert per_question(rows, "base", "character_accuracy")[0] == pytest.approx(same / longer)
-    assert per_question(rows, "base", "normalized_levenshtein")[0] == pytest.approx(
+    assert per_question(rows, "base", metric("exact_match"))[0] == (answer == reference)
+    assert per_question(rows, "base", metric("character_accuracy"))[0] == pytest.approx(same / longer)
+    assert per_question(rows, "base", metric("normalized_levenshtein"))[0] == pytest.approx(
         edit_distance(answer, reference) / longer
     )
-    assert per_question(rows, "finetuned", "score")[0] == -2.0
+    assert per_question(rows, "finetuned", metric("score"))[0] == -2.0
 
 
 def test_the_record_is_complete(record: Record) -> None:

@@ -27,10 +27,9 @@ from src.documents.renderer import Renderer
 from src.documents.report_text import REPORT
 from src.record.final_report import FinalReport
 from src.record.load import Record, load_record
-from src.record.predictions import SCHEMA
 from src.record.publication import Publication
 
-from .conftest import REPO, Run, copy_project, rewrite_predictions, run_in
+from .conftest import REPO, Run, copy_project, predictions_schema, rewrite_predictions, run_in
 
 pytestmark = pytest.mark.slow
 
@@ -116,7 +115,7 @@ def outcomes(root: Path, change: str) -> None:
         for model, right in (("base", base), ("finetuned", tuned)):
             row[f"{model}_answer"] = row["reference"] if right else wrong
             row[f"{model}_correct"] = right
-    rewrite_predictions(root, pa.Table.from_pylist(rows, schema=SCHEMA))
+    rewrite_predictions(root, pa.Table.from_pylist(rows, schema=predictions_schema()))
 
 
 @pytest.mark.parametrize(
@@ -409,7 +408,7 @@ def test_hostile_answers_show_as_text(tmp_path: Path) -> None:
             at += 1
         elif row["task"] == "letter_count" and not row["base_correct"] and not row["finetuned_correct"]:
             row["base_answer"] = hostile[(at := at + 1) % len(hostile)]
-    rewrite_predictions(root, pa.Table.from_pylist(rows, schema=SCHEMA))
+    rewrite_predictions(root, pa.Table.from_pylist(rows, schema=predictions_schema()))
     _, pdf, text = make(root)
     shown = flat(text)
     assert '#read("/etc/passwd") $x$ @hu2022 <fig-me…' in shown

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
@@ -119,7 +120,7 @@ def test_the_scheme_can_be_switched_and_is_kept(address: str, browser: Browser) 
     assert page.locator("body").get_attribute("data-md-color-scheme") == "slate"
 
 
-@pytest.mark.parametrize("path", ["", "results/", "examples/"])
+@pytest.mark.parametrize("path", ["", "results/", "examples/", "examples/?outcome=fixed"])
 def test_everything_is_reached_and_seen_by_keyboard(address: str, browser: Browser, path: str) -> None:
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
     page.goto(address + path, wait_until="networkidle")
@@ -148,7 +149,7 @@ def test_everything_is_reached_and_seen_by_keyboard(address: str, browser: Brows
 
 def test_reduced_motion_and_print(address: str, browser: Browser) -> None:
     page = browser.new_context(reduced_motion="reduce").new_page()
-    page.goto(address + "examples/", wait_until="networkidle")
+    page.goto(address + "examples/?outcome=fixed", wait_until="networkidle")
     moving = (
         "[...document.querySelectorAll('*')].filter(e => parseFloat(getComputedStyle(e).transitionDuration) > 0).length"
     )
@@ -183,17 +184,32 @@ def test_internal_links_lead_somewhere(built: tuple[Path, str]) -> None:
 
 def test_the_examples_are_searched_filtered_sorted_and_linked(address: str, browser: Browser) -> None:
     page = browser.new_context().new_page()
+    answers: list[str] = []
+    page.on("response", lambda r: answers.append(r.url) if r.url.endswith("examples.json") else None)
     page.goto(address + "examples/", wait_until="networkidle")
+    assert not answers  # nothing is loaded that nobody asked for
+    page.get_by_role("button", name="Search and filter all answers").click()
     page.wait_for_selector("[data-ready]")
     status = page.locator(".explorer-count")
-    assert status.inner_text() == "5,704 of 5,704 questions"
+    results = json.loads((REPO / "results/gpt2-mini/evaluation_results.json").read_text())
+    count = f"{results['predictions']['rows']:,}"
+    assert status.inner_text() == f"{count} of {count} questions"
     assert page.locator(".explorer tbody tr").count() == 25
     page.locator("select[name=task]").select_option("letter_position")
     page.locator("select[name=outcome]").select_option("fixed")
-    page.locator("select[name=sort]").select_option("length")
+    page.locator("select[name=by_position]").select_option("1")
+    page.locator("select[name=sort]").select_option("by_word_length")
     found = int(status.inner_text().split()[0].replace(",", ""))
-    assert 0 < found < 2304
-    outcomes = page.locator(".explorer tbody tr td:nth-child(7)").all_inner_texts()
+    rows = pq.read_table(REPO / "results/gpt2-mini/predictions.parquet").to_pylist()
+    assert found == sum(
+        r["task"] == "letter_position" and r["position"] == 1 and r["finetuned_correct"] and not r["base_correct"]
+        for r in rows
+    )
+    assert found > 25
+    asked = page.locator(".explorer tbody tr td:nth-child(4)").all_inner_texts()
+    questions = {r["prompt"].rsplit("\n", 1)[-1] for r in rows if r["position"] == 1}
+    assert set(asked) <= questions
+    outcomes = page.locator(".explorer tbody tr td:nth-child(8)").all_inner_texts()
     assert set(outcomes) == {"fixed"}
     page.get_by_role("button", name="Next").click()
     assert "page=2" in page.url

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import os
@@ -19,10 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from src.record.predictions import SCHEMA
-
 from .browsing import Watched, browsing, serving
-from .conftest import REPO, Run, copy_project, rewrite_predictions, run_in
+from .conftest import REPO, Run, copy_project, predictions_schema, rewrite_predictions, run_in
 
 pytestmark = pytest.mark.slow
 
@@ -59,7 +58,7 @@ def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
         row["word"] = "<b>word</b>|`"
         row["tokens"] = ["<b>wo", "rd</b>|`"]
         at += 1
-    rewrite_predictions(root, pa.Table.from_pylist(rows, schema=SCHEMA))
+    rewrite_predictions(root, pa.Table.from_pylist(rows, schema=predictions_schema()))
     build(root)
     with serving(root / "site") as address, browsing() as browser:
         seen = Watched(browser, address, viewport={"width": 400, "height": 800})
@@ -74,7 +73,8 @@ def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
             assert "x" * 400 not in text
         seen.page.goto(address + "examples/?outcome=fixed", wait_until="networkidle")
         assert seen.page.get_by_text("<script>window.pwned = 1</script>").first.is_visible()
-        seen.page.get_by_placeholder("Search").first.fill("word")
+        seen.page.locator(".explorer-form input").fill("word")
+        assert seen.page.get_by_text("<b>word</b>|`").first.is_visible()
         seen.page.wait_for_timeout(500)
         assert seen.page.evaluate("window.pwned") is None
         assert not seen.wrong
@@ -87,7 +87,7 @@ def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
     assert "\x00" not in card
     with (root / "site/assets/data/predictions.csv").open(newline="", encoding="utf-8") as stream:
         cells = [cell for row in csv.reader(stream) for cell in row]
-    assert len(cells) == (len(rows) + 1) * len(SCHEMA)
+    assert len(cells) == (len(rows) + 1) * len(pq.read_schema(root / "results/gpt2-mini/predictions.parquet"))
     assert not [c for c in cells if c.startswith(("=", "@")) or "\x00" in c]
 
 
@@ -168,11 +168,13 @@ def test_a_hundred_thousand_predictions(tmp_path: Path) -> None:
     rewrite_predictions(root, many.set_column(0, "id", pa.array([f"q-{i}" for i in range(len(many))])))
     build(root)
     data = json.loads((root / "site/assets/data/examples.json").read_text())
-    assert len(data["word"]) == 20_000
+    assert data["rows"] == 20_000
+    assert len(base64.b64decode(data["outcome"])) == 20_000
     assert "every 5th of 100,000" in (root / "site/examples/index.html").read_text()
     with serving(root / "site") as address, browsing() as browser:
         seen = Watched(browser, address)
         seen.page.goto(address + "examples/", wait_until="networkidle")
+        seen.page.get_by_role("button", name="Search and filter all answers").click()
         seen.page.wait_for_selector("[data-ready]")
         assert not seen.wrong
 

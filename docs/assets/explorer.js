@@ -1,10 +1,11 @@
-/* The examples page: search, filter, sort and page through every answer, in the reader's own browser. Text is only ever set as
-   text. Without this script, or if the data cannot be fetched, the page's own table stays. */
+/* The examples page: search, filter, sort and page through every answer, in the reader's own browser. The answers are loaded when
+   the reader asks for them, or the address holds a view. Text is only ever set as text. Without this script, or if the data cannot
+   be fetched, the page's own table stays. */
 (() => {
   "use strict";
   const PAGE = 25;
   const OUTCOMES = ["both right", "fixed", "broken", "both wrong"];
-  const SORTS = ["id", "task", "word", "length", "tokens", "answer"];
+  const PLACEHOLDER = 0xe000;
 
   const make = (tag, properties = {}, ...children) => {
     const element = Object.assign(document.createElement(tag), properties);
@@ -12,49 +13,72 @@
     return element;
   };
   const field = (label, control) => make("label", { className: "explorer-field" }, make("span", { textContent: label }), control);
-  const select = (name, any, values) => {
-    const control = make("select", { name }, make("option", { value: "", textContent: any }));
-    for (const value of values) control.append(make("option", { value: String(value), textContent: String(value).replaceAll("_", " ") }));
-    return control;
-  };
-  const tokens = (parts) => {
-    const word = make("span", { className: "word" });
-    for (const part of parts) word.append(make("span", { textContent: part }));
-    return word;
+  const option = (value, text) => make("option", { value: String(value), textContent: String(text).replaceAll("_", " ") });
+  const select = (name, any, values) => make("select", { name }, make("option", { value: "", textContent: any }), ...values.map((value) => option(value, value)));
+  const parts = (list) => make("span", { className: "parts" }, ...list.map((part) => make("span", { textContent: part })));
+
+  /* Numbers of one, two or four bytes, the lowest first. */
+  const unpack = (packed, rows) => {
+    const bytes = Uint8Array.from(atob(packed), (c) => c.charCodeAt(0));
+    const width = bytes.length / rows;
+    const found = new Uint32Array(rows);
+    for (let i = 0; i < rows; i += 1) for (let b = 0; b < width; b += 1) found[i] += bytes[i * width + b] * 256 ** b;
+    return found;
   };
 
   const start = (root, data) => {
-    const n = data.word.length;
-    const length = data.word.map((word) => [...word].length);
-    const haystack = data.word.map((word, i) => `${word}\n${data.question[i]}\n${data.base[i]}\n${data.tuned[i]}`.toLowerCase());
-    const state = { q: "", task: "", outcome: "", length: "", sort: "id", page: 1 };
-    for (const [key, value] of new URLSearchParams(location.search)) if (key in state) state[key] = key === "page" ? Math.max(1, parseInt(value, 10) || 1) : value;
-    if (!SORTS.includes(state.sort)) state.sort = "id";
-
-    const search = make("input", { type: "search", name: "q", autocomplete: "off", spellcheck: false });
-    const lengths = [...new Set(length)].sort((a, b) => a - b);
-    const controls = {
-      q: search,
-      task: select("task", "all tasks", data.tasks),
-      outcome: select("outcome", "all outcomes", OUTCOMES),
-      length: select("length", "any length", lengths),
-      sort: select("sort", "", SORTS),
+    const n = data.rows;
+    const open = (column) => {
+      const codes = unpack(column.codes, n);
+      return { ...column, codes, at: (i) => column.values[codes[i]] ?? "" };
     };
-    controls.sort.firstChild.remove();
+    const columns = Object.fromEntries(Object.entries(data.columns).map(([name, column]) => [name, open(column)]));
+    const own = data.own.map(open);
+    const outcome = unpack(data.outcome, n);
+    const filters = own.filter((column) => column.kind === "filter");
+    const shown = own.filter((column) => column.kind !== "filter");
+    const texts = own.filter((column) => column.kind === "text");
+    const lists = own.filter((column) => column.kind === "list");
+    for (const column of lists) column.parts = (i) => (column.at(i) ? column.at(i).split("\n") : []);
+    const question = (i) => columns.question.at(i).replace(/[\ue000-\uf8ff]/g, (mark) => own[mark.charCodeAt(0) - PLACEHOLDER]?.at(i) ?? mark);
+
+    /* What a search looks into, put together when it is first needed. */
+    let haystack = null;
+    const searched = () => {
+      if (!haystack) {
+        haystack = new Array(n);
+        for (let i = 0; i < n; i += 1) haystack[i] = [question(i), columns.base.at(i), columns.tuned.at(i), ...texts.map((column) => column.at(i))].join("\n").toLowerCase();
+      }
+      return haystack;
+    };
+
+    const orders = { id: ["number of question", null], task: ["task", (i) => columns.task.codes[i]], answer: ["right answer", (i) => columns.reference.at(i)] };
+    for (const column of own) orders[`by_${column.name}`] = [column.label, column.kind === "text" ? (i) => column.at(i) : column.kind === "list" ? (i) => column.parts(i).length : (i) => column.codes[i]];
+    const state = { q: "", task: "", outcome: "", ...Object.fromEntries(filters.map((column) => [`by_${column.name}`, ""])), sort: "id", page: 1 };
+    for (const [key, value] of new URLSearchParams(location.search)) if (Object.hasOwn(state, key)) state[key] = key === "page" ? Math.max(1, parseInt(value, 10) || 1) : value;
+    if (!Object.hasOwn(orders, state.sort)) state.sort = "id";
+
+    const controls = {
+      q: make("input", { type: "search", name: "q", autocomplete: "off", spellcheck: false }),
+      task: select("task", "all tasks", columns.task.values),
+      outcome: select("outcome", "all outcomes", OUTCOMES),
+      ...Object.fromEntries(filters.map((column) => [`by_${column.name}`, select(`by_${column.name}`, "any", column.values)])),
+      sort: make("select", { name: "sort" }, ...Object.entries(orders).map(([name, [label]]) => option(name, label))),
+    };
     const form = make(
       "form",
       { className: "explorer-form" },
       field("Search", controls.q),
       field("Task", controls.task),
       field("Outcome", controls.outcome),
-      field("Letters", controls.length),
+      ...filters.map((column) => field(column.label, controls[`by_${column.name}`])),
       field("Order", controls.sort),
     );
     form.setAttribute("role", "search");
     form.setAttribute("aria-label", "Answers");
     const count = make("p", { className: "explorer-count" });
     count.setAttribute("role", "status");
-    const heads = ["Task", "Word, in its tokens", "Question", "Right answer", "Base", "Fine-tuned", "Outcome"];
+    const heads = ["Task", ...shown.map((column) => column.label), "Question", "Right answer", "Base", "Fine-tuned", "Outcome"];
     const body = make("tbody");
     const table = make(
       "table",
@@ -74,29 +98,21 @@
     const answer = (text, right) =>
       make("td", { className: right ? "right" : "wrong" }, make("span", { className: "mark", textContent: right ? "✓ " : "✗ " }), make("span", { className: "explorer-hidden", textContent: right ? "right: " : "wrong: " }), text);
 
-    const keys = {
-      id: null,
-      task: (i) => data.task[i],
-      word: (i) => data.word[i],
-      length: (i) => length[i],
-      tokens: (i) => data.tokens[i].length,
-      answer: (i) => data.reference[i],
-    };
-
     const show = (keep) => {
       const query = state.q.trim().toLowerCase();
-      const task = data.tasks.indexOf(state.task);
-      const outcome = OUTCOMES.indexOf(state.outcome);
-      const wanted = parseInt(state.length, 10);
+      const hay = query ? searched() : null;
+      const task = columns.task.values.indexOf(state.task);
+      const wanted = OUTCOMES.indexOf(state.outcome);
+      const chosen = filters.filter((column) => state[`by_${column.name}`]).map((column) => [column.codes, column.values.findIndex((value) => String(value) === state[`by_${column.name}`])]);
       const found = [];
       for (let i = 0; i < n; i += 1) {
-        if (state.task && data.task[i] !== task) continue;
-        if (state.outcome && data.outcome[i] !== outcome) continue;
-        if (state.length && length[i] !== wanted) continue;
-        if (query && !haystack[i].includes(query)) continue;
+        if (state.task && columns.task.codes[i] !== task) continue;
+        if (state.outcome && outcome[i] !== wanted) continue;
+        if (chosen.some(([codes, code]) => codes[i] !== code)) continue;
+        if (hay && !hay[i].includes(query)) continue;
         found.push(i);
       }
-      const key = keys[state.sort];
+      const key = orders[state.sort][1];
       if (key) found.sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : a - b));
       const pages = Math.max(1, Math.ceil(found.length / PAGE));
       state.page = Math.min(state.page, pages);
@@ -104,13 +120,13 @@
         make(
           "tr",
           {},
-          make("td", { textContent: data.tasks[data.task[i]].replaceAll("_", " ") }),
-          make("td", {}, tokens(data.tokens[i])),
-          make("td", { textContent: data.question[i] }),
-          make("td", { textContent: data.reference[i] }),
-          answer(data.base[i], data.outcome[i] === 0 || data.outcome[i] === 2),
-          answer(data.tuned[i], data.outcome[i] < 2),
-          make("td", { textContent: OUTCOMES[data.outcome[i]] }),
+          make("td", { textContent: columns.task.at(i).replaceAll("_", " ") }),
+          ...shown.map((column) => (column.kind === "list" ? make("td", {}, parts(column.parts(i))) : make("td", { textContent: column.at(i) }))),
+          make("td", { textContent: question(i) }),
+          make("td", { textContent: columns.reference.at(i) }),
+          answer(columns.base.at(i), outcome[i] === 0 || outcome[i] === 2),
+          answer(columns.tuned.at(i), outcome[i] < 2),
+          make("td", { textContent: OUTCOMES[outcome[i]] }),
         ),
       );
       body.replaceChildren(...rows);
@@ -138,15 +154,24 @@
     root.replaceChildren(form, count, scroll, pager);
     show(true);
     root.dataset.ready = "yes";
+    return controls.q;
   };
 
   const root = document.querySelector("[data-explorer]");
   if (root) {
-    fetch(new URL(root.dataset.explorer, location.href))
-      .then((reply) => (reply.ok ? reply.json() : Promise.reject(new Error(`HTTP ${reply.status}`))))
-      .then((data) => start(root, data))
-      .catch((error) => {
-        root.prepend(make("p", { textContent: `The whole list could not be loaded (${error.message}); this is a sample.` }));
+    const load = () =>
+      fetch(new URL(root.dataset.explorer, location.href))
+        .then((reply) => (reply.ok ? reply.json() : Promise.reject(new Error(`HTTP ${reply.status}`))))
+        .then((data) => start(root, data));
+    const failed = (error) => root.prepend(make("p", { textContent: `The whole list could not be loaded (${error.message}); this is a sample.` }));
+    if (location.search) load().catch(failed);
+    else {
+      const button = make("button", { type: "button", className: "md-button explorer-open", textContent: "Search and filter all answers" });
+      button.addEventListener("click", () => {
+        button.disabled = true;
+        load().then((search) => search.focus()).catch((error) => { button.remove(); failed(error); });
       });
+      root.prepend(button);
+    }
   }
 })();

@@ -10,9 +10,18 @@ from typing import Any, Literal
 
 import numpy as np
 
-from src.record.config import MetricConfig
+from src.record.config import Grouping, MetricConfig
 from src.record.load import Record
-from src.record.measures import OF_CHOICES, OF_COUNTS, AnswerCounts, answer_codes, available, of_counts, per_question
+from src.record.measures import (
+    OF_CHOICES,
+    OF_COUNTS,
+    AnswerCounts,
+    answer_codes,
+    available,
+    of_counts,
+    per_question,
+    right_or_wrong,
+)
 from src.record.predictions import Predictions
 
 from .mistakes import ErrorProfile, error_profile
@@ -128,7 +137,7 @@ class Breakdown:
     """A metric by a property of the questions."""
 
     metric: str
-    by: str
+    by: Grouping
     groups: tuple[Group, ...]
     left_out: int
 
@@ -192,6 +201,12 @@ class Analysis:
     confusions: tuple[Confusion, ...]
     errors: tuple[ErrorProfile, ...] = ()
     study: StudyAnalysis | None = None
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The project's own columns that hold lists, such as a text in its parts, which examples show; three at most."""
+        rows = [row for e in self.examples for row in (*e.fixed, *e.broken)]
+        return tuple(dict.fromkeys(name for row in rows for name, value in row.items() if isinstance(value, list)))[:3]
 
     def metric(self, key: str) -> MetricResult:
         """Return a metric's result by its key."""
@@ -271,15 +286,15 @@ def _one_metric(
     record: Record, key: str, config: MetricConfig, rows: Predictions | None, tables: Callable[[str], FloatArray]
 ) -> tuple[MetricResult, list[Breakdown]]:
     result = _stated(record, key, config)
-    if rows is None or config.measure is None or not available(rows, config.measure):
+    if rows is None or not available(rows, config):
         return result, []
     level = record.metrics.significance_level
     if config.measure in OF_COUNTS:
         return _by_interval(result, rows, tables(config.task or ""), level), []
     candidates = record.results.candidates(config.task)
     values = (
-        per_question(rows, "base", config.measure, candidates),
-        per_question(rows, "finetuned", config.measure, candidates),
+        per_question(rows, "base", config, candidates),
+        per_question(rows, "finetuned", config, candidates),
     )
     breakdowns = [_breakdown(key, config, rows, by, *values, level) for by in config.breakdowns]
     tested = _tested(result, record, rows, *values, level)
@@ -328,7 +343,7 @@ def _stated(record: Record, key: str, config: MetricConfig) -> MetricResult:
 def _tested(
     result: MetricResult, record: Record, rows: Predictions, base: FloatArray, finetuned: FloatArray, level: float
 ) -> MetricResult:
-    exact = result.config.measure == "exact_match"
+    exact = right_or_wrong(result.config, base, finetuned)
     return replace(
         result,
         questions=len(rows),
@@ -337,7 +352,7 @@ def _tested(
         change_interval=bootstrap_mean(finetuned - base, level),
         test="exact McNemar" if exact else "paired permutation",
         p_value=mcnemar(base, finetuned) if exact else paired_permutation(base, finetuned),
-        baselines=_baselines(record, rows) if exact else (),
+        baselines=_baselines(record, rows) if result.config.measure == "exact_match" else (),
         missing=None,
     )
 
@@ -401,10 +416,16 @@ def _judged(result: MetricResult, level: float) -> MetricResult:
 
 
 def _breakdown(
-    key: str, config: MetricConfig, rows: Predictions, by: str, base: FloatArray, finetuned: FloatArray, level: float
+    key: str,
+    config: MetricConfig,
+    rows: Predictions,
+    by: Grouping,
+    base: FloatArray,
+    finetuned: FloatArray,
+    level: float,
 ) -> Breakdown:
     codes, values = rows.group(by)
-    exact = config.measure == "exact_match"
+    exact = right_or_wrong(config, base, finetuned)
     groups, left_out = [], 0
     for code, value in sorted(enumerate(values), key=lambda pair: pair[1]):
         mask = codes == code
@@ -421,7 +442,7 @@ def _breakdown(
 
 def _examples(task: str, rows: Predictions, limit: int = 3) -> Examples:
     base, finetuned = rows.column("base_correct"), rows.column("finetuned_correct")
-    columns = ["id", "word", "tokens", "prompt", "reference", "base_answer", "finetuned_answer"]
+    columns = ["id", *rows.own_columns, "prompt", "reference", "base_answer", "finetuned_answer"]
 
     def pick(mask: Any) -> tuple[dict[str, Any], ...]:
         indices = np.flatnonzero(mask)[:limit]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from src.record.config import Measure, MetricConfig, MetricsConfig
+from src.record.config import Grouping, Measure, MetricConfig, MetricsConfig
 from src.record.measures import OF_COUNTS, AnswerCounts, answer_codes, available, of_counts, per_question
 from src.record.predictions import Predictions
 from src.record.study import LoadedStudy
@@ -68,7 +68,7 @@ class ArmResult:
 class Group:
     """The questions that a contrast is about, where it is not about all of them."""
 
-    by: str
+    by: Grouping
     value: Any
 
 
@@ -197,13 +197,12 @@ class _Answers:
         self.places[BASE] = [0]
 
     def measurable(self, metric: MetricConfig) -> bool:
-        return metric.measure is not None and all(len(r) and available(r, metric.measure) for r in self.rows)
+        return all(len(r) and available(r, metric) for r in self.rows)
 
     def columns(self, metric: MetricConfig) -> FloatArray:
         """Return a value per model and question, of shape (models, questions)."""
-        how = metric.measure or "score"
-        tuned = [per_question(rows, "finetuned", how, self.candidates) for rows in self.rows]
-        return np.stack([per_question(self.rows[0], "base", how, self.candidates), *tuned])
+        tuned = [per_question(rows, "finetuned", metric, self.candidates) for rows in self.rows]
+        return np.stack([per_question(self.rows[0], "base", metric, self.candidates), *tuned])
 
     def values(self, metric: MetricConfig) -> FloatArray:
         """Return the metric of every model, of shape (models,)."""

@@ -112,6 +112,8 @@ class Context:
             section: Name of the section; empty for the config itself.
         """
         config = getattr(self.record.experiment, section) if section else self.record.experiment
+        if config is None:
+            return set()
         return set(type(config).model_fields) if self.record.settings_recorded else config.model_fields_set
 
     def rendered(self, chart: Chart, kind: str) -> bytes:

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from src.figures.catalog import Chart
 from src.record.predictions import Predictions
-
-from .formatting import plain
-
-EXPLORER_ROWS = 20_000
-"""Most answers that the examples page loads; of more, every n-th is taken."""
-
-EXPLORER_TEXT = 300
-"""Characters of a question or an answer that the examples page shows."""
 
 CSV_ROWS = 200_000
 """Most predictions that are written as CSV."""
@@ -63,47 +54,13 @@ def chart_csv(chart: Chart) -> str:
 
 
 def predictions_csv(predictions: Predictions) -> str | None:
-    """Write all predictions as CSV, tokens joined by `|`; None if there are too many."""
+    """Write all predictions as CSV, lists of text joined by `|`; None if there are too many."""
     table = predictions.table
     if table.num_rows > CSV_ROWS:
         return None
     names = table.column_names
     columns = [
-        pc.binary_join(table[name], "|").to_pylist() if name == "tokens" else table[name].to_pylist() for name in names
+        (pc.binary_join(column, "|") if column.type == pa.list_(pa.string()) else column).to_pylist()
+        for column in table.columns
     ]
     return to_csv(names, zip(*columns, strict=True))
-
-
-def explorer_json(predictions: Predictions) -> str:
-    """Write what the examples page loads, column by column; texts are bounded and printable.
-
-    `outcome` is 0 for both right, 1 for fixed, 2 for broken, 3 for both wrong.
-    """
-    table = predictions.table
-    step = max(1, -(-table.num_rows // EXPLORER_ROWS))
-    if step > 1:
-        table = table.take(np.arange(0, table.num_rows, step))
-    tasks = sorted(set(table["task"].to_pylist()))
-    number = {task: i for i, task in enumerate(tasks)}
-    base = table["base_correct"].to_numpy()
-    tuned = table["finetuned_correct"].to_numpy()
-    outcome = np.where(base, np.where(tuned, 0, 2), np.where(tuned, 1, 3))
-
-    def texts(name: str) -> list[str]:
-        return [plain(value, EXPLORER_TEXT) for value in table[name].to_pylist()]
-
-    data = {
-        "tasks": [plain(task, 80) for task in tasks],
-        "every": step,
-        "task": [number[task] for task in table["task"].to_pylist()],
-        "word": texts("word"),
-        "tokens": [[plain(part.strip(), 60) for part in parts[:60]] for parts in table["tokens"].to_pylist()],
-        "question": [
-            plain(prompt.strip().rsplit("\n", 1)[-1], EXPLORER_TEXT) for prompt in table["prompt"].to_pylist()
-        ],
-        "reference": texts("reference"),
-        "base": texts("base_answer"),
-        "tuned": texts("finetuned_answer"),
-        "outcome": outcome.tolist(),
-    }
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))

@@ -8,6 +8,7 @@ import unicodedata
 from src.analysis.analyse import Group, MetricResult
 from src.analysis.statistics import Interval
 from src.record.config import MetricConfig
+from src.record.wording import midsentence
 
 TEXT_LIMIT = 200
 """Characters of untrusted text that a document shows."""
@@ -70,11 +71,6 @@ def _signed(number: float, metric: MetricConfig, questions: int | None, *, unit:
 def difference(number: float, metric: MetricConfig, questions: int | None = None) -> str:
     """Format a difference of a metric with its sign and unit: `+12.3 points` or `−0.71`."""
     return _signed(number, metric, questions, unit=True)
-
-
-def group_label(by: str) -> str:
-    """Name what a breakdown groups by, as within a sentence."""
-    return by.replace("reference", "right answer").replace("_", " ")
 
 
 def p_value(p: float | None) -> str:
@@ -155,18 +151,17 @@ def mathml(tex: str, block: bool = False) -> str:
     return f'<div class="formula" tabindex="0" role="group" aria-label="Formula">{formula}</div>' if block else formula
 
 
-def midsentence(label: str) -> str:
-    """Write a label as it stands within a sentence: `letter count accuracy`, but `ROUGE-L`."""
-    first, _, rest = label.partition(" ")
-    return label if first[1:] != first[1:].lower() else f"{first.lower()} {rest}".rstrip()
+def last_line(prompt: object) -> str:
+    """Return the last line of a prompt, which is the question itself where solved examples stand before it."""
+    return str(prompt).strip().rsplit("\n", 1)[-1]
 
 
 FILTERS = {
+    "last_line": last_line,
     "value": value,
     "change": change,
     "interval": interval,
     "difference": difference,
-    "group_label": group_label,
     "p_value": p_value,
     "count": count,
     "size": size,

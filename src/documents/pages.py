@@ -10,7 +10,8 @@ from .build import Documents
 from .cards import dataset_card_body, model_card_body
 from .compose import Section, compose
 from .context import Context
-from .downloads import CSV_ROWS, EXPLORER_ROWS
+from .downloads import CSV_ROWS
+from .explorer import ROWS as EXPLORER_ROWS
 from .renderer import Renderer
 
 METHODOLOGY = (

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import torch
 
 from src.record.checkpoint import checkpoint_files, hash_files
@@ -27,10 +28,13 @@ from src.record.measures import summary
 from src.record.predictions import MODELS, Predictions, read_predictions, write_predictions
 from src.record.splits import dataset_files
 
-from .build import CANDIDATES, NEUTRAL, QUESTIONS, ordinal, read_rows
+from .build import CANDIDATES, NEUTRAL, QUESTION_SCHEMA, QUESTIONS, ordinal, read_rows
 from .environment import describe_environment, git_state
 from .models import base_hashes, load_adapter, load_base, load_tokenizer
 from .progress import progress_bar
+
+OWN_COLUMNS = ("word", "tokens", "letter", "position")
+"""Columns of the questions that the predictions hold beyond those of every project."""
 
 MAX_SPELLED = 64
 """Letters of a generated spelling that are kept."""
@@ -432,7 +436,7 @@ def evaluate(
 
     output.mkdir(parents=True, exist_ok=True)
     path = output / "predictions.parquet"
-    written = write_predictions(path, rows)
+    written = write_predictions(path, rows, pa.schema([QUESTION_SCHEMA.field(name) for name in OWN_COLUMNS]))
     predictions = read_predictions(path)
     log = output / "training_log.json"
     result: dict[str, Any] = {
@@ -480,7 +484,7 @@ def _prediction_rows(
         yield {
             "id": f"{row['id']}{suffix}",
             "task": task.name,
-            **{key: row[key] for key in ("word", "tokens", "letter", "position")},
+            **{key: row[key] for key in OWN_COLUMNS},
             "reference": reference(task, row),
             **{name: values[index] for name, values in columns.items()},
         }
@@ -527,5 +531,5 @@ def _metrics(config: MetricsConfig, predictions: Predictions, model: str, asked:
     for key, metric in config.metrics.items():
         task = next((task for task in asked if task.name == metric.task), None)
         if task is not None and metric.measure is not None:
-            values[key] = summary(predictions.task(task.name), model, metric.measure, task.candidates)
+            values[key] = summary(predictions.task(task.name), model, metric, task.candidates)
     return values

@@ -42,7 +42,7 @@ def train(config: ExperimentConfig, results: Path, work: Path, *, fresh: bool = 
     from transformers import Trainer, TrainingArguments, set_seed
     from transformers.trainer_utils import get_last_checkpoint
 
-    settings = config.training_config
+    settings = config.required_training
     if "wandb" in settings.report_to:
         os.environ.setdefault("WANDB_MODE", "offline")
         os.environ.setdefault("WANDB_DIR", str(work))
@@ -89,10 +89,10 @@ def train(config: ExperimentConfig, results: Path, work: Path, *, fresh: bool = 
     set_seed(config.seed)
     adapter = LoraConfig(
         task_type="CAUSAL_LM",
-        r=config.lora_config.r,
-        lora_alpha=config.lora_config.alpha,  # type: ignore[arg-type]
-        lora_dropout=config.lora_config.dropout,
-        target_modules=config.lora_config.target_modules,
+        r=config.required_lora.r,
+        lora_alpha=config.required_lora.alpha,  # type: ignore[arg-type]
+        lora_dropout=config.required_lora.dropout,
+        target_modules=config.required_lora.target_modules,
         fan_in_fan_out=base.config.model_type == "gpt2",
     )
     if base.config.model_type == "gpt2":

@@ -86,7 +86,7 @@ def training_sequences(config: ExperimentConfig, tokenizer: Any, length: int) ->
         part.shuffle(seed=config.seed).select_columns([c for c in columns if c in part.column_names]) for part in parts
     ]
     mixed = parts[0] if len(parts) == 1 else interleave_datasets(parts, probabilities=[0.5, 0.5], seed=config.seed)
-    return _packed(mixed, tokenizer, length, config.training_config.completion_only_loss), len(mixed)
+    return _packed(mixed, tokenizer, length, config.required_training.completion_only_loss), len(mixed)
 
 
 def held_out_sequences(config: ExperimentConfig, tokenizer: Any, length: int) -> Any:

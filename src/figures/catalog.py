@@ -15,6 +15,7 @@ from src.cache import cached
 from src.record.config import MetricConfig
 from src.record.schemas import TrainingLog
 from src.record.study import LoadedStudy
+from src.record.wording import midsentence
 
 from . import charts, style
 
@@ -118,7 +119,7 @@ def _course(courses: list[Course]) -> Chart:
     return Chart(
         name="study-course",
         title="Validation loss of every run",
-        caption="Validation loss of every run by step. Each arm's loss is measured on words written as that arm writes them, so only"
+        caption="Validation loss of every run by step. Each arm's loss is measured on texts written as that arm writes them, so only"
         " runs of one arm compare by it.",
         alt="Validation loss at the last step: " + "; ".join(f"{label} {loss:.2f}" for label, (_, loss) in last) + ".",
         header=("Arm", "Step", "Validation loss"),
@@ -162,7 +163,7 @@ def _metrics(analysis: Analysis) -> Chart:
 
 
 def _breakdown(breakdown: Breakdown, metric: MetricConfig) -> Chart:
-    axis = charts.AXIS_LABELS[breakdown.by].lower()
+    axis = midsentence(breakdown.by.name)
     first, last = breakdown.groups[0], breakdown.groups[-1]
     rows = tuple(
         (
@@ -176,7 +177,7 @@ def _breakdown(breakdown: Breakdown, metric: MetricConfig) -> Chart:
         for g in breakdown.groups
     )
     return Chart(
-        name=f"{breakdown.metric}-by-{breakdown.by}".replace("_", "-"),
+        name=f"{breakdown.metric}-by-{breakdown.by.key}".replace("_", "-"),
         title=f"{metric.label} by {axis}",
         caption=(
             f"{metric.label} ({metric.direction} is better) by {axis}. The fine-tuned model goes from {first.finetuned:.2f} at"
@@ -184,7 +185,7 @@ def _breakdown(breakdown: Breakdown, metric: MetricConfig) -> Chart:
         ),
         alt=f"{metric.label} by {axis}: "
         + "; ".join(f"{g.value}: base {g.base:.2f}, fine-tuned {g.finetuned:.2f}" for g in breakdown.groups),
-        header=(charts.AXIS_LABELS[breakdown.by], "Questions", "Base", "Interval", "Fine-tuned", "Interval"),
+        header=(breakdown.by.name, "Questions", "Base", "Interval", "Fine-tuned", "Interval"),
         rows=rows,
         draw=partial(charts.breakdown_chart, breakdown, metric),
         size=_points(charts.SIZE),

@@ -17,16 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-AXIS_LABELS = {
-    "word_length": "Letters in the word",
-    "token_count": "Tokens in the word",
-    "position": "Position asked for",
-    "letter": "Letter asked for",
-    "reference": "Right answer",
-}
-"""What a breakdown's axis is called."""
-
-
 SIZE = (7.2, 3.4)
 """Width and height of most charts, in inches."""
 
@@ -212,7 +202,7 @@ def breakdown_chart(breakdown: Breakdown, metric: MetricConfig, scheme: Scheme) 
             x, values, yerr=spans, color=color, marker=marker, markersize=5, capsize=2, elinewidth=1, label=label
         )
     axes.set_xticks(list(places), labels)
-    axes.set_xlabel(AXIS_LABELS[breakdown.by])
+    axes.set_xlabel(breakdown.by.name)
     axes.set_ylabel(metric.label)
     if metric.bounded:
         axes.set_ylim(-0.02, 1.02)

@@ -29,6 +29,9 @@ BASE_FILES = (
 )
 """Files of a local base model that are published with it."""
 
+NOTICES = ("COPYRIGHT", "LICENSE", "NOTICE")
+"""Notices that lie in the dataset's folders beside what they are about."""
+
 ROLES: tuple[Role, ...] = ("base", "dataset", "model")
 """The repositories in the order in which they are published: what a card names is there before the card."""
 
@@ -198,8 +201,9 @@ def _dataset(documents: Documents) -> dict[str, Path | bytes]:
     files |= {name: regular_file(record.data, name) for name in dataset_files(record.data)}
     for split in record.published_splits:
         files.setdefault(f"{split.config}/{split.name}.parquet", split.path)
-    if (record.data / "words" / "COPYRIGHT").exists():
-        files["words/COPYRIGHT"] = regular_file(record.data, "words/COPYRIGHT")
+    for notice in sorted(path for name in NOTICES for path in record.data.glob(f"*/{name}")):
+        name = notice.relative_to(record.data).as_posix()
+        files[name] = regular_file(record.data, name)
     return files
 
 

@@ -27,7 +27,7 @@ from .links import check_links
 from .waiting import Waiting
 from .workplace import Workplace
 
-PROMPTS = ("s t r a w b e r r y", "Question: How many e's are in between?\nAnswer:", "The third letter of")
+PROMPTS = ("Once upon a time", "Question: What is two and two?\nAnswer:", "0 1 2 a b c")
 """Texts whose logits are compared; fixed, so that the receipts of several publications can be compared."""
 
 SNIPPET_SECONDS = 300

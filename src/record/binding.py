@@ -50,6 +50,8 @@ def check_settings(
                 continue
             _compare(config_path, key, ran.get(key), stated.get(key), what)
     lora = config.lora_config
+    if lora is None:
+        return
     names = {"r": ("r", lora.r), "lora_alpha": ("alpha", lora.alpha), "lora_dropout": ("dropout", lora.dropout)}
     for key, (name, value) in names.items():
         if key in adapter:

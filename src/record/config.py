@@ -5,7 +5,7 @@ from __future__ import annotations
 from string import Formatter
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from .errors import InputError
 
@@ -178,8 +178,8 @@ class ExperimentConfig(Strict):
     experiment_name: Name = Field(description="Name of the experiment and of its folder in results/.")
     base_model: str | None = Field(None, description="Hub id or local folder of the base model.")
     seed: int = Field(1, ge=0, description="Seed of the adapter's weights and of the order of the examples.")
-    lora_config: LoraConfig
-    training_config: TrainingConfig
+    lora_config: LoraConfig | None = Field(None, description="The adapter; left out where it is not known.")
+    training_config: TrainingConfig | None = Field(None, description="Its training; left out where it is not known.")
     dataset_config: DatasetConfig = Field(default_factory=lambda: DatasetConfig())
     evaluation_config: EvaluationConfig = Field(default_factory=lambda: EvaluationConfig())
     checkpoint: str = Field("checkpoints/best_model", description="Folder of the trained adapter.")
@@ -200,14 +200,26 @@ class ExperimentConfig(Strict):
     def required_base_model(self) -> str:
         """The base model, where a command cannot do without."""
         if self.base_model is None:
-            raise InputError(
-                f"experiment {self.experiment_name}",
-                key="base_model",
-                found="nothing",
-                expected="a Hub id or a local folder",
-                hint="Add base_model to the config.",
-            )
+            raise self._lacks("base_model", "a Hub id or a local folder")
         return self.base_model
+
+    @property
+    def required_lora(self) -> LoraConfig:
+        """The adapter's settings, where a command cannot do without."""
+        if self.lora_config is None:
+            raise self._lacks("lora_config", "the adapter's settings")
+        return self.lora_config
+
+    @property
+    def required_training(self) -> TrainingConfig:
+        """The training's settings, where a command cannot do without."""
+        if self.training_config is None:
+            raise self._lacks("training_config", "the training's settings")
+        return self.training_config
+
+    def _lacks(self, key: str, expected: str) -> InputError:
+        where = f"experiment {self.experiment_name}"
+        return InputError(where, key=key, found="nothing", expected=expected, hint=f"Add {key} to the config.")
 
 
 class Uses(Strict):
@@ -216,6 +228,35 @@ class Uses(Strict):
     direct: str = Field(description="What it can be used for as it is.")
     downstream: str = Field(description="What it can be built into or fine-tuned for.")
     out_of_scope: str = Field(description="What it should not be used for.")
+
+
+class Grouping(Strict):
+    """What results, or the dataset's rows, are counted by; a plain name is the column by its values."""
+
+    column: str = Field(description="Name of the column: `reference`, or one of the project's own.", max_length=60)
+    of: Literal["value", "length"] = Field(
+        "value", description="Its values, or how long they are: characters of a text, entries of a list."
+    )
+    label: str | None = Field(
+        None, description="What readers see, such as an axis' label; made from the name when left out.", max_length=80
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, given: Any) -> Any:
+        return {"column": given} if isinstance(given, str) else given
+
+    @property
+    def key(self) -> str:
+        """Name of the breakdown, for files."""
+        return self.column if self.of == "value" else f"{self.column}_length"
+
+    @property
+    def name(self) -> str:
+        """What readers see."""
+        if self.label is not None:
+            return self.label
+        return ("Right answer" if self.key == "reference" else self.key.replace("_", " ").strip()).capitalize()
 
 
 class ProjectConfig(Strict):
@@ -254,6 +295,14 @@ class ProjectConfig(Strict):
     example_prompt: str = Field(
         "The word strawberry is spelled", pattern=r"^[^\"\\\n]{1,200}$", description="Text that the snippet continues."
     )
+    ignored_in_answers: dict[str, str] = Field(
+        default_factory=dict,
+        description="For a task whose answers are written freely, a regular expression of what is taken out of an answer and of the "
+        "dataset's own before they are compared in lower case; for its export to lm-evaluation-harness.",
+    )
+    dataset_counts: list[Grouping] = Field(
+        default_factory=list, description="Columns of the dataset whose values its card counts, where a split has them."
+    )
     tags: list[str] = Field(
         default_factory=list, description="Tags of the model on the Hub, beyond those that follow from the record."
     )
@@ -276,6 +325,7 @@ Measure = Literal[
     "character_accuracy",
     "normalized_levenshtein",
     "score",
+    "value",
     "balanced_accuracy",
     "kappa",
     "calibrated_accuracy",
@@ -297,14 +347,26 @@ class MetricConfig(Strict):
     )
     task: str | None = Field(None, description="Task whose predictions it is computed from.")
     measure: Measure | None = Field(None, description="How it follows from a prediction.")
-    breakdowns: list[Literal["word_length", "token_count", "position", "letter", "reference"]] = Field(
-        default_factory=list, description="What it is broken down by."
+    value: str | None = Field(
+        None,
+        pattern="^[a-z0-9_]{1,50}$",
+        description="For the measure `value`: the columns `base_NAME` and `finetuned_NAME` of the predictions hold it for each question.",
     )
+    breakdowns: list[Grouping] = Field(default_factory=list, description="What it is broken down by.")
 
     variant_of: str | None = Field(
         None, description="Key of the metric that asks the same under another condition, to be shown beside it."
     )
     variant: str | None = Field(None, description="That condition in a few words.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> MetricConfig:
+        if (self.measure == "value") != (self.value is not None):
+            raise ValueError("`value` names the columns of the measure `value`, and of no other")
+        keys = [by.key for by in self.breakdowns]
+        if len(keys) > len(set(keys)):
+            raise ValueError("breakdowns name the same column twice")
+        return self
 
     @property
     def bounded(self) -> bool:

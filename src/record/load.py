@@ -15,13 +15,12 @@ from .files import Model, load_yaml, parse_json, read_text, sha256_file, validat
 from .predictions import Predictions
 from .publication import Publication
 from .references import BIBLIOGRAPHY
-from .results import load_results
+from .results import METRICS, load_results
 from .schemas import BaseTraining, EvaluationResults, TrainingLog
 from .splits import Split, dataset_files, read_splits
 from .study import LoadedStudy, load_study
 
 PROJECT = Path("configs/project.yaml")
-METRICS = Path("configs/metrics.yaml")
 CRITERIA = Path("configs/criteria.yaml")
 
 
@@ -83,7 +82,7 @@ class Record:
     @cached_property
     def splits(self) -> list[Split]:
         """The dataset's splits; empty if there is no dataset beside the record."""
-        return read_splits(self.data)
+        return read_splits(self.data, self.project.dataset_counts)
 
     @property
     def training_split(self) -> Split | None:

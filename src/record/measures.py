@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .config import Measure
-from .predictions import FloatArray, Predictions, as_numpy
+from .config import Measure, MetricConfig
+from .predictions import MODELS, FloatArray, Predictions, as_numpy
 
 OF_COUNTS = frozenset({"balanced_accuracy", "kappa"})
 """Measures of a whole set of answers, which no single answer has a value of."""
@@ -17,26 +17,33 @@ OF_CHOICES = frozenset({"calibrated_accuracy"})
 """Measures that need the scores of all candidates."""
 
 
-def available(predictions: Predictions, how: Measure) -> bool:
-    """Tell whether the predictions hold what a measure needs."""
-    return how not in OF_CHOICES or all(
-        predictions.has(f"{model}_{kind}") for model in ("base", "finetuned") for kind in ("scores", "neutral_scores")
-    )
+def available(predictions: Predictions, metric: MetricConfig) -> bool:
+    """Tell whether the predictions hold what a metric is computed from."""
+    kinds = {"score": ("score",), "value": (metric.value or "",), "calibrated_accuracy": ("scores", "neutral_scores")}
+    needed = kinds.get(metric.measure or "", ())
+    return metric.measure is not None and all(predictions.has(f"{model}_{kind}") for model in MODELS for kind in needed)
+
+
+def right_or_wrong(metric: MetricConfig, *values: FloatArray) -> bool:
+    """Tell whether a metric's values are right or wrong, and nothing between."""
+    if metric.measure == "value":
+        return all(bool(np.isin(v, (0.0, 1.0)).all()) for v in values)
+    return metric.measure == "exact_match"
 
 
 def per_question(
-    predictions: Predictions, model: str, how: Measure, candidates: list[str] | tuple[str, ...] | None = None
+    predictions: Predictions, model: str, metric: MetricConfig, candidates: list[str] | tuple[str, ...] | None = None
 ) -> FloatArray:
     """Compute a metric for every question.
 
     Args:
         predictions: Rows of one task.
         model: `base` or `finetuned`.
-        how: `exact_match`: 1 where the answer is the reference, else 0. `character_accuracy`: share of positions at which answer and
+        metric: Its declaration, whose measure says how. `exact_match`: 1 where the answer is the reference, or one of several, else 0. `character_accuracy`: share of positions at which answer and
             reference have the same character, of the longer one's length (Hamming similarity). `normalized_levenshtein`: edit distance
             (Levenshtein 1966), divided by the longer one's length. `calibrated_accuracy`: 1 where the reference is the candidate whose
             log-likelihood rises most over that for the question without what it is about (Zhao et al. 2021, arXiv 2102.09690; in the
-            form of lm-evaluation-harness' `acc_mutual_info`). `score`: the score that the evaluation wrote.
+            form of lm-evaluation-harness' `acc_mutual_info`). `score`: the score that the evaluation wrote; `value`: the metric's value that it wrote.
         candidates: The answers that were chosen from, for `calibrated_accuracy`.
 
     Returns:
@@ -45,11 +52,12 @@ def per_question(
     from rapidfuzz import process
     from rapidfuzz.distance import Hamming, Levenshtein
 
-    if how == "score":
-        return predictions.column(f"{model}_score").astype(np.float64)
+    how = metric.measure
+    if how in ("score", "value"):
+        return predictions.column(f"{model}_{metric.value or 'score'}").astype(np.float64)
     answers, references = predictions.table[f"{model}_answer"], predictions.table["reference"]
     if how == "exact_match":
-        return as_numpy(pc.equal(answers, references)).astype(np.float64)
+        return predictions.column(f"{model}_correct").astype(np.float64)
     if how == "calibrated_accuracy":
         gain = predictions.matrix(f"{model}_scores") - predictions.matrix(f"{model}_neutral_scores")
         right = pc.index_in(references, value_set=pa.array(candidates or [], pa.string())).fill_null(-1)
@@ -130,10 +138,12 @@ def of_counts(tables: FloatArray, how: Measure) -> FloatArray:
 
 
 def summary(
-    predictions: Predictions, model: str, how: Measure, candidates: list[str] | tuple[str, ...] | None = None
+    predictions: Predictions, model: str, metric: MetricConfig, candidates: list[str] | tuple[str, ...] | None = None
 ) -> float:
     """Compute a metric of all questions of a task: the mean over questions, or the measure of their counts."""
-    if how not in OF_COUNTS:
-        return float(per_question(predictions, model, how, candidates).mean())
+    if metric.measure not in OF_COUNTS:
+        return float(per_question(predictions, model, metric, candidates).mean())
     labels, codes = answer_codes([predictions.table[name] for name in ("reference", f"{model}_answer")])
-    return float(of_counts(AnswerCounts(codes, len(labels)).tables(np.ones((1, len(predictions)))), how)[0, 0])
+    return float(
+        of_counts(AnswerCounts(codes, len(labels)).tables(np.ones((1, len(predictions)))), metric.measure)[0, 0]
+    )

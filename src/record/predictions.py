@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from .columns import grouped, is_value, own_columns
+from .config import Grouping
 from .errors import InputError
 from .files import atomic, sha256_file
 
@@ -19,10 +21,6 @@ SCHEMA = pa.schema(
     [
         ("id", pa.string()),
         ("task", pa.string()),
-        ("word", pa.string()),
-        ("tokens", pa.list_(pa.string())),
-        ("letter", pa.string()),
-        ("position", pa.int32()),
         ("prompt", pa.string()),
         ("reference", pa.string()),
         ("base_answer", pa.string()),
@@ -31,6 +29,7 @@ SCHEMA = pa.schema(
         ("finetuned_answer", pa.string()),
         ("finetuned_correct", pa.bool_()),
         ("finetuned_score", pa.float64()),
+        ("references", pa.list_(pa.string())),
         ("base_prompt", pa.string()),
         ("finetuned_prompt", pa.string()),
         ("base_scores", pa.list_(pa.float32())),
@@ -39,15 +38,16 @@ SCHEMA = pa.schema(
         ("finetuned_neutral_scores", pa.list_(pa.float32())),
     ]
 )
-"""Columns of a predictions file.
+"""Columns with a meaning of their own. A file may hold any others, which are the project's: see `src.record.columns`.
 
-`MODEL_prompt` is what a model was given where that was not `prompt`; `MODEL_scores` are the log-likelihoods of all candidates, in their
+`references` are all answers that count as right, where `reference` is not the only one; `MODEL_prompt` is what a model was given where
+that was not `prompt`; `MODEL_score` is the answer's log-likelihood, if it is known; `MODEL_scores` are those of all candidates, in their
 order; `MODEL_neutral_scores` those for the same question without what it is about.
 """
 
 MODELS = ("base", "finetuned")
-OPTIONAL = frozenset({"letter", "position"}) | {
-    f"{model}_{kind}" for model in MODELS for kind in ("prompt", "scores", "neutral_scores")
+OPTIONAL = frozenset({"references"}) | {
+    f"{model}_{kind}" for model in MODELS for kind in ("score", "prompt", "scores", "neutral_scores")
 }
 """Columns that may be null, or missing altogether."""
 
@@ -80,29 +80,25 @@ class Predictions:
 
     def has(self, name: str) -> bool:
         """Tell whether every row has a value in a column."""
-        return len(self) > 0 and not self.table[name].null_count
+        return len(self) > 0 and name in self.table.column_names and not self.table[name].null_count
 
     def matrix(self, name: str) -> FloatArray:
         """Return a column of lists of the same length as a matrix of shape (rows, length)."""
         column = self.table[name].combine_chunks()
         return as_numpy(column.flatten()).astype(np.float64).reshape(len(self), -1)
 
-    def group(self, by: str) -> tuple[npt.NDArray[Any], list[Any]]:
-        """Return the value of each row that a breakdown groups by, as codes.
+    @property
+    def own_columns(self) -> list[str]:
+        """Names of the columns that are the project's own, in the order of the file."""
+        return [name for name in self.table.column_names if name not in SCHEMA.names and not is_value(name)]
 
-        Args:
-            by: `word_length`, `token_count`, `position`, `letter` or `reference`.
+    def group(self, by: Grouping) -> tuple[npt.NDArray[Any], list[Any]]:
+        """Return the value of each row that a breakdown groups by, as codes.
 
         Returns:
             A code a row, -1 where there is no value, of shape (rows,); and the value of each code.
         """
-        if by == "word_length":
-            column = pc.utf8_length(self.table["word"])
-        elif by == "token_count":
-            column = pc.list_value_length(self.table["tokens"])
-        else:
-            column = self.table[by]
-        encoded = column.combine_chunks().dictionary_encode()
+        encoded = grouped(self.table[by.column], by).combine_chunks().dictionary_encode()
         return as_numpy(encoded.indices.fill_null(-1)), encoded.dictionary.to_pylist()
 
     def __len__(self) -> int:
@@ -123,19 +119,21 @@ def as_numpy(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[Any]:
     return values
 
 
-def write_predictions(path: Path, rows: pa.Table | list[dict[str, Any]]) -> dict[str, Any]:
+def write_predictions(
+    path: Path, rows: pa.Table | list[dict[str, Any]], own: pa.Schema | None = None
+) -> dict[str, Any]:
     """Write predictions, whole or not at all.
 
     Args:
         path: Where to, beside `evaluation_results.json`.
-        rows: One row per question, with the columns of `SCHEMA`.
+        rows: One row per question, with the columns of `SCHEMA` and any of the project's own.
+        own: Types of the project's own columns, where the rows are no table; those left out follow from the values.
 
     Returns:
         What the results' key `predictions` says of the file: its name, SHA-256 and number of rows.
     """
-    table = (
-        pa.Table.from_pylist(rows, schema=SCHEMA) if isinstance(rows, list) else rows.select(SCHEMA.names).cast(SCHEMA)
-    )
+    table = _tabulated(rows, own) if isinstance(rows, list) else rows
+    table = _ordered(_typed(path, table))
     for name in SCORE_LISTS:
         column = table[name].combine_chunks()
         rounded = np.round(column.values.to_numpy(zero_copy_only=False) / SCORE_STEP) * SCORE_STEP
@@ -168,21 +166,47 @@ def read_predictions(path: Path) -> Predictions:
         ) from None
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
         raise InputError(path, found=str(error).splitlines()[0], expected="a Parquet file", hint=_HINT) from None
-    columns = []
+    clean = _typed(path, table)
+    _check(path, clean)
+    return Predictions(path, clean)
+
+
+def _tabulated(rows: list[dict[str, Any]], own: pa.Schema | None) -> pa.Table:
+    """Put rows into columns; the types of the project's own that `own` does not state follow from the values."""
+    table = pa.Table.from_pylist(rows, schema=pa.schema([*SCHEMA, *(own or ())]))
+    for name in dict.fromkeys(name for row in rows for name in row if name not in table.column_names):
+        try:
+            table = table.append_column(name, pa.array([row.get(name) for row in rows]))
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            raise InputError(
+                "the predictions", key=f"column {name}", found="values of several types", expected="one type a column",
+                hint="Convert the column, or leave it out.",
+            ) from None  # fmt: skip
+    return table
+
+
+def _ordered(table: pa.Table) -> pa.Table:
+    """Put the project's own columns after id and task."""
+    first, rest = SCHEMA.names[:2], SCHEMA.names[2:]
+    own = [name for name in table.column_names if name not in SCHEMA.names]
+    return table.select([*first, *own, *rest])
+
+
+def _typed(path: Path, table: pa.Table) -> pa.Table:
+    """Give every column of `SCHEMA` its type, in its order, then the project's own columns."""
+    columns = {}
     for field in SCHEMA:
         if field.name not in table.column_names:
             if field.name not in OPTIONAL:
                 raise InputError(path, key=field.name, found="no such column", expected=str(field.type), hint=_HINT)
-            columns.append(pa.chunked_array([pa.nulls(table.num_rows, field.type)]))
+            columns[field.name] = pa.chunked_array([pa.nulls(table.num_rows, field.type)])
             continue
         try:
-            columns.append(table[field.name].cast(field.type))
+            columns[field.name] = table[field.name].cast(field.type)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # a value, or the whole type, that cannot be converted
             found = table.schema.field(field.name).type
             raise InputError(path, key=field.name, found=str(found), expected=str(field.type), hint=_HINT) from None
-    clean = pa.table(columns, schema=SCHEMA)
-    _check(path, clean)
-    return Predictions(path, clean)
+    return pa.table(columns | own_columns(path, table, SCHEMA.names))
 
 
 def _check(path: Path, table: pa.Table) -> None:
@@ -196,7 +220,7 @@ def _check(path: Path, table: pa.Table) -> None:
     for model in MODELS:
         if not pc.all(pc.is_finite(table[f"{model}_score"]), min_count=0).as_py():
             raise InputError(path, key=f"{model}_score", found="NaN or infinity", expected="finite numbers", hint=_HINT)
-        right = pc.equal(table[f"{model}_answer"], table["reference"])
+        right = _right(table, model)
         wrong_rows = pc.indices_nonzero(pc.not_equal(right, table[f"{model}_correct"]))
         if len(wrong_rows):
             row = int(wrong_rows[0].as_py())
@@ -207,3 +231,17 @@ def _check(path: Path, table: pa.Table) -> None:
                 expected=f"whether that is {table['reference'][row].as_py()!r}",
                 hint=_HINT,
             )
+
+
+def _right(table: pa.Table, model: str) -> pa.ChunkedArray:
+    """Tell for each row whether the answer is the reference, or one of the references where there are several."""
+    right = pc.equal(table[f"{model}_answer"], table["reference"])
+    several = table["references"].combine_chunks()
+    if several.null_count == len(several):
+        return right
+    rows = pc.list_parent_indices(several)
+    among = np.bincount(
+        as_numpy(rows)[as_numpy(pc.equal(table[f"{model}_answer"].combine_chunks().take(rows), several.flatten()))],
+        minlength=len(table),
+    )
+    return pc.if_else(pc.is_null(table["references"]), right, pa.array(among > 0))

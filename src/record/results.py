@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .binding import check_settings, check_trained
 from .checkpoint import adapter_config
+from .columns import check_grouping
 from .config import ExperimentConfig, MetricsConfig
 from .errors import InputError
 from .files import parse_json, read_text, sha256_file, validate
@@ -15,6 +16,7 @@ from .measures import available, summary
 from .predictions import MODELS, Predictions, read_predictions
 from .schemas import EvaluationResults, FileReference, TrainingLog
 
+METRICS = Path("configs/metrics.yaml")
 TOLERANCE = 1e-6
 """How far a stated metric may be from the one that follows from the predictions (JSON may have been rounded)."""
 
@@ -143,11 +145,15 @@ def _check_predictions(
     for key, stated in evaluation.base_model.metrics.items():
         metric = config.metrics[key]
         answers = by_task.get(metric.task or "")
-        if answers is None or metric.measure is None or not available(answers, metric.measure):
+        if answers is None:
+            continue
+        for i, by in enumerate(metric.breakdowns):
+            check_grouping(METRICS, f"metrics.{key}.breakdowns[{i}]", by, answers.table)
+        if not available(answers, metric):
             continue
         candidates = evaluation.candidates(metric.task)
         for model, value in zip(MODELS, (stated, evaluation.finetuned_model.metrics[key]), strict=True):
-            actual = summary(answers, model, metric.measure, candidates)
+            actual = summary(answers, model, metric, candidates)
             if abs(actual - value) > TOLERANCE:
                 raise InputError(
                     path,

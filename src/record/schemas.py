@@ -87,6 +87,15 @@ class Hashes(Strict):
         return self.base.get("model.safetensors", self.base_weights)
 
 
+class Source(Strict):
+    """Another tool's results that a record was made from."""
+
+    tool: str = Field(description="The tool, with its version where it is stated.")
+    files: dict[str, Sha256] = Field(description="Each file that was read, by its name.")
+    settings: dict[str, Any] = Field(default_factory=dict, description="What the tool states of the runs.")
+    left_out: list[str] = Field(default_factory=list, description="What was not taken over, and why.")
+
+
 class EvaluationResults(Strict):
     """The results of one experiment; only the two dictionaries of metrics are required."""
 
@@ -101,6 +110,7 @@ class EvaluationResults(Strict):
     resources: Resources | None = None
     hashes: Hashes | None = None
     git: GitState | None = None
+    source: Source | None = None
 
     def candidates(self, task: str | None) -> list[str] | None:
         """Return the answers that a task was chosen from; None where there was no choice, or it is not on record."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from .columns import grouped
+from .config import Grouping
 from .errors import InputError
 from .predictions import as_numpy
+
+MOST_VALUES = 40
+"""Most different values that are counted."""
+
+TEMPLATE = "template"
+"""Column of the training examples that says how an example is written."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +35,7 @@ class Split:
         columns: Name and type of each column.
         sample: The first rows.
         examples: The first row of each template, where there are templates.
-        counts: For each low-cardinality column that documents show, how often each value comes.
+        counts: For each label of what is counted, how often each value comes, where there are few.
     """
 
     config: str
@@ -39,17 +48,17 @@ class Split:
     counts: dict[str, list[tuple[str, int]]]
 
 
-COUNTED = ("template", "style", "separator", "answer", "position", "word_length", "token_count")
-"""What is counted in a split, where the split has it."""
-
-
 def dataset_files(folder: Path) -> dict[str, Path]:
     """List the Parquet files of a dataset by path inside the folder; empty if there is no such folder."""
     return {path.relative_to(folder).as_posix(): path for path in sorted(folder.glob("*/*.parquet"))}
 
 
-def read_splits(folder: Path) -> list[Split]:
+def read_splits(folder: Path, counted: Sequence[Grouping] = ()) -> list[Split]:
     """Read the statistics of every split.
+
+    Args:
+        folder: The dataset's folder.
+        counted: What is counted in a split, where the split has it.
 
     Raises:
         InputError: A file is no Parquet file.
@@ -58,11 +67,12 @@ def read_splits(folder: Path) -> list[Split]:
     for name, path in dataset_files(folder).items():
         try:
             schema = pq.read_schema(path)
-            texts = [f.name for f in schema if f.name in COUNTED and pa.types.is_string(f.type)]
-            wanted = [name for name in schema.names if name in (*COUNTED, "word", "tokens")]
-            counted = pq.ParquetFile(path, read_dictionary=texts).read(wanted)
-            examples = _first_of_each(counted)
-            rows = _rows(path, {*range(min(5, counted.num_rows)), *examples})
+            by_value = {TEMPLATE, *(by.column for by in counted if by.of == "value")}
+            texts = [f.name for f in schema if f.name in by_value and pa.types.is_string(f.type)]
+            wanted = [n for n in schema.names if n == TEMPLATE or any(n == by.column for by in counted)]
+            table = pq.ParquetFile(path, read_dictionary=texts).read(wanted)
+            examples = _first_of_each(table)
+            rows = _rows(path, {*range(min(5, table.num_rows)), *examples})
         except (pa.ArrowInvalid, OSError) as error:
             raise InputError(
                 path, found=str(error).splitlines()[0], expected="a Parquet file", hint="Run `python -m src.dataset`."
@@ -73,11 +83,11 @@ def read_splits(folder: Path) -> list[Split]:
                 config=config,
                 name=stem.removesuffix(".parquet"),
                 path=path,
-                rows=counted.num_rows,
+                rows=table.num_rows,
                 columns={field.name: str(field.type) for field in schema},
-                sample=[rows[i] for i in range(min(5, counted.num_rows))],
-                examples={str(rows[i]["template"]): rows[i] for i in examples},
-                counts=_counts(counted),
+                sample=[rows[i] for i in range(min(5, table.num_rows))],
+                examples={str(rows[i][TEMPLATE]): rows[i] for i in examples},
+                counts=_counts(table, counted),
             )
         )
     order = {"train": 0, "validation": 1, "test": 2}
@@ -86,9 +96,9 @@ def read_splits(folder: Path) -> list[Split]:
 
 def _first_of_each(table: pa.Table) -> list[int]:
     """Return the place of the first row of each template."""
-    if "template" not in table.column_names or not table.num_rows:
+    if TEMPLATE not in table.column_names or not table.num_rows:
         return []
-    codes = as_numpy(table["template"].combine_chunks().dictionary_encode().indices)
+    codes = as_numpy(table[TEMPLATE].combine_chunks().dictionary_encode().indices)
     return sorted(int(place) for place in np.unique(codes, return_index=True)[1])
 
 
@@ -105,16 +115,14 @@ def _rows(path: Path, places: set[int]) -> dict[int, dict[str, Any]]:
     return found
 
 
-def _counts(table: pa.Table) -> dict[str, list[tuple[str, int]]]:
-    if "word" in table.column_names:
-        table = table.append_column("word_length", pc.utf8_length(table["word"]))
-    if "tokens" in table.column_names:
-        table = table.append_column("token_count", pc.list_value_length(table["tokens"]))
+def _counts(table: pa.Table, counted: Sequence[Grouping]) -> dict[str, list[tuple[str, int]]]:
     out = {}
-    for name in COUNTED:
-        if name in table.column_names:
-            found = pc.value_counts(table[name]).to_pylist()
-            pairs = sorted((v["values"], v["counts"]) for v in found if v["values"] is not None)
-            if 0 < len(pairs) <= 40:
-                out[name] = [(str(value), count) for value, count in pairs]
+    for by in counted:
+        if by.column not in table.column_names:
+            continue
+        column = table[by.column]
+        found = pc.value_counts(grouped(column, by) if by.of == "length" else column).to_pylist()
+        pairs = sorted((v["values"], v["counts"]) for v in found if v["values"] is not None)
+        if 0 < len(pairs) <= MOST_VALUES:
+            out[by.label or by.key] = [(str(value), count) for value, count in pairs]
     return out

@@ -149,7 +149,7 @@ def _run(
         f"Mend arms.{name}.changes; its keys are those of an experiment.",
     )
     for key in BUDGET:
-        found, expected = getattr(resolved.training_config, key), getattr(experiment.training_config, key)
+        found, expected = getattr(resolved.required_training, key), getattr(experiment.required_training, key)
         if found != expected:
             raise _refused(
                 path, f"arms.{name}.changes.training_config.{key}", found, f"{expected}, as in {config.experiment}"

@@ -1,0 +1,155 @@
+"""What the examples page loads: every answer, each column as its different values and where they stand."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from src.record.columns import grouped
+from src.record.config import Grouping, MetricsConfig
+from src.record.predictions import Predictions, as_numpy
+
+from .formatting import last_line, plain
+
+ROWS = 20_000
+"""Most answers that the examples page loads; of more, every n-th is taken."""
+
+TEXT = 300
+"""Characters of a question or an answer that it shows."""
+
+OWN_TEXT = 80
+"""Characters of a value of a project's own column, or of one of a list's parts."""
+
+PARTS = 60
+"""Parts of a list that it shows."""
+
+CHOICES = 50
+"""Most different values that a filter offers; a column with more is shown in the table instead, as lists are."""
+
+PLACEHOLDER = 0xE000
+"""First of the private characters that stand for a column's value within a question."""
+
+LEAST_REPEATED = 3
+"""Characters from which on a value that a question repeats is left out of it."""
+
+COLUMNS = 12
+"""Most columns of the project's own that are shown or filtered by; those that results are broken down by come first."""
+
+
+def explorer_json(predictions: Predictions, metrics: MetricsConfig) -> str:
+    """Write what the examples page loads; texts are bounded and printable.
+
+    Every column is `values`, the different values in order, and `codes`, where each row's value stands among them: numbers of one,
+    two or four bytes in Base64, the lowest byte first. A code past the end is a value that is missing. `outcome` is 0 for both right,
+    1 for fixed, 2 for broken, 3 for both wrong. In a question, a character from U+E000 on stands for the row's value of the column of
+    `own` with that number; shown text holds no such characters.
+    """
+    table = predictions.table
+    step = max(1, -(-table.num_rows // ROWS))
+    if step > 1:
+        table = table.take(np.arange(0, table.num_rows, step))
+    base, tuned = (as_numpy(table[f"{model}_correct"]).astype(bool) for model in ("base", "finetuned"))
+    outcome = np.where(base, np.where(tuned, 0, 2), np.where(tuned, 1, 3))
+    own = _own(Predictions(predictions.path, table), metrics)
+    data = {
+        "rows": table.num_rows,
+        "every": step,
+        "outcome": _packed(outcome, 4),
+        "columns": {
+            "task": _texts(table["task"], OWN_TEXT, ordered=True),
+            "question": _questions(table, own),
+            "reference": _texts(table["reference"], TEXT),
+            "base": _texts(table["base_answer"], TEXT),
+            "tuned": _texts(table["finetuned_answer"], TEXT),
+        },
+        "own": own,
+    }
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _own(predictions: Predictions, metrics: MetricsConfig) -> list[dict[str, Any]]:
+    """Pack the project's own columns: those with few values as filters, lists and the others to be shown."""
+    declared = {by.key: by for metric in reversed(metrics.metrics.values()) for by in metric.breakdowns}
+    names = predictions.own_columns
+    about = {by.column for by in declared.values()}
+    names.sort(key=lambda name: name not in about)
+    found: list[dict[str, Any]] = []
+    for name in sorted(names[:COLUMNS], key=predictions.own_columns.index):
+        column = predictions.table[name]
+        values = Grouping(column=name, label=declared[name].label if name in declared else None)
+        if pa.types.is_list(column.type):
+            found.append(_described(values, "list", _lists(column)))
+        elif column.null_count < len(column):
+            packed = _texts(column, OWN_TEXT, ordered=True) if pa.types.is_string(column.type) else _numbers(column)
+            few = len(packed["values"]) <= CHOICES
+            if few or pa.types.is_string(column.type):
+                found.append(_described(values, "filter" if few else "text", packed))
+        if f"{name}_length" in declared:
+            by = declared[f"{name}_length"]
+            found.append(_described(by, "filter", _numbers(grouped(column, by))))
+    return found
+
+
+def _described(by: Grouping, kind: str, packed: dict[str, Any]) -> dict[str, Any]:
+    return {"name": by.key, "label": plain(by.name, OWN_TEXT), "kind": kind, **packed}
+
+
+def _codes(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], list[Any]]:
+    """Return where each row's value stands among the different ones, -1 where there is none, and these."""
+    encoded = column.combine_chunks().dictionary_encode()
+    return as_numpy(encoded.indices.fill_null(-1)).astype(np.int64), encoded.dictionary.to_pylist()
+
+
+def _coded(codes: npt.NDArray[np.int64], values: list[Any]) -> dict[str, Any]:
+    return {"values": values, "codes": _packed(np.where(codes < 0, len(values), codes), len(values) + 1)}
+
+
+def _questions(table: pa.Table, own: list[dict[str, Any]]) -> dict[str, Any]:
+    """Pack the last line of every prompt, with what it repeats of the project's own texts left out, so that few are different."""
+    lines = [plain(last_line(prompt), TEXT) for prompt in table["prompt"].to_pylist()]
+    for number, packed in enumerate(own):
+        if packed["kind"] != "text":
+            continue
+        mark = chr(PLACEHOLDER + number)
+        values = [plain(value, OWN_TEXT) if value else "" for value in table[packed["name"]].to_pylist()]
+        lines = [
+            line.replace(value, mark) if len(value) >= LEAST_REPEATED else line
+            for line, value in zip(lines, values, strict=True)
+        ]
+    codes, found = _codes(pa.chunked_array([pa.array(lines, pa.string())]))
+    return _coded(codes, found)
+
+
+def _texts(column: pa.ChunkedArray, limit: int, *, ordered: bool = False) -> dict[str, Any]:
+    codes, found = _codes(column)
+    shown = [plain(value, limit) for value in found]
+    values = sorted(set(shown)) if ordered else list(dict.fromkeys(shown))
+    place = {value: i for i, value in enumerate(values)}
+    of = np.array([*(place[value] for value in shown), -1], dtype=np.int64)  # the last is for rows without a value
+    return _coded(of[codes], values)
+
+
+def _numbers(column: pa.ChunkedArray) -> dict[str, Any]:
+    codes, found = _codes(column)
+    order = sorted(range(len(found)), key=found.__getitem__)
+    of = np.empty(len(found) + 1, dtype=np.int64)
+    of[order], of[-1] = np.arange(len(found)), -1
+    return _coded(of[codes], [found[i] for i in order])
+
+
+def _lists(column: pa.ChunkedArray) -> dict[str, Any]:
+    """Pack lists of text as texts whose parts stand between line breaks, which no part can hold."""
+    shown = ["\n".join(plain((part or "").strip(), OWN_TEXT) for part in parts[:PARTS]) if parts is not None else None
+             for parts in column.to_pylist()]  # fmt: skip
+    codes, values = _codes(pa.chunked_array([pa.array(shown, pa.string())]))
+    return _coded(codes, values)
+
+
+def _packed(codes: npt.NDArray[Any], most: int) -> str:
+    kind = "<u1" if most <= 1 << 8 else "<u2" if most <= 1 << 16 else "<u4"
+    return base64.b64encode(codes.astype(kind).tobytes()).decode()

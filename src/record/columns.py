@@ -1,0 +1,127 @@
+"""Columns of the predictions that are the project's own: any name, a few types, by which results can be broken down and filtered."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .config import Grouping
+from .errors import InputError
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
+"""What the name of a column may be."""
+
+MOST = 200
+"""Most columns that a project may have of its own."""
+
+VALUE = re.compile(r"(base|finetuned)_([A-Za-z0-9_]+)")
+"""How a column is named that holds a metric's value of one model, by the metric's `value`."""
+
+_TYPES = "text, whole numbers, numbers, truth values or lists of text"
+_HINT = "Convert the column, or leave it out."
+
+
+def is_value(name: str) -> bool:
+    """Tell whether a column holds a metric's value of one model for each question."""
+    return VALUE.fullmatch(name) is not None
+
+
+def own_columns(path: Path, table: pa.Table, known: list[str]) -> dict[str, pa.ChunkedArray]:
+    """Return the columns that are the project's own, each with its own type.
+
+    Args:
+        path: The file, for errors.
+        table: The predictions.
+        known: Names of the columns that are not the project's.
+
+    Raises:
+        InputError: A name or a type that cannot be used, or too many columns.
+    """
+    names = [name for name in table.column_names if name not in known]
+    if len(names) > MOST:
+        raise InputError(
+            path, found=f"{len(names)} further columns", expected=f"at most {MOST}", hint="Leave some out."
+        )
+    columns = {}
+    for name in names:
+        if not NAME.fullmatch(name) or names.count(name) > 1:
+            raise InputError(
+                path, key=f"column {name}", found="that name", expected="letters, digits and `_`, and each name once",
+                hint="Rename the column.",
+            )  # fmt: skip
+        columns[name] = _plain(path, name, table[name])
+    return columns
+
+
+def _plain(path: Path, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Bring the spellings of a type that Arrow knows to one."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if is_value(name) and (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind)):
+        return _finite(column.cast(pa.float64()))
+    if is_value(name):
+        raise InputError(
+            path, key=name, found=str(kind), expected="a number a row: the name is that of a model's value",
+            hint="Rename the column, or convert it.",
+        )  # fmt: skip
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        return column
+    if pa.types.is_floating(kind):
+        return _finite(column.cast(pa.float64()))
+    if pa.types.is_null(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return column.cast(pa.string())
+    if (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and (
+        pa.types.is_string(kind.value_type)
+        or pa.types.is_large_string(kind.value_type)
+        or pa.types.is_null(kind.value_type)
+    ):
+        return column.cast(pa.list_(pa.string()))
+    raise InputError(path, key=f"column {name}", found=str(kind), expected=_TYPES, hint=_HINT)
+
+
+def _finite(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Take what is no finite number for a value that is missing."""
+    return pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
+
+
+def grouped(column: pa.ChunkedArray, by: Grouping) -> pa.ChunkedArray:
+    """Return what a breakdown groups by: a column's values, or their lengths."""
+    if by.of == "value":
+        return column
+    return pc.list_value_length(column) if pa.types.is_list(column.type) else pc.utf8_length(column)
+
+
+def check_grouping(path: Path, key: str, by: Grouping, table: pa.Table) -> None:
+    """Refuse a breakdown by a column that is not there, or that cannot be grouped so.
+
+    Args:
+        path: The config, for errors.
+        key: Where it is declared.
+        by: What is declared.
+        table: The predictions.
+
+    Raises:
+        InputError: The column is missing or of another type.
+    """
+    if by.column not in table.column_names:
+        raise InputError(
+            path, key=f"{key}.column", found=by.column,
+            expected=f"a column of the predictions: {', '.join(table.column_names[:40])}",
+            hint="Correct the name, or take the breakdown out.",
+        )  # fmt: skip
+    kind = table.schema.field(by.column).type
+    fits = (
+        pa.types.is_string(kind) or pa.types.is_list(kind)
+        if by.of == "length"
+        else not (pa.types.is_list(kind) or pa.types.is_floating(kind))
+    )
+    if not fits:
+        raise InputError(
+            path, key=f"{key}.of", found=f"{by.of} of {by.column}, which is {kind}",
+            expected="`length` of text or a list, or `value` of text, whole numbers or truth values",
+            hint="Correct the breakdown.",
+        )  # fmt: skip

@@ -1,0 +1,218 @@
+"""A project's own columns: kept with their types, named by breakdowns, filters of the examples page, and refused where they cannot be used."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from src.analysis.analyse import analyse
+from src.documents.explorer import explorer_json
+from src.figures.catalog import catalog
+from src.record.config import Grouping, MetricsConfig
+from src.record.errors import InputError
+from src.record.files import load_yaml
+from src.record.load import Record, load_record
+from src.record.predictions import Predictions, read_predictions, write_predictions
+
+METRICS = """
+metrics:
+  exact:
+    label: Exact
+    definition: Share that is right.
+    direction: higher
+    unit: proportion
+    task: t
+    measure: exact_match
+    breakdowns: [subject, {column: parts, of: length, label: Parts of the text}, {column: shown, label: 'Was it shown?'}]
+  f1:
+    label: F1
+    definition: Overlap.
+    direction: higher
+    unit: proportion
+    task: t
+    measure: value
+    value: f1
+"""
+
+
+def rows(count: int = 40) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": f"q{i}", "task": "t", "prompt": f"Solved. Yes\nIs text number {i} right?", "reference": "Yes",
+            "base_answer": "No" if i % 2 else "Yes", "base_correct": not i % 2,
+            "finetuned_answer": "Yes", "finetuned_correct": True,
+            "subject": ("law", "physics")[i % 2], "parts": ["a"] * (i % 3), "shown": i % 4 == 0, "year": 1900 + i % 7,
+            "weight": float("nan") if i == 3 else i / 7, "text": f"text number {i}", "nothing": None,
+            "base_f1": i / 100, "finetuned_f1": i / 50,
+        }
+        for i in range(count)
+    ]  # fmt: skip
+
+
+def write(path: Path, table: pa.Table | None = None) -> Predictions:
+    write_predictions(path, rows() if table is None else table)
+    return read_predictions(path)
+
+
+@pytest.fixture
+def metrics(tmp_path: Path) -> MetricsConfig:
+    (tmp_path / "metrics.yaml").write_text(METRICS)
+    return load_yaml(tmp_path / "metrics.yaml", MetricsConfig)
+
+
+def test_own_columns_keep_their_types(tmp_path: Path) -> None:
+    found = write(tmp_path / "predictions.parquet")
+    assert found.own_columns == ["subject", "parts", "shown", "year", "weight", "text", "nothing"]
+    types = {name: str(found.table.schema.field(name).type) for name in found.own_columns}
+    assert types == {
+        "subject": "string", "parts": "list<item: string>", "shown": "bool", "year": "int64", "weight": "double",
+        "text": "string", "nothing": "string",
+    }  # fmt: skip
+    assert found.table["weight"][3].as_py() is None  # not a number is no value
+    assert found.table["base_score"].null_count == len(found)
+    assert not found.has("base_score")
+    assert [r["text"] for r in found.table.to_pylist()] == [r["text"] for r in rows()]
+
+
+def test_groups_are_values_or_lengths(tmp_path: Path) -> None:
+    found = write(tmp_path / "predictions.parquet")
+    codes, values = found.group(Grouping(column="parts", of="length"))
+    assert [values[c] for c in codes] == [i % 3 for i in range(40)]
+    codes, values = found.group(Grouping(column="text", of="length"))
+    assert [values[c] for c in codes] == [len(r["text"]) for r in rows()]
+    codes, _ = found.group(Grouping(column="nothing"))
+    assert set(codes) == {-1}
+
+
+def a_project(minimal: Path, table: pa.Table | None = None, metrics: str = METRICS) -> Record:
+    """Make the minimal record one of the task `t`."""
+    folder = minimal / "results/gpt2-mini"
+    written = write_predictions(
+        folder / "predictions.parquet", pa.Table.from_pylist(rows()) if table is None else table
+    )
+    f1 = np.mean([i / 100 for i in range(40)])
+    results = {
+        "base_model": {"metrics": {"exact": 0.5, "f1": f1}},
+        "finetuned_model": {"metrics": {"exact": 1.0, "f1": 2 * f1}},
+        "predictions": written,
+    }
+    (folder / "evaluation_results.json").write_text(json.dumps(results))
+    (minimal / "configs/metrics.yaml").write_text(metrics)
+    (minimal / "configs/criteria.yaml").unlink()
+    return load_record(minimal)
+
+
+def test_breakdowns_and_charts_are_labelled_as_declared(minimal: Path) -> None:
+    analysis = analyse(a_project(minimal))
+    by = {b.by.key: b for b in analysis.breakdowns}
+    assert {key: b.by.name for key, b in by.items()} == {
+        "subject": "Subject", "parts_length": "Parts of the text", "shown": "Was it shown?",
+    }  # fmt: skip
+    assert [(g.value, g.questions, g.base) for g in by["subject"].groups] == [("law", 20, 1.0), ("physics", 20, 0.0)]
+    charts = {chart.name: chart for chart in catalog(analysis, None)}
+    chart = charts["exact-by-parts-length"]
+    assert chart.title == "Exact by parts of the text"
+    assert chart.header[0] == "Parts of the text"
+
+
+def test_a_metrics_own_values_get_a_paired_test(minimal: Path) -> None:
+    analysis = analyse(a_project(minimal))
+    exact, f1 = analysis.metric("exact"), analysis.metric("f1")
+    assert exact.test == "exact McNemar"
+    assert f1.test == "paired permutation"
+    assert f1.p_value is not None
+    assert f1.p_value < 0.001
+    assert f1.questions == 40
+
+
+def unpacked(column: dict[str, Any], count: int) -> list[Any]:
+    raw = base64.b64decode(column["codes"])
+    codes = np.frombuffer(raw, f"<u{len(raw) // count}")
+    return [column["values"][c] if c < len(column["values"]) else None for c in codes]
+
+
+def test_the_examples_page_gets_every_answer_back(tmp_path: Path, metrics: MetricsConfig) -> None:
+    found = write(tmp_path / "predictions.parquet")
+    data = json.loads(explorer_json(found, metrics))
+    own = {column["name"]: column for column in data["own"]}
+    assert {name: column["kind"] for name, column in own.items()} == {
+        "subject": "filter", "parts": "list", "parts_length": "filter", "shown": "filter", "year": "filter",
+        "weight": "filter", "text": "filter",
+    }  # fmt: skip
+    assert own["shown"]["label"] == "Was it shown?"
+    assert unpacked(own["year"], 40) == [r["year"] for r in rows()]
+    assert unpacked(own["parts"], 40) == ["\n".join(r["parts"]) for r in rows()]
+    assert unpacked(own["weight"], 40)[3] is None
+    assert unpacked(data["columns"]["question"], 40) == [r["prompt"].split("\n")[1] for r in rows()]
+
+
+def test_what_a_question_repeats_is_left_out_and_put_back(record: Record) -> None:
+    assert record.predictions is not None
+    data = json.loads(explorer_json(record.predictions, record.metrics))
+    count = len(record.predictions)
+    own = [unpacked(column, count) for column in data["own"]]
+    packed = unpacked(data["columns"]["question"], count)
+    whole = [
+        "".join(own[ord(c) - 0xE000][i] if "\ue000" <= c <= "\uf8ff" else c for c in q) for i, q in enumerate(packed)
+    ]
+    assert whole == [p.strip().rsplit("\n", 1)[-1] for p in record.predictions.table["prompt"].to_pylist()]
+    assert len(set(packed)) < len(set(whole))
+
+
+Change = Callable[[pa.Table], pa.Table]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda t: t.append_column("when", pa.array([0] * 40, pa.date32())), ["column when", "date32"]),
+        (lambda t: t.append_column("a b", pa.array([0] * 40)), ["column a b"]),
+        (lambda t: t.append_column("nested", pa.array([[[1]]] * 40)), ["column nested", "list"]),
+        (lambda t: t.append_column("base_bleu", pa.array(["x"] * 40)), ["base_bleu", "number"]),
+        (lambda t: t.append_column("subject", pa.array(["x"] * 40)), ["column subject"]),
+    ],
+)  # fmt: skip
+def test_columns_that_cannot_be_used_are_refused(tmp_path: Path, change: Change, says: list[str]) -> None:
+    with pytest.raises(InputError) as refused:
+        write(tmp_path / "predictions.parquet", change(pa.Table.from_pylist(rows())))
+    for part in says:
+        assert part in str(refused.value)
+    assert not (tmp_path / "predictions.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("subject,", "subjekt,", ["metrics.exact.breakdowns[0].column", "subjekt", "subject, parts"]),
+        ("of: length, label: Parts of the text", "label: Parts", ["metrics.exact.breakdowns[1].of", "list"]),
+        ("{column: shown,", "{column: shown, of: length,", ["metrics.exact.breakdowns[2].of", "bool"]),
+    ],
+)
+def test_breakdowns_by_what_is_not_there_are_refused(minimal: Path, old: str, new: str, says: list[str]) -> None:
+    with pytest.raises(InputError) as refused:
+        a_project(minimal, metrics=METRICS.replace(old, new))
+    for part in says:
+        assert part in str(refused.value)
+
+
+def test_several_references_count_as_right(tmp_path: Path) -> None:
+    answers = [
+        {"id": "a", "task": "t", "prompt": "p", "reference": "x", "references": ["x", "y"]},
+        {"id": "b", "task": "t", "prompt": "p", "reference": "x", "references": None},
+    ]
+    given = [
+        row | {f"{m}_{k}": v for m in ("base", "finetuned") for k, v in (("answer", "y"), ("correct", right))}
+        for row, right in zip(answers, (True, False), strict=True)
+    ]
+    found = write(tmp_path / "predictions.parquet", pa.Table.from_pylist(given))
+    assert found.column("base_correct").tolist() == [True, False]
+    given[1]["base_correct"] = True
+    with pytest.raises(InputError, match="base_correct, id b"):
+        write(tmp_path / "predictions.parquet", pa.Table.from_pylist(given))

@@ -1,0 +1,296 @@
+"""Other tools' results become a record: real outputs of lm-evaluation-harness, and every way in which they can be read wrongly."""
+
+from __future__ import annotations
+
+import json
+import resource
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.analysis.analyse import analyse
+from src.exchange.imported import write_record
+from src.exchange.lm_eval import import_lm_eval
+from src.record.errors import InputError
+from src.record.load import load_record
+
+from .conftest import REPO, Run
+
+REAL = REPO / "tests/data/lm_eval"
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Both real runs, to be changed."""
+    for name in ("base", "tuned"):
+        shutil.copytree(REAL / name, tmp_path / name)
+    return tmp_path
+
+
+def file_of(runs: Path, model: str, pattern: str) -> Path:
+    return next((runs / model).rglob(pattern))
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], None], line: int | None = None) -> None:
+    """Change a JSON file, or some lines of a JSONL file."""
+    if path.suffix == ".json":
+        data = json.loads(path.read_text())
+        change(data)
+        path.write_text(json.dumps(data))
+        return
+    lines = path.read_text().splitlines()
+    for i in range(len(lines)) if line is None else [line]:
+        data = json.loads(lines[i])
+        change(data)
+        lines[i] = json.dumps(data)
+    path.write_text("\n".join(lines) + "\n")
+
+
+def edit_both(runs: Path, pattern: str, change: Callable[[dict[str, Any]], None], line: int | None = None) -> None:
+    for model in ("base", "tuned"):
+        edit(file_of(runs, model, pattern), change, line)
+
+
+def read(runs: Path, wanted: str | None = "first-word") -> Any:
+    return import_lm_eval(runs / "base", runs / "tuned", wanted)
+
+
+def test_real_results_become_a_site_and_a_report(minimal: Path, run: Run) -> None:
+    for name in ("models", "checkpoints"):
+        (minimal / name).symlink_to(REPO / name)
+    command = ["-m", "src.import_results", "lm-eval", str(REAL / "base"), str(REAL / "tuned"), "--name", "mine"]
+    before = (minimal / "configs/metrics.yaml").read_text()
+    done = run(minimal, *command)
+    assert done.returncode == 2
+    assert "first-word, whole" in done.stderr
+    assert "--filter" in done.stderr
+    assert (minimal / "configs/metrics.yaml").read_text() == before
+    assert not (minimal / "results/mine").exists()
+    done = run(minimal, *command, "--filter", "first-word")
+    assert done.returncode == 0, done.stderr
+    assert (minimal / "configs/metrics.yaml").read_text().startswith(before.rstrip())
+    done = run(minimal, "-m", "mkdocs", "build", "-q")
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (minimal / "site/results/index.html").read_text()
+    assert "odd pick, acc" in page
+    data = json.loads((minimal / "site/assets/data/examples.json").read_text())
+    assert {"kind", "level", "word", "tokens"} <= {column["name"] for column in data["own"]}
+    assert "<b>bold</b>" not in (minimal / "site/examples/index.html").read_text()
+    done = run(minimal, "-m", "src.publish", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "lm-evaluation-harness 0.4.13" in (minimal / "dist/hub/model/README.md").read_text()
+    again = run(minimal, *command, "--filter", "first-word")
+    assert again.returncode == 2
+    assert "--replace" in again.stderr
+
+
+def test_every_number_is_the_harness_own(minimal: Path) -> None:
+    found = read(REAL)
+    write_record(found, minimal, "mine", replace=False)
+    record = load_record(minimal)
+    for model, section in (("base", record.results.base_model), ("tuned", record.results.finetuned_model)):
+        stated = json.loads(next((REAL / model).rglob("results_*.json")).read_text())["results"]
+        for task, numbers in stated.items():
+            for key, value in numbers.items():
+                metric, _, chosen = key.partition(",")
+                if chosen in ("none", "first-word") and not metric.endswith("_stderr"):
+                    assert section.metrics[f"{task}_{metric}"] == pytest.approx(value, abs=1e-9), (task, metric)
+    tests = {m.key: m.test for m in analyse(record).metrics}
+    assert tests["odd_pick_acc"] == tests["odd_pick_acc_norm"] == "exact McNemar"
+    assert tests["odd_read_word_perplexity"] is None
+    assert tests["odd_next_perplexity"] is None
+    assert record.results.source is not None
+    assert record.results.source.settings["base"]["limit"] == 8
+    assert record.results.source.settings["n_samples"]["spelling_and_letters_letter_count"]["original"] == 2400
+    assert record.experiment.lora_config is None  # the adapter does not lie in this project
+
+
+def test_scores_and_targets_are_read_as_they_are(minimal: Path) -> None:
+    found = read(REAL)
+    pick = next(task for task in found.tasks if task.name == "odd_pick")
+    rows = [json.loads(line) for line in (REAL / "tasks/odd.jsonl").read_text().splitlines()]
+    assert [answer.references[0] for answer in pick.base] == [row["choices"][row["label"]] for row in rows]
+    assert all(len(answer.scores or ()) == 3 for answer in pick.base)  # acc_mutual_info asks each candidate twice
+    write = next(task for task in found.tasks if task.name == "odd_write")
+    assert write.base[0].references == ("mat",)  # "mat" and "Mat." are the same to this metric
+    assert write.base[1].references == ("in", "out")
+
+
+def test_answers_are_joined_by_question_and_what_has_no_partner_is_said(runs: Path) -> None:
+    path = file_of(runs, "tuned", "samples_odd_pick*")
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(reversed(lines[2:])) + "\n")
+    found = read(runs)
+    pick = next(task for task in found.tasks if task.name == "odd_pick")
+    assert (
+        [answer.key for answer in pick.base] == [answer.key for answer in pick.tuned] == [str(i) for i in range(2, 8)]
+    )
+    assert any("odd_pick: 2 answers have no partner" in line for line in found.said)
+
+
+def test_a_task_of_one_run_only_is_left_out_and_said(runs: Path) -> None:
+    edit(file_of(runs, "tuned", "results_*"), lambda d: d["results"].pop("odd_pick"))
+    found = read(runs)
+    assert "odd_pick" not in {task.name for task in found.tasks}
+    assert any("odd_pick" in line for line in found.said)
+
+
+def test_metrics_alone_where_no_samples_were_logged(runs: Path, minimal: Path) -> None:
+    for path in runs.rglob("samples_*"):
+        path.unlink()
+    write_record(read(runs), minimal, "mine", replace=False)
+    assert load_record(minimal).predictions is None
+
+
+def test_model_args_as_text_and_the_adapter_only_in_peft(runs: Path) -> None:
+    edit(
+        file_of(runs, "tuned", "results_*"),
+        lambda d: d["config"].update(model_args="pretrained=models/gpt2-mini,peft=checkpoints/best_model"),
+    )
+    found = read(runs)
+    assert (found.base_model, found.adapter) == ("models/gpt2-mini", "checkpoints/best_model")
+
+
+def set_target(value: str) -> Callable[[dict[str, Any]], None]:
+    return lambda d: d.update(target=value)
+
+
+CASES: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
+    "one model only": (lambda r: shutil.rmtree(r / "tuned"), ["tuned", "0 files"]),
+    "the same model twice": (
+        lambda r: (shutil.rmtree(r / "tuned"), shutil.copytree(r / "base", r / "tuned")),
+        ["model_args", "another model"],
+    ),
+    "two runs in one folder": (
+        lambda r: shutil.copy(file_of(r, "tuned", "results_*"), file_of(r, "tuned", "results_*").with_name("results_2.json")),
+        ["2 files", "Name the file"],
+    ),
+    "no results": (lambda r: file_of(r, "base", "results_*").write_text("{}"), ["no results"]),
+    "broken results": (lambda r: file_of(r, "base", "results_*").write_text("{"), ["no results"]),
+    "another version of a task": (
+        lambda r: edit(file_of(r, "tuned", "results_*"), lambda d: d["versions"].update(odd_pick=2)),
+        ["versions.odd_pick", "version 2"],
+    ),
+    "other solved examples": (
+        lambda r: edit(file_of(r, "tuned", "results_*"), lambda d: d["n-shot"].update(odd_pick=5)),
+        ["n-shot.odd_pick", "5"],
+    ),
+    "other prompts": (
+        lambda r: edit(file_of(r, "tuned", "samples_odd_pick*"), lambda d: d.update(prompt_hash="0"), 3),
+        ["odd_pick, question 3", "another question, prompt"],
+    ),
+    "cut short": (
+        lambda r: (p := file_of(r, "base", "samples_odd_next*")).write_text(p.read_text()[:-200]),
+        ["samples_odd_next", "line 8", "cut short"],
+    ),
+    "a question twice": (
+        lambda r: (p := file_of(r, "base", "samples_odd_pick*")).write_text(p.read_text() * 2),
+        ["samples_odd_pick", "doc_id 0 twice"],
+    ),
+    "not a number": (
+        lambda r: edit(file_of(r, "base", "samples_odd_pick*"), lambda d: d["filtered_resps"][0].__setitem__(0, "nan"), 0),
+        ["line 1, filtered_resps", "nan"],
+    ),
+    "a verdict that does not follow": (
+        lambda r: edit(file_of(r, "base", "samples_odd_pick*"), lambda d: d.update(acc=1 - d["acc"]), 2),
+        ["question 2", "acc"],
+    ),
+    "targets that do not follow": (lambda r: edit_both(r, "samples_odd_pick*", set_target("7")), ["question 0", "'7'"]),
+    "several answers to a question": (
+        lambda r: edit(file_of(r, "base", "samples_odd_write*"), lambda d: d.update(filtered_resps=[["a", "b"]], filter="first-word")),
+        ["2 answers to one question", "repeats"],
+    ),
+    "no question in common": (
+        lambda r: edit(file_of(r, "tuned", "samples_odd_next*"), lambda d: d.update(doc_id=d["doc_id"] + 100)),
+        ["odd_next", "no question that the base model answered"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_can_be_read_wrongly_is_refused(runs: Path, name: str) -> None:
+    change, says = CASES[name]
+    change(runs)
+    with pytest.raises(InputError) as refused:
+        read(runs)
+    for part in says:
+        assert part in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_digits_that_are_candidates_are_read_as_acc_says(runs: Path) -> None:
+    """With the candidates 1, 2, 3 the target 1 is the second as an index, and the first as text."""
+
+    def digits(d: dict[str, Any]) -> None:
+        for i in range(6):
+            d["arguments"][f"gen_args_{i}"]["arg_1"] = f" {i % 3 + 1}"
+        d["target"] = str(int(d["target"]) + 1)  # the text of the candidate that was the target
+
+    edit_both(runs, "samples_odd_pick*", digits)
+    pick = next(task for task in read(runs).tasks if task.name == "odd_pick")
+    rows = [json.loads(line) for line in (REAL / "tasks/odd.jsonl").read_text().splitlines()]
+    assert [answer.references[0] for answer in pick.base] == [str(row["label"] + 1) for row in rows]
+
+
+def test_a_number_that_is_none_is_left_out_and_said(runs: Path) -> None:
+    edit(file_of(runs, "base", "results_*"), lambda d: d["results"]["odd_pick"].update({"acc_norm,none": float("nan")}))
+    found = read(runs)
+    assert "acc_norm" not in [m.name for t in found.tasks for m in t.metrics]
+    assert any("acc_norm of odd_pick (not a number)" in line for line in found.said)
+
+
+def test_a_judgement_of_the_tasks_own_counts_and_is_said(runs: Path, minimal: Path) -> None:
+    path = file_of(runs, "base", "samples_odd_write*")
+    judged = next(
+        i
+        for i, line in enumerate(path.read_text().splitlines())
+        if json.loads(line)["filter"] == "first-word" and not json.loads(line)["exact_match"]
+    )
+    edit(path, lambda d: d.update(exact_match=1.0), judged)
+    found = read(runs)
+    assert any("odd_write: right and wrong are as" in line for line in found.said)
+    write_record(found, minimal, "mine", replace=False)
+    load_record(minimal)
+
+
+def test_hostile_names_stay_inside(runs: Path, minimal: Path) -> None:
+    hostile = "../../<script>alert(1)</script>"
+    for model in ("base", "tuned"):
+        path = file_of(runs, model, "results_*")
+        text = path.read_text().replace('"odd_next"', json.dumps(hostile))
+        path.write_text(text)
+    found = read(runs)
+    assert "script_alert_1_script" in {task.name for task in found.tasks}
+    write_record(found, minimal, "mine", replace=False)
+    assert "<script>" not in (minimal / "configs/metrics.yaml").read_text()
+    load_record(minimal)
+
+
+def test_a_thousand_tasks(runs: Path, minimal: Path) -> None:
+    def many(d: dict[str, Any]) -> None:
+        for part in ("results", "higher_is_better", "configs", "versions", "n-shot"):
+            d[part] |= {f"task_{i}": d[part]["odd_pick"] for i in range(1000)}
+
+    edit_both(runs, "results_*", many)
+    found = read(runs)
+    assert len(found.tasks) == 1006
+    write_record(found, minimal, "mine", replace=False)
+    assert not any(m.primary for k, m in load_record(minimal).metrics.metrics.items() if k.startswith("task_"))
+
+
+def test_a_hundred_thousand_samples(runs: Path, minimal: Path) -> None:
+    """In at most 15 seconds and 1 GB on an idle machine; the test's own limit has room for a busy one."""
+    for model in ("base", "tuned"):
+        path = file_of(runs, model, "samples_odd_pick*")
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        with path.open("w") as out:
+            for i in range(100_000):
+                out.write(json.dumps(lines[i % 8] | {"doc_id": i}) + "\n")
+    began = time.process_time()
+    write_record(read(runs), minimal, "mine", replace=False)
+    print(time.process_time() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+    assert time.process_time() - began < 30
