@@ -115,7 +115,7 @@ def report_data(context: Context, criteria: tuple[Criterion, ...]) -> FinalRepor
         version=record.project.version,
         model_repository=names.url(names.model),
         dataset_repository=names.url(names.dataset, "dataset"),
-        configuration=record.experiment.model_dump(mode="json"),
+        configuration=record.experiment.model_dump(mode="json", exclude_unset=not record.settings_recorded),
         evaluation_results=parse_json(record.results_path, text),
         evaluation_results_sha256=sha256_file(record.results_path),
         conclusion=_conclusion(context, criteria),

@@ -292,9 +292,7 @@ class ProjectConfig(Strict):
     )
     repository_url: str | None = Field(None, pattern=r"^https://", description="Where the code is.")
     site_url: str | None = Field(None, pattern=r"^https://", description="Where the site is.")
-    example_prompt: str = Field(
-        "The word strawberry is spelled", pattern=r"^[^\"\\\n]{1,200}$", description="Text that the snippet continues."
-    )
+    example_prompt: str = Field("Hello", pattern=r"^[^\"\\\n]{1,200}$", description="Text that the snippet continues.")
     ignored_in_answers: dict[str, str] = Field(
         default_factory=dict,
         description="For a task whose answers are written freely, a regular expression of what is taken out of an answer and of the "
