@@ -10,7 +10,7 @@ SOURCES := $(shell find mkdocs.yml LICENSE CHANGELOG.md docs gen overrides src c
 LIGHTHOUSE := 12.8.2
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: help site serve test experiment study render format clean
+.PHONY: help site serve check test experiment study render format clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,11 +45,17 @@ rebuild:
 serve: $(VENV)/.site ## Serve the site at http://127.0.0.1:8000 and rebuild it on changes
 	$(BIN)/mkdocs serve
 
+check: $(VENV)/.test ## Format, lint, types and the quick tests, in about a minute
+	$(BIN)/ruff format --quiet .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
 test: $(VENV)/.test chromium .cache/npm/lighthouse ## Lint, types, all tests and a strict build
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 4 --dist loadfile
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(if $(TESTS),-m "$(TESTS)")
 
 .PHONY: chromium
 chromium:

@@ -43,19 +43,22 @@ def upload() -> dict[str, float]:
 
     import huggingface_hub as hf
 
+    from src.documents.build import Documents
     from src.documents.context import Context, RepoNames
     from src.hub.bundle import Repository, collect
     from src.hub.checks import check_login, check_plan, check_secrets
     from src.hub.client import Hub, prepare
     from src.hub.plan import plan_repo
     from src.hub.upload import stage
+    from src.hub.waiting import Waiting
     from src.record import files
     from src.record.load import load_record
 
-    prepare(verbose=False, progress=False)
+    waiting = Waiting(lambda line: None, patience=180)
+    prepare(waiting, verbose=False)
     record = load_record(ROOT)
-    context = Context(record, RepoNames.of(record, "alice"), ROOT / ".cache")
-    repos = collect(context)
+    context = Context(record, RepoNames.of(record, "alice"), ROOT / ".cache", inside_hub=True)
+    repos = collect(Documents(context))
 
     def forget() -> None:
         server.repos.clear()
@@ -63,10 +66,10 @@ def upload() -> dict[str, float]:
         files._HASHED.clear()
 
     def ours() -> None:
-        hub = Hub(TOKEN, lambda line: None)
+        hub = Hub(TOKEN, waiting)
         user, _ = check_login(hub, "alice")
         check_secrets(repos, TOKEN)
-        plans = [plan_repo(hub, repo, "public", None, user) for repo in repos]
+        plans = [plan_repo(hub, repo, "public", None, user, Path(folder.name)) for repo in repos]
         for plan in plans:
             check_plan(hub, plan, None, {})
         for plan in plans:

@@ -2,8 +2,8 @@
 
 - floor: pandoc turns the same document into plain HTML, citations and all;
 - cold: `python -m src.report` with an empty `.cache/`: record, analysis, charts, pandoc and Typst;
-- cached: the same with analysis and charts kept, the PDF made again;
-- unchanged: the same with the PDF kept as well.
+- cached: the same with the charts in the cache, the PDF made again;
+- unchanged: the same with the PDF in the cache as well.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from pathlib import Path
 
 import pypandoc
 
-from src.documents.context import Context, RepoNames
-from src.documents.report_text import Report
-from src.record.load import load_record
+from src.documents.build import build
+from src.documents.templates import FRAGMENTS
 
 from .site import ROOT, copy, run
 
@@ -30,7 +29,8 @@ ROUNDS = 5
 def floor(folder: Path) -> None:
     """Let pandoc write the document as HTML."""
     command = [pypandoc.get_pandoc_path(), "report.md", "--to=html", "--standalone", "--citeproc"]
-    command += [f"--bibliography={ROOT / 'docs/references.bib'}", "--metadata=title:Report", "--output=report.html"]
+    command += [f"--bibliography={path}" for path in (FRAGMENTS / "references.bib", ROOT / "docs/references.bib")]
+    command += ["--metadata=title:Report", "--output=report.html"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
@@ -38,15 +38,15 @@ def measure(folder: Path) -> dict[str, float]:
     """Time all four in turn and return medians in seconds, and their ratios to the floor."""
     ours, plain = copy(folder / "ours"), folder / "plain"
     plain.mkdir()
-    record = load_record(ROOT)
-    (plain / "report.md").write_text(Report(Context(record, RepoNames.of(record))).body("print"), encoding="utf-8")
+    (plain / "report.md").write_text(build(ROOT, None).printed_report[0].text, encoding="utf-8")
     times: dict[str, list[float]] = {"floor": [], "cold": [], "cached": [], "unchanged": []}
     for number in range(ROUNDS + 1):
         for name, found in times.items():
             if name == "cold":
                 shutil.rmtree(ours / ".cache", ignore_errors=True)
             if name == "cached":
-                shutil.rmtree(ours / ".cache/report")
+                for pdf in (ours / ".cache").glob("*.report.pdf"):
+                    pdf.unlink()
             start = time.perf_counter()
             if name == "floor":
                 floor(plain)

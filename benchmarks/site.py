@@ -90,7 +90,7 @@ def builds(folder: Path) -> dict[str, float]:
                 times[name].append(time.perf_counter() - start)
     out = {name: statistics.median(found) for name, found in times.items()}
     out |= {f"{name}_ratio": out[name] / out["floor"] for name in ("warm", "cold")}
-    fragment = ours / "src/fragments/glossary.md.j2"
+    fragment = ours / "src/fragments/site/glossary.md.j2"
     out["rebuild"] = float(run(ours, "-c", REBUILD, str(fragment), str(ROUNDS)))
     out["rebuild_floor"] = float(run(plain, "-c", REBUILD, str(plain / "docs/guides/glossary.md"), str(ROUNDS)))
     return out | {"rebuild_ratio": out["rebuild"] / out["rebuild_floor"]}
@@ -102,7 +102,7 @@ def make_record(folder: Path, size: int) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from tests.conftest import rewrite_predictions
+    from tests.records import rewrite_predictions
 
     for name in ("configs", "docs"):
         shutil.copytree(ROOT / name, folder / name)

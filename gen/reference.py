@@ -12,6 +12,7 @@ from typing import Any
 import typer
 from pydantic import BaseModel
 
+from src.cli import COMMANDS
 from src.documents.formatting import text
 from src.record.config import ExperimentConfig, MetricsConfig, PretrainConfig, ProjectConfig
 from src.record.criteria import CriteriaConfig
@@ -21,9 +22,6 @@ from src.record.predictions import OPTIONAL, SCHEMA
 from src.record.publication import Publication
 from src.record.schemas import BaseTraining, EvaluationResults, TrainingLog
 from src.record.study import StudyConfig
-
-COMMANDS = ("pretrain", "dataset", "train", "evaluate", "benchmark", "report", "publish", "render")
-"""The commands, in the order of the data's way."""
 
 CONFIGS: dict[str, tuple[str, str, type[BaseModel]]] = {
     "project": ("configs/project.yaml", "What is published, and what people wrote about it.", ProjectConfig),

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from src.cli import run, say
+from src.cli import EXPERIMENT, run, say
 
 
 def benchmark(
-    config: Annotated[Path, typer.Option(help="The experiment.")] = Path("configs/experiments/gpt2-mini.yaml"),
+    config: Annotated[Path, typer.Option(help="The experiment.")] = EXPERIMENT,
     project: Annotated[Path, typer.Option(help="The project config, for the prompt.")] = Path("configs/project.yaml"),
     processes: Annotated[int, typer.Option(min=1, help="Processes for each variant; the variants take turns.")] = 5,
     answers: Annotated[int, typer.Option(min=2, help="Answers that each process times.")] = 20,

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import typer
 
 from src.record.errors import CommandError
+
+EXPERIMENT = Path("configs/experiments/gpt2-mini.yaml")
+"""The experiment that a command takes where none is named."""
+
+COMMANDS = (
+    "pretrain", "dataset", "train", "evaluate", "import_results", "benchmark", "report", "publish", "render",
+)  # fmt: skip
+"""The commands, in the order of the data's way."""
 
 
 def run(command: Callable[..., Any]) -> None:

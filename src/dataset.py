@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from src.cli import run, say
+from src.cli import EXPERIMENT, run, say
 
 
 def dataset(
-    config: Annotated[Path, typer.Option(help="The experiment.")] = Path("configs/experiments/gpt2-mini.yaml"),
+    config: Annotated[Path, typer.Option(help="The experiment.")] = EXPERIMENT,
     output: Annotated[
         Path | None, typer.Option(help="Folder for the Parquet files; dataset_config.path by default.")
     ] = None,

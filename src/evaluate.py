@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from src.cli import run, say
+from src.cli import EXPERIMENT, run, say
 
 
 class SplitName(StrEnum):
@@ -17,9 +17,7 @@ class SplitName(StrEnum):
 
 
 def evaluate(
-    config: Annotated[Path, typer.Option(help="The experiment; with --run, the study.")] = Path(
-        "configs/experiments/gpt2-mini.yaml"
-    ),
+    config: Annotated[Path, typer.Option(help="The experiment; with --run, the study.")] = EXPERIMENT,
     run_name: Annotated[str | None, typer.Option("--run", help="Run of a study, as ARM-SEED.")] = None,
     metrics: Annotated[Path, typer.Option(help="The metrics that are computed.")] = Path("configs/metrics.yaml"),
     split: Annotated[

@@ -5,13 +5,11 @@ from typing import Annotated
 
 import typer
 
-from src.cli import run, say
+from src.cli import EXPERIMENT, run, say
 
 
 def train(
-    config: Annotated[Path, typer.Option(help="The experiment; with --run, the study.")] = Path(
-        "configs/experiments/gpt2-mini.yaml"
-    ),
+    config: Annotated[Path, typer.Option(help="The experiment; with --run, the study.")] = EXPERIMENT,
     run_name: Annotated[str | None, typer.Option("--run", help="Run of a study, as ARM-SEED.")] = None,
     results: Annotated[Path | None, typer.Option(help="Folder for training_log.json; results/NAME by default.")] = None,
     work: Annotated[

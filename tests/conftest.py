@@ -14,7 +14,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
@@ -22,11 +21,9 @@ from filelock import FileLock
 from src import cli
 from src.documents.build import Documents
 from src.documents.context import Context, RepoNames
-from src.record.config import MetricsConfig
-from src.record.files import load_yaml
 from src.record.load import Record, load_record
-from src.record.measures import summary
-from src.record.predictions import Predictions, write_predictions
+
+from .records import without_study
 
 REPO = Path(__file__).parent.parent
 
@@ -152,12 +149,6 @@ def project(tmp_path: Path) -> Path:
     return copy_project(tmp_path / "project")
 
 
-def without_study(root: Path) -> None:
-    """Make a project's record one run by itself."""
-    path = root / "configs/project.yaml"
-    path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("study:")))
-
-
 @pytest.fixture
 def minimal(tmp_path: Path) -> Path:
     """A project with nothing but two dictionaries of metrics and a short config."""
@@ -177,25 +168,3 @@ def minimal(tmp_path: Path) -> Path:
 def predictions_schema() -> pa.Schema:
     """The columns of the committed predictions, the project's own among them."""
     return pq.read_schema(REPO / "results/gpt2-mini/predictions.parquet")
-
-
-def rewrite_predictions(root: Path, table: pa.Table) -> None:
-    """Put other predictions into a record of one run, and the metrics that follow from them."""
-    without_study(root)
-    folder = root / "results/gpt2-mini"
-    results = json.loads((folder / "evaluation_results.json").read_text())
-    results["predictions"] = write_predictions(folder / "predictions.parquet", table)
-    predictions = Predictions(folder, table)
-    for key, metric in load_yaml(root / "configs/metrics.yaml", MetricsConfig).metrics.items():
-        rows = predictions.task(metric.task or "")
-        if not len(rows):
-            for section in ("base_model", "finetuned_model"):
-                results[section]["metrics"].pop(key, None)
-            continue
-        for section, model in (("base_model", "base"), ("finetuned_model", "finetuned")):
-            results[section]["metrics"][key] = summary(
-                rows, model, metric, results["tasks"].get(metric.task, {}).get("candidates")
-            )
-    for task in results["tasks"]:
-        results["tasks"][task]["questions"] = len(predictions.task(task))
-    (folder / "evaluation_results.json").write_text(json.dumps(results))

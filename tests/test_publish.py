@@ -21,7 +21,7 @@ from .conftest import REPO, copy_project
 from .hub_server import HubServer, User
 from .publishing import TOKEN, Author, change_project, commits, main_files
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.hub]
 
 VISITOR = """
 import sys

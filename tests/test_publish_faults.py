@@ -16,7 +16,7 @@ from .conftest import REPO
 from .hub_server import Fault, HubServer, User
 from .publishing import TOKEN, Author, change_project, commits, main_files
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.hub]
 
 DATASET = r"/api/datasets/alice/letters"
 FIRST = ("--yes", "--only", "dataset")

@@ -16,7 +16,7 @@ from .publishing import Author, change_project, commits
 from .test_publish_faults import FIRST, author, not_published, published
 from .test_publish_stops import stop_at
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.hub]
 
 __all__ = ["author"]  # a fixture
 

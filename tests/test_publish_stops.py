@@ -14,7 +14,7 @@ import pytest
 from .publishing import Author, change_project
 from .test_publish_faults import FIRST, STAGES, UPDATE_STAGES, author, not_published, published
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.hub]
 
 __all__ = ["author"]  # a fixture
 

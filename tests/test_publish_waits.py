@@ -15,7 +15,7 @@ from .hub_server import Fault
 from .publishing import Author, change_project
 from .test_publish_faults import DATASET, FIRST, author, not_published, published
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.hub]
 
 __all__ = ["author"]  # a fixture
 

@@ -29,7 +29,8 @@ from src.record.final_report import FinalReport
 from src.record.load import Record, load_record
 from src.record.publication import Publication
 
-from .conftest import REPO, Run, copy_project, predictions_schema, rewrite_predictions, run_in
+from .conftest import REPO, Run, copy_project, predictions_schema, run_in
+from .records import rewrite_predictions
 
 pytestmark = pytest.mark.slow
 

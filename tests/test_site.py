@@ -249,27 +249,20 @@ def test_the_home_page_is_light(address: str, browser: Browser) -> None:
 
 
 def test_lighthouse_on_a_phone(address: str, tmp_path: Path) -> None:
-    """Median of three: accessibility, best practices and search engines 100, performance 95 or more."""
+    """Accessibility, best practices and search engines: 100 each. The score that depends on the clock is in benchmarks/lighthouse.py."""
     program = REPO / ".cache/npm/node_modules/.bin/lighthouse"
     if CHROMIUM is None or not program.is_file():
         pytest.skip("Lighthouse is not installed; `make test` installs it where there is npm")
     for path in ("", "results/", "examples/"):
-        scores: dict[str, list[float]] = {}
-        for run in range(3):
-            if run == 2 and all(value >= (0.95 if n == "performance" else 1) for n in scores for value in scores[n]):
-                break  # whatever a third run says, the median of three is no less than the lower of two
-            output = tmp_path / f"{run}.json"
-            command = [
-                str(program), address + path, "--quiet", "--output=json", f"--output-path={output}",
-                "--chrome-flags=--headless=new --no-sandbox --disable-gpu",
-                "--only-categories=performance,accessibility,best-practices,seo",
-            ]  # fmt: skip
-            subprocess.run(command, env={**os.environ, "CHROME_PATH": CHROMIUM}, check=True, timeout=180)
-            for name, category in json.loads(output.read_text())["categories"].items():
-                scores.setdefault(name, []).append(category["score"])
-        medians = {name: sorted(values)[(len(values) - 1) // 2] for name, values in scores.items()}
-        assert medians.pop("performance") >= 0.95, path
-        assert set(medians.values()) == {1}, (path, medians)
+        output = tmp_path / "scores.json"
+        command = [
+            str(program), address + path, "--quiet", "--output=json", f"--output-path={output}",
+            "--chrome-flags=--headless=new --no-sandbox --disable-gpu",
+            "--only-categories=accessibility,best-practices,seo",
+        ]  # fmt: skip
+        subprocess.run(command, env={**os.environ, "CHROME_PATH": CHROMIUM}, check=True, timeout=180)
+        scores = {name: c["score"] for name, c in json.loads(output.read_text())["categories"].items()}
+        assert scores == {"accessibility": 1, "best-practices": 1, "seo": 1}, path
 
 
 def test_link_previews_have_a_picture_where_the_address_is_known(tmp_path: Path) -> None:

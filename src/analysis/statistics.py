@@ -18,6 +18,10 @@ from scipy.special import bdtr, ndtri, stdtrit
 FloatArray = npt.NDArray[np.float64]
 
 RESAMPLES = 9_999
+
+COUNT_RESAMPLES = 1_999
+"""Resamples for measures of counts and for studies, where each resample costs much more."""
+
 SEED = 20_180_601
 """Seed of the resampling, so that the same record always gives the same intervals."""
 _BATCH_ELEMENTS = 4_000_000
@@ -90,7 +94,7 @@ def resample_counts(counts: npt.NDArray[np.int64]) -> Iterator[FloatArray]:
     """
     rng = np.random.default_rng(SEED)
     n = counts.sum()
-    for size in _batches(len(counts)):
+    for size in _batches(len(counts), total=COUNT_RESAMPLES):
         yield rng.multinomial(n, counts / n, size=size).astype(np.float64)
 
 
@@ -106,10 +110,10 @@ def _distinct(values: FloatArray) -> tuple[FloatArray, npt.NDArray[np.int64]]:
     return distinct, counts
 
 
-def _batches(width: int, elements: int = _BATCH_ELEMENTS) -> list[int]:
+def _batches(width: int, elements: int = _BATCH_ELEMENTS, total: int = RESAMPLES) -> list[int]:
     """Split the resamples so that a batch of rows of that width has at most so many elements."""
-    size = max(1, min(RESAMPLES, elements // width))
-    return [min(size, RESAMPLES - start) for start in range(0, RESAMPLES, size)]
+    size = max(1, min(total, elements // width))
+    return [min(size, total - start) for start in range(0, total, size)]
 
 
 def mcnemar(base: FloatArray, finetuned: FloatArray) -> float:

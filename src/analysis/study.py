@@ -14,15 +14,12 @@ from src.record.measures import OF_COUNTS, AnswerCounts, answer_codes, available
 from src.record.predictions import Predictions
 from src.record.study import LoadedStudy
 
-from .statistics import SEED, FloatArray, Interval, t_interval
+from .statistics import COUNT_RESAMPLES, SEED, FloatArray, Interval, t_interval
 
 Claim = Literal["higher", "lower", "no difference", "too few seeds"]
 
 BASE = "base"
 """Name of the base model where arms are held against each other."""
-
-RESAMPLES = 1_999
-"""Resamples of seeds and questions together."""
 
 LEAST_SEEDS = 2
 """Seeds without which nothing is claimed of an arm."""
@@ -240,10 +237,10 @@ class _Answers:
                 inside = (codes == labels.index(groups[key].value)).astype(np.float64)
                 parts.append((key, groups[key], _Mean(columns, inside)))
         questions = len(self.rows[0]) if self.rows else 0
-        size = max(1, min(RESAMPLES, _BATCH_ELEMENTS // max(1, questions)))
+        size = max(1, min(COUNT_RESAMPLES, _BATCH_ELEMENTS // max(1, questions)))
         drawn: list[list[FloatArray]] = [[] for _ in parts]
-        for start in range(0, RESAMPLES if parts else 0, size):
-            count = min(size, RESAMPLES - start)
+        for start in range(0, COUNT_RESAMPLES if parts else 0, size):
+            count = min(size, COUNT_RESAMPLES - start)
             chosen = rng.integers(0, questions, size=(count, questions))
             chosen += np.arange(count)[:, None] * questions
             weights = np.bincount(chosen.ravel(), minlength=count * questions).reshape(count, questions)

@@ -89,10 +89,6 @@ class RepoPlan:
         """Title of the commit or the pull request."""
         return f"Publish {self.repo.role} {_digest({file.path: file.sha256 for file in self.repo.files.values()})}"
 
-    def of_kind(self, kind: str) -> list[Change]:
-        """Return the changes of a kind."""
-        return [change for change in self.changes if change.kind == kind]
-
 
 def _digest(files: dict[str, str]) -> str:
     return sha256_tree(files)[:16]

@@ -214,7 +214,7 @@ def _verify_only(
     missing = [plan.repo.repo_id for plan in plans if plan.remote is None]
     if missing:
         raise Refused(f"{', '.join(missing)} is not on the Hub. Publish it first.")
-    staged = [Staged(plan, plan.remote.head, None, made=False) for plan in plans if plan.remote is not None]
+    staged = [Staged(plan, plan.remote.head, None) for plan in plans if plan.remote is not None]
     checks = _verify(hub, context, staged, screen, workplace)
     public = [(plan.repo, plan.remote.head) for plan in plans if plan.remote is not None and not plan.remote.private]
     for check in check_visible(public, hub.waiting):

@@ -24,13 +24,11 @@ class Staged:
         plan: What was planned.
         commit: The commit that holds them.
         pull_request: Number of the pull request that holds the commit; None if it is on `main` already.
-        made: Whether this run made the commit.
     """
 
     plan: RepoPlan
     commit: str
     pull_request: int | None
-    made: bool
 
 
 def stage(hub: Hub, plan: RepoPlan) -> Staged:
@@ -45,7 +43,7 @@ def stage(hub: Hub, plan: RepoPlan) -> Staged:
     """
     repo = plan.repo
     if plan.action == "nothing" and plan.remote is not None:
-        return Staged(plan, plan.remote.head, None, made=False)
+        return Staged(plan, plan.remote.head, None)
     remote = plan.remote
     if remote is None:
         hub.call(hub.api.create_repo, repo.repo_id, repo_type=repo.kind, visibility="private", exist_ok=True)
@@ -57,9 +55,9 @@ def stage(hub: Hub, plan: RepoPlan) -> Staged:
     pull = plan.action == "pull request"
     found = _open_pull_request(hub, plan, remote.head) if pull else None
     if found is not None:
-        return Staged(plan, found[1], found[0], made=False)
+        return Staged(plan, found[1], found[0])
     commit, number = _commit(hub, plan, remote, pull=pull)
-    return Staged(plan, commit, number, made=True)
+    return Staged(plan, commit, number)
 
 
 def _commit(hub: Hub, plan: RepoPlan, remote: RemoteRepo, *, pull: bool) -> tuple[str, int | None]:
