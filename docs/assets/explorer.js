@@ -71,6 +71,12 @@
     const pager = make("nav", { className: "explorer-pager" }, before, where, after);
     pager.setAttribute("aria-label", "Pages of answers");
 
+    const tried = new Set((root.dataset.tryTasks || "").split(" ").filter(Boolean));
+    const tryIt = (i) => {
+      if (!tried.has(data.tasks[data.task[i]])) return [];
+      const about = new URLSearchParams({ word: data.word[i], question: data.question[i] });
+      return [" ", make("a", { href: `${root.dataset.try}?${about}`, textContent: "try it", ariaLabel: `Open ${data.word[i]} in Try it` })];
+    };
     const answer = (text, right) =>
       make("td", { className: right ? "right" : "wrong" }, make("span", { className: "mark", textContent: right ? "✓ " : "✗ " }), make("span", { className: "explorer-hidden", textContent: right ? "right: " : "wrong: " }), text);
 
@@ -105,7 +111,7 @@
           "tr",
           {},
           make("td", { textContent: data.tasks[data.task[i]].replaceAll("_", " ") }),
-          make("td", {}, tokens(data.tokens[i])),
+          make("td", {}, tokens(data.tokens[i]), ...tryIt(i)),
           make("td", { textContent: data.question[i] }),
           make("td", { textContent: data.reference[i] }),
           answer(data.base[i], data.outcome[i] === 0 || data.outcome[i] === 2),

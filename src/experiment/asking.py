@@ -24,16 +24,13 @@ from src.record.config import EvaluationConfig, ExperimentConfig, MetricsConfig
 from src.record.errors import InputError
 from src.record.files import parse_json, read_text, sha256_file, write_json
 from src.record.measures import summary
-from src.record.predictions import MODELS, Predictions, read_predictions, write_predictions
+from src.record.predictions import MAX_SPELLED, MODELS, Predictions, read_predictions, write_predictions
 from src.record.splits import dataset_files
 
 from .build import CANDIDATES, NEUTRAL, QUESTIONS, ordinal, read_rows
 from .environment import describe_environment, git_state
 from .models import base_hashes, load_adapter, load_base, load_tokenizer
 from .progress import progress_bar
-
-MAX_SPELLED = 64
-"""Letters of a generated spelling that are kept."""
 
 
 @dataclass(frozen=True)
