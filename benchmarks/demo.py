@@ -7,7 +7,6 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import Page
 
@@ -116,18 +115,18 @@ def measure(page: Page, address: str) -> dict[str, list[float]]:
 
 def write_page(demo: Demo, folder: Path) -> None:
     """Write the widget's code, its files and a page that holds nothing else."""
-    files: dict[str, Any] = dict(demo.site_files())
+    files = demo.site_files()
     for path in Path("docs/assets/demo").iterdir():
         files[f"assets/demo/{path.name}"] = path.read_bytes()
     files["index.html"] = (
         "<!doctype html><html lang=en><title>Try it</title><link rel=icon href=data:,>"
         f"<div class=try-it data-try-it=assets/demo/demo.json data-bytes={demo.load}></div>"
         "<script src=assets/demo/widget.js></script>"
-    )
+    ).encode()
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        path.write_bytes(content)
 
 
 def main() -> None:

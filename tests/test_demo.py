@@ -70,7 +70,7 @@ def write(demo: Demo, folder: Path) -> Path:
     for name, content in demo.site_files().items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        path.write_bytes(content)
     return folder
 
 

@@ -185,10 +185,11 @@ class Demo:
     def _here(self) -> list[DemoFile]:
         return [DemoFile(name, name, path.stat().st_size, sha256_file(path)) for name, path in self.files.items()]
 
-    def site_files(self) -> dict[str, str | bytes]:
+    def site_files(self) -> dict[str, bytes]:
         """Return what the page needs besides its own code, by path inside the site."""
-        files: dict[str, str | bytes] = {f"assets/demo/{name}": path.read_bytes() for name, path in self.files.items()}
-        return files | {"assets/demo/demo.json": self.manifest(), "assets/demo/recorded.json": self.recorded}
+        files = {name: path.read_bytes() for name, path in self.files.items()}
+        files |= {"demo.json": self.manifest().encode(), "recorded.json": self.recorded.encode()}
+        return {f"assets/demo/{name}": content for name, content in files.items()}
 
 
 def find_demo(record: Record) -> Demo | str:
