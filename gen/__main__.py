@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from gen.site import generate
+from gen.site import generate, navigation
 from src.record.errors import InputError
 from src.record.files import replacing
 
@@ -28,7 +28,9 @@ def write(
         with replacing(out, "OUT") as folder:
             shutil.copytree("docs", folder / "docs", ignore=shutil.ignore_patterns("fragments"))
             shutil.copytree("overrides", folder / "overrides")
-            config = yaml.safe_dump(_plain_config(Path("mkdocs.yml")), sort_keys=False, allow_unicode=True)
+            plain = _plain_config(Path("mkdocs.yml"))
+            plain["nav"] = navigation(plain["nav"], files)
+            config = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
             (folder / "mkdocs.yml").write_text(config, encoding="utf-8")
             for path, content in files.items():
                 target = folder / "docs" / path

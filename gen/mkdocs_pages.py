@@ -5,7 +5,7 @@ from pathlib import Path
 import mkdocs_gen_files
 from mkdocs.exceptions import PluginError
 
-from gen.site import generate
+from gen.site import generate, navigation
 from src.record.errors import InputError
 
 root = Path(mkdocs_gen_files.config["config_file_path"]).parent
@@ -13,6 +13,7 @@ try:
     files = generate(root, root / ".cache")
 except InputError as error:  # bad input stops the build with its one line
     raise PluginError(str(error)) from None
+mkdocs_gen_files.config["nav"] = navigation(mkdocs_gen_files.config["nav"], files)
 for path, content in files.items():
     with mkdocs_gen_files.open(path, "wb") as stream:
         stream.write(content)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import sys
 import zipfile
+from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from src.cache import cached
 from src.cli import say
 from src.documents.build import Documents, build
+from src.documents.demo import Demo
 from src.documents.downloads import chart_csv, predictions_csv
 from src.documents.explorer import explorer_json
 from src.documents.pages import site_pages
@@ -86,6 +89,10 @@ def site_files(documents: Documents) -> dict[str, bytes]:
         if table is not None:
             texts["assets/data/predictions.csv"] = table
     files = {path: text.encode() for path, text in texts.items()}
+    if isinstance(context.demo, Demo):
+        files |= context.demo.site_files()
+    else:
+        say(f"the site is built without the page Try it: {context.demo}")
     for kind in ("light.svg", "dark.svg"):
         files |= {f"assets/charts/{chart.name}.{kind}": context.rendered(chart, kind) for chart in charts}
     headline = record.project.headline or record.project.title
@@ -95,6 +102,11 @@ def site_files(documents: Documents) -> dict[str, bytes]:
     if missing is None:
         files["assets/report.pdf"] = documents.pdf()
     return files
+
+
+def navigation(nav: list[dict[str, Any]], files: Collection[str]) -> list[dict[str, Any]]:
+    """Return the navigation of mkdocs.yml without the page Try it where there is none."""
+    return [entry for entry in nav if "try-it.md" not in entry.values() or "try-it.md" in files]
 
 
 def _packed(files: dict[str, bytes]) -> bytes:

@@ -18,6 +18,7 @@ class Only(StrEnum):
     base = "base"
     dataset = "dataset"
     model = "model"
+    space = "space"
 
 
 class Runs(StrEnum):
@@ -75,7 +76,7 @@ def publish(
     as_json: Annotated[bool, typer.Option("--json", help="Print plan and result as JSON on standard output.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show every request; tokens are left out.")] = False,
 ) -> None:
-    """Publish the base model, the dataset and the adapter, each with its card, on the Hugging Face Hub.
+    """Publish the base model, the dataset, the adapter and a Space to try them in, each with its card, on the Hugging Face Hub.
 
     Shows what would change and asks. Uploads each repository as one commit where no visitor sees it (a new repository is
     private, a public one gets a pull request), reads everything back, loads and runs it as a visitor would, and only then
@@ -88,7 +89,7 @@ def publish(
     """
     from src.documents.build import Documents
     from src.documents.context import Context, RepoNames
-    from src.hub.bundle import ROLES, collect, write_bundle
+    from src.hub.bundle import ROLES, collect, collect_space, write_bundle
     from src.hub.checks import check_names, check_secrets
     from src.hub.client import local_token
     from src.hub.errors import Interrupted
@@ -112,7 +113,10 @@ def publish(
             context = Context(record, RepoNames.of(record, namespace), cache, inside_hub=True)
             check_names(context.names, tag)
             with screen.hashing() as on_progress:
-                repos = collect(Documents(context), roles, on_progress, all_runs=runs is Runs.all)
+                documents = Documents(context)
+                repos = collect(documents, roles, on_progress, all_runs=runs is Runs.all)
+                space = collect_space(documents) if "space" in roles else None
+                repos += [space] if space else []
             check_secrets(repos, local_token())
             write_bundle(repos, output)
             screen.bundle(repos, output)

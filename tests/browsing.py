@@ -39,7 +39,7 @@ def serving(folder: Path, prefix: str = "/") -> Iterator[str]:
             kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
             self.send_response(status)
             self.send_header("Content-Type", kind)
-            if not kind.startswith(("image/png", "font/")):
+            if not kind.startswith(("image/png", "font/", "application/octet-stream")):  # as hosts do
                 content = gzip.compress(content, 6)
                 self.send_header("Content-Encoding", "gzip")
             self.send_header("Content-Length", str(len(content)))

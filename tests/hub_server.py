@@ -378,7 +378,13 @@ class HubServer:
         url = f"{self.url}/{'' if kind == 'model' else kind + 's/'}{name}"
         if (kind, name) in self.repos:
             return JSONResponse({"error": "You already created this repo", "url": url}, 409)
-        self.add_repo(kind, name, private=body.get("visibility") == "private")
+        repo = self.add_repo(kind, name, private=body.get("visibility") == "private")
+        if kind == "space":  # the Hub puts a first page into it
+            head = repo.commits[repo.refs["main"]]
+            if body.get("sdk") != "static":
+                raise HubError(400, "sdk must be static")
+            for path in ("README.md", "index.html", "style.css"):
+                head.files[path] = self.store(b"a first page", lfs=False)
         return JSONResponse({"url": url, "name": name})
 
     async def info(self, request: Request) -> Response:
@@ -639,7 +645,7 @@ class HubServer:
         )
         commit = self.at(repo, revision or rest.split("/")[0])
         blob = commit.files.get(rest[len(revision) + 1 :])
-        headers = {"X-Repo-Commit": commit.oid, "Accept-Ranges": "bytes"}
+        headers = {"X-Repo-Commit": commit.oid, "Accept-Ranges": "bytes", "Access-Control-Allow-Origin": "*"}
         if blob is None:
             headers |= {"X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found"}
             return PlainTextResponse("Entry not found", 404, headers)

@@ -258,3 +258,8 @@ def test_dark_charts_are_what_would_be_drawn_in_the_dark_scheme(context: Context
             re.sub(rb"#?m[0-9a-f]{10}|#[0-9a-f]{6}", b"", svg) for svg in (drawn, context.rendered(chart, "dark.svg"))
         ]
         assert shapes[0] == shapes[1], chart.name
+
+
+def test_numbers_stay_with_their_units_on_the_site() -> None:
+    text = "33.3 % of 2 points, 3 seeds, `5 %`\n```\n6 MB\n```\n7 MB."
+    assert formatting.unbroken(text) == "33.3\xa0% of 2\xa0points, 3 seeds, `5 %`\n```\n6 MB\n```\n7\xa0MB."

@@ -83,7 +83,7 @@ def test_the_committed_record_is_published_and_used_by_a_visitor(hub: HubServer,
     done = author.publish("--yes")
     assert done.returncode == 0, done.stderr
     assert not any(repo.private for repo in hub.repos.values())
-    assert [commits(repo) for repo in hub.repos.values()] == [1, 1, 1]
+    assert [commits(repo) for repo in hub.repos.values()] == [1, 1, 1, 1]
     seen = visit(hub, tmp_path, *names)
     assert seen.stdout.split() == ["PeftModelForCausalLM", "2400"], seen.stderr
     receipt = author.receipt
@@ -93,6 +93,7 @@ def test_the_committed_record_is_published_and_used_by_a_visitor(hub: HubServer,
             ("base", "model", "gpt2-mini"),
             ("dataset", "dataset", "spelling-and-letters"),
             ("model", "model", "gpt2-mini-spelling-lora"),
+            ("space", "space", "try-spelling-lora"),
         )
     }
     assert {check["outcome"] for check in receipt["checks"]} <= {"passed", "not checked"}

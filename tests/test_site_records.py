@@ -94,7 +94,13 @@ def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
 
 def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
     page = build(minimal)
-    for text in ("0.0 %", "43.0 %", "worse as a bare number", "better as a bare number", "not measured"):
+    for text in (
+        "0.0\N{NO-BREAK SPACE}%",
+        "43.0\N{NO-BREAK SPACE}%",
+        "worse as a bare number",
+        "better as a bare number",
+        "not measured",
+    ):
         assert text in page
     assert "significant improvement" not in page
     assert (
@@ -102,7 +108,7 @@ def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
     )
     assert "no answer can be shown" in (minimal / "site/examples/index.html").read_text()
     home = (minimal / "site/index.html").read_text()
-    assert "+43.0 points" in home
+    assert "+43.0\N{NO-BREAK SPACE}points" in home
     assert "tokens:" not in home
     with serving(minimal / "site") as address, browsing() as browser:
         seen = Watched(browser, address)

@@ -95,6 +95,13 @@
     const pager = make("nav", { className: "explorer-pager" }, before, where, after);
     pager.setAttribute("aria-label", "Pages of answers");
 
+    const tried = new Set((root.dataset.tryTasks || "").split(" ").filter(Boolean));
+    const subject = shown.find((column) => column.name === root.dataset.tryColumn);
+    const tryIt = (i) => {
+      if (!subject || !tried.has(columns.task.at(i))) return [];
+      const about = new URLSearchParams({ word: subject.at(i), question: question(i) });
+      return [" ", make("a", { href: `${root.dataset.try}?${about}`, textContent: "try it", ariaLabel: `Open ${subject.at(i)} in Try it` })];
+    };
     const answer = (text, right) =>
       make("td", { className: right ? "right" : "wrong" }, make("span", { className: "mark", textContent: right ? "✓ " : "✗ " }), make("span", { className: "explorer-hidden", textContent: right ? "right: " : "wrong: " }), text);
 
@@ -122,7 +129,7 @@
           {},
           make("td", { textContent: columns.task.at(i).replaceAll("_", " ") }),
           ...shown.map((column) => (column.kind === "list" ? make("td", {}, parts(column.parts(i))) : make("td", { textContent: column.at(i) }))),
-          make("td", { textContent: question(i) }),
+          make("td", {}, question(i), ...tryIt(i)),
           make("td", { textContent: columns.reference.at(i) }),
           answer(columns.base.at(i), outcome[i] === 0 || outcome[i] === 2),
           answer(columns.tuned.at(i), outcome[i] < 2),

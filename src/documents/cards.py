@@ -9,6 +9,8 @@ from src.record.publication import Role
 
 from .compose import Document, Section, completeness, compose
 from .context import Context
+from .demo import Demo
+from .formatting import plain
 from .renderer import Renderer
 
 MODEL_CARD = (
@@ -154,9 +156,25 @@ def model_card(context: Context) -> Document:
         tags=_tags(context),
         model_name=context.names.model.rsplit("/", 1)[-1],
         eval_results=_eval_results(context),
+        widget=_widget(context),
     )
     body = model_card_body(Renderer(context, "hub"))
     return replace(body, text=f"---\n{data.to_yaml()}\n---\n\n{body.text}")
+
+
+def _widget(context: Context) -> list[dict[str, Any]] | None:
+    """Give the Hub's widget a question of each kind, with its solved example and what the model answered."""
+    if not isinstance(context.demo, Demo):
+        return None
+    first = {row["task"]: row for row in reversed(context.demo.examples)}
+    return [
+        {
+            "example_title": row["question"],
+            "text": row["prompt"],
+            "output": {"text": f" {plain(row['finetuned_answer'])}"},
+        }
+        for row in first.values()
+    ]
 
 
 def _hub_metric(key: str, measure: str | None) -> str:

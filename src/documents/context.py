@@ -16,6 +16,7 @@ from src.record.load import Record
 from src.record.references import Work, read_references
 from src.record.tokens import split_word
 
+from .demo import Demo, find_demo
 from .prose import shown, shown_analysis
 from .templates import FRAGMENTS, Target, environment
 
@@ -28,6 +29,7 @@ class RepoNames:
     dataset: str
     base: str | None
     namespace: str | None
+    space: str | None = None
 
     @classmethod
     def of(cls, record: Record, namespace: str | None = None) -> RepoNames:
@@ -37,13 +39,14 @@ class RepoNames:
         base = record.experiment.base_model
         if record.base_folder is not None:
             base = prefix + record.base_folder.name
-        return cls(prefix + record.project.model_repo, prefix + record.project.dataset_repo, base, owner)
+        space = record.project.space_repo and prefix + record.project.space_repo
+        return cls(prefix + record.project.model_repo, prefix + record.project.dataset_repo, base, owner, space)
 
-    def url(self, repo: str, kind: Literal["model", "dataset"] = "model") -> str | None:
+    def url(self, repo: str, kind: Literal["model", "dataset", "space"] = "model") -> str | None:
         """Return a repository's address on the Hub, or None while the namespace is not known."""
         if "/" not in repo:
             return None
-        return f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{repo}"
+        return f"https://huggingface.co/{'' if kind == 'model' else kind + 's/'}{repo}"
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,16 @@ class Context:
     def charts(self) -> dict[str, Chart]:
         """The charts that there is data for, by name."""
         return {c.name: c for c in catalog(self.analysis, self.record.training_log, self.record.study)}
+
+    @cached_property
+    def demo(self) -> Demo | str:
+        """What a browser needs to ask both models, or why it cannot."""
+        return find_demo(self.record)
+
+    @property
+    def space(self) -> str | None:
+        """The Space in which visitors try the models, if one is published: they must be able to read the models."""
+        return self.names.space if isinstance(self.demo, Demo) and self.record.project.visibility == "public" else None
 
     @cached_property
     def example_tokens(self) -> list[str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 
 from src.analysis.analyse import Group, MetricResult
@@ -12,6 +13,9 @@ from src.record.wording import midsentence
 
 TEXT_LIMIT = 200
 """Characters of untrusted text that a document shows."""
+
+_CODE = re.compile(r"(^```.*?^```$|`[^`\n]*`)", flags=re.DOTALL | re.MULTILINE)
+_UNIT = re.compile(r"(?<=\d) (?=(?:%|points?|nats|bits|B|kB|MB|GB|s|ms|min|h|kg|g|kWh|Wh)(?![\w-]))")
 
 MARKUP = "&<>\\`*{}[]()#+!|~^$:@"
 """Signs that Markdown, its extensions or HTML read within a line."""
@@ -93,6 +97,13 @@ def size(number: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} GB"
+
+
+def unbroken(text: str) -> str:
+    """Keep numbers and their units on one line; what is between backticks or a fence stays as it is."""
+    parts = _CODE.split(text)
+    parts[::2] = [_UNIT.sub("\N{NO-BREAK SPACE}", part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def duration(seconds: float) -> str:

@@ -10,8 +10,10 @@ from .build import Documents
 from .cards import dataset_card_body, model_card_body
 from .compose import Section, compose
 from .context import Context
+from .demo import Demo
 from .downloads import CSV_ROWS
 from .explorer import ROWS as EXPLORER_ROWS
+from .formatting import unbroken
 from .renderer import Renderer
 
 METHODOLOGY = (
@@ -64,6 +66,7 @@ DESCRIPTIONS = {
     "results/runs.md": "Every run of the study: seeds, controls, and what they show together.",
     "results/training.md": "Course of the training, time, energy, and the hashes behind the results.",
     "examples.md": "Every test question with both models' answers, to search and to filter.",
+    "try-it.md": "Ask both models about a word, in the browser: how it is spelled, how many of a letter, which letter stands where.",
     "methodology.md": "Data, templates, training, evaluation protocol, statistics and threats to validity.",
     "report.md": "The final report: question, method, results, criteria, limitations and deployment in one document.",
     "model-card.md": "The model card, as it goes to the Hugging Face Hub.",
@@ -77,7 +80,7 @@ DESCRIPTIONS = {
 }
 """What search engines and link previews say of each page."""
 
-WIDE = ("results/", "examples.md", "index.md", "methodology.md", "report.md")
+WIDE = ("results/", "examples.md", "try-it.md", "index.md", "methodology.md", "report.md")
 """Pages that need the room of the navigation for their tables and charts."""
 
 
@@ -115,7 +118,9 @@ def site_pages(documents: Documents, *, pdf: bool) -> dict[str, str]:
         "about/licence.md": "# Licence\n\n"
         + below.fragment("site/licence", licence_text=licence.read_text(encoding="utf-8") if licence.is_file() else ""),
     }
-    return {path: _front_matter(context, path) + text.rstrip() + "\n" for path, text in texts.items()}
+    if isinstance(context.demo, Demo):
+        texts["try-it.md"] = f"# Try it\n\n{top.fragment('try_it/page')}"
+    return {path: _front_matter(context, path) + unbroken(text).rstrip() + "\n" for path, text in texts.items()}
 
 
 def _front_matter(context: Context, path: str) -> str:
@@ -123,5 +128,5 @@ def _front_matter(context: Context, path: str) -> str:
     description = escape(DESCRIPTIONS[path].format(question=context.record.project.question))
     data: dict[str, object] = {"description": description}
     if path.startswith(WIDE):
-        data["hide"] = ["navigation", "toc"] if path in ("index.md", "examples.md") else ["navigation"]
+        data["hide"] = ["navigation", "toc"] if path in ("index.md", "examples.md", "try-it.md") else ["navigation"]
     return f"---\n{yaml.safe_dump(data, allow_unicode=True, sort_keys=False)}---\n\n"

@@ -11,6 +11,7 @@ from src.record.errors import InputError
 from src.record.references import BIBLIOGRAPHY, Work
 
 from .context import Context
+from .demo import Demo
 from .templates import AUTHOR, FRAGMENTS, Target
 
 CITATION = re.compile(r"\[(@[\w-]+(?:; @[\w-]+)*)\]")
@@ -138,6 +139,8 @@ class Renderer:
             "analysis": context.shown_analysis,
             "charts": context.charts,
             "names": context.names,
+            "demo": context.demo if isinstance(context.demo, Demo) else None,
+            "space": context.space,
             "to": self._macros,
             "figure": self._figure,
             "see": lambda chart: f"\ue000{chart}\ue001",

@@ -25,7 +25,7 @@ from src.record.config import EvaluationConfig, ExperimentConfig, MetricsConfig
 from src.record.errors import InputError
 from src.record.files import parse_json, read_text, sha256_file, write_json
 from src.record.measures import summary
-from src.record.predictions import MODELS, Predictions, read_predictions, write_predictions
+from src.record.predictions import MAX_SPELLED, MODELS, Predictions, read_predictions, write_predictions
 from src.record.splits import dataset_files
 
 from .build import CANDIDATES, NEUTRAL, QUESTION_SCHEMA, QUESTIONS, ordinal, read_rows
@@ -35,9 +35,6 @@ from .progress import progress_bar
 
 OWN_COLUMNS = ("word", "tokens", "letter", "position")
 """Columns of the questions that the predictions hold beyond those of every project."""
-
-MAX_SPELLED = 64
-"""Letters of a generated spelling that are kept."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Literal
 
 from src.documents.build import Documents
 from src.documents.context import Context
+from src.documents.demo import Demo, DemoFile
+from src.documents.space import space_files
 from src.record.checkpoint import adapter_config, checkpoint_files
 from src.record.files import regular_file, replacing, sha256_file
 from src.record.publication import Role
@@ -32,8 +34,11 @@ BASE_FILES = (
 NOTICES = ("COPYRIGHT", "LICENSE", "NOTICE")
 """Notices that lie in the dataset's folders beside what they are about."""
 
-ROLES: tuple[Role, ...] = ("base", "dataset", "model")
+ROLES: tuple[Role, ...] = ("base", "dataset", "model", "space")
 """The repositories in the order in which they are published: what a card names is there before the card."""
+
+UNPUBLISHED: Mapping[Role, str] = {"base": "main", "model": "main"}
+"""Where the Space takes weights from that have no commit yet."""
 
 Progress = Callable[[str, int], None]
 """Called with a file's name and the bytes of it that were just hashed."""
@@ -86,7 +91,7 @@ class Repository:
 
     role: Role
     repo_id: str
-    kind: Literal["model", "dataset"]
+    kind: Literal["model", "dataset", "space"]
     files: dict[str, HubFile]
 
     @property
@@ -97,7 +102,7 @@ class Repository:
     @property
     def page(self) -> str:
         """Its address on the Hub, below the endpoint."""
-        return f"{'datasets/' if self.kind == 'dataset' else ''}{self.repo_id}"
+        return f"{'' if self.kind == 'model' else self.kind + 's/'}{self.repo_id}"
 
     @property
     def card(self) -> str:
@@ -112,7 +117,7 @@ def collect(
     *,
     all_runs: bool = False,
 ) -> list[Repository]:
-    """Collect and hash the files of every repository, after checking that they are what was evaluated.
+    """Collect and hash the files of every repository but the Space, after checking that they are what was evaluated.
 
     Args:
         documents: What is published.
@@ -133,6 +138,34 @@ def collect(
     if "model" in only:
         repos.append(Repository("model", names.model, "model", _hashed(_model(documents, all_runs=all_runs), progress)))
     return repos
+
+
+def collect_space(
+    documents: Documents, revisions: Mapping[Role, str] = UNPUBLISHED, endpoint: str = "https://huggingface.co"
+) -> Repository | None:
+    """Collect and hash the files of the Space; None if the record's models cannot be tried in one.
+
+    Args:
+        documents: What is published.
+        revisions: Where the weights are taken from: the commits of base model and model.
+        endpoint: The Hub that they lie on.
+    """
+    context = documents.context
+    record, names = context.record, context.names
+    if context.space is None or not isinstance(context.demo, Demo) or names.base is None:
+        return None
+    published: tuple[tuple[Role, str, str, dict[str, Path | bytes]], ...] = (
+        ("base", names.base, "base", _base(documents)),
+        ("model", names.model, "adapter", _adapter(context, record.checkpoint)),
+    )
+    files = []
+    for role, repo_id, folder, sources in published:
+        wanted = {name: source for name, source in sources.items() if f"{folder}/{name}" in context.demo.files}
+        for name, file in _hashed(wanted, None).items():
+            url = f"{endpoint}/{repo_id}/resolve/{revisions[role]}/{name}"
+            files.append(DemoFile(f"{folder}/{name}", url, file.size, file.sha256))
+    sources = {"LICENSE": _licence(context), **space_files(context, context.demo, files)}
+    return Repository("space", context.space, "space", _hashed(sources, None))
 
 
 def write_bundle(repos: list[Repository], output: Path) -> None:

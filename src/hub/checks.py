@@ -161,8 +161,11 @@ def _may_write(rights: dict[str, Any], namespace: str) -> bool:
     return False
 
 
-def check_installed() -> None:
+def check_installed(*, space: bool) -> None:
     """Check that the verification can run, without importing what it needs.
+
+    Args:
+        space: Whether a Space is to be verified, in a browser.
 
     Raises:
         Refused: A package is missing.
@@ -173,6 +176,11 @@ def check_installed() -> None:
             f"{', '.join(missing)} not installed, so what is uploaded could not be verified. "
             'Run `pip install -c constraints.txt -e ".[experiment]"` first.'
         )
+    if space and importlib.util.find_spec("playwright") is None:
+        raise Refused(
+            "playwright is not installed, so the Space could not be tried in a browser. "
+            "Run `pip install -c constraints.txt playwright` and `playwright install chromium`, or publish with --only."
+        )
 
 
 def check_names(names: RepoNames, tag: str | None) -> None:
@@ -182,7 +190,12 @@ def check_names(names: RepoNames, tag: str | None) -> None:
         InputError: The first that it cannot take.
     """
     config = "the project config"
-    for key, name in (("model_repo", names.model), ("dataset_repo", names.dataset), ("base_model", names.base)):
+    for key, name in (
+        ("model_repo", names.model),
+        ("dataset_repo", names.dataset),
+        ("base_model", names.base),
+        ("space_repo", names.space),
+    ):
         try:
             if name is not None:
                 validate_repo_id(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,13 @@ from src.record.files import sha256_file, write_json
 from src.record.load import Record
 from src.record.publication import Check, Publication, PublishedRepo, Role
 
-from .bundle import ROLES, Repository, collect
+from .bundle import ROLES, UNPUBLISHED, Repository, collect, collect_space
 from .checks import check_base, check_installed, check_login, check_names, check_plan, check_secrets
 from .client import ERRORS, Hub, RemoteRepo, explain, find_token, prepare
 from .errors import Refused
 from .plan import RepoPlan, plan_repo
 from .show import Screen
-from .upload import Staged, put_collection, put_tag, release, stage
+from .upload import Staged, add_to_collection, put_collection, put_tag, release, stage
 from .verify import Target, Verifier, check_visible
 from .waiting import Waiting
 from .workplace import Workplace
@@ -85,17 +85,18 @@ def _publish(record: Record, options: Options, screen: Screen, cache: Path | Non
     with screen.hashing() as on_progress:
         repos = collect(Documents(context), options.only, on_progress, all_runs=options.all_runs)
     check_secrets(repos, token)
+    space = context.space if "space" in options.only else None
     if not options.plan_only:
-        check_installed()
+        check_installed(space=space is not None)
     roles = {repo.role for repo in repos}
     if "model" in roles and "base" not in roles:
         check_base(hub, context)
-    if not repos:
+    if not repos and space is None:
         raise InputError(
             record.data,
-            found="no dataset",
+            found="no dataset" if "dataset" in options.only else f"no Space: {_no_space(context)}",
             expected="something to publish",
-            hint="Leave --only out, or build the dataset.",
+            hint="Leave --only out, or add what is missing.",
         )
     with Workplace() as workplace:
         return _online(hub, user, context, repos, options, screen, workplace)
@@ -115,9 +116,13 @@ def _online(
     plans = [
         plan_repo(hub, repo, record.project.visibility, record.publication, user, workplace.folder) for repo in repos
     ]
+    main = plans
+    space = _plan_space(hub, context, plans, user, options, workplace)
+    if space is not None:
+        plans = [*main, space]
     screen.plan(plans, hub.endpoint)
     report: dict[str, Any] = {"endpoint": hub.endpoint, "user": user, "plan": [_plan_json(plan) for plan in plans]}
-    own = {repo.repo_id: repo.kind for repo in repos}
+    own = {plan.repo.repo_id: plan.repo.kind for plan in plans}
     for plan in plans:
         check_plan(hub, plan, options.tag, own)
     if options.verify_only:
@@ -130,6 +135,24 @@ def _online(
         screen.say("nothing changed since the last publication, which was verified: no commit was made")
         return report | {"result": record.publication and record.publication.model_dump(mode="json")}
     _confirm(plans, options, screen)
+    published = _put(hub, context, main, options, screen, workplace) if main else {}
+    if space is None:
+        return report | published
+    if options.create_pr and any(plan.action != "nothing" for plan in main):
+        screen.say("the Space follows when the models that it shows are visible")
+        return report | published
+    # The Space names the commits that were released just now, so it is made when they are known.
+    context = _with_receipt(context)
+    space = _plan_space(hub, context, [], user, options, workplace)
+    if space is None:
+        raise Refused("the Space cannot be made any more. Run the same command again to see why.")
+    return report | _put(hub, context, [space], options, screen, workplace)
+
+
+def _put(
+    hub: Hub, context: Context, plans: list[RepoPlan], options: Options, screen: Screen, workplace: Workplace
+) -> dict[str, Any]:
+    """Upload, verify and release repositories, and write the receipt."""
     staged = []
     with screen.working():
         for plan in plans:
@@ -142,14 +165,62 @@ def _online(
         for url in pulls:
             screen.say(f"verified and left open: {url}")
         screen.say("nothing was made visible; run without --create-pr to merge, or merge on the Hub")
-        return report | {"pull_requests": pulls}
+        return {"pull_requests": pulls}
     screen.say("verified; releasing")
     states = {s.plan.repo.role: release(hub, s) for s in staged}
     public = [(s.plan.repo, states[s.plan.repo.role].head) for s in staged if s.plan.visibility == "public"]
     for check in check_visible(public, hub.waiting):
         screen.check(check)
         checks.append(check)
-    return report | _finish(hub, context, [s.plan for s in staged], states, checks, options, screen)
+    return _finish(hub, context, [s.plan for s in staged], states, checks, options, screen)
+
+
+def _no_space(context: Context) -> str:
+    """Say why a record has no Space."""
+    if isinstance(context.demo, str):
+        return context.demo
+    return (
+        "the config names no space_repo"
+        if context.names.space is None
+        else "its visitors could not read private models"
+    )
+
+
+def _with_receipt(context: Context) -> Context:
+    """Read the receipt again that was just written."""
+    path = context.record.publication_path
+    receipt = Publication.model_validate_json(path.read_text(encoding="utf-8"))
+    return replace(context, record=replace(context.record, publication=receipt))
+
+
+def _plan_space(
+    hub: Hub, context: Context, plans: list[RepoPlan], user: str, options: Options, workplace: Workplace
+) -> RepoPlan | None:
+    """Plan the Space; weights that are about to change have no commit yet, and those that are not published stay as they are.
+
+    Raises:
+        Refused: Base model or model are neither published yet nor about to be.
+    """
+    if "space" not in options.only or context.space is None:
+        return None
+    receipt = context.record.publication
+    revisions: dict[Role, str] = {}
+    for role in UNPUBLISHED:
+        plan = next((plan for plan in plans if plan.repo.role == role), None)
+        last = receipt.repo(role) if receipt is not None and receipt.endpoint == hub.endpoint else None
+        if plan is not None:
+            same = plan.remote is not None and plan.action == "nothing"
+            revisions[role] = plan.remote.head if plan.remote is not None and same else UNPUBLISHED[role]
+        elif last is not None:
+            revisions[role] = last.commit
+        else:
+            raise Refused(
+                "the Space shows models that are not published yet. Publish base and model first, or with it."
+            )
+    repo = collect_space(Documents(context), revisions, hub.endpoint)
+    if repo is None:
+        return None
+    return plan_repo(hub, repo, context.record.project.visibility, receipt, user, workplace.folder)
 
 
 def _confirm(plans: list[RepoPlan], options: Options, screen: Screen) -> None:
@@ -260,6 +331,8 @@ def _finish(
                 put_tag(hub, plan.repo, states[plan.repo.role].head, options.tag)
                 publication = publication.tagged(plan.repo.role, options.tag)
                 write_json(path, publication.model_dump(mode="json"))
+        if publication.collection and not options.collection:
+            add_to_collection(hub, publication.collection, [plan.repo for plan in plans])
         if options.collection:
             private = all(plan.visibility == "private" for plan in plans)
             repos = [plan.repo for plan in plans]

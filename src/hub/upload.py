@@ -46,9 +46,13 @@ def stage(hub: Hub, plan: RepoPlan) -> Staged:
         return Staged(plan, plan.remote.head, None)
     remote = plan.remote
     if remote is None:
-        hub.call(hub.api.create_repo, repo.repo_id, repo_type=repo.kind, visibility="private", exist_ok=True)
+        hub.call(
+            hub.api.create_repo, repo.repo_id, repo_type=repo.kind, visibility="private", exist_ok=True,
+            space_sdk="static" if repo.kind == "space" else None,
+        )  # fmt: skip
         remote = hub.read(repo.repo_id, repo.kind)
-        if remote is None or not remote.private or remote.files:
+        begun = bool(remote and remote.files) and repo.kind != "space"  # the Hub puts a first page into a new Space
+        if remote is None or not remote.private or begun:
             raise Refused(
                 f"somebody else made {repo.repo_id} a moment ago. Look at it, then run the same command again."
             )
@@ -262,6 +266,16 @@ def put_collection(hub: Hub, namespace: str, title: str, repos: list[Repository]
     slug = next((c.slug for c in hub.call(known) if c.title == title), None)
     if slug is None:
         slug = hub.call(api.create_collection, title, namespace=namespace, private=private, exists_ok=True).slug
-    for repo in repos:
-        hub.call(api.add_collection_item, slug, repo.repo_id, repo.kind, exists_ok=True)
+    add_to_collection(hub, slug, repos)
     return str(slug)
+
+
+def add_to_collection(hub: Hub, slug: str, repos: list[Repository]) -> None:
+    """Put repositories into a collection; those that are in it already stay.
+
+    Raises:
+        Refused: The user may not, or there is no such collection any more.
+        Unreachable: The Hub was not there.
+    """
+    for repo in repos:
+        hub.call(hub.api.add_collection_item, slug, repo.repo_id, repo.kind, exists_ok=True)

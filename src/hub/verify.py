@@ -15,6 +15,7 @@ from typing import Any
 import huggingface_hub as hf
 
 from src.documents.context import Context
+from src.documents.demo import Demo
 from src.documents.renderer import Renderer
 from src.record.errors import show
 from src.record.files import sha256_file
@@ -100,7 +101,7 @@ class Verifier:
             Unreachable: The Hub went away meanwhile.
         """
         names = self.context.names
-        own = {name for name in (names.model, names.dataset, names.base) if name}
+        own = {name for name in (names.model, names.dataset, names.base, names.space) if name}
         for target in self.targets:
             folder = self._download(target)
             intact = folder is not None and self._files(target, folder)
@@ -112,6 +113,8 @@ class Verifier:
                 self._splits(target, intact)
             if target.repo.role == "model":
                 self._logits(target, intact)
+            if target.repo.role == "space" and folder is not None:
+                self._browser(target, intact, folder)
             self._snippet(target, intact)
         return self.checks
 
@@ -173,7 +176,7 @@ class Verifier:
         if not path.is_file():
             self._add(target, "the card's metadata", False, "there is no README.md")
             return
-        kind: Any = hf.DatasetCard if repo.kind == "dataset" else hf.ModelCard
+        kind: Any = {"dataset": hf.DatasetCard, "space": hf.SpaceCard}.get(repo.kind, hf.ModelCard)
         try:
             there = kind(path.read_text(encoding="utf-8")).data.to_dict()
         except ValueError as error:
@@ -244,6 +247,34 @@ class Verifier:
             detail = f"{prompt!r}: largest difference {seen['difference']} of {seen['count']:,} logits"
             self._add(target, name, same, detail)
 
+    def _browser(self, target: Target, intact: bool, folder: Path) -> None:
+        """Ask both models a question of the record in the Space's page, with the weights that it loads from the Hub."""
+        name = "in a browser, the Space answers as on record"
+        demo = self.context.demo
+        if not intact or not isinstance(demo, Demo):
+            self._add(target, name, "not checked", "the files are not the ones that were sent")
+            return
+        row = demo.examples[0]
+        places = {"count": ".try-it-answers li", "spelling": ".try-it-letters"}
+        where = places.get(next(iter(demo.questions)), f'.try-it-grid [data-position="{row["position"]}"]')
+        request = {
+            "folder": str(folder),
+            "endpoint": self.hub.endpoint,
+            "word": row["word"],
+            "question": row["question"],
+            "answers": where,
+            "seconds": SNIPPET_SECONDS - 20,
+        }
+        found, problem = self._probe(f"trying {target.repo.repo_id} in a browser", request, "src.hub.browse")
+        if found is None:
+            self._add(target, name, False, problem)
+            return
+        recorded = [row["base_answer"], row["finetuned_answer"]]
+        weights = [url for url in found["loaded"] if url.endswith(".safetensors")]
+        right = found["answers"] == recorded and len(weights) == 2
+        detail = f"{row['question']} {' and '.join(found['answers']) or found['said']}; {len(weights)} weight files from the Hub"
+        self._add(target, name, right, detail)
+
     def _snippet(self, target: Target, intact: bool) -> None:
         """Run the code that the card's own fragment wrote, and no other code that may stand in the card.
 
@@ -252,6 +283,8 @@ class Verifier:
         role, name = target.repo.role, "the card's snippet runs"
         if role == "base" and self.context.record.base_training is None:
             return  # somebody else's card
+        if role not in SNIPPETS:
+            return
         code = CODE.findall(Renderer(self.context, "hub").fragment(SNIPPETS[role]))
         if not code:
             return
@@ -269,13 +302,18 @@ class Verifier:
         said = last[-1] if last else "nothing"
         self._add(target, name, done.returncode == 0, said if done.returncode else f"printed {said!r}")
 
-    def _probe(self, what: str, request: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
+    def _probe(
+        self, what: str, request: dict[str, Any], module: str = "src.hub.probe"
+    ) -> tuple[dict[str, Any] | None, str | None]:
         asked, answered = self._home / "request.json", self._home / "reply.json"
         asked.write_text(json.dumps(request | {"patience": self.hub.waiting.patience}), encoding="utf-8")
         answered.unlink(missing_ok=True)
-        token = {"HF_TOKEN": self.hub.token} if isinstance(self.hub.token, str) else {}
+        token = {"HF_TOKEN": self.hub.token} if isinstance(self.hub.token, str) and module == "src.hub.probe" else {}
+        if module == "src.hub.browse":  # playwright looks for its browsers at home, which is another one there
+            browsers = Path("~/.cache/ms-playwright").expanduser()
+            token = {"PLAYWRIGHT_BROWSERS_PATH": os.environ.get("PLAYWRIGHT_BROWSERS_PATH", str(browsers))}
         source = os.pathsep.join(str(p) for p in (Path(__file__).parents[2], os.environ.get("PYTHONPATH")) if p)
-        arguments = ["-m", "src.hub.probe", str(asked), str(answered)]
+        arguments = ["-m", module, str(asked), str(answered)]
         done = self._python(what, arguments, (*KEPT, *KEPT_ONLINE), token | {"PYTHONPATH": source})
         if done is None:
             return None, f"longer than {SNIPPET_SECONDS} s"

@@ -268,6 +268,9 @@ class ProjectConfig(Strict):
     example_word: str | None = Field(
         None, pattern="^[a-z]{2,30}$", description="A word that the home page shows as the base model's tokens."
     )
+    example_letter: str | None = Field(
+        None, pattern="^[a-z]$", description="The letter of that word that the headline asks for."
+    )
     summary: str = Field(description="What was done, in a few sentences, without results.")
     experiment: str = Field(description="Config of the experiment that the documents show.")
     study: str | None = Field(
@@ -287,6 +290,9 @@ class ProjectConfig(Strict):
     )
     model_repo: Name = Field(description="Name of the model repository on the Hub.")
     dataset_repo: Name = Field(description="Name of the dataset repository on the Hub.")
+    space_repo: Name | None = Field(
+        None, description="Name of the Space on the Hub in which visitors try the models; none is published without."
+    )
     visibility: Literal["public", "private"] = Field(
         "public", description="Who sees the repositories once they are verified."
     )
@@ -300,6 +306,11 @@ class ProjectConfig(Strict):
     )
     dataset_counts: list[Grouping] = Field(
         default_factory=list, description="Columns of the dataset whose values its card counts, where a split has them."
+    )
+    try_it_megabytes: int = Field(
+        50,
+        ge=0,
+        description="Most megabytes that a browser loads to ask the models on the page Try it; models with larger files, or 0, go without it.",
     )
     tags: list[str] = Field(
         default_factory=list, description="Tags of the model on the Hub, beyond those that follow from the record."

@@ -10,7 +10,7 @@ from pydantic import Field
 from .config import Name, Strict
 from .schemas import Sha256
 
-Role = Literal["base", "dataset", "model"]
+Role = Literal["base", "dataset", "model", "space"]
 Visibility = Literal["public", "private"]
 Outcome = Literal["passed", "failed", "not checked"]
 
@@ -29,7 +29,7 @@ class PublishedRepo(Strict):
 
     role: Role
     repo_id: str = Field(pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$", description="Namespace and name on the Hub.")
-    kind: Literal["model", "dataset"] = Field(description="The Hub's kind of repository.")
+    kind: Literal["model", "dataset", "space"] = Field(description="The Hub's kind of repository.")
     commit: str = Field(pattern=r"^[0-9a-f]{40}$", description="Commit of `main` that was verified.")
     visibility: Visibility
     files: int = Field(ge=1, description="Number of files.")
@@ -58,7 +58,7 @@ class Publication(Strict):
 
     def url(self, repo: PublishedRepo) -> str:
         """Return the address of a repository's page."""
-        return f"{self.endpoint}/{'datasets/' if repo.kind == 'dataset' else ''}{repo.repo_id}"
+        return f"{self.endpoint}/{'' if repo.kind == 'model' else repo.kind + 's/'}{repo.repo_id}"
 
     def count(self, outcome: Outcome) -> int:
         """Count the checks with an outcome."""

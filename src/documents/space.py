@@ -1,0 +1,55 @@
+"""The Space in which visitors of the Hub try the models: a page, the widget's code, and where the published weights lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from src.record.files import regular_file
+
+from .context import Context
+from .demo import Demo, DemoFile
+from .renderer import Renderer
+
+CODE = ("demo.css", "engine.js", "widget.js", "worker.js")
+"""Files of `docs/assets/demo/` that the widget is made of."""
+
+
+def space_files(context: Context, demo: Demo, files: Iterable[DemoFile]) -> dict[str, Path | bytes]:
+    """Return what lies in the Space, by path.
+
+    Args:
+        context: What is published.
+        demo: What a browser needs to ask both models.
+        files: The models' files where they are published.
+    """
+    found: dict[str, Path | bytes] = {
+        f"demo/{name}": regular_file(context.record.root / "docs/assets/demo", name) for name in CODE
+    }
+    page = Renderer(context, "hub", lists="none")
+    return found | {
+        "README.md": space_card(context).encode(),
+        "index.html": page.fragment("try_it/space_page").encode(),
+        "demo/demo.json": demo.manifest(files).encode(),
+        "demo/recorded.json": demo.recorded.encode(),
+    }
+
+
+def space_card(context: Context) -> str:
+    """Write the Space's README.md, whose metadata tell the Hub how to show it."""
+    from huggingface_hub import SpaceCardData
+
+    project, names = context.record.project, context.names
+    data = SpaceCardData(
+        title=project.title,
+        sdk="static",
+        app_file="index.html",
+        license=project.licence,
+        models=[name for name in (names.base, names.model) if name],
+        datasets=[names.dataset] if context.record.splits else None,
+        tags=project.tags or None,
+        emoji="🍓",
+        colorFrom="red",
+        colorTo="gray",
+    )
+    return f"---\n{data.to_yaml()}\n---\n\n{Renderer(context, 'hub', lists='none').fragment('try_it/space_card')}\n"

@@ -1,0 +1,344 @@
+"""Try it: the engine gives the answers of the record, and the page holds in a real browser whatever is typed into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+from tokenizers import Tokenizer
+
+from src.documents.demo import Demo, find_demo
+from src.record.load import Record, load_record
+
+from .browsing import Watched, browsing, serving
+from .conftest import REPO, copy_project, run_in
+
+ALL = os.environ.get("TRY_IT") == "all"
+"""Whether every spelling and 300 choices a task are compared, which takes ten minutes, or a part of each."""
+
+CODE = REPO / "docs/assets/demo"
+ODD = {
+    "empty": "   ",
+    "long": "qxzj" * 50,
+    "emoji": "🍓🍓",
+    "html": "<img src=x onerror=alert(1)>",
+    "script": "клубника",
+    "special": "<|endoftext|>",
+}
+
+
+@pytest.fixture(scope="module")
+def demo(record: Record) -> Demo:
+    found = find_demo(record)
+    assert isinstance(found, Demo), found
+    return found
+
+
+@pytest.fixture(scope="module")
+def ask(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
+    """Ask the engine in Node; an answer per case."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node is not installed")
+    folder = tmp_path_factory.mktemp("engine")
+    shutil.copy(CODE / "engine.js", folder / "engine.mjs")
+    write(demo, folder)
+
+    def asked(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        (folder / "cases.json").write_text(json.dumps(cases))
+        command = [node, str(REPO / "tests/ask.mjs"), str(folder / "engine.mjs"), str(folder / "assets/demo")]
+        done = subprocess.run(
+            [*command, str(folder / "cases.json")], capture_output=True, text=True, timeout=3600, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        answers: list[dict[str, Any]] = json.loads(done.stdout)["answers"]
+        return answers
+
+    return asked
+
+
+def write(demo: Demo, folder: Path) -> Path:
+    """Write what a demo needs into a folder, as the site does."""
+    for name, content in demo.site_files().items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["spelling", "count", "position"])
+def test_the_engine_gives_the_answers_on_record(
+    demo: Demo, ask: Callable[[list[dict[str, Any]]], list[dict[str, Any]]], kind: Any
+) -> None:
+    """Both models: equal answers, and scores within a thousandth."""
+    question = demo.questions[kind]
+    rows = demo.predictions.task(question.task).table.to_pylist()
+    rows = (rows if kind == "spelling" else rows[:300]) if ALL else rows[:: len(rows) // 12]
+    cases = [
+        {
+            "model": model,
+            "kind": kind,
+            "prefix": question.prefix,
+            "prompt": row["prompt"].removeprefix(question.prefix),
+            "candidates": question.candidates,
+        }
+        for model in ("base", "finetuned")
+        for row in rows
+    ]
+    answers = iter(ask(cases))
+    for model in ("base", "finetuned"):
+        for row in rows:
+            found = next(answers)
+            assert found["answer"] == row[f"{model}_answer"], (model, row["id"])
+            if question.candidates:
+                known = row[f"{model}_scores"]
+                assert max(abs(a - b) for a, b in zip(found["scores"], known, strict=True)) < 1e-3, (model, row["id"])
+            else:
+                assert abs(found["score"] - row[f"{model}_score"]) < 1e-3, (model, row["id"])
+
+
+def test_the_engine_cuts_texts_as_the_tokenizer_does(
+    demo: Demo, ask: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+) -> None:
+    texts = [
+        *ODD.values(),
+        *(f" {row['word']}?\n" for row in demo.examples),
+        "It's  12 o'clock,\tthey'LL say\u2028\u0085 we've\n\n ne\u0301e  ",
+        "a<|endoftext|> b",
+        "日本語 ﷺ ½ Ⅷ _x_ \ufeff\u00a0end",
+    ]
+    tokenizer = Tokenizer.from_file(str(demo.files["base/tokenizer.json"]))
+    for text, found in zip(texts, ask([{"text": text} for text in texts]), strict=True):
+        ids = tokenizer.encode(text, add_special_tokens=False).ids
+        assert found["ids"] == ids, text
+        assert found["back"] == tokenizer.decode(ids, skip_special_tokens=True), text
+
+
+def test_prompts_come_from_the_record(demo: Demo) -> None:
+    """Every prompt of the record is what the page would ask."""
+    assert set(demo.questions) == {"spelling", "count", "position"}
+    for question in demo.questions.values():
+        rows = demo.predictions.task(question.task).table.to_pylist()
+        assert [question.prompt(row) for row in rows] == [row["prompt"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda root: _edit(root / "configs/project.yaml", "try_it_megabytes: 50", "try_it_megabytes: 17"), "larger than"),
+        (lambda root: _edit(root / "models/gpt2-mini/config.json", '"gpt2"', '"gpt_neo"'), "no GPT-2"),
+        (lambda root: _edit(root / "models/gpt2-mini/config.json", "gelu_new", "relu"), "unusual GPT-2"),
+        (lambda root: _edit(root / "models/gpt2-mini/tokenizer.json", '"normalizer": null', '"normalizer": {"type": "NFC"}'), "tokenizer"),
+        (lambda root: _edit(root / "checkpoints/best_model/adapter_config.json", '"use_dora": false', '"use_dora": true'), "no plain LoRA"),
+        (lambda root: _edit(root / "checkpoints/best_model/adapter_config.json", '"inference_mode": true', '"inference_mode": false'), "not the one that was evaluated"),
+        (lambda root: shutil.rmtree(root / "checkpoints/best_model"), "beside the record"),
+        (lambda root: (root / "models/gpt2-mini/model.safetensors").unlink(), "there is no model.safetensors"),
+    ],
+)  # fmt: skip
+def test_what_a_browser_cannot_run_is_left_out(tmp_path: Path, change: Callable[[Path], object], reason: str) -> None:
+    root = copy_project(tmp_path / "project")
+    (root / "models").unlink()
+    shutil.copytree(REPO / "models", root / "models")
+    change(root)
+    found = find_demo(load_record(root))
+    assert isinstance(found, str)
+    assert reason in found
+
+
+def _edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text, path
+    path.write_text(text.replace(old, new))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with browsing() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = copy_project(tmp_path_factory.mktemp("try-it") / "project")
+    done = run_in(root, "-m", "mkdocs", "build", "-q")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return root / "site"
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    """The site below a path, as project pages are."""
+    with serving(site, "/some/project/") as url:
+        yield url
+
+
+def begin(page: Page) -> None:
+    """Load the models, and wait until both have answered."""
+    page.locator(".try-it-load").click()
+    answered(page)
+
+
+def answered(page: Page) -> None:
+    page.wait_for_selector(".try-it[data-state=done]", timeout=120_000)
+
+
+def ask_for(page: Page, word: str) -> None:
+    page.locator(".try-it-form input").fill(word)
+    page.locator(".try-it-form button").click()
+
+
+def test_the_page_answers_as_on_record(address: str, browser: Browser, demo: Demo) -> None:
+    """A question of the test set, opened from its address: the live answers are those on record, and both are shown."""
+    row = demo.predictions.task(demo.questions["count"].task).table.slice(7, 1).to_pylist()[0]
+    seen = Watched(browser, address)
+    page = seen.page
+    page.goto(address + "examples/", wait_until="networkidle")
+    page.locator("input[name=q]").fill(row["word"])
+    page.locator(".explorer-table a").first.click()
+    page.wait_for_url("**/try-it/?word=**")
+    begin(page)
+    assert page.locator(".try-it-form input").input_value() == row["word"]
+    assert page.locator(".try-it-choice input:checked").get_attribute("value") == row["letter"]
+    for item, model in zip(page.locator(".try-it-answers li").all(), ("base", "finetuned"), strict=True):
+        assert item.locator("strong").inner_text() == row[f"{model}_answer"]
+        assert f"on record: {row[f'{model}_answer']}" in item.inner_text()
+    assert page.locator(".try-it-right-row th").inner_text().startswith(row["reference"])
+    spelled = demo.predictions.task(demo.questions["spelling"].task).table.slice(0, 1).to_pylist()[0]
+    ask_for(page, spelled["word"])
+    answered(page)
+    for cell, model in zip(page.locator(".try-it-letters").all(), ("base", "finetuned"), strict=True):
+        assert (
+            "".join(cell.inner_text().split("on record:")[0].split()[1:]).removeprefix("wrong:")
+            == spelled[f"{model}_answer"]
+        )
+    assert not seen.wrong
+
+
+def test_nothing_is_loaded_before_the_button(address: str, browser: Browser) -> None:
+    for path in ("", "try-it/"):
+        page = browser.new_context().new_page()
+        loaded: list[tuple[str, int]] = []
+        page.on("response", lambda r, loaded=loaded: loaded.append((r.url, len(r.body()) if r.ok else 0)))
+        page.goto(address + path, wait_until="networkidle")
+        assert "MB" in page.locator(".try-it-load").inner_text()
+        names = [url.rsplit("/", 1)[-1] for url, _ in loaded]
+        assert not {"demo.json", "worker.js", "engine.js", "model.safetensors"} & set(names)
+        assert sum(size for url, size in loaded if "/demo/" in url) < 50_000
+        transferred = page.evaluate(
+            "performance.getEntriesByType('resource').reduce((n, e) => n + e.encodedBodySize, 0)"
+        )
+        assert transferred < 300_000, path
+
+
+def test_the_browser_keeps_the_files(address: str, browser: Browser) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(address + "try-it/", wait_until="networkidle")
+    begin(page)
+    again = context.new_page()
+    asked: list[str] = []
+    again.on("request", lambda r: asked.append(r.url))
+    again.goto(address + "try-it/", wait_until="networkidle")
+    begin(again)
+    assert not [url for url in asked if "safetensors" in url]
+
+
+@pytest.mark.parametrize("path", ["", "try-it/"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_accessible_and_narrow(address: str, browser: Browser, path: str, scheme: str) -> None:
+    """After both models have answered: axe finds nothing, nothing scrolls sideways at 320 px, all by keyboard."""
+    seen = Watched(browser, address, color_scheme=scheme, viewport={"width": 1280, "height": 900})
+    page = seen.page
+    page.goto(address + path, wait_until="networkidle")
+    page.locator(".try-it-load").focus()
+    page.keyboard.press("Enter")
+    answered(page)
+    page.locator(".try-it-form input").focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("berries")
+    page.keyboard.press("Enter")
+    answered(page)
+    page.locator(".try-it-choice input:checked").focus()
+    page.keyboard.press("ArrowRight")
+    answered(page)
+    assert page.locator(".try-it-choice input:checked").count() == 1
+    problems = [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in Axe().run(page).response["violations"]]
+    assert not problems, "\n".join(problems)
+    page.set_viewport_size({"width": 320, "height": 900})
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    assert not seen.wrong
+
+
+def test_odd_words(address: str, browser: Browser) -> None:
+    seen = Watched(browser, address, viewport={"width": 320, "height": 900})
+    page = seen.page
+    page.goto(address + "try-it/", wait_until="networkidle")
+    begin(page)
+    for name, word in ODD.items():
+        ask_for(page, word)
+        if name == "empty":
+            assert "Type a word" in page.locator(".try-it-status").inner_text()
+            continue
+        answered(page)
+        said = page.locator(".try-it-status").inner_text()
+        assert ("at most" in said) == (name == "long"), (name, said)
+        assert page.locator(".try-it img").count() == 0, name
+        assert "something else" in page.locator(".try-it-note").first.inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0, name
+    assert not seen.wrong
+
+
+def test_a_file_cut_short_is_said(site: Path, browser: Browser, tmp_path: Path) -> None:
+    broken = tmp_path / "site"
+    shutil.copytree(site, broken, copy_function=os.link)
+    weights = broken / "assets/demo/base/model.safetensors"
+    content = weights.read_bytes()
+    weights.unlink()
+    weights.write_bytes(content[:-1000])
+    with serving(broken) as url:
+        page = browser.new_context().new_page()
+        page.goto(url + "try-it/", wait_until="networkidle")
+        page.locator(".try-it-load").click()
+        page.wait_for_selector(".try-it-wrong")
+        assert "13,809,920 bytes came, of 13,810,920" in page.locator(".try-it-status").inner_text()
+        assert page.locator(".try-it-load").is_enabled()
+        weights.write_bytes(content)
+        begin(page)  # the same button, once the file is whole
+
+
+def test_without_a_script_and_as_a_file(site: Path, address: str, browser: Browser, demo: Demo) -> None:
+    first = demo.examples[0]
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(address + "try-it/")
+    assert first["question"] in page.locator(".try-it table").inner_text()
+    assert "With JavaScript" in page.locator(".try-it noscript").inner_text()
+    page = browser.new_context().new_page()
+    page.goto((site / "try-it/index.html").as_uri())
+    assert "python -m http.server" in page.locator(".try-it").inner_text()
+    assert first["question"] in page.locator(".try-it").inner_text()
+    assert page.locator(".try-it-load").count() == 0
+
+
+def test_a_browser_that_cannot_says_so(address: str, browser: Browser) -> None:
+    page = browser.new_context().new_page()
+    page.add_init_script("delete window.Worker")
+    page.goto(address + "try-it/", wait_until="networkidle")
+    assert "This browser cannot run the models" in page.locator(".try-it").inner_text()
+
+
+def test_no_page_where_the_models_cannot_be_run(project: Path) -> None:
+    _edit(project / "configs/project.yaml", "try_it_megabytes: 50", "try_it_megabytes: 0")
+    done = run_in(project, "-m", "mkdocs", "build")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "without the page Try it" in done.stdout + done.stderr
+    assert not (project / "site/try-it").exists()
+    assert "try-it" not in (project / "site/index.html").read_text()
