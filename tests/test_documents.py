@@ -125,8 +125,8 @@ def test_numbers_are_the_same_everywhere(documents: Documents) -> None:
     context = documents.context
     pages = site_pages(documents, pdf=True)
     texts = [
-        pages["results/index.md"],
-        pages["model-card.md"],
+        pages["results/index.md"].replace("\N{NO-BREAK SPACE}", " "),
+        pages["model-card.md"].replace("\N{NO-BREAK SPACE}", " "),
         documents.model_card.text,
         (REPO / "README.md").read_text(),
     ]
