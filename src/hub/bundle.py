@@ -14,6 +14,7 @@ from typing import Literal
 from src.documents.build import Documents
 from src.documents.context import Context
 from src.documents.demo import Demo, DemoFile
+from src.documents.notebook import PATH, notebook
 from src.documents.space import space_files
 from src.record.checkpoint import adapter_config, checkpoint_files
 from src.record.files import regular_file, replacing, sha256_file
@@ -221,6 +222,8 @@ def _model(documents: Documents, *, all_runs: bool) -> dict[str, Path | bytes]:
     files["evaluation_results.json"] = record.results_path
     files["final_report.json"] = documents.final_report.encode()
     files["report.pdf"] = documents.pdf()
+    if isinstance(context.demo, Demo):
+        files[PATH] = notebook(context, context.demo).encode()
     for chart in context.charts.values():
         files[f"charts/{chart.name}.png"] = context.rendered(chart, "png")
     return files
