@@ -13,6 +13,7 @@ from typing import Literal
 
 from src.documents.build import Documents
 from src.documents.context import Context
+from src.exchange.shared import exchange_files
 from src.record.checkpoint import adapter_config, checkpoint_files
 from src.record.files import regular_file, replacing, sha256_file
 from src.record.publication import Role
@@ -118,7 +119,8 @@ def collect(
         documents: What is published.
         only: Roles to collect.
         progress: Told about the hashing.
-        all_runs: Whether the model's repository also holds the adapters of a study's other runs, each in `runs/NAME/`.
+        all_runs: Whether the model's repository also holds the adapters of a study's other runs, each in `runs/NAME/`, and the
+            dataset's their single answers in the form of Every Eval Ever.
 
     Raises:
         InputError: A file is missing, is a pickle or a link, or is not the one that was evaluated.
@@ -129,7 +131,9 @@ def collect(
     if "base" in only and record.base_folder is not None and names.base is not None:
         repos.append(Repository("base", names.base, "model", _hashed(_base(documents), progress)))
     if "dataset" in only and record.splits:
-        repos.append(Repository("dataset", names.dataset, "dataset", _hashed(_dataset(documents), progress)))
+        repos.append(
+            Repository("dataset", names.dataset, "dataset", _hashed(_dataset(documents, all_runs=all_runs), progress))
+        )
     if "model" in only:
         repos.append(Repository("model", names.model, "model", _hashed(_model(documents, all_runs=all_runs), progress)))
     return repos
@@ -193,7 +197,7 @@ def _model(documents: Documents, *, all_runs: bool) -> dict[str, Path | bytes]:
     return files
 
 
-def _dataset(documents: Documents) -> dict[str, Path | bytes]:
+def _dataset(documents: Documents, *, all_runs: bool) -> dict[str, Path | bytes]:
     record = documents.context.record
     files: dict[str, Path | bytes] = {"LICENSE": _licence(documents.context)}
     if documents.dataset_card is not None:
@@ -204,6 +208,7 @@ def _dataset(documents: Documents) -> dict[str, Path | bytes]:
     for notice in sorted(path for name in NOTICES for path in record.data.glob(f"*/{name}")):
         name = notice.relative_to(record.data).as_posix()
         files[name] = regular_file(record.data, name)
+    files |= exchange_files(record, documents.context.analysis, documents.context.names, all_runs=all_runs)
     return files
 
 
