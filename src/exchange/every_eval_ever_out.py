@@ -201,12 +201,8 @@ def _lines(
         columns = {
             key: rows.table[key].to_pylist() for key in ("id", "reference", "references", f"{subject.model}_answer")
         }
-        prompts = [
-            own or common
-            for own, common in zip(
-                rows.table[f"{subject.model}_prompt"].to_pylist(), rows.table["prompt"].to_pylist(), strict=True
-            )
-        ]
+        prompts = rows.table["prompt"].to_pylist()
+        given = rows.table[f"{subject.model}_prompt"].to_pylist()
         own = {key: _texts(rows.table[key]) for key in rows.own_columns}
         method = "custom" if candidates is None else "highest log-likelihood"
         for i, identity in enumerate(columns["id"]):
@@ -222,7 +218,7 @@ def _lines(
                     "sample_id": identity,
                     "sample_hash": hashlib.sha256((prompts[i] + "".join(references)).encode()).hexdigest(),
                     "interaction_type": "single_turn",
-                    "input": {"raw": prompts[i], "reference": references, **({"choices": candidates} if candidates else {})},
+                    "input": {"raw": prompts[i], **({"formatted": given[i]} if given[i] else {}), "reference": references, **({"choices": candidates} if candidates else {})},
                     "output": {"raw": [answer]},
                     "answer_attribution": [
                         {
