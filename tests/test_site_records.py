@@ -221,10 +221,10 @@ def test_serve_rebuilds_once_for_a_change_and_shows_it(tmp_path: Path) -> None:
         wait(1)
         changes = (
             ("docs/guides/reproduce.md", "Two cores and", "Eleven cores and", "guides/reproduce/"),
-            ("src/fragments/site_results_intro.md.j2", "How the questions", "HOW the questions", "results/"),
+            ("src/fragments/site/results_intro.md.j2", "How the questions", "HOW the questions", "results/"),
             ("configs/project.yaml", "headline: How many", "headline: How very many", ""),
             ("results/gpt2-mini/evaluation_results.json", "Of the candidates", "Among the candidates", "methodology/"),
-            ("gen/reference.py", "Each command explains", "Every command explains", "reference/commands/"),
+            ("docs/fragments/glossary.md.j2", "a piece of text", "a small piece of text", "guides/glossary/"),
         )
         for number, (name, old, new, where) in enumerate(changes, start=2):
             text = (root / name).read_text()

@@ -6,6 +6,8 @@ from html import escape
 
 import yaml
 
+from src.exchange.lm_eval_tasks import harness_tasks
+
 from .build import Documents
 from .cards import dataset_card_body, model_card_body
 from .compose import Section, compose
@@ -105,7 +107,12 @@ def site_pages(documents: Documents, *, pdf: bool) -> dict[str, str]:
         "results/runs.md": f"# Runs\n\n{compose(below, RUNS)}" if context.analysis.study else NO_STUDY,
         "results/training.md": f"# Training\n\n{compose(below, TRAINING)}",
         "examples.md": "# Examples\n\n"
-        + top.fragment("site/explorer", explorer_every=-(-rows // EXPLORER_ROWS), has_csv=rows <= CSV_ROWS),
+        + top.fragment(
+            "site/explorer",
+            explorer_every=-(-rows // EXPLORER_ROWS),
+            has_csv=rows <= CSV_ROWS,
+            harness=bool(harness_tasks(record)[0]),
+        ),
         "methodology.md": f"# Methodology\n\n{methodology.fragment('site/methodology_intro')}\n\n{compose(methodology, METHODOLOGY)}",
         "report.md": f"# {context.project.title}\n\n{top.fragment('report/front', pdf=pdf)}\n\n{documents.site_report}",
         "model-card.md": model_card_body(Renderer(context, "site")).text,

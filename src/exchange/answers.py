@@ -27,6 +27,7 @@ class Answer:
         candidates: The candidates, where there were some.
         values: Value of each metric that has one for each question.
         columns: What else is known of the question.
+        own_prompt: What the model was given, where it is not the prompt that both share.
     """
 
     key: str
@@ -39,6 +40,7 @@ class Answer:
     candidates: tuple[str, ...] | None = None
     values: dict[str, float] = field(default_factory=dict)
     columns: dict[str, Any] = field(default_factory=dict)
+    own_prompt: str | None = None
 
     @property
     def correct(self) -> bool:

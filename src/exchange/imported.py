@@ -257,6 +257,7 @@ def _table(tasks: list[Task]) -> pa.Table:
         for model, answers in (("base", task.base), ("finetuned", task.tuned)):
             columns[f"{model}_answer"] += [answer.answer for answer in answers]
             columns[f"{model}_correct"] += [answer.correct for answer in answers]
+            columns[f"{model}_prompt"] += [answer.own_prompt for answer in answers]
             columns[f"{model}_score"] += [answer.score for answer in answers]
             columns[f"{model}_scores"] += [answer.scores for answer in answers]
             for name in {name: None for answer in answers for name in answer.values}:

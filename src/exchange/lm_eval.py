@@ -325,8 +325,9 @@ def _candidates(arguments: list[dict[str, Any]], delimiter: str) -> tuple[str, t
         prompt, named = common.rstrip(), [text.removeprefix(common) for text in prompts]
     else:
         named = [text.removeprefix(delimiter) for text in named]
-    twice = {text for text in named if named.count(text) > 1}
-    return prompt, tuple(f"{text} ({i + 1})" if text in twice else text for i, text in enumerate(named))
+    if len(set(named)) < len(named):
+        named = [f"{text} ({i + 1})" if named.count(text) > 1 else text for i, text in enumerate(named)]
+    return prompt, tuple(named)
 
 
 def _judge(path: Path, name: str, task: Task, config: dict[str, Any], said: list[str]) -> None:

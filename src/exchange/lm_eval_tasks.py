@@ -58,12 +58,13 @@ def harness_tasks(record: Record) -> tuple[list[HarnessTask], dict[str, str]]:
     return tasks, left_out
 
 
-def harness_files(record: Record, dataset: str | None) -> dict[str, bytes]:
+def harness_files(record: Record, dataset: str | None, base: str | None) -> dict[str, bytes]:
     """Write the tasks as a folder that `lm_eval run --include_path` reads.
 
     Args:
         record: The record.
         dataset: The dataset's name on the Hub; None while it is not known, and the tasks read the folder of the repository.
+        base: The base model's name.
 
     Returns:
         Content by path; empty where no task can be made.
@@ -72,7 +73,7 @@ def harness_files(record: Record, dataset: str | None) -> dict[str, bytes]:
     if not tasks:
         return {}
     shared = {"dataset_path": dataset or Path(record.experiment.dataset_config.path).as_posix()}
-    files = {SHARED: _yaml(shared), "README.md": _readme(record, tasks, left_out, dataset).encode()}
+    files = {SHARED: _yaml(shared), "README.md": _readme(record, tasks, left_out, dataset, base).encode()}
     files |= {f"{task.task}.yaml": _yaml(task.config) for task in tasks}
     files["_group.yaml"] = _yaml({"group": group_name(record), "task": [task.name for task in tasks]})
     return {f"{FOLDER}/{name}": content for name, content in sorted(files.items())}
@@ -158,9 +159,11 @@ def _yaml(data: dict[str, Any]) -> bytes:
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=1000).encode()
 
 
-def _readme(record: Record, tasks: list[HarnessTask], left_out: dict[str, str], dataset: str | None) -> str:
+def _readme(
+    record: Record, tasks: list[HarnessTask], left_out: dict[str, str], dataset: str | None, base: str | None
+) -> str:
     group = group_name(record)
-    model = record.experiment.base_model or "MODEL"
+    model = (base if dataset else record.experiment.base_model) or "MODEL"
     get = (
         f"hf download {dataset} --repo-type dataset --include '{FOLDER}/*' --local-dir .\n"
         if dataset

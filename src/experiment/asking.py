@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -457,6 +458,7 @@ def evaluate(
         "resources": {"duration_seconds": round(time.perf_counter() - began, 1)},
         "hashes": hashes,
         "git": git_state(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     write_json(output / "evaluation_results.json", result)
     return result

@@ -16,6 +16,7 @@ from src.documents.context import Context
 from src.documents.demo import Demo, DemoFile
 from src.documents.notebook import PATH, notebook
 from src.documents.space import space_files
+from src.exchange.shared import exchange_files
 from src.record.checkpoint import adapter_config, checkpoint_files
 from src.record.files import regular_file, replacing, sha256_file
 from src.record.publication import Role
@@ -124,7 +125,8 @@ def collect(
         documents: What is published.
         only: Roles to collect.
         progress: Told about the hashing.
-        all_runs: Whether the model's repository also holds the adapters of a study's other runs, each in `runs/NAME/`.
+        all_runs: Whether the model's repository also holds the adapters of a study's other runs, each in `runs/NAME/`, and the
+            dataset's their single answers in the form of Every Eval Ever.
 
     Raises:
         InputError: A file is missing, is a pickle or a link, or is not the one that was evaluated.
@@ -135,7 +137,9 @@ def collect(
     if "base" in only and record.base_folder is not None and names.base is not None:
         repos.append(Repository("base", names.base, "model", _hashed(_base(documents), progress)))
     if "dataset" in only and record.splits:
-        repos.append(Repository("dataset", names.dataset, "dataset", _hashed(_dataset(documents), progress)))
+        repos.append(
+            Repository("dataset", names.dataset, "dataset", _hashed(_dataset(documents, all_runs=all_runs), progress))
+        )
     if "model" in only:
         repos.append(Repository("model", names.model, "model", _hashed(_model(documents, all_runs=all_runs), progress)))
     return repos
@@ -229,7 +233,7 @@ def _model(documents: Documents, *, all_runs: bool) -> dict[str, Path | bytes]:
     return files
 
 
-def _dataset(documents: Documents) -> dict[str, Path | bytes]:
+def _dataset(documents: Documents, *, all_runs: bool) -> dict[str, Path | bytes]:
     record = documents.context.record
     files: dict[str, Path | bytes] = {"LICENSE": _licence(documents.context)}
     if documents.dataset_card is not None:
@@ -240,6 +244,7 @@ def _dataset(documents: Documents) -> dict[str, Path | bytes]:
     for notice in sorted(path for name in NOTICES for path in record.data.glob(f"*/{name}")):
         name = notice.relative_to(record.data).as_posix()
         files[name] = regular_file(record.data, name)
+    files |= exchange_files(record, documents.context.analysis, documents.context.names, all_runs=all_runs)
     return files
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -111,6 +112,7 @@ class EvaluationResults(Strict):
     hashes: Hashes | None = None
     git: GitState | None = None
     source: Source | None = None
+    finished: datetime | None = Field(None, description="When the evaluation ended.")
 
     def candidates(self, task: str | None) -> list[str] | None:
         """Return the answers that a task was chosen from; None where there was no choice, or it is not on record."""

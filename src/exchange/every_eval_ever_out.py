@@ -1,0 +1,240 @@
+"""A run's results in the community's shared form, Every Eval Ever: one aggregate JSON for each model, and a JSONL of its answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from src.analysis.statistics import Interval
+from src.record.config import MetricConfig, MetricsConfig
+from src.record.measures import available, per_question
+from src.record.predictions import Predictions
+from src.record.schemas import EvaluationResults
+
+SCHEMA_VERSION = "0.3.0"
+"""Version of the schemas that this follows."""
+
+FOLDER = "every_eval_ever"
+LIBRARY = "strawberry-spelling"
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whose results are written.
+
+    Attributes:
+        model: `base` or `finetuned`.
+        model_id: The model's name on the Hub, or as near to it as is known.
+        label: What readers call it.
+        dataset: The dataset's name on the Hub, or as near to it as is known.
+        organisation: Who evaluated it.
+        intervals: Interval of each metric, where it is known, and the level of confidence.
+        confidence: The level of the intervals, such as 0.95.
+    """
+
+    model: str
+    model_id: str
+    label: str
+    dataset: str
+    organisation: str
+    intervals: dict[str, Interval]
+    confidence: float
+
+
+def every_eval_ever(
+    results: EvaluationResults, predictions: Predictions | None, metrics: MetricsConfig, subject: Subject
+) -> dict[str, bytes]:
+    """Write one model's results.
+
+    Args:
+        results: The run's results.
+        predictions: Its answers; None to leave them out.
+        metrics: The declared metrics.
+        subject: Whose results are written.
+
+    Returns:
+        Content by path, laid out as the community's own collection is.
+    """
+    base = subject.model == "base"
+    stated = (results.base_model if base else results.finetuned_model).metrics
+    time = str(int(results.finished.timestamp())) if results.finished else UNKNOWN
+    identifier = f"{subject.dataset}/{subject.model_id}/{time}"
+    place = _place(subject, identifier, stated)
+    files = {}
+    detailed = None
+    if predictions is not None:
+        lines = list(_lines(results, predictions, metrics, subject, identifier, stated))
+        content = ("\n".join(lines) + "\n").encode() if lines else b""
+        path = f"{place}_samples.jsonl"
+        files[f"{FOLDER}/{path}"] = content
+        detailed = {
+            "format": "jsonl", "file_path": path, "hash_algorithm": "sha256",
+            "checksum": hashlib.sha256(content).hexdigest(), "total_rows": len(lines),
+        }  # fmt: skip
+    packages = results.environment.packages if results.environment else {}
+    aggregate: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "evaluation_id": identifier,
+        **({"evaluation_timestamp": time} if time != UNKNOWN else {}),
+        "retrieved_timestamp": time,
+        "source_metadata": {
+            "source_name": subject.dataset,
+            "source_type": "evaluation_run",
+            "source_organization_name": subject.organisation,
+            "evaluator_relationship": "first_party",
+        },
+        "eval_library": {
+            "name": results.source.tool if results.source else LIBRARY,
+            "version": results.git.commit if results.git else UNKNOWN,
+            "additional_details": {key: str(value) for key, value in sorted(packages.items())},
+        },
+        "model_info": {
+            "name": subject.label,
+            "id": subject.model_id,
+            "inference_engine": {"name": "transformers", "version": str(packages.get("transformers", UNKNOWN))},
+            "additional_details": {
+                "deployment_type": "self_deployed",
+                "model_availability": "open_weights",
+                **_hashes(results, base=base),
+            },
+        },
+        "evaluation_results": [
+            _result(key, value, metrics.metrics[key], results, subject, identifier) for key, value in stated.items()
+        ],
+        **({"detailed_evaluation_results": detailed} if detailed else {}),
+    }
+    files[f"{FOLDER}/{place}.json"] = (json.dumps(aggregate, indent=2, ensure_ascii=False) + "\n").encode()
+    return files
+
+
+def _place(subject: Subject, identifier: str, stated: dict[str, float]) -> str:
+    """Return where a model's results lie: `data/BENCHMARK/DEVELOPER/MODEL/UUID`, the UUID made from what they are."""
+    digest = hashlib.sha256(repr((identifier, sorted(stated.items()))).encode()).digest()
+    developer, _, model = (
+        subject.model_id.rpartition("/") if "/" in subject.model_id else ("local", "", subject.model_id)
+    )
+    parts = (subject.dataset.split("/")[-1], developer, model)
+    safe = [re.sub(r"[^A-Za-z0-9._-]", "_", part) or "unnamed" for part in parts]
+    return "/".join(["data", *safe, str(uuid.UUID(bytes=digest[:16], version=4))])
+
+
+def _hashes(results: EvaluationResults, *, base: bool) -> dict[str, str]:
+    if results.hashes is None:
+        return {}
+    files = results.hashes.base if base else results.hashes.adapter
+    return {f"sha256 {name}": digest for name, digest in sorted(files.items()) if name.endswith(".safetensors")}
+
+
+def _result(
+    key: str, value: float, metric: MetricConfig, results: EvaluationResults, subject: Subject, identifier: str
+) -> dict[str, Any]:
+    task = results.tasks.get(metric.task or "")
+    bounds = subject.intervals.get(key)
+    uncertainty: dict[str, Any] = {"num_samples": task.questions} if task else {}
+    if bounds is not None:
+        method = "Wilson" if metric.measure == "exact_match" else "percentile bootstrap"
+        uncertainty["confidence_interval"] = {
+            "lower": bounds.low, "upper": bounds.high, "confidence_level": subject.confidence, "method": method,
+        }  # fmt: skip
+    source = {"dataset_name": metric.task or subject.dataset}
+    data = {"source_type": "hf_dataset", "hf_repo": subject.dataset, "hf_split": "test"}
+    low, high = (0, 1) if metric.bounded else (-1, 1) if metric.measure == "kappa" else (None, None)
+    described: dict[str, Any] = {
+        "evaluation_result_id": key,
+        "evaluation_name": metric.task or key,
+        "source_data": source | (data if "/" in subject.dataset else {"source_type": "other"}),
+        "metric_config": {
+            "evaluation_description": metric.definition,
+            "metric_id": key,
+            "metric_name": metric.label,
+            "metric_kind": metric.measure or key,
+            "metric_unit": metric.unit,
+            "lower_is_better": metric.direction == "lower",
+            "score_type": "continuous",
+            "min_score": low,
+            "max_score": high,
+        },
+        "score_details": {"score": value, **({"uncertainty": uncertainty} if uncertainty else {})},
+    }
+    if task is not None:
+        details = {"method": task.method}
+        if task.few_shot is not None:
+            details["few_shot"] = str(task.few_shot)
+        described["generation_config"] = {"additional_details": details}
+    return described
+
+
+def _lines(
+    results: EvaluationResults,
+    predictions: Predictions,
+    metrics: MetricsConfig,
+    subject: Subject,
+    identifier: str,
+    stated: dict[str, float],
+) -> Iterator[str]:
+    """Yield one line per answer, scored by the first metric of its task that has a value for each question."""
+    encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+    for name in dict.fromkeys(predictions.table["task"].to_pylist()):
+        rows = predictions.task(name)
+        candidates = results.candidates(name)
+        single = [
+            key
+            for key in stated
+            if metrics.metrics[key].task == name
+            and metrics.metrics[key].measure in ("exact_match", "character_accuracy", "normalized_levenshtein", "value")
+            and available(rows, metrics.metrics[key])
+        ]
+        correct = rows.column(f"{subject.model}_correct").tolist()
+        scores = [float(value) for value in correct]
+        joined = {}
+        if single:
+            scores = per_question(rows, subject.model, metrics.metrics[single[0]], candidates).tolist()
+            joined = {"evaluation_result_id": single[0]}
+        columns = {
+            key: rows.table[key].to_pylist() for key in ("id", "reference", "references", f"{subject.model}_answer")
+        }
+        prompts = rows.table["prompt"].to_pylist()
+        given = rows.table[f"{subject.model}_prompt"].to_pylist()
+        own = {key: _texts(rows.table[key]) for key in rows.own_columns}
+        method = "custom" if candidates is None else "highest log-likelihood"
+        for i, identity in enumerate(columns["id"]):
+            references = columns["references"][i] or [columns["reference"][i]]
+            answer = columns[f"{subject.model}_answer"][i]
+            yield encode(
+                {
+                    "schema_version": SCHEMA_VERSION,
+                    "evaluation_id": identifier,
+                    "model_id": subject.model_id,
+                    "evaluation_name": name,
+                    **joined,
+                    "sample_id": identity,
+                    "sample_hash": hashlib.sha256((prompts[i] + "".join(references)).encode()).hexdigest(),
+                    "interaction_type": "single_turn",
+                    "input": {"raw": prompts[i], **({"formatted": given[i]} if given[i] else {}), "reference": references, **({"choices": candidates} if candidates else {})},
+                    "output": {"raw": [answer]},
+                    "answer_attribution": [
+                        {
+                            "turn_idx": 0, "source": "output.raw", "extracted_value": answer, "extraction_method": method,
+                            "is_terminal": True,
+                        }
+                    ],
+                    "evaluation": {"score": scores[i], "is_correct": correct[i]},
+                    "metadata": {key: values[i] for key, values in own.items() if values[i] is not None},
+                }
+            )  # fmt: skip
+
+
+def _texts(column: pa.ChunkedArray) -> list[str | None]:
+    """Write a column's values as text, lists as JSON."""
+    values = column.to_pylist()
+    if pa.types.is_list(column.type):
+        return [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
+    return [None if value is None else str(value) for value in values]

@@ -1,0 +1,107 @@
+"""What the dataset's repository and the site hold for other tools: tasks, results in the shared form, and the benchmark's declaration."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import Protocol
+
+import yaml
+
+from src.analysis.analyse import Analysis
+from src.record.load import Record
+from src.record.results import Results
+
+from .every_eval_ever_out import Subject, every_eval_ever
+from .lm_eval_tasks import harness_files, harness_tasks
+
+
+class Names(Protocol):
+    """How the Hub's repositories are called."""
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+
+    @property
+    def dataset(self) -> str:
+        """The dataset's name."""
+
+    @property
+    def base(self) -> str | None:
+        """The base model's name."""
+
+
+BENCHMARK = "eval.yaml"
+"""File by which the Hub knows a dataset as a benchmark."""
+
+
+def benchmark_tasks(record: Record) -> list[str]:
+    """List the tasks of the benchmark: those whose questions are a config of the dataset."""
+    return [task.task for task in harness_tasks(record)[0]]
+
+
+def benchmark_file(record: Record) -> bytes | None:
+    """Write `eval.yaml`, which registers the questions as a benchmark; None where the dataset holds no questions.
+
+    It names no `evaluation_framework`: the Hub's list of them has none for lm-evaluation-harness.
+    """
+    tasks = benchmark_tasks(record)
+    if not tasks:
+        return None
+    declared = {
+        "name": record.project.title,
+        "description": record.project.question,
+        "tasks": [{"id": task, "config": task, "split": "test"} for task in tasks],
+    }
+    return yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=1000).encode()
+
+
+def shared_results(record: Record, analysis: Analysis, names: Names, *, all_runs: bool = False) -> dict[str, bytes]:
+    """Write the results of the base model and of every run in the shared form, Every Eval Ever.
+
+    Args:
+        record: The record.
+        analysis: What it means, for the intervals.
+        names: How model, dataset and base model are called.
+        all_runs: Whether the single answers of a study's other runs are written too, and not of the published one alone.
+
+    Returns:
+        Content by path; empty where the record holds no predictions.
+    """
+    if record.predictions is None:
+        return {}
+    model, dataset = names.model, names.dataset
+    runs = record.study.results if record.study else {}
+    published = Results(record.results_path, record.results, record.predictions, record.training_log)
+    name = record.study.config.published if record.study else record.experiment.experiment_name
+    subjects = [("base", published, names.base or "base-model", "base model"), ("finetuned", published, model, name)]
+    subjects += [("finetuned", run, f"{model}/runs/{key}", key) for key, run in runs.items() if key != name]
+    files: dict[str, bytes] = {}
+    for kind, run, model_id, label in subjects:
+        intervals = {}
+        if run is published:
+            found = {m.key: m.base_interval if kind == "base" else m.finetuned_interval for m in analysis.metrics}
+            intervals = {key: bounds for key, bounds in found.items() if bounds is not None}
+        organisation = dataset.split("/")[0] if "/" in dataset else record.project.title
+        subject = Subject(kind, model_id, label, dataset, organisation, intervals, 1 - analysis.level)
+        answers = run.predictions if all_runs or run is published else None
+        files |= every_eval_ever(run.evaluation, answers, record.metrics, subject)
+    return files
+
+
+def exchange_files(record: Record, analysis: Analysis, names: Names, *, all_runs: bool = False) -> dict[str, bytes]:
+    """Return all of it, as the dataset's repository holds it; see `shared_results`."""
+    files = shared_results(record, analysis, names, all_runs=all_runs)
+    files |= harness_files(record, names.dataset if "/" in names.dataset else None, names.base)
+    benchmark = benchmark_file(record)
+    return files if benchmark is None else files | {BENCHMARK: benchmark}
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    """Pack files so that the same files always give the same bytes."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for path, content in sorted(files.items()):
+            archive.writestr(zipfile.ZipInfo(path, (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+    return out.getvalue()

@@ -1,0 +1,215 @@
+"""What goes out for other tools: tasks of lm-evaluation-harness, Every Eval Ever, the Hub's own evaluation results; and back in."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import jsonschema
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from src.documents.context import Context, RepoNames
+from src.exchange.every_eval_ever import import_every_eval_ever
+from src.exchange.imported import write_record
+from src.exchange.lm_eval_tasks import FOLDER, harness_files, harness_tasks
+from src.exchange.shared import benchmark_file, exchange_files, shared_results, zipped
+from src.record.errors import InputError
+from src.record.load import Record, load_record
+
+from .conftest import REPO
+
+SCHEMAS = REPO / "tests/data/every_eval_ever"
+NAMES = RepoNames("someone/model", "someone/data", "someone/base", "someone")
+
+
+@pytest.fixture(scope="module")
+def shared(record: Record) -> dict[str, bytes]:
+    return exchange_files(record, Context(record, NAMES).analysis, NAMES)
+
+
+def test_the_tasks_ask_the_very_prompts(record: Record) -> None:
+    """Rendered as lm-evaluation-harness renders them: Jinja, the description before the question."""
+    assert record.predictions is not None
+    tasks, left_out = harness_tasks(record)
+    assert {"letter_count", "letter_position", "spelling"} <= {task.task for task in tasks}
+    assert all("spelled_first" in name or "letters_shown" in name for name in left_out)
+    render = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    for task in tasks:
+        config = yaml.safe_load(yaml.safe_dump(task.config))
+        rows = pq.read_table(record.data / task.task / "test.parquet").to_pylist()
+        text, before = render.from_string(config["doc_to_text"]), render.from_string(config["description"])
+        target = render.from_string(config["doc_to_target"])
+        asked = record.predictions.task(task.task).table
+        assert [before.render(row) + text.render(row) for row in rows] == asked["prompt"].to_pylist()
+        targets = [target.render(row) for row in rows]
+        if config["output_type"] == "multiple_choice":
+            choices = config["doc_to_choice"]
+            as_read = [choices[int(t)] if t.isdigit() else t for t in targets]
+            assert as_read == asked["reference"].to_pylist()
+        else:
+            ignored = config["metric_list"][0]["regexes_to_ignore"][0]
+            assert [re.sub(ignored, "", t).lower() for t in targets] == asked["reference"].to_pylist()
+
+
+def test_the_tasks_read_the_hub_or_a_folder(record: Record) -> None:
+    there = harness_files(record, "someone/data", "someone/base")
+    assert yaml.safe_load(there[f"{FOLDER}/_dataset_yaml"]) == {"dataset_path": "someone/data"}
+    assert b"pretrained=someone/base" in there[f"{FOLDER}/README.md"]
+    here = harness_files(record, None, None)
+    assert (REPO / yaml.safe_load(here[f"{FOLDER}/_dataset_yaml"])["dataset_path"]).is_dir()
+    group = yaml.safe_load(here[f"{FOLDER}/_group.yaml"])
+    made = {
+        yaml.safe_load(content)["task"]
+        for name, content in here.items()
+        if name.endswith(".yaml") and "_group" not in name
+    }
+    assert set(group["task"]) == made
+
+
+@pytest.mark.skipif(importlib.util.find_spec("lm_eval") is None, reason="lm_eval is not installed (extra `lm-eval`)")
+@pytest.mark.parametrize("model", ["base", "finetuned"])
+def test_lm_eval_gives_the_same_answers(record: Record, tmp_path: Path, model: str) -> None:
+    for name, content in harness_files(record, None, None).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    adapter = ",peft=checkpoints/best_model" if model == "finetuned" else ""
+    command = [
+        sys.executable, "-m", "lm_eval", "run", "--model", "hf", "--model_args", f"pretrained=models/gpt2-mini,dtype=float32{adapter}",
+        "--include_path", str(tmp_path / FOLDER), "--tasks", "spelling_and_letters", "--limit", "100", "--log_samples",
+        "--output_path", str(tmp_path / "out"), "--batch_size", "64", "--device", "cpu",
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert record.predictions is not None
+    for task in harness_tasks(record)[0]:
+        path = next((tmp_path / "out").rglob(f"samples_{task.name}_*.jsonl"))
+        samples = [json.loads(line) for line in path.read_text().splitlines()]
+        rows = record.predictions.task(task.task).table.to_pylist()[:100]
+        assert len(samples) == 100
+        for sample, row in zip(samples, rows, strict=True):
+            assert sample["doc"]["id"] == row["id"]
+            if record.results.tasks[task.task].candidates:
+                scores = [float(response[0]) for response in sample["filtered_resps"]]
+                best = sample["arguments"][f"gen_args_{scores.index(max(scores))}"]["arg_1"].strip()
+                assert best == row[f"{model}_answer"]
+                assert max(scores) == pytest.approx(row[f"{model}_score"], abs=1e-3)
+            else:
+                found = re.sub("[^a-z]", "", sample["filtered_resps"][0].lower())[:64]
+                assert found == row[f"{model}_answer"]
+
+
+def test_the_benchmark_is_declared(record: Record) -> None:
+    content = benchmark_file(record)
+    assert content is not None
+    declared = yaml.safe_load(content)
+    assert set(declared) == {"name", "description", "tasks"}
+    for task in declared["tasks"]:
+        assert (record.data / task["config"] / f"{task['split']}.parquet").is_file()
+
+
+def validator(name: str) -> Any:
+    return jsonschema.Draft7Validator(json.loads((SCHEMAS / f"{name}.schema.json").read_text()))
+
+
+def test_every_eval_ever_is_valid_and_complete(record: Record, shared: dict[str, bytes]) -> None:
+    aggregate, instance = validator("eval"), validator("instance_level_eval")
+    found = [
+        json.loads(content)
+        for name, content in shared.items()
+        if name.startswith("every_eval_ever/") and name.endswith(".json")
+    ]
+    assert record.study is not None
+    assert len(found) == 1 + len(record.study.results)
+    for data in found:
+        assert not list(aggregate.iter_errors(data))
+    base = next(data for data in found if data["model_info"]["id"] == "someone/base")
+    scores = {r["evaluation_result_id"]: r["score_details"]["score"] for r in base["evaluation_results"]}
+    assert scores == record.results.base_model.metrics
+    lines = {name: content.decode().splitlines() for name, content in shared.items() if name.endswith(".jsonl")}
+    assert len(lines) == 2
+    assert record.predictions is not None
+    for found_lines in lines.values():
+        assert len(found_lines) == len(record.predictions)
+        for line in random.Random(1).sample(found_lines, 300):
+            assert not list(instance.iter_errors(json.loads(line)))
+
+
+def test_the_schemas_can_refuse() -> None:
+    assert list(validator("eval").iter_errors({"schema_version": "0.3.0"}))
+
+
+def put(folder: Path, files: dict[str, bytes]) -> tuple[Path, Path]:
+    """Write the results of base and published model; return their aggregate files."""
+    found = {}
+    for name, content in files.items():
+        if name.startswith("every_eval_ever/"):
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            if path.suffix == ".json":
+                found[json.loads(content)["model_info"]["id"]] = path
+    return found["someone/base"], found["someone/model"]
+
+
+def test_what_went_out_comes_back_in(record: Record, shared: dict[str, bytes], minimal: Path, tmp_path: Path) -> None:
+    base, tuned = put(tmp_path, shared)
+    write_record(import_every_eval_ever(base, tuned), minimal, "back", replace=False)
+    back = load_record(minimal)
+    assert back.predictions is not None
+    assert record.predictions is not None
+    names = [
+        "id",
+        "prompt",
+        "reference",
+        "base_answer",
+        "base_correct",
+        "finetuned_answer",
+        "finetuned_correct",
+        "word",
+        "tokens",
+        "position",
+    ]
+    ours, theirs = (
+        r.predictions.table.select(names).sort_by("id").to_pylist() for r in (record, back) if r.predictions
+    )
+    assert theirs == ours
+    for key in ("letter_count_accuracy", "letter_position_accuracy"):
+        for of in ("base_model", "finetuned_model"):
+            stated = getattr(record.results, of).metrics[key]
+            assert getattr(back.results, of).metrics[f"{key.removesuffix('_accuracy')}_{key}"] == pytest.approx(stated)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda base, tuned: tuned.write_bytes(base.read_bytes()), "another model"),
+        (lambda base, tuned: next(tuned.parent.glob("*.jsonl")).unlink(), "the answers that the aggregate file names"),
+        (lambda base, tuned: next(tuned.parent.glob("*.jsonl")).write_text("{}\n"), "sha256"),
+        (lambda base, tuned: tuned.write_text("[]"), "no evaluation_results"),
+    ],
+)
+def test_shared_results_that_cannot_be_read_are_refused(
+    shared: dict[str, bytes], tmp_path: Path, change: Any, says: str
+) -> None:
+    base, tuned = put(tmp_path, shared)
+    change(base, tuned)
+    with pytest.raises(InputError, match=re.escape(says)):
+        import_every_eval_ever(base, tuned)
+
+
+def test_the_same_files_give_the_same_archive(record: Record) -> None:
+    files = harness_files(record, None, None)
+    assert zipped(files) == zipped(dict(reversed(files.items())))
+    assert (
+        shared_results(record, Context(record, NAMES).analysis, NAMES).keys()
+        == shared_results(record, Context(record, NAMES).analysis, NAMES).keys()
+    )
