@@ -5,20 +5,14 @@ import signal
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
 from src.cli import run
+from src.record.publication import Role
 
-
-class Only(StrEnum):
-    """One of the repositories."""
-
-    base = "base"
-    dataset = "dataset"
-    model = "model"
-    space = "space"
+Only = StrEnum("Only", get_args(Role))  # type: ignore[misc]
 
 
 class Runs(StrEnum):
@@ -103,7 +97,7 @@ def publish(
             "--create-pr makes nothing visible: give --tag and --collection to the run that merges"
         )
     screen = Screen(quiet=as_json)
-    roles = tuple(role for role in ROLES if only is None or role in {choice.value for choice in only})
+    roles = tuple(role for role in ROLES if only is None or role in {str(choice) for choice in only})
     cache = Path(".cache")
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it

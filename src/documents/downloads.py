@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
-import unicodedata
 from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from src.figures.catalog import Chart
+from src.record.errors import printable
 from src.record.predictions import Predictions
 
 CSV_ROWS = 200_000
 """Most predictions that are written as CSV."""
-
-HIDDEN = ("Cc", "Cf", "Cs")
-"""Categories of characters that are not seen: controls, marks of direction, halves of pairs."""
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Signs that make a spreadsheet read a cell as a formula."""
@@ -27,11 +24,7 @@ def _cell(value: object) -> object:
     """Make text from a model safe for a spreadsheet: no formulas, no control characters."""
     if not isinstance(value, str):
         return value
-    text = value
-    if not (value.isascii() and value.replace("\n", "").isprintable()):
-        text = "".join(
-            "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in HIDDEN and c != "\n" else c for c in value
-        )
+    text = printable(value, allowed="\n")
     return f"'{text}" if text.startswith(FORMULA) else text
 
 

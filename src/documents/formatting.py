@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
+
+from rich.filesize import decimal
 
 from src.analysis.analyse import Group, MetricResult
 from src.analysis.statistics import Interval
 from src.record.config import MetricConfig
+from src.record.errors import printable
 from src.record.wording import midsentence
 
 TEXT_LIMIT = 200
@@ -90,13 +92,8 @@ def count(number: float) -> str:
 
 
 def size(number: int) -> str:
-    """Format a number of bytes."""
-    amount = float(number)
-    for unit in ("B", "kB", "MB"):
-        if amount < 1000:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} GB"
+    """Format a number of bytes, in powers of a thousand."""
+    return decimal(number)
 
 
 def unbroken(text: str) -> str:
@@ -117,14 +114,7 @@ def duration(seconds: float) -> str:
 def plain(untrusted: object, limit: int = TEXT_LIMIT) -> str:
     """Bound untrusted text and make it printable; for places that take text and no markup."""
     raw = str(untrusted)
-    if raw.isascii() and raw.isprintable() and len(raw) <= limit:
-        return raw
-    kept = (" " if c in "\n\t" else "\N{REPLACEMENT CHARACTER}" if _invisible(c) else c for c in raw[:limit])
-    return "".join(kept) + ("…" if len(raw) > limit else "")
-
-
-def _invisible(char: str) -> bool:
-    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    return printable(raw[:limit].replace("\n", " ").replace("\t", " ")) + ("…" if len(raw) > limit else "")
 
 
 def text(untrusted: object, limit: int = TEXT_LIMIT) -> str:
@@ -134,14 +124,12 @@ def text(untrusted: object, limit: int = TEXT_LIMIT) -> str:
     numeric entity (links without brackets included), and what is too long is cut.
     """
     raw = str(untrusted)
-    cut = raw[:limit]
+    cut = printable(raw[:limit], allowed="\n\t")
     out = []
     escaped = MARKUP + "." if "www" in cut.lower() else MARKUP
     for place, char in enumerate(cut):
         if char in "\n\t":
             out.append(" ")
-        elif _invisible(char):
-            out.append("\N{REPLACEMENT CHARACTER}")
         elif char in escaped or (char == "_" and not (cut[:place][-1:].isalnum() and cut[place + 1 :][:1].isalnum())):
             out.append(f"&#{ord(char)};")
         else:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from src.documents.build import Documents
 from src.documents.context import Context
@@ -36,7 +36,7 @@ BASE_FILES = (
 NOTICES = ("COPYRIGHT", "LICENSE", "NOTICE")
 """Notices that lie in the dataset's folders beside what they are about."""
 
-ROLES: tuple[Role, ...] = ("base", "dataset", "model", "space")
+ROLES: tuple[Role, ...] = get_args(Role)
 """The repositories in the order in which they are published: what a card names is there before the card."""
 
 UNPUBLISHED: Mapping[Role, str] = {"base": "main", "model": "main"}

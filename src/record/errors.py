@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,23 @@ from typing import Any
 _FOUND_LIMIT = 200
 
 
-def printable(value: object) -> str:
-    """Take out of an untrusted text what a terminal would obey instead of showing it."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
+INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+"""Unicode's categories of characters that are not seen: controls, marks of direction, halves of pairs, unassigned ones, line ends."""
+
+
+def printable(value: object, allowed: str = "") -> str:
+    """Replace what is not seen in an untrusted text, and what a terminal or a page would obey instead of showing it.
+
+    Args:
+        value: The text.
+        allowed: Characters that stay as they are.
+    """
+    text = str(value)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if c not in allowed and unicodedata.category(c) in INVISIBLE else c for c in text
+    )
 
 
 def show(value: object) -> str:
