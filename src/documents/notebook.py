@@ -91,7 +91,10 @@ def _said(row: dict[str, Any]) -> str:
 def _picture(context: Context) -> dict[str, Any]:
     out = io.BytesIO()
     draw(context.record.results.model_dump(mode="json")).savefig(out, format="png", dpi=80, metadata={"Software": None})
-    data = {"image/png": base64.b64encode(out.getvalue()).decode(), "text/plain": ["<IPython.core.display.Image object>"]}
+    data = {
+        "image/png": base64.b64encode(out.getvalue()).decode(),
+        "text/plain": ["<IPython.core.display.Image object>"],
+    }
     return {"output_type": "display_data", "data": data, "metadata": {}}
 
 
