@@ -7,9 +7,11 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
@@ -17,6 +19,7 @@ from tokenizers import Tokenizer
 
 from src.documents.demo import Demo, find_demo
 from src.record.load import Record, load_record
+from src.record.predictions import Predictions
 
 from .browsing import Watched, browsing, serving
 from .conftest import REPO, copy_project, run_in
@@ -151,6 +154,19 @@ def test_what_a_browser_cannot_run_is_left_out(tmp_path: Path, change: Callable[
     found = find_demo(load_record(root))
     assert isinstance(found, str)
     assert reason in found
+
+
+def test_columns_of_another_project_are_no_questions_about_words(record: Record) -> None:
+    """Without the columns, or with others of these names, there is no page and no error."""
+    assert record.predictions is not None
+    table = record.predictions.table
+    numbers = pa.array(range(len(table)))
+    for changed in (
+        table.drop_columns(["word", "letter", "position"]),
+        table.set_column(table.column_names.index("word"), "word", numbers),
+    ):
+        found = find_demo(replace(record, predictions=Predictions(record.predictions.path, changed)))
+        assert found == "the record's questions are not about the letters of words"
 
 
 def _edit(path: Path, old: str, new: str) -> None:

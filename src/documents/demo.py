@@ -129,20 +129,9 @@ class Demo:
     @property
     def examples(self) -> list[dict[str, Any]]:
         """The first questions of each kind with both models' answers."""
-        names = [
-            "word",
-            "task",
-            "position",
-            "prompt",
-            "reference",
-            "base_answer",
-            "finetuned_answer",
-            "base_correct",
-            "finetuned_correct",
-        ]
         found = []
         for question in self.questions.values():
-            for row in self.predictions.task(question.task).table.slice(0, SHOWN).select(names).to_pylist():
+            for row in _rows(self.predictions, question.task, SHOWN):
                 found.append(row | {"question": row["prompt"][len(question.prefix) :]})
         return found
 
@@ -258,9 +247,15 @@ def _unknown_adapter(folder: Path) -> str | None:
     return None
 
 
-def _rows(predictions: Predictions, task: str) -> list[dict[str, Any]]:
-    names = ["word", "letter", "position", "prompt", "reference"]
-    rows: list[dict[str, Any]] = predictions.task(task).table.select(names).to_pylist()
+def _rows(predictions: Predictions, task: str, most: int | None = None) -> list[dict[str, Any]]:
+    """Return a task's rows; columns of the project's own are None where there are none, or where they hold something else."""
+    table = predictions.task(task).table.slice(0, most)
+    given = table.select(["task", "prompt", "reference", *(f"{m}_{k}" for m in MODELS for k in ("answer", "correct"))])
+    rows: list[dict[str, Any]] = given.to_pylist()
+    for name, kind in (("word", str), ("letter", str), ("position", int)):
+        values = table[name].to_pylist() if name in table.column_names else [None] * len(rows)
+        for row, value in zip(rows, values, strict=True):
+            row[name] = value if type(value) is kind else None
     return rows
 
 
