@@ -22,7 +22,7 @@ from src.record.publication import Publication
 from src.record.schemas import BaseTraining, EvaluationResults, TrainingLog
 from src.record.study import StudyConfig
 
-COMMANDS = ("pretrain", "dataset", "train", "evaluate", "benchmark", "report", "publish", "render")
+COMMANDS = ("pretrain", "dataset", "train", "evaluate", "import_results", "benchmark", "report", "publish", "render")
 """The commands, in the order of the data's way."""
 
 CONFIGS: dict[str, tuple[str, str, type[BaseModel]]] = {
