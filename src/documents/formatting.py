@@ -39,9 +39,8 @@ def decimals(unit: str, questions: int | None) -> int:
 def value(number: float, metric: MetricConfig, questions: int | None = None) -> str:
     """Format a metric's value in its unit: `43.2 %` or `0.187`."""
     places = decimals(metric.unit, questions)
-    if metric.unit == "proportion":
-        return f"{100 * number:.{places}f} %"
-    return f"{number:.{places}f}"
+    shown = f"{100 * number:.{places}f} %" if metric.unit == "proportion" else f"{number:.{places}f}"
+    return shown.replace("-", "−")
 
 
 def change(result: MetricResult | Group, metric: MetricConfig | None = None) -> str:
