@@ -217,7 +217,8 @@ def test_the_page_answers_as_on_record(address: str, browser: Browser, demo: Dem
     seen = Watched(browser, address)
     page = seen.page
     page.goto(address + "examples/", wait_until="networkidle")
-    page.locator("input[name=q]").fill(row["word"])
+    page.locator(".explorer-open").click()
+    page.locator(".explorer-form input").fill(row["word"])
     page.locator(".explorer-table a").first.click()
     page.wait_for_url("**/try-it/?word=**")
     begin(page)
