@@ -9,6 +9,7 @@ from src.record.files import regular_file
 
 from .context import Context
 from .demo import Demo, DemoFile
+from .formatting import unbroken
 from .renderer import Renderer
 
 CODE = ("demo.css", "engine.js", "widget.js", "worker.js")
@@ -29,7 +30,7 @@ def space_files(context: Context, demo: Demo, files: Iterable[DemoFile]) -> dict
     page = Renderer(context, "hub", lists="none")
     return found | {
         "README.md": space_card(context).encode(),
-        "index.html": page.fragment("try_it/space_page").encode(),
+        "index.html": unbroken(page.fragment("try_it/space_page")).encode(),
         "demo/demo.json": demo.manifest(files).encode(),
         "demo/recorded.json": demo.recorded.encode(),
     }
