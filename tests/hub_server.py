@@ -390,6 +390,8 @@ class HubServer:
     async def info(self, request: Request) -> Response:
         repo = self.find(request)
         commit = self.at(repo, request.path_params.get("rev", "main"))
+        if "evalResults" in request.query_params.getlist("expand"):
+            return JSONResponse({"_id": repo.name, "id": repo.name, "evalResults": self.eval_results(commit)})
         return JSONResponse(
             {
                 "_id": repo.name,
@@ -407,6 +409,22 @@ class HubServer:
                 "siblings": [{"rfilename": path} for path in sorted(commit.files)],
             }
         )
+
+    def eval_results(self, commit: Commit) -> list[dict[str, Any]]:
+        """Return what a commit holds in `.eval_results/`, each entry as the Hub gives it; an invalid file with its error."""
+        found: list[dict[str, Any]] = []
+        for path in sorted(commit.files):
+            if not re.fullmatch(r"\.eval_results/[^/]+\.yaml", path):
+                continue
+            try:
+                for entry in yaml.safe_load(commit.files[path].path.read_bytes()):
+                    assert isinstance(entry["value"], int | float)
+                    assert entry["dataset"]["id"]
+                    assert entry["dataset"]["task_id"]
+                    found.append({"filename": path, "data": entry})
+            except (yaml.YAMLError, KeyError, TypeError, AssertionError) as error:
+                found.append({"filename": path, "error": str(error)})
+        return found
 
     async def auth_check(self, request: Request) -> Response:
         self.find(request, write=request.url.path.endswith("/write"))

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub as hf
 import jinja2
 import jsonschema
 import pyarrow.parquet as pq
@@ -22,6 +23,7 @@ from src.exchange.every_eval_ever import import_every_eval_ever
 from src.exchange.imported import write_record
 from src.exchange.lm_eval_tasks import FOLDER, harness_files, harness_tasks
 from src.exchange.shared import benchmark_file, exchange_files, shared_results, zipped
+from src.hub.eval_results import entries, read_entries
 from src.record.errors import InputError
 from src.record.load import Record, load_record
 
@@ -213,3 +215,25 @@ def test_the_same_files_give_the_same_archive(record: Record) -> None:
         shared_results(record, Context(record, NAMES).analysis, NAMES).keys()
         == shared_results(record, Context(record, NAMES).analysis, NAMES).keys()
     )
+
+
+def test_one_value_a_task_and_no_distance_for_the_hub(record: Record) -> None:
+    context = Context(record, NAMES)
+    for role, section in (("base", record.results.base_model), ("model", record.results.finetuned_model)):
+        found = entries(context, role, "a" * 40)
+        assert len(found) == len({entry.task_id for entry in found}) == len(harness_tasks(record)[0])
+        values = {entry.task_id: entry.value for entry in found}
+        assert values["letter_count"] == round(section.metrics["letter_count_accuracy"], 6)
+        assert values["spelling"] == round(section.metrics["character_level_accuracy"], 6)
+        assert {entry.dataset_revision for entry in found} == {"a" * 40}
+        assert {entry.source_url for entry in found} == {"https://huggingface.co/datasets/someone/data"}
+        notes = {entry.task_id: entry.notes for entry in found}
+        assert notes["letter_count"] == "1-shot, log-likelihood choice, Letter count accuracy"
+        text = yaml.safe_dump(hf.eval_result_entries_to_yaml(found))
+        assert read_entries(text) == found
+    assert not entries(Context(record, RepoNames("model", "data", None, None)), "model", None)
+
+
+def test_broken_results_of_the_hub_are_none() -> None:
+    for text in ("", "a: [", "[1]", "- {value: 1}", "just text"):
+        assert not read_entries(text), text

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from resource import RLIMIT_FSIZE, setrlimit
 
+import huggingface_hub as hf
 import pytest
 from huggingface_hub import DatasetCard, ModelCard
 
@@ -98,6 +99,15 @@ def test_the_committed_record_is_published_and_used_by_a_visitor(hub: HubServer,
     }
     assert {check["outcome"] for check in receipt["checks"]} <= {"passed", "not checked"}
     assert all("other sites" in c["name"] for c in receipt["checks"] if c["outcome"] == "not checked")
+    dataset = author.repo("dataset", "spelling-and-letters").refs["main"]
+    stated = json.loads((author.root / "results/gpt2-mini/evaluation_results.json").read_text())
+    for name, section in (("gpt2-mini", "base_model"), ("gpt2-mini-spelling-lora", "finetuned_model")):
+        info = hf.HfApi(endpoint=hub.url, token=False).model_info(f"alice/{name}", expand=["evalResults"])
+        found = {entry.task_id: entry for entry in info.eval_results or []}
+        assert found["letter_count"].value == round(stated[section]["metrics"]["letter_count_accuracy"], 6)
+        assert {entry.dataset_revision for entry in found.values()} == {dataset}
+        assert {entry.dataset_id for entry in found.values()} == {"alice/spelling-and-letters"}
+        assert "levenshtein" not in str(found).lower()
     requests = len(hub.log)
     again = author.publish("--yes")
     assert again.returncode == 0

@@ -104,7 +104,8 @@ def _results(path: Path, data: dict[str, Any]) -> dict[tuple[str, str], dict[str
                 path, key=f"evaluation_results[{i}]", found="no name", expected="evaluation_name", hint=_HINT
             )
         config = entry.get("metric_config") or {}
-        key = entry["evaluation_name"], str(config.get("metric_id") or config.get("metric_name") or "score")
+        named = entry.get("evaluation_result_id") or config.get("metric_id") or config.get("metric_name") or "score"
+        key = entry["evaluation_name"], str(named)
         if key in found:
             raise InputError(
                 path,
@@ -163,7 +164,11 @@ def _answers(path: Path, wanted: str | None) -> dict[str, list[Answer]]:
             try:
                 row = json.loads(line)
                 metric = str(row.get("evaluation_result_id") or "score")
-                if wanted is not None and metric != wanted and "evaluation_result_id" in row:
+                if (
+                    wanted is not None
+                    and wanted not in (metric, metric.split(":")[0])
+                    and "evaluation_result_id" in row
+                ):
                     continue
                 name = str(row["evaluation_name"])
                 answer = _answer(path, where, row, metric)

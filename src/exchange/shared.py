@@ -16,6 +16,15 @@ from .every_eval_ever_out import Subject, every_eval_ever
 from .lm_eval_tasks import harness_files, harness_tasks
 
 
+def declared_tasks(text: str) -> list[tuple[str, str, str]]:
+    """Return id, config and split of each task that a text declares as `eval.yaml`; none where it is malformed."""
+    try:
+        data = yaml.safe_load(text)
+        return [(str(task["id"]), str(task["config"]), str(task["split"])) for task in data["tasks"]]
+    except (yaml.YAMLError, KeyError, TypeError):
+        return []
+
+
 class Names(Protocol):
     """How the Hub's repositories are called."""
 

@@ -190,11 +190,16 @@ def write_bundle(repos: list[Repository], output: Path) -> None:
                     shutil.copyfile(file.source, target)
 
 
+def bytes_file(name: str, content: bytes) -> HubFile:
+    """Return a file that is made here."""
+    return HubFile(name, content, len(content), hashlib.sha256(content).hexdigest())
+
+
 def _hashed(sources: dict[str, Path | bytes], progress: Progress | None) -> dict[str, HubFile]:
     files = {}
     for name, source in sorted(sources.items()):
         if isinstance(source, bytes):
-            files[name] = HubFile(name, source, len(source), hashlib.sha256(source).hexdigest())
+            files[name] = bytes_file(name, source)
         else:
             size = source.stat().st_size
             on_progress = None if progress is None else lambda count, name=name: progress(name, count)

@@ -22,6 +22,7 @@ from .bundle import ROLES, UNPUBLISHED, Repository, collect, collect_space
 from .checks import check_base, check_installed, check_login, check_names, check_plan, check_secrets
 from .client import ERRORS, Hub, RemoteRepo, explain, find_token, prepare
 from .errors import Refused
+from .eval_results import has_results, known_revision, lacks_revision, with_eval_results
 from .plan import RepoPlan, plan_repo
 from .show import Screen
 from .upload import Staged, add_to_collection, put_collection, put_tag, release, stage
@@ -113,6 +114,10 @@ def _online(
 ) -> dict[str, Any]:
     """Do what is asked with the repositories as they should be."""
     record = context.record
+    repos = [with_eval_results(context, repo, None) for repo in repos]
+    revision = known_revision(hub, context, repos, record.publication, workplace.folder) if has_results(repos) else None
+    if revision is not None:
+        repos = [with_eval_results(context, repo, revision) for repo in repos]
     plans = [
         plan_repo(hub, repo, record.project.visibility, record.publication, user, workplace.folder) for repo in repos
     ]
@@ -153,12 +158,16 @@ def _put(
     hub: Hub, context: Context, plans: list[RepoPlan], options: Options, screen: Screen, workplace: Workplace
 ) -> dict[str, Any]:
     """Upload, verify and release repositories, and write the receipt."""
-    staged = []
+    staged: list[Staged] = []
     with screen.working():
-        for plan in plans:
+        for plan in sorted(plans, key=lambda plan: plan.repo.role != "dataset"):  # the others name its commit
             if plan.action != "nothing":
                 screen.doing(f"uploading {plan.repo.repo_id}")
+            if plan.action != "nothing" and lacks_revision(context, plan.repo):
+                commit = next((s.commit for s in staged if s.plan.repo.role == "dataset"), None)
+                plan = replace(plan, repo=with_eval_results(context, plan.repo, commit))
             staged.append(stage(hub, plan))
+        staged.sort(key=lambda s: ROLES.index(s.plan.repo.role))
     checks = _verify(hub, context, staged, screen, workplace)
     if options.create_pr:
         pulls = [_pull_url(hub, s) for s in staged if s.pull_request is not None]

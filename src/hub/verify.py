@@ -17,6 +17,7 @@ import huggingface_hub as hf
 from src.documents.context import Context
 from src.documents.demo import Demo
 from src.documents.renderer import Renderer
+from src.exchange.shared import BENCHMARK, declared_tasks
 from src.record.errors import show
 from src.record.files import sha256_file
 from src.record.publication import Check, Outcome, Role
@@ -24,6 +25,7 @@ from src.record.publication import Check, Outcome, Role
 from .bundle import Repository
 from .client import ERRORS, Hub, explain, redact
 from .errors import Unreachable
+from .eval_results import entries, file_name, read_entries
 from .links import check_links
 from .waiting import Waiting
 from .workplace import Workplace
@@ -111,6 +113,9 @@ class Verifier:
                 self._note(check)
             if target.repo.role == "dataset":
                 self._splits(target, intact)
+                self._benchmark(target, folder)
+            else:
+                self._eval_results(target, folder)
             if target.repo.role == "model":
                 self._logits(target, intact)
             if target.repo.role == "space" and folder is not None:
@@ -215,6 +220,50 @@ class Verifier:
                 f"{name}: {split.config}/{split.name}",
                 right,
                 f"{split.rows:,} rows, {len(split.columns)} columns",
+            )
+
+    def _benchmark(self, target: Target, folder: Path | None) -> None:
+        """Read the benchmark's declaration back, and look that the dataset holds what it names."""
+        if folder is None or BENCHMARK not in target.repo.files:
+            return
+        tasks = declared_tasks((folder / BENCHMARK).read_text(encoding="utf-8", errors="replace"))
+        held = all(f"{config}/{split}.parquet" in target.repo.files for _, config, split in tasks)
+        detail = f"{len(tasks)} tasks: {', '.join(task for task, _, _ in tasks)}"
+        self._add(target, f"{BENCHMARK} declares splits of this dataset", bool(tasks) and held, detail)
+
+    def _eval_results(self, target: Target, folder: Path | None) -> None:
+        """Read the evaluation results back, from the file and as the Hub understands them, and compare them with the record."""
+        name = file_name(self.context)
+        if folder is None or name not in target.repo.files:
+            return
+        sent = read_entries(target.repo.files[name].content.decode()) or []
+        dataset = next((t.commit for t in self.targets if t.repo.role == "dataset"), None)
+        revision = sent[0].dataset_revision if sent else None
+        found = read_entries((folder / name).read_text(encoding="utf-8", errors="replace"))
+        same = found == entries(self.context, target.repo.role, revision)
+        self._add(target, f"{name} says what the record says", same, f"{len(found or [])} results")
+        if dataset is not None and revision is not None:
+            held = self.hub.read(self.context.names.dataset, "dataset", revision)
+            there = self.hub.read(self.context.names.dataset, "dataset", dataset)
+            self._add(
+                target,
+                "the results name the dataset's commit",
+                held is not None and there is not None and held.files == there.files,
+                revision,
+            )
+        info = self.hub.call(
+            self.hub.api.model_info, target.repo.repo_id, revision=target.commit, expand=["evalResults"]
+        )
+        if info.eval_results is None:
+            self._add(
+                target, "the Hub's own reading of the results", "not checked", "the Hub lists none at this commit"
+            )
+        else:
+            self._add(
+                target,
+                "the Hub's own reading of the results",
+                info.eval_results == sent,
+                f"{len(info.eval_results)} results",
             )
 
     def _logits(self, target: Target, intact: bool) -> None:
