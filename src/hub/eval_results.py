@@ -123,7 +123,10 @@ def known_revision(
         last = receipt.repo("dataset") if receipt is not None and receipt.endpoint == hub.endpoint else None
         if last is None or (last.repo_id, last.commit) != (context.names.dataset, now.head):
             return None
-    for named in {_named(hub, context, repo, folder) for repo in repos if repo.role in ("base", "model")} - {None, now.head}:
+    for named in {_named(hub, context, repo, folder) for repo in repos if repo.role in ("base", "model")} - {
+        None,
+        now.head,
+    }:
         try:
             before = hub.read(context.names.dataset, "dataset", named)
         except Refused:  # no such commit
