@@ -78,8 +78,8 @@ def _notes(few_shot: int | None, metric: MetricConfig, *, choice: bool) -> str:
 
 
 def with_eval_results(context: Context, repo: Repository, revision: str | None) -> Repository:
-    """Return a repository with the Hub's evaluation results in it; a dataset stays as it is."""
-    if repo.role == "dataset":
+    """Return a repository with the Hub's evaluation results in it; others stay as they are."""
+    if repo.role not in ("base", "model"):
         return repo
     found = entries(context, repo.role, revision)
     if not found:
@@ -92,6 +92,12 @@ def with_eval_results(context: Context, repo: Repository, revision: str | None) 
 def has_results(repos: list[Repository]) -> bool:
     """Tell whether there are evaluation results in any of the repositories."""
     return any(path.startswith(f"{FOLDER}/") for repo in repos for path in repo.files)
+
+
+def lacks_revision(context: Context, repo: Repository) -> bool:
+    """Tell whether a repository holds results that do not name the dataset's commit yet."""
+    file = repo.files.get(file_name(context))
+    return file is not None and any(e.dataset_revision is None for e in read_entries(file.content.decode()) or ())
 
 
 def known_revision(
@@ -117,7 +123,10 @@ def known_revision(
         last = receipt.repo("dataset") if receipt is not None and receipt.endpoint == hub.endpoint else None
         if last is None or (last.repo_id, last.commit) != (context.names.dataset, now.head):
             return None
-    for named in {_named(hub, context, repo, folder) for repo in repos if repo.role != "dataset"} - {None, now.head}:
+    for named in {_named(hub, context, repo, folder) for repo in repos if repo.role in ("base", "model")} - {
+        None,
+        now.head,
+    }:
         try:
             before = hub.read(context.names.dataset, "dataset", named)
         except Refused:  # no such commit

@@ -22,7 +22,7 @@ from .bundle import ROLES, UNPUBLISHED, Repository, collect, collect_space
 from .checks import check_base, check_installed, check_login, check_names, check_plan, check_secrets
 from .client import ERRORS, Hub, RemoteRepo, explain, find_token, prepare
 from .errors import Refused
-from .eval_results import has_results, known_revision, with_eval_results
+from .eval_results import has_results, known_revision, lacks_revision, with_eval_results
 from .plan import RepoPlan, plan_repo
 from .show import Screen
 from .upload import Staged, add_to_collection, put_collection, put_tag, release, stage
@@ -140,7 +140,7 @@ def _online(
         screen.say("nothing changed since the last publication, which was verified: no commit was made")
         return report | {"result": record.publication and record.publication.model_dump(mode="json")}
     _confirm(plans, options, screen)
-    published = _put(hub, context, main, revision, options, screen, workplace) if main else {}
+    published = _put(hub, context, main, options, screen, workplace) if main else {}
     if space is None:
         return report | published
     if options.create_pr and any(plan.action != "nothing" for plan in main):
@@ -151,35 +151,19 @@ def _online(
     space = _plan_space(hub, context, [], user, options, workplace)
     if space is None:
         raise Refused("the Space cannot be made any more. Run the same command again to see why.")
-    return report | _put(hub, context, [space], None, options, screen, workplace)
+    return report | _put(hub, context, [space], options, screen, workplace)
 
 
 def _put(
-    hub: Hub,
-    context: Context,
-    plans: list[RepoPlan],
-    revision: str | None,
-    options: Options,
-    screen: Screen,
-    workplace: Workplace,
+    hub: Hub, context: Context, plans: list[RepoPlan], options: Options, screen: Screen, workplace: Workplace
 ) -> dict[str, Any]:
-    """Upload, verify and release repositories, and write the receipt.
-
-    Args:
-        hub: The Hub.
-        context: What is published.
-        plans: What is put where.
-        revision: The dataset's commit that evaluation results name; None where it is made on the way.
-        options: What was asked for.
-        screen: Shows it.
-        workplace: Where it is verified.
-    """
+    """Upload, verify and release repositories, and write the receipt."""
     staged: list[Staged] = []
     with screen.working():
         for plan in sorted(plans, key=lambda plan: plan.repo.role != "dataset"):  # the others name its commit
             if plan.action != "nothing":
                 screen.doing(f"uploading {plan.repo.repo_id}")
-            if revision is None and has_results([plan.repo]):
+            if plan.action != "nothing" and lacks_revision(context, plan.repo):
                 commit = next((s.commit for s in staged if s.plan.repo.role == "dataset"), None)
                 plan = replace(plan, repo=with_eval_results(context, plan.repo, commit))
             staged.append(stage(hub, plan))
