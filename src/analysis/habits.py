@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from src.record.predictions import Predictions, as_numpy
 
@@ -41,7 +42,7 @@ def habit(rows: Predictions, model: str) -> Habit:
     ((answer, times),) = Counter(rows.table[f"{model}_answer"].to_pylist()).most_common(1)
     right = as_numpy(rows.table[f"{model}_correct"]).astype(np.float64)
     plain = Habit(answer, times / len(rows), float(right.mean()))
-    if not rows.has("position"):
+    if not rows.has("position") or not pa.types.is_integer(rows.table["position"].type):
         return plain
     places = rows.column("position")
     known = np.unique(places)
