@@ -23,6 +23,7 @@ from .checks import check_base, check_installed, check_login, check_names, check
 from .client import ERRORS, Hub, RemoteRepo, explain, find_token, prepare
 from .errors import Refused
 from .eval_results import has_results, known_revision, lacks_revision, with_eval_results
+from .links import HUB_LINKS, check_links
 from .plan import RepoPlan, plan_repo
 from .show import Screen
 from .upload import Staged, add_to_collection, put_collection, put_tag, release, stage
@@ -151,7 +152,29 @@ def _online(
     space = _plan_space(hub, context, [], user, options, workplace)
     if space is None:
         raise Refused("the Space cannot be made any more. Run the same command again to see why.")
-    return report | _put(hub, context, [space], options, screen, workplace)
+    shown = _put(hub, context, [space], options, screen, workplace)
+    if "result" in shown:
+        shown["result"] = _links_again(hub, _with_receipt(context), main, screen)
+    return report | shown
+
+
+def _links_again(hub: Hub, context: Context, plans: list[RepoPlan], screen: Screen) -> dict[str, Any]:
+    """Follow the links again that led to a repository which was published only later, and write what was found into the receipt."""
+    publication = context.record.publication
+    if publication is None:
+        raise ValueError("there is no receipt yet")
+    open_ = {(check.repo, check.name) for check in publication.checks if check.outcome == "not checked"}
+    again = {}
+    for plan in plans:
+        if (plan.repo.role, HUB_LINKS) in open_:
+            found = next(check for check in check_links(hub, plan.repo, ()) if check.name == HUB_LINKS)
+            screen.check(found)
+            again[found.repo, found.name] = found
+    checks = [again.get((check.repo, check.name), check) for check in publication.checks]
+    result = publication.model_copy(update={"checks": checks}).model_dump(mode="json")
+    if again:
+        write_json(context.record.publication_path, result)
+    return result
 
 
 def _put(
