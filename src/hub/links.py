@@ -31,6 +31,9 @@ PAGES = frozenset(
 )  # fmt: skip
 """First parts of addresses at the Hub that are no user's or organisation's: what follows is a page and no repository."""
 
+HUB_LINKS = "links to the Hub"
+"""Name of the check of links to repositories."""
+
 SECONDS = 10
 """Longest wait for a page outside the Hub."""
 
@@ -76,7 +79,7 @@ def check_links(hub: Hub, repo: Repository, own: Collection[str]) -> list[Check]
         missing = [t for t in on_hub if not _repo_exists(hub, t)]
         later = [t for t in missing if (_repository(t) or ("", ""))[1] in own]
         dead = [t for t in missing if t not in later]
-        checks.append(_check(repo, "links to the Hub", len(on_hub), dead, later))
+        checks.append(_check(repo, HUB_LINKS, len(on_hub), dead, later))
     if outside:
         with hub.waiting.announced("links to other sites"), ThreadPoolExecutor(8) as pool:
             found = dict(zip(outside, pool.map(_page, outside), strict=True))

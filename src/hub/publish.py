@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from .checks import check_base, check_installed, check_login, check_names, check
 from .client import ERRORS, Hub, RemoteRepo, explain, find_token, prepare
 from .errors import Refused
 from .eval_results import has_results, known_revision, with_eval_results
+from .links import HUB_LINKS, check_links
 from .plan import RepoPlan, plan_repo
 from .show import Screen
 from .upload import Staged, add_to_collection, put_collection, put_tag, release, stage
@@ -151,7 +152,7 @@ def _online(
     space = _plan_space(hub, context, [], user, options, workplace)
     if space is None:
         raise Refused("the Space cannot be made any more. Run the same command again to see why.")
-    return report | _put(hub, context, [space], None, options, screen, workplace)
+    return report | _put(hub, context, [space], None, options, screen, workplace, [plan.repo for plan in main])
 
 
 def _put(
@@ -162,6 +163,7 @@ def _put(
     options: Options,
     screen: Screen,
     workplace: Workplace,
+    earlier: Sequence[Repository] = (),
 ) -> dict[str, Any]:
     """Upload, verify and release repositories, and write the receipt.
 
@@ -173,6 +175,7 @@ def _put(
         options: What was asked for.
         screen: Shows it.
         workplace: Where it is verified.
+        earlier: Repositories whose cards may link to what is released now.
     """
     staged: list[Staged] = []
     with screen.working():
@@ -197,7 +200,20 @@ def _put(
     for check in check_visible(public, hub.waiting):
         screen.check(check)
         checks.append(check)
+    context = _links_again(hub, context, earlier)
     return _finish(hub, context, [s.plan for s in staged], states, checks, options, screen)
+
+
+def _links_again(hub: Hub, context: Context, repos: Sequence[Repository]) -> Context:
+    """Follow the links to the Hub of cards that were published before what they link to."""
+    receipt = context.record.publication
+    if receipt is None or not repos:
+        return context
+    again = [check for repo in repos for check in check_links(hub, repo, ()) if check.name == HUB_LINKS]
+    places = {(check.repo, check.name) for check in again}
+    kept = [check for check in receipt.checks if (check.repo, check.name) not in places]
+    receipt = receipt.model_copy(update={"checks": [*kept, *again]})
+    return replace(context, record=replace(context.record, publication=receipt))
 
 
 def _no_space(context: Context) -> str:
