@@ -45,6 +45,9 @@ def test_the_space_is_tried_before_it_is_released(author: Author) -> None:
     checks = {c["name"]: c for c in receipt["checks"] if c["repo"] == "space"}
     assert checks[BROWSER]["outcome"] == "passed", checks
     assert "2 weight files from the Hub" in checks[BROWSER]["detail"]
+    links = [c["outcome"] for c in receipt["checks"] if c["name"] == "links to the Hub"]
+    assert links
+    assert set(links) == {"passed"}  # also those to the Space, which came last
     published = {repo["role"]: repo["commit"] for repo in receipt["repos"]}
     assert set(published) == {"base", "dataset", "model", "space"}
     files = json.loads(space.commits[published["space"]].files["demo/demo.json"].path.read_text())["files"]
