@@ -145,7 +145,8 @@ def test_lines_and_progress_do_not_write_over_each_other(author: Author) -> None
     parent, child = pty.openpty()
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 200, 2000, 0, 0))  # wide enough for every line
     environment = author.environment(TERM="xterm-256color")
-    del environment["NO_COLOR"]
+    for name in ("NO_COLOR", "COLUMNS", "LINES"):  # the terminal itself says how wide it is
+        environment.pop(name, None)
     process = subprocess.Popen(
         [sys.executable, "-m", "src.publish", "--yes", "--only", "dataset"],
         cwd=author.root, env=environment, stdin=child, stdout=child, stderr=child,

@@ -52,8 +52,18 @@ function Image(image)
   return pandoc.Span(image.caption)
 end
 
+local function unlinked(link)
+  return link.content
+end
+
 function Table(element)
   element = element:walk({Str = breakable})
+  -- A table's head comes again on every page, where PDF/UA takes it for decoration, in which there may be no link.
+  for _, row in ipairs(element.head.rows) do
+    for _, cell in ipairs(row.cells) do
+      cell.contents = cell.contents:walk({Link = unlinked})
+    end
+  end
   local written = typst({element}):gsub("^#figure%(%s*align%(center%)%[", ""):gsub("%]%s*, kind: table%s*%)$", "")
   return pandoc.RawBlock("typst", written)
 end
