@@ -14,11 +14,11 @@ from src.figures.catalog import Chart, catalog, render
 from src.record.config import ExperimentConfig, ProjectConfig
 from src.record.load import Record
 from src.record.references import Work, read_references
-from src.record.tokens import split_word
 
 from .demo import Demo, find_demo
 from .prose import shown, shown_analysis
-from .templates import FRAGMENTS, Target, environment
+from .templates import FRAGMENTS, Target, environments
+from .tokens import split_word
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Context:
     @cached_property
     def environments(self) -> dict[Target, Environment]:
         """The Jinja environment of each target."""
-        return {target: environment(target, self.record.root) for target in ("site", "hub", "print")}
+        return environments(self.record.root)
 
     @cached_property
     def works(self) -> dict[str, Work]:

@@ -11,14 +11,14 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
-from src.analysis.habits import Habit, habit
 from src.record.checkpoint import adapter_config, check_safetensors
 from src.record.files import parse_json, read_text, sha256_file
 from src.record.load import Record
-from src.record.predictions import MAX_SPELLED, MODELS, Predictions
+from src.record.predictions import MAX_ANSWER, MODELS, Predictions
 from src.record.schemas import EvaluationResults
 
 from .formatting import plain
+from .habits import Habit, habit
 
 Kind = Literal["spelling", "count", "position"]
 
@@ -166,7 +166,7 @@ class Demo:
                     for kind, q in self.questions.items()
                 },
                 "most_tokens": self.record.experiment.evaluation_config.max_new_tokens,
-                "most_letters": MAX_SPELLED,
+                "most_letters": MAX_ANSWER,
                 "lengths": [len(min(words, key=len)), len(max(words, key=len))],
             }
         )

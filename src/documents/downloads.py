@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,20 +20,25 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Signs that make a spreadsheet read a cell as a formula."""
 
 
-def _cell(value: object) -> object:
+def _safe(text: str) -> str:
     """Make text from a model safe for a spreadsheet: no formulas, no control characters."""
-    if not isinstance(value, str):
-        return value
-    text = printable(value, allowed="\n")
-    return f"'{text}" if text.startswith(FORMULA) else text
+    shown = printable(text, allowed="\n")
+    return f"'{shown}" if shown.startswith(FORMULA) else shown
 
 
-def to_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Write a table as CSV (RFC 4180, UTF-8)."""
+def _column(values: Iterable[object]) -> Iterator[object]:
+    """Make the texts of a column safe, looking once at each that occurs: prompts and answers repeat."""
+    listed = list(values)
+    safe = {value: _safe(value) for value in {value for value in listed if isinstance(value, str)}}
+    return (safe[value] if isinstance(value, str) else value for value in listed)
+
+
+def to_csv(header: Sequence[str], columns: Iterable[Iterable[object]]) -> str:
+    """Write a table, given by its columns, as CSV (RFC 4180, UTF-8)."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(header)
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    writer.writerows(zip(*map(_column, columns), strict=True))
     return out.getvalue()
 
 
@@ -43,17 +48,25 @@ def chart_csv(chart: Chart) -> str:
         f"{chart.header[i - 1]} {name.lower()}" if chart.header.count(name) > 1 else name
         for i, name in enumerate(chart.header)
     ]
-    return to_csv(header, chart.rows)
+    return to_csv(header, zip(*chart.rows, strict=True))
 
 
 def predictions_csv(predictions: Predictions) -> str | None:
-    """Write all predictions as CSV, lists of text joined by `|`; None if there are too many."""
+    """Write all predictions as CSV; None if there are too many.
+
+    Lists of text are joined by `|`. Lists of numbers, such as the score of every candidate, are left to the Parquet file.
+    """
     table = predictions.table
     if table.num_rows > CSV_ROWS:
         return None
-    names = table.column_names
-    columns = [
-        (pc.binary_join(column, "|") if column.type == pa.list_(pa.string()) else column).to_pylist()
-        for column in table.columns
+    lists = [
+        field.name for field in table.schema if pa.types.is_list(field.type) and field.type.value_type != pa.string()
     ]
-    return to_csv(names, zip(*columns, strict=True))
+    table = table.drop_columns(lists)
+    return to_csv(
+        table.column_names,
+        [
+            (pc.binary_join(column, "|") if pa.types.is_list(column.type) else column).to_pylist()
+            for column in table.columns
+        ],
+    )

@@ -8,7 +8,7 @@ import io
 import json
 from typing import Any
 
-from src.record.predictions import MAX_SPELLED
+from src.record.predictions import MAX_ANSWER
 
 from .context import Context
 from .demo import Demo
@@ -52,7 +52,7 @@ def notebook(context: Context, demo: Demo) -> str:
             split=split,
             source=inspect.getsource(draw),
             questions=_questions(demo),
-            most_letters=MAX_SPELLED,
+            most_letters=MAX_ANSWER,
         )
         for name in ("intro", "load", "ask", "questions", "dataset", "chart")
     }

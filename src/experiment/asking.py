@@ -26,7 +26,7 @@ from src.record.config import EvaluationConfig, ExperimentConfig, MetricsConfig
 from src.record.errors import InputError
 from src.record.files import parse_json, read_text, sha256_file, write_json
 from src.record.measures import summary
-from src.record.predictions import MAX_SPELLED, MODELS, Predictions, read_predictions, write_predictions
+from src.record.predictions import MAX_ANSWER, MODELS, Predictions, read_predictions, write_predictions
 from src.record.splits import dataset_files
 
 from .build import CANDIDATES, NEUTRAL, QUESTION_SCHEMA, QUESTIONS, ordinal, read_rows
@@ -130,10 +130,10 @@ def letters_of(generated: str) -> str:
     """Read the spelled word out of generated text: the letters a-z of its first line, in lower case.
 
     Returns:
-        At most `MAX_SPELLED` letters.
+        At most `MAX_ANSWER` letters.
     """
     line = generated.lstrip("\n").split("\n", 1)[0]
-    return re.sub(r"[^a-z]", "", line.lower())[:MAX_SPELLED]
+    return re.sub(r"[^a-z]", "", line.lower())[:MAX_ANSWER]
 
 
 def _batches(encoded: Sequence[Sequence[int]], size: int) -> Iterator[list[int]]:

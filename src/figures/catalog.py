@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from src.analysis.statistics import Interval
 from src.analysis.study import StudyAnalysis
 from src.cache import cached
 from src.record.config import MetricConfig
+from src.record.files import sha256_file
 from src.record.schemas import TrainingLog
 from src.record.study import LoadedStudy
 from src.record.wording import midsentence
@@ -56,10 +57,9 @@ LARGEST_CONFUSION = 30
 
 def catalog(analysis: Analysis, log: TrainingLog | None, study: LoadedStudy | None = None) -> list[Chart]:
     """List the charts that the record has the data for."""
-    found = []
+    found: list[Chart] = []
     if analysis.study is not None and study is not None:
-        shown = [m for m in analysis.metrics if any(m.key in arm.metrics for arm in analysis.study.arms)]
-        found += [_study(analysis.study, m) for m in shown]
+        found += _arms(analysis, analysis.study)
         courses = list(_courses(analysis.study, study))
         if courses:
             found.append(_course(courses))
@@ -72,33 +72,53 @@ def catalog(analysis: Analysis, log: TrainingLog | None, study: LoadedStudy | No
     return found
 
 
-def _study(study: StudyAnalysis, result: MetricResult) -> Chart:
-    label = result.config.label
-    arms = [arm for arm in study.arms if result.key in arm.metrics]
-    said = "; ".join(f"{arm.label} {arm.metrics[result.key].mean:.3f} ({len(arm.seeds)} seeds)" for arm in arms)
+def _arms(analysis: Analysis, study: StudyAnalysis) -> Iterator[Chart]:
+    """Draw what belongs together side by side: a primary metric's measures, its other conditions, and the secondary metrics."""
+    compared = {key for arm in study.arms for key in arm.metrics}
+    for primary in analysis.primary:
+        measures = [m for m in (primary, *analysis.beside(primary.key)) if m.key in compared]
+        if measures:
+            yield _study(study, primary.key, f"{primary.config.label} of every arm", _labelled(measures))
+        conditions = [m for m in analysis.variants(primary.key) if m.key in compared]
+        if conditions and primary.key in compared:
+            panels = [(primary, "asked directly"), *((m, m.config.variant or m.config.label) for m in conditions)]
+            title = f"{primary.config.label} of every arm under other conditions"
+            yield _study(study, f"{primary.key}-conditions", title, panels)
+    others = [m for m in analysis.others if m.key in compared]
+    if others:
+        yield _study(study, "others", "Secondary metrics of every arm", _labelled(others))
+
+
+def _labelled(results: Sequence[MetricResult]) -> list[charts.Panel]:
+    return [(m, m.config.label) for m in results]
+
+
+def _study(study: StudyAnalysis, name: str, title: str, panels: Sequence[charts.Panel]) -> Chart:
+    def row(label: str, model: str, seeds: str, values: Sequence[float], mean: float, span: str) -> tuple[str, ...]:
+        return label, model, seeds, f"{mean:.3f}", span, ", ".join(f"{value:.3f}" for value in values)
+
+    arms = [arm for arm in study.arms if arm.seeds]
+    rows, said = [], []
+    for result, label in panels:
+        rows.append(row(label, "Base model", "none", (result.base,), result.base, "not measured"))
+        means = [f"base model {result.base:.3f}"]
+        for arm in arms:
+            found = arm.metrics[result.key]
+            seeds = ", ".join(str(seed) for seed in arm.seeds)
+            rows.append(row(label, arm.label, seeds, found.values, found.mean, _span(found.interval)))
+            means.append(f"{arm.label} {found.mean:.3f}")
+        said.append(f"{label}: {', '.join(means)}")
     return Chart(
-        name=f"study-{result.key}".replace("_", "-"),
-        title=f"{label} of every arm",
-        caption=f"{label} of every run: a circle per seed, the mean of each arm with its t interval over seeds where there are two"
-        " or more, and the base model as a line.",
-        alt=f"{label}, mean over seeds: base model {result.base:.3f}; {said}.",
-        header=("Arm", "Seeds", "Mean", "Interval", "Values"),
-        rows=(
-            ("Base model", "none", f"{result.base:.3f}", "not measured", f"{result.base:.3f}"),
-            *(
-                (
-                    arm.label,
-                    ", ".join(str(seed) for seed in arm.seeds),
-                    f"{arm.metrics[result.key].mean:.3f}",
-                    _span(arm.metrics[result.key].interval),
-                    ", ".join(f"{value:.3f}" for value in arm.metrics[result.key].values),
-                )
-                for arm in arms
-            ),
-        ),
-        draw=partial(charts.study_chart, study, result),
-        size=_points(charts.study_size(len(arms))),
-        data=repr(([(arm.label, arm.metrics[result.key]) for arm in arms], result)),
+        name=f"study-{name}".replace("_", "-"),
+        title=title,
+        caption=f"{title}: a circle for each seed, the mean of each arm with its t interval over seeds where there are two or more,"
+        " and the base model as a line.",
+        alt=f"Means over seeds. {'. '.join(said)}.",
+        header=("Metric", "Arm", "Seeds", "Mean", "Interval", "Values"),
+        rows=tuple(rows),
+        draw=partial(charts.study_chart, arms, panels),
+        size=_points(charts.study_size(len(arms), len(panels))),
+        data=repr((arms, panels)),
     )
 
 
@@ -250,7 +270,7 @@ def _code() -> str:
     import matplotlib
 
     parts = [Path(module.__file__ or "").read_text(encoding="utf-8") for module in (charts, style)]
-    return matplotlib.__version__ + "".join(parts)
+    return "".join((matplotlib.__version__, *parts, *map(sha256_file, style.FONTS)))
 
 
 def render(chart: Chart, kind: str, cache_folder: Path | None) -> bytes:

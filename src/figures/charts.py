@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from src.analysis.analyse import Breakdown, Confusion, MetricResult
 from src.analysis.statistics import Interval
-from src.analysis.study import StudyAnalysis
+from src.analysis.study import ArmResult
 from src.record.config import MetricConfig
 from src.record.schemas import TrainingLog
 
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 SIZE = (7.2, 3.4)
 """Width and height of most charts, in inches."""
+
+COLUMNS = 2
+"""Panels side by side."""
+
+Panel = tuple[MetricResult, str]
+"""A metric, and what its panel is labelled."""
 
 
 def metrics_size(count: int) -> tuple[float, float]:
@@ -84,22 +91,35 @@ def metrics_chart(results: Sequence[MetricResult], scheme: Scheme) -> Figure:
     return figure
 
 
-def study_size(arms: int) -> tuple[float, float]:
-    """Return width and height of a chart of so many arms, in inches."""
-    return SIZE[0], 1.2 + 0.42 * (arms + 1)
+def study_size(arms: int, panels: int) -> tuple[float, float]:
+    """Return width and height of a chart of so many arms in so many panels, in inches."""
+    return SIZE[0], 0.5 + math.ceil(panels / COLUMNS) * (0.7 + 0.3 * arms)
 
 
-def study_chart(study: StudyAnalysis, result: MetricResult, scheme: Scheme) -> Figure:
-    """One metric of every arm: a dot per seed, the mean with its t interval, the base model and the baselines.
+def study_chart(arms: Sequence[ArmResult], panels: Sequence[Panel], scheme: Scheme) -> Figure:
+    """Metrics of every arm, a panel each: a circle for each seed, the mean with its t interval, the base model and the baselines.
 
     Args:
-        study: The arms.
-        result: The metric.
+        arms: The arms that have runs.
+        panels: The metrics, each with its panel's label.
         scheme: Colours.
     """
-    arms = [arm for arm in study.arms if arm.seeds]
-    figure = _figure(study_size(len(arms)))
-    axes = figure.subplots()
+    figure = _figure(study_size(len(arms), len(panels)))
+    rows, columns = math.ceil(len(panels) / COLUMNS), min(COLUMNS, len(panels))
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    for axes, (result, label) in zip(grid, panels, strict=False):
+        _study_panel(axes, arms, result, scheme)
+        axes.set_xlabel(f"{label[0].upper()}{label[1:]} ({result.config.direction} is better)", fontsize=8)
+    for axes in grid[len(panels) :]:
+        axes.set_visible(False)
+    grid[0].set_yticks(range(len(arms)), [arm.label for arm in reversed(arms)])
+    grid[0].set_ylim(-0.6, len(arms) - 0.4)
+    entries = {label: line for axes in grid for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=5)
+    return figure
+
+
+def _study_panel(axes: Axes, arms: Sequence[ArmResult], result: MetricResult, scheme: Scheme) -> None:
     axes.axvline(result.base, color=scheme.base, linewidth=1.6, label="base model")
     for baseline, style in zip(result.baselines, (":", "--"), strict=False):
         axes.axvline(baseline.value, linestyle=style, color=scheme.accent, linewidth=1.4, label=baseline.label)
@@ -110,31 +130,28 @@ def study_chart(study: StudyAnalysis, result: MetricResult, scheme: Scheme) -> F
             [row] * len(found.values),
             linestyle="none",
             marker="o",
-            markersize=7,
+            markersize=6,
             markerfacecolor="none",
             color=scheme.finetuned,
-            label="one seed" if row == 0 else None,
+            label="one seed",
         )
         axes.errorbar(
             found.mean,
             row,
             xerr=_error(found.mean, found.interval),
             fmt="D",
-            markersize=5,
+            markersize=4,
             color=scheme.text,
             capsize=3,
             zorder=3,
-            label="mean over seeds" if row == 0 else None,
+            label="mean over seeds",
         )
-    axes.set_yticks(range(len(arms)), [arm.label for arm in reversed(arms)])
-    axes.set_ylim(-0.6, len(arms) - 0.4)
     if result.config.bounded:
         low, high = axes.get_xlim()
         axes.set_xlim(max(-0.02, low), min(1.02, high))
-    axes.set_xlabel(f"{result.config.label} ({result.config.direction} is better)")
+    axes.locator_params(axis="x", nbins=5)
+    axes.tick_params(axis="x", labelsize=8)
     axes.grid(visible=False, axis="y")
-    figure.legend(loc="outside upper center", ncols=5)
-    return figure
 
 
 def course_chart(courses: Sequence[tuple[str, int, Sequence[tuple[int, float]]]], scheme: Scheme) -> Figure:

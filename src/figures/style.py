@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,13 +31,26 @@ LIGHT = Scheme("light", text="#1f1f24", faint="#d7d7de", base="#6b7280", finetun
 DARK = Scheme("dark", text="#e6e6eb", faint="#474a57", base="#a3a9b8", finetuned="#ff8fa8", accent="#6fb7e6")
 
 
+FONTS = tuple(sorted((Path(__file__).parent / "fonts").glob("*.ttf")))
+"""The site's typeface, Inter, as outlines that Matplotlib reads; licence: docs/assets/fonts/inter-OFL.txt."""
+
+
+@cache
+def _add_fonts() -> None:
+    from matplotlib.font_manager import fontManager
+
+    for path in FONTS:
+        fontManager.addfont(path)
+
+
 @contextmanager
 def styled(scheme: Scheme) -> Iterator[None]:
     """Draw with the project's style in a scheme."""
     import matplotlib as mpl
 
+    _add_fonts()
     settings: dict[Any, Any] = {
-        "font.family": "DejaVu Sans",
+        "font.family": ["Inter", "DejaVu Sans"],  # the second one where Inter lacks a sign
         "font.size": 10,
         "axes.edgecolor": scheme.faint,
         "axes.labelcolor": scheme.text,

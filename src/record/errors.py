@@ -22,7 +22,7 @@ def printable(value: object, allowed: str = "") -> str:
         allowed: Characters that stay as they are.
     """
     text = str(value)
-    if text.isascii() and text.isprintable():
+    if text.translate(dict.fromkeys(map(ord, allowed))).isprintable():
         return text
     return "".join(
         "\N{REPLACEMENT CHARACTER}" if c not in allowed and unicodedata.category(c) in INVISIBLE else c for c in text

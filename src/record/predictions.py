@@ -55,8 +55,8 @@ SCORE_LISTS = tuple(f"{model}_{kind}" for model in MODELS for kind in ("scores",
 SCORE_STEP = 2.0**-10
 """What the scores of all candidates are rounded to, in nats: a thousandth, which halves the file."""
 
-MAX_SPELLED = 64
-"""Letters of a generated spelling that are kept."""
+MAX_ANSWER = 64
+"""Characters of a freely written answer that are kept."""
 
 _HINT = "Run `python -m src.evaluate` again; predictions are written together with the results."
 

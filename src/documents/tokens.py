@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .files import parse_json, read_text
+from src.record.files import parse_json, read_text
 
 
 def split_word(folder: Path | None, word: str) -> list[str] | None:
