@@ -50,9 +50,9 @@ TRAINING = (
 
 RUNS = (
     Section("What the runs show", "study/findings"),
-    Section("Every run", "study/runs", (Section("Course of the training", "study/course"),)),
+    Section("Arms side by side", "study/metrics"),
     Section("Where it breaks", "study/conditions"),
-    Section("Every metric", "study/metrics"),
+    Section("Every run", "study/runs", (Section("Course of the training", "study/course"),)),
     Section("Arm against arm", "study/tests"),
 )
 """Sections of the page of a study's runs."""

@@ -8,6 +8,8 @@ from typing import Any, Literal
 from jinja2 import BytecodeCache, ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 from jinja2.bccache import Bucket
 
+from src.analysis.statistics import COUNT_RESAMPLES, RESAMPLES
+
 from .formatting import FILTERS
 from .prose import prose
 
@@ -55,5 +57,5 @@ def _environment(target: Target, root: Path, compiled: BytecodeCache) -> Environ
         keep_trailing_newline=False,
     )
     env.filters.update(FILTERS, prose=prose)
-    env.globals["target"] = target
+    env.globals.update(target=target, resamples=RESAMPLES, count_resamples=COUNT_RESAMPLES)
     return env
