@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ SIZE = (7.2, 3.4)
 
 COLUMNS = 2
 """Panels side by side."""
+
+PANEL_LABEL = 36
+"""Characters of a panel's label that fit on one line."""
 
 Panel = tuple[MetricResult, str]
 """A metric, and what its panel is labelled."""
@@ -93,7 +97,7 @@ def metrics_chart(results: Sequence[MetricResult], scheme: Scheme) -> Figure:
 
 def study_size(arms: int, panels: int) -> tuple[float, float]:
     """Return width and height of a chart of so many arms in so many panels, in inches."""
-    return SIZE[0], 0.5 + math.ceil(panels / COLUMNS) * (0.7 + 0.3 * arms)
+    return SIZE[0], 0.5 + math.ceil(panels / COLUMNS) * (0.85 + 0.3 * arms)
 
 
 def study_chart(arms: Sequence[ArmResult], panels: Sequence[Panel], scheme: Scheme) -> Figure:
@@ -109,7 +113,8 @@ def study_chart(arms: Sequence[ArmResult], panels: Sequence[Panel], scheme: Sche
     grid = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     for axes, (result, label) in zip(grid, panels, strict=False):
         _study_panel(axes, arms, result, scheme)
-        axes.set_xlabel(f"{label[0].upper()}{label[1:]} ({result.config.direction} is better)", fontsize=8)
+        text = textwrap.fill(f"{label[0].upper()}{label[1:]}", PANEL_LABEL)
+        axes.set_xlabel(f"{text}\n({result.config.direction} is better)", fontsize=8)
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
     grid[0].set_yticks(range(len(arms)), [arm.label for arm in reversed(arms)])
