@@ -124,14 +124,14 @@ def outcomes(root: Path, change: str) -> None:
     [
         (
             "gain",
-            ["Letter count accuracy and Letter position accuracy improved significantly.", "a significant improvement"],
+            ["Letter count accuracy and letter position accuracy improved significantly.", "a significant improvement"],
             ["significantly worse", "got significantly worse", "Find out why"],
             True,
         ),
         (
             "loss",
             [
-                "Letter count accuracy and Letter position accuracy got significantly worse.",
+                "Letter count accuracy and letter position accuracy got significantly worse.",
                 "significantly worse than before",
                 "Find out why letter count accuracy fell",
                 "What got worse, group by group",
@@ -142,7 +142,7 @@ def outcomes(root: Path, change: str) -> None:
         (
             "same",
             [
-                "In Letter count accuracy and Letter position accuracy no significant difference was found.",
+                "In letter count accuracy and letter position accuracy no significant difference was found.",
                 "no significant difference.",
                 "Ask more questions for letter count accuracy",
             ],
