@@ -164,6 +164,15 @@ def test_reduced_motion_and_print(address: str, browser: Browser) -> None:
         assert page.evaluate(cut) == 0, path
 
 
+def test_no_markdown_is_left_as_it_was_written(built: tuple[Path, str]) -> None:
+    """A list or a table glued to the paragraph before it, or marks that stayed marks."""
+    marks = re.compile(r"\n\s*(?:[-*]|\d+\.)\s|^\|.*\||\*\*|\[[^\]]+\]\([^)]+\)", re.MULTILINE)
+    for path in sorted(built[0].rglob("*.html")):
+        for paragraph in re.findall(r"<p>(.*?)</p>", path.read_text(encoding="utf-8"), re.DOTALL):
+            text = re.sub("<[^>]+>", "", paragraph)
+            assert not marks.search(text), (path, text[:200])
+
+
 def test_internal_links_lead_somewhere(built: tuple[Path, str]) -> None:
     site, _ = built
     for page in site.rglob("*.html"):
