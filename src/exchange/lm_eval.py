@@ -154,7 +154,7 @@ def _settings(run: HarnessRun) -> dict[str, Any]:
 
 
 def _numbers(run: HarnessRun, task: str) -> dict[tuple[str, str], float]:
-    """Return a task's numbers by metric and filter; standard errors are left to be computed anew."""
+    """Return a task's numbers by metric and filter; standard errors are left to be computed again."""
     found = {}
     for key, value in (run.part("results").get(task) or {}).items():
         metric, _, filtered = str(key).partition(",")

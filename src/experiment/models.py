@@ -20,7 +20,7 @@ def _loaded(loader: Any, name: str, what: str, **options: Any) -> Any:
             name,
             found="no such folder",
             expected=f"{what} (a local folder or a Hub id)",
-            hint="Mend base_model or checkpoint in the config, or run the step that makes it.",
+            hint="Correct base_model or checkpoint in the config, or run the step that makes it.",
         )
     try:
         return loader.from_pretrained(name, **options)
@@ -29,7 +29,7 @@ def _loaded(loader: Any, name: str, what: str, **options: Any) -> Any:
             name,
             found=str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__,
             expected=f"{what} that can be loaded",
-            hint="Mend base_model or checkpoint in the config; a Hub id needs the network.",
+            hint="Correct base_model or checkpoint in the config; a Hub id needs the network.",
         ) from error
 
 

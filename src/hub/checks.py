@@ -304,7 +304,7 @@ def check_base(hub: Hub, context: Context) -> None:
         )
     if not hub.call(_exists, hub, base, "model"):
         raise Refused(
-            f"the base model {show(base)} is not on the Hub. Mend `base_model` in the experiment's config, "
+            f"the base model {show(base)} is not on the Hub. Correct `base_model` in the experiment's config, "
             "or publish it first."
         )
 

@@ -25,7 +25,7 @@ from src.documents.formatting import size
 from src.record.errors import printable
 from src.record.publication import Check, Publication
 
-from .bundle import Progress as Told
+from .bundle import Progress as ProgressCallback
 from .bundle import Repository
 from .plan import RepoPlan
 
@@ -111,7 +111,7 @@ class Screen:
         self.out.print(f"{passed} checks passed{rest}; receipt in {escape(str(path))}")
 
     @contextmanager
-    def hashing(self) -> Iterator[Told | None]:
+    def hashing(self) -> Iterator[ProgressCallback | None]:
         """Show a progress bar of the hashing, at a terminal."""
         if not self.log.is_terminal:
             yield None

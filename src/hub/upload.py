@@ -51,8 +51,8 @@ def stage(hub: Hub, plan: RepoPlan) -> Staged:
             space_sdk="static" if repo.kind == "space" else None,
         )  # fmt: skip
         remote = hub.read(repo.repo_id, repo.kind)
-        begun = bool(remote and remote.files) and repo.kind != "space"  # the Hub puts a first page into a new Space
-        if remote is None or not remote.private or begun:
+        filled = bool(remote and remote.files) and repo.kind != "space"  # the Hub puts a first page into a new Space
+        if remote is None or not remote.private or filled:
             raise Refused(
                 f"somebody else made {repo.repo_id} a moment ago. Look at it, then run the same command again."
             )

@@ -36,12 +36,12 @@ PROMPTS = ("Once upon a time", "Question: What is two and two?\nAnswer:", "0 1 2
 SNIPPET_SECONDS = 300
 """Time limit of a card's snippet, and of each probe."""
 
-KEPT = (
+PASSED = (
     "PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES",
 )  # fmt: skip
 """What Python needs of this process's environment."""
 
-KEPT_ONLINE = (
+PASSED_ONLINE = (
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
     "SSL_CERT_FILE", "SSL_CERT_DIR", "HF_HUB_DISABLE_XET",
 )  # fmt: skip
@@ -343,7 +343,7 @@ class Verifier:
         file = self._home / "snippet.py"
         file.write_text(code[0], encoding="utf-8")
         what = f"running the snippet of {target.repo.repo_id}"
-        done = self._python(what, [str(file)], KEPT, {"HF_HUB_OFFLINE": "1"})
+        done = self._python(what, [str(file)], PASSED, {"HF_HUB_OFFLINE": "1"})
         if done is None:
             self._add(target, name, False, f"longer than {SNIPPET_SECONDS} s")
             return
@@ -363,7 +363,7 @@ class Verifier:
             token = {"PLAYWRIGHT_BROWSERS_PATH": os.environ.get("PLAYWRIGHT_BROWSERS_PATH", str(browsers))}
         source = os.pathsep.join(str(p) for p in (Path(__file__).parents[2], os.environ.get("PYTHONPATH")) if p)
         arguments = ["-m", module, str(asked), str(answered)]
-        done = self._python(what, arguments, (*KEPT, *KEPT_ONLINE), token | {"PYTHONPATH": source})
+        done = self._python(what, arguments, (*PASSED, *PASSED_ONLINE), token | {"PYTHONPATH": source})
         if done is None:
             return None, f"longer than {SNIPPET_SECONDS} s"
         lines = done.stderr.strip().splitlines()

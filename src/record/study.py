@@ -108,7 +108,7 @@ def read_study(path: Path, root: Path = Path()) -> Study:
         if twice is not None:
             raise _refused(path, f"arms.{name}.seeds", f"{twice} twice", "each seed once")
     shared = root / config.experiment
-    settings = parse_yaml(shared, read_text(shared, "Mend `experiment` in the study."))
+    settings = parse_yaml(shared, read_text(shared, "Correct `experiment` in the study."))
     experiment = load_yaml(shared, ExperimentConfig)
     runs = tuple(
         _run(path, config, settings, experiment, name, arm, seed)
@@ -146,7 +146,7 @@ def _run(
         path,
         _merged(_merged(settings, arm.changes), own),
         ExperimentConfig,
-        f"Mend arms.{name}.changes; its keys are those of an experiment.",
+        f"Correct arms.{name}.changes; its keys are those of an experiment.",
     )
     for key in BUDGET:
         found, expected = getattr(resolved.required_training, key), getattr(experiment.required_training, key)
