@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from scipy.stats import binomtest
 from statsmodels.stats.multitest import multipletests
 
 from src.analysis.statistics import bootstrap_mean, holm, mcnemar, paired_permutation, wilson
+from src.analysis.study import analyse_study
+from src.record.load import Record
 
 
 def test_wilson_matches_the_closed_formula() -> None:
@@ -127,3 +130,16 @@ def test_a_million_questions_cost_little() -> None:
     assert bootstrap_mean(tuned - base, 0.05) is not None
     assert paired_permutation(base, tuned) > 0.0001
     assert time.process_time() - start < 20  # one by one it would take minutes; the claim itself is in benchmarks/
+
+
+def test_a_run_of_one_arm_changes_no_number_of_another(record: Record) -> None:
+    """Not even by another draw of the resamples; arms of one seed are held against nothing."""
+    assert record.study is not None
+    main = record.study.main
+    left_out = next(run.name for run in record.study.study.runs if run.arm != main and run.name in record.study.results)
+    fewer = replace(record.study, results={k: v for k, v in record.study.results.items() if k != left_out})
+    whole, part = (analyse_study(study, record.metrics, {}) for study in (record.study, fewer))
+    assert len(part.contrasts) <= len(whole.contrasts)
+    of_main = [[c for c in study.contrasts if c.arm == main] for study in (whole, part)]
+    assert of_main[0] == of_main[1]
+    assert any(c.interval for c in of_main[0])

@@ -137,7 +137,6 @@ def analyse_study(study: LoadedStudy, metrics: MetricsConfig, groups: dict[str, 
     arms = [name for name in study.config.arms if study.done(name)]
     values: dict[str, dict[str, tuple[float, ...]]] = {arm: {} for arm in arms}
     contrasts: list[Contrast] = []
-    rng = np.random.default_rng(SEED)
     measured = [found.evaluation.base_model.metrics for found in study.results.values()]
     tasks: dict[str, list[str]] = {}
     for key, metric in metrics.metrics.items():
@@ -152,8 +151,8 @@ def analyse_study(study: LoadedStudy, metrics: MetricsConfig, groups: dict[str, 
             whole = answers.values(metric)
             for arm in arms:
                 values[arm][key] = tuple(float(whole[place]) for place in answers.places[arm])
-        for key, group, resampled, observed in answers.resampled({k: metrics.metrics[k] for k in keys}, groups, rng):
-            contrasts += _contrasts(key, group, observed, resampled, answers.places, study.main, metrics, rng)
+        for key, group, resampled, observed in answers.resampled({k: metrics.metrics[k] for k in keys}, groups):
+            contrasts += _contrasts(key, group, observed, resampled, answers.places, study.main, metrics)
     level = metrics.significance_level
     return StudyAnalysis(
         main=study.main,
@@ -216,7 +215,7 @@ class _Answers:
         return AnswerCounts(codes, len(labels))
 
     def resampled(
-        self, metrics: dict[str, MetricConfig], groups: dict[str, Group], rng: np.random.Generator
+        self, metrics: dict[str, MetricConfig], groups: dict[str, Group]
     ) -> Iterator[tuple[str, Group | None, FloatArray, FloatArray]]:
         """Draw questions with replacement, the same for every model and every metric of the task.
 
@@ -239,6 +238,7 @@ class _Answers:
         questions = len(self.rows[0]) if self.rows else 0
         size = max(1, min(COUNT_RESAMPLES, _BATCH_ELEMENTS // max(1, questions)))
         drawn: list[list[FloatArray]] = [[] for _ in parts]
+        rng = np.random.default_rng(SEED)
         for start in range(0, COUNT_RESAMPLES if parts else 0, size):
             count = min(size, COUNT_RESAMPLES - start)
             chosen = rng.integers(0, questions, size=(count, questions))
@@ -278,12 +278,15 @@ def _contrasts(
     places: dict[str, list[int]],
     main: str,
     metrics: MetricsConfig,
-    rng: np.random.Generator,
 ) -> Iterator[Contrast]:
-    """Hold every arm against the base model, and every other arm against the main one."""
+    """Hold every arm against the base model, and every other arm against the main one.
+
+    Which of an arm's seeds are drawn depends on its name alone, so that no interval changes because a run of another arm is done.
+    """
     level = metrics.significance_level
     means = {}
     for name, columns in places.items():
+        rng = np.random.default_rng([SEED, *name.encode()])
         drawn = rng.integers(0, len(columns), size=(len(resampled), len(columns)))
         means[name] = np.take_along_axis(resampled[:, columns], drawn, axis=1).mean(axis=1)
     for name in places:
