@@ -29,7 +29,7 @@ from src.record.final_report import FinalReport
 from src.record.load import Record, load_record
 from src.record.publication import Publication
 
-from .conftest import REPO, Run, copy_project, predictions_schema, run_in
+from .conftest import REPO, Run, copy_project, once, predictions_schema, run_in
 from .records import rewrite_predictions
 
 pytestmark = pytest.mark.slow
@@ -46,10 +46,7 @@ def make(root: Path, *arguments: str) -> tuple[FinalReport, PdfReader, str]:
     """Run the command as a user does; return the data, the PDF and its text."""
     done = run_in(root, "-m", "src.report", *arguments)
     assert done.returncode == 0, done.stderr
-    name = Path(yaml.safe_load((root / "configs/project.yaml").read_text())["experiment"]).stem
-    data = FinalReport.model_validate_json((root / "results" / name / "final_report.json").read_text())
-    pdf = PdfReader(root / "dist/report.pdf")
-    return data, pdf, "\n".join(page.extract_text() for page in pdf.pages)
+    return read(root)
 
 
 def flat(text: str) -> str:
@@ -57,10 +54,18 @@ def flat(text: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"-\n(?=[a-z])", "", text).replace("\u200b", ""))
 
 
+def read(root: Path) -> tuple[FinalReport, PdfReader, str]:
+    """Read what the command made: the data, the PDF and its text."""
+    name = Path(yaml.safe_load((root / "configs/project.yaml").read_text())["experiment"]).stem
+    data = FinalReport.model_validate_json((root / "results" / name / "final_report.json").read_text())
+    pdf = PdfReader(root / "dist/report.pdf")
+    return data, pdf, "\n".join(page.extract_text() for page in pdf.pages)
+
+
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FinalReport, PdfReader, str]:
-    root = copy_project(tmp_path_factory.mktemp("report") / "project")
-    return root, *make(root)
+def made(session_folder: Path) -> tuple[Path, FinalReport, PdfReader, str]:
+    root = once(session_folder / "report", lambda folder: make(copy_project(folder)))
+    return root, *read(root)
 
 
 # What it says.
@@ -385,6 +390,7 @@ def test_the_same_record_gives_the_same_bytes(
     made: tuple[Path, FinalReport, PdfReader, str], tmp_path: Path, run: Run
 ) -> None:
     root = copy_project(tmp_path / "elsewhere")
+    (root / ".cache").unlink()  # all is made again
     done = run(root, "-m", "src.report", "--pdf", "out/again.pdf", TZ="Asia/Tokyo", LANG="C")
     assert done.returncode == 0, done.stderr
     assert (root / "out/again.pdf").read_bytes() == (made[0] / "dist/report.pdf").read_bytes()
@@ -510,20 +516,18 @@ def break_project(root: Path, fault: str) -> list[str]:
         "metric that is not primary", "declared outcome",
     ],
 )  # fmt: skip
-def test_bad_input_is_named_and_nothing_is_lost(
-    tmp_path: Path, run: Run, fault: str, made: tuple[Path, FinalReport, PdfReader, str]
-) -> None:
-    root = copy_project(tmp_path / "project")
+def test_bad_input_is_named_and_nothing_is_lost(minimal: Path, run: Run, fault: str) -> None:
+    root = minimal
     (root / "src").unlink()
     shutil.copytree(REPO / "src", root / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    before = (root / "results/gpt2-mini/final_report.json").read_text()
+    (root / "results/gpt2-mini/final_report.json").write_text("the last one")
     named = break_project(root, fault)
     done = run(root, "-m", "src.report")
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     for part in named:
         assert part in done.stderr
-    assert (root / "results/gpt2-mini/final_report.json").read_text() == before
+    assert (root / "results/gpt2-mini/final_report.json").read_text() == "the last one"
     assert not (root / "dist/report.pdf").exists()
 
 
@@ -539,6 +543,7 @@ importlib.machinery.PathFinder.find_spec = classmethod(
 
 
 def test_without_pandoc_and_typst_the_site_is_built_and_says_so(project: Path, tmp_path: Path, run: Run) -> None:
+    (project / ".cache").unlink()  # which holds what was made with them
     (tmp_path / "hide").mkdir()
     (tmp_path / "hide/sitecustomize.py").write_text(NOT_INSTALLED)
     hidden = {"PYTHONPATH": f"{tmp_path / 'hide'}:{project}"}
