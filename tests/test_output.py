@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import REPO, copy_project, run_in
+from .conftest import REPO, copy_project, make_minimal, run_in
 from .publishing import Author, change_project
 from .test_publish_faults import author
 
@@ -30,8 +30,11 @@ SOURCE = ("-m", "gen")
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy_project(tmp_path_factory.mktemp("output") / "project")
+def root(tmp_path_factory: pytest.TempPathFactory, tiny_source: Path) -> Path:
+    """A small project with a dataset."""
+    root = make_minimal(tmp_path_factory.mktemp("output") / "project")
+    shutil.copytree(tiny_source / "data", root / "data")
+    return root
 
 
 @pytest.mark.parametrize("command", [BUNDLE, SOURCE], ids=["bundle", "site source"])

@@ -30,7 +30,7 @@ from src.record.load import Record, load_record
 from src.record.publication import Publication
 
 from .conftest import REPO, Run, copy_project, once, predictions_schema, run_in
-from .records import rewrite_predictions
+from .records import rewrite_predictions, without_study
 
 pytestmark = pytest.mark.slow
 
@@ -294,7 +294,8 @@ def test_completeness_is_what_rendering_noted(context: Context) -> None:
     )
 
 
-def test_a_new_criterion_needs_no_code(project: Path, run: Run) -> None:
+def test_a_new_criterion_needs_no_code(project: Path) -> None:
+    without_study(project)
     path = project / "configs/criteria.yaml"
     path.write_text(
         path.read_text() + "\n  tensorboard:\n    label: Runs are in TensorBoard.\n"
@@ -305,9 +306,9 @@ def test_a_new_criterion_needs_no_code(project: Path, run: Run) -> None:
     assert "The training log names no run of tensorboard." in flat(text)
 
 
-def test_without_criteria_there_is_still_a_report(project: Path) -> None:
-    (project / "configs/criteria.yaml").unlink()
-    data, _, text = make(project)
+def test_without_criteria_there_is_still_a_report(minimal: Path) -> None:
+    (minimal / "configs/criteria.yaml").unlink()
+    data, _, text = make(minimal)
     assert data.conclusion.criteria == {}
     assert "No success criteria are declared" in flat(text)
 
@@ -317,7 +318,7 @@ def test_publishing_decides_the_criterion_and_the_hubs_copy_cites_no_receipt(pro
     current = json.loads((project / "results/gpt2-mini/final_report.json").read_text())["evaluation_results_sha256"]
 
     def bundle() -> dict[str, bytes]:
-        done = run(project, "-m", "src.publish", "--dry-run", "--namespace", "someone")
+        done = run(project, "-m", "src.publish", "--dry-run", "--namespace", "someone", "--only", "model")
         assert done.returncode == 0, done.stderr
         return {n: (project / "dist/hub/model" / n).read_bytes() for n in ("final_report.json", "report.pdf")}
 
@@ -455,6 +456,7 @@ def test_the_site_cites_as_pandoc_does(made: tuple[Path, FinalReport, PdfReader,
 
 
 def test_a_work_that_nothing_cites_is_not_listed(project: Path) -> None:
+    without_study(project)
     bib = project / "docs/references.bib"
     bib.write_text(bib.read_text() + "\n@misc{lonely2020, author={A. Lonely}, title={T}, year={2020}}\n")
     _, _, text = make(project)
@@ -542,7 +544,8 @@ importlib.machinery.PathFinder.find_spec = classmethod(
 """
 
 
-def test_without_pandoc_and_typst_the_site_is_built_and_says_so(project: Path, tmp_path: Path, run: Run) -> None:
+def test_without_pandoc_and_typst_the_site_is_built_and_says_so(minimal: Path, tmp_path: Path, run: Run) -> None:
+    project = minimal
     (project / ".cache").unlink()  # which holds what was made with them
     (tmp_path / "hide").mkdir()
     (tmp_path / "hide/sitecustomize.py").write_text(NOT_INSTALLED)
@@ -567,6 +570,7 @@ def test_without_pandoc_and_typst_the_site_is_built_and_says_so(project: Path, t
 
 
 def test_the_benchmark_measures_all_three_variants(project: Path, run: Run) -> None:
+    without_study(project)
     path = project / "results/gpt2-mini/deployment.json"
     done = run(project, "-m", "src.benchmark", "--processes", "1", "--answers", "2", "--new-tokens", "4")
     assert done.returncode == 0, done.stderr
