@@ -184,8 +184,10 @@ def project(tmp_path: Path) -> Path:
     return copy_project(tmp_path / "project")
 
 
-def make_minimal(root: Path) -> Path:
-    """Make a project with nothing but two dictionaries of metrics and a short config."""
+@pytest.fixture
+def minimal(tmp_path: Path) -> Path:
+    """A project with nothing but two dictionaries of metrics and a short config."""
+    root = tmp_path / "minimal"
     for name in ("configs", "docs", "gen", "overrides"):
         shutil.copytree(REPO / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     (root / "src").symlink_to(REPO / "src")
@@ -197,12 +199,6 @@ def make_minimal(root: Path) -> Path:
     (root / "results" / "gpt2-mini").mkdir(parents=True)
     (root / "results" / "gpt2-mini" / "evaluation_results.json").write_text(json.dumps(MINIMAL_RESULTS))
     return root
-
-
-@pytest.fixture
-def minimal(tmp_path: Path) -> Path:
-    """A project with nothing but two dictionaries of metrics and a short config, which a test may change."""
-    return make_minimal(tmp_path / "minimal")
 
 
 def predictions_schema() -> pa.Schema:

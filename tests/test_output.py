@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import REPO, copy_project, make_minimal, run_in
+from .conftest import REPO, copy_project, run_in
 from .publishing import Author, change_project
 from .test_publish_faults import author
 
@@ -31,9 +31,12 @@ SOURCE = ("-m", "gen")
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory, tiny_source: Path) -> Path:
-    """A small project with a dataset."""
-    root = make_minimal(tmp_path_factory.mktemp("output") / "project")
-    shutil.copytree(tiny_source / "data", root / "data")
+    """A small project with a dataset and a site."""
+    root = Path(shutil.copytree(tiny_source, tmp_path_factory.mktemp("output") / "project"))
+    for name in ("docs", "gen", "overrides"):
+        shutil.copytree(REPO / name, root / name, dirs_exist_ok=True)
+    shutil.copy(REPO / "mkdocs.yml", root)
+    (root / "src").symlink_to(REPO / "src")
     return root
 
 
