@@ -45,7 +45,7 @@ rebuild:
 serve: $(VENV)/.site ## Serve the site at http://127.0.0.1:8000 and rebuild it on changes
 	$(BIN)/mkdocs serve
 
-check: $(VENV)/.test ## Format, lint, types and the quick tests, in a few minutes
+check: $(VENV)/.test ## Format, lint, types and the quick tests, in about a minute
 	$(BIN)/ruff format --quiet .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

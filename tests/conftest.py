@@ -52,6 +52,9 @@ lora_config: {r: 16, lora_alpha: 32}
 training_config: {learning_rate: 2.0e-4, per_device_train_batch_size: 8, gradient_accumulation_steps: 4, max_steps: 1000}
 """
 
+CACHE = "CACHE_OF_TESTS"
+"""Names the cache's folder in the environment."""
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -66,8 +69,8 @@ def record() -> Record:
 
 
 @pytest.fixture(scope="session")
-def context(record: Record) -> Context:
-    return Context(record, RepoNames.of(record))
+def context(record: Record, session_folder: Path) -> Context:
+    return Context(record, RepoNames.of(record), session_folder / "cache")
 
 
 @pytest.fixture(scope="session")
@@ -120,23 +123,54 @@ def invoke(cwd: Path, command: str, *arguments: str) -> subprocess.CompletedProc
     return subprocess.CompletedProcess([command, *arguments], code, out.getvalue(), err.getvalue())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def session_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder of this session that all workers share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "shared"
+    (folder / "cache").mkdir(parents=True, exist_ok=True)
+    os.environ[CACHE] = str(folder / "cache")
+    return folder
+
+
+def once(folder: Path, make: Callable[[Path], object]) -> Path:
+    """Make a folder that tests only read, for all workers, by the first that asks for it."""
+    done = folder.with_suffix(".done")
+    with FileLock(folder.with_suffix(".lock")):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # a worker may have failed on the way
+            make(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
-def tiny_source(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A tiny project to publish, made once for all workers."""
+def tiny_source(session_folder: Path) -> Path:
+    """A tiny project to publish."""
     from .publishing import make_tiny
 
-    base = tmp_path_factory.getbasetemp()
-    made = (base if worker_id == "master" else base.parent) / "tiny"
-    with FileLock(made.with_suffix(".lock")):
-        if not made.exists():
-            make_tiny(made.with_suffix(".new")).rename(made)
-    return made
+    return once(session_folder / "tiny", make_tiny)
+
+
+@pytest.fixture(scope="session")
+def built(session_folder: Path) -> tuple[Path, str]:
+    """Build the site as a user does; give its folder and all that MkDocs printed."""
+
+    def make(folder: Path) -> None:
+        (copy_project(folder) / ".cache").unlink()  # nothing was made before
+        done = run_in(folder, "-m", "mkdocs", "build")
+        assert done.returncode == 0, done.stdout + done.stderr
+        (folder / "printed").write_text(done.stdout + done.stderr)
+
+    root = once(session_folder / "site", make)
+    return root / "site", (root / "printed").read_text()
 
 
 def copy_project(target: Path) -> Path:
-    """Copy what a project needs; the large read-only parts are linked."""
+    """Copy what a project needs; the large read-only parts are linked, as is one cache that this session began empty."""
     for name in ("configs", "results", "docs", "gen", "overrides", "data", "checkpoints"):
         shutil.copytree(REPO / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (target / ".cache").symlink_to(os.environ[CACHE])
     for name in ("models", "src"):
         (target / name).symlink_to(REPO / name)
     for name in ("mkdocs.yml", "LICENSE", "CHANGELOG.md"):
@@ -157,6 +191,7 @@ def minimal(tmp_path: Path) -> Path:
     for name in ("configs", "docs", "gen", "overrides"):
         shutil.copytree(REPO / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     (root / "src").symlink_to(REPO / "src")
+    (root / ".cache").symlink_to(os.environ[CACHE])
     for name in ("mkdocs.yml", "LICENSE"):
         shutil.copy(REPO / name, root / name)
     (root / "configs" / "experiments" / "gpt2-mini.yaml").write_text(MINIMAL_CONFIG)

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import REPO, Run, run_in
+from .conftest import REPO, Run, once, run_in
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(session_folder: Path) -> Path:
     """The Hub as a visitor's working folder: repositories lie under the names that the cards use."""
-    root = tmp_path_factory.mktemp("hub")
+    return once(session_folder / "bundle", write_bundle)
+
+
+def write_bundle(root: Path) -> None:
     done = run_in(REPO, "-m", "src.publish", "--dry-run", "--namespace", "someone", "--output", str(root / "bundle"))
     assert done.returncode == 0, done.stderr
     visitor = root / "visitor" / "someone"
@@ -27,7 +30,6 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("spelling-and-letters", "dataset"),
     ):
         (visitor / name).symlink_to(root / "bundle" / folder)
-    return root
 
 
 def test_the_bundle_holds_what_is_published(bundle: Path) -> None:
@@ -44,14 +46,14 @@ def test_the_bundle_holds_what_is_published(bundle: Path) -> None:
 
 
 @pytest.mark.parametrize("card", ["model", "base", "dataset"])
-def test_the_cards_snippet_runs_as_it_stands(bundle: Path, card: str) -> None:
+def test_the_cards_snippet_runs_as_it_stands(bundle: Path, tmp_path: Path, card: str) -> None:
     text = (bundle / "bundle" / card / "README.md").read_text()
     snippets = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     assert snippets
     for number, snippet in enumerate(snippets):
-        file = bundle / f"{card}{number}.py"
+        file = tmp_path / f"{card}{number}.py"
         file.write_text(snippet)
-        done = run_in(bundle / "visitor", str(file), HF_HOME=str(bundle / "hf"))
+        done = run_in(bundle / "visitor", str(file), HF_HOME=str(tmp_path / "hf"))
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip()
 

@@ -32,7 +32,7 @@ def test_what_is_not_true_any_more_is_not_kept(tmp_path: Path) -> None:
     "path", ["data/words/words.txt", "results/gpt2-mini/training_log.json", "docs/fragments/hero.md.j2"]
 )
 def test_a_file_that_changes_during_a_build_makes_no_stale_site(
-    project: Path, monkeypatch: pytest.MonkeyPatch, path: str
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """The finished site is kept under the content of all that it was made from."""
     builds: list[str] = []
@@ -48,7 +48,7 @@ def test_a_file_that_changes_during_a_build_makes_no_stale_site(
 
     monkeypatch.setattr(gen.site, "build", build)
     monkeypatch.setattr(gen.site, "site_files", lambda content: {"page": content})
-    cache = project / ".cache"
+    cache = tmp_path / "cache"
     assert gen.site.generate(project, cache) == {"page": before}
     assert gen.site.generate(project, cache) == {"page": before + b"\n"}
     file.write_bytes(before)  # the first build must not have been kept for this state

@@ -77,6 +77,7 @@ def write(demo: Demo, folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["spelling", "count", "position"])
 def test_the_engine_gives_the_answers_on_record(
     demo: Demo, ask: Callable[[list[dict[str, Any]]], list[dict[str, Any]]], kind: Any
@@ -108,6 +109,7 @@ def test_the_engine_gives_the_answers_on_record(
                 assert abs(found["score"] - row[f"{model}_score"]) < 1e-3, (model, row["id"])
 
 
+@pytest.mark.slow
 def test_the_engine_cuts_texts_as_the_tokenizer_does(
     demo: Demo, ask: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 ) -> None:
@@ -182,11 +184,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = copy_project(tmp_path_factory.mktemp("try-it") / "project")
-    done = run_in(root, "-m", "mkdocs", "build", "-q")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return root / "site"
+def site(built: tuple[Path, str]) -> Path:
+    return built[0]
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +210,7 @@ def ask_for(page: Page, word: str) -> None:
     page.locator(".try-it-form button").click()
 
 
+@pytest.mark.slow
 def test_the_page_answers_as_on_record(address: str, browser: Browser, demo: Demo) -> None:
     """A question of the test set, opened from its address: the live answers are those on record, and both are shown."""
     row = demo.predictions.task(demo.questions["count"].task).table.slice(7, 1).to_pylist()[0]
@@ -239,6 +239,7 @@ def test_the_page_answers_as_on_record(address: str, browser: Browser, demo: Dem
     assert not seen.wrong
 
 
+@pytest.mark.slow
 def test_nothing_is_loaded_before_the_button(address: str, browser: Browser) -> None:
     for path in ("", "try-it/"):
         page = browser.new_context().new_page()
@@ -255,6 +256,7 @@ def test_nothing_is_loaded_before_the_button(address: str, browser: Browser) -> 
         assert transferred < 300_000, path
 
 
+@pytest.mark.slow
 def test_the_browser_keeps_the_files(address: str, browser: Browser) -> None:
     context = browser.new_context()
     page = context.new_page()
@@ -268,6 +270,7 @@ def test_the_browser_keeps_the_files(address: str, browser: Browser) -> None:
     assert not [url for url in asked if "safetensors" in url]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["", "try-it/"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_accessible_and_narrow(address: str, browser: Browser, path: str, scheme: str) -> None:
@@ -295,6 +298,7 @@ def test_accessible_and_narrow(address: str, browser: Browser, path: str, scheme
     assert not seen.wrong
 
 
+@pytest.mark.slow
 def test_odd_words(address: str, browser: Browser) -> None:
     seen = Watched(browser, address, viewport={"width": 320, "height": 900})
     page = seen.page
@@ -314,6 +318,7 @@ def test_odd_words(address: str, browser: Browser) -> None:
     assert not seen.wrong
 
 
+@pytest.mark.slow
 def test_a_file_cut_short_is_said(site: Path, browser: Browser, tmp_path: Path) -> None:
     broken = tmp_path / "site"
     shutil.copytree(site, broken, copy_function=os.link)
@@ -332,6 +337,7 @@ def test_a_file_cut_short_is_said(site: Path, browser: Browser, tmp_path: Path) 
         begin(page)  # the same button, once the file is whole
 
 
+@pytest.mark.slow
 def test_without_a_script_and_as_a_file(site: Path, address: str, browser: Browser, demo: Demo) -> None:
     first = demo.examples[0]
     page = browser.new_context(java_script_enabled=False).new_page()
@@ -345,6 +351,7 @@ def test_without_a_script_and_as_a_file(site: Path, address: str, browser: Brows
     assert page.locator(".try-it-load").count() == 0
 
 
+@pytest.mark.slow
 def test_a_browser_that_cannot_says_so(address: str, browser: Browser) -> None:
     page = browser.new_context().new_page()
     page.add_init_script("delete window.Worker")
@@ -352,6 +359,7 @@ def test_a_browser_that_cannot_says_so(address: str, browser: Browser) -> None:
     assert "This browser cannot run the models" in page.locator(".try-it").inner_text()
 
 
+@pytest.mark.slow
 def test_no_page_where_the_models_cannot_be_run(project: Path) -> None:
     _edit(project / "configs/project.yaml", "try_it_megabytes: 50", "try_it_megabytes: 0")
     done = run_in(project, "-m", "mkdocs", "build")

@@ -34,8 +34,8 @@ NAMES = RepoNames("someone/model", "someone/data", "someone/base", "someone")
 
 
 @pytest.fixture(scope="module")
-def shared(record: Record) -> dict[str, bytes]:
-    return exchange_files(record, Context(record, NAMES).analysis, NAMES)
+def shared(record: Record, context: Context) -> dict[str, bytes]:
+    return exchange_files(record, context.analysis, NAMES)
 
 
 def test_the_tasks_ask_the_very_prompts(record: Record) -> None:
@@ -208,12 +208,11 @@ def test_shared_results_that_cannot_be_read_are_refused(
         import_every_eval_ever(base, tuned)
 
 
-def test_the_same_files_give_the_same_archive(record: Record) -> None:
+def test_the_same_files_give_the_same_archive(record: Record, context: Context) -> None:
     files = harness_files(record, None, None)
     assert zipped(files) == zipped(dict(reversed(files.items())))
     assert (
-        shared_results(record, Context(record, NAMES).analysis, NAMES).keys()
-        == shared_results(record, Context(record, NAMES).analysis, NAMES).keys()
+        shared_results(record, context.analysis, NAMES).keys() == shared_results(record, context.analysis, NAMES).keys()
     )
 
 

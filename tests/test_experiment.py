@@ -23,7 +23,7 @@ from src.experiment.models import load_adapter, load_base, load_tokenizer
 from src.experiment.pretrain import strip_header
 from src.record.config import EvaluationConfig
 
-from .conftest import REPO, Run, run_in
+from .conftest import REPO, Run, once, run_in
 
 pytestmark = pytest.mark.slow
 
@@ -77,11 +77,15 @@ def write_corpus(folder: Path) -> Path:
     return sources
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which the whole experiment has been run with the commands."""
-    root = tmp_path_factory.mktemp("tiny")
-    (root / "configs").mkdir()
+@pytest.fixture
+def tiny(session_folder: Path, tmp_path: Path) -> Path:
+    """A folder in which the whole experiment has been run with the commands; a test may change it."""
+    return Path(shutil.copytree(once(session_folder / "experiment", run_tiny), tmp_path / "tiny", symlinks=True))
+
+
+def run_tiny(root: Path) -> None:
+    """Run the whole experiment with the commands."""
+    (root / "configs").mkdir(parents=True)
     (root / "data/words").mkdir(parents=True)
     (root / "data/words/words.txt").write_text((REPO / "data/words/words.txt").read_text())
     (root / "configs/pretrain.yaml").write_text(PRETRAIN.format(steps=8))
@@ -96,7 +100,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         done = run_in(root, "-m", f"src.{command[0]}", *command[1:], WANDB_DIR=str(root / "runs"))
         assert done.returncode == 0, done.stderr[-3000:]
-    return root
 
 
 def test_the_whole_way_gives_a_record(tiny: Path) -> None:

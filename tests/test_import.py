@@ -59,6 +59,7 @@ def read(runs: Path, wanted: str | None = "first-word") -> Any:
     return import_lm_eval(runs / "base", runs / "tuned", wanted)
 
 
+@pytest.mark.slow
 def test_real_results_become_a_site_and_a_report(minimal: Path, run: Run) -> None:
     for name in ("models", "checkpoints"):
         (minimal / name).symlink_to(REPO / name)
@@ -270,6 +271,7 @@ def test_hostile_names_stay_inside(runs: Path, minimal: Path) -> None:
     load_record(minimal)
 
 
+@pytest.mark.slow
 def test_a_thousand_tasks(runs: Path, minimal: Path) -> None:
     def many(d: dict[str, Any]) -> None:
         for part in ("results", "higher_is_better", "configs", "versions", "n-shot"):
@@ -282,6 +284,7 @@ def test_a_thousand_tasks(runs: Path, minimal: Path) -> None:
     assert not any(m.primary for k, m in load_record(minimal).metrics.metrics.items() if k.startswith("task_"))
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_samples(runs: Path, minimal: Path) -> None:
     """In at most 15 seconds and 1 GB on an idle machine; the test's own limit has room for a busy one."""
     for model in ("base", "tuned"):

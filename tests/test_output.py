@@ -30,8 +30,14 @@ SOURCE = ("-m", "gen")
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy_project(tmp_path_factory.mktemp("output") / "project")
+def root(tmp_path_factory: pytest.TempPathFactory, tiny_source: Path) -> Path:
+    """A small project with a dataset and a site."""
+    root = Path(shutil.copytree(tiny_source, tmp_path_factory.mktemp("output") / "project"))
+    for name in ("docs", "gen", "overrides"):
+        shutil.copytree(REPO / name, root / name, dirs_exist_ok=True)
+    shutil.copy(REPO / "mkdocs.yml", root)
+    (root / "src").symlink_to(REPO / "src")
+    return root
 
 
 @pytest.mark.parametrize("command", [BUNDLE, SOURCE], ids=["bundle", "site source"])

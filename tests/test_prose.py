@@ -11,7 +11,7 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
-from .conftest import copy_project, run_in
+from .conftest import copy_project, once, run_in
 
 HOSTILE = (
     'H{0}<img src=x onerror="pwned({0})"><script>pwned({0})</script></title><script>pwned({0})</script>"><script>pwned({0})</script> '
@@ -32,8 +32,12 @@ def poison(value: Any, number: list[int]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = copy_project(tmp_path_factory.mktemp("prose") / "project")
+def poisoned(session_folder: Path) -> Path:
+    return once(session_folder / "poisoned", build_poisoned)
+
+
+def build_poisoned(root: Path) -> None:
+    copy_project(root)
     number = [0]
     prose = {
         "configs/project.yaml": (
@@ -54,7 +58,6 @@ def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.write_text(yaml.safe_dump(data))
     done = run_in(root, "-m", "mkdocs", "build", "--quiet", "--no-strict")
     assert done.returncode == 0, done.stderr
-    return root
 
 
 class Found(HTMLParser):

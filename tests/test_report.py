@@ -29,8 +29,8 @@ from src.record.final_report import FinalReport
 from src.record.load import Record, load_record
 from src.record.publication import Publication
 
-from .conftest import REPO, Run, copy_project, predictions_schema, run_in
-from .records import rewrite_predictions
+from .conftest import REPO, Run, copy_project, once, predictions_schema, run_in
+from .records import rewrite_predictions, without_study
 
 pytestmark = pytest.mark.slow
 
@@ -46,10 +46,7 @@ def make(root: Path, *arguments: str) -> tuple[FinalReport, PdfReader, str]:
     """Run the command as a user does; return the data, the PDF and its text."""
     done = run_in(root, "-m", "src.report", *arguments)
     assert done.returncode == 0, done.stderr
-    name = Path(yaml.safe_load((root / "configs/project.yaml").read_text())["experiment"]).stem
-    data = FinalReport.model_validate_json((root / "results" / name / "final_report.json").read_text())
-    pdf = PdfReader(root / "dist/report.pdf")
-    return data, pdf, "\n".join(page.extract_text() for page in pdf.pages)
+    return read(root)
 
 
 def flat(text: str) -> str:
@@ -57,10 +54,18 @@ def flat(text: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"-\n(?=[a-z])", "", text).replace("\u200b", ""))
 
 
+def read(root: Path) -> tuple[FinalReport, PdfReader, str]:
+    """Read what the command made: the data, the PDF and its text."""
+    name = Path(yaml.safe_load((root / "configs/project.yaml").read_text())["experiment"]).stem
+    data = FinalReport.model_validate_json((root / "results" / name / "final_report.json").read_text())
+    pdf = PdfReader(root / "dist/report.pdf")
+    return data, pdf, "\n".join(page.extract_text() for page in pdf.pages)
+
+
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, FinalReport, PdfReader, str]:
-    root = copy_project(tmp_path_factory.mktemp("report") / "project")
-    return root, *make(root)
+def made(session_folder: Path) -> tuple[Path, FinalReport, PdfReader, str]:
+    root = once(session_folder / "report", lambda folder: make(copy_project(folder)))
+    return root, *read(root)
 
 
 # What it says.
@@ -289,7 +294,8 @@ def test_completeness_is_what_rendering_noted(context: Context) -> None:
     )
 
 
-def test_a_new_criterion_needs_no_code(project: Path, run: Run) -> None:
+def test_a_new_criterion_needs_no_code(project: Path) -> None:
+    without_study(project)
     path = project / "configs/criteria.yaml"
     path.write_text(
         path.read_text() + "\n  tensorboard:\n    label: Runs are in TensorBoard.\n"
@@ -300,9 +306,9 @@ def test_a_new_criterion_needs_no_code(project: Path, run: Run) -> None:
     assert "The training log names no run of tensorboard." in flat(text)
 
 
-def test_without_criteria_there_is_still_a_report(project: Path) -> None:
-    (project / "configs/criteria.yaml").unlink()
-    data, _, text = make(project)
+def test_without_criteria_there_is_still_a_report(minimal: Path) -> None:
+    (minimal / "configs/criteria.yaml").unlink()
+    data, _, text = make(minimal)
     assert data.conclusion.criteria == {}
     assert "No success criteria are declared" in flat(text)
 
@@ -312,7 +318,7 @@ def test_publishing_decides_the_criterion_and_the_hubs_copy_cites_no_receipt(pro
     current = json.loads((project / "results/gpt2-mini/final_report.json").read_text())["evaluation_results_sha256"]
 
     def bundle() -> dict[str, bytes]:
-        done = run(project, "-m", "src.publish", "--dry-run", "--namespace", "someone")
+        done = run(project, "-m", "src.publish", "--dry-run", "--namespace", "someone", "--only", "model")
         assert done.returncode == 0, done.stderr
         return {n: (project / "dist/hub/model" / n).read_bytes() for n in ("final_report.json", "report.pdf")}
 
@@ -385,6 +391,7 @@ def test_the_same_record_gives_the_same_bytes(
     made: tuple[Path, FinalReport, PdfReader, str], tmp_path: Path, run: Run
 ) -> None:
     root = copy_project(tmp_path / "elsewhere")
+    (root / ".cache").unlink()  # all is made again
     done = run(root, "-m", "src.report", "--pdf", "out/again.pdf", TZ="Asia/Tokyo", LANG="C")
     assert done.returncode == 0, done.stderr
     assert (root / "out/again.pdf").read_bytes() == (made[0] / "dist/report.pdf").read_bytes()
@@ -449,6 +456,7 @@ def test_the_site_cites_as_pandoc_does(made: tuple[Path, FinalReport, PdfReader,
 
 
 def test_a_work_that_nothing_cites_is_not_listed(project: Path) -> None:
+    without_study(project)
     bib = project / "docs/references.bib"
     bib.write_text(bib.read_text() + "\n@misc{lonely2020, author={A. Lonely}, title={T}, year={2020}}\n")
     _, _, text = make(project)
@@ -510,20 +518,18 @@ def break_project(root: Path, fault: str) -> list[str]:
         "metric that is not primary", "declared outcome",
     ],
 )  # fmt: skip
-def test_bad_input_is_named_and_nothing_is_lost(
-    tmp_path: Path, run: Run, fault: str, made: tuple[Path, FinalReport, PdfReader, str]
-) -> None:
-    root = copy_project(tmp_path / "project")
+def test_bad_input_is_named_and_nothing_is_lost(minimal: Path, run: Run, fault: str) -> None:
+    root = minimal
     (root / "src").unlink()
     shutil.copytree(REPO / "src", root / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    before = (root / "results/gpt2-mini/final_report.json").read_text()
+    (root / "results/gpt2-mini/final_report.json").write_text("the last one")
     named = break_project(root, fault)
     done = run(root, "-m", "src.report")
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     for part in named:
         assert part in done.stderr
-    assert (root / "results/gpt2-mini/final_report.json").read_text() == before
+    assert (root / "results/gpt2-mini/final_report.json").read_text() == "the last one"
     assert not (root / "dist/report.pdf").exists()
 
 
@@ -538,7 +544,9 @@ importlib.machinery.PathFinder.find_spec = classmethod(
 """
 
 
-def test_without_pandoc_and_typst_the_site_is_built_and_says_so(project: Path, tmp_path: Path, run: Run) -> None:
+def test_without_pandoc_and_typst_the_site_is_built_and_says_so(minimal: Path, tmp_path: Path, run: Run) -> None:
+    project = minimal
+    (project / ".cache").unlink()  # which holds what was made with them
     (tmp_path / "hide").mkdir()
     (tmp_path / "hide/sitecustomize.py").write_text(NOT_INSTALLED)
     hidden = {"PYTHONPATH": f"{tmp_path / 'hide'}:{project}"}
@@ -562,6 +570,7 @@ def test_without_pandoc_and_typst_the_site_is_built_and_says_so(project: Path, t
 
 
 def test_the_benchmark_measures_all_three_variants(project: Path, run: Run) -> None:
+    without_study(project)
     path = project / "results/gpt2-mini/deployment.json"
     done = run(project, "-m", "src.benchmark", "--processes", "1", "--answers", "2", "--new-tokens", "4")
     assert done.returncode == 0, done.stderr

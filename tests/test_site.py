@@ -18,21 +18,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from .browsing import CHROMIUM, Watched, browsing, serving
-from .conftest import REPO, copy_project, run_in
+from .conftest import REPO, copy_project, once, run_in
 
 pytestmark = pytest.mark.slow
 
 WIDTHS = (320, 400, 768, 1280, 2560)
 """Widths in pixels at which nothing scrolls sideways."""
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Build the site as a user does; give its folder and all that MkDocs printed."""
-    root = copy_project(tmp_path_factory.mktemp("site") / "project")
-    done = run_in(root, "-m", "mkdocs", "build")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return root / "site", done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -357,11 +348,12 @@ def test_the_schemas_know_every_key_of_the_committed_files(built: tuple[Path, st
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("plain") / "source"
-    done = run_in(REPO, "-m", "gen", str(out))
-    assert done.returncode == 0, done.stderr
-    return out
+def plain(session_folder: Path) -> Path:
+    def make(folder: Path) -> None:
+        done = run_in(REPO, "-m", "gen", str(folder))
+        assert done.returncode == 0, done.stderr
+
+    return once(session_folder / "plain", make)
 
 
 @pytest.mark.parametrize("builder", ["properdocs", "zensical"])

@@ -18,6 +18,8 @@ from .conftest import copy_project
 from .hub_server import Fault, HubServer, User
 from .publishing import TOKEN, Author, change_project, commits
 
+pytestmark = pytest.mark.slow
+
 BROWSER = "in a browser, the Space answers as on record"
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import bdtr, ndtri, stdtrit
+import scipy  # loads scipy.special when it is first used, which takes longer than all the rest of a start
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -45,7 +45,7 @@ def wilson(successes: int, n: int, level: float) -> Interval:
         n: Questions.
         level: One minus the confidence level, such as 0.05.
     """
-    z = float(ndtri(1 - level / 2))
+    z = float(scipy.special.ndtri(1 - level / 2))
     p, denominator = successes / n, 1 + z**2 / n
     center = (p + z**2 / (2 * n)) / denominator
     half = z / denominator * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
@@ -128,7 +128,7 @@ def mcnemar(base: FloatArray, finetuned: FloatArray) -> float:
     """
     lost = int(((base == 1) & (finetuned == 0)).sum())
     won = int(((base == 0) & (finetuned == 1)).sum())
-    return min(1.0, 2 * float(bdtr(min(lost, won), lost + won, 0.5)))
+    return min(1.0, 2 * float(scipy.special.bdtr(min(lost, won), lost + won, 0.5)))
 
 
 def paired_permutation(base: FloatArray, finetuned: FloatArray) -> float:
@@ -173,5 +173,5 @@ def t_interval(values: FloatArray, level: float) -> Interval | None:
     n = len(values)
     if n < 2:
         return None
-    half = float(stdtrit(n - 1, 1 - level / 2)) * float(values.std(ddof=1)) / n**0.5
+    half = float(scipy.special.stdtrit(n - 1, 1 - level / 2)) * float(values.std(ddof=1)) / n**0.5
     return Interval(float(values.mean()) - half, float(values.mean()) + half)

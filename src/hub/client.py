@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx2
 import huggingface_hub as hf
@@ -21,12 +21,13 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils.tqdm import disable_progress_bars
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from src.documents.formatting import duration
 from src.record.errors import CommandError, show
 
-from .bundle import Repository
 from .errors import Refused, Unreachable
 from .waiting import Busy, Client, Waiting
+
+if TYPE_CHECKING:  # the processes that verify do without the documents
+    from .bundle import Repository
 
 Result = TypeVar("Result")
 
@@ -188,6 +189,8 @@ def explain(error: BaseException, endpoint: str) -> CommandError:
         return Refused(f"no token for HF_OIDC_RESOURCE: {show(cause)}")
     if isinstance(cause, Busy):
         if cause.retry_after is not None and cause.retry_after > 1:
+            from src.documents.formatting import duration
+
             again = again.replace("again.", f"again in {duration(cause.retry_after)}.")
         if cause.status == 429:
             return Unreachable(f"{endpoint}: too many requests. {again}")

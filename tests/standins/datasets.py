@@ -11,7 +11,7 @@ class Split:
     """One split, read whole."""
 
     def __init__(self, path: Any) -> None:
-        self.table = pq.read_table(path)
+        self.table = pq.ParquetFile(path).read()  # read_table would import pandas
         self.num_rows, self.column_names = self.table.num_rows, self.table.column_names
 
     def __getitem__(self, index: int) -> dict[str, Any]:
