@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import gc
 import math
-<<<<<<< HEAD
-from dataclasses import replace
-=======
 from collections.abc import Iterator
->>>>>>> 927cd509770494350aaf64d5adf498a652237ff8
+from dataclasses import replace
 
 import numpy as np
 import pytest
