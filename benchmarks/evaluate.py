@@ -62,17 +62,20 @@ def prepare(record: Record, folder: Path, tasks: list[HarnessTask], questions: i
     return path
 
 
-def environment(threads: int) -> dict[str, str]:
-    """Return the environment of both tools: the same threads, and no network."""
+def environment(folder: Path, threads: int) -> dict[str, str]:
+    """Return the environment of both tools: the same threads, no network, and no questions that `datasets` kept from another run."""
     offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    return {**os.environ, **offline, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
+    own = {"HF_DATASETS_CACHE": str(folder / "datasets"), "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
+    return {**os.environ, **offline, **own}
 
 
 def timed(command: list[str], folder: Path, threads: int) -> tuple[float, float]:
     """Run a command and return its seconds and its CPU seconds."""
     print(f"  {' '.join(command)}", end=" ", file=sys.stderr, flush=True)
     start, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, cwd=folder, env=environment(threads), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=folder, env=environment(folder, threads), capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise SystemExit(f"{' '.join(command[:4])} … ended with {done.returncode}:\n{done.stderr[-3000:]}")
     seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -99,6 +102,9 @@ def equal_answers(folder: Path, ours: Path, tasks: list[HarnessTask]) -> dict[st
         for model in MODELS:
             path = max((folder / "out" / model).rglob(f"samples_{task.name}_*.jsonl"))
             samples = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            asked = pq.read_metadata(folder / "data" / task.task / "test.parquet").num_rows
+            if len(samples) != asked:
+                raise SystemExit(f"the harness asked {len(samples)} questions of {task.task}, and not {asked}")
             same, apart = 0, 0.0
             for sample in samples:
                 row = rows[sample["doc"]["id"]]
