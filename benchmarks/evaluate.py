@@ -3,9 +3,13 @@
 - ours: `python -m src.evaluate`, both models in one command;
 - harness: `lm_eval run`, one command for each model, on the tasks that the record is exported as.
 
-Same weights, questions, prompts, precision (float32) and threads; whole commands, imports included, taking turns. `--questions` asks the
-first questions of each task only. The harness may be in an environment of its own: `--lm-eval PATH` names its command. It prints
-ratios, seconds of each task as both tools report them where they do, and how many answers are equal.
+Same weights, questions, prompts, precision (float32) and threads; whole commands, imports included, taking turns. Each tool has the
+batch size it is fastest with on a CPU: ours that of the experiment's config, the harness 64 (256 takes it a third longer).
+
+By default the first 500 questions of each task are asked once, which takes about five minutes on two free cores; `--each` measures each
+task by itself as well, and takes three times as long; `--questions 0` asks them all, in half an hour. The harness may be in an environment
+of its own: `--lm-eval PATH` names its command. It says on stderr what it does, and prints seconds and CPU seconds of both tools with
+their ratios (that of CPU seconds holds on a busy machine too), and how many answers are equal.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import shutil
 import statistics
 import subprocess
@@ -34,8 +39,8 @@ ROOT = Path(__file__).parent.parent
 MODELS = ("base", "finetuned")
 
 
-def prepare(record: Record, folder: Path, tasks: list[HarnessTask], questions: int | None) -> Path:
-    """Write a project that asks the first questions of the tasks that both tools can ask; return its experiment's config."""
+def prepare(record: Record, folder: Path, tasks: list[HarnessTask], questions: int) -> Path:
+    """Write a project that asks the first questions (0: all) of the tasks that both tools can ask; return its experiment's config."""
     for name in ("configs", "results"):
         shutil.copytree(ROOT / name, folder / name)
     for name in ("models", "checkpoints"):
@@ -57,19 +62,26 @@ def prepare(record: Record, folder: Path, tasks: list[HarnessTask], questions: i
     return path
 
 
-def environment(threads: int) -> dict[str, str]:
-    """Return the environment of both tools: the same threads, and no network."""
+def environment(folder: Path, threads: int) -> dict[str, str]:
+    """Return the environment of both tools: the same threads, no network, and no questions that `datasets` kept from another run."""
     offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    return {**os.environ, **offline, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
+    own = {"HF_DATASETS_CACHE": str(folder / "datasets"), "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(ROOT)}
+    return {**os.environ, **offline, **own}
 
 
-def timed(command: list[str], folder: Path, threads: int) -> float:
-    """Run a command and return its seconds."""
-    start = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, env=environment(threads), capture_output=True, text=True, check=False)
+def timed(command: list[str], folder: Path, threads: int) -> tuple[float, float]:
+    """Run a command and return its seconds and its CPU seconds."""
+    print(f"  {' '.join(command)}", end=" ", file=sys.stderr, flush=True)
+    start, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(
+        command, cwd=folder, env=environment(folder, threads), capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise SystemExit(f"{' '.join(command[:4])} … ended with {done.returncode}:\n{done.stderr[-3000:]}")
-    return time.perf_counter() - start
+    seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
+    print(f"{seconds:.1f} s, {cpu:.1f} s of CPU", file=sys.stderr, flush=True)
+    return seconds, cpu
 
 
 def harness(lm_eval: str, record: Record, model: str, tasks: str, output: str, batch: int) -> list[str]:
@@ -90,6 +102,9 @@ def equal_answers(folder: Path, ours: Path, tasks: list[HarnessTask]) -> dict[st
         for model in MODELS:
             path = max((folder / "out" / model).rglob(f"samples_{task.name}_*.jsonl"))
             samples = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            asked = pq.read_metadata(folder / "data" / task.task / "test.parquet").num_rows
+            if len(samples) != asked:
+                raise SystemExit(f"the harness asked {len(samples)} questions of {task.task}, and not {asked}")
             same, apart = 0, 0.0
             for sample in samples:
                 row = rows[sample["doc"]["id"]]
@@ -125,45 +140,36 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         names = (
             ",".join(task.name for task in asked) if len(asked) < len(harness_tasks(record)[0]) else group_name(record)
         )
-        times: dict[str, list[float]] = {"ours": [], "harness": []}
-        for _ in range(options.rounds):
+        ours = [
+            sys.executable, "-m", "src.evaluate", "--config", str(one), "--output", "ours", "--metrics", str(METRICS),
+        ]  # fmt: skip
+        times: dict[str, list[tuple[float, float]]] = {"ours": [], "harness": []}
+        for number in range(options.rounds):
+            print(f"{label}, round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
             shutil.rmtree(folder / "out", ignore_errors=True)
-            command = [
-                sys.executable,
-                "-m",
-                "src.evaluate",
-                "--config",
-                str(one),
-                "--output",
-                "ours",
-                "--metrics",
-                str(METRICS),
+            times["ours"].append(timed(ours, folder, options.threads))
+            both = [
+                timed(harness(options.lm_eval, record, m, names, f"out/{m}", options.batch), folder, options.threads)
+                for m in MODELS
             ]
-            times["ours"].append(timed(command, folder, options.threads))
-            times["harness"].append(
-                sum(
-                    timed(
-                        harness(options.lm_eval, record, m, names, f"out/{m}", options.batch), folder, options.threads
-                    )
-                    for m in MODELS
-                )
-            )
-        medians = {name: statistics.median(found) for name, found in times.items()}
-        out[label] = {**medians, "ratio": medians["harness"] / medians["ours"]} | equal_answers(
-            folder, folder / "ours", asked
-        )
+            times["harness"].append((sum(seconds for seconds, _ in both), sum(cpu for _, cpu in both)))
+        out[label] = {}
+        for index, unit in enumerate(("seconds", "cpu_seconds")):
+            medians = {name: statistics.median(found[index] for found in runs) for name, runs in times.items()}
+            out[label][unit] = medians | {"ratio": medians["harness"] / medians["ours"]}
+        out[label] |= equal_answers(folder, folder / "ours", asked)
     return out
 
 
 def main() -> None:
     """Measure and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--questions", type=int, help="questions of each task; all by default")
+    parser.add_argument("--questions", type=int, default=500, help="questions of each task (500 by default, 0 for all)")
     parser.add_argument("--tasks", nargs="*", help="tasks; all that both tools can ask by default")
     parser.add_argument("--each", action="store_true", help="each task by itself as well")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--batch", type=int, default=64, help="the harness' batch size")
+    parser.add_argument("--batch", type=int, default=64, help="the harness' batch size (64 by default)")
     parser.add_argument("--lm-eval", default=shutil.which("lm_eval"), help="the harness' command")
     options = parser.parse_args()
     if options.lm_eval is None:

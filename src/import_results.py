@@ -1,5 +1,6 @@
 """`python -m src.import_results`: make a record of another tool's results."""
 
+import gc
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -35,6 +36,7 @@ def import_results(
     from src.exchange.imported import checked_name, write_record
 
     checked_name(name)
+    gc.disable()  # answers hold no cycles, and looking for some takes a third of the time
     if tool is Tool.lm_eval:
         from src.exchange.lm_eval import import_lm_eval
 
