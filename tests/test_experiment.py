@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from src.experiment.asking import Evaluator, few_shot_prefix, letters_of
+from src.experiment.asking import PASS_TOKENS, Evaluator, few_shot_prefix, letters_of
 from src.experiment.materials import IGNORED, encode_examples, other_letters, pack
 from src.experiment.models import load_adapter, load_base, load_tokenizer
 from src.experiment.pretrain import strip_header
@@ -465,12 +465,17 @@ def scored() -> tuple[object, object]:
     return load_adapter(base, REPO / "checkpoints/best_model"), load_tokenizer(str(REPO / "models/gpt2-mini"))
 
 
-def test_choosing_matches_scoring_each_candidate_alone(scored: tuple[object, object]) -> None:
+@pytest.mark.parametrize("pass_tokens", [PASS_TOKENS, 0])  # 0: as much as possible is shared, in many small batches
+def test_choosing_matches_scoring_each_candidate_alone(
+    scored: tuple[object, object], monkeypatch: pytest.MonkeyPatch, pass_tokens: int
+) -> None:
+    monkeypatch.setattr("src.experiment.asking.PASS_TOKENS", pass_tokens)
     model, tokenizer = scored
     config = EvaluationConfig(few_shot=2, batch_size=3)
     prefix = few_shot_prefix(config, REPO / "data", "letter_position", 1)
     prompts = [
-        config.example_format.format(question=f"What is the 2nd letter in the word {w}?")
+        config.example_format.format(question=f"What is the {n} letter in the word {w}?")
+        for n in ("2nd", "1st")
         for w in ("zebras", "quietly", "ax", "strawberry")
     ]
     candidates = ("a", "q", "z", "e", "t")
