@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from src import cli
 from src.documents.build import Documents
@@ -25,6 +26,9 @@ from src.documents.context import Context, RepoNames
 from src.record.load import Record, load_record
 
 from .records import without_study
+
+settings.register_profile("untimed", deadline=None)  # tests make no claims about speed
+settings.load_profile("untimed")
 
 REPO = Path(__file__).parent.parent
 

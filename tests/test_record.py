@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from src.analysis.analyse import analyse
@@ -45,7 +45,6 @@ def metric(measure: Measure) -> MetricConfig:
 
 
 @given(answer=st.text("abcde", max_size=12), reference=st.text("abcde", min_size=1, max_size=12))
-@settings(deadline=None)  # the first call imports
 def test_measures_are_what_they_say(answer: str, reference: str) -> None:
     rows = one_row(answer, reference)
     longer = max(len(answer), len(reference))

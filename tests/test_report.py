@@ -544,8 +544,8 @@ importlib.machinery.PathFinder.find_spec = classmethod(
 """
 
 
-def test_without_pandoc_and_typst_the_site_is_built_and_says_so(minimal: Path, tmp_path: Path, run: Run) -> None:
-    project = minimal
+def test_without_pandoc_and_typst_the_site_is_built_and_says_so(project: Path, tmp_path: Path, run: Run) -> None:
+    without_study(project)
     (project / ".cache").unlink()  # which holds what was made with them
     (tmp_path / "hide").mkdir()
     (tmp_path / "hide/sitecustomize.py").write_text(NOT_INSTALLED)

@@ -22,7 +22,7 @@ import pytest
 
 from .browsing import Watched, browsing, serving
 from .conftest import REPO, Run, copy_project, predictions_schema, run_in
-from .records import rewrite_predictions
+from .records import rewrite_predictions, without_study
 
 pytestmark = pytest.mark.slow
 
@@ -198,6 +198,7 @@ def free_port() -> int:
 
 def test_serve_rebuilds_once_for_a_change_and_shows_it(tmp_path: Path) -> None:
     root = copy_project(tmp_path / "project")
+    without_study(root)
     (root / "src").unlink()
     shutil.copytree(REPO / "src", root / "src", ignore=shutil.ignore_patterns("__pycache__"))
     port, log = free_port(), tmp_path / "log"
