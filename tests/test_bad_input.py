@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from src.record.files import sha256_file
+from src.record.predictions import read_predictions, write_predictions
 from src.record.study import read_study
 
 from .conftest import REPO, Run, invoke
@@ -205,6 +206,10 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda root: add_run(root, lambda d: d["hashes"]["data"].update({"spelling/test.parquet": "0" * 64})),
         ["results/spelling/no-order-2", "hashes.data", "same dataset"],
     ),
+    "a study's run with other columns": (
+        lambda root: add_run(root, lambda d: d.update(predictions=with_another_column(root, d["predictions"]["rows"]))),
+        ["results/spelling/no-order-2", "predictions", "same columns"],
+    ),
     "a study that is not there": (remove("configs/studies/spelling.yaml"), ["spelling.yaml", "no such file"]),
 }
 
@@ -235,6 +240,12 @@ def add_run(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
     results |= {"config": run.experiment.model_dump(mode="json"), "training_log": None}
     change(results)
     (folder / "evaluation_results.json").write_text(json.dumps(results))
+
+
+def with_another_column(root: Path, rows: int) -> dict[str, Any]:
+    """Write the run's predictions with a column more; return what its results say of the file."""
+    table = read_predictions(root / PREDICTIONS).table.append_column("mood", pa.array(["calm"] * rows))
+    return write_predictions(root / "results/spelling/no-order-2/predictions.parquet", table)
 
 
 def flip_last_byte(path: Path, offset: int = 1) -> None:

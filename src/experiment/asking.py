@@ -183,7 +183,7 @@ class Evaluator:
         with torch.inference_mode():
             ids = torch.tensor([self.prefix], device=self.device)
             self.cache = model(input_ids=ids, use_cache=True).past_key_values
-        self.begun: tuple[tuple[int, ...], Any] = ((), self.cache)
+        self.latest: tuple[tuple[int, ...], Any] = ((), self.cache)
 
     def _encode(self, text: str) -> list[int]:
         return list(self.tokenizer.encode(text, add_special_tokens=False))
@@ -203,13 +203,13 @@ class Evaluator:
 
     def _cache(self, beginning: tuple[int, ...], rows: int) -> Any:
         """Return the keys and values of the shared prefix and of a batch's beginning, which is computed when it is not the last batch's."""
-        if beginning != self.begun[0]:
+        if beginning != self.latest[0]:
             cache = copy.deepcopy(self.cache)
             ids = torch.tensor([beginning], device=self.device)
             positions = self._positions(len(self.prefix), ids)
             self.model(input_ids=ids, past_key_values=cache, position_ids=positions, use_cache=True, logits_to_keep=1)
-            self.begun = (beginning, cache)
-        cache = copy.deepcopy(self.begun[1])
+            self.latest = (beginning, cache)
+        cache = copy.deepcopy(self.latest[1])
         cache.batch_repeat_interleave(rows)
         return cache
 

@@ -125,7 +125,7 @@ def as_numpy(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[Any]:
 def write_predictions(
     path: Path, rows: pa.Table | list[dict[str, Any]], own: pa.Schema | None = None
 ) -> dict[str, Any]:
-    """Write predictions, whole or not at all.
+    """Write predictions, whole or not at all; an optional column without any value is left out.
 
     Args:
         path: Where to, beside `evaluation_results.json`.
@@ -137,7 +137,9 @@ def write_predictions(
     """
     table = _tabulated(rows, own) if isinstance(rows, list) else rows
     table = _ordered(_typed(path, table))
-    for name in SCORE_LISTS:
+    table = table.drop_columns([name for name in OPTIONAL if table[name].null_count == len(table)])
+    scores = [name for name in SCORE_LISTS if name in table.column_names]
+    for name in scores:
         column = table[name].combine_chunks()
         rounded = np.round(column.values.to_numpy(zero_copy_only=False) / SCORE_STEP) * SCORE_STEP
         lists = pa.ListArray.from_arrays(column.offsets, pa.array(rounded, pa.float32()), mask=column.is_null())
@@ -148,8 +150,8 @@ def write_predictions(
             temporary,
             compression="zstd",
             compression_level=9,
-            use_dictionary=[name for name in table.column_names if name not in SCORE_LISTS],
-            column_encoding={f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in SCORE_LISTS},
+            use_dictionary=[name for name in table.column_names if name not in scores],
+            column_encoding={f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in scores},
         )
     return {"file": path.name, "sha256": sha256_file(path), "rows": table.num_rows}
 

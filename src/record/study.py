@@ -307,4 +307,10 @@ def _unlike(found: Results, published: Results) -> tuple[str, str] | None:
         ids = [r.table["id"] for r in (found.predictions, published.predictions)]
         if not ids[0].equals(ids[1]):
             return "predictions", "the same questions in the same order in every run"
+        columns = [
+            {field.name: field.type for field in pq.read_schema(r.path)}
+            for r in (found.predictions, published.predictions)
+        ]
+        if columns[0] != columns[1]:
+            return "predictions", "the same columns in every run, since all are splits of one dataset"
     return None
