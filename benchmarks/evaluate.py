@@ -6,8 +6,8 @@
 Same weights, questions, prompts, precision (float32) and threads; whole commands, imports included, taking turns. Each tool has the
 batch size it is fastest with on a CPU: ours that of the experiment's config, the harness 64 (256 takes it a third longer).
 
-By default the first 500 questions of each task are asked once, which takes about five minutes on two free cores; `--each` measures each
-task by itself as well, and takes three times as long; `--questions 0` asks them all, in half an hour. The harness may be in an environment
+By default the first 500 questions of each task are asked once, which takes about four minutes on two free cores; `--each` measures each
+task by itself as well, and takes ten minutes; `--questions 0` asks all, in about eight. The harness may be in an environment
 of its own: `--lm-eval PATH` names its command. It says on stderr what it does, and prints seconds and CPU seconds of both tools with
 their ratios (that of CPU seconds holds on a busy machine too), and how many answers are equal.
 """
@@ -105,14 +105,14 @@ def equal_answers(folder: Path, ours: Path, tasks: list[HarnessTask]) -> dict[st
             asked = pq.read_metadata(folder / "data" / task.task / "test.parquet").num_rows
             if len(samples) != asked:
                 raise SystemExit(f"the harness asked {len(samples)} questions of {task.task}, and not {asked}")
-            same, apart = 0, 0.0
+            same, apart = 0, None  # of generated text the harness states no score
             for sample in samples:
                 row = rows[sample["doc"]["id"]]
                 if task.config["output_type"] == "multiple_choice":
                     scores = [float(response[0]) for response in sample["filtered_resps"]]
                     best = max(range(len(scores)), key=scores.__getitem__)
                     same += task.config["doc_to_choice"][best] == row[f"{model}_answer"]
-                    apart = max(apart, abs(scores[best] - row[f"{model}_score"]))
+                    apart = max(apart or 0.0, abs(scores[best] - row[f"{model}_score"]))
                 else:
                     ignored = task.config["metric_list"][0].get("regexes_to_ignore", [])
                     text = sample["filtered_resps"][0]
