@@ -54,15 +54,18 @@ def chart_csv(chart: Chart) -> str:
 def predictions_csv(predictions: Predictions) -> str | None:
     """Write all predictions as CSV; None if there are too many.
 
-    Lists of text are joined by `|`. Lists of numbers, such as the score of every candidate, are left to the Parquet file.
+    Lists of text are joined by `|`. Lists of numbers, such as the score of every candidate, are left to the Parquet file; a column
+    without any value is left out.
     """
     table = predictions.table
     if table.num_rows > CSV_ROWS:
         return None
-    lists = [
-        field.name for field in table.schema if pa.types.is_list(field.type) and field.type.value_type != pa.string()
+    kept = [
+        name
+        for name, column in zip(table.column_names, table.columns, strict=True)
+        if column.null_count < len(column) and not _holds_numbers(column.type)
     ]
-    table = table.drop_columns(lists)
+    table = table.select(kept)
     return to_csv(
         table.column_names,
         [
@@ -70,3 +73,8 @@ def predictions_csv(predictions: Predictions) -> str | None:
             for column in table.columns
         ],
     )
+
+
+def _holds_numbers(kind: pa.DataType) -> bool:
+    """Tell whether a column holds lists of anything but text."""
+    return pa.types.is_list(kind) and kind.value_type != pa.string()
