@@ -77,4 +77,4 @@ def predictions_csv(predictions: Predictions) -> str | None:
 
 def _holds_numbers(kind: pa.DataType) -> bool:
     """Tell whether a column holds lists of anything but text."""
-    return pa.types.is_list(kind) and kind.value_type != pa.string()
+    return bool(pa.types.is_list(kind) and kind.value_type != pa.string())
