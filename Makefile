@@ -29,7 +29,7 @@ $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
 
 site: .cache/built ## Build the site into site/ and the Hub bundle into dist/hub/
 	@echo
-	@echo "The site is in site/, the Hub bundle in dist/hub/ (model, dataset, base)."
+	@echo "The site is in site/, the Hub bundle in dist/hub/, a folder for each repository."
 	@echo "  look:     make serve, then http://127.0.0.1:8000"
 	@echo "  deploy:   $(BIN)/mkdocs gh-deploy"
 	@echo "  publish:  $(BIN)/python -m src.publish, which shows a plan and asks"
