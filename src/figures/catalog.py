@@ -13,7 +13,6 @@ from src.analysis.statistics import Interval
 from src.analysis.study import StudyAnalysis
 from src.cache import cached
 from src.record.config import MetricConfig
-from src.record.files import sha256_file
 from src.record.schemas import TrainingLog
 from src.record.study import LoadedStudy
 from src.record.wording import midsentence
@@ -267,10 +266,7 @@ def _training(log: TrainingLog) -> Chart:
 
 @cache
 def _code() -> str:
-    import matplotlib
-
-    parts = [Path(module.__file__ or "").read_text(encoding="utf-8") for module in (charts, style)]
-    return "".join((matplotlib.__version__, *parts, *map(sha256_file, style.FONTS)))
+    return style.fingerprint() + Path(charts.__file__).read_text(encoding="utf-8")
 
 
 def render(chart: Chart, kind: str, cache_folder: Path | None) -> bytes:

@@ -29,7 +29,7 @@ def social_card(headline: str, title: str, tokens: list[str], cache: Path | None
     Returns:
         A PNG of 1200 by 630 pixels.
     """
-    code = Path(__file__).read_text(encoding="utf-8")
+    code = style.fingerprint() + Path(__file__).read_text(encoding="utf-8")
     return cached(cache, "social.png", (headline, title, *tokens, code), lambda: _draw(headline, title, tokens))
 
 

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from src.record.files import sha256_file
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -33,6 +35,14 @@ DARK = Scheme("dark", text="#e6e6eb", faint="#474a57", base="#a3a9b8", finetuned
 
 FONTS = tuple(sorted((Path(__file__).parent / "fonts").glob("*.ttf")))
 """The site's typeface, Inter, as outlines that Matplotlib reads; licence: docs/assets/fonts/inter-OFL.txt."""
+
+
+@cache
+def fingerprint() -> str:
+    """Return what every drawing follows from besides its data and its own code, for the cache."""
+    import matplotlib
+
+    return "".join((matplotlib.__version__, Path(__file__).read_text(encoding="utf-8"), *map(sha256_file, FONTS)))
 
 
 @cache
