@@ -62,7 +62,7 @@ chromium:
 ifeq ($(CHROMIUM),)
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium > /dev/null; \
-	else echo "Chromium is not installed and cannot be installed here: tests in a browser will be skipped."; fi
+	else echo "Chromium is not installed and cannot be installed here: install it, so that it is on the PATH."; exit 1; fi
 endif
 
 .cache/npm/lighthouse:
@@ -71,7 +71,7 @@ endif
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm > /dev/null; fi
 	@if command -v npm > /dev/null; then \
 		npm install --silent --no-fund --no-audit --prefix $(@D) lighthouse@$(LIGHTHOUSE) && touch $@; \
-	else echo "npm is not installed and cannot be installed here: the test with Lighthouse will be skipped."; fi
+	else echo "npm is not installed and cannot be installed here: install Node with npm."; exit 1; fi
 
 experiment: $(VENV)/.test ## Build the dataset, train the adapter and evaluate it (about an hour on two cores)
 	$(BIN)/python -m src.dataset --config $(CONFIG)

@@ -36,7 +36,6 @@ def import_results(
     from src.exchange.imported import checked_name, write_record
 
     checked_name(name)
-    gc.disable()  # answers hold no cycles, and looking for some takes a third of the time
     if tool is Tool.lm_eval:
         from src.exchange.lm_eval import import_lm_eval
 
@@ -52,4 +51,5 @@ def import_results(
 
 
 if __name__ == "__main__":
+    gc.disable()  # answers hold no cycles, and looking for some takes a third of the time
     run(import_results)

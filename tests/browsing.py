@@ -12,7 +12,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = next(
@@ -57,9 +56,8 @@ def serving(folder: Path, prefix: str = "/") -> Iterator[str]:
 
 @contextmanager
 def browsing() -> Iterator[Browser]:
-    """Give a headless Chromium; skip where none is installed."""
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
+    """Give a headless Chromium."""
+    assert CHROMIUM, "Chromium is not installed: install it, so that it is on the PATH"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

@@ -251,8 +251,8 @@ def test_the_home_page_is_light(address: str, browser: Browser) -> None:
 def test_lighthouse_on_a_phone(address: str, tmp_path: Path) -> None:
     """Accessibility, best practices and search engines: 100 each. The score that depends on the clock is in benchmarks/lighthouse.py."""
     program = REPO / ".cache/npm/node_modules/.bin/lighthouse"
-    if CHROMIUM is None or not program.is_file():
-        pytest.skip("Lighthouse is not installed; `make test` installs it where there is npm")
+    assert CHROMIUM, "Chromium is not installed: install it, so that it is on the PATH"
+    assert program.is_file(), "Lighthouse is not installed: `make .cache/npm/lighthouse` installs it, with npm"
     for path in ("", "results/", "examples/"):
         output = tmp_path / "scores.json"
         command = [

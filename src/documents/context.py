@@ -17,7 +17,7 @@ from src.record.references import Work, read_references
 
 from .demo import Demo, find_demo
 from .prose import shown, shown_analysis
-from .templates import FRAGMENTS, Target, environments
+from .templates import FRAGMENTS, environment
 from .tokens import split_word
 
 
@@ -107,9 +107,9 @@ class Context:
         return split_word(self.record.base_folder, word) if word else None
 
     @cached_property
-    def environments(self) -> dict[Target, Environment]:
-        """The Jinja environment of each target."""
-        return environments(self.record.root)
+    def environment(self) -> Environment:
+        """The Jinja environment; what a target differs in are its macros and the name `target`."""
+        return environment(self.record.root)
 
     @cached_property
     def works(self) -> dict[str, Work]:

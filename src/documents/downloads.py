@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,25 +20,24 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Signs that make a spreadsheet read a cell as a formula."""
 
 
-def _safe(text: str) -> str:
+NUMBERS = tuple(pa.list_(kind) for kind in (pa.float32(), pa.float64()))
+"""Types of columns that stay out of the table."""
+
+
+def _cell(value: object) -> object:
     """Make text from a model safe for a spreadsheet: no formulas, no control characters."""
-    shown = printable(text, allowed="\n")
-    return f"'{shown}" if shown.startswith(FORMULA) else shown
+    if not isinstance(value, str):
+        return value
+    text = printable(value, allowed="\n")
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
-def _column(values: Iterable[object]) -> Iterator[object]:
-    """Make the texts of a column safe, looking once at each that occurs: prompts and answers repeat."""
-    listed = list(values)
-    safe = {value: _safe(value) for value in {value for value in listed if isinstance(value, str)}}
-    return (safe[value] if isinstance(value, str) else value for value in listed)
-
-
-def to_csv(header: Sequence[str], columns: Iterable[Iterable[object]]) -> str:
-    """Write a table, given by its columns, as CSV (RFC 4180, UTF-8)."""
+def to_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Write a table as CSV (RFC 4180, UTF-8)."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(header)
-    writer.writerows(zip(*map(_column, columns), strict=True))
+    writer.writerows([_cell(value) for value in row] for row in rows)
     return out.getvalue()
 
 
@@ -48,7 +47,7 @@ def chart_csv(chart: Chart) -> str:
         f"{chart.header[i - 1]} {name.lower()}" if chart.header.count(name) > 1 else name
         for i, name in enumerate(chart.header)
     ]
-    return to_csv(header, zip(*chart.rows, strict=True))
+    return to_csv(header, chart.rows)
 
 
 def predictions_csv(predictions: Predictions) -> str | None:
@@ -60,21 +59,13 @@ def predictions_csv(predictions: Predictions) -> str | None:
     table = predictions.table
     if table.num_rows > CSV_ROWS:
         return None
-    kept = [
+    names = [
         name
-        for name, column in zip(table.column_names, table.columns, strict=True)
-        if column.null_count < len(column) and not _holds_numbers(column.type)
+        for name in table.column_names
+        if table[name].null_count < len(table) and table.schema.field(name).type not in NUMBERS
     ]
-    table = table.select(kept)
-    return to_csv(
-        table.column_names,
-        [
-            (pc.binary_join(column, "|") if pa.types.is_list(column.type) else column).to_pylist()
-            for column in table.columns
-        ],
-    )
-
-
-def _holds_numbers(kind: pa.DataType) -> bool:
-    """Tell whether a column holds lists of anything but text."""
-    return bool(pa.types.is_list(kind) and kind.value_type != pa.string())
+    columns = [
+        (pc.binary_join(table[name], "|") if pa.types.is_list(table[name].type) else table[name]).to_pylist()
+        for name in names
+    ]
+    return to_csv(names, zip(*columns, strict=True))

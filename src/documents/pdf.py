@@ -84,7 +84,7 @@ def _make(context: Context, body: str, metadata: str, pictures: list[Chart]) -> 
         for chart in pictures:
             (folder / "charts" / f"{chart.name}.svg").write_bytes(context.rendered(chart, "light.svg"))
         if 'file="pipeline.svg"' in body:
-            picture = context.environments["print"].get_template(PIPELINE).render(style=PICTURE_STYLE)
+            picture = context.environment.get_template(PIPELINE).render(style=PICTURE_STYLE)
             (folder / "pipeline.svg").write_text(picture, encoding="utf-8")
         _run_pandoc(body, metadata, context, folder)
         return _typeset(folder)

@@ -54,7 +54,7 @@ class Renderer:
     ) -> None:
         self.context = context
         self.target = target
-        self.env = context.environments[target]
+        self.env = context.environment
         self.numbered = numbered
         self.lists_all = lists == "all"
         self.works_at = f"{root}report.md" if lists == "none" else ""
@@ -130,6 +130,7 @@ class Renderer:
         """Return what every fragment can see."""
         context, record = self.context, self.context.record
         return {
+            "target": self.target,
             "record": record,
             "project": context.project,
             "experiment": context.experiment,
