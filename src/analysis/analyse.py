@@ -250,7 +250,7 @@ class Analysis:
 def analyse(record: Record) -> Analysis:
     """Analyse a record: every declared metric that it has, in the order of the declaration."""
     level = record.metrics.significance_level
-    tasks = _by_task(record.predictions)
+    tasks = record.predictions.tasks if record.predictions else {}
     measured = {k: config for k, config in record.metrics.metrics.items() if k in record.results.base_model.metrics}
     tables = cache(lambda task: _resampled_tables(tasks[task]))  # the same for all measures of a task
     found = [_one_metric(record, key, config, tasks.get(config.task or ""), tables) for key, config in measured.items()]
@@ -319,12 +319,6 @@ def _is_count(record: Record, task: str) -> bool:
     return candidates is not None and all(c.isdecimal() for c in candidates)
 
 
-def _by_task(predictions: Predictions | None) -> dict[str, Predictions]:
-    if predictions is None:
-        return {}
-    return {name: predictions.task(name) for name in sorted(predictions.table["task"].unique().to_pylist())}
-
-
 def _stated(record: Record, key: str, config: MetricConfig) -> MetricResult:
     base, finetuned = record.results.base_model.metrics[key], record.results.finetuned_model.metrics[key]
     change = finetuned - base
@@ -362,7 +356,7 @@ def _resampled_tables(rows: Predictions) -> FloatArray:
     labels, codes = answer_codes([rows.table[name] for name in ("reference", "base_answer", "finetuned_answer")])
     distinct, counts = np.unique(codes, axis=1, return_counts=True)
     of = AnswerCounts(distinct, len(labels))
-    return np.concatenate([of.tables(weights) for weights in resample_counts(counts)])
+    return np.concatenate([of.tables(weights @ of.columns) for weights in resample_counts(counts)])
 
 
 def _by_interval(result: MetricResult, rows: Predictions, tables: FloatArray, level: float) -> MetricResult:

@@ -83,7 +83,7 @@ def bootstrap_mean(values: FloatArray, level: float) -> Interval | None:
     return percentile_interval(means, level)
 
 
-def resample_counts(counts: npt.NDArray[np.int64]) -> Iterator[FloatArray]:
+def resample_counts(counts: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.float32]]:
     """Draw questions with replacement, as how often each kind of question comes.
 
     Args:
@@ -95,7 +95,7 @@ def resample_counts(counts: npt.NDArray[np.int64]) -> Iterator[FloatArray]:
     rng = np.random.default_rng(SEED)
     n = counts.sum()
     for size in _batches(len(counts), total=COUNT_RESAMPLES):
-        yield rng.multinomial(n, counts / n, size=size).astype(np.float64)
+        yield rng.multinomial(n, counts / n, size=size).astype(np.float32)
 
 
 def percentile_interval(values: FloatArray, level: float) -> Interval:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from src.record.config import Grouping, Measure, MetricConfig, MetricsConfig
 from src.record.measures import OF_COUNTS, AnswerCounts, answer_codes, available, of_counts, per_question
@@ -204,7 +205,7 @@ class _Answers:
         """Return the metric of every model, of shape (models,)."""
         if metric.measure not in OF_COUNTS:
             return np.asarray(self.columns(metric).mean(axis=1))
-        return np.asarray(of_counts(self.counts.tables(np.ones((1, len(self.rows[0])))), metric.measure)[0])
+        return np.asarray(of_counts(self.counts.of_all(), metric.measure)[0])
 
     @cached_property
     def counts(self) -> AnswerCounts:
@@ -244,30 +245,37 @@ class _Answers:
             chosen = rng.integers(0, questions, size=(count, questions))
             chosen += np.arange(count)[:, None] * questions
             weights = np.bincount(chosen.ravel(), minlength=count * questions).reshape(count, questions)
-            for into, values in zip(drawn, self._computed(parts, weights.astype(np.float64)), strict=True):
+            for into, values in zip(drawn, self._computed(parts, weights), strict=True):
                 into.append(values)
-        observed = self._computed(parts, np.ones((1, questions))) if parts else []
+        observed = self._computed(parts, np.ones((1, questions), dtype=np.int64)) if parts else []
         for (key, group, _), into, values in zip(parts, drawn, observed, strict=True):
             yield key, group, np.concatenate(into), values[0]
 
     def _computed(
-        self, parts: list[tuple[str, Group | None, _Mean | Measure]], weights: FloatArray
+        self, parts: list[tuple[str, Group | None, _Mean | Measure]], weights: npt.NDArray[np.int64]
     ) -> list[FloatArray]:
         """Compute every metric for weights of the questions; what is counted is counted once for all measures of counts."""
-        counts = any(isinstance(of, str) for _, _, of in parts)
-        tables = self.counts.tables(weights) if counts else weights
-        return [of_counts(tables, of) if isinstance(of, str) else of(weights) for _, _, of in parts]
+        counts = any(not isinstance(of, _Mean) for _, _, of in parts)
+        tables = self.counts.tables(_summed(weights, self.counts.columns)) if counts else np.zeros((0, 0, 0))
+        return [of(weights) if isinstance(of, _Mean) else of_counts(tables, of) for _, _, of in parts]
 
 
 class _Mean:
     """The weighted mean of values over some questions."""
 
-    def __init__(self, columns: FloatArray, inside: FloatArray) -> None:
-        self.columns, self.inside = (columns * inside).T, inside
+    def __init__(self, values: FloatArray, inside: FloatArray) -> None:
+        columns = np.vstack([values * inside, inside]).T
+        whole = np.array_equal(columns, np.round(columns))
+        self.columns = columns.astype(np.float32 if whole else np.float64)  # sums of whole numbers are exact in both
 
-    def __call__(self, weights: FloatArray) -> FloatArray:
-        total = weights @ self.inside
-        return np.asarray(weights @ self.columns / np.maximum(total, 1)[:, None])
+    def __call__(self, weights: npt.NDArray[np.int64]) -> FloatArray:
+        summed = _summed(weights, self.columns).astype(np.float64)
+        return np.asarray(summed[:, :-1] / np.maximum(summed[:, -1:], 1))
+
+
+def _summed(weights: npt.NDArray[np.int64], columns: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Sum columns over weighted questions, in the columns' own precision."""
+    return np.asarray(weights.astype(columns.dtype) @ columns)
 
 
 def _contrasts(

@@ -86,11 +86,13 @@ def styled(scheme: Scheme) -> Iterator[None]:
 
 
 def save_svg(figure: Figure) -> bytes:
-    """Render a figure as SVG with a transparent background; the same figure gives the same bytes."""
+    """Render a figure as SVG with a transparent background; the same figure gives the same bytes.
+
+    `Figure.savefig` would draw twice, the first time for the layout, which drawing does by itself.
+    """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     out = io.StringIO()
-    # Figure.savefig would draw twice, the first time for the layout, which drawing does by itself.
     FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
     return out.getvalue().encode()
 
@@ -102,7 +104,11 @@ def recoloured(svg: bytes, old: Scheme, new: Scheme) -> bytes:
 
 
 def save_png(figure: Figure) -> bytes:
-    """Render a figure as PNG on white, for pages whose background is not ours to choose."""
+    """Render a figure as PNG on white, for pages whose background is not ours to choose; drawn once, as in `save_svg`."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure.set_dpi(160)
+    figure.set_facecolor("white")
     out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=160, facecolor="white", metadata={"Software": None})
+    FigureCanvasAgg(figure).print_png(out, metadata={"Software": None})  # type: ignore[no-untyped-call]
     return out.getvalue()

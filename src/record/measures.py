@@ -78,9 +78,9 @@ def answer_codes(columns: list[pa.ChunkedArray]) -> tuple[list[str], npt.NDArray
         The labels, sorted, and codes into them of shape (columns, questions).
     """
     arrays = [column.combine_chunks() for column in columns]
-    labels = sorted(set(pa.concat_arrays(arrays).unique().to_pylist()))
-    known = pa.array(labels, pa.string())
-    return labels, np.stack([as_numpy(pc.index_in(array, value_set=known)).astype(np.int64) for array in arrays])
+    known = pa.concat_arrays(arrays).unique().sort()
+    codes = [as_numpy(pc.index_in(array, value_set=known)).astype(np.int64) for array in arrays]
+    return known.to_pylist(), np.stack(codes)
 
 
 class AnswerCounts:
@@ -89,27 +89,37 @@ class AnswerCounts:
     Args:
         codes: Codes of the references and of each model's answers, of shape (1 + models, questions).
         labels: Number of labels.
+
+    Attributes:
+        columns: What is summed over questions, of shape (questions, counted): a column each for what occurs at all.
     """
 
     def __init__(self, codes: npt.NDArray[np.int64], labels: int) -> None:
         kinds = np.eye(labels, dtype=np.float32)  # sums of whole numbers are exact in it up to 2**24 questions
         references = kinds[codes[0]]
         per_model = (part for given in codes[1:] for part in (kinds[given], references * kinds[given]))
-        self._columns = np.concatenate([references, *per_model], axis=1)
+        every = np.concatenate([references, *per_model], axis=1)
+        self._occurs = np.asarray(every.any(axis=0))
+        self.columns = every[:, self._occurs]
         self._labels = labels
 
-    def tables(self, weights: FloatArray) -> FloatArray:
-        """Count.
+    def tables(self, summed: npt.NDArray[np.float32]) -> FloatArray:
+        """Arrange sums.
 
         Args:
-            weights: How often each question counts, of shape (samples, questions).
+            summed: Sums of `columns` over weighted questions, of shape (samples, counted).
 
         Returns:
             Of shape (samples, 1 + 2 * models, labels): how often each label is the reference, then for each model how often it is the
             answer, and how often it is the right answer.
         """
-        counted = weights.astype(np.float32) @ self._columns
-        return np.asarray(counted, dtype=np.float64).reshape(len(weights), -1, self._labels)
+        tables = np.zeros((len(summed), len(self._occurs)))
+        tables[:, self._occurs] = summed
+        return tables.reshape(len(summed), -1, self._labels)
+
+    def of_all(self) -> FloatArray:
+        """Return the one table in which every question counts once."""
+        return self.tables(self.columns.sum(axis=0, keepdims=True))
 
 
 def of_counts(tables: FloatArray, how: Measure) -> FloatArray:
@@ -144,6 +154,4 @@ def summary(
     if metric.measure not in OF_COUNTS:
         return float(per_question(predictions, model, metric, candidates).mean())
     labels, codes = answer_codes([predictions.table[name] for name in ("reference", f"{model}_answer")])
-    return float(
-        of_counts(AnswerCounts(codes, len(labels)).tables(np.ones((1, len(predictions)))), metric.measure)[0, 0]
-    )
+    return float(of_counts(AnswerCounts(codes, len(labels)).of_all(), metric.measure)[0, 0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +71,23 @@ class Predictions:
     path: Path
     table: pa.Table
 
+    @cached_property
+    def tasks(self) -> dict[str, Predictions]:
+        """The rows of each task, by its name, in the order of the names."""
+        encoded = self.table["task"].combine_chunks().dictionary_encode()
+        codes = as_numpy(encoded.indices)
+        order = np.argsort(codes, kind="stable")
+        table = self.table if np.array_equal(order, np.arange(len(order))) else self.table.take(order)
+        ends = np.cumsum(np.bincount(codes, minlength=len(encoded.dictionary)))
+        names = encoded.dictionary.to_pylist()
+        parts = {
+            name: table.slice(start, end - start) for name, start, end in zip(names, [0, *ends], ends, strict=False)
+        }
+        return {name: Predictions(self.path, parts[name]) for name in sorted(parts)}
+
     def task(self, name: str) -> Predictions:
         """Return one task's rows."""
-        column = self.table["task"].combine_chunks()
-        tasks = column.dictionary_encode().dictionary
-        place = tasks.to_pylist().index(name) if name in tasks.to_pylist() else len(tasks)
-        return Predictions(self.path, self.table.filter(pc.is_in(column, value_set=tasks.slice(place, 1))))
+        return self.tasks.get(name) or Predictions(self.path, self.table.slice(0, 0))
 
     def column(self, name: str) -> npt.NDArray[Any]:
         """Return a column as a NumPy array."""

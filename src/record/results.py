@@ -131,9 +131,8 @@ def _check_predictions(
             expected=f"{len(predictions)}, the rows of the file",
             hint="Evaluate again.",
         )
-    by_task = {name: predictions.task(name) for name in sorted(set(predictions.table["task"].unique().to_pylist()))}
     for name, task in evaluation.tasks.items():
-        rows = len(by_task[name]) if name in by_task else 0
+        rows = len(predictions.task(name))
         if rows != task.questions:
             raise InputError(
                 path,
@@ -144,7 +143,7 @@ def _check_predictions(
             )
     for key, stated in evaluation.base_model.metrics.items():
         metric = config.metrics[key]
-        answers = by_task.get(metric.task or "")
+        answers = predictions.tasks.get(metric.task or "")
         if answers is None:
             continue
         for i, by in enumerate(metric.breakdowns):
