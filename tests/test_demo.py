@@ -23,6 +23,7 @@ from src.record.predictions import Predictions
 
 from .browsing import Watched, browsing, serving
 from .conftest import REPO, copy_project, run_in
+from .records import without_study
 
 ALL = os.environ.get("TRY_IT") == "all"
 """Whether every spelling and 300 choices a task are compared, which takes ten minutes, or a part of each."""
@@ -360,6 +361,7 @@ def test_a_browser_that_cannot_says_so(address: str, browser: Browser) -> None:
 
 @pytest.mark.slow
 def test_no_page_where_the_models_cannot_be_run(project: Path) -> None:
+    without_study(project)
     _edit(project / "configs/project.yaml", "try_it_megabytes: 50", "try_it_megabytes: 0")
     done = run_in(project, "-m", "mkdocs", "build")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from src.record.config import MetricConfig
 from src.record.errors import InputError
 from src.record.load import load_record
 
-from .conftest import REPO, Run
+from .conftest import REPO, invoke
 
 # The sections of the Hub's annotated model card template.
 TEMPLATE_SECTIONS = """
@@ -49,19 +50,17 @@ def test_committed_documents_match_the_record(documents: Documents) -> None:
 
 
 @pytest.mark.slow
-def test_render_check_sees_a_stale_readme(project: Path, run: Run) -> None:
+def test_render_check_sees_a_stale_readme(project: Path) -> None:
     (project / "README.md").write_text((REPO / "README.md").read_text())
     (project / "models").unlink()
-    import shutil
-
     shutil.copytree(REPO / "models", project / "models")
-    assert run(project, "-m", "src.render", "--check").returncode == 0
+    assert invoke(project, "render", "--check").returncode == 0
     (project / "README.md").write_text("old")
-    done = run(project, "-m", "src.render", "--check")
+    done = invoke(project, "render", "--check")
     assert done.returncode == 1
     assert "README.md" in done.stderr
     assert (project / "README.md").read_text() == "old"
-    assert run(project, "-m", "src.render").returncode == 0
+    assert invoke(project, "render").returncode == 0
     assert (project / "README.md").read_text() == (REPO / "README.md").read_text()
 
 

@@ -23,7 +23,7 @@ from src.experiment.models import load_adapter, load_base, load_tokenizer
 from src.experiment.pretrain import strip_header
 from src.record.config import EvaluationConfig
 
-from .conftest import REPO, Run, once, run_in
+from .conftest import REPO, invoke, once, run_in
 
 pytestmark = pytest.mark.slow
 
@@ -127,10 +127,9 @@ def test_the_whole_way_gives_a_record(tiny: Path) -> None:
 def test_prompts_that_do_not_fit_are_refused(tiny: Path) -> None:
     text = (tiny / "configs/tiny.yaml").read_text().replace("few_shot: 1", "few_shot: 9")
     (tiny / "configs/long.yaml").write_text(text)
-    done = run_in(
+    done = invoke(
         tiny,
-        "-m",
-        "src.evaluate",
+        "evaluate",
         "--config",
         "configs/long.yaml",
         "--metrics",
@@ -156,14 +155,14 @@ def test_training_again_goes_on_and_does_not_train_twice(tiny: Path) -> None:
 def test_another_config_does_not_resume_a_run(tiny: Path) -> None:
     text = (tiny / "configs/tiny.yaml").read_text().replace("r: 4, alpha: 8", "r: 2, alpha: 8")
     (tiny / "configs/other.yaml").write_text(text + "checkpoint: checkpoints/other\n")
-    command = ("-m", "src.train", "--config", "configs/other.yaml", "--results", "other", "--work", "runs/other")
+    command = ("--config", "configs/other.yaml", "--results", "other", "--work", "runs/other")
     shutil.copytree(tiny / "runs/tiny", tiny / "runs/other")
-    done = run_in(tiny, *command, WANDB_DIR=str(tiny / "runs"))
+    done = invoke(tiny, "train", *command)
     assert done.returncode == 2, done.stderr[-2000:]
     assert "lora_config.r" in done.stderr
     assert "--fresh" in done.stderr
     assert list((tiny / "runs/other").glob("checkpoint-*"))
-    done = run_in(tiny, *command, "--fresh", WANDB_DIR=str(tiny / "runs"))
+    done = run_in(tiny, "-m", "src.train", *command, "--fresh", WANDB_DIR=str(tiny / "runs"))
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads((tiny / "checkpoints/other/adapter_config.json").read_text())["r"] == 2
 
@@ -173,7 +172,7 @@ def test_changed_data_do_not_resume_a_run(tiny: Path, tmp_path: Path) -> None:
     path = tmp_path / "copy/data/training/train.parquet"
     table = pq.read_table(path)
     pq.write_table(table.slice(1), path)
-    done = run_in(tmp_path / "copy", "-m", "src.train", "--config", "configs/tiny.yaml")
+    done = invoke(tmp_path / "copy", "train", "--config", "configs/tiny.yaml")
     assert done.returncode == 2, done.stderr[-2000:]
     assert "training/train.parquet" in done.stderr
 
@@ -190,8 +189,8 @@ def test_settings_and_hashes_are_stored_with_what_was_made(tiny: Path) -> None:
 
 
 def test_validation_questions_are_not_their_own_solved_examples(tiny: Path) -> None:
-    done = run_in(
-        tiny, "-m", "src.evaluate", "--config", "configs/tiny.yaml", "--split", "validation",
+    done = invoke(
+        tiny, "evaluate", "--config", "configs/tiny.yaml", "--split", "validation",
         "--metrics", str(REPO / "configs/metrics.yaml"),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
@@ -204,17 +203,17 @@ def test_validation_questions_are_not_their_own_solved_examples(tiny: Path) -> N
 
 def test_the_base_models_answers_can_be_taken_over(tiny: Path) -> None:
     command = (
-        "-m", "src.evaluate", "--config", "configs/tiny.yaml", "--metrics", str(REPO / "configs/metrics.yaml"),
+        "evaluate", "--config", "configs/tiny.yaml", "--metrics", str(REPO / "configs/metrics.yaml"),
         "--base-from", "results/tiny", "--output",
     )  # fmt: skip
-    done = run_in(tiny, *command, "again")
+    done = invoke(tiny, *command, "again")
     assert done.returncode == 0, done.stderr[-2000:]
     before, after = (pq.read_table(tiny / f"{name}/predictions.parquet") for name in ("results/tiny", "again"))
     assert before.equals(after)
     shutil.copytree(tiny / "results/tiny", tiny / "tampered")
     path = tiny / "tampered/evaluation_results.json"
     path.write_text(path.read_text().replace('"max_new_tokens": 8', '"max_new_tokens": 9'))
-    done = run_in(tiny, *(argument.replace("results/tiny", "tampered") for argument in command), "third")
+    done = invoke(tiny, *(argument.replace("results/tiny", "tampered") for argument in command), "third")
     assert done.returncode == 2
     assert "evaluation_config" in done.stderr
 
@@ -291,7 +290,7 @@ def test_a_study_that_makes_no_sense_is_refused(tmp_path: Path, old: str, new: s
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs/tiny.yaml").write_text(EXPERIMENT)
     (tmp_path / "configs/study.yaml").write_text(STUDY.replace(old, new, 1))
-    done = run_in(tmp_path, "-m", "src.train", "--config", "configs/study.yaml", "--run", "main-1")
+    done = invoke(tmp_path, "train", "--config", "configs/study.yaml", "--run", "main-1")
     assert done.returncode == 2, done.stderr[-2000:]
     assert done.stderr.count("\n") == 1
     for words in ("configs/study.yaml", *said):
@@ -302,7 +301,7 @@ def test_a_run_that_is_not_declared_is_named(tmp_path: Path) -> None:
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs/tiny.yaml").write_text(EXPERIMENT)
     (tmp_path / "configs/study.yaml").write_text(STUDY)
-    done = run_in(tmp_path, "-m", "src.train", "--config", "configs/study.yaml", "--run", "main-7")
+    done = invoke(tmp_path, "train", "--config", "configs/study.yaml", "--run", "main-7")
     assert done.returncode == 2
     assert "no run main-7" in done.stderr
     assert "main-1, shuffled-1" in done.stderr
@@ -353,7 +352,7 @@ def test_a_vocabulary_without_enough_made_up_words_ends_with_their_number(tmp_pa
     (tmp_path / "data/words").mkdir(parents=True)
     (tmp_path / "data/words/words.txt").write_text("abcd\n")
     (tmp_path / "tiny.yaml").write_text(EXPERIMENT)
-    done = run_in(tmp_path, "-m", "src.dataset", "--config", "tiny.yaml", timeout=120)
+    done = invoke(tmp_path, "dataset", "--config", "tiny.yaml")
     assert done.returncode == 2, done.stderr[-2000:]
     assert "chains: found 20" in done.stderr
     assert re.search(r"at most \d+, the made-up words", done.stderr)
@@ -427,17 +426,17 @@ def test_pretraining_resumes_to_the_same_weights(tmp_path: Path) -> None:
         )
 
 
-def test_a_changed_book_is_refused(tmp_path: Path, run: Run) -> None:
+def test_a_changed_book_is_refused(tmp_path: Path) -> None:
     sources = write_corpus(tmp_path / "corpus")
     (tmp_path / "pretrain.yaml").write_text(PRETRAIN.format(steps=1))
-    arguments = ("-m", "src.pretrain", "--corpus", "corpus", "--sources", str(sources), "--config", "pretrain.yaml")
+    command = ("pretrain", "--corpus", "corpus", "--sources", str(sources), "--config", "pretrain.yaml")
     (tmp_path / "corpus/author/book1.md").write_text("changed")
-    done = run(tmp_path, *arguments)
+    done = invoke(tmp_path, *command)
     assert done.returncode == 2
     assert "book1.md" in done.stderr
     assert "sha256" in done.stderr
     (tmp_path / "corpus/author/book1.md").unlink()
-    done = run(tmp_path, *arguments)
+    done = invoke(tmp_path, *command)
     assert done.returncode == 2
     assert "no such file" in done.stderr
     assert not (tmp_path / "models").exists()

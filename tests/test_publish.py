@@ -18,6 +18,9 @@ import huggingface_hub as hf
 import pytest
 from huggingface_hub import DatasetCard, ModelCard
 
+from src.documents.build import build
+from src.documents.pages import site_pages
+
 from .conftest import REPO, copy_project
 from .hub_server import HubServer, User
 from .publishing import TOKEN, Author, change_project, commits, main_files
@@ -115,11 +118,7 @@ def test_the_committed_record_is_published_and_used_by_a_visitor(hub: HubServer,
     assert "no commit was made" in again.stderr
     assert not [entry for entry in hub.log[requests:] if "/commit/" in entry[1] or entry[0] == "PUT"]
     assert author.receipt == receipt
-    site = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build"], cwd=author.root, capture_output=True, text=True, check=False
-    )
-    assert site.returncode == 0, site.stdout + site.stderr
-    page = (author.root / "site/model-card/index.html").read_text()
+    page = site_pages(build(author.root, author.root / ".cache"), pdf=True)["model-card.md"]
     assert "Published and verified" in page
     assert receipt["repos"][2]["commit"][:12] in page
 
@@ -494,7 +493,7 @@ def test_links_out_of_the_folder_are_refused(author: Author, tmp_path: Path) -> 
 
 
 def test_a_large_file_needs_little_memory(author: Author) -> None:
-    """Five sparse gigabytes are hashed, uploaded, read back and hashed again in at most 50 MB more than a small file needs."""
+    """A sparse gigabyte is hashed, uploaded, read back and hashed again in at most 50 MB more than a small file needs."""
 
     def peak(*arguments: str) -> int:
         process, most = author.start(*arguments), 0
@@ -510,7 +509,7 @@ def test_a_large_file_needs_little_memory(author: Author) -> None:
 
     small = peak("--yes", "--only", "base")
     weights = author.root / "models/tiny/model.safetensors"
-    size = 5 * 1024**3
+    size = 1024**3
     header = json.dumps({"w": {"dtype": "F16", "shape": [size // 2], "data_offsets": [0, size]}}).encode()
     with weights.open("wb") as stream:
         stream.write(len(header).to_bytes(8, "little") + header)

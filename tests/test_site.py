@@ -18,7 +18,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from .browsing import CHROMIUM, Watched, browsing, serving
-from .conftest import REPO, copy_project, once, run_in
+from .conftest import REPO, once, run_in
 
 pytestmark = pytest.mark.slow
 
@@ -265,8 +265,8 @@ def test_lighthouse_on_a_phone(address: str, tmp_path: Path) -> None:
         assert scores == {"accessibility": 1, "best-practices": 1, "seo": 1}, path
 
 
-def test_link_previews_have_a_picture_where_the_address_is_known(tmp_path: Path) -> None:
-    root = copy_project(tmp_path / "project")
+def test_link_previews_have_a_picture_where_the_address_is_known(minimal: Path) -> None:
+    root = minimal
     done = run_in(root, "-m", "mkdocs", "build", "-q", SITE_URL="https://example.org/spelling/")
     assert done.returncode == 0, done.stderr
     page = (root / "site/results/index.html").read_text()
@@ -301,10 +301,10 @@ def test_the_home_page_shows_the_real_tokens(built: tuple[Path, str]) -> None:
 def test_every_public_name_is_documented_on_the_site(built: tuple[Path, str]) -> None:
     import ast
 
-    for room in ("record", "analysis", "figures", "documents", "hub", "experiment"):
-        page = (built[0] / "reference" / room / "index.html").read_text()
-        for path in (REPO / "src" / room).glob("*.py"):
-            module = f"src.{room}" if path.stem == "__init__" else f"src.{room}.{path.stem}"
+    for package in ("record", "analysis", "figures", "documents", "hub", "experiment"):
+        page = (built[0] / "reference" / package / "index.html").read_text()
+        for path in (REPO / "src" / package).glob("*.py"):
+            module = f"src.{package}" if path.stem == "__init__" else f"src.{package}.{path.stem}"
             tree = ast.parse(path.read_text())
             assert ast.get_docstring(tree), module
             for node in tree.body:
