@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,20 +25,23 @@ NUMBERS = tuple(pa.list_(kind) for kind in (pa.float32(), pa.float64()))
 """Types of columns that stay out of the table."""
 
 
-def _cell(value: object) -> object:
-    """Make text from a model safe for a spreadsheet: no formulas, no control characters."""
-    if not isinstance(value, str):
-        return value
-    text = printable(value, allowed="\n")
-    return f"'{text}" if text.startswith(FORMULA) else text
+def _safe(column: list[Any]) -> list[Any]:
+    """Make text from a model safe for a spreadsheet: no formulas, no control characters.
+
+    The text of a column is looked at as a whole first, since in most there is nothing to replace.
+    """
+    whole = "".join(value for value in column if isinstance(value, str))
+    if printable(whole, allowed="\n") != whole:
+        column = [printable(value, allowed="\n") if isinstance(value, str) else value for value in column]
+    return [f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value for value in column]
 
 
-def to_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def to_csv(header: Sequence[str], columns: Sequence[list[Any]]) -> str:
     """Write a table as CSV (RFC 4180, UTF-8)."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(header)
-    writer.writerows([_cell(value) for value in row] for row in rows)
+    writer.writerows(zip(*map(_safe, columns), strict=True))
     return out.getvalue()
 
 
@@ -47,7 +51,7 @@ def chart_csv(chart: Chart) -> str:
         f"{chart.header[i - 1]} {name.lower()}" if chart.header.count(name) > 1 else name
         for i, name in enumerate(chart.header)
     ]
-    return to_csv(header, chart.rows)
+    return to_csv(header, [list(column) for column in zip(*chart.rows, strict=True)])
 
 
 def predictions_csv(predictions: Predictions) -> str | None:
@@ -68,4 +72,4 @@ def predictions_csv(predictions: Predictions) -> str | None:
         (pc.binary_join(table[name], "|") if pa.types.is_list(table[name].type) else table[name]).to_pylist()
         for name in names
     ]
-    return to_csv(names, zip(*columns, strict=True))
+    return to_csv(names, columns)

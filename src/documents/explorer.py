@@ -144,8 +144,10 @@ def _numbers(column: pa.ChunkedArray) -> dict[str, Any]:
 
 def _lists(column: pa.ChunkedArray) -> dict[str, Any]:
     """Pack lists of text as texts whose parts stand between line breaks, which no part can hold."""
-    shown = ["\n".join(plain((part or "").strip(), OWN_TEXT) for part in parts[:PARTS]) if parts is not None else None
-             for parts in column.to_pylist()]  # fmt: skip
+    lists = [parts[:PARTS] if parts is not None else None for parts in column.to_pylist()]
+    different = {part for parts in lists for part in parts or ()}
+    known = {part: plain((part or "").strip(), OWN_TEXT) for part in different}
+    shown = ["\n".join(known[part] for part in parts) if parts is not None else None for parts in lists]
     codes, values = _codes(pa.chunked_array([pa.array(shown, pa.string())]))
     return _coded(codes, values)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -21,8 +22,11 @@ AUTHOR = Path("docs/fragments")
 """The author's fragments, relative to the repository: what only this project can say. Their names begin with `author/`."""
 
 
+@cache
 def environment(root: Path) -> Environment:
     """Return the Jinja environment of a repository, for all targets; an undefined name is an error.
+
+    It compiles each fragment once, and again after the fragment has changed.
 
     Args:
         root: The repository.
