@@ -55,7 +55,7 @@ test: $(VENV)/.test chromium .cache/npm/lighthouse ## Lint, types, all tests and
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 4 --dist worksteal $(if $(TESTS),-m "$(TESTS)")
+	$(BIN)/python -m pytest -n 6 --dist worksteal $(if $(TESTS),-m "$(TESTS)")
 
 .PHONY: chromium
 chromium:
