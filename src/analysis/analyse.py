@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from operator import itemgetter
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +22,7 @@ from src.record.measures import (
     per_question,
     right_or_wrong,
 )
-from src.record.predictions import Predictions
+from src.record.predictions import Predictions, frequencies
 
 from .mistakes import ErrorProfile, error_profile
 from .statistics import (
@@ -305,7 +305,7 @@ def _one_metric(
 
 def _constant(rows: Predictions, model: str) -> Constant | None:
     """Return the answer that a model gives to nearly every question, if it does."""
-    (answer, times), *_ = Counter(rows.table[f"{model}_answer"].to_pylist()).most_common(1)
+    answer, times = max(frequencies(rows.table[f"{model}_answer"]).items(), key=itemgetter(1))
     share = times / len(rows)
     return Constant(answer, share) if share >= CONSTANT_SHARE else None
 
@@ -382,10 +382,10 @@ def _interval(values: FloatArray, exact: bool, level: float) -> Interval | None:
 
 
 def _baselines(record: Record, rows: Predictions) -> tuple[Baseline, ...]:
-    task = record.results.tasks.get(rows.column("task")[0])
+    task = record.results.tasks.get(rows.table["task"][0].as_py())
     if task is None or not task.candidates:
         return ()
-    common, times = Counter(rows.column("reference")).most_common(1)[0]
+    common, times = max(frequencies(rows.table["reference"]).items(), key=itemgetter(1))
     return (
         Baseline("chance", 1 / len(task.candidates), f"one of {len(task.candidates)} candidates, drawn at random"),
         Baseline("majority class", times / len(rows), f"always the most frequent reference, {common!r}"),

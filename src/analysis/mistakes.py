@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow.compute as pc
 
-from src.record.predictions import Predictions
+from src.record.predictions import Predictions, frequencies
 
 FREQUENT = 3
 """Most wrong answers that are named for each model."""
@@ -77,7 +76,7 @@ def _wrong(rows: Predictions, model: str, choice: bool) -> WrongAnswers:
     table = rows.table.select([f"{model}_answer", "reference", f"{model}_correct"])
     table = table.filter(pc.invert(table[f"{model}_correct"]))
     answers, references = table[f"{model}_answer"], table["reference"]
-    frequent: Counter[str] = Counter(answers.to_pylist()) if choice else Counter()
+    frequent = frequencies(answers) if choice else {}
     same_length = pc.equal(pc.utf8_length(answers), pc.utf8_length(references))
     first = [pc.utf8_slice_codeunits(column, 0, 1) for column in (answers, references)]
     return WrongAnswers(

@@ -134,6 +134,12 @@ def as_numpy(column: pa.ChunkedArray | pa.Array) -> npt.NDArray[Any]:
     return values
 
 
+def frequencies(column: pa.ChunkedArray) -> dict[Any, int]:
+    """Return how often each value comes in a column, in the order in which they first come."""
+    counted = column.combine_chunks().value_counts()
+    return dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
+
+
 def write_predictions(
     path: Path, rows: pa.Table | list[dict[str, Any]], own: pa.Schema | None = None
 ) -> dict[str, Any]:
