@@ -30,12 +30,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.hub]
 VISITOR = """
 import sys
 from huggingface_hub import snapshot_download
+
+base, model, dataset, config = sys.argv[1:]
+snapshot_download(model)
+
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 from datasets import load_dataset
 
-base, model, dataset, config = sys.argv[1:]
-snapshot_download(model)
 loaded = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), model)
 print(type(loaded).__name__, load_dataset(dataset, config, split="test").num_rows)
 """
@@ -53,13 +55,6 @@ def hub(tmp_path: Path) -> Iterator[HubServer]:
 @pytest.fixture
 def author(hub: HubServer, tiny_source: Path, tmp_path: Path) -> Author:
     return Author(hub, Path(shutil.copytree(tiny_source, tmp_path / "project")))
-
-
-@pytest.fixture
-def real_author(author: Author) -> Author:
-    """The same, with the real model libraries."""
-    author.real = True
-    return author
 
 
 def visit(hub: HubServer, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -123,9 +118,9 @@ def test_the_committed_record_is_published_and_used_by_a_visitor(hub: HubServer,
     assert receipt["repos"][2]["commit"][:12] in page
 
 
-def test_a_changed_card_goes_through_a_pull_request(real_author: Author) -> None:
-    author = real_author
+def test_a_changed_card_goes_through_a_pull_request(author: Author) -> None:
     assert author.publish("--yes").returncode == 0
+    author.real = True
     repo = author.repo("model", "tiny-lora")
     before = repo.refs["main"]
     change_project(author.root, question="Does it spell?", tags=["changed-tag"])
@@ -141,8 +136,7 @@ def test_a_changed_card_goes_through_a_pull_request(real_author: Author) -> None
     assert len(author.receipt["repos"]) == 3
 
 
-def test_create_pr_stops_before_the_merge_and_the_next_run_goes_on(real_author: Author) -> None:
-    author = real_author
+def test_create_pr_stops_before_the_merge_and_the_next_run_goes_on(author: Author) -> None:
     assert author.publish("--yes", "--only", "dataset").returncode == 0
     repo, receipt = author.repo("dataset", "letters"), author.receipt
     change_project(author.root, licence="cc0-1.0")
@@ -233,8 +227,7 @@ def test_tag_and_collection(author: Author) -> None:
     assert "has the tag v1.0.0 already" in done.stderr
 
 
-def test_verify_only_finds_what_is_not_the_record(real_author: Author) -> None:
-    author = real_author
+def test_verify_only_finds_what_is_not_the_record(author: Author) -> None:
     assert author.publish("--verify-only", "--only", "dataset").returncode == 3
     assert author.publish("--yes", "--only", "dataset").returncode == 0
     before = author.receipt
@@ -438,8 +431,8 @@ def test_a_card_with_a_fault_is_never_seen(author: Author, old: str, new: str, s
     assert not author.receipt_path.exists()
 
 
-def test_a_snippet_that_fails_is_never_seen(real_author: Author) -> None:
-    author = real_author
+def test_a_snippet_that_fails_is_never_seen(author: Author) -> None:
+    author.real = True
     folder = author.root / "data/letter_count"
     (folder / "test.parquet").rename(folder / "validation.parquet")  # the snippet loads the test questions
     done = author.publish("--yes", "--only", "dataset")

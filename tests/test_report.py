@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -31,7 +32,7 @@ from src.record.final_report import FinalReport
 from src.record.load import Record, load_record
 from src.record.publication import Publication
 
-from .conftest import REPO, Run, copy_project, invoke, once, predictions_schema
+from .conftest import CACHE, REPO, Run, copy_project, invoke, once, predictions_schema
 from .records import rewrite_predictions, without_study
 
 pytestmark = pytest.mark.slow
@@ -565,7 +566,10 @@ importlib.machinery.PathFinder.find_spec = classmethod(
 
 def test_without_pandoc_and_typst_the_site_is_built_and_says_so(project: Path, tmp_path: Path, run: Run) -> None:
     without_study(project)
-    (project / ".cache").unlink()  # which holds what was made with them
+    (project / ".cache").unlink()  # which holds what was made with them; charts are not
+    (project / ".cache").mkdir()
+    for chart in Path(os.environ[CACHE]).glob("*.svg"):
+        shutil.copy(chart, project / ".cache")
     (tmp_path / "hide").mkdir()
     (tmp_path / "hide/sitecustomize.py").write_text(NOT_INSTALLED)
     hidden = {"PYTHONPATH": f"{tmp_path / 'hide'}:{project}"}
