@@ -20,11 +20,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.site: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e ".[site,report]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[site,report]"
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e ".[site,report,experiment,test]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[site,report,experiment,test]"
 	@touch $@ $(VENV)/.site
 
 site: .cache/built ## Build the site into site/ and the Hub bundle into dist/hub/
@@ -55,7 +55,7 @@ test: $(VENV)/.test chromium .cache/npm/lighthouse ## Lint, types, all tests and
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 6 --dist worksteal $(if $(TESTS),-m "$(TESTS)")
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(if $(TESTS),-m "$(TESTS)")
 
 .PHONY: chromium
 chromium:

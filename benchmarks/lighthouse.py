@@ -1,22 +1,21 @@
 """Lighthouse's performance score on a phone, beside that of a bare Material page in the same run: `python -m benchmarks.lighthouse`.
 
+It also times the search of the examples page.
+
 The score depends on how busy the machine is, so only its distance from the bare page says something. `make test` installs Lighthouse.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+
+from tests.browsing import CHROMIUM, browsing, serving
 
 ROOT = Path(__file__).parent.parent
 PROGRAM = ROOT / ".cache/npm/node_modules/.bin/lighthouse"
@@ -25,45 +24,39 @@ PAGES = ("", "results/", "examples/")
 BARE = "site_name: Bare\ntheme: {name: material, font: false}\n"
 
 
-class Compressed(SimpleHTTPRequestHandler):
-    """Serves a folder compressed, as code hosts do, and without a line per request."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-    def do_GET(self) -> None:
-        """Send a file."""
-        path = Path(self.translate_path(self.path))
-        path = path / "index.html" if path.is_dir() else path
-        if not path.is_file():
-            self.send_error(404)
-            return
-        body = gzip.compress(path.read_bytes(), compresslevel=6)
-        self.send_response(200)
-        self.send_header("Content-Type", self.guess_type(path))
-        self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
-def serve(folder: Path) -> str:
-    """Serve a folder and return its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Compressed, directory=str(folder)))
-    Thread(target=server.serve_forever, daemon=True).start()
-    return f"http://127.0.0.1:{server.server_address[1]}/"
+SEARCH = """
+() => {
+  const field = document.querySelector(".explorer-form input");
+  const began = performance.now();
+  for (const text of ["e", "es", "est", ""]) {
+    field.value = text;
+    field.dispatchEvent(new Event("input"));
+  }
+  return (performance.now() - began) / 4;
+}
+"""
+"""Types into the search of the examples page; milliseconds a key."""
 
 
 def score(address: str, folder: Path) -> float:
     """Return the performance score of a page, from 0 to 100."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome") or ""
+    assert CHROMIUM, "Chromium is not installed"
     output = folder / "scores.json"
     command = [
         str(PROGRAM), address, "--quiet", "--output=json", f"--output-path={output}", "--only-categories=performance",
         "--chrome-flags=--headless=new --no-sandbox --disable-gpu",
     ]  # fmt: skip
-    subprocess.run(command, env={**os.environ, "CHROME_PATH": chromium}, check=True, timeout=180)
+    subprocess.run(command, env={**os.environ, "CHROME_PATH": CHROMIUM}, check=True, timeout=180)
     return 100 * float(json.loads(output.read_text())["categories"]["performance"]["score"])
+
+
+def search(address: str) -> float:
+    """Return how many milliseconds the examples page takes for a key that is typed into its search."""
+    with browsing() as browser:
+        page = browser.new_page()
+        page.goto(address + "examples/?outcome=fixed")
+        page.wait_for_selector("[data-ready]")
+        return float(page.evaluate(SEARCH))
 
 
 def main() -> None:
@@ -76,12 +69,13 @@ def main() -> None:
         for where, out in ((folder / "bare", folder / "bare/site"), (ROOT, folder / "ours")):
             build = [sys.executable, "-m", "mkdocs", "build", "-q", "-d", str(out)]
             subprocess.run(build, cwd=where, check=True)
-        bare, ours = serve(folder / "bare/site"), serve(folder / "ours")
-        pages = {"bare": bare, **{path or "home": ours + path for path in PAGES}}
-        found: dict[str, list[float]] = {page: [] for page in pages}
-        for _ in range(ROUNDS):
-            for page, address in pages.items():
-                found[page].append(score(address, folder))
+        with serving(folder / "bare/site") as bare, serving(folder / "ours") as ours:
+            pages = {"bare": bare, **{path or "home": ours + path for path in PAGES}}
+            found: dict[str, list[float]] = {page: [] for page in pages}
+            for _ in range(ROUNDS):
+                for page, address in pages.items():
+                    found[page].append(score(address, folder))
+                found.setdefault("search, ms a key", []).append(search(ours))
     print(json.dumps({page: statistics.median(scores) for page, scores in found.items()}, indent=2))
 
 
