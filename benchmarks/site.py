@@ -97,7 +97,7 @@ def builds(folder: Path) -> dict[str, float]:
 
 
 def make_record(folder: Path, size: int) -> Path:
-    """Write a record of so many predictions: the committed ones over and over, with new ids."""
+    """Write a record of so many predictions: some of the committed ones, or each of them several times, with new ids."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -109,11 +109,7 @@ def make_record(folder: Path, size: int) -> Path:
     results_folder = folder / "results/gpt2-mini"
     results_folder.mkdir(parents=True)
     table = pq.read_table(ROOT / "results/gpt2-mini/predictions.parquet")
-    table = table.take(
-        np.linspace(0, table.num_rows - 1, size).astype(int)
-        if size < table.num_rows
-        else np.arange(size) % table.num_rows
-    )
+    table = table.take(np.linspace(0, table.num_rows - 1, size).astype(int))  # task by task, as evaluations write them
     table = table.set_column(0, "id", pa.array([f"q-{i}" for i in range(size)]))
     results: dict[str, Any] = json.loads((ROOT / "results/gpt2-mini/evaluation_results.json").read_text())
     for key in ("training_log", "hashes"):
