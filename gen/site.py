@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import sys
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -29,18 +30,11 @@ from src.record.load import record_folders
 from .api import api_pages
 from .reference import reference_pages
 
-INPUTS = (
-    "configs",
-    "results",
-    "src",
-    "gen",
-    "docs/references.bib",
-    "docs/fragments",
-    "LICENSE",
-    "CHANGELOG.md",
-    "pyproject.toml",
-)
-"""What every site is made from, relative to the repository, besides the folders that its record names."""
+RECORD = ("configs", "results", "docs/references.bib")
+"""What the record and its analysis follow from, relative to the repository, besides the folders that the record names."""
+
+WORDS = ("src", "gen", "docs/fragments", "LICENSE", "CHANGELOG.md", "pyproject.toml")
+"""What else a site is made from."""
 
 PACKAGES = ("jinja2", "matplotlib", "numpy", "scipy", "pypandoc_binary", "typst")
 """Packages whose version changes what is made."""
@@ -62,11 +56,26 @@ def generate(root: Path, cache: Path | None) -> dict[str, bytes]:
     if cache is None:
         return site_files(build(root, None))
     before = _inputs(root)
-    archive = cached(
-        cache, "site.zip", before, lambda: _packed(site_files(build(root, cache))), lambda: _inputs(root) == before
-    )
+
+    def make() -> bytes:
+        return _packed(site_files(Documents(_context(root, cache, _record_files(root)))))
+
+    def unchanged() -> bool:
+        if _inputs(root) == before:
+            return True
+        _context.cache_clear()  # what was read while files changed is of no state of theirs
+        return False
+
+    archive = cached(cache, "site.zip", before, make, unchanged)
     with zipfile.ZipFile(io.BytesIO(archive)) as files:
         return {name: files.read(name) for name in files.namelist()}
+
+
+@lru_cache(maxsize=1)
+def _context(root: Path, cache: Path, files: tuple[str, ...]) -> Context:
+    """Load the record; `mkdocs serve`, which builds again after each change, analyses it again only if one of its files changed."""
+    del files
+    return build(root, cache).context
 
 
 def site_files(documents: Documents) -> dict[str, bytes]:
@@ -145,11 +154,21 @@ def _packed(files: dict[str, bytes]) -> bytes:
 
 def _inputs(root: Path) -> list[str]:
     """Return the path and the hash of every file that the site is made from, and the versions of what makes it."""
-    found = [sys.version, *(_version(name) for name in PACKAGES)]
-    for path in sorted({*(root / name for name in INPUTS), *record_folders(root)}):
+    return [sys.version, *map(_version, PACKAGES), *_record_files(root), *_hashed(root / name for name in WORDS)]
+
+
+def _record_files(root: Path) -> tuple[str, ...]:
+    """Return the path and the hash of every file that the record and its analysis follow from."""
+    return _hashed([*(root / name for name in RECORD), *record_folders(root)])
+
+
+def _hashed(paths: Iterable[Path]) -> tuple[str, ...]:
+    """Return the path and the hash of every file in some files and folders."""
+    found: list[str] = []
+    for path in sorted(set(paths)):
         files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
         found += [f"{file} {sha256_file(file)}" for file in files if "__pycache__" not in file.parts]
-    return found
+    return tuple(found)
 
 
 def _version(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -35,24 +36,62 @@ def test_a_file_that_changes_during_a_build_makes_no_stale_site(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """The finished site is kept under the content of all that it was made from."""
-    builds: list[str] = []
+    made: list[str] = []
     file = project / path
     before = file.read_bytes()
 
-    def build(root: Path, cache: Path | None) -> bytes:
+    def site_files(documents: object) -> dict[str, bytes]:
         content = file.read_bytes()
-        if not builds:
+        if not made:
             file.write_bytes(before + b"\n")  # somebody saves the file after it was read
-        builds.append("build")
-        return content
+        made.append("site")
+        return {"page": content}
 
-    monkeypatch.setattr(gen.site, "build", build)
-    monkeypatch.setattr(gen.site, "site_files", lambda content: {"page": content})
+    monkeypatch.setattr(gen.site, "build", lambda root, cache: SimpleNamespace(context=None))
+    monkeypatch.setattr(gen.site, "site_files", site_files)
     cache = tmp_path / "cache"
     assert gen.site.generate(project, cache) == {"page": before}
     assert gen.site.generate(project, cache) == {"page": before + b"\n"}
     file.write_bytes(before)  # the first build must not have been kept for this state
     assert gen.site.generate(project, cache) == {"page": before}
-    assert len(builds) == 3
+    assert len(made) == 3
     assert gen.site.generate(project, cache) == {"page": before}
-    assert len(builds) == 3  # nothing changed: taken from the cache
+    assert len(made) == 3  # nothing changed: taken from the cache
+
+
+def test_what_was_read_while_a_file_changed_is_not_found_again(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even in memory, once the file is as it was."""
+    file = project / "results/gpt2-mini/training_log.json"
+    before, builds = file.read_bytes(), []
+
+    def build(root: Path, cache: Path | None) -> SimpleNamespace:
+        builds.append("build")
+        if len(builds) == 1:
+            file.write_bytes(before + b"\n")  # somebody saves the file before it is read
+        return SimpleNamespace(context=file.read_bytes())
+
+    monkeypatch.setattr(gen.site, "build", build)
+    monkeypatch.setattr(gen.site, "site_files", lambda documents: {"page": documents.context})
+    assert gen.site.generate(project, tmp_path / "cache") == {"page": before + b"\n"}
+    file.write_bytes(before)
+    assert gen.site.generate(project, tmp_path / "cache") == {"page": before}
+
+
+def test_a_second_build_analyses_again_only_what_changed(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builds: list[str] = []
+
+    def build(root: Path, cache: Path | None) -> SimpleNamespace:
+        builds.append("build")
+        return SimpleNamespace(context=b"")
+
+    monkeypatch.setattr(gen.site, "build", build)
+    monkeypatch.setattr(gen.site, "site_files", lambda documents: {"page": (project / "LICENSE").read_bytes()})
+    for name, analysed in (("LICENSE", 1), ("docs/fragments/hero.md.j2", 1), ("configs/metrics.yaml", 2)):
+        with (project / name).open("a") as stream:
+            stream.write("\n")
+        assert gen.site.generate(project, tmp_path / "cache") == {"page": (project / "LICENSE").read_bytes()}
+        assert len(builds) == analysed, name
