@@ -10,13 +10,13 @@ SOURCES := $(shell find mkdocs.yml LICENSE CHANGELOG.md docs gen overrides src c
 LIGHTHOUSE := 12.8.2
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: help site serve check test experiment study render format clean
+.PHONY: help site serve check test experiment study render pins format clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 5) and "Python 3.11.5 or newer is needed")'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.site: pyproject.toml constraints.txt | $(BIN)/python
@@ -84,6 +84,9 @@ study: $(VENV)/.test ## Train and evaluate the runs of the study that are not do
 
 render: $(VENV)/.site ## Write README.md and the committed cards again from the record
 	$(BIN)/python -m src.render
+
+pins: ## Write the pins of pyproject.toml into constraints.txt, which pip reads
+	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["tool"]["uv"]["constraint-dependencies"], sep="\n")' > constraints.txt
 
 format: $(VENV)/.test ## Format the code
 	$(BIN)/ruff check --fix-only --quiet .
