@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from src.cache import cached
 from src.cli import say
@@ -58,7 +58,7 @@ def generate(root: Path, cache: Path | None) -> dict[str, bytes]:
     before = _inputs(root)
 
     def make() -> bytes:
-        return _packed(site_files(Documents(_context(root, cache, _record_files(root)))))
+        return _packed(site_files(Documents(_context(root, cache, before.record))))
 
     def unchanged() -> bool:
         if _inputs(root) == before:
@@ -66,7 +66,7 @@ def generate(root: Path, cache: Path | None) -> dict[str, bytes]:
         _context.cache_clear()  # what was read while files changed is of no state of theirs
         return False
 
-    archive = cached(cache, "site.zip", before, make, unchanged)
+    archive = cached(cache, "site.zip", (*before.record, *before.others), make, unchanged)
     with zipfile.ZipFile(io.BytesIO(archive)) as files:
         return {name: files.read(name) for name in files.namelist()}
 
@@ -152,14 +152,17 @@ def _packed(files: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def _inputs(root: Path) -> list[str]:
-    """Return the path and the hash of every file that the site is made from, and the versions of what makes it."""
-    return [sys.version, *map(_version, PACKAGES), *_record_files(root), *_hashed(root / name for name in WORDS)]
+class _Inputs(NamedTuple):
+    """What a site follows from: path and hash of the record's files, and those of all others with the versions of packages."""
+
+    record: tuple[str, ...]
+    others: tuple[str, ...]
 
 
-def _record_files(root: Path) -> tuple[str, ...]:
-    """Return the path and the hash of every file that the record and its analysis follow from."""
-    return _hashed([*(root / name for name in RECORD), *record_folders(root)])
+def _inputs(root: Path) -> _Inputs:
+    """Read what the site follows from as it is now."""
+    record = _hashed([*(root / name for name in RECORD), *record_folders(root)])
+    return _Inputs(record, (sys.version, *map(_version, PACKAGES), *_hashed(root / name for name in WORDS)))
 
 
 def _hashed(paths: Iterable[Path]) -> tuple[str, ...]:

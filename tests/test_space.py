@@ -13,7 +13,7 @@ from src.documents.build import Documents
 from src.documents.context import Context
 from src.hub.bundle import collect_space, write_bundle
 
-from .browsing import CHROMIUM, Watched, browsing, serving
+from .browsing import Watched, browsing, serving
 from .conftest import copy_project
 from .hub_server import Fault, HubServer, User
 from .publishing import TOKEN, Author, change_project, commits
@@ -32,7 +32,6 @@ def author(tmp_path: Path) -> Iterator[Author]:
     server.stop()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 def test_the_space_is_tried_before_it_is_released(author: Author) -> None:
     hub = author.hub
     early = author.publish("--yes", "--only", "space")
