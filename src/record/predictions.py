@@ -226,10 +226,7 @@ def _typed(path: Path, table: pa.Table) -> pa.Table:
             continue
         try:
             columns[field.name] = table[field.name].cast(field.type)
-        except (
-            pa.ArrowInvalid,
-            pa.ArrowNotImplementedError,
-        ):  # Arrow's two answers to bad input: a value, or a type, that it cannot convert
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # bad input: a value, or a type, that has no such cast
             found = table.schema.field(field.name).type
             raise InputError(path, key=field.name, found=str(found), expected=str(field.type), hint=_HINT) from None
     return pa.table(columns | own_columns(path, table, SCHEMA.names))
