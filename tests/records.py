@@ -10,7 +10,7 @@ import pyarrow as pa
 from src.record.config import MetricsConfig
 from src.record.files import load_yaml
 from src.record.measures import summary
-from src.record.predictions import Predictions, write_predictions
+from src.record.predictions import read_predictions, write_predictions
 
 
 def without_study(root: Path) -> None:
@@ -25,7 +25,7 @@ def rewrite_predictions(root: Path, table: pa.Table) -> None:
     folder = root / "results/gpt2-mini"
     results = json.loads((folder / "evaluation_results.json").read_text())
     results["predictions"] = write_predictions(folder / "predictions.parquet", table)
-    predictions = Predictions(folder, table)
+    predictions = read_predictions(folder / "predictions.parquet")
     for key, metric in load_yaml(root / "configs/metrics.yaml", MetricsConfig).metrics.items():
         rows = predictions.task(metric.task or "")
         if not len(rows):

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from src.record.files import sha256_file
-from src.record.predictions import read_predictions, write_predictions
+from src.record.predictions import write_predictions
 from src.record.study import read_study
 
 from .conftest import REPO, Run, invoke
@@ -244,7 +244,7 @@ def add_run(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 def with_another_column(root: Path, rows: int) -> dict[str, Any]:
     """Write the run's predictions with a column more; return what its results say of the file."""
-    table = read_predictions(root / PREDICTIONS).table.append_column("mood", pa.array(["calm"] * rows))
+    table = pq.read_table(root / PREDICTIONS).append_column("mood", pa.array(["calm"] * rows))
     return write_predictions(root / "results/spelling/no-order-2/predictions.parquet", table)
 
 

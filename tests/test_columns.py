@@ -10,16 +10,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from src.analysis.analyse import analyse
 from src.documents.explorer import explorer_json
 from src.figures.catalog import catalog
-from src.record.config import Grouping, MetricsConfig
+from src.record.config import Grouping, MetricConfig, MetricsConfig
 from src.record.errors import InputError
 from src.record.files import load_yaml
 from src.record.load import Record, load_record
-from src.record.predictions import Predictions, read_predictions, write_predictions
+from src.record.measures import available
+from src.record.predictions import Predictions, calibrated, read_predictions, write_predictions
 
 METRICS = """
 metrics:
@@ -162,7 +164,7 @@ def test_what_a_question_repeats_is_left_out_and_put_back(record: Record) -> Non
     whole = [
         "".join(own[ord(c) - 0xE000][i] if "\ue000" <= c <= "\uf8ff" else c for c in q) for i, q in enumerate(packed)
     ]
-    assert whole == [p.strip().rsplit("\n", 1)[-1] for p in record.predictions.table["prompt"].to_pylist()]
+    assert whole == [p.strip().rsplit("\n", 1)[-1] for p in record.predictions.complete.table["prompt"].to_pylist()]
     assert len(set(packed)) < len(set(whole))
 
 
@@ -216,3 +218,52 @@ def test_several_references_count_as_right(tmp_path: Path) -> None:
     given[1]["base_correct"] = True
     with pytest.raises(InputError, match="base_correct, id b"):
         write(tmp_path / "predictions.parquet", pa.Table.from_pylist(given))
+
+
+# What stays in the file.
+
+
+def scored(count: int = 200) -> list[dict[str, Any]]:
+    """Questions of three tasks in turn: of two and three candidates, and without scores."""
+    random = np.random.default_rng(0)
+    found = []
+    for i, row in enumerate(rows(count)):
+        length = (2, 3, 0)[i % 3]
+        scores = {
+            f"{model}_{kind}": random.normal(size=length).tolist() if length else None
+            for model in ("base", "finetuned")
+            for kind in ("scores", "neutral_scores")
+        }
+        found.append(row | {"task": f"t{length}", "base_prompt": f"for one {i}"} | scores)
+    return found
+
+
+def test_what_stays_in_the_file_is_read_for_the_rows_that_ask(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.parquet"
+    write_predictions(path, scored())
+    found = read_predictions(path)
+    assert not {"prompt", "base_prompt", "base_scores"} & set(found.table.column_names)
+    stored = pq.read_table(path)
+    assert found.complete.table.select(stored.column_names).equals(stored)
+    of_task = found.task("t3").reading("prompt", "base_prompt")
+    assert of_task.table["prompt"].to_pylist() == [r["prompt"] for r in scored() if r["task"] == "t3"]
+    assert "base_scores" not in of_task.table.column_names
+    by = Grouping(column="prompt", of="length")
+    codes, values = found.task("t2").group(by)
+    assert [values[c] for c in codes] == [len(r["prompt"]) for r in scored() if r["task"] == "t2"]
+    write_predictions(path, [row | {"id": f"other {row['id']}"} for row in scored()])
+    with pytest.raises(InputError, match="other predictions than before"):
+        _ = found.complete
+
+
+def test_the_calibrated_answer_is_the_one_whose_score_rises_most(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.parquet"
+    write_predictions(path, scored())
+    found = read_predictions(path)
+    for model in ("base", "finetuned"):
+        for row in found.complete.table.to_pylist():
+            pairs = zip(row[f"{model}_scores"] or (), row[f"{model}_neutral_scores"] or (), strict=True)
+            gains = [known - neutral for known, neutral in pairs]
+            assert row[calibrated(model)] == (gains.index(max(gains)) if gains else None)
+    metric = MetricConfig(label="m", definition="m.", direction="higher", unit="number", measure="calibrated_accuracy")
+    assert [available(found.task(f"t{length}"), metric) for length in (0, 2, 3)] == [False, True, True]

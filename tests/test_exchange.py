@@ -50,7 +50,7 @@ def test_the_tasks_ask_the_very_prompts(record: Record) -> None:
         rows = pq.read_table(record.data / task.task / "test.parquet").to_pylist()
         text, before = render.from_string(config["doc_to_text"]), render.from_string(config["description"])
         target = render.from_string(config["doc_to_target"])
-        asked = record.predictions.task(task.task).table
+        asked = record.predictions.complete.task(task.task).table
         assert [before.render(row) + text.render(row) for row in rows] == asked["prompt"].to_pylist()
         targets = [target.render(row) for row in rows]
         if config["output_type"] == "multiple_choice":
@@ -100,7 +100,7 @@ def test_lm_eval_gives_the_same_answers(record: Record, tmp_path: Path) -> None:
     for task in harness_tasks(record)[0]:
         path = next((tmp_path / "out").rglob(f"samples_{task.name}_*.jsonl"))
         samples = [json.loads(line) for line in path.read_text().splitlines()]
-        rows = record.predictions.task(task.task).table.to_pylist()[:50]
+        rows = record.predictions.complete.task(task.task).table.to_pylist()[:50]
         assert len(samples) == 50
         for sample, row in zip(samples, rows, strict=True):
             assert sample["doc"]["id"] == row["id"]
@@ -186,7 +186,7 @@ def test_what_went_out_comes_back_in(record: Record, shared: dict[str, bytes], m
         "position",
     ]
     ours, theirs = (
-        r.predictions.table.select(names).sort_by("id").to_pylist() for r in (record, back) if r.predictions
+        r.predictions.complete.table.select(names).sort_by("id").to_pylist() for r in (record, back) if r.predictions
     )
     assert theirs == ours
     for key in ("letter_count_accuracy", "letter_position_accuracy"):

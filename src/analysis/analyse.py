@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import islice
 from operator import itemgetter
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 
 from src.record.config import Grouping, MetricConfig
 from src.record.load import Record
@@ -29,6 +31,7 @@ from .statistics import (
     FloatArray,
     Interval,
     bootstrap_mean,
+    distinct_counts,
     holm,
     mcnemar,
     paired_permutation,
@@ -259,7 +262,7 @@ def analyse(record: Record) -> Analysis:
         level=level,
         metrics=_corrected([result for result, _ in found], level),
         breakdowns=breakdowns,
-        examples=tuple(_examples(name, rows) for name, rows in tasks.items()),
+        examples=_examples(record.predictions) if record.predictions else (),
         confusions=tuple(
             _confusion(name, rows)
             for name, rows in tasks.items()
@@ -354,8 +357,9 @@ def _tested(
 def _resampled_tables(rows: Predictions) -> FloatArray:
     """Count references and both models' answers in every resample of a task's questions."""
     labels, codes = answer_codes([rows.table[name] for name in ("reference", "base_answer", "finetuned_answer")])
-    distinct, counts = np.unique(codes, axis=1, return_counts=True)
-    of = AnswerCounts(distinct, len(labels))
+    shape = (len(labels),) * len(codes)
+    distinct, counts = distinct_counts(np.ravel_multi_index(tuple(codes), shape))
+    of = AnswerCounts(np.stack(np.unravel_index(distinct, shape)), len(labels))
     return np.concatenate([of.tables(weights @ of.columns) for weights in resample_counts(counts)])
 
 
@@ -434,15 +438,18 @@ def _breakdown(
     return Breakdown(key, by, tuple(groups), left_out)
 
 
-def _examples(task: str, rows: Predictions, limit: int = 3) -> Examples:
-    base, finetuned = rows.column("base_correct"), rows.column("finetuned_correct")
-    columns = ["id", *rows.own_columns, "prompt", "reference", "base_answer", "finetuned_answer"]
-
-    def pick(mask: Any) -> tuple[dict[str, Any], ...]:
-        indices = np.flatnonzero(mask)[:limit]
-        return tuple(rows.table.select(columns).take(indices).to_pylist())
-
-    return Examples(task, fixed=pick(~base & finetuned), broken=pick(base & ~finetuned))
+def _examples(predictions: Predictions, limit: int = 3) -> tuple[Examples, ...]:
+    columns = ["id", *predictions.own_columns, "prompt", "reference", "base_answer", "finetuned_answer"]
+    picked: dict[tuple[str, str], pa.Table] = {}
+    for task, rows in predictions.tasks.items():
+        base, finetuned = rows.column("base_correct"), rows.column("finetuned_correct")
+        for outcome, mask in (("fixed", ~base & finetuned), ("broken", base & ~finetuned)):
+            picked[task, outcome] = rows.table.take(np.flatnonzero(mask)[:limit])
+    few = Predictions(predictions.path, pa.concat_tables([predictions.table.slice(0, 0), *picked.values()]))
+    shown = few.reading("prompt")  # once for all tasks
+    rows = iter(shown.table.select(columns).to_pylist())
+    found = {key: tuple(islice(rows, len(table))) for key, table in picked.items()}
+    return tuple(Examples(task, found[task, "fixed"], found[task, "broken"]) for task in predictions.tasks)
 
 
 def _confusion(task: str, rows: Predictions) -> Confusion:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from src.record.config import Grouping, Measure, MetricConfig, MetricsConfig
-from src.record.measures import OF_COUNTS, AnswerCounts, answer_codes, available, of_counts, per_question
+from src.record.measures import OF_COUNTS, AnswerCounts, answer_codes, available, counted, of_counts, per_question
 from src.record.predictions import Predictions
 from src.record.study import LoadedStudy
 
@@ -205,15 +205,20 @@ class _Answers:
         """Return the metric of every model, of shape (models,)."""
         if metric.measure not in OF_COUNTS:
             return np.asarray(self.columns(metric).mean(axis=1))
-        return np.asarray(of_counts(self.counts.of_all(), metric.measure)[0])
+        return np.asarray(of_counts(counted(*self.codes), metric.measure)[0])
 
     @cached_property
-    def counts(self) -> AnswerCounts:
-        """How often each model gives each answer."""
+    def codes(self) -> tuple[npt.NDArray[np.int64], int]:
+        """Codes of the references and of each model's answers, and the number of labels."""
         first = self.rows[0].table
         answers = [first["base_answer"], *(rows.table["finetuned_answer"] for rows in self.rows)]
         labels, codes = answer_codes([first["reference"], *answers])
-        return AnswerCounts(codes, len(labels))
+        return codes, len(labels)
+
+    @cached_property
+    def counts(self) -> AnswerCounts:
+        """How often each model gives each answer, for any weights of the questions."""
+        return AnswerCounts(*self.codes)
 
     def resampled(
         self, metrics: dict[str, MetricConfig], groups: dict[str, Group]

@@ -206,9 +206,10 @@ def find_demo(record: Record) -> Demo | str:
         known = hashes and (hashes.base if name.startswith("base/") else hashes.adapter).get(path.name)
         if known and known != sha256_file(path):
             return f"{path.name} is not the one that was evaluated"
-    questions = _questions(record.results, record.predictions)
+    predictions = record.predictions.complete
+    questions = _questions(record.results, predictions)
     return (
-        Demo(record, record.predictions, files, questions)
+        Demo(record, predictions, files, questions)
         if questions
         else "the record's questions are not about the letters of words"
     )

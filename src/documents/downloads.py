@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from src.figures.catalog import Chart
 from src.record.errors import printable
-from src.record.predictions import Predictions
+from src.record.predictions import ADDED, Predictions
 
 CSV_ROWS = 200_000
 """Most predictions that are written as CSV."""
@@ -60,13 +60,13 @@ def predictions_csv(predictions: Predictions) -> str | None:
     Lists of text are joined by `|`. Lists of numbers, such as the score of every candidate, are left to the Parquet file; a column
     without any value is left out.
     """
-    table = predictions.table
-    if table.num_rows > CSV_ROWS:
+    if len(predictions) > CSV_ROWS:
         return None
+    table = predictions.complete.table
     names = [
         name
         for name in table.column_names
-        if table[name].null_count < len(table) and table.schema.field(name).type not in NUMBERS
+        if name not in ADDED and table[name].null_count < len(table) and table.schema.field(name).type not in NUMBERS
     ]
     columns = [
         (pc.binary_join(table[name], "|") if pa.types.is_list(table[name].type) else table[name]).to_pylist()

@@ -49,13 +49,15 @@ def explorer_json(predictions: Predictions, metrics: MetricsConfig) -> str:
     1 for fixed, 2 for broken, 3 for both wrong. In a question, a character from U+E000 on stands for the row's value of the column of
     `own` with that number; shown text holds no such characters.
     """
-    table = predictions.table
-    step = max(1, -(-table.num_rows // ROWS))
+    step = max(1, -(-len(predictions) // ROWS))
     if step > 1:
-        table = table.take(np.arange(0, table.num_rows, step))
+        some = predictions.table.take(np.arange(0, len(predictions), step))
+        predictions = Predictions(predictions.path, some)
+    predictions = predictions.complete
+    table = predictions.table
     base, tuned = (as_numpy(table[f"{model}_correct"]).astype(bool) for model in ("base", "finetuned"))
     outcome = np.where(base, np.where(tuned, 0, 2), np.where(tuned, 1, 3))
-    own = _own(Predictions(predictions.path, table), metrics)
+    own = _own(predictions, metrics)
     data = {
         "rows": table.num_rows,
         "every": step,

@@ -71,7 +71,7 @@ def every_eval_ever(
     files = {}
     detailed = None
     if predictions is not None:
-        lines = list(_lines(results, predictions, metrics, subject, identifier, stated))
+        lines = list(_lines(results, predictions.complete, metrics, subject, identifier, stated))
         content = ("\n".join(lines) + "\n").encode() if lines else b""
         path = f"{place}_samples.jsonl"
         files[f"{FOLDER}/{path}"] = content

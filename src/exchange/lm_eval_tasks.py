@@ -88,7 +88,7 @@ def _task(record: Record, name: str) -> HarnessTask | str:
     if not path.is_file() or not set(NEEDED) <= set(pq.read_schema(path).names):
         return "the dataset holds no questions for it"
     table = pq.ParquetFile(path).read(list(NEEDED))
-    asked = record.predictions.task(name).table
+    asked = record.predictions.complete.task(name).table
     if asked["id"].to_pylist() != table["id"].to_pylist():
         return "its questions are not those of the dataset"
     written = settings.example_format or "{question}"

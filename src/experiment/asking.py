@@ -536,7 +536,7 @@ def _earlier_base(folder: Path, config: ExperimentConfig, hashes: dict[str, Any]
         section, name = key.split(".")
         if (before.get(section) or {}).get(name) != value:
             raise InputError(path, key=key, found="another one", expected="the one of this evaluation", hint=hint)
-    return read_predictions(folder / "predictions.parquet")
+    return read_predictions(folder / "predictions.parquet").complete
 
 
 def _columns_of(

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .config import Measure, MetricConfig
-from .predictions import MODELS, FloatArray, Predictions, as_numpy
+from .predictions import MODELS, FloatArray, Predictions, as_numpy, calibrated
 
 OF_COUNTS = frozenset({"balanced_accuracy", "kappa"})
 """Measures of a whole set of answers, which no single answer has a value of."""
@@ -19,9 +19,12 @@ OF_CHOICES = frozenset({"calibrated_accuracy"})
 
 def available(predictions: Predictions, metric: MetricConfig) -> bool:
     """Tell whether the predictions hold what a metric is computed from."""
-    kinds = {"score": ("score",), "value": (metric.value or "",), "calibrated_accuracy": ("scores", "neutral_scores")}
-    needed = kinds.get(metric.measure or "", ())
-    return metric.measure is not None and all(predictions.has(f"{model}_{kind}") for model in MODELS for kind in needed)
+    needed: dict[str, list[str]] = {
+        "score": [f"{model}_score" for model in MODELS],
+        "value": [f"{model}_{metric.value}" for model in MODELS],
+        "calibrated_accuracy": [calibrated(model) for model in MODELS],
+    }
+    return metric.measure is not None and all(map(predictions.has, needed.get(metric.measure, ())))
 
 
 def right_or_wrong(metric: MetricConfig, *values: FloatArray) -> bool:
@@ -59,9 +62,8 @@ def per_question(
     if how == "exact_match":
         return predictions.column(f"{model}_correct").astype(np.float64)
     if how == "calibrated_accuracy":
-        gain = predictions.matrix(f"{model}_scores") - predictions.matrix(f"{model}_neutral_scores")
         right = pc.index_in(references, value_set=pa.array(candidates or [], pa.string())).fill_null(-1)
-        return np.asarray(gain.argmax(axis=1) == as_numpy(right), dtype=np.float64)
+        return np.asarray(predictions.column(calibrated(model)) == as_numpy(right), dtype=np.float64)
     scorer = Hamming.normalized_similarity if how == "character_accuracy" else Levenshtein.normalized_distance
     return np.asarray(
         process.cpdist(answers.to_pylist(), references.to_pylist(), scorer=scorer, dtype=np.float64), dtype=np.float64
@@ -117,9 +119,12 @@ class AnswerCounts:
         tables[:, self._occurs] = summed
         return tables.reshape(len(summed), -1, self._labels)
 
-    def of_all(self) -> FloatArray:
-        """Return the one table in which every question counts once."""
-        return self.tables(self.columns.sum(axis=0, keepdims=True))
+
+def counted(codes: npt.NDArray[np.int64], labels: int) -> FloatArray:
+    """Count every question once: the one table that `AnswerCounts.tables` gives of weights that are all 1, of shape (1, ..., labels)."""
+    references, *models = codes
+    kept = [references, *(part for given in models for part in (given, given[given == references]))]
+    return np.stack([np.bincount(part, minlength=labels) for part in kept]).astype(np.float64)[None]
 
 
 def of_counts(tables: FloatArray, how: Measure) -> FloatArray:
@@ -154,4 +159,4 @@ def summary(
     if metric.measure not in OF_COUNTS:
         return float(per_question(predictions, model, metric, candidates).mean())
     labels, codes = answer_codes([predictions.table[name] for name in ("reference", f"{model}_answer")])
-    return float(of_counts(AnswerCounts(codes, len(labels)).of_all(), metric.measure)[0, 0])
+    return float(of_counts(counted(codes, len(labels)), metric.measure)[0, 0])

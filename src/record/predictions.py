@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,12 +48,26 @@ order; `MODEL_neutral_scores` those for the same question without what it is abo
 """
 
 MODELS = ("base", "finetuned")
+
+
+def calibrated(model: str) -> str:
+    """Name the column that reading adds: which candidate's log-likelihood rises most over that for the neutral question, if both are known."""
+    return f"{model} calibrated"  # with a space, as no column of a file is named
+
+
 OPTIONAL = frozenset({"references"}) | {
     f"{model}_{kind}" for model in MODELS for kind in ("score", "prompt", "scores", "neutral_scores")
 }
 """Columns that may be null, or missing altogether."""
 
+ADDED = tuple(map(calibrated, MODELS))
+"""Columns that no file holds."""
+
 SCORE_LISTS = tuple(f"{model}_{kind}" for model in MODELS for kind in ("scores", "neutral_scores"))
+IN_FILE = ("prompt", *(f"{model}_prompt" for model in MODELS), *SCORE_LISTS)
+"""Columns that stay in the file until somebody asks for them: they are most of what it holds, and once `calibrated` is known, no
+metric follows from them."""
+
 SCORE_STEP = 2.0**-10
 """What the scores of all candidates are rounded to, in nats: a thousandth, which halves the file."""
 
@@ -66,10 +81,49 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Predictions:
-    """All predictions of an experiment, as an Arrow table."""
+    """Predictions of an experiment, as an Arrow table.
+
+    Attributes:
+        path: Their file.
+        table: Their columns, and those of `ADDED`; those of `IN_FILE` may have stayed in the file.
+    """
 
     path: Path
     table: pa.Table
+
+    @cached_property
+    def complete(self) -> Predictions:
+        """The same rows with all columns that stayed in the file."""
+        return self.reading(*IN_FILE)
+
+    def reading(self, *names: str) -> Predictions:
+        """Return the same rows with some of the columns that stayed in the file.
+
+        Raises:
+            InputError: The file holds other predictions by now.
+        """
+        if set(names) <= set(self.table.column_names):
+            return self
+        wanted = self.table["id"].combine_chunks()
+        fields = [SCHEMA.field(name) for name in ("id", *names)]
+        read = (pa.table(_typed(self.path, part, fields)) for part in _parts(self.path, ["id", *names]))
+        found = pa.concat_tables(part.filter(pc.is_in(part["id"], value_set=wanted)) for part in read)
+        rows = pc.index_in(wanted, value_set=found["id"])
+        if rows.null_count:
+            raise InputError(
+                self.path, found="other predictions than before", expected="a file that stays as it is while it is read",
+                hint="Start again.",
+            )  # fmt: skip
+        columns = dict(zip(self.table.column_names, self.table.columns, strict=True))
+        columns |= {name: found[name].take(rows) for name in names}
+        order = [name for name in SCHEMA.names if name in columns]
+        return Predictions(
+            self.path, pa.table(columns).select([*order, *(name for name in columns if name not in order)])
+        )
+
+    def holding(self, column: str) -> pa.Table:
+        """Return the table with a column, also if that stayed in the file."""
+        return (self.reading(column) if column in IN_FILE else self).table
 
     @cached_property
     def tasks(self) -> dict[str, Predictions]:
@@ -97,15 +151,10 @@ class Predictions:
         """Tell whether every row has a value in a column."""
         return len(self) > 0 and name in self.table.column_names and not self.table[name].null_count
 
-    def matrix(self, name: str) -> FloatArray:
-        """Return a column of lists of the same length as a matrix of shape (rows, length)."""
-        column = self.table[name].combine_chunks()
-        return as_numpy(column.flatten()).astype(np.float64).reshape(len(self), -1)
-
     @property
     def own_columns(self) -> list[str]:
         """Names of the columns that are the project's own, in the order of the file."""
-        return [name for name in self.table.column_names if name not in SCHEMA.names and not is_value(name)]
+        return [name for name in self.table.column_names if not (name in (*SCHEMA.names, *ADDED) or is_value(name))]
 
     def group(self, by: Grouping) -> tuple[npt.NDArray[Any], list[Any]]:
         """Return the value of each row that a breakdown groups by, as codes.
@@ -113,7 +162,7 @@ class Predictions:
         Returns:
             A code a row, -1 where there is no value, of shape (rows,); and the value of each code.
         """
-        encoded = grouped(self.table[by.column], by).combine_chunks().dictionary_encode()
+        encoded = grouped(self.holding(by.column)[by.column], by).combine_chunks().dictionary_encode()
         return as_numpy(encoded.indices.fill_null(-1)), encoded.dictionary.to_pylist()
 
     def __len__(self) -> int:
@@ -154,7 +203,7 @@ def write_predictions(
         What the results' key `predictions` says of the file: its name, SHA-256 and number of rows.
     """
     table = _tabulated(rows, own) if isinstance(rows, list) else rows
-    table = _ordered(_typed(path, table))
+    table = _ordered(pa.table(_typed(path, table, SCHEMA) | own_columns(path, table, SCHEMA.names)))
     table = table.drop_columns([name for name in OPTIONAL if table[name].null_count == len(table)])
     scores = [name for name in SCORE_LISTS if name in table.column_names]
     for name in scores:
@@ -181,17 +230,49 @@ def read_predictions(path: Path) -> Predictions:
         InputError: It is missing or no Parquet file, a column is missing or of another type, a value is missing or not finite, an id
             comes twice, or a row's `correct` does not follow from its answer.
     """
+    parts = []
+    for part in _parts(path):
+        typed = pa.table(_typed(path, part, SCHEMA) | own_columns(path, part, SCHEMA.names))
+        _check(path, typed)
+        for model in MODELS:
+            typed = typed.append_column(calibrated(model), _calibrated(typed, model))
+        parts.append(typed.drop_columns(list(IN_FILE)))
+    table = pa.concat_tables(parts)
+    if len(table) != pc.count_distinct(table["id"]).as_py():
+        raise InputError(path, key="id", found="an id that comes twice", expected="an id a question", hint=_HINT)
+    return Predictions(path, table)
+
+
+def _parts(path: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """Read a file some rows at a time; the first part has no rows, so that there is one."""
     try:
-        table = pq.ParquetFile(path).read()
+        file = pq.ParquetFile(path)
+        names = [name for name in file.schema_arrow.names if columns is None or name in columns]
+        yield file.schema_arrow.empty_table().select(names)
+        for batch in file.iter_batches(columns=names):
+            yield pa.Table.from_batches([batch])
     except FileNotFoundError:
         raise InputError(
             path, found="no such file", expected="the predictions that the results name", hint=_HINT
         ) from None
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
         raise InputError(path, found=str(error).splitlines()[0], expected="a Parquet file", hint=_HINT) from None
-    clean = _typed(path, table)
-    _check(path, clean)
-    return Predictions(path, clean)
+
+
+def _calibrated(table: pa.Table, model: str) -> pa.Array:
+    """Compute the column `calibrated`."""
+    columns = [table[f"{model}_{kind}"].combine_chunks() for kind in ("scores", "neutral_scores")]
+    lengths = [as_numpy(pc.list_value_length(column).fill_null(0)) for column in columns]
+    values = [as_numpy(column.flatten()) for column in columns]
+    of = np.where(lengths[0] == lengths[1], lengths[0], 0)
+    found = np.full(len(table), -1)
+    for length in set(of.tolist()) - {0}:
+        rows = of == length
+        known, neutral = (
+            part[np.repeat(rows, each)].reshape(-1, length) for part, each in zip(values, lengths, strict=True)
+        )
+        found[rows] = np.subtract(known, neutral, dtype=np.float64).argmax(axis=1)
+    return pa.array(found, pa.int32(), mask=found < 0)
 
 
 def _tabulated(rows: list[dict[str, Any]], own: pa.Schema | None) -> pa.Table:
@@ -215,10 +296,10 @@ def _ordered(table: pa.Table) -> pa.Table:
     return table.select([*first, *own, *rest])
 
 
-def _typed(path: Path, table: pa.Table) -> pa.Table:
-    """Give every column of `SCHEMA` its type, in its order, then the project's own columns."""
+def _typed(path: Path, table: pa.Table, fields: Iterable[pa.Field]) -> dict[str, pa.ChunkedArray]:
+    """Give columns of `SCHEMA` their types, in their order."""
     columns = {}
-    for field in SCHEMA:
+    for field in fields:
         if field.name not in table.column_names:
             if field.name not in OPTIONAL:
                 raise InputError(path, key=field.name, found="no such column", expected=str(field.type), hint=_HINT)
@@ -229,7 +310,7 @@ def _typed(path: Path, table: pa.Table) -> pa.Table:
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # bad input: a value, or a type, that has no such cast
             found = table.schema.field(field.name).type
             raise InputError(path, key=field.name, found=str(found), expected=str(field.type), hint=_HINT) from None
-    return pa.table(columns | own_columns(path, table, SCHEMA.names))
+    return columns
 
 
 def _check(path: Path, table: pa.Table) -> None:
@@ -238,8 +319,6 @@ def _check(path: Path, table: pa.Table) -> None:
             raise InputError(
                 path, key=field.name, found=f"{table[field.name].null_count} empty values", expected="none", hint=_HINT
             )
-    if len(table) != pc.count_distinct(table["id"]).as_py():
-        raise InputError(path, key="id", found="an id that comes twice", expected="an id a question", hint=_HINT)
     for model in MODELS:
         if not pc.all(pc.is_finite(table[f"{model}_score"]), min_count=0).as_py():
             raise InputError(path, key=f"{model}_score", found="NaN or infinity", expected="finite numbers", hint=_HINT)

@@ -147,7 +147,7 @@ def _check_predictions(
         if answers is None:
             continue
         for i, by in enumerate(metric.breakdowns):
-            check_grouping(METRICS, f"metrics.{key}.breakdowns[{i}]", by, answers.table)
+            check_grouping(METRICS, f"metrics.{key}.breakdowns[{i}]", by, answers.holding(by.column))
         if not available(answers, metric):
             continue
         candidates = evaluation.candidates(metric.task)
