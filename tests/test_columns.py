@@ -253,7 +253,7 @@ def test_what_stays_in_the_file_is_read_for_the_rows_that_ask(tmp_path: Path) ->
     assert [values[c] for c in codes] == [len(r["prompt"]) for r in scored() if r["task"] == "t2"]
     write_predictions(path, [row | {"id": f"other {row['id']}"} for row in scored()])
     with pytest.raises(InputError, match="other predictions than before"):
-        _ = found.complete
+        found.reading("prompt")
 
 
 def test_the_calibrated_answer_is_the_one_whose_score_rises_most(tmp_path: Path) -> None:
