@@ -73,12 +73,13 @@ def visit(hub: HubServer, folder: Path, *arguments: str) -> subprocess.Completed
 
 
 def test_the_committed_record_is_published_and_used_by_a_visitor(hub: HubServer, tmp_path: Path) -> None:
-    author = Author(hub, copy_project(tmp_path / "project"), real=True)
+    author = Author(hub, copy_project(tmp_path / "project"))
     first = author.publish("--yes", "--create-pr")
     assert first.returncode == 0, first.stderr
     names = ("alice/gpt2-mini", "alice/gpt2-mini-spelling-lora", "alice/spelling-and-letters", "letter_count")
     assert all(repo.private for repo in hub.repos.values())  # verified, but nobody said that it may be seen
     assert "RepositoryNotFoundError" in visit(hub, tmp_path, *names).stderr
+    author.real = True
     done = author.publish("--yes")
     assert done.returncode == 0, done.stderr
     assert not any(repo.private for repo in hub.repos.values())

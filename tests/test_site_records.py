@@ -255,8 +255,8 @@ def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: 
         process.wait(20)
 
 
-def test_gh_deploy_publishes_a_site_that_works_under_a_path(tmp_path: Path) -> None:
-    root = copy_project(tmp_path / "project")
+def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_path: Path) -> None:
+    root = minimal
     bare = tmp_path / "remote.git"
     git = ["git", "-c", "user.name=Author", "-c", "user.email=author@example.org"]
     subprocess.run(["git", "init", "-q", "--bare", str(bare)], check=True)
