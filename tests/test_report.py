@@ -369,6 +369,13 @@ def test_the_pdf_is_tagged_named_and_brings_its_fonts(made: tuple[Path, FinalRep
         assert re.search("Libertinus|NewCM|DejaVuSansMono", name), name
 
 
+def test_no_page_ends_with_what_introduces_the_next(made: tuple[Path, FinalReport, PdfReader, str]) -> None:
+    _, _, pdf, _ = made
+    for page in pdf.pages[2:]:
+        *_, last, _number = (line.strip() for line in page.extract_text().splitlines() if line.strip())
+        assert not last.endswith((":", "fine-tuned model wrong", "fine-tuned model right")), last
+
+
 def tags(pdf: PdfReader) -> list[Any]:
     found, todo = [], [pdf.trailer["/Root"]["/StructTreeRoot"]]
     while todo:

@@ -17,6 +17,7 @@ from .browsing import Watched, browsing, serving
 from .conftest import copy_project
 from .hub_server import Fault, HubServer, User
 from .publishing import TOKEN, Author, change_project, commits
+from .records import without_study
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +29,9 @@ def author(tmp_path: Path) -> Iterator[Author]:
     server = HubServer(tmp_path / "hub")
     server.users[TOKEN] = User("alice")
     server.start()
-    yield Author(server, copy_project(tmp_path / "project"))
+    root = copy_project(tmp_path / "project")
+    without_study(root)
+    yield Author(server, root)
     server.stop()
 
 

@@ -146,7 +146,7 @@ def _quiet() -> None:
 
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
     warnings.simplefilter("ignore", FutureWarning)
 
 

@@ -90,7 +90,7 @@ def train(config: ExperimentConfig, results: Path, work: Path, *, fresh: bool = 
     adapter = LoraConfig(
         task_type="CAUSAL_LM",
         r=config.required_lora.r,
-        lora_alpha=config.required_lora.alpha,  # type: ignore[arg-type]
+        lora_alpha=config.required_lora.alpha,
         lora_dropout=config.required_lora.dropout,
         target_modules=config.required_lora.target_modules,
         fan_in_fan_out=base.config.model_type == "gpt2",
@@ -116,7 +116,7 @@ def train(config: ExperimentConfig, results: Path, work: Path, *, fresh: bool = 
     trainer = Trainer(
         model=model, args=arguments, train_dataset=training, eval_dataset=held_out, optimizers=(optimizer, None)
     )
-    last = get_last_checkpoint(str(work))  # type: ignore[no-untyped-call]
+    last = get_last_checkpoint(str(work))
     start = int(last.rsplit("-", 1)[1]) if last else 0
     ledger = work / f"resources-{arguments.process_index}.json"
     with track(ledger, start, config.country_iso_code) as span:

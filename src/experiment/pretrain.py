@@ -101,7 +101,7 @@ def train_tokenizer(books: list[Book], vocab_size: int) -> Any:
         show_progress=False,
     )
     tokenizer.train_from_iterator((book.text for book in books), trainer=trainer, length=len(books))
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token=END_OF_TEXT, eos_token=END_OF_TEXT, unk_token=END_OF_TEXT
     )
 

@@ -1,6 +1,8 @@
 -- Turns the report's Markdown into what Typst sets: pictures with text alternatives, formulas that can be read aloud,
 -- call-outs, tables that break over pages, and appendices with letters.
 
+local LONGEST_WHOLE = 14 -- rows of a table that is not broken over pages
+
 local function typst(blocks)
   return (pandoc.write(pandoc.Pandoc(blocks), "typst-citations"):gsub("%s+$", ""))
 end
@@ -65,7 +67,24 @@ function Table(element)
     end
   end
   local written = typst({element}):gsub("^#figure%(%s*align%(center%)%[", ""):gsub("%]%s*, kind: table%s*%)$", "")
+  local rows = 0
+  for _, body in ipairs(element.bodies) do rows = rows + #body.body end
+  if rows <= LONGEST_WHOLE then written = "#block(breakable: false)[\n" .. written .. "\n]" end
   return pandoc.RawBlock("typst", written)
+end
+
+-- What introduces a table, a list or code stays on its page; a picture may go to the next one.
+local INTRODUCED = {BulletList = true, OrderedList = true, CodeBlock = true}
+
+function Blocks(blocks)
+  for i = 1, #blocks - 1 do
+    local next = blocks[i + 1]
+    local introduced = INTRODUCED[next.t] or (next.t == "RawBlock" and next.text:find("#table(", 1, true))
+    if blocks[i].t == "Para" and introduced then
+      blocks[i] = pandoc.RawBlock("typst", string.format("#block(sticky: true, spacing: 1em)[%s]", typst({blocks[i]})))
+    end
+  end
+  return blocks
 end
 
 function Header(header)
