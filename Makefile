@@ -8,7 +8,6 @@ BIN := $(VENV)/bin
 CONFIG ?= configs/experiments/gpt2-mini.yaml
 SOURCES := $(shell find mkdocs.yml LICENSE CHANGELOG.md docs gen overrides src configs results data models checkpoints -type f -not -path '*/__pycache__/*' | sed 's/ /\\ /g')
 LIGHTHOUSE := 12.8.2
-LONGEST := tests/test_site.py tests/test_site_records.py tests/test_space.py # begun first, so that none is left over at the end
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
 .PHONY: help site serve check test experiment study render pins format clean
@@ -56,7 +55,7 @@ test: $(VENV)/.test chromium .cache/npm/lighthouse ## Lint, types, all tests and
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 4 --dist worksteal $(if $(TESTS),-m "$(TESTS)") $(LONGEST) tests
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(if $(TESTS),-m "$(TESTS)")
 
 .PHONY: chromium
 chromium:

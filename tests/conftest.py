@@ -62,6 +62,11 @@ CACHE = "CACHE_OF_TESTS"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest, so that none is left over at the end when tests run side by side."""
+    items.sort(key=lambda item: item.path.stem not in ("test_site", "test_site_records", "test_space"))
+
+
 @pytest.fixture(scope="session")
 def repo() -> Path:
     return REPO

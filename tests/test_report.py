@@ -373,7 +373,7 @@ def test_no_page_ends_with_what_introduces_the_next(made: tuple[Path, FinalRepor
     _, _, pdf, _ = made
     for page in pdf.pages[2:]:
         *_, last, _number = (line.strip() for line in page.extract_text().splitlines() if line.strip())
-        assert not last.endswith((":", "fine-tuned model wrong", "fine-tuned model right")), last
+        assert not last.endswith((":", "model wrong", "model right")), last
 
 
 def tags(pdf: PdfReader) -> list[Any]:
