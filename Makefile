@@ -51,6 +51,9 @@ check: $(VENV)/.test ## Format, lint, types and the quick tests, in about a minu
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
+# Tests run side by side: a second thread of one would take the time of another, most of it waiting.
+check test: export OMP_NUM_THREADS := 1
+
 test: $(VENV)/.test chromium .cache/npm/lighthouse ## Lint, types, all tests and a strict build
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
