@@ -39,6 +39,13 @@ for i in range(int(sys.argv[2])):
 print(sorted(times)[len(times) // 2])
 """
 
+RECORD = """
+import sys
+from pathlib import Path
+from benchmarks.site import make_record
+make_record(Path(sys.argv[1]), int(sys.argv[2]))
+"""
+
 GROWTH = """
 import json, resource, sys, time
 from pathlib import Path
@@ -96,7 +103,7 @@ def builds(folder: Path) -> dict[str, float]:
     return out | {"rebuild_ratio": out["rebuild"] / out["rebuild_floor"]}
 
 
-def make_record(folder: Path, size: int) -> Path:
+def make_record(folder: Path, size: int) -> None:
     """Write a record of so many predictions: some of the committed ones, or each of them several times, with new ids."""
     import numpy as np
     import pyarrow as pa
@@ -116,14 +123,19 @@ def make_record(folder: Path, size: int) -> Path:
         results.pop(key)
     (results_folder / "evaluation_results.json").write_text(json.dumps(results))
     rewrite_predictions(folder, table)
-    return folder
 
 
 def growth(folder: Path) -> dict[str, Any]:
-    """Measure how time and memory grow with the number of predictions, each in a process of its own."""
-    return {
-        f"{size:,}": json.loads(run(ROOT, "-c", GROWTH, str(make_record(folder / str(size), size)))) for size in SIZES
-    }
+    """Measure how time and memory grow with the number of predictions.
+
+    Records are made in processes of their own too: a process's peak of memory begins with that of the one that starts it.
+    """
+    out = {}
+    for size in SIZES:
+        root = str(folder / str(size))
+        run(ROOT, "-c", RECORD, root, str(size))
+        out[f"{size:,}"] = json.loads(run(ROOT, "-c", GROWTH, root))
+    return out
 
 
 if __name__ == "__main__":
