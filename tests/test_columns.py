@@ -220,6 +220,17 @@ def test_several_references_count_as_right(tmp_path: Path) -> None:
         write(tmp_path / "predictions.parquet", pa.Table.from_pylist(given))
 
 
+@pytest.mark.parametrize("name", ["year", "task", "prompt"])
+def test_a_name_that_comes_twice_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "predictions.parquet"
+    write_predictions(path, rows())
+    table = pq.read_table(path)
+    twice = pa.Table.from_arrays([*table.columns, table[name]], names=[*table.column_names, name])
+    pq.write_table(twice, path)
+    with pytest.raises(InputError, match="each name once"):
+        read_predictions(path)
+
+
 # What stays in the file.
 
 

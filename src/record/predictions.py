@@ -247,9 +247,9 @@ def _parts(path: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
     """Read a file some rows at a time; the first part has no rows, so that there is one."""
     try:
         file = pq.ParquetFile(path)
-        names = [name for name in file.schema_arrow.names if columns is None or name in columns]
-        yield file.schema_arrow.empty_table().select(names)
-        for batch in file.iter_batches(columns=names):
+        wanted = [field for field in file.schema_arrow if columns is None or field.name in columns]
+        yield pa.schema(wanted).empty_table()
+        for batch in file.iter_batches(columns=columns):
             yield pa.Table.from_batches([batch])
     except FileNotFoundError:
         raise InputError(
@@ -300,6 +300,8 @@ def _typed(path: Path, table: pa.Table, fields: Iterable[pa.Field]) -> dict[str,
     """Give columns of `SCHEMA` their types, in their order."""
     columns = {}
     for field in fields:
+        if table.column_names.count(field.name) > 1:
+            raise InputError(path, key=field.name, found="that column twice", expected="each name once", hint=_HINT)
         if field.name not in table.column_names:
             if field.name not in OPTIONAL:
                 raise InputError(path, key=field.name, found="no such column", expected=str(field.type), hint=_HINT)
