@@ -278,3 +278,6 @@ def test_the_calibrated_answer_is_the_one_whose_score_rises_most(tmp_path: Path)
             assert row[calibrated(model)] == (gains.index(max(gains)) if gains else None)
     metric = MetricConfig(label="m", definition="m.", direction="higher", unit="number", measure="calibrated_accuracy")
     assert [available(found.task(f"t{length}"), metric) for length in (0, 2, 3)] == [False, True, True]
+    write_predictions(path, [row | ({"base_scores": [0.5, None]} if row["id"] == "q3" else {}) for row in scored()])
+    found = read_predictions(path)  # a score that is missing is no score that rises
+    assert [available(found.task(f"t{length}"), metric) for length in (0, 2, 3)] == [False, False, True]

@@ -15,7 +15,7 @@ from src.analysis.analyse import analyse
 from src.documents.context import Context
 from src.record.config import Measure, MetricConfig
 from src.record.load import Record
-from src.record.measures import OF_COUNTS, per_question
+from src.record.measures import OF_COUNTS, AnswerCounts, counted, per_question
 from src.record.predictions import SCHEMA, Predictions
 
 from .conftest import REPO, Run
@@ -55,6 +55,15 @@ def test_measures_are_what_they_say(answer: str, reference: str) -> None:
         edit_distance(answer, reference) / longer
     )
     assert per_question(rows, "finetuned", metric("score"))[0] == -2.0
+
+
+@given(st.integers(1, 4), st.integers(1, 3), st.data())
+def test_counting_once_is_resampling_with_weights_of_one(labels: int, models: int, data: st.DataObject) -> None:
+    number = st.integers(0, labels - 1)
+    codes = np.array(data.draw(st.lists(st.tuples(*[number] * (1 + models)), min_size=1, max_size=12))).T
+    resampled = AnswerCounts(codes, labels)
+    weights = np.ones((1, codes.shape[1]), dtype=np.float32)
+    assert np.array_equal(counted(codes, labels), resampled.tables(weights @ resampled.columns))
 
 
 def test_the_record_is_complete(record: Record) -> None:

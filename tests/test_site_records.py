@@ -256,15 +256,14 @@ def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: 
 
 
 def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_path: Path) -> None:
-    root = minimal
     bare = tmp_path / "remote.git"
     git = ["git", "-c", "user.name=Author", "-c", "user.email=author@example.org"]
     subprocess.run(["git", "init", "-q", "--bare", str(bare)], check=True)
-    subprocess.run(["git", "init", "-q", "-b", "main"], cwd=root, check=True)
-    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "start"], cwd=root, check=True)
-    subprocess.run(["git", "remote", "add", "origin", str(bare)], cwd=root, check=True)
+    subprocess.run(["git", "init", "-q", "-b", "main"], cwd=minimal, check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "start"], cwd=minimal, check=True)
+    subprocess.run(["git", "remote", "add", "origin", str(bare)], cwd=minimal, check=True)
     names = {f"GIT_{who}_{what}": "author@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    done = run_in(root, "-m", "mkdocs", "gh-deploy", "--force", **names)
+    done = run_in(minimal, "-m", "mkdocs", "gh-deploy", "--force", **names)
     assert done.returncode == 0, done.stdout + done.stderr
     subprocess.run(["git", "clone", "-q", "-b", "gh-pages", str(bare), str(tmp_path / "pages")], check=True)
     with serving(tmp_path / "pages", "/spelling/") as address, browsing() as browser:

@@ -113,7 +113,14 @@ def _distinct(values: FloatArray) -> tuple[FloatArray, npt.NDArray[np.int64]]:
 
 
 def distinct_counts(values: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Return the distinct values in order, and how often each comes: by hashes, where `numpy.unique` sorts them all."""
+    """Find the distinct values by their hashes; `numpy.unique` sorts all values for it.
+
+    Args:
+        values: Numbers, of shape (values,).
+
+    Returns:
+        The distinct values in order, and how often each comes, both of shape (distinct,).
+    """
     found = pa.array(values).value_counts()
     distinct, counts = as_numpy(found.field("values")), as_numpy(found.field("counts"))
     order = np.argsort(distinct)

@@ -121,7 +121,15 @@ class AnswerCounts:
 
 
 def counted(codes: npt.NDArray[np.int64], labels: int) -> FloatArray:
-    """Count every question once: the one table that `AnswerCounts.tables` gives of weights that are all 1, of shape (1, ..., labels)."""
+    """Count every question once.
+
+    Args:
+        codes: Codes of the references and of each model's answers, of shape (1 + models, questions).
+        labels: Number of labels.
+
+    Returns:
+        The one table that `AnswerCounts.tables` gives of weights that are all 1, of shape (1, 1 + 2 * models, labels).
+    """
     references, *models = codes
     kept = [references, *(part for given in models for part in (given, given[given == references]))]
     return np.stack([np.bincount(part, minlength=labels) for part in kept]).astype(np.float64)[None]

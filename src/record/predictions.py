@@ -51,7 +51,7 @@ MODELS = ("base", "finetuned")
 
 
 def calibrated(model: str) -> str:
-    """Name the column that reading adds: which candidate's log-likelihood rises most over that for the neutral question, if both are known."""
+    """Name the column that reading adds: which candidate's log-likelihood rises most over that for the neutral question, if all are known."""
     return f"{model} calibrated"  # with a space, as no column of a file is named
 
 
@@ -271,7 +271,8 @@ def _calibrated(table: pa.Table, model: str) -> pa.Array:
         known, neutral = (
             part[np.repeat(rows, each)].reshape(-1, length) for part, each in zip(values, lengths, strict=True)
         )
-        found[rows] = np.subtract(known, neutral, dtype=np.float64).argmax(axis=1)
+        gains = np.subtract(known, neutral, dtype=np.float64)
+        found[rows] = np.where(np.isnan(gains).any(axis=1), -1, gains.argmax(axis=1))
     return pa.array(found, pa.int32(), mask=found < 0)
 
 

@@ -78,8 +78,9 @@ local INTRODUCED = {BulletList = true, OrderedList = true, CodeBlock = true}
 
 function Blocks(blocks)
   for i = 1, #blocks - 1 do
-    local next = blocks[i + 1]
-    local introduced = INTRODUCED[next.t] or (next.t == "RawBlock" and next.text:find("#table(", 1, true))
+    local following = blocks[i + 1]
+    local introduced = INTRODUCED[following.t]
+      or (following.t == "RawBlock" and following.text:find("#table(", 1, true))
     if blocks[i].t == "Para" and introduced then
       blocks[i] = pandoc.RawBlock("typst", string.format("#block(sticky: true, spacing: 1em)[%s]", typst({blocks[i]})))
     end
