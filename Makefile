@@ -5,6 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALLER ?= $(BIN)/pip install --disable-pip-version-check
 CONFIG ?= configs/experiments/gpt2-mini.yaml
 SOURCES := $(shell find mkdocs.yml LICENSE CHANGELOG.md docs gen overrides src configs results data models checkpoints -type f -not -path '*/__pycache__/*' | sed 's/ /\\ /g')
 LIGHTHOUSE := 12.8.2
@@ -20,11 +21,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.site: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[site,report]"
+	$(INSTALLER) --quiet -c constraints.txt -e ".[site,report]"
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[site,report,experiment,test]"
+	$(INSTALLER) --quiet -c constraints.txt -e ".[site,report,experiment,test]"
 	@touch $@ $(VENV)/.site
 
 site: .cache/built ## Build the site into site/ and the Hub bundle into dist/hub/
