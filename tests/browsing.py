@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = next(
@@ -64,6 +65,18 @@ def browsing() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+def axe(page: Page, where: str, rules: list[str] | None = None) -> list[str]:
+    """List what axe finds on a page, whatever the impact.
+
+    Args:
+        page: The page as it is now.
+        where: What the findings begin with.
+        rules: The rules that are looked at; all by default.
+    """
+    found = Axe().run(page, options={"runOnly": rules} if rules else {}).response["violations"]
+    return [f"{where}: {v['id']} ({v['impact']}): {v['nodes'][0]['html'][:200]}" for v in found]
 
 
 class Watched:

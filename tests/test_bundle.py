@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import REPO, Run, once, run_in
+from .conftest import REPO, invoke, once, run_in
 
 pytestmark = pytest.mark.slow
 
@@ -44,9 +44,9 @@ def test_publishing_twice_gives_the_same_bytes(bundle: Path, tmp_path: Path) -> 
             assert file.read_bytes() == (bundle / file.relative_to(tmp_path / "again")).read_bytes(), file
 
 
-def test_every_command_explains_itself(run: Run) -> None:
+def test_every_command_explains_itself() -> None:
     for command in ("pretrain", "dataset", "train", "evaluate", "benchmark", "report", "publish", "render"):
-        done = run(REPO, "-m", f"src.{command}", "--help")
+        done = invoke(REPO, command, "--help")
         assert done.returncode == 0
         assert f"python -m src.{command}" in done.stdout
         assert f"src.{command}" in (REPO / "README.md").read_text()

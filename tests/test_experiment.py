@@ -10,6 +10,7 @@ import random
 import re
 import shutil
 import string
+import subprocess
 import sys
 from pathlib import Path
 
@@ -92,14 +93,19 @@ def run_tiny(root: Path) -> None:
     (root / "configs/tiny.yaml").write_text(EXPERIMENT)
     sources = write_corpus(root / "corpus")
     common = ("--config", "configs/tiny.yaml")
-    for command in (
+    for name, *arguments in (
         ("pretrain", "--corpus", "corpus", "--sources", str(sources), "--config", "configs/pretrain.yaml"),
         ("dataset", *common),
         ("train", *common),
         ("evaluate", *common, "--metrics", str(REPO / "configs/metrics.yaml")),
     ):
-        done = run_in(root, "-m", f"src.{command[0]}", *command[1:], WANDB_DIR=str(root / "runs"))
+        done = train(root, *arguments) if name == "train" else invoke(root, name, *arguments)
         assert done.returncode == 0, done.stderr[-3000:]
+
+
+def train(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Train in a process of its own, as Weights & Biases keeps one run a process."""
+    return run_in(root, "-m", "src.train", *arguments, WANDB_DIR=str(root / "runs"))
 
 
 def test_the_whole_way_gives_a_record(tiny: Path) -> None:
@@ -145,9 +151,7 @@ def test_prompts_that_do_not_fit_are_refused(tiny: Path) -> None:
 
 def test_training_again_goes_on_and_does_not_train_twice(tiny: Path) -> None:
     before = (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes()
-    done = run_in(
-        tiny, "-m", "src.train", "--config", "configs/tiny.yaml", "--results", "again", WANDB_DIR=str(tiny / "runs")
-    )
+    done = train(tiny, "--config", "configs/tiny.yaml", "--results", "again")
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes() == before
 
@@ -162,7 +166,7 @@ def test_another_config_does_not_resume_a_run(tiny: Path) -> None:
     assert "lora_config.r" in done.stderr
     assert "--fresh" in done.stderr
     assert list((tiny / "runs/other").glob("checkpoint-*"))
-    done = run_in(tiny, "-m", "src.train", *command, "--fresh", WANDB_DIR=str(tiny / "runs"))
+    done = train(tiny, *command, "--fresh")
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads((tiny / "checkpoints/other/adapter_config.json").read_text())["r"] == 2
 

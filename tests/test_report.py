@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -32,7 +31,7 @@ from src.record.final_report import FinalReport
 from src.record.load import Record, load_record
 from src.record.publication import Publication
 
-from .conftest import CACHE, REPO, Run, copy_project, invoke, once, predictions_schema
+from .conftest import REPO, Run, copy_project, invoke, once, predictions_schema
 from .records import rewrite_predictions, without_study
 
 pytestmark = pytest.mark.slow
@@ -571,27 +570,26 @@ importlib.machinery.PathFinder.find_spec = classmethod(
 """
 
 
-def test_without_pandoc_and_typst_the_site_is_built_and_says_so(project: Path, tmp_path: Path, run: Run) -> None:
-    without_study(project)
-    (project / ".cache").unlink()  # which holds what was made with them; charts are not
-    (project / ".cache").mkdir()
-    for chart in Path(os.environ[CACHE]).glob("*.svg"):
-        shutil.copy(chart, project / ".cache")
+def test_without_pandoc_and_typst_the_site_is_built_and_says_so(
+    minimal: Path, tiny_source: Path, tmp_path: Path, run: Run
+) -> None:
+    (minimal / ".cache").unlink()  # which holds what was made with them
     (tmp_path / "hide").mkdir()
     (tmp_path / "hide/sitecustomize.py").write_text(NOT_INSTALLED)
-    hidden = {"PYTHONPATH": f"{tmp_path / 'hide'}:{project}"}
-    done = run(project, "-m", "src.report", **hidden)
+    hidden = {"PYTHONPATH": f"{tmp_path / 'hide'}:{minimal}"}
+    done = run(minimal, "-m", "src.report", **hidden)
     assert done.returncode == 2
     assert 'pip install -c constraints.txt -e ".[report]"' in done.stderr.splitlines()[-1]
-    done = run(project, "-m", "mkdocs", "build", **hidden)
+    done = run(minimal, "-m", "mkdocs", "build", **hidden)
     assert done.returncode == 0, done.stderr
     said = [line for line in done.stderr.splitlines() if "without the report as PDF" in line]
     assert len(said) == 1
     assert '".[report]"' in said[0]
-    page = (project / "site/report/index.html").read_text()
+    page = (minimal / "site/report/index.html").read_text()
     assert "report.pdf" not in page
     assert "The PDF was not made in this build" in page
-    done = run(project, "-m", "src.publish", "--dry-run", **hidden)
+    tiny = Path(shutil.copytree(tiny_source, tmp_path / "tiny", ignore=shutil.ignore_patterns(".cache")))
+    done = run(tiny, "-m", "src.publish", "--dry-run", **hidden)
     assert done.returncode == 2
     assert '".[report]"' in done.stderr
 

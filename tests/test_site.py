@@ -6,23 +6,20 @@ import json
 import os
 import re
 import shutil
-import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from src.documents.build import build
 from src.documents.downloads import chart_csv
 
-from .browsing import CHROMIUM, Watched, browsing, serving
-from .conftest import REPO, once, run_in
+from .browsing import CHROMIUM, Watched, axe, browsing, serving
+from .conftest import REPO, invoke, once, run_in
 
 pytestmark = pytest.mark.slow
 
@@ -76,20 +73,15 @@ def test_every_page_in_a_browser(built: tuple[Path, str], address: str, browser:
     page = seen.page
     problems: list[str] = []
 
-    def look(path: str, scheme: str, options: dict[str, Any]) -> None:
-        for violation in Axe().run(page, options=options).response["violations"]:
-            html = violation["nodes"][0]["html"][:200]
-            problems.append(f"{path} ({scheme}): {violation['id']} ({violation['impact']}): {html}")
-
     for path in pages(built[0]):
         page.set_viewport_size({"width": 1280, "height": 900})
         page.goto(address + path, wait_until="networkidle")
         assert page.locator("h1").count() == 1, path
         assert len(page.locator("meta[name=description]").get_attribute("content") or "") > 20, path
         if path not in ONE_TEMPLATE:
-            look(path, "light", {})
+            problems += axe(page, f"{path} (light)")
             page.evaluate("document.body.dataset.mdColorScheme = 'slate'")
-            look(path, "dark", {"runOnly": ["color-contrast"]})
+            problems += axe(page, f"{path} (dark)", ["color-contrast"])
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
             if overflow(page) > 0:
@@ -279,16 +271,6 @@ def test_lighthouse_on_a_phone(address: str, tmp_path: Path) -> None:
         assert scores == {"accessibility": 1, "best-practices": 1, "seo": 1}, path
 
 
-def test_link_previews_have_a_picture_where_the_address_is_known(minimal: Path) -> None:
-    root = minimal
-    done = run_in(root, "-m", "mkdocs", "build", "-q", SITE_URL="https://example.org/spelling/")
-    assert done.returncode == 0, done.stderr
-    page = (root / "site/results/index.html").read_text()
-    assert '<meta property="og:image" content="https://example.org/spelling/assets/social.png">' in page
-    assert '<link rel="canonical" href="https://example.org/spelling/results/">' in page
-    assert struct.unpack(">II", (root / "site/assets/social.png").read_bytes()[16:24]) == (1200, 630)
-
-
 def test_two_builds_of_charts_give_the_same_bytes(built: tuple[Path, str]) -> None:
     context = build(REPO, None).context
     assert len(context.charts) > 20
@@ -327,10 +309,13 @@ def test_every_public_name_is_documented_on_the_site(built: tuple[Path, str]) ->
                     assert f'id="{module}.{node.name}"' in page, f"{module}.{node.name}"
 
 
-def test_the_commands_page_has_every_option_of_every_help(built: tuple[Path, str]) -> None:
+def test_the_commands_page_has_every_option_of_every_help(
+    built: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = (built[0] / "reference/commands/index.html").read_text()
+    monkeypatch.setenv("COLUMNS", "200")
     for name in ("pretrain", "dataset", "train", "evaluate", "benchmark", "report", "publish", "render"):
-        shown = run_in(REPO, "-m", f"src.{name}", "--help", COLUMNS="200").stdout
+        shown = invoke(REPO, name, "--help").stdout
         for option in re.findall(r"(?<=\s)--[a-z-]+", shown):
             assert option == "--help" or f"<code>{option}</code>" in page, f"{name} {option}"
 

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -40,9 +41,16 @@ HOSTILE = (
 
 
 def build(root: Path) -> str:
+    """Build a site; give its page of results."""
+    printed(root)
+    return (root / "site/results/index.html").read_text()
+
+
+def printed(root: Path) -> str:
+    """Build a site; give all that MkDocs printed."""
     done = run_in(root, "-m", "mkdocs", "build")
     assert done.returncode == 0, done.stdout + done.stderr
-    return (root / "site/results/index.html").read_text()
+    return done.stdout + done.stderr
 
 
 def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
@@ -94,7 +102,9 @@ def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
 
 
 def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
-    page = build(minimal)
+    assert "without the page Try it: the record holds no predictions" in printed(minimal)
+    assert not (minimal / "site/try-it").exists()
+    page = (minimal / "site/results/index.html").read_text()
     for text in (
         "0.0\N{NO-BREAK SPACE}%",
         "43.0\N{NO-BREAK SPACE}%",
@@ -111,6 +121,7 @@ def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
     home = (minimal / "site/index.html").read_text()
     assert "+43.0\N{NO-BREAK SPACE}points" in home
     assert "tokens:" not in home
+    assert "try-it" not in home
     with serving(minimal / "site") as address, browsing() as browser:
         seen = Watched(browser, address)
         for path in (
@@ -256,6 +267,7 @@ def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: 
 
 
 def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_path: Path) -> None:
+    """Link previews have a picture there, since the address is known."""
     bare = tmp_path / "remote.git"
     git = ["git", "-c", "user.name=Author", "-c", "user.email=author@example.org"]
     subprocess.run(["git", "init", "-q", "--bare", str(bare)], check=True)
@@ -263,9 +275,14 @@ def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_p
     subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "start"], cwd=minimal, check=True)
     subprocess.run(["git", "remote", "add", "origin", str(bare)], cwd=minimal, check=True)
     names = {f"GIT_{who}_{what}": "author@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    done = run_in(minimal, "-m", "mkdocs", "gh-deploy", "--force", **names)
+    known = "https://example.org/spelling/"
+    done = run_in(minimal, "-m", "mkdocs", "gh-deploy", "--force", SITE_URL=known, **names)
     assert done.returncode == 0, done.stdout + done.stderr
     subprocess.run(["git", "clone", "-q", "-b", "gh-pages", str(bare), str(tmp_path / "pages")], check=True)
+    page = (tmp_path / "pages/results/index.html").read_text()
+    assert f'<meta property="og:image" content="{known}assets/social.png">' in page
+    assert f'<link rel="canonical" href="{known}results/">' in page
+    assert struct.unpack(">II", (tmp_path / "pages/assets/social.png").read_bytes()[16:24]) == (1200, 630)
     with serving(tmp_path / "pages", "/spelling/") as address, browsing() as browser:
         seen = Watched(browser, address)
         for path in ("", "results/breakdowns/", "examples/", "reference/hub/"):
