@@ -16,13 +16,13 @@ from src.cli import say
 from src.documents.build import Documents, build
 from src.documents.context import Context
 from src.documents.demo import Demo
-from src.documents.downloads import chart_csv, predictions_csv
+from src.documents.downloads import chart_csv, downloadable, predictions_csv
 from src.documents.explorer import explorer_json
 from src.documents.pages import site_pages
 from src.documents.pdf import pdf_missing
 from src.exchange import every_eval_ever_out, shared
 from src.exchange.lm_eval_tasks import harness_files
-from src.exchange.shared import shared_results, zipped
+from src.exchange.shared import Answers, shared_results, zipped
 from src.figures.social import social_card
 from src.record.files import sha256_file
 from src.record.load import record_folders
@@ -98,9 +98,8 @@ def site_files(documents: Documents) -> dict[str, bytes]:
     }
     if record.predictions is not None:
         texts["assets/data/examples.json"] = explorer_json(record.predictions, record.metrics)
-        table = predictions_csv(record.predictions)
-        if table is not None:
-            texts["assets/data/predictions.csv"] = table
+        if downloadable(record.predictions):
+            texts["assets/data/predictions.csv"] = predictions_csv(record.predictions)
     files = {path: text.encode() for path, text in texts.items()}
     if isinstance(context.demo, Demo):
         files |= context.demo.site_files()
@@ -131,7 +130,9 @@ def _exchange(context: Context) -> dict[str, bytes]:
     if tasks:
         found["assets/data/lm_eval_tasks.zip"] = zipped(tasks)
     if record.predictions is not None:
+        answers: Answers = "published" if downloadable(record.predictions) else "none"
         key = [
+            answers,
             sha256_file(record.results_path),
             repr(names),
             record.metrics.model_dump_json(),
@@ -139,7 +140,10 @@ def _exchange(context: Context) -> dict[str, bytes]:
         ]
         key += [Path(module.__file__ or "").read_text(encoding="utf-8") for module in (shared, every_eval_ever_out)]
         found["assets/data/every_eval_ever.zip"] = cached(
-            context.cache, "every_eval_ever.zip", key, lambda: zipped(shared_results(record, context.analysis, names))
+            context.cache,
+            "every_eval_ever.zip",
+            key,
+            lambda: zipped(shared_results(record, context.analysis, names, answers=answers)),
         )
     return found
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from gen.site import site_files
+from src.documents.build import Documents
 from src.documents.context import Context, RepoNames
 from src.exchange.every_eval_ever import import_every_eval_ever
 from src.exchange.imported import write_record
@@ -112,6 +116,28 @@ def test_lm_eval_gives_the_same_answers(record: Record, tmp_path: Path) -> None:
             else:
                 found = re.sub("[^a-z]", "", sample["filtered_resps"][0].lower())[:64]
                 assert found == row["finetuned_answer"]
+
+
+@pytest.mark.slow
+def test_of_too_many_predictions_the_site_offers_results_but_no_answers(
+    documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offered() -> tuple[bool, int, int, str]:
+        """Whether there is a table of answers, how many files of results and of answers are zipped, and what the page says."""
+        files = site_files(documents)
+        with zipfile.ZipFile(io.BytesIO(files["assets/data/every_eval_ever.zip"])) as archive:
+            answers = [name for name in archive.namelist() if name.endswith("_samples.jsonl")]
+            results = len(archive.namelist()) - len(answers)
+        return "assets/data/predictions.csv" in files, results, len(answers), files["examples.md"].decode()
+
+    table, results, answers, page = offered()
+    assert (table, answers) == (True, 2)  # both models'
+    assert "the answers of the published one" in page
+    monkeypatch.setattr("src.documents.downloads.DOWNLOAD_ROWS", 10)
+    table, still, answers, page = offered()
+    assert (table, still, answers) == (False, results, 0)
+    assert "too many for files of the site" in page
+    assert "predictions.csv" not in page
 
 
 def test_the_benchmark_is_declared(record: Record) -> None:

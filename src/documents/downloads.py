@@ -14,8 +14,8 @@ from src.figures.catalog import Chart
 from src.record.errors import printable
 from src.record.predictions import ADDED, Predictions
 
-CSV_ROWS = 200_000
-"""Most predictions that are written as CSV."""
+DOWNLOAD_ROWS = 200_000
+"""Most predictions that the site offers as files of its own; of more, the record's Parquet file is the one to load."""
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Signs that make a spreadsheet read a cell as a formula."""
@@ -54,14 +54,17 @@ def chart_csv(chart: Chart) -> str:
     return to_csv(header, [list(column) for column in zip(*chart.rows, strict=True)])
 
 
-def predictions_csv(predictions: Predictions) -> str | None:
-    """Write all predictions as CSV; None if there are too many.
+def downloadable(predictions: Predictions) -> bool:
+    """Tell whether the predictions are few enough to be offered as files of the site."""
+    return len(predictions) <= DOWNLOAD_ROWS
+
+
+def predictions_csv(predictions: Predictions) -> str:
+    """Write all predictions as CSV.
 
     Lists of text are joined by `|`. Lists of numbers, such as the score of every candidate, are left to the Parquet file; a column
     without any value is left out.
     """
-    if len(predictions) > CSV_ROWS:
-        return None
     table = predictions.complete.table
     names = [
         name

@@ -13,7 +13,7 @@ from .cards import dataset_card_body, model_card_body
 from .compose import Section, compose
 from .context import Context
 from .demo import Demo
-from .downloads import CSV_ROWS
+from .downloads import downloadable
 from .explorer import ROWS as EXPLORER_ROWS
 from .formatting import unbroken
 from .renderer import Renderer
@@ -110,7 +110,7 @@ def site_pages(documents: Documents, *, pdf: bool) -> dict[str, str]:
         + top.fragment(
             "site/explorer",
             explorer_every=-(-rows // EXPLORER_ROWS),
-            has_csv=rows <= CSV_ROWS,
+            downloads=record.predictions is not None and downloadable(record.predictions),
             harness=bool(harness_tasks(record)[0]),
         ),
         "methodology.md": f"# Methodology\n\n{methodology.fragment('site/methodology_intro')}\n\n{compose(methodology, METHODOLOGY)}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from typing import Protocol
+from typing import Literal, Protocol
 
 import yaml
 
@@ -14,6 +14,9 @@ from src.record.results import Results
 
 from .every_eval_ever_out import Subject, every_eval_ever
 from .lm_eval_tasks import harness_files, harness_tasks
+
+Answers = Literal["all", "published", "none"]
+"""Whose single answers are written: every run's, the published run's alone, or nobody's."""
 
 
 def declared_tasks(text: str) -> list[tuple[str, str, str]]:
@@ -66,14 +69,16 @@ def benchmark_file(record: Record) -> bytes | None:
     return yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=1000).encode()
 
 
-def shared_results(record: Record, analysis: Analysis, names: Names, *, all_runs: bool = False) -> dict[str, bytes]:
+def shared_results(
+    record: Record, analysis: Analysis, names: Names, *, answers: Answers = "published"
+) -> dict[str, bytes]:
     """Write the results of the base model and of every run in the shared form, Every Eval Ever.
 
     Args:
         record: The record.
         analysis: What it means, for the intervals.
         names: How model, dataset and base model are called.
-        all_runs: Whether the single answers of a study's other runs are written too, and not of the published one alone.
+        answers: Whose single answers are written with the results.
 
     Returns:
         Content by path; empty where the record holds no predictions.
@@ -94,14 +99,14 @@ def shared_results(record: Record, analysis: Analysis, names: Names, *, all_runs
             intervals = {key: bounds for key, bounds in found.items() if bounds is not None}
         organisation = dataset.split("/")[0] if "/" in dataset else record.project.title
         subject = Subject(kind, model_id, label, dataset, organisation, intervals, 1 - analysis.level)
-        answers = run.predictions if all_runs or run is published else None
-        files |= every_eval_ever(run.evaluation, answers, record.metrics, subject)
+        written = answers == "all" or (answers == "published" and run is published)
+        files |= every_eval_ever(run.evaluation, run.predictions if written else None, record.metrics, subject)
     return files
 
 
 def exchange_files(record: Record, analysis: Analysis, names: Names, *, all_runs: bool = False) -> dict[str, bytes]:
     """Return all of it, as the dataset's repository holds it; see `shared_results`."""
-    files = shared_results(record, analysis, names, all_runs=all_runs)
+    files = shared_results(record, analysis, names, answers="all" if all_runs else "published")
     files |= harness_files(record, names.dataset if "/" in names.dataset else None, names.base)
     benchmark = benchmark_file(record)
     return files if benchmark is None else files | {BENCHMARK: benchmark}
