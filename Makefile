@@ -54,6 +54,8 @@ check: $(VENV)/.test ## Format, lint, types and the quick tests, in about a minu
 
 # Tests run side by side: a second thread of one would take the time of another, most of it waiting.
 check test: export OMP_NUM_THREADS := 1
+# Hundreds of processes import the same modules, so none may be kept from writing bytecode by the environment.
+check test: export PYTHONDONTWRITEBYTECODE :=
 
 test: $(VENV)/.test chromium .cache/npm/lighthouse ## Lint, types, all tests and a strict build
 	$(BIN)/ruff check .

@@ -57,6 +57,7 @@ def _plain_config(path: Path) -> dict[str, Any]:
     config["extra"].pop("quiet")
     config["plugins"] = [plugin for plugin in config["plugins"] if "gen-files" not in plugin]
     reference = next(plugin["mkdocstrings"] for plugin in config["plugins"] if "mkdocstrings" in plugin)
+    reference.pop("enabled")
     reference["handlers"]["python"]["paths"] = [str(Path().absolute())]
     return config
 

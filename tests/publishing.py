@@ -90,9 +90,9 @@ def change_project(root: Path, **changes: Any) -> None:
 
 
 FORKS = multiprocessing.get_context("forkserver")
-"""Starts processes that have imported already what a publisher imports before it looks at its environment: most of what a short run costs."""
+"""Starts processes that begin with what `tests.preloaded` did: most of what a short run costs."""
 
-FORKS.set_forkserver_preload(["tests.publishing", "detect_secrets.plugins.aws", "rich.progress", "typer"])
+FORKS.set_forkserver_preload(["tests.preloaded"])
 
 
 def _publish(root: Path, arguments: tuple[str, ...], environment: dict[str, str], out: Path, err: Path) -> None:

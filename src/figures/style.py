@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +41,7 @@ FONTS = tuple(sorted((Path(__file__).parent / "fonts").glob("*.ttf")))
 @cache
 def fingerprint() -> str:
     """Return what every drawing follows from besides its data and its own code, for the cache."""
-    import matplotlib
-
-    return "".join((matplotlib.__version__, Path(__file__).read_text(encoding="utf-8"), *map(sha256_file, FONTS)))
+    return "".join((version("matplotlib"), Path(__file__).read_text(encoding="utf-8"), *map(sha256_file, FONTS)))
 
 
 @cache
