@@ -66,7 +66,7 @@ print(json.dumps({"load_s": loaded, "analyse_s": analysed, "mb": memory, "genera
 def run(folder: Path, *arguments: str) -> str:
     """Run Python in a folder, with its own code if it has some."""
     code = folder if (folder / "src").is_dir() else ROOT
-    environment = {**os.environ, "PYTHONPATH": str(code)}
+    environment = {**os.environ, "PYTHONPATH": str(code), "PYTHONDONTWRITEBYTECODE": ""}  # it is compiled once
     done = subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=environment, check=True, capture_output=True, text=True
     )

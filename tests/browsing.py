@@ -75,10 +75,9 @@ def axe(page: Page, where: str, rules: list[str] | None = None) -> list[str]:
         where: What the findings begin with.
         rules: The rules that are looked at; all by default.
     """
-    options = {
-        "resultTypes": ["violations"]
-    }  # for all that passes it would work out selectors, which takes as long again
-    found = Axe().run(page, options=options | ({"runOnly": rules} if rules else {})).response["violations"]
+    # For all that passes it would work out selectors, which takes as long again.
+    options = {"resultTypes": ["violations"]} | ({"runOnly": rules} if rules else {})
+    found = Axe().run(page, options=options).response["violations"]
     return [f"{where}: {v['id']} ({v['impact']}): {v['nodes'][0]['html'][:200]}" for v in found]
 
 

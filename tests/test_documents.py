@@ -51,10 +51,8 @@ def test_committed_documents_match_the_record(documents: Documents) -> None:
 
 @pytest.mark.slow
 def test_render_check_sees_a_stale_readme(project: Path) -> None:
-    (project / "README.md").write_text((REPO / "README.md").read_text())
     (project / "models").unlink()
     shutil.copytree(REPO / "models", project / "models")
-    assert invoke(project, "render", "--check").returncode == 0
     (project / "README.md").write_text("old")
     done = invoke(project, "render", "--check")
     assert done.returncode == 1
@@ -248,7 +246,9 @@ def test_an_undefined_name_in_a_fragment_is_an_error(context: Context) -> None:
 
 @pytest.mark.slow
 def test_dark_charts_are_what_would_be_drawn_in_the_dark_scheme(context: Context) -> None:
-    for chart in context.charts.values():
+    kinds = {chart.draw.func: chart for chart in context.charts.values()}  # type: ignore[attr-defined]
+    assert len(kinds) == 6
+    for chart in kinds.values():
         with style.styled(style.DARK):
             drawn = style.save_svg(chart.draw(style.DARK))
         colours = [re.findall(rb"#[0-9a-f]{6}(?=[;\"])", svg) for svg in (drawn, context.rendered(chart, "dark.svg"))]

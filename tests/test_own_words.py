@@ -143,12 +143,12 @@ def test_another_authors_documents_have_none_of_this_studys_words(translation: P
     found = texts(build(translation, None))
     assert len(found) > 25
     assert "Exact translations" in found["assets/charts/metrics.light.svg"]  # pictures hold their words as comments
-    foreign = [
+    wrong = [
         f"{name}: {text[max(0, place.start() - 60) : place.end() + 60]!r}"
         for name, text in found.items()
         for place in re.finditer("|".join(map(re.escape, STUDY_WORDS)), text, flags=re.IGNORECASE)
     ]
-    assert not foreign, "\n".join(foreign)
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.slow

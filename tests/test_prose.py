@@ -11,6 +11,8 @@ import pytest
 import yaml
 from markdown_it import MarkdownIt
 
+from src.documents.build import build
+
 from .conftest import copy_project, once, run_in
 
 HOSTILE = (
@@ -101,11 +103,15 @@ def test_html_in_the_configs_is_text_on_every_page(poisoned: Path) -> None:
 
 @pytest.mark.slow
 def test_html_in_the_configs_is_text_on_the_hub(poisoned: Path) -> None:
-    done = run_in(poisoned, "-m", "src.publish", "--dry-run", "--namespace", "someone")
-    assert done.returncode == 0, done.stderr
-    for role in ("model", "dataset", "base"):
-        card = (poisoned / "dist/hub" / role / "README.md").read_text().split("\n---\n", 1)[1]
-        tokens = MarkdownIt("commonmark").enable("table").parse(card)
+    documents = build(poisoned, None)
+    assert documents.dataset_card is not None
+    cards = {
+        "model": documents.model_card.text,
+        "dataset": documents.dataset_card.text,
+        "base": documents.base_card or "",
+    }
+    for role, card in cards.items():
+        tokens = MarkdownIt("commonmark").enable("table").parse(card.split("\n---\n", 1)[1])
         inline = [child for token in tokens for child in token.children or []]
         html = [t.content for t in (*tokens, *inline) if t.type in ("html_block", "html_inline")]
         assert not [text for text in html if "pwned" in text or "img" in text], role

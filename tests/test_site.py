@@ -67,7 +67,7 @@ ONE_TEMPLATE = {f"reference/{package}/" for package in PACKAGES if package != "f
 def test_every_page_in_a_browser(built: tuple[Path, str], address: str, browser: Browser) -> None:
     """No request leaves the site, nothing fails, nothing scrolls sideways, and axe finds nothing, whatever the impact.
 
-    The dark scheme differs in nothing but its colours.
+    The dark scheme differs in nothing but its colours, and the rows of a table not even in them.
     """
     seen = Watched(browser, address, color_scheme="light", reduced_motion="reduce")  # colours change at once
     page = seen.page
@@ -78,16 +78,18 @@ def test_every_page_in_a_browser(built: tuple[Path, str], address: str, browser:
         page.goto(address + path, wait_until="networkidle")
         assert page.locator("h1").count() == 1, path
         assert len(page.locator("meta[name=description]").get_attribute("content") or "") > 20, path
-        if path not in ONE_TEMPLATE:
-            problems += axe(page, f"{path} (light)")
-            page.evaluate("document.body.dataset.mdColorScheme = 'slate'")
-            problems += axe(page, f"{path} (dark)", ["color-contrast"])
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
             if overflow(page) > 0:
                 page.wait_for_timeout(500)  # the theme may still be moving its parts
             if (over := overflow(page)) > 0:
                 problems.append(f"{path} scrolls sideways by {over} px at {width} px")
+        if path not in ONE_TEMPLATE:
+            page.set_viewport_size({"width": 1280, "height": 900})
+            problems += axe(page, f"{path} (light)")
+            page.evaluate("document.querySelectorAll('tbody tr:nth-child(n+4)').forEach(row => row.remove())")
+            page.evaluate("document.body.dataset.mdColorScheme = 'slate'")
+            problems += axe(page, f"{path} (dark)", ["color-contrast"])
     assert not problems, "\n".join(problems)
     assert not seen.wrong
 

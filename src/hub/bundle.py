@@ -124,7 +124,7 @@ def collect(
     Args:
         documents: What is published.
         only: Roles to collect.
-        progress: Told about the hashing.
+        progress: Called with a file's name and the bytes of it that were just hashed.
         all_runs: Whether the model's repository also holds the adapters of a study's other runs, each in `runs/NAME/`, and the
             dataset's their single answers in the form of Every Eval Ever.
 

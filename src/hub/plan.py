@@ -117,7 +117,9 @@ def plan_repo(
         action = "nothing"
     elif remote.private:
         action = "commit"
-    return RepoPlan(repo, remote, action, changes, visibility, _foreign(hub, repo, remote, receipt, user, folder))
+    return RepoPlan(
+        repo, remote, action, changes, visibility, _external_changes(hub, repo, remote, receipt, user, folder)
+    )
 
 
 def _compare(hub: Hub, repo: Repository, remote: RemoteRepo, folder: Path) -> tuple[Change, ...]:
@@ -193,7 +195,7 @@ def _words(old: str, new: str) -> tuple[list[str], list[str]]:
     return parts if any(parts) else ([old], [new])
 
 
-def _foreign(
+def _external_changes(
     hub: Hub,
     repo: Repository,
     remote: RemoteRepo,

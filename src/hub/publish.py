@@ -133,7 +133,7 @@ def _online(
         check_plan(hub, plan, options.tag, own)
     if options.verify_only:
         return report | _verify_only(hub, context, plans, options, screen, workplace)
-    _refuse_foreign(plans, options)
+    _refuse_external_changes(plans, options)
     if options.plan_only:
         screen.say("planned only: nothing was changed")
         return report
@@ -270,7 +270,7 @@ def _confirm(plans: list[RepoPlan], options: Options, screen: Screen) -> None:
         raise Refused("you said no. Nothing was changed.")
 
 
-def _refuse_foreign(plans: list[RepoPlan], options: Options) -> None:
+def _refuse_external_changes(plans: list[RepoPlan], options: Options) -> None:
     touched = [plan.repo.repo_id for plan in plans if plan.external_changes]
     if touched and not options.overwrite:
         raise Refused(

@@ -78,8 +78,8 @@ class Verifier:
         context: What is published.
         targets: What to verify.
         workplace: Where it is done.
-        report: Told each check as it is done.
-        working: Told what is being done.
+        report: Called with each check once it is done.
+        working: Called with what is being done.
     """
 
     def __init__(

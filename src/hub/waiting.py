@@ -129,7 +129,7 @@ class Client(httpx2.Client):
         }
         request.extensions = {**request.extensions, "timeout": bounds}
         if isinstance(request.stream, httpx2.SyncByteStream) and not isinstance(request.stream, httpx2.ByteStream):
-            request.stream = _Told(request.stream, waiting.heard)
+            request.stream = _CountedStream(request.stream, waiting.heard)
         try:
             response = super().send(request, **options)
         except httpx2.TransportError as error:
@@ -147,11 +147,11 @@ class Client(httpx2.Client):
             raise Busy(f"HTTP {code}", code, retry_after(response.headers))
         waiting.heard()
         if isinstance(response.stream, httpx2.SyncByteStream):
-            response.stream = _Told(response.stream, waiting.heard)
+            response.stream = _CountedStream(response.stream, waiting.heard)
         return response
 
 
-class _Told(httpx2.SyncByteStream):
+class _CountedStream(httpx2.SyncByteStream):
     """A body of which every block is a sign of life."""
 
     def __init__(self, inner: httpx2.SyncByteStream, heard: Callable[[int], None]) -> None:
