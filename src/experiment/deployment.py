@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
+from src.record.checkpoint import checkpoint_files
 from src.record.config import ExperimentConfig
 from src.record.deployment import Deployment, Variant, VariantName
 from src.record.files import sha256_file, write_json
@@ -65,6 +66,7 @@ def benchmark(
     """
     from .environment import describe_environment
 
+    checkpoint_files(checkpoint)
     base = config.required_base_model
     samples: dict[VariantName, list[Sample]] = {variant: [] for variant in VARIANTS}
     with tempfile.TemporaryDirectory() as scratch, progress_bar() as bar:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from src.record.checkpoint import base_files, hash_files
+from src.record.checkpoint import base_files, checkpoint_files, hash_files
 from src.record.errors import InputError
 
 
@@ -78,12 +78,5 @@ def load_adapter(base: Any, checkpoint: Path) -> Any:
     """
     from peft import PeftModel
 
-    if not (checkpoint / "adapter_model.safetensors").is_file():
-        raise InputError(
-            checkpoint,
-            key="adapter_model.safetensors",
-            found="no such file",
-            expected="the adapter's weights as safetensors",
-            hint="Run `python -m src.train --config CONFIG`, or correct `checkpoint` in the config.",
-        )
+    checkpoint_files(checkpoint)
     return PeftModel.from_pretrained(base, str(checkpoint), use_safetensors=True).eval()
