@@ -43,21 +43,21 @@ def write(
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads MkDocs' own tags as nothing: what they stand for belongs to this repository's build."""
+    """Leaves out what has one of MkDocs' own tags: what that stands for belongs to this repository's build."""
 
-
-_Loader.add_multi_constructor("", lambda loader, tag, node: None)
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Construct a mapping of the keys whose value is plain YAML."""
+        node.value = [(key, value) for key, value in node.value if value.tag in self.yaml_constructors]
+        return super().construct_mapping(node, deep)
 
 
 def _plain_config(path: Path) -> dict[str, Any]:
     """Read mkdocs.yml without what only this repository's own build needs."""
     config: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    for key in ("watch", "exclude_docs", "site_url"):
-        config.pop(key, None)
-    config["extra"].pop("quiet")
+    for key in ("watch", "exclude_docs"):
+        del config[key]
     config["plugins"] = [plugin for plugin in config["plugins"] if "gen-files" not in plugin]
     reference = next(plugin["mkdocstrings"] for plugin in config["plugins"] if "mkdocstrings" in plugin)
-    reference.pop("enabled")
     reference["handlers"]["python"]["paths"] = [str(Path().absolute())]
     return config
 

@@ -310,7 +310,7 @@ def _typed(path: Path, table: pa.Table, fields: Iterable[pa.Field]) -> dict[str,
             continue
         try:
             columns[field.name] = table[field.name].cast(field.type)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # bad input: a value, or a type, that has no such cast
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # Arrow's two refusals: of a value, of a type
             found = table.schema.field(field.name).type
             raise InputError(path, key=field.name, found=str(found), expected=str(field.type), hint=_HINT) from None
     return columns
