@@ -28,6 +28,9 @@ COLUMNS = 2
 PANEL_LABEL = 36
 """Characters of a panel's label that fit on one line."""
 
+BASELINE_STYLES = (":", "--")
+"""Lines of a metric's baselines, in their order."""
+
 Panel = tuple[MetricResult, str]
 """A metric, and what its panel is labelled."""
 
@@ -43,10 +46,11 @@ def _figure(size: tuple[float, float]) -> Figure:
     return Figure(figsize=size)
 
 
-def _error(value: float, interval: Interval | None) -> list[list[float]] | None:
-    if interval is None:
-        return None
-    return [[max(0.0, value - interval.low)], [max(0.0, interval.high - value)]]
+def _errors(values: Sequence[float], intervals: Sequence[Interval | None]) -> list[list[float]]:
+    """Return how far each interval reaches below and above its value, of shape (2, values); NaN, which draws nothing, without one."""
+    below = [math.nan if i is None else max(0.0, v - i.low) for v, i in zip(values, intervals, strict=True)]
+    above = [math.nan if i is None else max(0.0, i.high - v) for v, i in zip(values, intervals, strict=True)]
+    return [below, above]
 
 
 def metrics_chart(results: Sequence[MetricResult], scheme: Scheme) -> Figure:
@@ -59,35 +63,24 @@ def metrics_chart(results: Sequence[MetricResult], scheme: Scheme) -> Figure:
     shown = [r for r in results if r.config.bounded]
     figure = _figure(metrics_size(len(shown)))
     axes = figure.subplots()
-    for row, result in enumerate(reversed(shown)):
-        axes.plot([result.base, result.finetuned], [row, row], color=scheme.faint, linewidth=3, zorder=1)
-        for value, interval, color, marker, label in (
-            (result.base, result.base_interval, scheme.base, "o", "base model"),
-            (result.finetuned, result.finetuned_interval, scheme.finetuned, "D", "fine-tuned model"),
-        ):
-            axes.errorbar(
-                value,
-                row,
-                xerr=_error(value, interval),
-                fmt=marker,
-                color=color,
-                capsize=3,
-                zorder=3,
-                label=label if row == 0 else None,
-            )
-        for baseline, style in zip(result.baselines, (":", "--"), strict=False):
-            axes.plot(
-                [baseline.value] * 2,
-                [row - 0.3, row + 0.3],
-                linestyle=style,
-                color=scheme.accent,
-                linewidth=1.6,
-                zorder=2,
-            )
+    rows, upwards = range(len(shown)), shown[::-1]
+    base, finetuned = [r.base for r in upwards], [r.finetuned for r in upwards]
+    axes.hlines(rows, base, finetuned, color=scheme.faint, linewidth=3, zorder=1)
+    for values, intervals, color, marker, label in (
+        (base, [r.base_interval for r in upwards], scheme.base, "o", "base model"),
+        (finetuned, [r.finetuned_interval for r in upwards], scheme.finetuned, "D", "fine-tuned model"),
+    ):
+        errors = _errors(values, intervals)
+        axes.errorbar(values, rows, xerr=errors, fmt=marker, color=color, capsize=3, zorder=3, label=label)
+    for number, style in enumerate(BASELINE_STYLES):
+        found = [(r.baselines[number].value, row) for row, r in enumerate(upwards) if len(r.baselines) > number]
+        places, at = [value for value, _ in found], [row for _, row in found]
+        low, high = [row - 0.3 for row in at], [row + 0.3 for row in at]
+        axes.vlines(places, low, high, linestyle=style, color=scheme.accent, linewidth=1.6, zorder=2)
     if any(r.baselines for r in shown):
-        axes.plot([], [], linestyle=":", color=scheme.accent, label="chance")
-        axes.plot([], [], linestyle="--", color=scheme.accent, label="majority class")
-    axes.set_yticks(range(len(shown)), [f"{r.config.label}\n({r.config.direction} is better)" for r in reversed(shown)])
+        for style, label in zip(BASELINE_STYLES, ("chance", "majority class"), strict=True):
+            axes.plot([], [], linestyle=style, color=scheme.accent, label=label)
+    axes.set_yticks(rows, [f"{r.config.label}\n({r.config.direction} is better)" for r in upwards])
     axes.set_ylim(-0.6, len(shown) - 0.4)
     axes.set_xlim(-0.02, 1.02)
     axes.grid(visible=False, axis="y")
@@ -126,31 +119,31 @@ def study_chart(arms: Sequence[ArmResult], panels: Sequence[Panel], scheme: Sche
 
 def _study_panel(axes: Axes, arms: Sequence[ArmResult], result: MetricResult, scheme: Scheme) -> None:
     axes.axvline(result.base, color=scheme.base, linewidth=1.6, label="base model")
-    for baseline, style in zip(result.baselines, (":", "--"), strict=False):
+    for baseline, style in zip(result.baselines, BASELINE_STYLES, strict=False):
         axes.axvline(baseline.value, linestyle=style, color=scheme.accent, linewidth=1.4, label=baseline.label)
-    for row, arm in enumerate(reversed(arms)):
-        found = arm.metrics[result.key]
-        axes.plot(
-            found.values,
-            [row] * len(found.values),
-            linestyle="none",
-            marker="o",
-            markersize=6,
-            markerfacecolor="none",
-            color=scheme.finetuned,
-            label="one seed",
-        )
-        axes.errorbar(
-            found.mean,
-            row,
-            xerr=_error(found.mean, found.interval),
-            fmt="D",
-            markersize=4,
-            color=scheme.text,
-            capsize=3,
-            zorder=3,
-            label="mean over seeds",
-        )
+    found = [arm.metrics[result.key] for arm in reversed(arms)]
+    seeds = [(value, row) for row, metric in enumerate(found) for value in metric.values]
+    axes.plot(
+        *zip(*seeds, strict=True),
+        linestyle="none",
+        marker="o",
+        markersize=6,
+        markerfacecolor="none",
+        color=scheme.finetuned,
+        label="one seed",
+    )
+    means = [metric.mean for metric in found]
+    axes.errorbar(
+        means,
+        range(len(means)),
+        xerr=_errors(means, [metric.interval for metric in found]),
+        fmt="D",
+        markersize=4,
+        color=scheme.text,
+        capsize=3,
+        zorder=3,
+        label="mean over seeds",
+    )
     if result.config.bounded:
         low, high = axes.get_xlim()
         axes.set_xlim(max(-0.02, low), min(1.02, high))
@@ -218,10 +211,9 @@ def breakdown_chart(breakdown: Breakdown, metric: MetricConfig, scheme: Scheme) 
         ),
     ):
         x = [p + shift for p in places]
-        errors = [_error(value, interval) or [[0.0], [0.0]] for value, interval in zip(values, intervals, strict=True)]
-        spans = [[low for ((low,), _) in errors], [high for (_, (high,)) in errors]]
+        errors = _errors(values, intervals)
         axes.errorbar(
-            x, values, yerr=spans, color=color, marker=marker, markersize=5, capsize=2, elinewidth=1, label=label
+            x, values, yerr=errors, color=color, marker=marker, markersize=5, capsize=2, elinewidth=1, label=label
         )
     axes.set_xticks(list(places), labels)
     axes.set_xlabel(breakdown.by.name)
@@ -233,6 +225,10 @@ def breakdown_chart(breakdown: Breakdown, metric: MetricConfig, scheme: Scheme) 
     return figure
 
 
+def _square(x: float, y: float) -> list[tuple[float, float]]:
+    return [(x - 0.5, y - 0.5), (x + 0.5, y - 0.5), (x + 0.5, y + 0.5), (x - 0.5, y + 0.5)]
+
+
 def confusion_chart(confusion: Confusion, scheme: Scheme) -> Figure:
     """What was answered, by right answer, for both models side by side; the darker a field, the larger its share of the row.
 
@@ -240,7 +236,8 @@ def confusion_chart(confusion: Confusion, scheme: Scheme) -> Figure:
         confusion: Counts of both models.
         scheme: Colours.
     """
-    from matplotlib.patches import Rectangle
+    from matplotlib.collections import PolyCollection
+    from matplotlib.colors import to_rgba
 
     figure = _figure(SIZE)
     places = [i for i, row in enumerate(confusion.base) if sum(row)]
@@ -251,12 +248,11 @@ def confusion_chart(confusion: Confusion, scheme: Scheme) -> Figure:
         ("base model", "fine-tuned model"),
         strict=True,
     ):
-        for y, i in enumerate(places):
-            for x, count in enumerate(counts[i]):
-                if count:
-                    share = count / sum(counts[i])
-                    axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, color=color, alpha=round(share, 3), linewidth=0))
-            axes.add_patch(Rectangle((i - 0.5, y - 0.5), 1, 1, fill=False, edgecolor=scheme.accent, linewidth=1.2))
+        fields = [(x, y, n / sum(counts[i])) for y, i in enumerate(places) for x, n in enumerate(counts[i]) if n]
+        shades = [to_rgba(color, round(share, 3)) for _, _, share in fields]
+        axes.add_collection(PolyCollection([_square(x, y) for x, y, _ in fields], facecolors=shades, linewidth=0))
+        right = [_square(i, y) for y, i in enumerate(places)]
+        axes.add_collection(PolyCollection(right, facecolors="none", edgecolors=scheme.accent, linewidth=1.2))
         axes.set_xlim(-0.5, len(confusion.labels) - 0.5)
         axes.set_ylim(len(places) - 0.5, -0.5)
         axes.set_xticks(range(len(confusion.labels)), [label[:8] for label in confusion.labels])
