@@ -71,7 +71,7 @@ ifeq ($(CHROMIUM),)
 	else echo "Chromium is not installed and cannot be installed here: install it, so that it is on the PATH."; exit 1; fi
 endif
 
-.cache/npm/lighthouse:
+.cache/npm/lighthouse: | chromium # one after the other, as both may need apt-get
 	@mkdir -p $(@D)
 	@if ! command -v npm > /dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm > /dev/null; fi

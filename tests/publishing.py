@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -106,6 +107,35 @@ def _publish(root: Path, arguments: tuple[str, ...], environment: dict[str, str]
     runpy.run_module("src.publish", run_name="__main__", alter_sys=True)
 
 
+class Forked:
+    """`python -m src.publish ARGUMENTS` in a process that was forked for it, with the part of `subprocess.Popen` that tests need."""
+
+    def __init__(self, root: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._files = [Path(self._folder.name) / name for name in ("out", "err")]
+        self._process = FORKS.Process(target=_publish, args=(root, arguments, environment, *self._files))
+        self._process.start()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        assert self._process.pid is not None
+        os.kill(self._process.pid, number)
+
+    def communicate(self, timeout: float) -> tuple[str, str]:
+        """Wait for its end; give what it printed."""
+        self._process.join(timeout)
+        if self._process.exitcode is None:
+            self._process.kill()
+            self._process.join()
+        with self._folder:
+            out, err = (file.read_text() for file in self._files)
+        return out, err
+
+    @property
+    def returncode(self) -> int:
+        assert self._process.exitcode is not None
+        return self._process.exitcode
+
+
 class Author:
     """Somebody at a project, with the local Hub in reach.
 
@@ -142,6 +172,7 @@ class Author:
         } | extra  # fmt: skip
 
     def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
+        """Start the publisher as a user does, from nothing."""
         return subprocess.Popen(
             [sys.executable, "-m", "src.publish", *arguments],
             cwd=self.root,
@@ -154,29 +185,17 @@ class Author:
 
     def publish(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
         """Run the publisher; the token must never be seen."""
-        if self.real:
-            process = self.start(*arguments, **extra)
-            out, err = process.communicate(timeout=300)
-            code = process.returncode
-        else:
-            code, out, err = self._fork(arguments, self.environment(**extra))
+        process = self.fork(*arguments, **extra)
+        out, err = process.communicate(timeout=300)
         assert "Traceback" not in err, err
         if self.token:
             assert self.token not in out + err
             assert not self.receipt_path.exists() or self.token not in self.receipt_path.read_text()
-        return subprocess.CompletedProcess(["src.publish", *arguments], code, out, err)
+        return subprocess.CompletedProcess(["src.publish", *arguments], process.returncode, out, err)
 
-    def _fork(self, arguments: tuple[str, ...], environment: dict[str, str]) -> tuple[int, str, str]:
-        with tempfile.TemporaryDirectory() as folder:
-            files = [Path(folder) / "out", Path(folder) / "err"]
-            process = FORKS.Process(target=_publish, args=(self.root, arguments, environment, *files))
-            process.start()
-            process.join(300)
-            if process.exitcode is None:
-                process.kill()
-                process.join()
-            assert process.exitcode is not None
-            return (process.exitcode, *(file.read_text() for file in files))
+    def fork(self, *arguments: str, **extra: str) -> Forked:
+        """Start the publisher with what every run of it does first done already."""
+        return Forked(self.root, arguments, self.environment(**extra))
 
     def repo(self, kind: str, name: str) -> Repo:
         return self.hub.repos[(kind, f"alice/{name}")]

@@ -337,6 +337,7 @@ def test_an_older_record_says_that_its_settings_are_stated(project: Path) -> Non
 
 @pytest.mark.slow
 def test_a_failed_bundle_leaves_the_last_one(project: Path) -> None:
+    without_study(project)
     assert invoke(project, "publish", "--dry-run").returncode == 0
     before = sorted(p.relative_to(project) for p in (project / "dist").rglob("*"))
     (project / "LICENSE").unlink()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import REPO, invoke, once, run_in
+from .conftest import REPO, copy_project, invoke, once, run_in
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +19,8 @@ def bundle(session_folder: Path) -> Path:
 
 
 def write_bundle(folder: Path) -> None:
-    done = run_in(REPO, "-m", "src.publish", "--dry-run", "--namespace", "someone", "--output", str(folder))
+    project = copy_project(folder.with_name(f"{folder.name}-project"))
+    done = run_in(project, "-m", "src.publish", "--dry-run", "--namespace", "someone", "--output", str(folder))
     assert done.returncode == 0, done.stderr
 
 
@@ -37,8 +38,7 @@ def test_the_bundle_holds_what_is_published(bundle: Path) -> None:
 
 
 def test_publishing_twice_gives_the_same_bytes(bundle: Path, tmp_path: Path) -> None:
-    done = run_in(REPO, "-m", "src.publish", "--dry-run", "--namespace", "someone", "--output", str(tmp_path / "again"))
-    assert done.returncode == 0, done.stderr
+    write_bundle(tmp_path / "again")
     for file in (tmp_path / "again").rglob("*"):
         if file.is_file():
             assert file.read_bytes() == (bundle / file.relative_to(tmp_path / "again")).read_bytes(), file

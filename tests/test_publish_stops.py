@@ -24,7 +24,7 @@ def stop_at(author: Author, stage: tuple[str, str], number: signal.Signals) -> s
     from re import search
 
     method, path = stage
-    process = author.start(*FIRST)
+    process = author.fork(*FIRST)
     fired: list[str] = []
 
     def fire(asked: str, where: str) -> None:
