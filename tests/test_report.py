@@ -9,9 +9,8 @@ import subprocess
 import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,16 +18,16 @@ import pytest
 import yaml
 from pypdf import PdfReader
 
-from src.analysis.analyse import Analysis, analyse
+from src.analysis.analyse import Analysis
 from src.analysis.criteria import Completeness, Criterion, decide
 from src.documents.build import Documents, build
 from src.documents.compose import Section, completeness, compose
-from src.documents.context import Context, RepoNames
+from src.documents.context import Context
 from src.documents.pdf import DISPLAYED, displayable
 from src.documents.renderer import Renderer
 from src.documents.report_text import REPORT
 from src.record.final_report import FinalReport
-from src.record.load import Record, load_record
+from src.record.load import Record
 from src.record.publication import Publication
 
 from .conftest import REPO, Run, copy_project, invoke, once, predictions_schema
@@ -68,20 +67,39 @@ def read(root: Path) -> tuple[FinalReport, PdfReader, str]:
     name = Path(yaml.safe_load((root / "configs/project.yaml").read_text())["experiment"]).stem
     data = FinalReport.model_validate_json((root / "results" / name / "final_report.json").read_text())
     pdf = PdfReader(root / "dist/report.pdf")
-    return data, pdf, "\n".join(page.extract_text() for page in pdf.pages)
+    return data, pdf, "\n".join(page_texts(pdf))
+
+
+def page_texts(pdf: PdfReader) -> list[str]:
+    return [page.extract_text() for page in pdf.pages]
+
+
+class Made(NamedTuple):
+    """The committed record's report, and the text of each page."""
+
+    root: Path
+    pdf: PdfReader
+    pages: list[str]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.pages)
 
 
 @pytest.fixture(scope="module")
-def made(session_folder: Path) -> tuple[Path, FinalReport, PdfReader, str]:
-    root = once(session_folder / "report", lambda folder: make(copy_project(folder)))
-    return root, *read(root)
+def made(session_folder: Path) -> Made:
+    def write(folder: Path) -> None:
+        _, pdf, _ = make(copy_project(folder))
+        (folder / "pages.json").write_text(json.dumps(page_texts(pdf)))
+
+    root = once(session_folder / "report", write)
+    return Made(root, PdfReader(root / "dist/report.pdf"), json.loads((root / "pages.json").read_text()))
 
 
 # What it says.
 
 
-def test_it_holds_every_section_and_page(made: tuple[Path, FinalReport, PdfReader, str]) -> None:
-    _, _, pdf, text = made
+def test_it_holds_every_section_and_page(made: Made) -> None:
     outline: list[str] = []
 
     def walk(entries: Any) -> None:
@@ -91,11 +109,11 @@ def test_it_holds_every_section_and_page(made: tuple[Path, FinalReport, PdfReade
             else:
                 outline.append(str(entry.title))
 
-    walk(pdf.outline)
+    walk(made.pdf.outline)
     for title in re.split(r",\s+", " ".join(WANTED.split())):
         assert [entry for entry in outline if entry.endswith(title)], title
-    assert f"1 / {len(pdf.pages)}" not in pdf.pages[0].extract_text()  # the title page
-    assert f"{len(pdf.pages)} / {len(pdf.pages)}" in text
+    assert f"1 / {len(made.pages)}" not in made.pages[0]  # the title page
+    assert f"{len(made.pages)} / {len(made.pages)}" in made.text
 
 
 def test_the_committed_data_follow_from_the_record(project: Path) -> None:
@@ -108,8 +126,8 @@ def test_the_committed_data_follow_from_the_record(project: Path) -> None:
     assert '"letter_count_improvement": true' in path.read_text()
 
 
-def test_the_data_have_the_keys_of_the_requirements(made: tuple[Path, FinalReport, PdfReader, str]) -> None:
-    data = json.loads((made[0] / "results/gpt2-mini/final_report.json").read_text())
+def test_the_data_have_the_keys_of_the_requirements(made: Made) -> None:
+    data = json.loads((made.root / "results/gpt2-mini/final_report.json").read_text())
     assert {
         "project_name", "model_repository", "dataset_repository", "configuration", "evaluation_results", "conclusion",
     } <= data.keys()  # fmt: skip
@@ -230,15 +248,15 @@ RECEIPT = {
 }  # fmt: skip
 
 
-@cache
-def analysed() -> Analysis:
+@pytest.fixture(scope="session")
+def analysis(context: Context) -> Analysis:
     """The committed record's numbers, which no receipt changes."""
-    return analyse(load_record(REPO))
+    return context.analysis
 
 
-def criterion(record: Record, key: str, **documents: Completeness) -> Criterion:
+def criterion(record: Record, analysis: Analysis, key: str, **documents: Completeness) -> Criterion:
     full = {name: Completeness(3) for name in ("model_card", "dataset_card", "readme", "report")}
-    return next(c for c in decide(record, analysed(), full | documents) if c.key == key)
+    return next(c for c in decide(record, analysis, full | documents) if c.key == key)
 
 
 def receipt(record: Record, **changes: Any) -> Record:
@@ -258,33 +276,35 @@ def receipt(record: Record, **changes: Any) -> Record:
     ],
 )
 def test_a_publication_is_decided_by_its_receipt(
-    record: Record, changes: dict[str, Any], outcome: str, reason: str
+    record: Record, analysis: Analysis, changes: dict[str, Any], outcome: str, reason: str
 ) -> None:
-    found = criterion(receipt(record, **changes), "documented_and_uploaded")
+    found = criterion(receipt(record, **changes), analysis, "documented_and_uploaded")
     assert found.outcome == outcome
     assert (found.evidence[1].outcome, found.evidence[1].reason) == (outcome, reason)
 
 
-def test_without_a_receipt_a_publication_is_not_decided(record: Record) -> None:
-    found = criterion(record, "documented_and_uploaded")
+def test_without_a_receipt_a_publication_is_not_decided(record: Record, analysis: Analysis) -> None:
+    found = criterion(record, analysis, "documented_and_uploaded")
     assert (found.outcome, found.evidence[1].reason) == ("not decided yet", "no receipt")
 
 
 @pytest.mark.parametrize("lacking", [Completeness(3, missing=("Uses",)), Completeness(3, empty=("Uses",))])
-def test_a_document_that_lacks_a_section_fails_the_criterion(record: Record, lacking: Completeness) -> None:
-    found = criterion(receipt(record), "documented_and_uploaded", model_card=lacking)
+def test_a_document_that_lacks_a_section_fails_the_criterion(
+    record: Record, analysis: Analysis, lacking: Completeness
+) -> None:
+    found = criterion(receipt(record), analysis, "documented_and_uploaded", model_card=lacking)
     assert found.outcome == "not met"
     assert found.evidence[0].outcome == "not met"
 
 
-def test_a_run_without_an_id_is_not_tracked(record: Record) -> None:
-    assert criterion(record, "tracked_in_wandb").outcome == "met"
+def test_a_run_without_an_id_is_not_tracked(record: Record, analysis: Analysis) -> None:
+    assert criterion(record, analysis, "tracked_in_wandb").outcome == "met"
     assert record.training_log is not None
     assert record.training_log.tracking is not None
     for tracking in (None, record.training_log.tracking.model_copy(update={"run_id": None})):
         log = record.training_log.model_copy(update={"tracking": tracking})
-        assert criterion(replace(record, training_log=log), "tracked_in_wandb").outcome == "not met"
-    assert criterion(replace(record, training_log=None), "tracked_in_wandb").outcome == "not decided yet"
+        assert criterion(replace(record, training_log=log), analysis, "tracked_in_wandb").outcome == "not met"
+    assert criterion(replace(record, training_log=None), analysis, "tracked_in_wandb").outcome == "not decided yet"
 
 
 def test_completeness_is_what_rendering_noted(context: Context) -> None:
@@ -346,8 +366,8 @@ def test_publishing_decides_the_criterion_and_the_hubs_copy_cites_no_receipt(pro
 # The PDF.
 
 
-def test_the_pdf_is_tagged_named_and_brings_its_fonts(made: tuple[Path, FinalReport, PdfReader, str]) -> None:
-    pdf = made[2]
+def test_the_pdf_is_tagged_named_and_brings_its_fonts(made: Made) -> None:
+    pdf = made.pdf
     root = pdf.trailer["/Root"]
     assert root["/MarkInfo"]["/Marked"]
     assert root["/Lang"] == "en"
@@ -368,10 +388,9 @@ def test_the_pdf_is_tagged_named_and_brings_its_fonts(made: tuple[Path, FinalRep
         assert re.search("Libertinus|NewCM|DejaVuSansMono", name), name
 
 
-def test_no_page_ends_with_what_introduces_the_next(made: tuple[Path, FinalReport, PdfReader, str]) -> None:
-    _, _, pdf, _ = made
-    for page in pdf.pages[2:]:
-        *_, last, _number = (line.strip() for line in page.extract_text().splitlines() if line.strip())
+def test_no_page_ends_with_what_introduces_the_next(made: Made) -> None:
+    for page in made.pages[2:]:
+        *_, last, _number = (line.strip() for line in page.splitlines() if line.strip())
         assert not last.endswith((":", "model wrong", "model right")), last
 
 
@@ -389,12 +408,11 @@ def tags(pdf: PdfReader) -> list[Any]:
     return found
 
 
-def test_figures_are_vectors_and_can_be_read_aloud(made: tuple[Path, FinalReport, PdfReader, str]) -> None:
-    pdf, text = made[2], flat(made[3])
+def test_figures_are_vectors_and_can_be_read_aloud(made: Made, context: Context) -> None:
+    pdf, text = made.pdf, flat(made.text)
     assert not [image for page in pdf.pages for image in page.images]
     kinds = tags(pdf)
     spoken = [str(tag["/Alt"]) for tag in kinds if "/Alt" in tag]
-    context = Context(record := load_record(made[0]), RepoNames.of(record), made[0] / ".cache")
     shown = [c for c in context.charts.values() if c.name not in ("study-course", "study-others")]
     for number, chart in enumerate(shown, 1):
         assert chart.alt in spoken
@@ -403,14 +421,12 @@ def test_figures_are_vectors_and_can_be_read_aloud(made: tuple[Path, FinalReport
     assert {"/H1", "/H2", "/Table", "/TH", "/Figure", "/Formula", "/Note", "/TOC"} <= {str(tag["/S"]) for tag in kinds}
 
 
-def test_the_same_record_gives_the_same_bytes(
-    made: tuple[Path, FinalReport, PdfReader, str], tmp_path: Path, run: Run
-) -> None:
+def test_the_same_record_gives_the_same_bytes(made: Made, tmp_path: Path, run: Run) -> None:
     root = copy_project(tmp_path / "elsewhere")
     (root / ".cache").unlink()  # all is made again
     done = run(root, "-m", "src.report", "--pdf", "out/again.pdf", TZ="Asia/Tokyo", LANG="C")
     assert done.returncode == 0, done.stderr
-    assert (root / "out/again.pdf").read_bytes() == (made[0] / "dist/report.pdf").read_bytes()
+    assert (root / "out/again.pdf").read_bytes() == (made.root / "dist/report.pdf").read_bytes()
 
 
 def test_hostile_answers_show_as_text(tmp_path: Path) -> None:
@@ -459,8 +475,8 @@ def test_every_character_that_is_said_to_be_displayed_is(tmp_path: Path) -> None
 # Citations.
 
 
-def test_the_site_cites_as_pandoc_does(made: tuple[Path, FinalReport, PdfReader, str], documents: Documents) -> None:
-    pdf = flat(made[3])
+def test_the_site_cites_as_pandoc_does(made: Made, documents: Documents) -> None:
+    pdf = flat(made.text)
     site = documents.site_report
     assert len(documents.context.works) > 20
     for work in documents.context.works.values():
