@@ -7,6 +7,7 @@ import inspect
 import json
 from collections.abc import Iterator
 from enum import Enum
+from functools import cache
 from typing import Any
 
 import typer
@@ -52,6 +53,7 @@ FORMATS: dict[str, tuple[str, str, type[BaseModel]]] = {
 """Files of the record, the same way."""
 
 
+@cache  # it follows from nothing but the code that is loaded
 def reference_pages() -> dict[str, str]:
     """Write the reference pages and the JSON Schemas, by path inside the site."""
     pages = {

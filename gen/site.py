@@ -16,13 +16,9 @@ from src.cli import say
 from src.documents.build import Documents, build
 from src.documents.context import Context
 from src.documents.demo import Demo
-from src.documents.downloads import chart_csv, downloadable, predictions_csv
-from src.documents.explorer import explorer_json
+from src.documents.downloads import chart_csv
 from src.documents.pages import site_pages
 from src.documents.pdf import pdf_missing
-from src.exchange import every_eval_ever_out, shared
-from src.exchange.lm_eval_tasks import harness_files
-from src.exchange.shared import Answers, shared_results, zipped
 from src.figures.social import social_card
 from src.record.files import sha256_file
 from src.record.load import record_folders
@@ -96,16 +92,12 @@ def site_files(documents: Documents) -> dict[str, bytes]:
         **{f"assets/data/{chart.name}.csv": chart_csv(chart) for chart in charts},
         "assets/data/final_report.json": documents.final_report,
     }
-    if record.predictions is not None:
-        texts["assets/data/examples.json"] = explorer_json(record.predictions, record.metrics)
-        if downloadable(record.predictions):
-            texts["assets/data/predictions.csv"] = predictions_csv(record.predictions)
     files = {path: text.encode() for path, text in texts.items()}
+    files |= {f"assets/data/{name}": content for name, content in context.downloads.items()}
     if isinstance(context.demo, Demo):
         files |= context.demo.site_files()
     else:
         say(f"the site is built without the page Try it: {context.demo}")
-    files |= _exchange(context)
     for kind in ("light.svg", "dark.svg"):
         files |= {f"assets/charts/{chart.name}.{kind}": context.rendered(chart, kind) for chart in charts}
     headline = record.project.headline or record.project.title
@@ -120,32 +112,6 @@ def site_files(documents: Documents) -> dict[str, bytes]:
 def navigation(nav: list[dict[str, Any]], files: Collection[str]) -> list[dict[str, Any]]:
     """Return the navigation of mkdocs.yml without the page Try it where there is none."""
     return [entry for entry in nav if "try-it.md" not in entry.values() or "try-it.md" in files]
-
-
-def _exchange(context: Context) -> dict[str, bytes]:
-    """Return what other tools read: the questions as tasks, and the results in the community's shared form."""
-    record, names = context.record, context.names
-    found = {}
-    tasks = harness_files(record, names.dataset if names.namespace else None, names.base)
-    if tasks:
-        found["assets/data/lm_eval_tasks.zip"] = zipped(tasks)
-    if record.predictions is not None:
-        answers: Answers = "published" if downloadable(record.predictions) else "none"
-        key = [
-            answers,
-            sha256_file(record.results_path),
-            repr(names),
-            record.metrics.model_dump_json(),
-            repr(record.study and record.study.missing),
-        ]
-        key += [Path(module.__file__ or "").read_text(encoding="utf-8") for module in (shared, every_eval_ever_out)]
-        found["assets/data/every_eval_ever.zip"] = cached(
-            context.cache,
-            "every_eval_ever.zip",
-            key,
-            lambda: zipped(shared_results(record, context.analysis, names, answers=answers)),
-        )
-    return found
 
 
 def _packed(files: dict[str, bytes]) -> bytes:

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,7 @@ def test_lm_eval_gives_the_same_answers(record: Record, tmp_path: Path) -> None:
 def test_of_too_many_predictions_the_site_offers_results_but_no_answers(
     documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def offered() -> tuple[bool, int, int, str]:
+    def offered(documents: Documents) -> tuple[bool, int, int, str]:
         """Whether there is a table of answers, how many files of results and of answers are zipped, and what the page says."""
         files = site_files(documents)
         with zipfile.ZipFile(io.BytesIO(files["assets/data/every_eval_ever.zip"])) as archive:
@@ -130,11 +131,11 @@ def test_of_too_many_predictions_the_site_offers_results_but_no_answers(
             results = len(archive.namelist()) - len(answers)
         return "assets/data/predictions.csv" in files, results, len(answers), files["examples.md"].decode()
 
-    table, results, answers, page = offered()
+    table, results, answers, page = offered(documents)
     assert (table, answers) == (True, 2)  # both models'
     assert "the answers of the published one" in page
     monkeypatch.setattr("src.documents.downloads.DOWNLOAD_ROWS", 10)
-    table, still, answers, page = offered()
+    table, still, answers, page = offered(Documents(replace(documents.context)))
     assert (table, still, answers) == (False, results, 0)
     assert "too many for files of the site" in page
     assert "predictions.csv" not in page

@@ -429,6 +429,15 @@ def test_the_same_record_gives_the_same_bytes(made: Made, tmp_path: Path, run: R
     assert (root / "out/again.pdf").read_bytes() == (made.root / "dist/report.pdf").read_bytes()
 
 
+def test_charts_drawn_by_other_code_make_the_pdf_again(minimal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = build(minimal, minimal / ".cache")
+    before = documents.pdf()
+    monkeypatch.setattr("src.documents.pdf._make", lambda *_: b"made again")
+    assert documents.pdf() == before
+    monkeypatch.setattr("src.figures.catalog._code", lambda: "other code")
+    assert documents.pdf() == b"made again"
+
+
 def test_hostile_answers_show_as_text(tmp_path: Path) -> None:
     hostile = (
         '#read("/etc/passwd") $x$ @hu2022 <fig-metrics> `x`{=typst}',
@@ -624,7 +633,7 @@ def test_the_benchmark_measures_all_three_variants(project: Path, run: Run) -> N
     assert found["same_answers"]
     assert variants["merged"]["parameters"] == variants["base"]["parameters"] < variants["adapter"]["parameters"]
     assert variants["merged"]["disk_bytes"] < variants["adapter"]["disk_bytes"]
-    assert all(variant["peak_memory_bytes"] > found["import_memory_bytes"] / 2 for variant in variants.values())
+    assert all(variant["peak_memory_bytes"] > found["import_memory_bytes"] > 50e6 for variant in variants.values())
     assert (
         found["adapter_sha256"]
         in json.loads((project / "results/gpt2-mini/evaluation_results.json").read_text())["hashes"]["adapter"].values()

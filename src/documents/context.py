@@ -16,6 +16,7 @@ from src.record.load import Record
 from src.record.references import Work, read_references
 
 from .demo import Demo, find_demo
+from .downloads import downloads
 from .prose import shown, shown_analysis
 from .templates import FRAGMENTS, environment
 from .tokens import split_word
@@ -89,6 +90,11 @@ class Context:
     def charts(self) -> dict[str, Chart]:
         """The charts that there is data for, by name."""
         return {c.name: c for c in catalog(self.analysis, self.record.training_log, self.record.study)}
+
+    @cached_property
+    def downloads(self) -> dict[str, bytes]:
+        """What readers and other tools can take along, by file name."""
+        return downloads(self.record, self.analysis, self.names)
 
     @cached_property
     def demo(self) -> Demo | str:

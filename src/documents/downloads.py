@@ -1,4 +1,4 @@
-"""What readers can take along from the site: tables as CSV, and the answers for the examples page."""
+"""What readers and other tools can take along from the site: the answers, tables as CSV, tasks and results in the forms of others."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from src.analysis.analyse import Analysis
+from src.exchange.lm_eval_tasks import harness_files
+from src.exchange.shared import Names, shared_results, zipped
 from src.figures.catalog import Chart
 from src.record.errors import printable
+from src.record.load import Record
 from src.record.predictions import ADDED, Predictions
+
+from .explorer import explorer_json
 
 DOWNLOAD_ROWS = 200_000
 """Most predictions that the site offers as files of its own; of more, the record's Parquet file is the one to load."""
@@ -52,6 +58,32 @@ def chart_csv(chart: Chart) -> str:
         for i, name in enumerate(chart.header)
     ]
     return to_csv(header, [list(column) for column in zip(*chart.rows, strict=True)])
+
+
+def downloads(record: Record, analysis: Analysis, names: Names) -> dict[str, bytes]:
+    """Make what follows from the record alone: the questions as tasks of lm-evaluation-harness, every answer, the results as Every Eval Ever.
+
+    Args:
+        record: The record.
+        analysis: Its numbers, for the intervals of the results.
+        names: How model, dataset and base model are called.
+
+    Returns:
+        Content by file name.
+    """
+    found = {}
+    tasks = harness_files(record, names.dataset if "/" in names.dataset else None, names.base)
+    if tasks:
+        found["lm_eval_tasks.zip"] = zipped(tasks)
+    if record.predictions is None:
+        return found
+    few = downloadable(record.predictions)
+    found["examples.json"] = explorer_json(record.predictions, record.metrics).encode()
+    if few:
+        found["predictions.csv"] = predictions_csv(record.predictions).encode()
+    results = shared_results(record, analysis, names, answers="published" if few else "none")
+    found["every_eval_ever.zip"] = zipped(results)
+    return found
 
 
 def downloadable(predictions: Predictions) -> bool:

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from src.cache import cached
-from src.figures.catalog import Chart
+from src.figures.catalog import Chart, drawn_from
 from src.record.errors import InputError
 from src.record.files import sha256_file
 
@@ -73,7 +73,7 @@ def report_pdf(context: Context, body: str) -> bytes:
     body = displayable(body)
     metadata = displayable(json.dumps(_metadata(context), ensure_ascii=False, sort_keys=True))
     pictures = [chart for chart in context.charts.values() if f'file="charts/{chart.name}.svg"' in body]
-    key = [body, metadata, *(f"{c.name}\0{c.data}" for c in pictures), *_sources(context)]
+    key = [body, metadata, *(part for chart in pictures for part in drawn_from(chart)), *_sources(context)]
     return cached(context.cache, "report.pdf", key, lambda: _make(context, body, metadata, pictures))
 
 

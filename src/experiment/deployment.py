@@ -27,12 +27,14 @@ class Sample:
     """What one process measured.
 
     Attributes:
+        import_memory_bytes: Peak of memory when the libraries were imported and nothing was loaded yet.
         tokens: Ids of the tokens of the answer.
     """
 
     parameters: int
     load_seconds: float
     answer_seconds: tuple[float, ...]
+    import_memory_bytes: int
     peak_memory_bytes: int
     tokens: tuple[int, ...]
 
@@ -73,7 +75,6 @@ def benchmark(
         task = bar.add_task("Measuring", total=processes * len(VARIANTS))
         merged = Path(scratch) / "merged"
         _apart(_merge, base, checkpoint, merged)
-        empty = _apart(_imports)
         for _ in range(processes):
             for variant in VARIANTS:
                 name = str(merged) if variant == "merged" else base
@@ -89,7 +90,7 @@ def benchmark(
         processes=processes,
         answers=answers,
         dtype="float32",
-        import_memory_bytes=empty,
+        import_memory_bytes=int(median(s.import_memory_bytes for found in samples.values() for s in found)),
         same_answers=samples["adapter"][0].tokens == samples["merged"][0].tokens,
         environment=environment,
         adapter_sha256=sha256_file(checkpoint / "adapter_model.safetensors"),
@@ -152,13 +153,6 @@ def _quiet() -> None:
     warnings.simplefilter("ignore", FutureWarning)
 
 
-def _imports() -> int:
-    import peft  # noqa: F401
-    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
-
-    return _peak_memory()
-
-
 def _merge(base: str, checkpoint: Path, merged: Path) -> None:
     """Add the adapter into the weights and save them, in the number format that the base is saved in."""
     import torch
@@ -177,11 +171,12 @@ def _measure(name: str, adapter: Path | None, prompt: str, answers: int, new_tok
     """Load one variant and time its answers; runs in a process of its own."""
     import peft  # noqa: F401
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer  # noqa: F401
 
     from .models import load_adapter, load_base, load_tokenizer
 
     _quiet()
+    imported = _peak_memory()
     tokenizer = load_tokenizer(name)
     AutoModelForCausalLM._model_mapping[type(AutoConfig.from_pretrained(name))]  # imports the architecture's code
     began = time.perf_counter()
@@ -203,6 +198,7 @@ def _measure(name: str, adapter: Path | None, prompt: str, answers: int, new_tok
         parameters=sum(p.numel() for p in model.parameters()),
         load_seconds=loaded,
         answer_seconds=tuple(times[1:]),
+        import_memory_bytes=imported,
         peak_memory_bytes=_peak_memory(),
         tokens=tuple(output[0, inputs["input_ids"].shape[1] :].tolist()),
     )

@@ -282,7 +282,12 @@ def render(chart: Chart, kind: str, cache_folder: Path | None) -> bytes:
     """
     if kind == "dark.svg":
         return style.recoloured(render(chart, "light.svg", cache_folder), style.LIGHT, style.DARK)
-    return cached(cache_folder, kind, (kind, chart.name, chart.data, _code()), lambda: _draw(chart, kind))
+    return cached(cache_folder, kind, (kind, *drawn_from(chart)), lambda: _draw(chart, kind))
+
+
+def drawn_from(chart: Chart) -> tuple[str, ...]:
+    """Return all that a chart's drawing follows from: its name and data, and the code and the fonts that draw it."""
+    return chart.name, chart.data, _code()
 
 
 def _draw(chart: Chart, kind: str) -> bytes:

@@ -35,7 +35,9 @@ class Deployment(Strict):
     processes: int = Field(ge=1, description="Processes a variant; the variants took turns.")
     answers: int = Field(ge=1, description="Answers a process that were timed, after one that was not.")
     dtype: str = Field(description="Number format of the weights in memory.")
-    import_memory_bytes: int = Field(ge=0, description="Peak memory of a process that only imports the libraries.")
+    import_memory_bytes: int = Field(
+        ge=0, description="Peak memory when the libraries are imported and nothing is loaded yet."
+    )
     same_answers: bool = Field(description="Whether adapter and merged model wrote the same tokens.")
     environment: Environment
     adapter_sha256: Sha256 = Field(description="SHA-256 of the adapter that was measured.")
