@@ -46,8 +46,13 @@ def _figure(size: tuple[float, float]) -> Figure:
     return Figure(figsize=size)
 
 
-def _errors(values: Sequence[float], intervals: Sequence[Interval | None]) -> list[list[float]]:
-    """Return how far each interval reaches below and above its value, of shape (2, values); NaN, which draws nothing, without one."""
+def _errors(values: Sequence[float], intervals: Sequence[Interval | None]) -> list[list[float]] | None:
+    """Return how far each interval reaches below and above its value, of shape (2, values); None if there is no interval.
+
+    A value without an interval gets NaN, which draws nothing.
+    """
+    if not any(intervals):
+        return None  # no bars in the legend either
     below = [math.nan if i is None else max(0.0, v - i.low) for v, i in zip(values, intervals, strict=True)]
     above = [math.nan if i is None else max(0.0, i.high - v) for v, i in zip(values, intervals, strict=True)]
     return [below, above]
