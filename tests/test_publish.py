@@ -73,17 +73,12 @@ def visit(hub: HubServer, folder: Path, *arguments: str) -> subprocess.Completed
 
 
 def test_the_committed_record_is_published_and_used_by_a_visitor(hub: HubServer, tmp_path: Path) -> None:
-    author = Author(hub, copy_project(tmp_path / "project"))
-    first = author.publish("--yes", "--create-pr")
-    assert first.returncode == 0, first.stderr
-    names = ("alice/gpt2-mini", "alice/gpt2-mini-spelling-lora", "alice/spelling-and-letters", "letter_count")
-    assert all(repo.private for repo in hub.repos.values())  # verified, but nobody said that it may be seen
-    assert "RepositoryNotFoundError" in visit(hub, tmp_path, *names).stderr
-    author.real = True
+    author = Author(hub, copy_project(tmp_path / "project"), real=True)
     done = author.publish("--yes")
     assert done.returncode == 0, done.stderr
     assert not any(repo.private for repo in hub.repos.values())
     assert [commits(repo) for repo in hub.repos.values()] == [1, 1, 1, 1]
+    names = ("alice/gpt2-mini", "alice/gpt2-mini-spelling-lora", "alice/spelling-and-letters", "letter_count")
     seen = visit(hub, tmp_path, *names)
     assert seen.stdout.split() == ["PeftModelForCausalLM", "2400"], seen.stderr
     receipt = author.receipt
@@ -135,6 +130,18 @@ def test_a_changed_card_goes_through_a_pull_request(author: Author) -> None:
     assert commits(author.repo("dataset", "letters")) == commits(author.repo("model", "tiny")) == 1
     assert next(r for r in author.receipt["repos"] if r["role"] == "model")["commit"] == repo.refs["main"]
     assert len(author.receipt["repos"]) == 3
+
+
+def test_a_first_publication_with_create_pr_is_verified_and_not_seen(author: Author) -> None:
+    first = author.publish("--yes", "--only", "dataset", "--create-pr")
+    assert first.returncode == 0, first.stderr
+    repo, visitor = author.repo("dataset", "letters"), hf.HfApi(endpoint=author.hub.url, token=False)
+    assert "passed      dataset the card's snippet runs" in first.stdout
+    with pytest.raises(hf.errors.RepositoryNotFoundError):
+        visitor.dataset_info("alice/letters")
+    assert author.publish("--yes", "--only", "dataset").returncode == 0
+    assert visitor.dataset_info("alice/letters").sha == repo.refs["main"]
+    assert commits(repo) == 1
 
 
 def test_create_pr_stops_before_the_merge_and_the_next_run_goes_on(author: Author) -> None:
@@ -433,7 +440,6 @@ def test_a_card_with_a_fault_is_never_seen(author: Author, old: str, new: str, s
 
 
 def test_a_snippet_that_fails_is_never_seen(author: Author) -> None:
-    author.real = True
     folder = author.root / "data/letter_count"
     (folder / "test.parquet").rename(folder / "validation.parquet")  # the snippet loads the test questions
     done = author.publish("--yes", "--only", "dataset")

@@ -143,7 +143,6 @@ def test_a_commit_during_the_upload_is_not_built_upon(author: Author) -> None:
 def test_an_adapter_that_answers_otherwise_on_the_hub(author: Author, tmp_path: Path) -> None:
     """Every file of the adapter is the one that was sent, but the base model on the Hub is not the one that was evaluated."""
     assert author.publish("--yes").returncode == 0
-    author.real = True
     receipt = author.receipt
     weights = load_file(author.root / "models/tiny/model.safetensors")
     save_file({name: 2 * value for name, value in weights.items()}, tmp_path / "other", {"format": "pt"})
