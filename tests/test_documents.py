@@ -12,6 +12,7 @@ import pytest
 from huggingface_hub import DatasetCard, ModelCard
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.container import ErrorbarContainer
 
 from src.analysis.analyse import MetricResult
 from src.analysis.statistics import Interval
@@ -23,6 +24,7 @@ from src.documents.context import Context, RepoNames
 from src.documents.pages import site_pages
 from src.documents.renderer import Renderer
 from src.figures import style
+from src.figures.charts import metrics_chart
 from src.record.config import MetricConfig
 from src.record.errors import InputError
 from src.record.load import load_record
@@ -257,6 +259,14 @@ def test_dark_charts_are_what_would_be_drawn_in_the_dark_scheme(context: Context
             re.sub(rb"#?m[0-9a-f]{10}|#[0-9a-f]{6}", b"", svg) for svg in (drawn, context.rendered(chart, "dark.svg"))
         ]
         assert shapes[0] == shapes[1], chart.name
+
+
+def test_the_legend_has_bars_where_the_chart_has_intervals(context: Context) -> None:
+    shown = [metric for metric in context.analysis.metrics if metric.config.bounded]
+    bare = [replace(metric, base_interval=None, finetuned_interval=None) for metric in shown]
+    for metrics, bars in ((shown, 2), (bare, 0)):
+        handles, _ = metrics_chart(metrics, style.LIGHT).axes[0].get_legend_handles_labels()
+        assert sum(isinstance(handle, ErrorbarContainer) and handle.has_xerr for handle in handles) == bars
 
 
 def test_numbers_stay_with_their_units_on_the_site() -> None:
