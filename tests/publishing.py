@@ -98,6 +98,7 @@ FORKS.set_forkserver_preload(["tests.preloaded"])
 
 def _publish(root: Path, arguments: tuple[str, ...], environment: dict[str, str], out: Path, err: Path) -> None:
     """Be `python -m src.publish ARGUMENTS` in a process that was forked for it."""
+    assert "tests.preloaded" in sys.modules  # multiprocessing passes over a preload that fails
     os.chdir(root)
     os.environ.clear()
     os.environ.update(environment)
