@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 PACKAGES = ("record", "analysis", "figures", "documents", "hub", "experiment")
-"""Packages that have a page, in the order of the data's way."""
+"""Packages that have a page, in pipeline order."""
 
 
 def api_pages(root: Path) -> dict[str, str]:

@@ -32,8 +32,14 @@ RECORD = ("configs", "results", "docs/references.bib")
 WORDS = ("src", "gen", "docs/fragments", "LICENSE", "CHANGELOG.md", "pyproject.toml")
 """What else a site is made from."""
 
-PACKAGES = ("jinja2", "matplotlib", "numpy", "scipy", "pypandoc_binary", "typst")
+PACKAGES = (
+    "jinja2", "latex2mathml", "markdown-it-py", "matplotlib", "numpy", "pyarrow", "pybtex", "pydantic", "pypandoc_binary", "rapidfuzz",
+    "scipy", "tokenizers", "typer", "typst",
+)  # fmt: skip
 """Packages whose version changes what is made."""
+
+KEPT_SITES = 5
+"""Finished sites that stay in the cache, some 30 MB each."""
 
 
 def generate(root: Path, cache: Path | None) -> dict[str, bytes]:
@@ -62,7 +68,7 @@ def generate(root: Path, cache: Path | None) -> dict[str, bytes]:
         _context.cache_clear()  # what was read while files changed is of no state of theirs
         return False
 
-    archive = cached(cache, "site.zip", (*before.record, *before.others), make, unchanged)
+    archive = cached(cache, "site.zip", (*before.record, *before.others), make, unchanged, KEPT_SITES)
     with zipfile.ZipFile(io.BytesIO(archive)) as files:
         return {name: files.read(name) for name in files.namelist()}
 

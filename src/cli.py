@@ -17,7 +17,7 @@ EXPERIMENT = Path("configs/experiments/gpt2-mini.yaml")
 COMMANDS = (
     "pretrain", "dataset", "train", "evaluate", "import_results", "benchmark", "report", "publish", "render",
 )  # fmt: skip
-"""The commands, in the order of the data's way."""
+"""The commands, in pipeline order."""
 
 
 def run(command: Callable[..., Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,6 +28,16 @@ def test_the_same_is_made_once_and_something_else_again(tmp_path: Path) -> None:
 def test_what_is_not_true_any_more_is_not_kept(tmp_path: Path) -> None:
     assert cached(tmp_path, "x", ("a",), lambda: b"old", lambda: False) == b"old"
     assert cached(tmp_path, "x", ("a",), lambda: b"new") == b"new"
+
+
+def test_of_what_is_large_only_the_newest_stay(tmp_path: Path) -> None:
+    for number in range(4):
+        cached(tmp_path, "site.zip", (str(number),), lambda number=number: str(number).encode(), newest=2)  # type: ignore[misc]
+        for path in tmp_path.iterdir():  # files of the same moment have no order
+            os.utime(path, (int(path.read_text()), int(path.read_text())))
+    cached(tmp_path, "png", ("0",), lambda: b"0")
+    assert sorted(path.read_text() for path in tmp_path.glob("*.site.zip")) == ["2", "3"]
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import markdown
+import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import DatasetCard, ModelCard
 from hypothesis import given
@@ -195,7 +196,7 @@ def result(base: float, finetuned: float, **more: object) -> MetricResult:
             ),
             "no significant difference",
         ),
-        (result(0.0, 0.4), "better as a bare number; not tested"),
+        (result(0.0, 0.4), "nominally better; not tested"),
         (result(0.4, 0.4), "no change; not tested"),
     ],
 )
@@ -216,7 +217,7 @@ def test_rounding_follows_the_sample(number: float, questions: int | None, shown
 
 def test_formats() -> None:
     assert formatting.change(result(0.5, 0.25)) == "−25.0 points"
-    assert formatting.change(result(0.5, 0.5)) == "±0.0 points"
+    assert formatting.change(result(0.5, 0.5)) == "0.0 points"
     assert formatting.p_value(0.00001) == "< 0.001"
     assert formatting.p_value(0.04049) == "0.040"
     assert formatting.p_value(None) == "not tested"
@@ -232,7 +233,7 @@ def test_the_minimal_record_gives_a_card(minimal: Path) -> None:
     text = model_card(Context(record, RepoNames.of(record))).text
     assert set(headings(text)) >= {s.title for s in MODEL_CARD}
     assert "0.0 % before, 43.0 % after" in text
-    assert "worse as a bare number" in text
+    assert "nominally worse" in text
     assert "not measured" in text.lower()
     assert len(ModelCard(text).data.eval_results) == 4
     assert not re.search(r"\bp (=|<)", text)
@@ -259,6 +260,39 @@ def test_dark_charts_are_what_would_be_drawn_in_the_dark_scheme(context: Context
             re.sub(rb"#?m[0-9a-f]{10}|#[0-9a-f]{6}", b"", svg) for svg in (drawn, context.rendered(chart, "dark.svg"))
         ]
         assert shapes[0] == shapes[1], chart.name
+
+
+def test_where_a_gain_lies_is_said_with_what_became_of_the_rest(context: Context) -> None:
+    rows = pq.read_table(REPO / "results/gpt2-mini/predictions.parquet").to_pylist()
+    rest = [row for row in rows if row["task"] == "letter_position" and row["position"] != 1]
+    base, finetuned = (100 * sum(row[f"{m}_correct"] for row in rest) / len(rest) for m in ("base", "finetuned"))
+    said = f"everywhere else together, from {base:.1f} % to {finetuned:.1f} %."
+    for fragment in ("shared/headline", "site/finding", "report/limitations"):
+        assert said in Renderer(context, "hub").fragment(fragment), fragment
+    lower = replace(context.analysis.metric("letter_position_accuracy"), verdict="no difference")
+    changed = replace(context.analysis, metrics=(lower,), study=None)
+    assert "nearly all" not in Renderer(context, "hub").env.get_template("shared/headline.md.j2").render(
+        analysis=changed
+    )
+
+
+def test_a_control_that_does_better_than_the_recipe_is_named(context: Context) -> None:
+    study = context.analysis.study
+    assert study is not None
+    better = study.contrast("letter_position_accuracy", "no-order", study.main)
+    assert better is not None
+    assert better.claim == "higher"
+    renderer = Renderer(context, "hub")
+    assert "A control does better than the recipe itself (“Letters without order”" in renderer.fragment("site/finding")
+    changed = tuple(replace(c, claim="no difference") if c is better else c for c in study.contrasts)
+    analysis = replace(context.analysis, study=replace(study, contrasts=changed))
+    assert "does better" not in renderer.env.get_template("site/finding.md.j2").render(analysis=analysis)
+
+
+def test_only_a_share_of_right_answers_is_that_of_a_constant_one(context: Context) -> None:
+    for metric in context.analysis.metrics:
+        assert metric.base_constant is None or metric.config.measure == "exact_match", metric.key
+    assert context.analysis.metric("letter_count_accuracy").base_constant is not None
 
 
 def test_the_legend_has_bars_where_the_chart_has_intervals(context: Context) -> None:

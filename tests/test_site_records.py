@@ -108,8 +108,8 @@ def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
     for text in (
         "0.0\N{NO-BREAK SPACE}%",
         "43.0\N{NO-BREAK SPACE}%",
-        "worse as a bare number",
-        "better as a bare number",
+        "nominally worse",
+        "nominally better",
         "not measured",
     ):
         assert text in page

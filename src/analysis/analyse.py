@@ -24,7 +24,7 @@ from src.record.measures import (
     per_question,
     right_or_wrong,
 )
-from src.record.predictions import Predictions, frequencies
+from src.record.predictions import MODELS, Predictions, frequencies
 
 from .mistakes import ErrorProfile, error_profile
 from .statistics import (
@@ -44,11 +44,11 @@ from .study import StudyAnalysis, analyse_study
 
 Verdict = Literal["improved", "worse", "no difference", "not tested"]
 
-CONSTANT_PROOF = OF_COUNTS | OF_CHOICES
-"""Measures that a constant answer cannot win."""
+PREFERENCE_FREE = OF_COUNTS | OF_CHOICES
+"""Measures that do not reward a preference for one answer: two of counts, and the one that takes the preference away."""
 
 CONSTANT_SHARE = 0.99
-"""Share of the questions from which on an answer counts as given always."""
+"""Smallest share of the questions for which an answer counts as constant."""
 
 MIN_GROUP = 5
 """Smallest group of questions that a breakdown shows."""
@@ -88,7 +88,8 @@ class MetricResult:
         p_value: Two-sided, not corrected.
         p_adjusted: After Holm's correction over the primary metrics; None for the others.
         verdict: What the test says; `not tested` without predictions.
-        base_constant: The answer that the base model gives to nearly every question, if it does; `finetuned_constant` likewise.
+        base_constant: The answer that the base model gives to nearly every question, if it does and the metric is the share of right
+            answers; `finetuned_constant` likewise.
         missing: Why something is left out, or None.
     """
 
@@ -144,12 +145,6 @@ class Breakdown:
     groups: tuple[Group, ...]
     left_out: int
 
-    @property
-    def extremes(self) -> tuple[Group, Group]:
-        """The groups with the lowest and the highest change."""
-        ordered = sorted(self.groups, key=lambda group: group.change)
-        return ordered[0], ordered[-1]
-
     def concentration(self, direction: str) -> tuple[Group, float] | None:
         """Return the group that gained most and its share of all that was gained, each group weighted by its questions.
 
@@ -166,6 +161,17 @@ class Breakdown:
             return None
         most, group = max(gains, key=lambda pair: pair[0])
         return group, most / total
+
+    def without(self, left_out: Group) -> Group | None:
+        """Return all groups but one as a single group, without intervals; None if there are no others."""
+        others = [group for group in self.groups if group is not left_out]
+        questions = sum(group.questions for group in others)
+        if not questions:
+            return None
+        base, finetuned = (
+            sum(getattr(group, model) * group.questions for group in others) / questions for model in MODELS
+        )
+        return Group(None, questions, base, finetuned, None, None)
 
 
 @dataclass(frozen=True)
@@ -220,10 +226,10 @@ class Analysis:
         return next((b for b in self.breakdowns if b.metric == key), None)
 
     def beside(self, key: str) -> tuple[MetricResult, ...]:
-        """Return the other measures of a metric's task that a constant answer cannot win, to stand beside it."""
+        """Return the other measures of a metric's task that do not reward a preference for one answer, to be shown beside it."""
         of = self.metric(key).config
         return tuple(
-            m for m in self.metrics if m.config.task == of.task and of.task and m.config.measure in CONSTANT_PROOF
+            m for m in self.metrics if m.config.task == of.task and of.task and m.config.measure in PREFERENCE_FREE
         )
 
     def is_beside(self, key: str) -> bool:
@@ -301,7 +307,7 @@ def _one_metric(
     )
     breakdowns = [_breakdown(key, config, rows, by, *values, level) for by in config.breakdowns]
     tested = _tested(result, record, rows, *values, level)
-    if candidates:
+    if candidates and config.measure == "exact_match":
         tested = replace(tested, base_constant=_constant(rows, "base"), finetuned_constant=_constant(rows, "finetuned"))
     return tested, breakdowns
 

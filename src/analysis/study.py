@@ -20,7 +20,7 @@ from .statistics import COUNT_RESAMPLES, SEED, FloatArray, Interval, t_interval
 Claim = Literal["higher", "lower", "no difference", "too few seeds"]
 
 BASE = "base"
-"""Name of the base model where arms are held against each other."""
+"""Name of the base model where arms are compared."""
 
 LEAST_SEEDS = 2
 """Seeds without which nothing is claimed of an arm."""
@@ -72,7 +72,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Contrast:
-    """One arm held against another, or against the base model, on the same questions.
+    """One arm compared with another, or with the base model, on the same questions.
 
     Attributes:
         metric: Key of the metric.
@@ -114,7 +114,7 @@ class StudyAnalysis:
         Args:
             metric: Key of the metric.
             arm: The arm.
-            against: What it is held against.
+            against: What it is compared with.
             grouped: Whether only the questions are meant on which the main arm gained most.
         """
         return next(
@@ -292,7 +292,7 @@ def _contrasts(
     main: str,
     metrics: MetricsConfig,
 ) -> Iterator[Contrast]:
-    """Hold every arm against the base model, and every other arm against the main one.
+    """Compare every arm with the base model, and every other arm with the main one.
 
     Which of an arm's seeds are drawn depends on its name alone, so that no interval changes because a run of another arm is done.
     """

@@ -68,7 +68,7 @@ def interval(
 def _signed(number: float, metric: MetricConfig, questions: int | None, *, unit: bool = False) -> str:
     places = decimals(metric.unit, questions)
     scaled = round(100 * number if metric.unit == "proportion" else number, places)
-    sign = "+" if scaled > 0 else "−" if scaled < 0 else "±"
+    sign = "+" if scaled > 0 else "−" if scaled < 0 else ""
     name = " points" if unit and metric.unit == "proportion" else ""
     return f"{sign}{abs(scaled):.{places}f}{name}"
 

@@ -19,7 +19,7 @@ class Habit:
         answer: The answer that it gives most often.
         share: The share of the questions that it gives it to.
         right: The share of the questions that it answers right.
-        best: The position that it answers right most often, where the questions are about positions.
+        best: The position that the fine-tuned model answers right most often, where the questions are about positions.
         right_there: The share that it answers right at that position.
         right_elsewhere: The share that it answers right at all others.
     """
@@ -48,6 +48,7 @@ def habit(rows: Predictions, model: str) -> Habit:
     known = np.unique(places)
     if len(known) < 2:
         return plain
-    best = max(known, key=lambda place: right[places == place].mean())
+    tuned = as_numpy(rows.table["finetuned_correct"])
+    best = max(known, key=lambda place: tuned[places == place].mean())
     there, elsewhere = right[places == best].mean(), right[places != best].mean()
     return Habit(plain.answer, plain.share, plain.right, int(best), float(there), float(elsewhere))

@@ -8,6 +8,7 @@ from typing import Literal
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 
+from src.analysis.analyse import CONSTANT_SHARE, MIN_GROUP
 from src.analysis.statistics import COUNT_RESAMPLES, RESAMPLES
 
 from .formatting import FILTERS
@@ -40,5 +41,7 @@ def environment(root: Path) -> Environment:
         keep_trailing_newline=False,
     )
     env.filters.update(FILTERS, prose=prose)
-    env.globals.update(resamples=RESAMPLES, count_resamples=COUNT_RESAMPLES)
+    env.globals.update(
+        resamples=RESAMPLES, count_resamples=COUNT_RESAMPLES, constant_share=CONSTANT_SHARE, min_group=MIN_GROUP
+    )
     return env

@@ -99,7 +99,7 @@ def _study(study: StudyAnalysis, name: str, title: str, panels: Sequence[charts.
     arms = [arm for arm in study.arms if arm.seeds]
     rows, said = [], []
     for result, label in panels:
-        rows.append(row(label, "Base model", "none", (result.base,), result.base, "not measured"))
+        rows.append(row(label, "Base model", "none", (result.base,), result.base, "not applicable"))
         means = [f"base model {result.base:.3f}"]
         for arm in arms:
             found = arm.metrics[result.key]
@@ -163,7 +163,7 @@ def _metrics(analysis: Analysis) -> Chart:
         (m.config.label, f"{m.base:.3f}", _span(m.base_interval), f"{m.finetuned:.3f}", _span(m.finetuned_interval))
         for m in shown
     )
-    caption = "Both models"
+    caption = "Both models, the fine-tuned one as published" if analysis.study else "Both models"
     if any(m.base_interval for m in analysis.metrics):
         caption += f", with {100 * (1 - analysis.level):g} % intervals"
     if any(m.baselines for m in analysis.metrics):

@@ -27,7 +27,7 @@ class Arm(Strict):
 
     label: str = Field(description="Name that readers see.")
     role: Literal["main", "control", "further"] = Field(
-        description="main: the recipe that is published; control: what a claim about it is held against; further: another question."
+        description="main: the recipe that is published; control: what a claim about it is compared with; further: another question."
     )
     purpose: str = Field(description="What it is for, in a sentence or two.")
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, description="Seeds, a run each.")
@@ -101,7 +101,7 @@ def read_study(path: Path, root: Path = Path()) -> Study:
     mains = [name for name, arm in config.arms.items() if arm.role == "main"]
     if len(mains) != 1:
         raise _refused(
-            path, "arms", f"{len(mains)} arms with the role main", "exactly one, which the controls are held against"
+            path, "arms", f"{len(mains)} arms with the role main", "exactly one, which the controls are compared with"
         )
     for name, arm in config.arms.items():
         twice = next((seed for seed in arm.seeds if arm.seeds.count(seed) > 1), None)
