@@ -113,6 +113,20 @@ class MetricResult:
     finetuned_constant: Constant | None = None
     missing: str | None = None
 
+    def baseline(self, label: str) -> Baseline | None:
+        """Return a baseline by its label, if it is known."""
+        return next((baseline for baseline in self.baselines if baseline.label == label), None)
+
+    @property
+    def against_majority(self) -> Literal["above", "below", "no difference"] | None:
+        """Where the fine-tuned model's interval lies against the majority class; None if one of them is not known."""
+        majority = self.baseline("majority class")
+        if majority is None or self.finetuned_interval is None:
+            return None
+        if self.finetuned_interval.low > majority.value:
+            return "above"
+        return "below" if self.finetuned_interval.high < majority.value else "no difference"
+
     @property
     def p_shown(self) -> float | None:
         """The p-value that the verdict stands on."""
