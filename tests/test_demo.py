@@ -24,7 +24,7 @@ from .browsing import Watched, axe, browsing, serving
 from .conftest import REPO, copy_project
 
 ALL = os.environ.get("TRY_IT") == "all"
-"""Whether every spelling and 300 choices a task are compared, which takes ten minutes, or a part of each."""
+"""Whether every spelling and 300 choices per task are compared, which takes ten minutes, or a part of each."""
 
 CODE = REPO / "docs/assets/demo"
 ODD = {

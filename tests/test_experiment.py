@@ -104,7 +104,7 @@ def run_tiny(root: Path) -> None:
 
 
 def train(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Train in a process of its own, as Weights & Biases keeps one run a process."""
+    """Train in a process of its own, as Weights & Biases keeps one run per process."""
     return run_in(root, "-m", "src.train", *arguments, WANDB_DIR=str(root / "runs"))
 
 

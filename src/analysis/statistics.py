@@ -63,7 +63,7 @@ def bootstrap_mean(values: FloatArray, level: float) -> Interval | None:
     For paired differences this is the paired bootstrap: questions are drawn, each with both models' answers.
 
     Args:
-        values: One value a question, of shape (questions,).
+        values: One value per question, of shape (questions,).
         level: One minus the confidence level.
 
     Returns:

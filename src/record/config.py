@@ -93,11 +93,11 @@ class DatasetConfig(Strict):
     seed: int = Field(1, ge=0, description="Seed of every draw.")
     test_questions: dict[str, int] = Field(
         default_factory=lambda: {"letter_count": 2400, "letter_position": 2304, "spelling": 1000},
-        description="Test questions a task.",
+        description="Test questions per task.",
     )
     validation_questions: dict[str, int] = Field(
         default_factory=lambda: {"letter_count": 600, "letter_position": 576, "spelling": 300},
-        description="Validation questions a task.",
+        description="Validation questions per task.",
     )
     validation_share: float = Field(0.2, gt=0, lt=1, description="Share of the eligible words that validation takes.")
     chains: int = Field(

@@ -160,7 +160,7 @@ class Predictions:
         """Return the value of each row that a breakdown groups by, as codes.
 
         Returns:
-            A code a row, -1 where there is no value, of shape (rows,); and the value of each code.
+            A code per row, -1 where there is no value, of shape (rows,); and the value of each code.
         """
         encoded = grouped(self.holding(by.column)[by.column], by).combine_chunks().dictionary_encode()
         return as_numpy(encoded.indices.fill_null(-1)), encoded.dictionary.to_pylist()
@@ -239,7 +239,7 @@ def read_predictions(path: Path) -> Predictions:
         parts.append(typed.drop_columns(list(IN_FILE)))
     table = pa.concat_tables(parts)
     if len(table) != pc.count_distinct(table["id"]).as_py():
-        raise InputError(path, key="id", found="an id that comes twice", expected="an id a question", hint=_HINT)
+        raise InputError(path, key="id", found="an id that comes twice", expected="one id per question", hint=_HINT)
     return Predictions(path, table)
 
 
