@@ -18,6 +18,7 @@ TEXT_LIMIT = 200
 
 _CODE = re.compile(r"(^```.*?^```$|`[^`\n]*`)", flags=re.DOTALL | re.MULTILINE)
 _UNIT = re.compile(r"(?<=\d) (?=(?:%|points?|nats|bits|B|kB|MB|GB|s|ms|min|h|kg|g|kWh|Wh)(?![\w-]))")
+_RANGE = re.compile(r"(?<=\d) to (?=[+−]?\d)")
 
 MARKUP = "&<>\\`*{}[]()#+!|~^$:@"
 """Signs that Markdown, its extensions or HTML read within a line."""
@@ -96,9 +97,10 @@ def size(number: int) -> str:
 
 
 def unbroken(text: str) -> str:
-    """Keep numbers and their units on one line; what is between backticks or a fence stays as it is."""
+    """Keep numbers and their units on one line, and intervals; what is between backticks or a fence stays as it is."""
+    space = "\N{NO-BREAK SPACE}"
     parts = _CODE.split(text)
-    parts[::2] = [_UNIT.sub("\N{NO-BREAK SPACE}", part) for part in parts[::2]]
+    parts[::2] = [_RANGE.sub(f"{space}to{space}", _UNIT.sub(space, part)) for part in parts[::2]]
     return "".join(parts)
 
 
