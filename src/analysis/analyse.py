@@ -39,8 +39,7 @@ from .statistics import (
     resample_counts,
     wilson,
 )
-from .study import Group as StudyGroup
-from .study import StudyAnalysis, analyse_study
+from .study import StudyAnalysis, Subset, analyse_study
 
 Verdict = Literal["improved", "worse", "no difference", "not tested"]
 
@@ -295,13 +294,13 @@ def analyse(record: Record) -> Analysis:
     )
 
 
-def _largest_gains(breakdowns: tuple[Breakdown, ...], metrics: dict[str, MetricConfig]) -> dict[str, StudyGroup]:
+def _largest_gains(breakdowns: tuple[Breakdown, ...], metrics: dict[str, MetricConfig]) -> dict[str, Subset]:
     """Return for each primary metric the group of its first breakdown in which most was gained."""
-    found: dict[str, StudyGroup] = {}
+    found: dict[str, Subset] = {}
     for breakdown in breakdowns:
         most = breakdown.concentration(metrics[breakdown.metric].direction)
         if most and len(breakdown.groups) > 1 and metrics[breakdown.metric].primary:
-            found.setdefault(breakdown.metric, StudyGroup(breakdown.by, most[0].value))
+            found.setdefault(breakdown.metric, Subset(breakdown.by, most[0].value))
     return found
 
 

@@ -63,7 +63,7 @@ class ArmResult:
 
 
 @dataclass(frozen=True)
-class Group:
+class Subset:
     """The questions that a contrast is about, where it is not about all of them."""
 
     by: Grouping
@@ -92,7 +92,7 @@ class Contrast:
     interval: Interval | None
     seeds: tuple[int, int]
     claim: Claim
-    group: Group | None = None
+    group: Subset | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class StudyAnalysis:
         )
 
 
-def analyse_study(study: LoadedStudy, metrics: MetricsConfig, groups: dict[str, Group]) -> StudyAnalysis:
+def analyse_study(study: LoadedStudy, metrics: MetricsConfig, groups: dict[str, Subset]) -> StudyAnalysis:
     """Analyse a study.
 
     Args:
@@ -221,14 +221,14 @@ class _Answers:
         return AnswerCounts(*self.codes)
 
     def resampled(
-        self, metrics: dict[str, MetricConfig], groups: dict[str, Group]
-    ) -> Iterator[tuple[str, Group | None, FloatArray, FloatArray]]:
+        self, metrics: dict[str, MetricConfig], groups: dict[str, Subset]
+    ) -> Iterator[tuple[str, Subset | None, FloatArray, FloatArray]]:
         """Draw questions with replacement, the same for every model and every metric of the task.
 
         Yields:
             Metric, group of questions (None: all), values of shape (resamples, models), and what was observed, of shape (models,).
         """
-        parts: list[tuple[str, Group | None, _Mean | Measure]] = []
+        parts: list[tuple[str, Subset | None, _Mean | Measure]] = []
         for key, metric in metrics.items():
             if not self.measurable(metric) or metric.measure is None:
                 continue
@@ -257,7 +257,7 @@ class _Answers:
             yield key, group, np.concatenate(into), values[0]
 
     def _computed(
-        self, parts: list[tuple[str, Group | None, _Mean | Measure]], weights: npt.NDArray[np.int64]
+        self, parts: list[tuple[str, Subset | None, _Mean | Measure]], weights: npt.NDArray[np.int64]
     ) -> list[FloatArray]:
         """Compute every metric for weights of the questions; what is counted is counted once for all measures of counts."""
         counts = any(not isinstance(of, _Mean) for _, _, of in parts)
@@ -285,7 +285,7 @@ def _summed(weights: npt.NDArray[np.int64], columns: npt.NDArray[Any]) -> npt.ND
 
 def _contrasts(
     key: str,
-    group: Group | None,
+    group: Subset | None,
     observed: FloatArray,
     resampled: FloatArray,
     places: dict[str, list[int]],
