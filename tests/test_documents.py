@@ -305,4 +305,7 @@ def test_the_legend_has_bars_where_the_chart_has_intervals(context: Context) -> 
 
 def test_numbers_stay_with_their_units_on_the_site() -> None:
     text = "33.3 % of 2 points, 3 seeds, `5 %`\n```\n6 MB\n```\n7 MB, −0.8 to +0.4, from 2 % to 3 %."
-    assert formatting.unbroken(text) == "33.3\xa0% of 2\xa0points, 3 seeds, `5 %`\n```\n6 MB\n```\n7\xa0MB, −0.8\xa0to\xa0+0.4, from 2\xa0% to 3\xa0%."
+    assert (
+        formatting.unbroken(text)
+        == "33.3\xa0% of 2\xa0points, 3 seeds, `5 %`\n```\n6 MB\n```\n7\xa0MB, −0.8\xa0to\xa0+0.4, from 2\xa0% to 3\xa0%."
+    )

@@ -231,7 +231,11 @@ def _computed(predictions: Predictions | None, metric: MetricConfig, tasks: dict
     rows = (predictions or _none()).task(metric.task or "")
     if not available(rows, metric):
         raise InputError(
-            "the predictions", key=metric.label, found="nothing", expected="one value per question", hint="Import again."
+            "the predictions",
+            key=metric.label,
+            found="nothing",
+            expected="one value per question",
+            hint="Import again.",
         )
     candidates = tasks[metric.task or ""]["candidates"]
     return summary(rows, "base", metric, candidates), summary(rows, "finetuned", metric, candidates)
