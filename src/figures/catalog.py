@@ -97,12 +97,14 @@ def _study(study: StudyAnalysis, name: str, title: str, panels: Sequence[charts.
         return label, model, seeds, f"{mean:.3f}", span, ", ".join(f"{value:.3f}" for value in values)
 
     arms = [arm for arm in study.arms if arm.seeds]
-    rows, said = [], []
+    rows, said, cut = [], [], False
     for result, label in panels:
         rows.append(row(label, "Base model", "none", (result.base,), result.base, "not applicable"))
         means = [f"base model {result.base:.3f}"]
         for arm in arms:
             found = arm.metrics[result.key]
+            span = found.interval
+            cut |= bool(result.config.bounded and span and (span.low < 0 or span.high > 1))
             seeds = ", ".join(str(seed) for seed in arm.seeds)
             rows.append(row(label, arm.label, seeds, found.values, found.mean, _span(found.interval)))
             means.append(f"{arm.label} {found.mean:.3f}")
@@ -111,7 +113,7 @@ def _study(study: StudyAnalysis, name: str, title: str, panels: Sequence[charts.
         name=f"study-{name}".replace("_", "-"),
         title=title,
         caption=f"{title}: a circle for each seed, the mean of each arm with its t interval over seeds where there are two or more,"
-        " and the base model as a line.",
+        f" and the base model as a line.{' Intervals are cut where they leave the range from 0 to 1.' if cut else ''}",
         alt=f"Means over seeds. {'. '.join(said)}.",
         header=("Metric", "Arm", "Seeds", "Mean", "Interval", "Values"),
         rows=tuple(rows),
