@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLER ?= $(BIN)/pip install --disable-pip-version-check
 CONFIG ?= configs/experiments/gpt2-mini.yaml
-SOURCES := $(shell find mkdocs.yml LICENSE CHANGELOG.md docs gen overrides src configs results data models checkpoints -type f -not -path '*/__pycache__/*' | sed 's/ /\\ /g')
+SOURCES := $(shell find mkdocs.yml LICENSE CHANGELOG.md docs gen overrides src configs results data models checkpoints -name __pycache__ -prune -o -print | sed 's/ /\\ /g')
 LIGHTHOUSE := 12.8.2
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from gen.site import generate, navigation
+from gen.site import generate, names, navigation
 from src.record.errors import InputError
 from src.record.files import replacing
 
@@ -29,7 +29,7 @@ def write(
             shutil.copytree("docs", folder / "docs", ignore=shutil.ignore_patterns("fragments"))
             shutil.copytree("overrides", folder / "overrides")
             plain = _plain_config(Path("mkdocs.yml"))
-            plain["nav"] = navigation(plain["nav"], files)
+            plain |= names(Path()) | {"nav": navigation(plain["nav"], files)}
             config = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
             (folder / "mkdocs.yml").write_text(config, encoding="utf-8")
             for path, content in files.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import sys
 import zipfile
@@ -19,18 +20,23 @@ from src.documents.demo import Demo
 from src.documents.downloads import chart_csv
 from src.documents.pages import site_pages
 from src.documents.pdf import pdf_missing
+from src.documents.templates import FRAGMENTS
 from src.figures.social import social_card
-from src.record.files import sha256_file
-from src.record.load import record_folders
+from src.record.config import ProjectConfig
+from src.record.files import load_yaml, sha256_file
+from src.record.load import PROJECT, record_folders
 
 from .api import api_pages
 from .reference import reference_pages
 
-RECORD = ("configs", "results", "docs/references.bib")
-"""What the record and its analysis follow from, relative to the repository, besides the folders that the record names."""
+RECORD = ("configs", "results", "docs/references.bib", "src/fragments/references.bib")
+"""What a `Context` follows from, relative to the repository, besides the folders that the record names."""
 
 WORDS = ("src", "gen", "docs/fragments", "LICENSE", "CHANGELOG.md", "pyproject.toml")
-"""What else a site is made from."""
+"""What else a site is made from, besides code."""
+
+CODE = (FRAGMENTS.parent, Path(__file__).parent)
+"""Folders of the code that this process runs."""
 
 PACKAGES = (
     "jinja2", "latex2mathml", "markdown-it-py", "matplotlib", "numpy", "pyarrow", "pybtex", "pydantic", "pypandoc_binary", "rapidfuzz",
@@ -120,6 +126,19 @@ def navigation(nav: list[dict[str, Any]], files: Collection[str]) -> list[dict[s
     return [entry for entry in nav if "try-it.md" not in entry.values() or "try-it.md" in files]
 
 
+def names(root: Path) -> dict[str, str]:
+    """Return the site's name and description as mkdocs.yml would state them: the project's title and question, safe in HTML.
+
+    Raises:
+        InputError: The project config is missing or malformed.
+    """
+    project = load_yaml(root / PROJECT, ProjectConfig)
+    return {
+        "site_name": html.escape(project.title, quote=True),
+        "site_description": html.escape(project.question, quote=True),
+    }
+
+
 def _packed(files: dict[str, bytes]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
@@ -138,15 +157,22 @@ class _Inputs(NamedTuple):
 def _inputs(root: Path) -> _Inputs:
     """Read what the site follows from as it is now."""
     record = _hashed([*(root / name for name in RECORD), *record_folders(root)])
-    return _Inputs(record, (sys.version, *map(_version, PACKAGES), *_hashed(root / name for name in WORDS)))
+    words = _hashed(root / name for name in WORDS)
+    return _Inputs(record, (sys.version, *map(_version, PACKAGES), *_code(), *words))
 
 
-def _hashed(paths: Iterable[Path]) -> tuple[str, ...]:
-    """Return the path and the hash of every file in some files and folders."""
+@lru_cache(maxsize=1)
+def _code() -> tuple[str, ...]:
+    """Hash the code once: `mkdocs serve` goes on with what it imported, whatever becomes of the files."""
+    return _hashed(CODE, code=True)
+
+
+def _hashed(paths: Iterable[Path], *, code: bool = False) -> tuple[str, ...]:
+    """Return the path and the hash of every file in some files and folders, of code or of anything else."""
     found: list[str] = []
     for path in sorted(set(paths)):
         files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-        found += [f"{file} {sha256_file(file)}" for file in files if "__pycache__" not in file.parts]
+        found += [f"{file} {sha256_file(file)}" for file in files if (file.suffix in (".py", ".pyc")) is code]
     return tuple(found)
 
 

@@ -2,8 +2,15 @@
 
 import importlib
 import inspect
+import sys
 
 from src.cli import COMMANDS
+
+if sys.argv[1:] not in ([], ["--help"]):
+    sys.stderr.write(
+        f"error: python -m src takes no arguments; found {' '.join(sys.argv[1:])!r}, and a command is run as python -m src.NAME\n"
+    )
+    sys.exit(2)
 
 for name in COMMANDS:
     function = getattr(importlib.import_module(f"src.{name}"), name, None)

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from src.record.errors import CommandError
+from src.record.errors import CommandError, InputError
 
 EXPERIMENT = Path("configs/experiments/gpt2-mini.yaml")
 """The experiment that a command takes where none is named."""
@@ -29,6 +29,11 @@ def run(command: Callable[..., Any]) -> None:
     except CommandError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
+    except OSError as error:  # of a file: one that may not be read or written, or a full disk
+        if error.filename is None:
+            raise
+        sys.stderr.write(f"error: {error.filename2 or error.filename}: {error.strerror}\n")
+        sys.exit(InputError.exit_code)
 
 
 def say(line: str) -> None:

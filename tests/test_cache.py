@@ -10,6 +10,7 @@ import pytest
 
 import gen.site
 from src.cache import cached
+from src.record.errors import InputError
 
 
 def test_the_same_is_made_once_and_something_else_again(tmp_path: Path) -> None:
@@ -34,10 +35,24 @@ def test_of_what_is_large_only_the_newest_stay(tmp_path: Path) -> None:
     for number in range(4):
         cached(tmp_path, "site.zip", (str(number),), lambda number=number: str(number).encode(), newest=2)  # type: ignore[misc]
         for path in tmp_path.iterdir():  # files of the same moment have no order
-            os.utime(path, (int(path.read_text()), int(path.read_text())))
+            os.utime(path, (path.stat().st_mtime - 60,) * 2)
     cached(tmp_path, "png", ("0",), lambda: b"0")
-    assert sorted(path.read_text() for path in tmp_path.glob("*.site.zip")) == ["2", "3"]
     assert len(list(tmp_path.iterdir())) == 3
+    assert [cached(tmp_path, "site.zip", (str(n),), lambda: b"again") for n in (3, 2, 1)] == [b"3", b"2", b"again"]
+
+
+@pytest.mark.parametrize("left", [0, 20, 40])
+def test_a_file_that_was_cut_short_is_made_again(tmp_path: Path, left: int) -> None:
+    for _ in range(2):
+        assert cached(tmp_path, "x", ("a",), lambda: b"what is to be kept") == b"what is to be kept"
+        (path,) = tmp_path.iterdir()
+        path.write_bytes(path.read_bytes()[:left])
+
+
+def test_a_cache_that_is_no_folder_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("x")
+    with pytest.raises(InputError, match=r"cache: found Not a directory, expected a folder of the cache"):
+        cached(tmp_path / "cache", "x", ("a",), lambda: b"data")
 
 
 @pytest.mark.parametrize(
@@ -106,3 +121,28 @@ def test_a_second_build_analyses_again_only_what_changed(
             stream.write("\n")
         assert gen.site.generate(project, tmp_path / "cache") == {"page": (project / "LICENSE").read_bytes()}
         assert len(builds) == analysed, name
+
+
+def test_code_that_changes_while_it_runs_is_not_the_code_that_ran(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`mkdocs serve` goes on with the code that it imported; nothing may be kept as if the new code had made it."""
+    monkeypatch.setattr(gen.site, "CODE", (tmp_path,))
+    (tmp_path / "module.py").write_text("old")
+    gen.site._code.cache_clear()
+    try:
+        before = gen.site._inputs(project)
+        (tmp_path / "module.py").write_text("new")
+        assert gen.site._inputs(project) == before
+        gen.site._code.cache_clear()  # a process that starts now
+        assert gen.site._inputs(project) != before
+    finally:
+        gen.site._code.cache_clear()
+
+
+def test_the_engines_bibliography_is_part_of_what_is_remembered(minimal: Path) -> None:
+    (minimal / "src").unlink()
+    (minimal / "src/fragments").mkdir(parents=True)
+    before = gen.site._inputs(minimal)
+    (minimal / "src/fragments/references.bib").write_text("new")
+    assert gen.site._inputs(minimal).record != before.record

@@ -106,6 +106,10 @@ def test_make_site_makes_what_is_not_there(tmp_path: Path) -> None:
         return subprocess.run(["make", "-n", "site"], cwd=root, capture_output=True, text=True, check=True).stdout
 
     assert "--dry-run" not in made()
+    (root / "docs/fragments/hero.md.j2").unlink()
+    assert "mkdocs build" in made()  # what is gone is a change too
+    (root / ".cache/built").touch()
+    assert "mkdocs build" not in made()
     shutil.rmtree(root / "dist")
     assert "src.publish --dry-run" in made()
     (root / "dist/hub/model").mkdir(parents=True)

@@ -468,6 +468,23 @@ def test_hostile_answers_show_as_text(tmp_path: Path) -> None:
     assert len(pdf.pages) < 60
 
 
+def test_what_looks_like_a_formula_is_text(minimal: Path) -> None:
+    path = minimal / "configs/project.yaml"
+    path.write_text(
+        path.read_text().replace(
+            "  - The base model is tiny", "  - The score $p_t$ is low, and $$x$$ high.\n  - The base model is tiny"
+        )
+    )
+    _, _, text = make(minimal)
+    assert "The score $p_t$ is low, and $$x$$ high." in flat(text)
+
+
+def test_a_file_that_cannot_be_written_is_one_line(minimal: Path) -> None:
+    done = invoke(minimal, "report", "--pdf", "docs")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "error: docs: Is a directory"
+
+
 def test_every_character_that_is_said_to_be_displayed_is(tmp_path: Path) -> None:
     import typst
 
@@ -534,7 +551,17 @@ def break_project(root: Path, fault: str) -> list[str]:
         return ["Future work", "an empty section"]
     if fault == "unknown name":
         (fragments / "report/future.md.j2").write_text("{{ nothing.of_the_kind }}\n")
-        return ["src/fragments/report/future.md.j2", "nothing"]
+        return ["src/fragments/report/future.md.j2: line 1", "nothing"]
+    own = {
+        "block that does not end": ("{% if target %}", "line 2", "endif"),
+        "unknown filter": ("{{ project.title | nofilter }}", "line 2", "nofilter"),
+        "fragment within itself": ('{% include "author/problem.md.j2" %}', "line 2", "recursion"),
+        "numbers and text": ('{{ 1 + "a" }}', "line 2", "unsupported"),
+    }
+    if fault in own:
+        path = root / "docs/fragments/problem.md.j2"
+        path.write_text("Text.\n" + own[fault][0] + "\n")
+        return ["docs/fragments/problem.md.j2", *own[fault][1:]]
     criteria = root / "configs/criteria.yaml"
     if fault == "unknown metric":
         criteria.write_text(criteria.read_text().replace("metric: letter_count_accuracy", "metric: no_such_metric"))
@@ -555,7 +582,7 @@ def break_project(root: Path, fault: str) -> list[str]:
     "fault",
     [
         "citation without entry", "entry without a year", "key twice", "unknown metric", "metric that is not primary",
-        "declared outcome",
+        "declared outcome", "block that does not end", "unknown filter", "fragment within itself", "numbers and text",
     ],
 )  # fmt: skip
 def test_bad_input_is_named_and_nothing_is_lost(minimal: Path, fault: str) -> None:

@@ -17,7 +17,7 @@ from src.record.files import sha256_file
 
 from .context import Context
 from .renderer import cited_anywhere
-from .templates import AUTHOR, FRAGMENTS
+from .templates import FRAGMENTS
 
 PACKAGES = ("pypandoc", "typst")
 """Packages of the extra `report`, as they are imported."""
@@ -30,6 +30,8 @@ PICTURE_STYLE = (
 
 PIPELINE = "author/pipeline.svg.j2"
 """The author's picture of the pipeline, which the text may show."""
+
+_CODE = Path(__file__).read_text(encoding="utf-8")
 
 LUA, TYPST = FRAGMENTS / "report/report.lua", FRAGMENTS / "report/report.typ"
 
@@ -73,7 +75,13 @@ def report_pdf(context: Context, body: str) -> bytes:
     body = displayable(body)
     metadata = displayable(json.dumps(_metadata(context), ensure_ascii=False, sort_keys=True))
     pictures = [chart for chart in context.charts.values() if f'file="charts/{chart.name}.svg"' in body]
-    key = [body, metadata, *(part for chart in pictures for part in drawn_from(chart)), *_sources(context)]
+    key = [
+        body,
+        metadata,
+        _pipeline(context, body),
+        *(part for chart in pictures for part in drawn_from(chart)),
+        *_sources(context),
+    ]
     return cached(context.cache, "report.pdf", key, lambda: _make(context, body, metadata, pictures))
 
 
@@ -83,11 +91,16 @@ def _make(context: Context, body: str, metadata: str, pictures: list[Chart]) -> 
         (folder / "charts").mkdir()
         for chart in pictures:
             (folder / "charts" / f"{chart.name}.svg").write_bytes(context.rendered(chart, "light.svg"))
-        if 'file="pipeline.svg"' in body:
-            picture = context.environment.get_template(PIPELINE).render(style=PICTURE_STYLE)
+        if picture := _pipeline(context, body):
             (folder / "pipeline.svg").write_text(picture, encoding="utf-8")
         _run_pandoc(body, metadata, context, folder)
         return _typeset(folder)
+
+
+def _pipeline(context: Context, body: str) -> str:
+    """Return the author's picture of the pipeline, if the text shows it."""
+    shown = 'file="pipeline.svg"' in body
+    return context.environment.get_template(PIPELINE).render(style=PICTURE_STYLE) if shown else ""
 
 
 def displayable(text: str) -> str:
@@ -98,9 +111,8 @@ def displayable(text: str) -> str:
 
 def _sources(context: Context) -> list[str]:
     """List what the PDF depends on besides text and charts."""
-    files = [LUA, TYPST, Path(__file__), *_bibliographies(context), context.record.root / AUTHOR / "pipeline.svg.j2"]
-    texts = [path.read_text(encoding="utf-8") for path in files if path.is_file()]
-    return [*texts, version("pypandoc_binary"), version("typst")]
+    texts = [path.read_text(encoding="utf-8") for path in (LUA, TYPST, *_bibliographies(context))]
+    return [_CODE, *texts, version("pypandoc_binary"), version("typst")]
 
 
 def _bibliographies(context: Context) -> list[Path]:

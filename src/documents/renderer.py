@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import traceback
+from pathlib import Path
 from typing import Any, Literal
 
-from jinja2 import TemplateNotFound, UndefinedError
+from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, UndefinedError
 
 from src.record.errors import InputError
 from src.record.references import BIBLIOGRAPHY, Work
@@ -88,16 +90,15 @@ class Renderer:
         except TemplateNotFound as error:
             if own and error.name == f"shared/{rest}.md.j2":
                 return self._absent(NOTHING)
-            raise InputError(
-                file, found=f"no fragment {error.name}", expected="a fragment of that name", hint="Restore it."
+            raise _fault(
+                error, file, f"no fragment {error.name}", "a fragment of that name", "Restore it, or correct the name."
             ) from None
         except UndefinedError as error:
-            raise InputError(
-                file,
-                found=error.message,
-                expected="names that exist",
-                hint="Correct the fragment, or declare the name.",
-            ) from None
+            hint = "Correct the fragment, or declare the name."
+            raise _fault(error, file, error.message, "names that exist", hint) from None
+        except (TemplateError, UnicodeDecodeError, RecursionError, TypeError, ArithmeticError) as error:
+            hint = "Correct the fragment; it is a Jinja template."
+            raise _fault(error, file, str(error), "a fragment that can be rendered", hint) from error
         cited = CITATION.sub(lambda found: self._citation(found, file), text.strip())
         return re.sub(r"\n{3,}", "\n\n", cited)
 
@@ -186,6 +187,19 @@ class Renderer:
                 )
         self.cited += keys
         return str(self._macros.cite([self.context.works[key] for key in keys], self.works_at))
+
+
+def _fault(error: Exception, file: str, found: object, expected: str, hint: str) -> InputError:
+    """Name the fragment and line at fault, which Jinja puts into the traceback; where it did not, the fault is in `file`."""
+    frames = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(".j2")]
+    if isinstance(error, TemplateSyntaxError) and error.filename:
+        frames.append((error.filename, error.lineno))
+    line = None
+    if frames:
+        path, line = Path(frames[-1][0]), frames[-1][1]
+        own = path.is_relative_to(FRAGMENTS)
+        file = f"src/fragments/{path.relative_to(FRAGMENTS)}" if own else str(AUTHOR / path.name)
+    return InputError(file, key=f"line {line}" if line else None, found=found, expected=expected, hint=hint)
 
 
 def _keys(text: str) -> list[str]:

@@ -22,6 +22,12 @@ function Span(span)
   )
 end
 
+-- Only a formula with a text alternative may stand in a PDF that can be read aloud: what else looks like one is text.
+function Math(math)
+  local sign = math.mathtype == "DisplayMath" and "$$" or "$"
+  return pandoc.Str(sign .. math.text .. sign)
+end
+
 function Div(div)
   if div.classes:includes("picture") then
     local picture = string.format("image(%s, alt: %s)", quoted(div.attributes.file), quoted(div.attributes.alt))
@@ -93,3 +99,8 @@ function Header(header)
     return {pandoc.RawBlock("typst", "#show: appendices"), header}
   end
 end
+
+-- Formulas first: their content is no text.
+return {
+  {Span = Span}, {Math = Math}, {Div = Div, Image = Image, Table = Table, Blocks = Blocks, Header = Header},
+}
