@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -266,9 +266,11 @@ def _training(log: TrainingLog) -> Chart:
     )
 
 
-@cache
+_CHARTS = Path(charts.__file__).read_text(encoding="utf-8")
+
+
 def _code() -> str:
-    return style.fingerprint() + Path(charts.__file__).read_text(encoding="utf-8")
+    return style.fingerprint() + _CHARTS
 
 
 def render(chart: Chart, kind: str, cache_folder: Path | None) -> bytes:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 1200, 630
 """Size in pixels that link previews ask for."""
 
+_CODE = Path(__file__).read_text(encoding="utf-8")
+
 
 def social_card(headline: str, title: str, tokens: list[str], cache: Path | None) -> bytes:
     """Draw the headline, the tokens of the example word and the project's title.
@@ -29,7 +31,7 @@ def social_card(headline: str, title: str, tokens: list[str], cache: Path | None
     Returns:
         A PNG of 1200 by 630 pixels.
     """
-    code = style.fingerprint() + Path(__file__).read_text(encoding="utf-8")
+    code = style.fingerprint() + _CODE
     return cached(cache, "social.png", (headline, title, *tokens, code), lambda: _draw(headline, title, tokens))
 
 

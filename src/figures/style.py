@@ -38,10 +38,13 @@ FONTS = tuple(sorted((Path(__file__).parent / "fonts").glob("*.ttf")))
 """The site's typeface, Inter, as outlines that Matplotlib reads; licence: docs/assets/fonts/inter-OFL.txt."""
 
 
+_CODE = Path(__file__).read_text(encoding="utf-8")
+
+
 @cache
 def fingerprint() -> str:
     """Return what every drawing follows from besides its data and its own code, for the cache."""
-    return "".join((version("matplotlib"), Path(__file__).read_text(encoding="utf-8"), *map(sha256_file, FONTS)))
+    return "".join((version("matplotlib"), _CODE, *map(sha256_file, FONTS)))
 
 
 @cache
