@@ -18,7 +18,7 @@ TEXT_LIMIT = 200
 
 _CODE = re.compile(r"(^```.*?^```$|`[^`\n]*`)", flags=re.DOTALL | re.MULTILINE)
 _UNIT = re.compile(r"(?<=\d) (?=(?:%|points?|nats|bits|B|kB|MB|GB|s|ms|min|h|kg|g|kWh|Wh)(?![\w-]))")
-_RANGE = re.compile(r"(?<=\d) to (?=[+−]?\d)")
+_RANGE = re.compile(r"(?<=\d) to (?=[+−])")
 
 MARKUP = "&<>\\`*{}[]()#+!|~^$:@"
 """Signs that Markdown, its extensions or HTML read within a line."""
