@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.experiment.build import letter_tokens, ordinal, token_texts
+from src.experiment.build import letter_tokens, ordinal
 from src.experiment.models import load_tokenizer
 from src.experiment.templates import SEPARATORS, TEMPLATES, fill
 
@@ -46,7 +46,7 @@ def test_built_again_it_has_the_same_bytes(tmp_path: Path, run: Run) -> None:
 
 
 def test_every_letters_only_token_in_every_template(training: list[dict[str, Any]], tokenizer: Any) -> None:
-    tokens = {token_id for token_id, _, _ in letter_tokens(token_texts(tokenizer), tokenizer.all_special_ids)}
+    tokens = {token_id for token_id, _, _ in letter_tokens(tokenizer)}
     seen = Counter((row["token_ids"][0], row["template"]) for row in training if len(row["token_ids"]) == 1)
     assert {token_id for token_id, _ in seen} == tokens
     assert len(seen) == len(tokens) * len(TEMPLATES)

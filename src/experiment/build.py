@@ -6,7 +6,7 @@ import random
 import re
 import string
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,24 +96,16 @@ def ordinal(number: int) -> str:
     return f"{number}{suffix}"
 
 
-LetterToken = tuple[int, str, bool]
-"""Id of a letters-only token, its letters, and whether it begins with a space."""
+def letter_tokens(tokenizer: Any) -> list[tuple[int, str, bool]]:
+    """List the vocabulary's letters-only tokens of two or more letters.
 
-
-def token_texts(tokenizer: Any) -> list[str]:
-    """Return the text of every token, by id."""
-    return [tokenizer.decode([token_id]) for token_id in range(len(tokenizer))]
-
-
-def letter_tokens(texts: Sequence[str], special: Collection[int]) -> list[LetterToken]:
-    """List the vocabulary's letters-only tokens of two or more letters, in the order of their ids.
-
-    Args:
-        texts: The text of every token, by id.
-        special: Ids of the special tokens, which are left out.
+    Returns:
+        Token id, its letters, and whether it begins with a space, in the order of the ids.
     """
     found = []
-    for token_id, text in enumerate(texts):
+    special = set(tokenizer.all_special_ids)
+    for token_id in range(len(tokenizer)):
+        text = tokenizer.decode([token_id])
         spaced = text.startswith(" ")
         word = text[1:] if spaced else text
         if token_id not in special and _LETTERS_ONLY.fullmatch(word):
@@ -121,9 +113,7 @@ def letter_tokens(texts: Sequence[str], special: Collection[int]) -> list[Letter
     return found
 
 
-def training_rows(
-    tokenizer: Any, tokens: Sequence[LetterToken], seed: int, chains: int, forbidden: frozenset[str]
-) -> list[dict[str, Any]]:
+def training_rows(tokenizer: Any, seed: int, chains: int, forbidden: frozenset[str]) -> list[dict[str, Any]]:
     """Write spellings out in the templates, with separators drawn at random (a space three times as often as each other).
 
     First every letters-only token in every template. A token that begins with a space is written plainly, any other in
@@ -132,7 +122,6 @@ def training_rows(
 
     Args:
         tokenizer: The base model's tokenizer.
-        tokens: Its letters-only tokens.
         seed: Seed of the draws.
         chains: Number of made-up words.
         forbidden: Real words, which no chain may be.
@@ -142,12 +131,11 @@ def training_rows(
     """
     rng = random.Random(f"{seed}/training")
     rows = []
-    written = [f"see {word}." if spaced else f'see "{word}".' for _, word, spaced in tokens]
-    encoded = tokenizer(written, add_special_tokens=False)["input_ids"] if written else []
-    for (token_id, word, spaced), ids in zip(tokens, encoded, strict=True):
-        if token_id in ids:
+    for token_id, word, spaced in letter_tokens(tokenizer):
+        written = f"see {word}." if spaced else f'see "{word}".'
+        if token_id in tokenizer.encode(written, add_special_tokens=False):
             rows += [_training_row(rng, [token_id], word, template, quoted=not spaced) for template in TEMPLATES]
-    for ids, word in _chains(tokenizer, tokens, rng, chains, forbidden):
+    for ids, word in _chains(tokenizer, rng, chains, forbidden):
         rows.append(_training_row(rng, ids, word, rng.choice(TEMPLATES), quoted=False))
     rng.shuffle(rows)
     return rows
@@ -171,15 +159,13 @@ def _training_row(rng: random.Random, ids: list[int], word: str, template: Templ
     }
 
 
-def _chains(
-    tokenizer: Any, tokens: Sequence[LetterToken], rng: random.Random, wanted: int, forbidden: frozenset[str]
-) -> list[tuple[list[int], str]]:
+def _chains(tokenizer: Any, rng: random.Random, wanted: int, forbidden: frozenset[str]) -> list[tuple[list[int], str]]:
     """Draw made-up words of two or three lower-case tokens that the tokenizer cuts just there, at most 14 letters long.
 
     Raises:
         InputError: The vocabulary does not give as many.
     """
-    lower = [(i, word, spaced) for i, word, spaced in tokens if word.islower()]
+    lower = [(i, word, spaced) for i, word, spaced in letter_tokens(tokenizer) if word.islower()]
     heads = [(i, word) for i, word, spaced in lower if spaced]
     tails = [(i, word) for i, word, spaced in lower if not spaced]
     known = {word for _, word, _ in lower}
@@ -306,32 +292,24 @@ def string_questions(strings: Strings, task: str, split: str, total: int) -> lis
     return rows
 
 
-def eligible_words(
-    tokenizer: Any, texts: Sequence[str], tokens: Sequence[LetterToken], words: Sequence[str]
-) -> dict[str, list[str]]:
+def eligible_words(tokenizer: Any, words: Sequence[str]) -> dict[str, list[str]]:
     """Keep the words that make a fair test.
 
     A word is kept when it splits into two or more tokens both after a space and at the start of a text (so it
     is no token that was trained on), and one of its tokens has two or more letters.
-
-    Args:
-        tokenizer: The base model's tokenizer.
-        texts: The text of each of its tokens, by id.
-        tokens: Its letters-only tokens.
-        words: The word list.
 
     Returns:
         Word to its tokens as they stand in a sentence, after a space.
     """
     spaced = tokenizer([f" {word}" for word in words], add_special_tokens=False)["input_ids"]
     bare = tokenizer(list(words), add_special_tokens=False)["input_ids"]
-    known = {word.lower() for _, word, _ in tokens}
+    known = {word.lower() for _, word, _ in letter_tokens(tokenizer)}
     kept = {}
     for word, ids, bare_ids in zip(words, spaced, bare, strict=True):
-        pieces = [texts[i] for i in ids]
-        longest = max(len(piece.strip()) for piece in pieces)
+        tokens = [tokenizer.decode([i]) for i in ids]
+        longest = max(len(token.strip()) for token in tokens)
         if len(ids) >= 2 and len(bare_ids) >= 2 and longest >= 2 and word not in known:
-            kept[word] = pieces
+            kept[word] = tokens
     return kept
 
 
@@ -491,14 +469,12 @@ def build(
     Raises:
         InputError: The words do not suffice for the questions that are wanted.
     """
-    texts = token_texts(tokenizer)
-    tokens = letter_tokens(texts, tokenizer.all_special_ids)
-    eligible = eligible_words(tokenizer, texts, tokens, words)
+    eligible = eligible_words(tokenizer, words)
     for_validation, for_test = split_words(list(eligible), seed, validation_share)
     files: dict[str, tuple[list[dict[str, Any]], pa.Schema]] = {}
-    examples = training_rows(tokenizer, tokens, seed, chains, frozenset(words))
+    examples = training_rows(tokenizer, seed, chains, frozenset(words))
     files["training/train.parquet"] = (examples, TRAINING_SCHEMA)
-    strings = Strings(f"{seed}/strings", frozenset(words) | {word for _, word, _ in tokens})
+    strings = Strings(f"{seed}/strings", frozenset(words) | {word for _, word, _ in letter_tokens(tokenizer)})
     for split, chosen, sizes in (("validation", for_validation, validation), ("test", for_test, test)):
         questions = question_rows({word: eligible[word] for word in chosen}, split, sizes, seed)
         for task, rows in questions.items():

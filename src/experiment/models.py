@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from src.record.checkpoint import base_files, checkpoint_files, hash_files
 from src.record.errors import InputError
 
@@ -45,7 +47,6 @@ def load_base(name: str, attention: str | None = None) -> Any:
         name: The model.
         attention: How attention is computed, in transformers' terms; its default when left out.
     """
-    import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     options = {"attn_implementation": attention} if attention else {}
