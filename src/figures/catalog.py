@@ -113,7 +113,7 @@ def _study(study: StudyAnalysis, name: str, title: str, panels: Sequence[charts.
         name=f"study-{name}".replace("_", "-"),
         title=title,
         caption=f"{title}: a circle for each seed, the mean of each arm with its t interval over seeds where there are two or more,"
-        f" and the base model as a line.{' Intervals are cut where they leave the range from 0 to 1.' if cut else ''}",
+        f" and the base model as a line.{' Intervals of metrics between 0 and 1 are cut at these bounds.' if cut else ''}",
         alt=f"Means over seeds. {'. '.join(said)}.",
         header=("Metric", "Arm", "Seeds", "Mean", "Interval", "Values"),
         rows=tuple(rows),
