@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.hub]
 
 __all__ = ["author"]  # a fixture
 
-AT_ONCE = 3.0
-"""Seconds, on a busy machine, until the prompt is back."""
+AT_ONCE = 10.0
+"""Seconds until the prompt is back, most of them for a busy machine; who waits for the Hub first takes minutes."""
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_silence_is_announced_and_can_be_ended(
     author.hub.on_request = lambda m, p: asked.append(time.monotonic()) if m == method and re.search(path, p) else None
     process = author.start(*FIRST, TMPDIR=str(temporary))
     said = first_line(process, "still waiting" if where != "a download" else "trying again")
-    assert said - asked[0] < 12  # ten seconds, and what a busy machine takes
+    assert said - asked[0] < 20  # ten seconds, and what a busy machine takes; said later, it would be after thirty
     sent = time.monotonic()
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
@@ -91,7 +91,7 @@ def test_silence_is_bounded(author: Author, temporary: Path, where: str) -> None
     author.hub.faults = [Fault(method, path, "silent", times=99)]
     author.hub.on_request = lambda m, p: asked.append(time.monotonic()) if m == method and re.search(path, p) else None
     done = author.publish(*FIRST, "--patience", "15", TMPDIR=str(temporary))
-    assert 12 < time.monotonic() - asked[0] < 20
+    assert 12 < time.monotonic() - asked[0] < 27  # a second try with a patience of its own would end after thirty
     assert done.returncode == 4
     assert "run the same command again" in done.stderr
     assert not list(temporary.iterdir())
@@ -105,7 +105,7 @@ def test_an_hours_wait_is_left_to_the_author(author: Author, where: str) -> None
     author.hub.faults = [Fault(method, path, 429, times=99, headers={"Retry-After": "3600"})]
     author.hub.on_request = lambda m, p: asked.append(time.monotonic()) if m == method and re.search(path, p) else None
     done = author.publish(*FIRST)
-    assert time.monotonic() - asked[0] < 10
+    assert time.monotonic() - asked[0] < 60  # and not after the patience, which is three times that
     assert done.returncode == 4
     assert "too many requests" in done.stderr
     assert "run the same command again in 1 h 00 min." in done.stderr
