@@ -538,7 +538,12 @@ def break_project(root: Path, fault: str) -> list[str]:
     if fault == "figure not made":
         path = fragments / "report/evaluation.md.j2"
         path.write_text(path.read_text().replace('figure("metrics")', 'figure("no-such-chart")'))
-        return ["no-such-chart", "a figure that is not made", "metrics"]
+        line = path.read_text().splitlines().index('{{ figure("no-such-chart") }}') + 1
+        return [
+            f"src/fragments/report/evaluation.md.j2: line {line}",
+            "a figure that is not made: no-such-chart",
+            "metrics",
+        ]
     if fault == "undefined reference":
         path = fragments / "report/comparison.md.j2"
         path.write_text(path.read_text().replace('see("metrics")', 'see("no-such-chart")'))

@@ -163,7 +163,7 @@ def _run_pandoc(body: str, metadata: str, context: Context, folder: Path) -> Non
             "the report as PDF",
             found=f"no answer of pandoc within {_TIMEOUT} s",
             expected=f"text that pandoc reads in seconds ({len(body):,} characters)",
-            hint="Look for deeply nested brackets in the configs' texts, or run the command again on a machine that is less busy.",
+            hint="Shorten the texts of the configs, take out deeply nested brackets, or run it again on a machine that is less busy.",
         ) from None
     said = done.stderr.strip()
     if done.returncode or said:

@@ -26,6 +26,10 @@ _SEE = re.compile("\ue000([a-z0-9-]+)\ue001")
 _LATER = re.compile("\ue002([a-z0-9_/]+)\ue003")
 
 
+class _NoFigure(LookupError):
+    """A fragment asks for a figure that is not made."""
+
+
 class Renderer:
     """Renders the fragments of one document for one target, and knows what they cited, drew and lacked.
 
@@ -93,6 +97,10 @@ class Renderer:
             raise _fault(
                 error, file, f"no fragment {error.name}", "a fragment of that name", "Restore it, or correct the name."
             ) from None
+        except _NoFigure as error:
+            made = f"one of {', '.join(self.context.charts) or 'none, since the record has no data for charts'}"
+            hint = "Correct the name in the fragment, or ask for the figure only where the record has its data."
+            raise _fault(error, file, f"a figure that is not made: {error}", made, hint) from None
         except UndefinedError as error:
             hint = "Correct the fragment, or declare the name."
             raise _fault(error, file, error.message, "names that exist", hint) from None
@@ -156,13 +164,7 @@ class Renderer:
         name = name.replace("_", "-")
         charts = self.context.charts
         if name not in charts:
-            raise InputError(
-                f"the {self.target} text",
-                key=f"figure({name!r})",
-                found="a figure that is not made",
-                expected=f"one of {', '.join(charts) or 'none, since the record has no data for charts'}",
-                hint="Correct the name in the fragment, or ask for the figure only where the record has its data.",
-            )
+            raise _NoFigure(name)
         self.figures.append(name)
         return str(self._macros.figure(charts[name], len(self.figures) if self.numbered else None))
 
