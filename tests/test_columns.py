@@ -22,6 +22,7 @@ from src.record.files import load_yaml
 from src.record.load import Record, load_record
 from src.record.measures import available
 from src.record.predictions import Predictions, calibrated, read_predictions, write_predictions
+from src.record.splits import read_splits
 
 METRICS = """
 metrics:
@@ -229,6 +230,47 @@ def test_a_name_that_comes_twice_is_refused(tmp_path: Path, name: str) -> None:
     pq.write_table(twice, path)
     with pytest.raises(InputError, match="each name once"):
         read_predictions(path)
+
+
+SPLIT = pa.table(
+    {
+        "word": pa.array(["an", "ant", "ant"], pa.large_string()),
+        "parts": [["a", "n"], ["ant"], None],
+        "style": pa.array(["a", "b", "b"]).dictionary_encode(),
+        "template": [{"of": 1}] * 3,  # a column of that name need not hold texts
+    }
+)
+
+
+def counted(folder: Path, table: pa.Table, *what: dict[str, Any]) -> dict[str, list[tuple[str, int]]]:
+    (folder / "words").mkdir(exist_ok=True)
+    pq.write_table(table, folder / "words/train.parquet")
+    (split,) = read_splits(folder, [Grouping.model_validate(by) for by in what], Path("configs/project.yaml"))
+    return split.counts
+
+
+def test_a_dataset_is_counted_by_values_and_lengths(tmp_path: Path) -> None:
+    by_length = [{"column": name, "of": "length", "label": name} for name in ("word", "parts", "style", "elsewhere")]
+    assert counted(tmp_path, SPLIT, {"column": "style", "label": "styles"}, *by_length) == {
+        "styles": [("a", 1), ("b", 2)],
+        "word": [("2", 1), ("3", 2)],
+        "parts": [("1", 1), ("2", 1)],
+        "style": [("1", 3)],
+    }
+
+
+@pytest.mark.parametrize(
+    ("column", "of", "says"),
+    [("parts", "value", "list"), ("template", "value", "struct"), ("template", "length", "struct")],
+)
+def test_a_dataset_that_cannot_be_counted_so_is_refused(tmp_path: Path, column: str, of: str, says: str) -> None:
+    with pytest.raises(InputError, match=rf"^configs/project.yaml: dataset_counts\[0\].of: found {of} of.*{says}"):
+        counted(tmp_path, SPLIT, {"column": column, "of": of})
+
+
+def test_a_dataset_with_two_columns_of_one_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="column word: found that name twice"):
+        counted(tmp_path, SPLIT.append_column("word", SPLIT["style"]))
 
 
 # What stays in the file.

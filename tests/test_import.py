@@ -145,6 +145,23 @@ def test_metrics_alone_where_no_samples_were_logged(runs: Path, minimal: Path) -
     assert load_record(minimal).predictions is None
 
 
+def test_parts_of_another_shape_are_left_out(runs: Path) -> None:
+    """A task whose numbers are none is of no use; settings that cannot be read are not there."""
+
+    def change(d: dict[str, Any]) -> None:
+        d["results"]["odd_pick"] = "none"
+        d["configs"]["odd_write"]["metric_list"] = ["exact_match"]
+        d["higher_is_better"]["odd_next"] = []
+
+    for model in ("base", "tuned"):
+        edit(file_of(runs, model, "results_*"), change)
+    found = read(runs)
+    names = {task.name for task in found.tasks}
+    assert "odd_write" in names
+    assert not {"odd_pick", "odd_next"} & names
+    assert any("odd_next (which way is better is not stated)" in line for line in found.said)
+
+
 def test_model_args_as_text_and_the_adapter_only_in_peft(runs: Path) -> None:
     edit(
         file_of(runs, "tuned", "results_*"),
@@ -170,6 +187,15 @@ CASES: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
     ),
     "no results": (lambda r: file_of(r, "base", "results_*").write_text("{}"), ["no results"]),
     "broken results": (lambda r: file_of(r, "base", "results_*").write_text("{"), ["no results"]),
+    "results nested without end": (lambda r: file_of(r, "base", "results_*").write_text("[" * 200_000), ["no results"]),
+    "a sample nested without end": (
+        lambda r: file_of(r, "base", "samples_odd_next*").write_text('{"filter": ' + "[" * 200_000),
+        ["samples_odd_next", "line 1", "cut short"],
+    ),
+    "half of a character": (
+        lambda r: edit(file_of(r, "tuned", "samples_odd_next*"), lambda d: d["doc"].update(note="\ud800"), 3),
+        ["samples_odd_next", "line 4"],
+    ),
     "another version of a task": (
         lambda r: edit(file_of(r, "tuned", "results_*"), lambda d: d["versions"].update(odd_pick=2)),
         ["versions.odd_pick", "version 2"],

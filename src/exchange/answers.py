@@ -110,6 +110,11 @@ class Import:
     said: list[str] = field(default_factory=list)
 
 
+def mapping(value: object) -> dict[str, Any]:
+    """Return an object of untrusted JSON; an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
 def safe_name(name: str) -> str:
     """Make a name safe as a part of a file's name and of a metric's key."""
     return re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[:80] or "task"

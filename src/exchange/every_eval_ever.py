@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 from src.record.errors import InputError
-from src.record.files import read_text
+from src.record.files import read_text, untrusted_json
 
-from .answers import Answer, Import, Metric, Task, finite, paired, safe_name
+from .answers import Answer, Import, Metric, Task, finite, mapping, paired, safe_name
 
 TOOL = "Every Eval Ever"
 _HINT = "Give the aggregate JSON of one model, as the package every-eval-ever or its converters write it."
@@ -53,7 +52,7 @@ def import_every_eval_ever(base: Path, tuned: Path, wanted: str | None = None) -
                 said.append(f"left out, as only the base model's file holds it: {metric} of {name}")
                 continue
             values = [_score(path, e, f"{name}, {metric}") for path, e in ((base, entry), (tuned, other))]
-            lower = bool((entry.get("metric_config") or {}).get("lower_is_better"))
+            lower = bool(mapping(entry.get("metric_config")).get("lower_is_better"))
             task.metrics.append(Metric(metric, "lower" if lower else "higher", values[0], values[1]))
         if not task.metrics:
             continue
@@ -69,7 +68,7 @@ def import_every_eval_ever(base: Path, tuned: Path, wanted: str | None = None) -
         tasks.append(task)
     if not tasks:
         raise InputError(tuned, found="no evaluation that the base file holds too", expected="one at least", hint=_HINT)
-    library = first.get("eval_library") or {}
+    library = mapping(first.get("eval_library"))
     settings = {
         side: {"evaluation_id": data.get("evaluation_id"), "eval_library": data.get("eval_library"), "model_info": data.get("model_info")}
         for side, data in (("base", first), ("finetuned", second))
@@ -80,7 +79,7 @@ def import_every_eval_ever(base: Path, tuned: Path, wanted: str | None = None) -
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(read_text(path, _HINT))
+        data = untrusted_json(read_text(path, _HINT))
     except ValueError:
         data = None
     if not isinstance(data, dict) or not isinstance(data.get("evaluation_results"), list):
@@ -103,7 +102,7 @@ def _results(path: Path, data: dict[str, Any]) -> dict[tuple[str, str], dict[str
             raise InputError(
                 path, key=f"evaluation_results[{i}]", found="no name", expected="evaluation_name", hint=_HINT
             )
-        config = entry.get("metric_config") or {}
+        config = mapping(entry.get("metric_config"))
         named = entry.get("evaluation_result_id") or config.get("metric_id") or config.get("metric_name") or "score"
         key = entry["evaluation_name"], str(named)
         if key in found:
@@ -119,7 +118,7 @@ def _results(path: Path, data: dict[str, Any]) -> dict[tuple[str, str], dict[str
 
 
 def _score(path: Path, entry: dict[str, Any], key: str) -> float:
-    return finite(path, key, (entry.get("score_details") or {}).get("score"))
+    return finite(path, key, mapping(entry.get("score_details")).get("score"))
 
 
 def _detailed(path: Path, data: dict[str, Any]) -> Path | None:
@@ -162,7 +161,7 @@ def _answers(path: Path, wanted: str | None) -> dict[str, list[Answer]]:
         for number, line in enumerate(stream, 1):
             where = f"line {number}"
             try:
-                row = json.loads(line)
+                row = untrusted_json(line)
                 metric = str(row.get("evaluation_result_id") or "score")
                 if (
                     wanted is not None
@@ -228,7 +227,7 @@ def _own(value: str) -> Any:
     """Read a value that the shared form holds as text: a list of texts, or a whole number."""
     if value.startswith("["):
         try:
-            found = json.loads(value)
+            found = untrusted_json(value)
         except ValueError:
             return value
         return found if isinstance(found, list) and all(isinstance(part, str) for part in found) else value

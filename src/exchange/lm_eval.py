@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import math
 import os
 import re
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from src.record.errors import InputError
-from src.record.files import read_text
+from src.record.files import read_text, untrusted_json
 
-from .answers import Answer, Import, Metric, Task, finite, paired, safe_name
+from .answers import Answer, Import, Metric, Task, finite, mapping, paired, safe_name
 
 TOOL = "lm-evaluation-harness"
 ANOTHER = "(another continuation)"
@@ -37,11 +36,11 @@ class HarnessRun:
     @property
     def model_args(self) -> dict[str, str]:
         """What the model was loaded from."""
-        given = (self.data.get("config") or {}).get("model_args") or {}
+        given = self.part("config").get("model_args")
         if isinstance(given, str):
             pairs = (part.partition("=") for part in given.split(","))
             given = {key.strip(): value for key, _, value in pairs if key.strip()}
-        return {str(key): str(value) for key, value in given.items()} if isinstance(given, dict) else {}
+        return {str(key): str(value) for key, value in mapping(given).items()}
 
     @property
     def model(self) -> str:
@@ -57,8 +56,7 @@ class HarnessRun:
 
     def part(self, name: str) -> dict[str, Any]:
         """Return one of the results' dictionaries."""
-        found = self.data.get(name)
-        return found if isinstance(found, dict) else {}
+        return mapping(self.data.get(name))
 
     def samples(self, task: str) -> Path:
         """Return where a task's samples lie."""
@@ -82,7 +80,7 @@ def read_run(path: Path) -> HarnessRun:
             hint="Name the file itself." if found else _HINT,
         )  # fmt: skip
     try:
-        data = json.loads(read_text(found[0], _HINT))
+        data = untrusted_json(read_text(found[0], _HINT))
     except ValueError:
         data = None
     if not isinstance(data, dict) or not isinstance(data.get("results"), dict):
@@ -156,7 +154,7 @@ def _settings(run: HarnessRun) -> dict[str, Any]:
 def _numbers(run: HarnessRun, task: str) -> dict[tuple[str, str], float]:
     """Return a task's numbers by metric and filter; standard errors are left to be computed again."""
     found = {}
-    for key, value in (run.part("results").get(task) or {}).items():
+    for key, value in mapping(run.part("results").get(task)).items():
         metric, _, filtered = str(key).partition(",")
         if (
             filtered
@@ -197,7 +195,7 @@ def _task(first: HarnessRun, second: HarnessRun, name: str, wanted: str | None, 
     stated = [{m: v for (m, f), v in _numbers(run, name).items() if f == chosen} for run in (first, second)]
     metrics = []
     for metric in stated[0].keys() & stated[1].keys():
-        better = (first.part("higher_is_better").get(name) or {}).get(metric)
+        better = mapping(first.part("higher_is_better").get(name)).get(metric)
         values = stated[0][metric], stated[1][metric]
         if better is None or not all(math.isfinite(value) for value in values):
             why = "which way is better is not stated" if better is None else "not a number"
@@ -210,7 +208,7 @@ def _task(first: HarnessRun, second: HarnessRun, name: str, wanted: str | None, 
     task = Task(safe_name(name), "As lm-evaluation-harness states it.", metrics)
     shots = first.part("n-shot").get(name)
     task.few_shot = shots if isinstance(shots, int) else None
-    config = first.part("configs").get(name) or {}
+    config = mapping(first.part("configs").get(name))
     if not (first.samples(name).is_file() and second.samples(name).is_file()):
         said.append(f"{name}: no samples in both runs (--log_samples), so no intervals and no tests")
         return task
@@ -249,7 +247,7 @@ def _read(path: Path, task: str, wanted: str, config: dict[str, Any]) -> list[An
         for number, line in enumerate(stream, 1):
             where = f"line {number}"
             try:
-                sample = json.loads(line)
+                sample = untrusted_json(line)
                 if sample.get("filter", "none") != wanted:
                     continue
                 answer = _answer(path, where, sample, kind, config)
@@ -426,9 +424,9 @@ def _listed(target: str) -> tuple[Any, ...]:
 
 def _normaliser(config: dict[str, Any]) -> Callable[[str], str]:
     """Return what the metric exact_match does to answers and targets before it compares them, as the task's config says."""
-    settings: dict[str, Any] = next(
-        (m for m in config.get("metric_list") or () if m.get("metric") == "exact_match"), {}
-    )
+    listed = config.get("metric_list")
+    metrics = map(mapping, listed if isinstance(listed, list) else ())
+    settings = next((m for m in metrics if m.get("metric") == "exact_match"), {})
     try:
         ignored = [re.compile(pattern) for pattern in settings.get("regexes_to_ignore") or ()]
     except (re.error, TypeError):

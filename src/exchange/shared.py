@@ -24,7 +24,7 @@ def declared_tasks(text: str) -> list[tuple[str, str, str]]:
     try:
         data = yaml.safe_load(text)
         return [(str(task["id"]), str(task["config"]), str(task["split"])) for task in data["tasks"]]
-    except (yaml.YAMLError, KeyError, TypeError):
+    except (yaml.YAMLError, KeyError, TypeError, RecursionError):
         return []
 
 

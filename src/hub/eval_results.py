@@ -160,5 +160,5 @@ def read_entries(text: str) -> list[hf.EvalResultEntry] | None:
     try:
         data: Any = yaml.safe_load(text)
         return hf.parse_eval_result_entries(data) if isinstance(data, list) else None
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError):
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError, RecursionError):
         return None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from .errors import InputError
-from .files import parse_json, read_text, regular_file, sha256_file
+from .files import parse_json, read_text, regular_file, sha256_file, untrusted_json
 
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"})
 """Endings of files that can run code when they are loaded."""
@@ -63,7 +62,7 @@ def check_safetensors(path: Path) -> dict[str, Any]:
         if not 2 <= length <= min(size - 8, 100_000_000):
             raise InputError(path, found="no safetensors header", expected="weights as safetensors", hint=hint)
         try:
-            header: dict[str, Any] = json.loads(stream.read(length))
+            header: dict[str, Any] = untrusted_json(stream.read(length).decode())
             ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
         except (ValueError, KeyError, TypeError, AttributeError, IndexError):
             raise InputError(path, found="a broken header", expected="weights as safetensors", hint=hint) from None

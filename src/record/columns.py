@@ -65,20 +65,16 @@ def _plain(path: Path, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
         return _finite(column.cast(pa.float64()))
     if is_value(name):
         raise InputError(
-            path, key=name, found=str(kind), expected="a number a row: the name is that of a model's value",
+            path, key=name, found=str(kind), expected="one number per row: the name is that of a model's value",
             hint="Rename the column, or convert it.",
         )  # fmt: skip
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         return column
     if pa.types.is_floating(kind):
         return _finite(column.cast(pa.float64()))
-    if pa.types.is_null(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if pa.types.is_null(kind) or is_text(kind):
         return column.cast(pa.string())
-    if (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and (
-        pa.types.is_string(kind.value_type)
-        or pa.types.is_large_string(kind.value_type)
-        or pa.types.is_null(kind.value_type)
-    ):
+    if _is_list(kind) and (pa.types.is_null(kind.value_type) or is_text(kind.value_type)):
         return column.cast(pa.list_(pa.string()))
     raise InputError(path, key=f"column {name}", found=str(kind), expected=_TYPES, hint=_HINT)
 
@@ -92,17 +88,29 @@ def grouped(column: pa.ChunkedArray, by: Grouping) -> pa.ChunkedArray:
     """Return what a breakdown groups by: a column's values, or their lengths."""
     if by.of == "value":
         return column
-    return pc.list_value_length(column) if pa.types.is_list(column.type) else pc.utf8_length(column)
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return pc.list_value_length(column) if _is_list(column.type) else pc.utf8_length(column)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Tell whether a column of this type holds text, dictionary-encoded or not."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def check_grouping(path: Path, key: str, by: Grouping, table: pa.Table) -> None:
-    """Refuse a breakdown by a column that is not there, or that cannot be grouped so.
+    """Refuse to group by a column that is not there, or that cannot be grouped so.
 
     Args:
         path: The config, for errors.
         key: Where it is declared.
         by: What is declared.
-        table: The predictions.
+        table: What is grouped, such as the predictions.
 
     Raises:
         InputError: The column is missing or of another type.
@@ -114,14 +122,13 @@ def check_grouping(path: Path, key: str, by: Grouping, table: pa.Table) -> None:
             hint="Correct the name, or take the breakdown out.",
         )  # fmt: skip
     kind = table.schema.field(by.column).type
-    fits = (
-        pa.types.is_string(kind) or pa.types.is_list(kind)
-        if by.of == "length"
-        else not (pa.types.is_list(kind) or pa.types.is_floating(kind))
-    )
+    if by.of == "length":
+        fits = is_text(kind) or _is_list(kind)
+    else:
+        fits = is_text(kind) or (pa.types.is_primitive(kind) and not pa.types.is_floating(kind))
     if not fits:
         raise InputError(
             path, key=f"{key}.of", found=f"{by.of} of {by.column}, which is {kind}",
             expected="`length` of text or a list, or `value` of text, whole numbers or truth values",
-            hint="Correct the breakdown.",
+            hint="Correct the entry, or take it out.",
         )  # fmt: skip

@@ -66,7 +66,7 @@ class InputError(CommandError):
         self.file = printable(file)
         self.key = key and printable(key)
         self.found = show(found)
-        self.expected = expected
+        self.expected = printable(expected)
         self.hint = hint
         super().__init__(str(self))
 

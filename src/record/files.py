@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 MAX_TEXT_BYTES = 64 * 1024 * 1024
 """Largest YAML or JSON file that is read whole, in bytes."""
+
+_TOO_DEEP = "nesting too deep to read"
 
 
 def read_text(path: Path, hint: str) -> str:
@@ -72,7 +75,15 @@ def parse_yaml(path: Path, text: str) -> Any:
         InputError: The text is not YAML, or a key is written twice.
     """
     try:
-        return yaml.load(text, Loader=_StrictLoader)
+        return _whole(text, yaml.load(text, Loader=_StrictLoader))
+    except (
+        RecursionError,
+        ValueError,
+    ) as error:  # ValueError: a date that there is not, a number of thousands of digits
+        found = error if isinstance(error, ValueError) else _TOO_DEEP
+        raise InputError(
+            path, found=found, expected="valid YAML", hint="Correct the YAML, or write it again."
+        ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}, column {mark.column + 1}" if mark else None
@@ -100,20 +111,36 @@ def parse_json(path: Path, text: str) -> Any:
     Raises:
         InputError: The text is not JSON.
     """
+    hint = "Correct the JSON at that place, or write the file again."
     try:
-        return json.loads(text, parse_constant=_no_constant(path))
+        return untrusted_json(text, parse_constant=_no_constant(path))
     except json.JSONDecodeError as error:
-        raise InputError(
-            path,
-            key=f"line {error.lineno}, column {error.colno}",
-            found=error.msg,
-            expected="valid JSON",
-            hint="Correct the JSON at that place, or write the file again.",
-        ) from None
+        where = f"line {error.lineno}, column {error.colno}"
+        raise InputError(path, key=where, found=error.msg, expected="valid JSON", hint=hint) from None
+    except ValueError as error:
+        raise InputError(path, found=error, expected="valid JSON", hint=hint) from None
+
+
+def untrusted_json(text: str, **options: Any) -> Any:
+    """Parse JSON that may hold anything, as `json.loads` does.
+
+    Raises:
+        ValueError: It is not JSON, is nested too deeply, or holds half of a character or a number of thousands of digits.
+    """
+    try:
+        return _whole(text, json.loads(text, **options))
     except RecursionError:
-        raise InputError(
-            path, found="nesting too deep to read", expected="valid JSON", hint="Write the file again."
-        ) from None
+        raise ValueError(_TOO_DEEP) from None
+
+
+def _whole(text: str, found: Any) -> Any:
+    """Refuse half of a character that is written as a pair of escapes: it can be read, but never written as UTF-8."""
+    if re.search(r"\\ud", text, re.IGNORECASE):
+        try:
+            json.dumps(found, ensure_ascii=False, skipkeys=True, default=str).encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"half of a character, {error.object[error.start]!a}") from None
+    return found
 
 
 def _location(parts: tuple[int | str, ...]) -> str:

@@ -82,7 +82,7 @@ class Record:
     @cached_property
     def splits(self) -> list[Split]:
         """The dataset's splits; empty if there is no dataset beside the record."""
-        return read_splits(self.data, self.project.dataset_counts)
+        return read_splits(self.data, self.project.dataset_counts, PROJECT)
 
     @property
     def training_split(self) -> Split | None:

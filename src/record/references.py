@@ -75,16 +75,19 @@ def _entries(path: Path) -> dict[str, Any]:
 
 def _work(path: Path, key: str, entry: Any) -> Work:
     def field(name: str) -> str:
-        return _plain(entry.fields[name]) if name in entry.fields else ""
+        return _plain(path, f"{key}.{name}", entry.fields.get(name, ""))
+
+    def name(*parts: list[str]) -> str:
+        return _plain(path, f"{key}.author", " ".join(word for part in parts for word in part))
 
     people = entry.persons.get("author", [])
-    for name, value in (("author", people), ("title", field("title")), ("year", field("year"))):
-        if not value:
-            raise InputError(path, key=f"{key}.{name}", found="nothing", expected="a value", hint="Add the field.")
-    names = [(_name(p.prelast_names, p.last_names), _name(p.first_names, p.middle_names)) for p in people]
-    more = names[-1][0] == "others"
+    names = [(name(p.prelast_names, p.last_names), name(p.first_names, p.middle_names)) for p in people]
+    more = bool(names) and names[-1][0] == "others"
     if more:
         names.pop()
+    for needed, value in (("author", names), ("title", field("title")), ("year", field("year"))):
+        if not value:
+            raise InputError(path, key=f"{key}.{needed}", found="nothing", expected="a value", hint="Add the field.")
     last = [family for family, _ in names]
     label = f"{last[0]} et al." if more or len(last) > 2 else " and ".join(last)
     shown = names[:3] if more or len(names) > _LISTED else names
@@ -107,17 +110,18 @@ def _work(path: Path, key: str, entry: Any) -> Work:
     )
 
 
-def _name(*parts: list[str]) -> str:
-    return _plain(" ".join(word for part in parts for word in part))
-
-
-def _plain(latex: str) -> str:
+def _plain(path: Path, where: str, latex: str) -> str:
     """Take LaTeX's marks out of a field; most fields have none."""
     if not {"\\", "{", "~", "$"} & set(latex):
         return latex
+    from pybtex.exceptions import PybtexError
     from pybtex.richtext import Text
 
-    return str(Text.from_latex(latex))
+    try:
+        return str(Text.from_latex(latex))
+    except (PybtexError, UnicodeDecodeError):
+        hint = "Correct the field: braces come in pairs, and a backslash begins a command."
+        raise InputError(path, key=where, found=latex, expected="text, or LaTeX", hint=hint) from None
 
 
 def _place(field: Callable[[str], str]) -> str:

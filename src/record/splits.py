@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from .columns import grouped
+from .columns import check_grouping, grouped, is_text
 from .config import Grouping
 from .errors import InputError
 from .predictions import as_numpy
@@ -53,22 +53,27 @@ def dataset_files(folder: Path) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in sorted(folder.glob("*/*.parquet"))}
 
 
-def read_splits(folder: Path, counted: Sequence[Grouping] = ()) -> list[Split]:
+def read_splits(folder: Path, counted: Sequence[Grouping], declared: Path) -> list[Split]:
     """Read the statistics of every split.
 
     Args:
         folder: The dataset's folder.
         counted: What is counted in a split, where the split has it.
+        declared: The config that says so, for errors.
 
     Raises:
-        InputError: A file is no Parquet file.
+        InputError: A file is no Parquet file, or a column cannot be counted so.
     """
     splits = []
     for name, path in dataset_files(folder).items():
         try:
             schema = pq.read_schema(path)
+            twice = next((column for column in schema.names if schema.names.count(column) > 1), None)
+            if twice is not None:
+                hint = "Rename one, or leave it out."
+                raise InputError(path, key=f"column {twice}", found="that name twice", expected="once", hint=hint)
             by_value = {TEMPLATE, *(by.column for by in counted if by.of == "value")}
-            texts = [f.name for f in schema if f.name in by_value and pa.types.is_string(f.type)]
+            texts = [f.name for f in schema if f.name in by_value and is_text(f.type)]
             wanted = [n for n in schema.names if n == TEMPLATE or any(n == by.column for by in counted)]
             table = pq.ParquetFile(path, read_dictionary=texts).read(wanted)
             examples = _first_of_each(table)
@@ -87,7 +92,7 @@ def read_splits(folder: Path, counted: Sequence[Grouping] = ()) -> list[Split]:
                 columns={field.name: str(field.type) for field in schema},
                 sample=[rows[i] for i in range(min(5, table.num_rows))],
                 examples={str(rows[i][TEMPLATE]): rows[i] for i in examples},
-                counts=_counts(table, counted),
+                counts=_counts(table, counted, declared),
             )
         )
     order = {"train": 0, "validation": 1, "test": 2}
@@ -96,7 +101,7 @@ def read_splits(folder: Path, counted: Sequence[Grouping] = ()) -> list[Split]:
 
 def _first_of_each(table: pa.Table) -> list[int]:
     """Return the place of the first row of each template."""
-    if TEMPLATE not in table.column_names or not table.num_rows:
+    if TEMPLATE not in table.column_names or not table.num_rows or not is_text(table[TEMPLATE].type):
         return []
     codes = as_numpy(table[TEMPLATE].combine_chunks().dictionary_encode().indices)
     return sorted(int(place) for place in np.unique(codes, return_index=True)[1])
@@ -115,13 +120,13 @@ def _rows(path: Path, places: set[int]) -> dict[int, dict[str, Any]]:
     return found
 
 
-def _counts(table: pa.Table, counted: Sequence[Grouping]) -> dict[str, list[tuple[str, int]]]:
+def _counts(table: pa.Table, counted: Sequence[Grouping], declared: Path) -> dict[str, list[tuple[str, int]]]:
     out = {}
-    for by in counted:
+    for i, by in enumerate(counted):
         if by.column not in table.column_names:
             continue
-        column = table[by.column]
-        found = pc.value_counts(grouped(column, by) if by.of == "length" else column).to_pylist()
+        check_grouping(declared, f"dataset_counts[{i}]", by, table)
+        found = pc.value_counts(grouped(table[by.column], by)).to_pylist()
         pairs = sorted((v["values"], v["counts"]) for v in found if v["values"] is not None)
         if 0 < len(pairs) <= MOST_VALUES:
             out[by.label or by.key] = [(str(value), count) for value, count in pairs]
