@@ -86,6 +86,10 @@ def flip_first_verdict(table: pa.Table) -> pa.Table:
 
 CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "missing project config": (remove("configs/project.yaml"), ["configs/project.yaml", "no such file"]),
+    "a name that is too long": (
+        replace("configs/project.yaml", "experiment: configs/", f"experiment: configs/{'a' * 300}"),
+        ["gpt2-mini.yaml", "name too long"],
+    ),
     "missing experiment config": (remove(CONFIG), [CONFIG, "no such file"]),
     "malformed config": (append(CONFIG, "\n  : [broken"), [CONFIG, "line"]),
     "config nested without end": (append(CONFIG, "\na: " + "[" * 2000), [CONFIG, "nesting too deep", "valid YAML"]),

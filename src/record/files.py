@@ -42,6 +42,8 @@ def read_text(path: Path, hint: str) -> str:
         raise InputError(path, found="no such file", expected="a readable file", hint=hint) from None
     except IsADirectoryError:
         raise InputError(path, found="a folder", expected="a file", hint=hint) from None
+    except OSError as error:  # such as a name that is too long, or no permission
+        raise InputError(path, found=error.strerror, expected="a readable file", hint=hint) from None
     except UnicodeDecodeError as error:
         raise InputError(
             path, found=f"a byte that is not UTF-8 at offset {error.start}", expected="UTF-8 text", hint=hint
@@ -74,23 +76,18 @@ def parse_yaml(path: Path, text: str) -> Any:
     Raises:
         InputError: The text is not YAML, or a key is written twice.
     """
+    hint = "Correct the YAML at that place."
     try:
         return _whole(text, yaml.load(text, Loader=_StrictLoader))
-    except (
-        RecursionError,
-        ValueError,
-    ) as error:  # ValueError: a date that there is not, a number of thousands of digits
-        found = error if isinstance(error, ValueError) else _TOO_DEEP
-        raise InputError(
-            path, found=found, expected="valid YAML", hint="Correct the YAML, or write it again."
-        ) from None
+    except RecursionError:
+        raise InputError(path, found=_TOO_DEEP, expected="valid YAML", hint=hint) from None
+    except ValueError as error:  # such as a date that there is not
+        raise InputError(path, found=error, expected="valid YAML", hint=hint) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}, column {mark.column + 1}" if mark else None
         problem = getattr(error, "problem", None) or "text that is not YAML"
-        raise InputError(
-            path, key=line, found=problem, expected="valid YAML", hint="Correct the YAML at that place."
-        ) from None
+        raise InputError(path, key=line, found=problem, expected="valid YAML", hint=hint) from None
 
 
 def _no_constant(path: Path) -> Callable[[str], Any]:
