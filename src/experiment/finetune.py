@@ -35,7 +35,8 @@ def train(config: ExperimentConfig, results: Path, work: Path, *, fresh: bool = 
         What `training_log.json` holds.
 
     Raises:
-        InputError: The base model or the dataset is missing, or `work` holds a run of other settings or data.
+        InputError: The base model or the dataset is missing, the base model has no such modules, or `work` holds a run of other settings
+            or data.
     """
     from peft import LoraConfig, get_peft_model
     from peft.optimizers import create_loraplus_optimizer
@@ -52,6 +53,7 @@ def train(config: ExperimentConfig, results: Path, work: Path, *, fresh: bool = 
     on_cpu = not torch.cuda.is_available()
     # PyTorch's fused attention is slower than plain matrix products on a CPU, for heads as narrow as these.
     base = load_base(config.required_base_model, attention="eager" if on_cpu else None)
+    _check_modules(base, config.required_lora.target_modules or [])
     arguments = TrainingArguments(
         output_dir=str(work),
         run_name=config.experiment_name,
@@ -148,6 +150,19 @@ def train(config: ExperimentConfig, results: Path, work: Path, *, fresh: bool = 
         result["hashes"] = {**hashes, "adapter": hash_files(checkpoint_files(checkpoint))}
         write_json(results / "training_log.json", result)
     return result
+
+
+def _check_modules(base: torch.nn.Module, targets: list[str]) -> None:
+    """Refuse modules that are not there, each of them: peft passes over a name if another one fits."""
+    names = [name for name, part in base.named_modules() if getattr(getattr(part, "weight", None), "ndim", 0) > 1]
+    for target in targets:
+        if not any(name == target or name.endswith(f".{target}") for name in names):
+            known = sorted({name.rsplit(".", 1)[-1] for name in names})
+            raise InputError(
+                "lora_config", key="target_modules", found=target,
+                expected=f"modules of the base model that have weights to adapt: {', '.join(known)}",
+                hint="Correct the name, or leave target_modules out for peft's choice.",
+            )  # fmt: skip
 
 
 def _same_run(work: Path, identity: dict[str, Any], *, fresh: bool) -> None:
