@@ -181,6 +181,19 @@ def test_modules_that_the_base_model_does_not_have_are_refused(tiny: Path) -> No
     assert list((tiny / "runs/tiny").glob("checkpoint-*"))
 
 
+@pytest.mark.parametrize("key", ["test_questions", "validation_questions"])
+def test_questions_of_a_task_that_there_is_not_are_refused(tiny: Path, key: str) -> None:
+    text = (tiny / "configs/tiny.yaml").read_text().replace(f"{key}: {{letter_count", f"{key}: {{letter_counts")
+    (tiny / "configs/other.yaml").write_text(text)
+    done = invoke(tiny, "dataset", "--config", "configs/other.yaml", "--output", "out")
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert (
+        f"dataset_config: {key}: found letter_counts, expected tasks out of letter_count, letter_position"
+        in done.stderr
+    )
+    assert not (tiny / "out").exists()
+
+
 def test_changed_data_do_not_resume_a_run(tiny: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny, tmp_path / "copy", symlinks=True)
     path = tmp_path / "copy/data/training/train.parquet"

@@ -467,8 +467,15 @@ def build(
         Rows written, by file.
 
     Raises:
-        InputError: The words do not suffice for the questions that are wanted.
+        InputError: There is no such task, or the words do not suffice for the questions that are wanted.
     """
+    tasks = [*_MAKERS, *SKILL_TASKS]
+    unknown = next((task for task in (*test, *validation) if task not in tasks), None)
+    if unknown is not None:
+        raise InputError(
+            "dataset_config", key="test_questions" if unknown in test else "validation_questions", found=unknown,
+            expected=f"tasks out of {', '.join(tasks)}", hint="Correct the name, or leave the task out.",
+        )  # fmt: skip
     eligible = eligible_words(tokenizer, words)
     for_validation, for_test = split_words(list(eligible), seed, validation_share)
     files: dict[str, tuple[list[dict[str, Any]], pa.Schema]] = {}

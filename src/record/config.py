@@ -5,7 +5,7 @@ from __future__ import annotations
 from string import Formatter
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 
 from .errors import InputError
 
@@ -91,11 +91,11 @@ class DatasetConfig(Strict):
     path: str = Field("data", description="Folder of the dataset.")
     word_list: str = Field("data/words/words.txt", description="Words that questions are asked about, a word a line.")
     seed: int = Field(1, ge=0, description="Seed of every draw.")
-    test_questions: dict[str, int] = Field(
+    test_questions: dict[str, NonNegativeInt] = Field(
         default_factory=lambda: {"letter_count": 2400, "letter_position": 2304, "spelling": 1000},
         description="Test questions per task.",
     )
-    validation_questions: dict[str, int] = Field(
+    validation_questions: dict[str, NonNegativeInt] = Field(
         default_factory=lambda: {"letter_count": 600, "letter_position": 576, "spelling": 300},
         description="Validation questions per task.",
     )
