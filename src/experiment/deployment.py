@@ -60,7 +60,7 @@ def benchmark(
         prompt: Text that is continued.
         output: Where `deployment.json` is written.
         processes: Processes a variant.
-        answers: Timed answers a process.
+        answers: Timed answers per process.
         new_tokens: Tokens of each answer.
 
     Raises:

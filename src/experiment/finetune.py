@@ -222,7 +222,7 @@ def project_only_labelled_positions(model: Any) -> None:
 
 
 def _log(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Keep the log's losses and learning rates, one entry a step."""
+    """Keep the log's losses and learning rates, one entry per step."""
     names = {"loss": "loss", "eval_loss": "validation_loss", "learning_rate": "learning_rate", "grad_norm": "grad_norm"}
     merged: dict[int, dict[str, Any]] = {}
     for entry in history:

@@ -24,7 +24,7 @@ def derive_word_list(dictionary: Path, output: Path) -> int:
     words = sorted({line for line in text.splitlines() if WORD.fullmatch(line)})
     if not words:
         raise InputError(
-            dictionary, found="no word of 4 to 12 letters a-z", expected="a word a line", hint="Name another list."
+            dictionary, found="no word of 4 to 12 letters a-z", expected="one word per line", hint="Name another list."
         )
     with atomic(output) as temporary:
         temporary.write_text("\n".join(words) + "\n", encoding="utf-8")
@@ -32,7 +32,7 @@ def derive_word_list(dictionary: Path, output: Path) -> int:
 
 
 def read_word_list(path: Path) -> list[str]:
-    """Read a word list, a word a line.
+    """Read a word list, one word per line.
 
     Raises:
         InputError: The file is missing, or a line is not a word of 4 to 12 letters a-z.

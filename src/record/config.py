@@ -28,10 +28,10 @@ class PretrainConfig(Strict):
     n_layer: int = Field(6, ge=1, description="Transformer blocks.")
     n_head: int = Field(8, ge=1, description="Attention heads a block.")
     n_embd: int = Field(256, ge=8, description="Width of the residual stream.")
-    context_length: int = Field(256, ge=8, description="Tokens a window.")
+    context_length: int = Field(256, ge=8, description="Tokens per window.")
     held_out_every: int = Field(40, ge=2, description="Every Nth book is held out for evaluation.")
     max_steps: int = Field(ge=1, description="Optimiser steps.")
-    batch_size: int = Field(16, ge=1, description="Windows a step.")
+    batch_size: int = Field(16, ge=1, description="Windows per step.")
     learning_rate: float = Field(1.5e-3, gt=0, description="Peak learning rate of AdamW.")
     warmup_steps: int = Field(200, ge=0, description="Steps of linear warm-up; linear decay to zero follows.")
     weight_decay: float = Field(0.1, ge=0, description="AdamW weight decay, on matrices only.")
@@ -62,7 +62,7 @@ class TrainingConfig(Strict):
         ge=1,
         description="Learning rate of the matrices B as a multiple of the matrices A's, as in LoRA+ (Hayou et al. 2024, arXiv 2402.12354).",
     )
-    per_device_train_batch_size: int = Field(ge=1, description="Packed sequences a device and step.")
+    per_device_train_batch_size: int = Field(ge=1, description="Packed sequences per device and step.")
     gradient_accumulation_steps: int = Field(1, ge=1, description="Steps whose gradients are added up.")
     max_steps: int = Field(ge=1, description="Optimiser steps.")
     warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
@@ -71,7 +71,7 @@ class TrainingConfig(Strict):
     )
     weight_decay: float = Field(0.0, ge=0, description="AdamW weight decay.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradient norm that is clipped to.")
-    sequence_length: int = Field(256, ge=16, description="Tokens a packed sequence; examples are packed one a line.")
+    sequence_length: int = Field(256, ge=16, description="Tokens per packed sequence; examples are packed one per line.")
     completion_only_loss: bool = Field(
         True, description="Whether the prompt half of an example is left out of the loss."
     )
@@ -89,7 +89,7 @@ class DatasetConfig(Strict):
     """Which dataset is built, and which part of it is trained on."""
 
     path: str = Field("data", description="Folder of the dataset.")
-    word_list: str = Field("data/words/words.txt", description="Words that questions are asked about, a word a line.")
+    word_list: str = Field("data/words/words.txt", description="Words that questions are asked about, one word per line.")
     seed: int = Field(1, ge=0, description="Seed of every draw.")
     test_questions: dict[str, NonNegativeInt] = Field(
         default_factory=lambda: {"letter_count": 2400, "letter_position": 2304, "spelling": 1000},
@@ -159,7 +159,7 @@ class EvaluationConfig(Strict):
         description="Also ask each question about a word with its letters before it: the right ones, or those that the model itself "
         "writes when asked to spell the word.",
     )
-    batch_size: int = Field(256, ge=1, description="Questions a batch.")
+    batch_size: int = Field(256, ge=1, description="Questions per batch.")
     max_new_tokens: int = Field(32, ge=1, description="Longest spelling that is generated, in tokens.")
 
     def for_task(self, task: str) -> EvaluationConfig:

@@ -33,7 +33,7 @@ class Deployment(Strict):
     prompt: str = Field(description="Text that was continued.")
     new_tokens: int = Field(ge=1, description="Tokens that each answer is made of.")
     processes: int = Field(ge=1, description="Processes a variant; the variants took turns.")
-    answers: int = Field(ge=1, description="Answers a process that were timed, after one that was not.")
+    answers: int = Field(ge=1, description="Answers per process that were timed, after one that was not.")
     dtype: str = Field(description="Number format of the weights in memory.")
     import_memory_bytes: int = Field(
         ge=0, description="Peak memory when the libraries are imported and nothing is loaded yet."
