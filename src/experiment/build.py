@@ -118,7 +118,7 @@ def training_rows(tokenizer: Any, seed: int, chains: int, forbidden: frozenset[s
 
     First every letters-only token in every template. A token that begins with a space is written plainly, any other in
     quotes, so that the tokenizer gives the very token in the sentence. Then `chains` made-up words of two or three tokens,
-    each in one template: a word of the questions is several tokens, and these teach to go on from one to the next.
+    each in one template: a word of the questions is several tokens, and these teach to continue from one to the next.
 
     Args:
         tokenizer: The base model's tokenizer.

@@ -182,7 +182,7 @@ def pretrain(
     compile_model: bool = False,
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Train the base model, or go on with a run that was interrupted.
+    """Train the base model, or resume a run that was interrupted.
 
     Args:
         config: What to train.

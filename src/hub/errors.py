@@ -17,7 +17,7 @@ class Unreachable(CommandError):
     exit_code = 4
 
 
-INTERRUPTED = "interrupted. Nothing unverified is visible; run the same command again to go on."
+INTERRUPTED = "interrupted. Nothing unverified is visible; run the same command again to resume."
 """What is said after Ctrl-C, and after SIGTERM."""
 
 

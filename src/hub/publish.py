@@ -275,7 +275,7 @@ def _refuse_external_changes(plans: list[RepoPlan], options: Options) -> None:
     if touched and not options.overwrite:
         raise Refused(
             f"{', '.join(touched)}: changed by others since the last publication (see above). "
-            "Look at it on the Hub; give --overwrite to go on in spite of it."
+            "Look at it on the Hub; give --overwrite to continue anyway."
         )
 
 
