@@ -114,6 +114,7 @@ def test_it_holds_every_section_and_page(made: Made) -> None:
         assert [entry for entry in outline if entry.endswith(title)], title
     assert f"1 / {len(made.pages)}" not in made.pages[0]  # the title page
     assert f"{len(made.pages)} / {len(made.pages)}" in made.text
+    assert "&#" not in made.text  # made safe once, and not twice
 
 
 def test_the_committed_data_follow_from_the_record(project: Path) -> None:

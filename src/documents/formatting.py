@@ -167,6 +167,7 @@ FILTERS = {
     "size": size,
     "duration": duration,
     "text": text,
+    "plain": plain,
     "attribute": attribute,
     "mathml": mathml,
     "midsentence": midsentence,

@@ -71,7 +71,9 @@ class TrainingConfig(Strict):
     )
     weight_decay: float = Field(0.0, ge=0, description="AdamW weight decay.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradient norm that is clipped to.")
-    sequence_length: int = Field(256, ge=16, description="Tokens per packed sequence; examples are packed one per line.")
+    sequence_length: int = Field(
+        256, ge=16, description="Tokens per packed sequence; examples are packed one per line."
+    )
     completion_only_loss: bool = Field(
         True, description="Whether the prompt half of an example is left out of the loss."
     )
@@ -89,7 +91,9 @@ class DatasetConfig(Strict):
     """Which dataset is built, and which part of it is trained on."""
 
     path: str = Field("data", description="Folder of the dataset.")
-    word_list: str = Field("data/words/words.txt", description="Words that questions are asked about, one word per line.")
+    word_list: str = Field(
+        "data/words/words.txt", description="Words that questions are asked about, one word per line."
+    )
     seed: int = Field(1, ge=0, description="Seed of every draw.")
     test_questions: dict[str, NonNegativeInt] = Field(
         default_factory=lambda: {"letter_count": 2400, "letter_position": 2304, "spelling": 1000},
