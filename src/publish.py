@@ -65,7 +65,7 @@ def publish(
     ] = None,
     output: Annotated[Path, typer.Option(help="Folder for --dry-run; it is replaced.")] = Path("dist/hub"),
     patience: Annotated[
-        float, typer.Option(help="Seconds without an answer of the Hub after which to give up.", min=1)
+        float, typer.Option(help="Seconds without an answer of the Hub after which to give up.", min=1, max=86_400)
     ] = 180,
     as_json: Annotated[bool, typer.Option("--json", help="Print plan and result as JSON on standard output.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show every request; tokens are left out.")] = False,
@@ -84,7 +84,7 @@ def publish(
     from src.documents.build import Documents
     from src.documents.context import Context, RepoNames
     from src.hub.bundle import ROLES, collect, collect_space, write_bundle
-    from src.hub.checks import check_names, check_secrets
+    from src.hub.checks import check_names, check_secrets, check_something
     from src.hub.client import local_token
     from src.hub.errors import Interrupted
     from src.hub.show import Screen
@@ -111,6 +111,7 @@ def publish(
                 repos = collect(documents, roles, on_progress, all_runs=runs is Runs.all)
                 space = collect_space(documents) if "space" in roles else None
                 repos += [space] if space else []
+            check_something(context, roles, bool(repos))
             check_secrets(repos, local_token())
             write_bundle(repos, output)
             screen.bundle(repos, output)

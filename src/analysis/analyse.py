@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -81,7 +82,7 @@ class MetricResult:
 
     Attributes:
         change: Fine-tuned minus base, in the metric's own unit.
-        relative: The change as a share of the base's value; None where that is zero.
+        relative: The change as a share of the base's value; None where that is zero, or next to it.
         questions: Number of questions; None where the record does not say.
         test: Name of the test; None where predictions are missing.
         p_value: Two-sided, not corrected.
@@ -344,15 +345,16 @@ def _is_count(record: Record, task: str) -> bool:
 def _stated(record: Record, key: str, config: MetricConfig) -> MetricResult:
     base, finetuned = record.results.base_model.metrics[key], record.results.finetuned_model.metrics[key]
     change = finetuned - base
+    relative = change / abs(base) if base else math.inf
     return MetricResult(
         key=key,
         config=config,
         base=base,
         finetuned=finetuned,
         change=change,
-        relative=change / abs(base) if base else None,
+        relative=relative if math.isfinite(relative) else None,
         better=change > 0 if config.direction == "higher" else change < 0,
-        missing="The record holds no predictions for it, so there is no interval and no test.",
+        missing="It is not computed from answers on record, so there is no interval and no test.",
     )
 
 

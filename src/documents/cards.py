@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from src.record.config import MetricConfig
 from src.record.publication import Role
 
 from .compose import Document, Section, completeness, compose
@@ -191,20 +192,29 @@ def _tags(context: Context) -> list[str]:
 def _eval_results(context: Context) -> list[Any]:
     from huggingface_hub import EvalResult
 
+    published = context.record.splits
     return [
         EvalResult(
             task_type="text-generation",
             task_name=(m.config.task or m.key).replace("_", " "),
-            dataset_type=context.names.dataset,
-            dataset_name=context.names.dataset.rsplit("/", 1)[-1],
-            dataset_config=m.config.task,
-            dataset_split="test" if m.config.task else None,
+            dataset_type=context.names.dataset if published else m.config.task or m.key,
+            dataset_name=context.names.dataset.rsplit("/", 1)[-1] if published else m.config.task or m.key,
+            dataset_config=(config := _questions_of(context, m.config)),
+            dataset_split="test" if config else None,
             metric_type=_hub_metric(m.key, m.config.measure),
             metric_name=m.config.label,
             metric_value=m.finetuned,
         )
         for m in context.analysis.metrics
     ]
+
+
+def _questions_of(context: Context, metric: MetricConfig | None) -> str | None:
+    """Return the config of the published dataset whose test questions a metric is about; under another condition they are the same."""
+    with_test = {split.config for split in context.record.splits if split.name == "test"}
+    while metric is not None and metric.task not in with_test:
+        metric = context.record.metrics.metrics.get(metric.variant_of or "")
+    return metric.task if metric else None
 
 
 def dataset_card_body(renderer: Renderer) -> Document:
@@ -235,7 +245,7 @@ def dataset_card(context: Context) -> Document:
         tags=context.record.project.tags,
         configs=[{"config_name": name, "data_files": files} for name, files in configs.items()],
     )
-    body = dataset_card_body(Renderer(context, "hub"))
+    body = dataset_card_body(Renderer(context, "hub", role="dataset"))
     return replace(body, text=f"---\n{data.to_yaml()}\n---\n\n{body.text}")
 
 
@@ -261,7 +271,7 @@ def base_card(context: Context) -> str:
 
     if context.record.base_training is None or context.names.base is None:
         raise ValueError("the base model was not pretrained by this repository")
-    renderer = Renderer(context, "hub")
+    renderer = Renderer(context, "hub", role="base")
     data = ModelCardData(
         language=context.record.project.language,
         license=context.record.project.licence,

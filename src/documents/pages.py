@@ -116,7 +116,9 @@ def site_pages(documents: Documents, *, pdf: bool) -> dict[str, str]:
         "methodology.md": f"# Methodology\n\n{methodology.fragment('site/methodology_intro')}\n\n{compose(methodology, METHODOLOGY)}",
         "report.md": f"# {context.project.title}\n\n{top.fragment('report/front', pdf=pdf)}\n\n{documents.site_report}",
         "model-card.md": model_card_body(Renderer(context, "site")).text,
-        "dataset-card.md": dataset_card_body(Renderer(context, "site")).text if record.splits else NO_DATASET,
+        "dataset-card.md": dataset_card_body(Renderer(context, "site", role="dataset")).text
+        if record.splits
+        else NO_DATASET,
         "guides/statistics.md": f"# Read the statistics\n\n{below.fragment('site/guide_statistics')}",
         "guides/glossary.md": f"# Glossary\n\n{below.fragment('site/glossary')}",
         "about/limitations.md": f"# Limitations and ethics\n\n{below.fragment('site/ethics')}",

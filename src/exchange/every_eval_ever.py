@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from src.record.errors import InputError
-from src.record.files import read_text, untrusted_json
+from src.record.files import read_text, text_lines, untrusted_json
 
 from .answers import Answer, Import, Metric, Task, finite, mapping, paired, safe_name
 
@@ -157,40 +157,35 @@ def _answers(path: Path, wanted: str | None) -> dict[str, list[Answer]]:
     """
     found: dict[str, dict[str, Answer]] = {}
     scored: dict[str, str] = {}
-    with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, 1):
-            where = f"line {number}"
-            try:
-                row = untrusted_json(line)
-                metric = str(row.get("evaluation_result_id") or "score")
-                if (
-                    wanted is not None
-                    and wanted not in (metric, metric.split(":")[0])
-                    and "evaluation_result_id" in row
-                ):
-                    continue
-                name = str(row["evaluation_name"])
-                answer = _answer(path, where, row, metric)
-            except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-                raise InputError(
-                    path, key=where, found=line.strip()[:80], expected="an answer as the instance-level schema has it",
-                    hint="The file may have been cut short; write it again.",
-                ) from None  # fmt: skip
-            if scored.setdefault(name, metric) != metric:
-                raise InputError(
-                    path, key=where, found=f"scores of {name} by {scored[name]} and by {metric}", expected="one to count",
-                    hint="Choose with --filter.",
-                )  # fmt: skip
-            rows = found.setdefault(name, {})
-            if answer.key in rows:
-                raise InputError(
-                    path,
-                    key=where,
-                    found=f"sample {answer.key} twice",
-                    expected="each question once",
-                    hint="Evaluate with one epoch.",
-                )
-            rows[answer.key] = answer
+    for number, line in enumerate(text_lines(path, _HINT), 1):
+        where = f"line {number}"
+        try:
+            row = untrusted_json(line)
+            metric = str(row.get("evaluation_result_id") or "score")
+            if wanted is not None and wanted not in (metric, metric.split(":")[0]) and "evaluation_result_id" in row:
+                continue
+            name = str(row["evaluation_name"])
+            answer = _answer(path, where, row, metric)
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            raise InputError(
+                path, key=where, found=line.strip()[:80], expected="an answer as the instance-level schema has it",
+                hint="The file may have been cut short; write it again.",
+            ) from None  # fmt: skip
+        if scored.setdefault(name, metric) != metric:
+            raise InputError(
+                path, key=where, found=f"scores of {name} by {scored[name]} and by {metric}", expected="one to count",
+                hint="Choose with --filter.",
+            )  # fmt: skip
+        rows = found.setdefault(name, {})
+        if answer.key in rows:
+            raise InputError(
+                path,
+                key=where,
+                found=f"sample {answer.key} twice",
+                expected="each question once",
+                hint="Evaluate with one epoch.",
+            )
+        rows[answer.key] = answer
     return {name: list(rows.values()) for name, rows in found.items()}
 
 

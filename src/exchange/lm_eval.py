@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from src.record.errors import InputError
-from src.record.files import read_text, untrusted_json
+from src.record.files import read_text, text_lines, untrusted_json
 
 from .answers import Answer, Import, Metric, Task, finite, mapping, paired, safe_name
 
@@ -243,28 +243,27 @@ def _read(path: Path, task: str, wanted: str, config: dict[str, Any]) -> list[An
     kind = config.get("output_type")
     answers: list[Answer] = []
     seen: set[str] = set()
-    with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, 1):
-            where = f"line {number}"
-            try:
-                sample = untrusted_json(line)
-                if sample.get("filter", "none") != wanted:
-                    continue
-                answer = _answer(path, where, sample, kind, config)
-            except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-                raise InputError(
-                    path, key=where, found=line.strip()[:80], expected="a sample as lm_eval writes it",
-                    hint="The file may have been cut short; evaluate the task again.",
-                ) from None  # fmt: skip
-            if answer is None:
-                return []
-            if answer.key in seen:
-                raise InputError(
-                    path, key=where, found=f"doc_id {answer.key} twice", expected="each question once",
-                    hint="Two runs may have written into this file; evaluate the task again into an empty folder.",
-                )  # fmt: skip
-            seen.add(answer.key)
-            answers.append(answer)
+    for number, line in enumerate(text_lines(path, _HINT), 1):
+        where = f"line {number}"
+        try:
+            sample = untrusted_json(line)
+            if sample.get("filter", "none") != wanted:
+                continue
+            answer = _answer(path, where, sample, kind, config)
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            raise InputError(
+                path, key=where, found=line.strip()[:80], expected="a sample as lm_eval writes it",
+                hint="The file may have been cut short; evaluate the task again.",
+            ) from None  # fmt: skip
+        if answer is None:
+            return []
+        if answer.key in seen:
+            raise InputError(
+                path, key=where, found=f"doc_id {answer.key} twice", expected="each question once",
+                hint="Two runs may have written into this file; evaluate the task again into an empty folder.",
+            )  # fmt: skip
+        seen.add(answer.key)
+        answers.append(answer)
     return answers
 
 

@@ -31,7 +31,7 @@ from src.record.splits import dataset_files
 
 from .build import CANDIDATES, NEUTRAL, QUESTION_SCHEMA, QUESTIONS, ordinal, read_rows
 from .environment import describe_environment, git_state
-from .models import base_hashes, load_adapter, load_base, load_tokenizer
+from .models import base_hashes, check_finite, load_adapter, load_base, load_tokenizer
 from .progress import progress_bar
 
 OWN_COLUMNS = ("word", "tokens", "letter", "position")
@@ -457,6 +457,8 @@ def evaluate(
             continue
         # Merged into the base model's weights, which are not needed any more, the adapter costs nothing.
         model = base if model_name == "base" else load_adapter(base, checkpoint).merge_and_unload()
+        where = base_name if model_name == "base" else config.checkpoint
+        check_finite(model, where, "Restore the weights, or train again.")
         examiner = Examiner(model, tokenizer, config, model_name)
         for task in asked:
             columns[task.name] |= examiner.columns(task, questions[task.name], model_name)

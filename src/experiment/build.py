@@ -423,18 +423,29 @@ def write_parquet(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> 
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read a Parquet file of the dataset.
+    """Read a Parquet file of questions.
 
     Raises:
-        InputError: It is missing or empty.
+        InputError: It is missing, empty or no Parquet file, or a column is missing.
     """
+    hint = "Run `python -m src.dataset`."
     if not path.is_file():
-        raise InputError(
-            path, found="no such file", expected="a Parquet file of the dataset", hint="Run `python -m src.dataset`."
-        )
-    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        raise InputError(path, found="no such file", expected="a Parquet file of the dataset", hint=hint)
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(path, found=str(error).splitlines()[0], expected="a Parquet file", hint=hint) from None
+    missing = [name for name in QUESTION_SCHEMA.names if name not in table.column_names]
+    if missing:
+        raise InputError(path, key=f"column {missing[0]}", found="nothing", expected="a column", hint=hint)
+    rows: list[dict[str, Any]] = table.to_pylist()
     if not rows:
-        raise InputError(path, found="no rows", expected="examples", hint="Run `python -m src.dataset` again.")
+        raise InputError(
+            path,
+            found="no rows",
+            expected="questions",
+            hint="Ask for some in dataset_config, and run `python -m src.dataset`.",
+        )
     return rows
 
 

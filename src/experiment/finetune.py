@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from pathlib import Path
@@ -19,7 +20,12 @@ from src.record.files import write_json
 from .energy import total, track
 from .environment import describe_environment, git_state
 from .materials import IGNORED, held_out_sequences, material_files, training_sequences
-from .models import base_hashes, load_base, load_tokenizer
+from .models import base_hashes, check_finite, load_base, load_tokenizer
+
+DIVERGED = (
+    "The training diverged: lower learning_rate, or raise warmup_steps. The adapter that lay there before is kept."
+)
+"""What can be done about a loss or weights that are not finite."""
 
 
 def train(config: ExperimentConfig, results: Path, work: Path, *, fresh: bool = False) -> dict[str, Any]:
@@ -35,8 +41,8 @@ def train(config: ExperimentConfig, results: Path, work: Path, *, fresh: bool = 
         What `training_log.json` holds.
 
     Raises:
-        InputError: The base model or the dataset is missing, the base model has no such modules, or `work` holds a run of other settings
-            or data.
+        InputError: The base model or the dataset is missing, the base model has no such modules, `work` holds a run of other settings
+            or data, or the training diverged.
     """
     from peft import LoraConfig, get_peft_model
     from peft.optimizers import create_loraplus_optimizer
@@ -146,10 +152,23 @@ def train(config: ExperimentConfig, results: Path, work: Path, *, fresh: bool = 
         "git": git_state(),
     }
     if trainer.is_world_process_zero():
+        _check_converged(result["log"])
+        check_finite(model.half(), "training_config", DIVERGED)
         _export(model, tokenizer, checkpoint)
         result["hashes"] = {**hashes, "adapter": hash_files(checkpoint_files(checkpoint))}
         write_json(results / "training_log.json", result)
     return result
+
+
+def _check_converged(log: list[dict[str, Any]]) -> None:
+    """Refuse a training whose losses are no numbers, before anything is written over."""
+    for entry in log:
+        for name, value in entry.items():
+            if not math.isfinite(value):
+                raise InputError(
+                    "training_config", key="learning_rate", found=f"{name} {value} at step {entry['step']}",
+                    expected="a training that converges", hint=DIVERGED,
+                )  # fmt: skip
 
 
 def _check_modules(base: torch.nn.Module, targets: list[str]) -> None:
@@ -256,7 +275,7 @@ def _tracking(report_to: list[str]) -> dict[str, Any] | None:
 def _export(model: Any, tokenizer: Any, checkpoint: Path) -> None:
     staging = checkpoint.with_name(f".{checkpoint.name}.staging")
     shutil.rmtree(staging, ignore_errors=True)
-    model.half().save_pretrained(staging, safe_serialization=True)
+    model.save_pretrained(staging, safe_serialization=True)
     (staging / "README.md").unlink(missing_ok=True)  # peft's own card; ours is made from the record
     tokenizer.save_pretrained(staging)
     checkpoint.mkdir(parents=True, exist_ok=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from src.record.checkpoint import base_files, checkpoint_files, hash_files
 from src.record.errors import InputError
@@ -24,13 +24,29 @@ def _loaded(loader: Any, name: str, what: str, **options: Any) -> Any:
         )
     try:
         return loader.from_pretrained(name, **options)
-    except (OSError, ValueError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise InputError(
             name,
             found=str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__,
             expected=f"{what} that can be loaded",
             hint="Correct base_model or checkpoint in the config; a Hub id needs the network.",
         ) from error
+
+
+def check_finite(model: torch.nn.Module, where: str, hint: str) -> None:
+    """Refuse weights that are not finite, such as a training that diverged leaves.
+
+    Args:
+        model: The model.
+        where: What is at fault, for the error.
+        hint: What can be done about it.
+
+    Raises:
+        InputError: The first weights that are not.
+    """
+    for name, weights in model.named_parameters():
+        if not bool(torch.isfinite(weights).all()):
+            raise InputError(where, key=name, found="weights that are not finite", expected="finite weights", hint=hint)
 
 
 def load_tokenizer(name: str) -> Any:

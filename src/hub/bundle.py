@@ -18,6 +18,7 @@ from src.documents.notebook import PATH, notebook
 from src.documents.space import space_files
 from src.exchange.shared import exchange_files
 from src.record.checkpoint import adapter_config, checkpoint_files
+from src.record.errors import InputError
 from src.record.files import regular_file, replacing, sha256_file
 from src.record.publication import Role
 from src.record.splits import dataset_files
@@ -109,7 +110,7 @@ class Repository:
     @property
     def card(self) -> str:
         """The text of README.md; empty if there is none."""
-        return self.files["README.md"].content.decode() if "README.md" in self.files else ""
+        return self.files["README.md"].content.decode(errors="replace") if "README.md" in self.files else ""
 
 
 def collect(
@@ -260,6 +261,12 @@ def _base(documents: Documents) -> dict[str, Path | bytes]:
     files: dict[str, Path | bytes] = {
         name: regular_file(folder, name) for name in BASE_FILES if (folder / name).exists()
     }
+    for needed in ("config.json", "model.safetensors"):
+        if needed not in files:
+            hint = "Restore the base model: `save_pretrained` writes both."
+            raise InputError(
+                folder / needed, found="no such file", expected="a model as transformers saves it", hint=hint
+            )
     files["LICENSE"] = _licence(documents.context)
     if documents.base_card is not None:
         files["README.md"] = documents.base_card.encode()

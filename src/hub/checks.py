@@ -6,7 +6,7 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import huggingface_hub as hf
@@ -29,6 +29,7 @@ from huggingface_hub.utils._validators import validate_repo_id
 
 from src.documents.context import Context, RepoNames
 from src.record.errors import InputError, show
+from src.record.publication import Role
 
 from .bundle import Repository
 from .client import ERRORS, Hub, status
@@ -215,13 +216,46 @@ def check_names(names: RepoNames, tag: str | None) -> None:
             expected="a repository of its own",
             hint="Rename one of them.",
         )
-    if tag is not None and (not TAG.fullmatch(tag) or ".." in tag or tag.endswith((".", ".lock"))):
+    if tag is not None and (tag == "main" or not TAG.fullmatch(tag) or ".." in tag or tag.endswith((".", ".lock"))):
         raise InputError(
             "--tag",
             found=repr(tag),
-            expected="at most 96 letters, digits, `.`, `_` and `-`, beginning with a letter or digit",
+            expected="at most 96 letters, digits, `.`, `_` and `-`, beginning with a letter or digit, and not the branch `main`",
             hint="Give a name such as v1.0.0.",
         )
+
+
+def check_something(context: Context, only: Collection[Role], found: bool) -> None:
+    """Refuse to publish nothing.
+
+    Args:
+        context: The record.
+        only: Roles that were asked for.
+        found: Whether there is a repository of one of them.
+
+    Raises:
+        InputError: There is none.
+    """
+    if found:
+        return
+    missing = "no dataset" if "dataset" in only else "no base model of its own" if "base" in only else None
+    raise InputError(
+        context.record.data if missing == "no dataset" else "--only",
+        found=missing or f"no Space: {_no_space(context)}",
+        expected="something to publish",
+        hint="Leave --only out, or add what is missing.",
+    )
+
+
+def _no_space(context: Context) -> str:
+    """Say why a record has no Space."""
+    if isinstance(context.demo, str):
+        return context.demo
+    return (
+        "the config names no space_repo"
+        if context.names.space is None
+        else "its visitors could not read private models"
+    )
 
 
 def check_plan(hub: Hub, plan: RepoPlan, tag: str | None, own: Mapping[str, str]) -> None:

@@ -244,6 +244,8 @@ def find_token(waiting: Waiting) -> str:
     token = Hub(False, waiting).call(hf.get_token)
     if not token:
         raise explain(LocalTokenNotFoundError(), hf.constants.ENDPOINT)
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise Refused("the token holds characters that no token has. Copy it again, into HF_TOKEN or `hf auth login`.")
     _secrets.update({token, *(v for k in ("HF_TOKEN", "HF_OIDC_ID_TOKEN") if (v := os.environ.get(k)))})
     return token
 

@@ -19,7 +19,7 @@ from src.record.load import Record
 from src.record.publication import Check, Publication, PublishedRepo, Role
 
 from .bundle import ROLES, UNPUBLISHED, Repository, collect, collect_space
-from .checks import check_base, check_installed, check_login, check_names, check_plan, check_secrets
+from .checks import check_base, check_installed, check_login, check_names, check_plan, check_secrets, check_something
 from .client import ERRORS, Hub, RemoteRepo, explain, find_token, prepare
 from .errors import Refused
 from .eval_results import has_results, known_revision, lacks_revision, with_eval_results
@@ -93,13 +93,7 @@ def _publish(record: Record, options: Options, screen: Screen, cache: Path | Non
     roles = {repo.role for repo in repos}
     if "model" in roles and "base" not in roles:
         check_base(hub, context)
-    if not repos and space is None:
-        raise InputError(
-            record.data,
-            found="no dataset" if "dataset" in options.only else f"no Space: {_no_space(context)}",
-            expected="something to publish",
-            hint="Leave --only out, or add what is missing.",
-        )
+    check_something(context, options.only, bool(repos) or space is not None)
     with Workplace() as workplace:
         return _online(hub, user, context, repos, options, screen, workplace)
 
@@ -205,17 +199,6 @@ def _put(
         screen.check(check)
         checks.append(check)
     return _finish(hub, context, [s.plan for s in staged], states, checks, options, screen)
-
-
-def _no_space(context: Context) -> str:
-    """Say why a record has no Space."""
-    if isinstance(context.demo, str):
-        return context.demo
-    return (
-        "the config names no space_repo"
-        if context.names.space is None
-        else "its visitors could not read private models"
-    )
 
 
 def _with_receipt(context: Context) -> Context:

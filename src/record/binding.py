@@ -49,6 +49,9 @@ def check_settings(
             if key in FREE or (what == "the training" and key.split(".")[0] not in TRAINED):
                 continue
             _compare(config_path, key, ran.get(key), stated.get(key), what)
+    base = adapter.get("base_model_name_or_path")
+    if isinstance(base, str) and base and config.base_model and Path(base).name != Path(config.base_model).name:
+        _compare(config_path, "base_model", base, config.base_model, "adapter_config.json")  # folders may have moved
     lora = config.lora_config
     if lora is None:
         return

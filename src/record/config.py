@@ -13,6 +13,16 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
 """A name that is safe as a file name and as part of a Hub repository id."""
 
 
+def _one_line(value: str) -> str:
+    if not value.strip() or "\n" in value:
+        raise ValueError("one line of text")
+    return value
+
+
+Line = Annotated[str, AfterValidator(_one_line)]
+"""A text that stands where a line is expected, such as a title."""
+
+
 class Strict(BaseModel):
     """A model that refuses unknown keys, non-finite numbers and changes after loading."""
 
@@ -241,7 +251,7 @@ class Grouping(Strict):
     of: Literal["value", "length"] = Field(
         "value", description="Its values, or how long they are: characters of a text, entries of a list."
     )
-    label: str | None = Field(
+    label: Line | None = Field(
         None, description="What readers see, such as an axis' label; made from the name when left out.", max_length=80
     )
 
@@ -266,9 +276,9 @@ class Grouping(Strict):
 class ProjectConfig(Strict):
     """What is published, and what people wrote about it (`configs/project.yaml`)."""
 
-    title: str = Field(description="Title of the project.")
-    question: str = Field(description="The question in one line.")
-    headline: str | None = Field(None, description="The question in a few words, for the top of the home page.")
+    title: Line = Field(description="Title of the project.")
+    question: Line = Field(description="The question in one line.")
+    headline: Line | None = Field(None, description="The question in a few words, for the top of the home page.")
     example_word: str | None = Field(
         None, pattern="^[a-z]{2,30}$", description="A word that the home page shows as the base model's tokens."
     )
@@ -284,11 +294,15 @@ class ProjectConfig(Strict):
     base_model_note: str | None = Field(
         None, description="What kind of model the base is, where a reader could be misled."
     )
-    version: str = Field("0.1.0", description="Version of the publication.")
-    language: str = Field("en", description="Language of the data, as an ISO 639-1 code.")
-    licence: str = Field("mit", description="Licence of model and dataset, as the Hub's licence identifier.")
-    licence_name: str = Field("MIT License", description="The licence in words.")
-    authors: list[str] = Field(default_factory=list, description="Who made it; left out of the documents while empty.")
+    version: Line = Field("0.1.0", description="Version of the publication.")
+    language: str = Field("en", pattern="^[a-z]{2,3}$", description="Language of the data, as an ISO 639-1 code.")
+    licence: str = Field(
+        "mit",
+        pattern="^[a-z0-9][a-z0-9.+-]*$",
+        description="Licence of model and dataset, as the Hub's licence identifier.",
+    )
+    licence_name: Line = Field("MIT License", description="The licence in words; required for any other licence.")
+    authors: list[Line] = Field(default_factory=list, description="Who made it; left out of the documents while empty.")
     namespace: Name | None = Field(
         None, description="User or organisation on the Hub; the logged-in user when left out."
     )
@@ -316,7 +330,7 @@ class ProjectConfig(Strict):
         ge=0,
         description="Most megabytes that a browser loads to ask the models on the page Try it; models with larger files, or 0, go without it.",
     )
-    tags: list[str] = Field(
+    tags: list[Line] = Field(
         default_factory=list, description="Tags of the model on the Hub, beyond those that follow from the record."
     )
     uses: Uses
@@ -331,6 +345,12 @@ class ProjectConfig(Strict):
     )
     related_work: str | None = Field(None, description="What others found, for the report; cites the same way.")
     future_work: list[str] = Field(default_factory=list, description="What remains to be done, for the report.")
+
+    @model_validator(mode="after")
+    def _licence_is_named(self) -> ProjectConfig:
+        if self.licence != "mit" and "licence_name" not in self.model_fields_set:
+            raise ValueError("`licence_name` beside any licence but mit")
+        return self
 
 
 Measure = Literal[
@@ -349,7 +369,7 @@ Measure = Literal[
 class MetricConfig(Strict):
     """One metric (`configs/metrics.yaml`)."""
 
-    label: str = Field(description="Name that readers see.")
+    label: Line = Field(description="Name that readers see.")
     definition: str = Field(description="What it is, in a sentence.")
     direction: Literal["higher", "lower"] = Field(description="Which way is better.")
     unit: Literal["proportion", "distance", "number"] = Field(

@@ -26,6 +26,8 @@ MAX_TEXT_BYTES = 64 * 1024 * 1024
 
 _TOO_DEEP = "nesting too deep to read"
 
+_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
 
 def read_text(path: Path, hint: str) -> str:
     """Read a UTF-8 text file of bounded size.
@@ -48,6 +50,19 @@ def read_text(path: Path, hint: str) -> str:
         raise InputError(
             path, found=f"a byte that is not UTF-8 at offset {error.start}", expected="UTF-8 text", hint=hint
         ) from None
+
+
+def text_lines(path: Path, hint: str) -> Iterator[str]:
+    """Yield the lines of a UTF-8 text file of any size.
+
+    Raises:
+        InputError: It is not UTF-8.
+    """
+    with path.open(encoding="utf-8") as stream:
+        try:
+            yield from stream
+        except UnicodeDecodeError:
+            raise InputError(path, found="bytes that are not UTF-8", expected="UTF-8 text", hint=hint) from None
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -78,7 +93,7 @@ def parse_yaml(path: Path, text: str) -> Any:
     """
     hint = "Correct the YAML at that place."
     try:
-        return _whole(text, yaml.load(text, Loader=_StrictLoader))
+        return _seen(_whole(text, yaml.load(text, Loader=_StrictLoader)))
     except RecursionError:
         raise InputError(path, found=_TOO_DEEP, expected="valid YAML", hint=hint) from None
     except ValueError as error:  # such as a date that there is not
@@ -88,6 +103,19 @@ def parse_yaml(path: Path, text: str) -> Any:
         line = f"line {mark.line + 1}, column {mark.column + 1}" if mark else None
         problem = getattr(error, "problem", None) or "text that is not YAML"
         raise InputError(path, key=line, found=problem, expected="valid YAML", hint=hint) from None
+
+
+def _seen(found: Any) -> Any:
+    """Refuse texts with characters that are not seen, such as controls and marks that turn the direction of what follows."""
+    known, left = set(), [found]
+    while left:
+        part = left.pop()
+        if isinstance(part, str) and (hidden := _UNSEEN.search(part)):
+            raise ValueError(f"the character {hidden[0]!a}, which nobody sees, in {part!a}")
+        if isinstance(part, dict | list) and id(part) not in known:  # an alias may stand in many places
+            known.add(id(part))
+            left += [*part, *part.values()] if isinstance(part, dict) else part
+    return found
 
 
 def _no_constant(path: Path) -> Callable[[str], Any]:

@@ -216,7 +216,7 @@ def record_folders(root: Path) -> list[Path]:
 def _beside(results: Path, name: str, model: type[Model], hint: str) -> Model | None:
     """Read a file that may lie beside the results."""
     path = results.parent / name
-    return validate(path, parse_json(path, read_text(path, hint)), model, hint) if path.is_file() else None
+    return validate(path, parse_json(path, read_text(path, hint)), model, hint) if path.exists() else None
 
 
 def _criteria(path: Path, metrics: MetricsConfig) -> CriteriaConfig:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from .columns import grouped, is_value, own_columns
 from .config import Grouping
-from .errors import InputError
+from .errors import InputError, printable
 from .files import atomic, sha256_file
 
 SCHEMA = pa.schema(
@@ -163,7 +163,8 @@ class Predictions:
             A code per row, -1 where there is no value, of shape (rows,); and the value of each code.
         """
         encoded = grouped(self.holding(by.column)[by.column], by).combine_chunks().dictionary_encode()
-        return as_numpy(encoded.indices.fill_null(-1)), encoded.dictionary.to_pylist()
+        values = [printable(value) if isinstance(value, str) else value for value in encoded.dictionary.to_pylist()]
+        return as_numpy(encoded.indices.fill_null(-1)), values
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -320,7 +321,11 @@ def _check(path: Path, table: pa.Table) -> None:
     for field in SCHEMA:
         if field.name not in OPTIONAL and table[field.name].null_count:
             raise InputError(
-                path, key=field.name, found=f"{table[field.name].null_count} empty values", expected="none", hint=_HINT
+                path,
+                key=field.name,
+                found=f"{table[field.name].null_count} rows without a value",
+                expected="none",
+                hint=_HINT,
             )
     for model in MODELS:
         if not pc.all(pc.is_finite(table[f"{model}_score"]), min_count=0).as_py():

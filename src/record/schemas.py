@@ -16,7 +16,9 @@ class ModelResults(Strict):
     """One model's metrics."""
 
     name: str | None = Field(None, description="The model as it was named to the evaluation.")
-    metrics: dict[str, float] = Field(min_length=1, description="Value of each metric.")
+    metrics: dict[str, Annotated[float, Field(strict=True, ge=-1e100, le=1e100)]] = Field(
+        min_length=1, description="Value of each metric."
+    )
 
 
 class FileReference(Strict):
