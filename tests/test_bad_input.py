@@ -90,6 +90,34 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         replace("configs/project.yaml", "experiment: configs/", f"experiment: configs/{'a' * 300}"),
         ["gpt2-mini.yaml", "name too long"],
     ),
+    "an empty title": (
+        replace("configs/project.yaml", "title: Spelling and the strawberry problem", "title: ' '"),
+        ["configs/project.yaml: title", "one line of text"],
+    ),
+    "a mark that turns the direction": (
+        replace("configs/project.yaml", "title: Spelling", 'title: "\\u202e" # Spelling'),
+        ["configs/project.yaml", "u202e", "nobody sees"],
+    ),
+    "another licence under the same name": (
+        replace("configs/project.yaml", "licence: mit", "licence: apache-2.0"),
+        ["configs/project.yaml", "licence_name", "apache-2.0"],
+    ),
+    "an adapter of another base model": (
+        lambda root: edit_json(
+            root / CHECKPOINT / "adapter_config.json",
+            lambda d: d.update(base_model_name_or_path="openai-community/gpt2"),
+        ),
+        [CONFIG, "base_model", "openai-community/gpt2", "adapter_config.json"],
+    ),
+    "a base model without weights": (
+        lambda root: edit_base(root, lambda d: (root / "models/gpt2-mini/model.safetensors").unlink()),
+        ["models/gpt2-mini"],
+    ),
+    "a truth value for a metric": (metric("base_model", "letter_count_accuracy", True), [RESULTS, "True", "number"]),
+    "a receipt that is a folder": (
+        lambda root: (root / "results/gpt2-mini/publication.json").mkdir(),
+        ["publication.json", "a folder"],
+    ),
     "missing experiment config": (remove(CONFIG), [CONFIG, "no such file"]),
     "malformed config": (append(CONFIG, "\n  : [broken"), [CONFIG, "line"]),
     "config nested without end": (append(CONFIG, "\na: " + "[" * 2000), [CONFIG, "nesting too deep", "valid YAML"]),

@@ -273,6 +273,11 @@ def test_a_dataset_with_two_columns_of_one_name_is_refused(tmp_path: Path) -> No
         counted(tmp_path, SPLIT.append_column("word", SPLIT["style"]))
 
 
+def test_a_dataset_without_rows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="train.parquet: found no rows"):
+        counted(tmp_path, SPLIT.slice(0, 0))
+
+
 # What stays in the file.
 
 

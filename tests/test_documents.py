@@ -100,6 +100,20 @@ def test_the_card_metadata_is_what_the_hub_reads(context: Context) -> None:
     assert results == {m.config.label: m.finetuned for m in context.analysis.metrics}
 
 
+def test_the_card_names_no_data_that_are_not_published(context: Context) -> None:
+    """Questions under another condition are those of the dataset; a record without a dataset names none."""
+    published = {split.config for split in context.record.splits}
+    stated = {r.metric_name: r.dataset_config for r in ModelCard(model_card(context).text).data.eval_results}
+    assert set(stated.values()) <= published
+    assert stated["Letter count, letters shown"] == "letter_count"
+    record = replace(context.record)
+    record.__dict__["splits"] = []
+    alone = ModelCard(model_card(Context(record, context.names, context.cache)).text).data
+    assert alone.datasets is None
+    assert {(r.dataset_config, r.dataset_split) for r in alone.eval_results} == {(None, None)}
+    assert context.names.dataset not in {r.dataset_type for r in alone.eval_results}
+
+
 def test_the_dataset_card_lists_every_file(context: Context) -> None:
     card = DatasetCard((REPO / "data/README.md").read_text())
     paths = {f["path"] for config in card.data.to_dict()["configs"] for f in config["data_files"]}
@@ -269,6 +283,15 @@ def test_where_a_gain_lies_is_said_with_what_became_of_the_rest(context: Context
     said = f"everywhere else together, from {base:.1f} % to {finetuned:.1f} %."
     for fragment in ("shared/headline", "site/finding", "report/limitations"):
         assert said in Renderer(context, "hub").fragment(fragment), fragment
+    (places,) = (
+        b for b in context.analysis.breakdowns if (b.metric, b.by.key) == ("letter_position_accuracy", "position")
+    )
+    same = replace(places, groups=tuple(replace(g, base=0.1, finetuned=0.2) for g in places.groups[:2]))
+    same = replace(
+        same, groups=(replace(same.groups[0], questions=9000), same.groups[1])
+    )  # most questions, and so most of the gain
+    said = Renderer(context, "hub").fragment("shared/concentrated", b=same, m=context.analysis.metric(same.metric))
+    assert not said
     lower = replace(context.analysis.metric("letter_position_accuracy"), verdict="no difference")
     changed = replace(context.analysis, metrics=(lower,), study=None)
     assert "nearly all" not in Renderer(context, "hub").env.get_template("shared/headline.md.j2").render(

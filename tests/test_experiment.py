@@ -17,6 +17,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from src.experiment.asking import PASS_TOKENS, Evaluator, few_shot_prefix, letters_of
 from src.experiment.materials import IGNORED, encode_examples, other_letters, pack
@@ -179,6 +180,50 @@ def test_modules_that_the_base_model_does_not_have_are_refused(tiny: Path) -> No
     assert "lora_config: target_modules: found ln_1" in done.stderr
     assert "c_attn, c_fc, c_proj, lm_head, wpe, wte" in done.stderr
     assert list((tiny / "runs/tiny").glob("checkpoint-*"))
+
+
+def test_a_training_that_diverges_keeps_what_was_there(tiny: Path) -> None:
+    weights = tiny / "checkpoints/best_model/adapter_model.safetensors"
+    before = weights.read_bytes(), (tiny / "results/tiny/training_log.json").read_bytes()
+    text = (
+        (tiny / "configs/tiny.yaml")
+        .read_text()
+        .replace("1.0e-2", "1.0e+30")
+        .replace("logging_steps: 1", "report_to: []")
+    )
+    (tiny / "configs/other.yaml").write_text(text)
+    done = invoke(tiny, "train", "--config", "configs/other.yaml", "--fresh")
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert "The training diverged" in done.stderr
+    assert (weights.read_bytes(), (tiny / "results/tiny/training_log.json").read_bytes()) == before
+
+
+def test_an_adapter_that_is_no_numbers_is_not_evaluated(tiny: Path) -> None:
+    path = tiny / "checkpoints/best_model/adapter_model.safetensors"
+    save_file({name: torch.full_like(part, torch.nan) for name, part in load_file(path).items()}, path)
+    before = {file.name: file.read_bytes() for file in (tiny / "results/tiny").iterdir()}
+    done = invoke(tiny, "evaluate", "--config", "configs/tiny.yaml", "--metrics", str(REPO / "configs/metrics.yaml"))
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert "weights that are not finite" in done.stderr
+    assert {file.name: file.read_bytes() for file in (tiny / "results/tiny").iterdir()} == before
+
+
+@pytest.mark.parametrize("fault", ["no column", "no Parquet", "cut weights"])
+def test_files_that_cannot_be_asked_about_are_named(tiny: Path, fault: str) -> None:
+    questions, weights = tiny / "data/letter_count/test.parquet", tiny / "models/tiny/model.safetensors"
+    if fault == "no column":
+        pq.write_table(pq.read_table(questions).drop_columns(["answer"]), questions)
+    elif fault == "no Parquet":
+        questions.write_bytes(b"PAR1garbage")
+    else:
+        weights.write_bytes(weights.read_bytes()[:1000])
+    done = invoke(tiny, "evaluate", "--config", "configs/tiny.yaml", "--metrics", str(REPO / "configs/metrics.yaml"))
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert {
+        "no column": "letter_count/test.parquet: column answer",
+        "no Parquet": "letter_count/test.parquet",
+        "cut weights": "models/tiny",
+    }[fault] in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("key", ["test_questions", "validation_questions"])

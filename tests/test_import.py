@@ -192,6 +192,10 @@ CASES: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
         lambda r: file_of(r, "base", "samples_odd_next*").write_text('{"filter": ' + "[" * 200_000),
         ["samples_odd_next", "line 1", "cut short"],
     ),
+    "samples that are no UTF-8": (
+        lambda r: file_of(r, "base", "samples_odd_next*").write_bytes(bytes(range(256))),
+        ["samples_odd_next", "not UTF-8"],
+    ),
     "half of a character": (
         lambda r: edit(file_of(r, "tuned", "samples_odd_next*"), lambda d: d["doc"].update(note="\ud800"), 3),
         ["samples_odd_next", "line 4"],

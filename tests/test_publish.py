@@ -147,12 +147,12 @@ def test_a_first_publication_with_create_pr_is_verified_and_not_seen(author: Aut
 def test_create_pr_stops_before_the_merge_and_the_next_run_goes_on(author: Author) -> None:
     assert author.publish("--yes", "--only", "dataset").returncode == 0
     repo, receipt = author.repo("dataset", "letters"), author.receipt
-    change_project(author.root, licence="cc0-1.0")
+    change_project(author.root, licence="cc0-1.0", licence_name="CC0")
     done = author.publish("--yes", "--only", "dataset", "--create-pr")
     assert done.returncode == 0, done.stderr
     assert f"{author.hub.url}/datasets/alice/letters/discussions/1" in done.stderr
     assert (commits(repo), repo.pulls[1].status, author.receipt) == (1, "open", receipt)
-    change_project(author.root, licence="cc-by-4.0")  # what was left open is superseded
+    change_project(author.root, licence="cc-by-4.0", licence_name="CC BY 4.0")  # what was left open is superseded
     assert author.publish("--yes", "--only", "dataset", "--create-pr").returncode == 0
     assert author.publish("--yes", "--only", "dataset").returncode == 0
     assert [pull.status for pull in repo.pulls.values()] == ["closed", "merged"]
@@ -204,7 +204,7 @@ def test_a_private_repository_stays_private(author: Author) -> None:
     assert author.publish("--yes", "--only", "dataset").returncode == 0
     assert author.repo("dataset", "letters").private
     assert author.receipt["repos"][0]["visibility"] == "private"
-    change_project(author.root, licence="cc0-1.0")
+    change_project(author.root, licence="cc0-1.0", licence_name="CC0")
     assert author.publish("--yes", "--only", "dataset").returncode == 0
     assert author.repo("dataset", "letters").private
     assert commits(author.repo("dataset", "letters")) == 2
@@ -229,7 +229,7 @@ def test_tag_and_collection(author: Author) -> None:
     assert [(item["id"], item["type"]) for item in collection["items"]] == [("alice/letters", "dataset")]
     assert author.publish("--yes", "--only", "dataset", "--tag", "v1.0.0", "--collection", "Spelling").returncode == 0
     assert len(author.hub.collections) == 1
-    change_project(author.root, licence="cc0-1.0")
+    change_project(author.root, licence="cc0-1.0", licence_name="CC0")
     done = author.publish("--yes", "--only", "dataset", "--tag", "v1.0.0")
     assert done.returncode == 3
     assert "has the tag v1.0.0 already" in done.stderr
@@ -290,7 +290,7 @@ def test_the_author_is_asked_at_a_terminal(author: Author) -> None:
 
 def test_a_trusted_publisher_needs_no_stored_token(author: Author, tmp_path: Path) -> None:
     assert author.publish("--yes").returncode == 0
-    change_project(author.root, question="Does it spell?", licence="cc0-1.0")
+    change_project(author.root, question="Does it spell?", licence="cc0-1.0", licence_name="CC0")
     author.token = None
     for role, trusted in (("dataset", "datasets/alice/letters"), ("model", "alice/tiny-lora")):
         done = author.publish(

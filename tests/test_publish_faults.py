@@ -173,7 +173,7 @@ def test_a_fault_and_the_next_run(author: Author, case: Case) -> None:
     repos = author.hub.repos
     if case.update:
         assert author.publish(*FIRST).returncode == 0
-        change_project(author.root, licence="cc0-1.0")
+        change_project(author.root, licence="cc0-1.0", licence_name="CC0")
         receipt, head = author.receipt, author.repo("dataset", "letters").refs["main"]
     author.hub.faults = list(case.faults)
     done = author.publish(*FIRST)

@@ -38,7 +38,7 @@ def when(author: Author, method: str, path: str, act: Any) -> None:
 def published_once(author: Author) -> tuple[str, dict[str, Any]]:
     """Publish, change the card, and return the head and the receipt before the update."""
     assert author.publish(*FIRST).returncode == 0
-    change_project(author.root, licence="cc0-1.0")
+    change_project(author.root, licence="cc0-1.0", licence_name="CC0")
     return author.repo("dataset", "letters").refs["main"], author.receipt
 
 
@@ -161,11 +161,11 @@ def test_an_adapter_that_answers_otherwise_on_the_hub(author: Author, tmp_path: 
 def test_ones_own_interrupted_update_of_a_private_repository(author: Author) -> None:
     change_project(author.root, visibility="private")
     assert author.publish(*FIRST).returncode == 0
-    change_project(author.root, licence="cc0-1.0")
+    change_project(author.root, licence="cc0-1.0", licence_name="CC0")
     stop_at(author, ("GET", r"/resolve/.*LICENSE"), signal.SIGKILL)
     repo = author.repo("dataset", "letters")
     assert commits(repo) == 2
-    change_project(author.root, licence="cc-by-4.0")
+    change_project(author.root, licence="cc-by-4.0", licence_name="CC BY 4.0")
     done = author.publish(*FIRST)
     assert done.returncode == 0, done.stdout + done.stderr
     assert commits(repo) == 3
@@ -177,7 +177,7 @@ def test_ones_own_interrupted_merge(author: Author) -> None:
     stop_at(author, ("POST", r"/merge$"), signal.SIGKILL)
     repo = author.repo("dataset", "letters")
     assert commits(repo) == 2
-    change_project(author.root, licence="cc-by-4.0")
+    change_project(author.root, licence="cc-by-4.0", licence_name="CC BY 4.0")
     done = author.publish(*FIRST)
     assert done.returncode == 0, done.stdout + done.stderr
     published(author, 3)
@@ -224,7 +224,7 @@ def test_what_an_open_pull_request_cannot_have_is_said(author: Author, option: s
 # RepoNames.
 
 
-@pytest.mark.parametrize("tag", ["release/1.0", "a b", "", "a..b", "x.lock", "-v1", "v" * 97])
+@pytest.mark.parametrize("tag", ["release/1.0", "main", "a b", "", "a..b", "x.lock", "-v1", "v" * 97])
 @pytest.mark.parametrize("mode", ["--yes", "--dry-run"])
 def test_a_tag_that_cannot_be_is_told_before_anything_is_sent(author: Author, tag: str, mode: str) -> None:
     done = author.publish(mode, "--only", "dataset", f"--tag={tag}")

@@ -63,7 +63,7 @@ def test_an_update_that_is_stopped(author: Author, stage: str, number: signal.Si
     assert author.publish(*FIRST).returncode == 0
     repo, receipt = author.repo("dataset", "letters"), author.receipt
     head = repo.refs["main"]
-    change_project(author.root, licence="cc0-1.0")
+    change_project(author.root, licence="cc0-1.0", licence_name="CC0")
     stop_at(author, UPDATE_STAGES[stage], number)
     assert author.receipt == receipt
     if "merged" not in stage:

@@ -126,7 +126,7 @@ def test_a_wait_that_the_hub_asks_for_is_kept_at_commit_and_merge(author: Author
     author.hub.on_request = note
     author.hub.faults = [Fault("POST", r"/commit/main$", 429, headers=headers)]
     assert author.publish(*FIRST).returncode == 0
-    change_project(author.root, licence="cc0-1.0")
+    change_project(author.root, licence="cc0-1.0", licence_name="CC0")
     author.hub.faults = [Fault("POST", r"/merge$", 429, headers=headers)]
     done = author.publish(*FIRST)
     assert done.returncode == 0, done.stderr

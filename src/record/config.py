@@ -236,6 +236,10 @@ class ExperimentConfig(Strict):
         return InputError(where, key=key, found="nothing", expected=expected, hint=f"Add {key} to the config.")
 
 
+MIT = "MIT License"
+"""What the licence is called by default."""
+
+
 class Uses(Strict):
     """What the model is for, in the author's words."""
 
@@ -301,7 +305,7 @@ class ProjectConfig(Strict):
         pattern="^[a-z0-9][a-z0-9.+-]*$",
         description="Licence of model and dataset, as the Hub's licence identifier.",
     )
-    licence_name: Line = Field("MIT License", description="The licence in words; required for any other licence.")
+    licence_name: Line = Field(MIT, description="The licence in words; required for any other licence.")
     authors: list[Line] = Field(default_factory=list, description="Who made it; left out of the documents while empty.")
     namespace: Name | None = Field(
         None, description="User or organisation on the Hub; the logged-in user when left out."
@@ -348,8 +352,8 @@ class ProjectConfig(Strict):
 
     @model_validator(mode="after")
     def _licence_is_named(self) -> ProjectConfig:
-        if self.licence != "mit" and "licence_name" not in self.model_fields_set:
-            raise ValueError("`licence_name` beside any licence but mit")
+        if self.licence != "mit" and self.licence_name == MIT:
+            raise ValueError(f"a licence_name that says {self.licence}, and not {MIT}")
         return self
 
 

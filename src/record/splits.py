@@ -73,6 +73,11 @@ def read_splits(folder: Path, counted: Sequence[Grouping], declared: Path) -> li
                 hint = "Rename one, or leave it out."
                 raise InputError(path, key=f"column {twice}", found="that name twice", expected="once", hint=hint)
             by_value = {TEMPLATE, *(by.column for by in counted if by.of == "value")}
+            if not schema.names or not pq.read_metadata(path).num_rows:
+                hint = "Build the dataset again, or leave the file out."
+                raise InputError(
+                    path, found="no rows" if schema.names else "no columns", expected="examples", hint=hint
+                )
             texts = [f.name for f in schema if f.name in by_value and is_text(f.type)]
             wanted = [n for n in schema.names if n == TEMPLATE or any(n == by.column for by in counted)]
             table = pq.ParquetFile(path, read_dictionary=texts).read(wanted)
