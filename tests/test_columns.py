@@ -314,6 +314,14 @@ def test_what_stays_in_the_file_is_read_for_the_rows_that_ask(tmp_path: Path) ->
         found.reading("prompt")
 
 
+def test_scores_of_another_number_of_candidates_are_refused(tmp_path: Path) -> None:
+    given = scored()
+    given[1]["finetuned_scores"] = [0.5]
+    write_predictions(tmp_path / "predictions.parquet", given)
+    with pytest.raises(InputError, match=f"finetuned_scores, id {given[1]['id']}: found 1 scores, expected 3"):
+        read_predictions(tmp_path / "predictions.parquet")
+
+
 def test_the_calibrated_answer_is_the_one_whose_score_rises_most(tmp_path: Path) -> None:
     path = tmp_path / "predictions.parquet"
     write_predictions(path, scored())

@@ -299,7 +299,7 @@ def _verify_only(
 ) -> dict[str, Any]:
     missing = [plan.repo.repo_id for plan in plans if plan.remote is None]
     if missing:
-        raise Refused(f"{', '.join(missing)} is not on the Hub. Publish it first.")
+        raise Refused(f"not on the Hub: {', '.join(missing)}. Publish first.")
     staged = [Staged(plan, plan.remote.head, None) for plan in plans if plan.remote is not None]
     checks = _verify(hub, context, staged, screen, workplace)
     public = [(plan.repo, plan.remote.head) for plan in plans if plan.remote is not None and not plan.remote.private]

@@ -236,7 +236,7 @@ def read_predictions(path: Path) -> Predictions:
         typed = pa.table(_typed(path, part, SCHEMA) | own_columns(path, part, SCHEMA.names))
         _check(path, typed)
         for model in MODELS:
-            typed = typed.append_column(calibrated(model), _calibrated(typed, model))
+            typed = typed.append_column(calibrated(model), _calibrated(path, typed, model))
         parts.append(typed.drop_columns(list(IN_FILE)))
     table = pa.concat_tables(parts)
     if len(table) != pc.count_distinct(table["id"]).as_py():
@@ -260,10 +260,17 @@ def _parts(path: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
         raise InputError(path, found=str(error).splitlines()[0], expected="a Parquet file", hint=_HINT) from None
 
 
-def _calibrated(table: pa.Table, model: str) -> pa.Array:
+def _calibrated(path: Path, table: pa.Table, model: str) -> pa.Array:
     """Compute the column `calibrated`."""
     columns = [table[f"{model}_{kind}"].combine_chunks() for kind in ("scores", "neutral_scores")]
     lengths = [as_numpy(pc.list_value_length(column).fill_null(0)) for column in columns]
+    odd = np.flatnonzero((lengths[0] != lengths[1]) & (lengths[0] > 0) & (lengths[1] > 0))
+    if len(odd):
+        row = int(odd[0])
+        raise InputError(
+            path, key=f"{model}_scores, id {table['id'][row].as_py()}", found=f"{lengths[0][row]} scores",
+            expected=f"{lengths[1][row]}, as many as {model}_neutral_scores", hint=_HINT,
+        )  # fmt: skip
     values = [as_numpy(column.flatten()) for column in columns]
     of = np.where(lengths[0] == lengths[1], lengths[0], 0)
     found = np.full(len(table), -1)
@@ -285,7 +292,7 @@ def _tabulated(rows: list[dict[str, Any]], own: pa.Schema | None) -> pa.Table:
             table = table.append_column(name, pa.array([row.get(name) for row in rows]))
         except (pa.ArrowInvalid, pa.ArrowTypeError):
             raise InputError(
-                "the predictions", key=f"column {name}", found="values of several types", expected="one type a column",
+                "the predictions", key=f"column {name}", found="values of several types", expected="one type per column",
                 hint="Convert the column, or leave it out.",
             ) from None  # fmt: skip
     return table
