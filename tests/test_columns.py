@@ -274,7 +274,7 @@ def test_a_dataset_with_two_columns_of_one_name_is_refused(tmp_path: Path) -> No
 
 
 def test_a_dataset_without_rows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="train.parquet: found no rows"):
+    with pytest.raises(InputError, match="found no rows"):
         counted(tmp_path, SPLIT.slice(0, 0))
 
 
