@@ -485,7 +485,7 @@ def build(
     if unknown is not None:
         raise InputError(
             "dataset_config", key="test_questions" if unknown in test else "validation_questions", found=unknown,
-            expected=f"tasks out of {', '.join(tasks)}", hint="Correct the name, or leave the task out.",
+            expected=f"one of {', '.join(tasks)}", hint="Correct the name, or leave the task out.",
         )  # fmt: skip
     eligible = eligible_words(tokenizer, words)
     for_validation, for_test = split_words(list(eligible), seed, validation_share)

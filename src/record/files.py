@@ -89,7 +89,7 @@ def parse_yaml(path: Path, text: str) -> Any:
     """Parse YAML text that came from `path`.
 
     Raises:
-        InputError: The text is not YAML, or a key is written twice.
+        InputError: The text is not YAML, a key is written twice, or a text holds a character that is not seen.
     """
     hint = "Correct the YAML at that place."
     try:
