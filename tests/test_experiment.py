@@ -232,10 +232,7 @@ def test_questions_of_a_task_that_there_is_not_are_refused(tiny: Path, key: str)
     (tiny / "configs/other.yaml").write_text(text)
     done = invoke(tiny, "dataset", "--config", "configs/other.yaml", "--output", "out")
     assert done.returncode == 2, done.stderr[-2000:]
-    assert (
-        f"dataset_config: {key}: found letter_counts, expected one of letter_count, letter_position"
-        in done.stderr
-    )
+    assert f"dataset_config: {key}: found letter_counts, expected one of letter_count, letter_position" in done.stderr
     assert not (tiny / "out").exists()
 
 

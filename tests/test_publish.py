@@ -391,9 +391,10 @@ def test_a_hub_that_is_not_there(author: Author) -> None:
 def test_hostile_text_is_only_text(author: Author, tmp_path: Path) -> None:
     hostile = (
         "---\nlicense: [stolen\n---\n# <script>alert(1)</script> {{ 7 * 7 }} {% raw %} | `rm` $(touch pwned) "
-        "[x](javascript:1) \u202e &amp; ![i](http://evil.example/x)"
+        "[x](javascript:1) &amp; ![i](http://evil.example/x)"
     )
-    change_project(author.root, summary=hostile, question=hostile, title=hostile, limitations=[hostile])
+    line = hostile.replace("\n", " ")
+    change_project(author.root, summary=hostile, question=line, title=line, limitations=[hostile])
     done = author.publish("--yes")
     assert done.returncode in (0, 3), done.stderr
     for kind, name in (("model", "tiny-lora"), ("dataset", "letters")):
