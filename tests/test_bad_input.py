@@ -109,10 +109,6 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         ),
         [CONFIG, "base_model", "openai-community/gpt2", "adapter_config.json"],
     ),
-    "a base model without weights": (
-        lambda root: edit_base(root, lambda d: (root / "models/gpt2-mini/model.safetensors").unlink()),
-        ["models/gpt2-mini"],
-    ),
     "a truth value for a metric": (metric("base_model", "letter_count_accuracy", True), [RESULTS, "True", "number"]),
     "a receipt that is a folder": (
         lambda root: (root / "results/gpt2-mini/publication.json").mkdir(),
@@ -122,7 +118,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "malformed config": (append(CONFIG, "\n  : [broken"), [CONFIG, "line"]),
     "config nested without end": (append(CONFIG, "\na: " + "[" * 2000), [CONFIG, "nesting too deep", "valid YAML"]),
     "a date that there is not": (append(CONFIG, "\nday: 2020-13-45\n"), [CONFIG, "month", "valid YAML"]),
-    "half of a character": (append(CONFIG, '\nword: "\\ud800"\n'), [CONFIG, "half of a character", "ud800"]),
+    "half of a character": (append(CONFIG, '\nword: "\\ud800"\n'), [CONFIG, "nobody sees", "ud800"]),
     "a kind that is a line end": (
         replace("configs/criteria.yaml", "kind: significant_improvement", 'kind: "\\n"'),
         ["configs/criteria.yaml", "evidence[0]", "significant_improvement"],

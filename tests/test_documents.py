@@ -299,6 +299,25 @@ def test_where_a_gain_lies_is_said_with_what_became_of_the_rest(context: Context
     )
 
 
+def test_sentences_fit_what_was_found(context: Context, documents: Documents) -> None:
+    """A change that nothing was resampled for has no interval, and a count of none is left out."""
+    renderer = Renderer(context, "hub")
+    m = context.analysis.metric("letter_count_accuracy")
+    future = renderer.env.get_template("report/future.md.j2")
+    for bounds in (None, Interval(0.0, 0.0)):
+        one = replace(context.analysis, metrics=(replace(m, verdict="no difference", change_interval=bounds),))
+        said = future.render(analysis=one, record=context.record, project=context.project)
+        assert "Ask more questions for letter count accuracy." in said
+    untested = replace(context.analysis, metrics=(replace(m, verdict="not tested"),))
+    said = future.render(analysis=untested, record=context.record, project=context.project)
+    assert "Keep the predictions" not in said  # they are on record
+    counted = renderer.env.get_template("report/criteria_count.md.j2")
+    decided = [replace(c, outcome=o) for c, o in zip(documents.criteria, ("met", "not met"), strict=False)]
+    assert counted.render(criteria=decided).strip() == "Of two success criteria, one is met and one is not met."
+    alone = Context(context.record, RepoNames.of(context.record), context.cache)
+    assert "None" not in Renderer(alone, "hub").fragment("try_it/space_card")
+
+
 def test_a_control_that_does_better_than_the_recipe_is_named(context: Context) -> None:
     study = context.analysis.study
     assert study is not None

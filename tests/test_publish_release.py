@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -221,7 +222,7 @@ def test_what_an_open_pull_request_cannot_have_is_said(author: Author, option: s
     assert not author.hub.log
 
 
-# RepoNames.
+# What is refused before anything is sent.
 
 
 @pytest.mark.parametrize("tag", ["release/1.0", "main", "a b", "", "a..b", "x.lock", "-v1", "v" * 97])
@@ -254,6 +255,33 @@ def test_two_repositories_of_one_name(author: Author, mode: str) -> None:
     assert done.returncode == 2
     assert "as the base model is called" in done.stderr
     assert not author.hub.log
+
+
+@pytest.mark.parametrize("mode", ["--plan", "--dry-run"])
+def test_what_would_not_load_or_be_nothing_is_refused(author: Author, mode: str) -> None:
+    weights = author.root / "models/tiny/model.safetensors"
+    kept = weights.read_bytes()
+    weights.unlink()
+    done = author.publish(mode)
+    assert done.returncode == 2
+    assert "models/tiny/model.safetensors: found no such file" in done.stderr
+    weights.write_bytes(kept)
+    shutil.rmtree(author.root / "data")
+    done = author.publish(mode, "--only", "dataset")
+    assert done.returncode == 2
+    assert "found no dataset" in done.stderr
+    assert not author.hub.repos
+    assert not (author.root / "dist").exists()
+
+
+def test_a_card_that_is_not_utf8_and_a_token_that_is_not_ascii(author: Author) -> None:
+    (author.root / "models/tiny/README.md").write_bytes(b"\xff\xfe")
+    assert author.publish("--plan", "--only", "base").returncode in (0, 3)
+    author.token = "hf_\u00e4"
+    done = author.publish("--plan")
+    assert done.returncode == 3
+    assert "characters that no token has" in done.stderr
+    assert not author.hub.repos
 
 
 # What the Hub answers.

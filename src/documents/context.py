@@ -17,7 +17,7 @@ from src.record.references import Work, read_references
 
 from .demo import Demo, find_demo
 from .downloads import downloads
-from .prose import shown, shown_analysis
+from .prose import prose, shown, shown_analysis
 from .templates import FRAGMENTS, environment
 from .tokens import split_word
 
@@ -78,8 +78,9 @@ class Context:
 
     @cached_property
     def experiment(self) -> ExperimentConfig:
-        """The experiment's config as documents show it."""
-        return shown(self.record.experiment)
+        """The experiment's config as documents show it: its note is the author's prose, the rest is settings."""
+        experiment = self.record.experiment
+        return experiment.model_copy(update={"note": experiment.note and prose(experiment.note)})
 
     @cached_property
     def shown_analysis(self) -> Analysis:

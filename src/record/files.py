@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from .errors import InputError
+from .errors import InputError, printable
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -26,14 +26,17 @@ MAX_TEXT_BYTES = 64 * 1024 * 1024
 
 _TOO_DEEP = "nesting too deep to read"
 
-_UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_WRITTEN = (
+    "\n\t\r\N{SOFT HYPHEN}\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}\N{LEFT-TO-RIGHT MARK}\N{RIGHT-TO-LEFT MARK}"
+)
+"""Characters that are not seen and that people need all the same, as in Persian, Hebrew and emoji."""
 
 
 def read_text(path: Path, hint: str) -> str:
     """Read a UTF-8 text file of bounded size.
 
     Raises:
-        InputError: The file is missing, too large or not UTF-8.
+        InputError: The file is missing, too large, not UTF-8, or cannot be opened.
     """
     try:
         size = path.stat().st_size
@@ -93,7 +96,7 @@ def parse_yaml(path: Path, text: str) -> Any:
     """
     hint = "Correct the YAML at that place."
     try:
-        return _seen(_whole(text, yaml.load(text, Loader=_StrictLoader)))
+        return _readable(yaml.load(text, Loader=_StrictLoader))
     except RecursionError:
         raise InputError(path, found=_TOO_DEEP, expected="valid YAML", hint=hint) from None
     except ValueError as error:  # such as a date that there is not
@@ -105,13 +108,14 @@ def parse_yaml(path: Path, text: str) -> Any:
         raise InputError(path, key=line, found=problem, expected="valid YAML", hint=hint) from None
 
 
-def _seen(found: Any) -> Any:
-    """Refuse texts with characters that are not seen, such as controls and marks that turn the direction of what follows."""
+def _readable(found: Any) -> Any:
+    """Refuse texts with characters that are not seen, such as controls, halves of a pair, and marks that turn what follows around."""
     known, left = set(), [found]
     while left:
         part = left.pop()
-        if isinstance(part, str) and (hidden := _UNSEEN.search(part)):
-            raise ValueError(f"the character {hidden[0]!a}, which nobody sees, in {part!a}")
+        if isinstance(part, str) and (clear := printable(part, _WRITTEN)) != part:
+            hidden = next(a for a, b in zip(part, clear, strict=True) if a != b)
+            raise ValueError(f"the character {hidden!a}, which nobody sees, in {part!a}")
         if isinstance(part, dict | list) and id(part) not in known:  # an alias may stand in many places
             known.add(id(part))
             left += [*part, *part.values()] if isinstance(part, dict) else part
