@@ -357,17 +357,12 @@ class ProjectConfig(Strict):
         return self
 
 
-Measure = Literal[
-    "exact_match",
-    "character_accuracy",
-    "normalized_levenshtein",
-    "score",
-    "value",
-    "balanced_accuracy",
-    "kappa",
-    "calibrated_accuracy",
-]
-"""How a metric follows from the predictions: see `src.record.measures`."""
+class Only(Strict):
+    """The questions that a metric is limited to: those with a number in a range."""
+
+    column: str = Field(description="A column of numbers of the questions.", max_length=60)
+    at_least: float | None = Field(None, description="Smallest value.")
+    at_most: float | None = Field(None, description="Largest value.")
 
 
 class MetricConfig(Strict):
@@ -382,13 +377,14 @@ class MetricConfig(Strict):
     primary: bool = Field(
         False, description="Whether the question is about this metric; primary tests share Holm's correction."
     )
-    task: str | None = Field(None, description="Task whose predictions it is computed from.")
-    measure: Measure | None = Field(None, description="How it follows from a prediction.")
+    task: str | None = Field(None, description="Task whose answers it is computed from.")
+    measure: str | None = Field(None, description="How it is computed from an answer: a name of `src.record.measures`.")
     value: str | None = Field(
         None,
         pattern="^[a-z0-9_]{1,50}$",
-        description="For the measure `value`: the columns `base_NAME` and `finetuned_NAME` of the predictions hold it for each question.",
+        description="For the measure `value`: the column of the answers that holds it for each question.",
     )
+    only: Only | None = Field(None, description="The questions that it is limited to; all of the task's when left out.")
     breakdowns: list[Grouping] = Field(default_factory=list, description="What it is broken down by.")
 
     variant_of: str | None = Field(
@@ -399,7 +395,7 @@ class MetricConfig(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> MetricConfig:
         if (self.measure == "value") != (self.value is not None):
-            raise ValueError("`value` names the columns of the measure `value`, and of no other")
+            raise ValueError("`value` with the measure `value`, and with no other")
         keys = [by.key for by in self.breakdowns]
         if len(keys) > len(set(keys)):
             raise ValueError("breakdowns name the same column twice")
