@@ -113,7 +113,7 @@ def _check_controls(path: Path, table: pa.Table) -> None:
     for place in np.flatnonzero(~known).tolist():
         if table["task"][place].as_py() in with_control:
             raise InputError(
-                path, key=f"control, id {table["id"][place].as_py()}", found="no control",
+                path, key=f"control, id {table['id'][place].as_py()}", found="no control",
                 expected="one for every question of the task, as the others have", hint="Add it, or leave the column out for the task.",
             )  # fmt: skip
 
