@@ -54,6 +54,9 @@ METHODS = {
 EXCHANGED = {"count": "the word", "position": "the position"}
 """What the control of a question exchanges, by what the question asks for."""
 
+BEYOND_FIRST = "control_beyond_first"
+"""Column with the control of a position from the 2nd on, exchanged for another one from the 2nd on."""
+
 _LETTERS_OF_WORD = "The word {word} is spelled{letters}. "
 
 
@@ -456,6 +459,7 @@ def _question_table(config: ExperimentConfig, rows: dict[EvalTask, list[dict[str
                     **{column: answer(row) for column, answer in shortcuts.items()},
                     "reference": reference(task, row),
                     "control": control,
+                    BEYOND_FIRST: _distribution(row["word"][1:]) if (row["position"] or 0) > 1 else None,
                 }
             )
     own = [QUESTION_SCHEMA.field(name) for name in OWN_COLUMNS]
@@ -465,7 +469,7 @@ def _question_table(config: ExperimentConfig, rows: dict[EvalTask, list[dict[str
         schema=pa.schema(
             [*list(QUESTIONS_SCHEMA)[:2], *own, ("untrained_token", pa.bool_())]
             + [(column, pa.string()) for column in columns]
-            + [("reference", pa.string()), ("control", CONTROL)]
+            + [("reference", pa.string()), ("control", CONTROL), (BEYOND_FIRST, CONTROL)]
         ),
     )
 

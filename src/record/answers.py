@@ -225,15 +225,19 @@ class Answered:
         values = [printable(value) if isinstance(value, str) else value for value in encoded.dictionary.to_pylist()]
         return as_numpy(encoded.indices.fill_null(-1)), values
 
-    def control_shares(self) -> FloatArray | None:
+    def control_shares(self, column: str | None = None) -> FloatArray | None:
         """Return for each row the chance that its answer is right if what is asked for were exchanged.
+
+        Args:
+            column: Column of the questions with the controls; `control` by default.
 
         Returns:
             Shares of shape (questions,), or None where the questions have no control.
         """
-        control = self.questions["control"].combine_chunks()
-        if not len(self) or control.null_count:
+        name = column or "control"
+        if not len(self) or name not in self.questions.column_names or self.questions[name].null_count:
             return None
+        control = self.questions[name].combine_chunks()
         rows = pc.list_parent_indices(control)
         entries = control.flatten()
         hit = pc.fill_null(pc.equal(self["answer"].combine_chunks().take(rows), entries.field("answer")), False)

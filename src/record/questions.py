@@ -60,7 +60,7 @@ class Questions:
     @property
     def own(self) -> list[str]:
         """Names of the project's own columns, in the order of the file."""
-        return [name for name in self.table.column_names if name not in SCHEMA.names]
+        return [name for name in self.table.column_names if name not in SCHEMA.names and not _is_control(name)]
 
 
 def write_questions(path: Path, table: pa.Table) -> dict[str, Any]:
@@ -86,17 +86,26 @@ def read_questions(path: Path) -> Questions:
 
 
 def _checked(path: Path, table: pa.Table) -> pa.Table:
-    known = typed(path, table, SCHEMA, OPTIONAL, _HINT)
-    own = own_columns(path, table, SCHEMA.names)
+    controls = [name for name in table.column_names if _is_control(name)]
+    schema = pa.schema([*SCHEMA, *((name, CONTROL) for name in controls)])
+    known = typed(path, table, schema, OPTIONAL | set(controls), _HINT)
+    own = own_columns(path, table, schema.names)
     known = pa.table(dict(zip(known.column_names, known.columns, strict=True)) | own)
     check_ids(path, known, _HINT)
-    _check_controls(path, known)
+    _check_shares(path, known, "control")
+    _check_whole(path, known)
+    for name in controls:
+        _check_shares(path, known, name)
     return known
 
 
-def _check_controls(path: Path, table: pa.Table) -> None:
-    """Refuse shares that do not sum to one, and a task in which only some questions have a control."""
-    control = table["control"].combine_chunks()
+def _is_control(name: str) -> bool:
+    return name.startswith("control_")
+
+
+def _check_shares(path: Path, table: pa.Table, column: str) -> None:
+    """Refuse shares that do not sum to one."""
+    control = table[column].combine_chunks()
     if control.null_count == len(control):
         return
     shares = as_numpy(control.flatten().field("share")).astype(np.float64)
@@ -106,15 +115,23 @@ def _check_controls(path: Path, table: pa.Table) -> None:
     if len(wrong) or (shares < 0).any():
         row = int(wrong[0]) if len(wrong) else 0
         raise InputError(
-            path, key=f"control, id {table['id'][row].as_py()}", found=f"shares that sum to {sums[row]:.4g}",
+            path, key=f"{column}, id {table['id'][row].as_py()}", found=f"shares that sum to {sums[row]:.4g}",
             expected="shares from 0 to 1 that sum to 1", hint="Correct the control, or leave the column out.",
         )  # fmt: skip
+
+
+def _check_whole(path: Path, table: pa.Table) -> None:
+    """Refuse a task in which only some questions have a control."""
+    known = as_numpy(table["control"].is_valid())
+    if known.all() or not known.any():
+        return
     with_control = set(table["task"].filter(pa.array(known)).unique().to_pylist())
     for place in np.flatnonzero(~known).tolist():
         if table["task"][place].as_py() in with_control:
             raise InputError(
                 path, key=f"control, id {table['id'][place].as_py()}", found="no control",
-                expected="one for every question of the task, as the others have", hint="Add it, or leave the column out for the task.",
+                expected="one for every question of the task, as the others have",
+                hint="Add it, or leave the column out for the task.",
             )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from .columns import check_grouping
 from .config import ExperimentConfig, MetricConfig, MetricsConfig
 from .errors import InputError
 from .files import parse_json, read_text, sha256_file, validate
-from .questions import Questions, read_questions
+from .questions import Questions, question_text, read_questions
 from .schemas import EvaluationResults, FileReference, Task, TrainingLog
 
 METRICS = Path("configs/metrics.yaml")
@@ -47,10 +47,28 @@ class Results:
             model: `base` or `finetuned`.
             task: The task.
         """
-        answers = self.base if model == "base" else self.finetuned
+        return self.answered_by(self.base if model == "base" else self.finetuned, task)
+
+    def answered_by(self, answers: Answers | None, task: str | None) -> Answered | None:
+        """Return any run's answers to the questions of one task, if they are on record."""
         if self.questions is None or answers is None:
             return None
         return answered(task, self.questions, answers, self.evaluation.tasks)
+
+    def question_texts(self) -> list[str]:
+        """Write every question, without the solved examples before it, in the order of the questions; empty without questions.
+
+        Where the base model wrote something before it was asked, that is shown.
+        """
+        if self.questions is None:
+            return []
+        rows = self.questions.table.select(["task", *self.questions.own]).to_pylist()
+        contexts = self.base.table["context"].to_pylist() if self.base else [None] * len(rows)
+        tasks = self.evaluation.tasks
+        return [
+            question_text(tasks[row["task"]], {**row, "context": context}) if row["task"] in tasks else ""
+            for row, context in zip(rows, contexts, strict=True)
+        ]
 
     @property
     def tasks(self) -> list[str]:
