@@ -124,7 +124,7 @@ class ClaimExtension(Extension):
         if reason:
             values.append(("the condition", reason))
         claim = Claim(_path(name), line, text, tuple(values), holds, sentence)
-        return str(given["claim_found"](claim))
+        return f"{given['claim_found'](claim)}\n"
 
     def _value(self, text: str, given: dict[str, Any]) -> Any:
         return self.environment.compile_expression(text, undefined_to_none=False)(given)

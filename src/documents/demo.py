@@ -134,7 +134,7 @@ class Demo:
         recorded = len(self.recorded.encode())
         return _json(
             {
-                "word": self.record.project.example_word or words[0],
+                "word": self.word,
                 "letter": self.record.project.example_letter,
                 "bytes": sum(file.bytes for file in listed) + recorded,
                 "files": [asdict(file) for file in listed],
@@ -154,6 +154,25 @@ class Demo:
                 "lengths": [len(min(words, key=len)), len(max(words, key=len))],
             }
         )
+
+    @property
+    def word(self) -> str:
+        """The word that the page begins with: the project's, or the first of the record."""
+        return self.record.project.example_word or _words(self.record, next(iter(self.questions.values())).task)[0]
+
+    @cached_property
+    def chips(self) -> list[str]:
+        """Words to begin with: the project's, the first that all adapters spell right, and the first that none does."""
+        words = [self.word]
+        question = self.questions.get("spelling")
+        if question is None:
+            return words
+        answers = json.loads(self.recorded)["spelling"]
+        spelled = [[answers[name][i] == word for name in self.adapters] for i, word in enumerate(answers["word"])]
+        for wanted in (all, lambda right: not any(right)):
+            found = next((word for word, right in zip(answers["word"], spelled, strict=True) if wanted(right)), None)
+            words += [found] if found else []
+        return words
 
     def models(self) -> list[dict[str, Any]]:
         """Return each model that can be asked: its key, what readers call it, and the folder of its adapter."""

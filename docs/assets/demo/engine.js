@@ -437,7 +437,7 @@ export class Evaluator {
   }
 }
 
-/** Read a spelled word out of generated text, as src/experiment/asking.py does: the letters a-z of its first line. */
+/** Read a spelled word out of generated text, as src/experiment/evaluate.py does: the letters a-z of its first line. */
 export function lettersOf(generated, most) {
   const line = generated.replace(/^\n+/, "").split("\n", 1)[0];
   return line.toLowerCase().replace(/[^a-z]/g, "").slice(0, most);
