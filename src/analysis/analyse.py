@@ -10,7 +10,9 @@ import numpy as np
 from src.record.answers import MODELS, Answered
 from src.record.config import Grouping, MetricConfig
 from src.record.load import Record
-from src.record.measures import available, per_question
+from src.record.measures import available, check_known, per_question
+from src.record.questions import question_text
+from src.record.results import OWN_WORDS
 from src.record.tables import FloatArray
 
 from .error_analysis import ErrorProfile, error_profile
@@ -218,6 +220,8 @@ def _one_metric(record: Record, key: str, config: MetricConfig) -> tuple[MetricR
     values = record.results.base_model.metrics[key], record.results.finetuned_model.metrics[key]
     rows = [record.answered(model, config.task) for model in MODELS]
     base, finetuned = (found.only(config.only) if found else None for found in rows)
+    for model, answers in zip(MODELS, (base, finetuned), strict=True):
+        check_known(record.results_path, f"metrics.{key}", model, answers, config)
     if base is None or finetuned is None or not (available(base, config) and available(finetuned, config)):
         reason = "It is not computed from answers on record, so there is no interval and no test."
         return MetricResult(key, config, Figures(values[0]), stated(*values, config), missing=reason), []
@@ -295,10 +299,12 @@ def joined_rows(base: Answered, finetuned: Answered) -> list[dict[str, Any]]:
     answers = zip(base.answers.to_pylist(), finetuned.answers.to_pylist(), strict=True)
     rows = []
     for row, (before, after), (first, second) in zip(base.questions.to_pylist(), prompts, answers, strict=True):
+        question = question_text(base.task, {**row, "context": OWN_WORDS}) if base.task and base.task.template else ""
         shown = {name: value for name, value in row.items() if not name.startswith("control") and name != "references"}
         rows.append(
             {
                 **shown,
+                "question": question,
                 "prompt": before,
                 "finetuned_prompt": after,
                 **{f"base_{name}": first[name] for name in ("answer", "correct", "free")},

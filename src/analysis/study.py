@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from src.record.config import MetricConfig, MetricsConfig
-from src.record.measures import available, per_question
+from src.record.measures import available, check_known, per_question
 from src.record.results import Results
 from src.record.study import LoadedRun, LoadedStudy
 
@@ -146,6 +146,7 @@ def _compared(
     for key, config in measured.items():
         both = published.answered("base", config.task), published.answered_by(run.answers, config.task)
         base, rows = (part.only(config.only) if part else None for part in both)
+        check_known(run.answers.path, f"metrics.{key}", run.run.name, rows, config)
         if base is None or rows is None or not (available(base, config) and available(rows, config)):
             continue
         values = per_question(base, config), per_question(rows, config)

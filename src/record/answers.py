@@ -193,6 +193,11 @@ class Answered:
         table = self.answers if column in self.answers.column_names else self.questions
         return len(self) > 0 and column in table.column_names and not table[column].null_count
 
+    def gaps(self, column: str) -> int:
+        """Count the rows without a value in a column; all of them where there is no such column."""
+        table = self.answers if column in self.answers.column_names else self.questions
+        return int(table[column].null_count) if column in table.column_names else len(self)
+
     def column(self, name: str) -> npt.NDArray[Any]:
         """Return a column as a NumPy array."""
         return as_numpy(self[name])

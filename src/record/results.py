@@ -20,6 +20,9 @@ from .schemas import EvaluationResults, FileReference, Task, TrainingLog
 
 METRICS = Path("configs/metrics.yaml")
 
+OWN_WORDS = "…"
+"""What is shown in the place of a model's own words within a question that both models were asked."""
+
 
 @dataclass(frozen=True)
 class Results:
@@ -58,16 +61,15 @@ class Results:
     def question_texts(self) -> list[str]:
         """Write every question, without the solved examples before it, in the order of the questions; empty without questions.
 
-        Where the base model wrote something before it was asked, that is shown.
+        An ellipsis is in the place of what each model wrote itself before it was asked.
         """
         if self.questions is None:
             return []
-        rows = self.questions.table.select(["task", *self.questions.own]).to_pylist()
-        contexts = self.base.table["context"].to_pylist() if self.base else [None] * len(rows)
         tasks = self.evaluation.tasks
+        rows = self.questions.table.select(["task", *self.questions.own]).to_pylist()
         return [
-            question_text(tasks[row["task"]], {**row, "context": context}) if row["task"] in tasks else ""
-            for row, context in zip(rows, contexts, strict=True)
+            question_text(tasks[row["task"]], {**row, "context": OWN_WORDS}) if row["task"] in tasks else ""
+            for row in rows
         ]
 
     @property

@@ -10,9 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 
 from src.record.answers import Answered
 from src.record.config import MetricConfig
+from src.record.errors import InputError
 from src.record.tables import FloatArray
 
 
@@ -54,6 +56,22 @@ def needed(metric: MetricConfig) -> tuple[str, ...]:
 def available(rows: Answered | None, metric: MetricConfig) -> bool:
     """Return whether the record has what a metric is computed from."""
     return rows is not None and metric.measure is not None and all(map(rows.has, needed(metric)))
+
+
+def check_known(path: Path, key: str, model: str, rows: Answered | None, metric: MetricConfig) -> None:
+    """Refuse a metric that some questions have the data for, and others not.
+
+    Raises:
+        InputError: A column that it needs has gaps.
+    """
+    for column in needed(metric) if rows is not None else ():
+        gaps = rows.gaps(column)
+        if 0 < gaps < len(rows):
+            raise InputError(
+                path, key=key, found=f"{gaps} of {len(rows)} questions of {rows.name} without `{column}` for {model}",
+                expected=f"`{column}` for every question, which the measure {metric.measure} needs",
+                hint="Fill it in, or leave the measure out of the metric.",
+            )  # fmt: skip
 
 
 def per_question(rows: Answered, metric: MetricConfig) -> FloatArray:
