@@ -64,7 +64,9 @@ def check_known(path: Path, key: str, model: str, rows: Answered | None, metric:
     Raises:
         InputError: A column that it needs has gaps.
     """
-    for column in needed(metric) if rows is not None else ():
+    if rows is None:
+        return
+    for column in needed(metric):
         gaps = rows.gaps(column)
         if 0 < gaps < len(rows):
             raise InputError(
