@@ -30,8 +30,8 @@ from src.record.final_report import FinalReport
 from src.record.load import Record
 from src.record.publication import Publication
 
-from .conftest import REPO, Run, copy_project, invoke, once, predictions_schema
-from .records import rewrite_predictions, without_study
+from .conftest import REPO, Run, copy_project, invoke, once
+from .records import predictions_schema, rewrite_predictions, without_study
 
 pytestmark = pytest.mark.slow
 

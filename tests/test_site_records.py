@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from .browsing import Watched, browsing, serving
-from .conftest import REPO, Run, copy_project, predictions_schema, run_in
-from .records import rewrite_predictions
+from .conftest import REPO, Run, copy_project, run_in
+from .records import predictions_schema, rewrite_predictions
 
 pytestmark = pytest.mark.slow
 
