@@ -1,4 +1,4 @@
-"""Records that tests and benchmarks make out of the committed one."""
+"""Records that tests and benchmarks make out of the tiny one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from src.record.config import MetricsConfig
 from src.record.files import load_yaml
@@ -19,10 +20,15 @@ def without_study(root: Path) -> None:
     path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("study:")))
 
 
+def predictions_schema() -> pa.Schema:
+    """The columns of the tiny record's predictions, the project's own among them."""
+    return pq.read_schema(Path(__file__).parent / "tiny/results/tiny/predictions.parquet")
+
+
 def rewrite_predictions(root: Path, table: pa.Table) -> None:
     """Put other predictions into a record of one run, and the metrics that follow from them."""
     without_study(root)
-    folder = root / "results/gpt2-mini"
+    folder = root / "results/tiny"
     results = json.loads((folder / "evaluation_results.json").read_text())
     results["predictions"] = write_predictions(folder / "predictions.parquet", table)
     predictions = read_predictions(folder / "predictions.parquet")

@@ -17,12 +17,12 @@ from src.record.files import sha256_file
 from src.record.predictions import write_predictions
 from src.record.study import read_study
 
-from .conftest import REPO, Run, invoke
+from .conftest import TINY, Run, invoke
 from .records import without_study
 
-RESULTS = "results/gpt2-mini/evaluation_results.json"
-PREDICTIONS = "results/gpt2-mini/predictions.parquet"
-CONFIG = "configs/experiments/gpt2-mini.yaml"
+RESULTS = "results/tiny/evaluation_results.json"
+PREDICTIONS = "results/tiny/predictions.parquet"
+CONFIG = "configs/experiments/tiny.yaml"
 CHECKPOINT = "checkpoints/best_model"
 
 
@@ -88,14 +88,14 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "missing project config": (remove("configs/project.yaml"), ["configs/project.yaml", "no such file"]),
     "a name that is too long": (
         replace("configs/project.yaml", "experiment: configs/", f"experiment: configs/{'a' * 300}"),
-        ["gpt2-mini.yaml", "name too long"],
+        ["tiny.yaml", "name too long"],
     ),
     "an empty title": (
-        replace("configs/project.yaml", "title: Spelling and the strawberry problem", "title: ' '"),
+        replace("configs/project.yaml", "title: A toy that spells", "title: ' '"),
         ["configs/project.yaml: title", "one line of text"],
     ),
     "a mark that turns the direction": (
-        replace("configs/project.yaml", "title: Spelling", 'title: "\\u202e" # Spelling'),
+        replace("configs/project.yaml", "title: A toy", 'title: "\\u202e" # A toy'),
         ["configs/project.yaml", "u202e", "nobody sees"],
     ),
     "another licence under the same name": (
@@ -111,7 +111,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "a truth value for a metric": (metric("base_model", "letter_count_accuracy", True), [RESULTS, "True", "number"]),
     "a receipt that is a folder": (
-        lambda root: (root / "results/gpt2-mini/publication.json").mkdir(),
+        lambda root: (root / "results/tiny/publication.json").mkdir(),
         ["publication.json", "a folder"],
     ),
     "missing experiment config": (remove(CONFIG), [CONFIG, "no such file"]),
@@ -216,12 +216,12 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "missing licence": (remove("LICENSE"), ["LICENSE", "no such file"]),
     "a rank that was not trained": (
-        replace(CONFIG, "r: 64", "r: 8"),
-        [CONFIG, "lora_config.r: found 8", "64", "was run"],
+        replace(CONFIG, "r: 8", "r: 4"),
+        [CONFIG, "lora_config.r: found 4", "8", "was run"],
     ),
     "a learning rate that was not trained": (
-        replace(CONFIG, "learning_rate: 1.0e-3", "learning_rate: 0.5"),
-        [CONFIG, "training_config.learning_rate: found 0.5", "0.001"],
+        replace(CONFIG, "learning_rate: 2.0e-3", "learning_rate: 0.5"),
+        [CONFIG, "training_config.learning_rate: found 0.5", "0.002"],
     ),
     "an adapter's config that says something else": (
         lambda root: edit_json(root / CHECKPOINT / "adapter_config.json", lambda d: d.update(lora_alpha=1)),
@@ -229,7 +229,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "a base model with code of its own": (
         lambda root: edit_base(root, lambda d: d.update(auto_map={"AutoModelForCausalLM": "evil.Model"})),
-        ["models/gpt2-mini/config.json", "sha256", "evaluated"],
+        ["models/tiny/config.json", "sha256", "evaluated"],
     ),
     "a log of another adapter": (
         lambda root: edit_log(root, lambda d: d["hashes"]["adapter"].update({"adapter_model.safetensors": "0" * 64})),
@@ -241,41 +241,39 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "a study's run of another budget": (
         lambda root: add_run(root, lambda d: d["config"]["training_config"].update(max_steps=7)),
-        ["configs/studies/spelling.yaml", "training_config.max_steps", "7"],
+        ["configs/studies/toy.yaml", "training_config.max_steps", "7"],
     ),
     "a study's run on another base model": (
         lambda root: add_run(root, lambda d: d["hashes"]["base"].update({"model.safetensors": "0" * 64})),
-        ["results/spelling/no-order-2", "hashes.base", "same base model"],
+        ["results/toy/form-only-2", "hashes.base", "same base model"],
     ),
     "a study's run on other data": (
         lambda root: add_run(root, lambda d: d["hashes"]["data"].update({"spelling/test.parquet": "0" * 64})),
-        ["results/spelling/no-order-2", "hashes.data", "same dataset"],
+        ["results/toy/form-only-2", "hashes.data", "same dataset"],
     ),
     "a study's run with other columns": (
         lambda root: add_run(root, lambda d: d.update(predictions=with_another_column(root, d["predictions"]["rows"]))),
-        ["results/spelling/no-order-2", "predictions", "same columns"],
+        ["results/toy/form-only-2", "predictions", "same columns"],
     ),
-    "a study that is not there": (remove("configs/studies/spelling.yaml"), ["spelling.yaml", "no such file"]),
+    "a study that is not there": (remove("configs/studies/toy.yaml"), ["toy.yaml", "no such file"]),
 }
 
 
 def edit_base(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change the base model's config, in a copy of the base model."""
-    (root / "models").unlink()
-    shutil.copytree(REPO / "models", root / "models")
-    edit_json(root / "models/gpt2-mini/config.json", change)
+    """Change the base model's config."""
+    edit_json(root / "models/tiny/config.json", change)
 
 
 def edit_log(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Change the training log and state its new hash, so that only the content is at fault."""
-    path = root / "results/gpt2-mini/training_log.json"
+    path = root / "results/tiny/training_log.json"
     edit_json(path, change)
     edit_json(root / RESULTS, lambda d: d["training_log"].update(sha256=sha256_file(path)))
 
 
 def add_run(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Add a run of the study with the published run's answers, as if it had been made like that, and change what it says."""
-    run = read_study(Path("configs/studies/spelling.yaml"), root).run("no-order-2")
+    run = read_study(Path("configs/studies/toy.yaml"), root).run("form-only-2")
     folder = root / run.results
     shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(root / run.experiment.checkpoint, ignore_errors=True)
@@ -290,7 +288,7 @@ def add_run(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
 def with_another_column(root: Path, rows: int) -> dict[str, Any]:
     """Write the run's predictions with a column more; return what its results say of the file."""
     table = pq.read_table(root / PREDICTIONS).append_column("mood", pa.array(["calm"] * rows))
-    return write_predictions(root / "results/spelling/no-order-2/predictions.parquet", table)
+    return write_predictions(root / "results/toy/form-only-2/predictions.parquet", table)
 
 
 def flip_last_byte(path: Path, offset: int = 1) -> None:
@@ -333,20 +331,20 @@ def test_the_site_build_fails_with_the_same_line(name: str, project: Path, run: 
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "dataset"])
-def test_experiment_commands_refuse(command: str, tmp_path: Path, repo: Path) -> None:
+def test_experiment_commands_refuse(command: str, tmp_path: Path) -> None:
     config = tmp_path / "configs.yaml"
-    config.write_text((repo / CONFIG).read_text() + "\nfoo: 1\n")
-    done = invoke(repo, command, "--config", str(config))
+    config.write_text((TINY / CONFIG).read_text() + "\nfoo: 1\n")
+    done = invoke(TINY, command, "--config", str(config))
     assert done.returncode == 2
     assert "foo" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_base_model_that_is_not_there(tmp_path: Path, repo: Path) -> None:
+def test_a_base_model_that_is_not_there(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
-    config.write_text((repo / CONFIG).read_text().replace("models/gpt2-mini", "models/nowhere"))
+    config.write_text((TINY / CONFIG).read_text().replace("models/tiny", "models/nowhere"))
     for command in ("train", "evaluate", "dataset"):
-        done = invoke(repo, command, "--config", str(config))
+        done = invoke(TINY, command, "--config", str(config))
         assert done.returncode == 2, done.stderr
         assert "models/nowhere" in done.stderr
         assert "Traceback" not in done.stderr

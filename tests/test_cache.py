@@ -56,7 +56,7 @@ def test_a_cache_that_is_no_folder_is_one_clear_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["data/words/words.txt", "results/gpt2-mini/training_log.json", "docs/fragments/hero.md.j2"]
+    "path", ["data/words/words.txt", "results/tiny/training_log.json", "docs/fragments/hero.md.j2"]
 )
 def test_a_file_that_changes_during_a_build_makes_no_stale_site(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
@@ -89,7 +89,7 @@ def test_what_was_read_while_a_file_changed_is_not_found_again(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even in memory, once the file is as it was."""
-    file = project / "results/gpt2-mini/training_log.json"
+    file = project / "results/tiny/training_log.json"
     before, builds = file.read_bytes(), []
 
     def build(root: Path, cache: Path | None) -> SimpleNamespace:

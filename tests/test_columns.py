@@ -96,7 +96,7 @@ def test_groups_are_values_or_lengths(tmp_path: Path) -> None:
 
 def a_project(minimal: Path, table: pa.Table | None = None, metrics: str = METRICS) -> Record:
     """Make the minimal record one of the task `t`."""
-    folder = minimal / "results/gpt2-mini"
+    folder = minimal / "results/tiny"
     written = write_predictions(
         folder / "predictions.parquet", pa.Table.from_pylist(rows()) if table is None else table
     )

@@ -21,7 +21,7 @@ from src.record.load import Record, load_record
 from src.record.predictions import Predictions
 
 from .browsing import Watched, axe, browsing, serving
-from .conftest import REPO, copy_project
+from .conftest import REPO, copy_tiny
 
 ALL = os.environ.get("TRY_IT") == "all"
 """Whether every spelling and 300 choices per task are compared, which takes ten minutes, or a part of each."""
@@ -136,20 +136,18 @@ def test_prompts_come_from_the_record(demo: Demo) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda root: _edit(root / "configs/project.yaml", "try_it_megabytes: 50", "try_it_megabytes: 17"), "larger than"),
-        (lambda root: _edit(root / "models/gpt2-mini/config.json", '"gpt2"', '"gpt_neo"'), "no GPT-2"),
-        (lambda root: _edit(root / "models/gpt2-mini/config.json", "gelu_new", "relu"), "unusual GPT-2"),
-        (lambda root: _edit(root / "models/gpt2-mini/tokenizer.json", '"normalizer": null', '"normalizer": {"type": "NFC"}'), "tokenizer"),
+        (lambda root: _edit(root / "configs/project.yaml", "tags:", "try_it_megabytes: 0\ntags:"), "larger than"),
+        (lambda root: _edit(root / "models/tiny/config.json", '"gpt2"', '"gpt_neo"'), "no GPT-2"),
+        (lambda root: _edit(root / "models/tiny/config.json", "gelu_new", "relu"), "unusual GPT-2"),
+        (lambda root: _edit(root / "models/tiny/tokenizer.json", '"normalizer": null', '"normalizer": {"type": "NFC"}'), "tokenizer"),
         (lambda root: _edit(root / "checkpoints/best_model/adapter_config.json", '"use_dora": false', '"use_dora": true'), "no plain LoRA"),
         (lambda root: _edit(root / "checkpoints/best_model/adapter_config.json", '"inference_mode": true', '"inference_mode": false'), "not the one that was evaluated"),
         (lambda root: shutil.rmtree(root / "checkpoints/best_model"), "beside the record"),
-        (lambda root: (root / "models/gpt2-mini/model.safetensors").unlink(), "there is no model.safetensors"),
+        (lambda root: (root / "models/tiny/model.safetensors").unlink(), "there is no model.safetensors"),
     ],
 )  # fmt: skip
 def test_what_a_browser_cannot_run_is_left_out(tmp_path: Path, change: Callable[[Path], object], reason: str) -> None:
-    root = copy_project(tmp_path / "project")
-    (root / "models").unlink()
-    shutil.copytree(REPO / "models", root / "models")
+    root = copy_tiny(tmp_path / "project")
     change(root)
     found = find_demo(load_record(root))
     assert isinstance(found, str)

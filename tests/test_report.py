@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -30,10 +31,11 @@ from src.record.final_report import FinalReport
 from src.record.load import Record
 from src.record.publication import Publication
 
-from .conftest import REPO, Run, copy_project, invoke, once, predictions_schema
-from .records import rewrite_predictions, without_study
+from .conftest import REPO, TINY, Run, copy_tiny, invoke, once
+from .make_golden import GOLDEN
+from .records import predictions_schema, rewrite_predictions, without_study
 
-pytestmark = pytest.mark.slow
+CONFIG = "configs/experiments/tiny.yaml"
 
 WANTED = """
 Executive summary, Introduction, Related work, Methodology, Data, Training, Evaluation, Breakdowns, Error analysis,
@@ -89,7 +91,7 @@ class Made(NamedTuple):
 @pytest.fixture(scope="module")
 def made(session_folder: Path) -> Made:
     def write(folder: Path) -> None:
-        _, pdf, _ = make(copy_project(folder))
+        _, pdf, _ = make(copy_tiny(folder))
         (folder / "pages.json").write_text(json.dumps(page_texts(pdf)))
 
     root = once(session_folder / "report", write)
@@ -118,8 +120,9 @@ def test_it_holds_every_section_and_page(made: Made) -> None:
 
 
 def test_the_committed_data_follow_from_the_record(project: Path) -> None:
-    assert invoke(REPO, "report", "--check").returncode == 0
-    path = project / "results/gpt2-mini/final_report.json"
+    assert invoke(project, "report").returncode == 0
+    assert invoke(project, "report", "--check").returncode == 0
+    path = project / "results/tiny/final_report.json"
     path.write_text(path.read_text().replace('"letter_count_improvement": false', '"letter_count_improvement": true'))
     done = invoke(project, "report", "--check")
     assert done.returncode == 1
@@ -128,24 +131,25 @@ def test_the_committed_data_follow_from_the_record(project: Path) -> None:
 
 
 def test_the_data_have_the_keys_of_the_requirements(made: Made) -> None:
-    data = json.loads((made.root / "results/gpt2-mini/final_report.json").read_text())
+    data = json.loads((made.root / "results/tiny/final_report.json").read_text())
     assert {
         "project_name", "model_repository", "dataset_repository", "configuration", "evaluation_results", "conclusion",
     } <= data.keys()  # fmt: skip
-    assert data["evaluation_results"] == json.loads((REPO / "results/gpt2-mini/evaluation_results.json").read_text())
+    assert data["evaluation_results"] == json.loads((TINY / "results/tiny/evaluation_results.json").read_text())
     assert set(data["conclusion"]["success_criteria_met"]) == set(data["conclusion"]["criteria"])
-    assert data["configuration"]["lora_config"]["r"] == 64
+    assert data["configuration"]["lora_config"]["r"] == 8
 
 
 def outcomes(root: Path, change: str) -> None:
     """Write predictions in which letter counting goes one way, and letter position the same."""
-    rows = pq.read_table(root / "results/gpt2-mini/predictions.parquet").to_pylist()
+    rows = pq.read_table(root / "results/tiny/predictions.parquet").to_pylist()
     for i, row in enumerate(rows):
         if row["task"] == "spelling":
+            row["finetuned_answer"], row["finetuned_correct"] = row["base_answer"], row["base_correct"]
             continue
         wrong = "0" if row["task"] == "letter_count" else ("a" if row["reference"] != "a" else "b")
         base = i % 2 == 0
-        tuned = {"gain": base or i % 4 == 1, "loss": base and i % 4 == 0, "same": i % 4 in (0, 1)}[change]
+        tuned = {"gain": True, "loss": False, "same": i % 4 in (0, 1)}[change]
         for model, right in (("base", base), ("finetuned", tuned)):
             row[f"{model}_answer"] = row["reference"] if right else wrong
             row[f"{model}_correct"] = right
@@ -187,7 +191,7 @@ def outcomes(root: Path, change: str) -> None:
 def test_words_follow_from_the_numbers(
     tmp_path: Path, change: str, says: list[str], never: list[str], met: bool
 ) -> None:
-    root = copy_project(tmp_path / "project")
+    root = copy_tiny(tmp_path / "project")
     outcomes(root, change)
     data, text = written(root)
     page = build(root, root / ".cache").site_report
@@ -218,7 +222,7 @@ def test_the_minimal_record_gives_a_report_that_invents_nothing(minimal: Path) -
     shown_results = f"{summary}\n{found}"
     for invented in ("significantly", "p < 0", "p = 0", " h ", " kWh", " GB", "chance reaches"):
         assert invented not in flat(shown_results), invented
-    decimals = set(re.findall(r"\d+\.\d+", re.sub(r"version 0\.1\.0|^\d\.\d ", "", shown_results, flags=re.MULTILINE)))
+    decimals = set(re.findall(r"\d+\.\d+", re.sub(r"version 0\.2\.0|^\d\.\d ", "", shown_results, flags=re.MULTILINE)))
     assert decimals == {"25.0", "21.0", "4.0", "0.0", "43.0", "31.0", "72.0", "41.0", "0.620", "0.190", "0.430"}
     assert data.conclusion.success_criteria_met == {
         "letter_count_improvement": None,
@@ -261,7 +265,7 @@ def criterion(record: Record, analysis: Analysis, key: str, **documents: Complet
 
 
 def receipt(record: Record, **changes: Any) -> Record:
-    current = json.loads((REPO / "results/gpt2-mini/final_report.json").read_text())["evaluation_results_sha256"]
+    current = json.loads((GOLDEN / "final_report.json").read_text())["evaluation_results_sha256"]
     return replace(record, publication=Publication.model_validate({**RECEIPT, "results_sha256": current} | changes))
 
 
@@ -344,8 +348,8 @@ def test_without_criteria_there_is_still_a_report(minimal: Path) -> None:
 
 
 def test_publishing_decides_the_criterion_and_the_hubs_copy_cites_no_receipt(project: Path) -> None:
-    path = project / "results/gpt2-mini/publication.json"
-    current = json.loads((project / "results/gpt2-mini/final_report.json").read_text())["evaluation_results_sha256"]
+    path = project / "results/tiny/publication.json"
+    current = json.loads((GOLDEN / "final_report.json").read_text())["evaluation_results_sha256"]
 
     def bundle() -> dict[str, bytes]:
         done = invoke(project, "publish", "--dry-run", "--namespace", "someone", "--only", "model")
@@ -357,7 +361,7 @@ def test_publishing_decides_the_criterion_and_the_hubs_copy_cites_no_receipt(pro
     assert bundle() == before
     data, text = written(project)
     assert data.conclusion.success_criteria_met["documented_and_uploaded"] is True
-    assert data.model_repository == "https://huggingface.co/someone/gpt2-mini-spelling-lora"
+    assert data.model_repository == "https://huggingface.co/someone/tiny-lora"
     assert "All 1 checks passed" in flat(text)
     assert (
         json.loads(before["final_report.json"])["conclusion"]["success_criteria_met"]["documented_and_uploaded"] is None
@@ -375,8 +379,8 @@ def test_the_pdf_is_tagged_named_and_brings_its_fonts(made: Made) -> None:
     assert root["/ViewerPreferences"]["/DisplayDocTitle"]
     metadata = pdf.metadata
     assert metadata is not None
-    assert metadata.title == "Spelling and the strawberry problem"
-    assert "strawberry" in str(metadata.subject)
+    assert metadata.title == "A toy that spells"
+    assert "count letters" in str(metadata.subject)
     assert b"pdfuaid:part" in root["/Metadata"].get_data()
     fonts: dict[str, Any] = {}
     for page in pdf.pages:
@@ -423,7 +427,7 @@ def test_figures_are_vectors_and_can_be_read_aloud(made: Made, context: Context)
 
 
 def test_the_same_record_gives_the_same_bytes(made: Made, tmp_path: Path, run: Run) -> None:
-    root = copy_project(tmp_path / "elsewhere")
+    root = copy_tiny(tmp_path / "elsewhere")
     (root / ".cache").unlink()  # all is made again
     done = run(root, "-m", "src.report", "--pdf", "out/again.pdf", TZ="Asia/Tokyo", LANG="C")
     assert done.returncode == 0, done.stderr
@@ -447,16 +451,17 @@ def test_hostile_answers_show_as_text(tmp_path: Path) -> None:
         "\u202egnp.exe\u2066 nul\x00 \x1b[31m",
         "x" * 10_000,
     )
-    root = copy_project(tmp_path / "project")
-    rows = pq.read_table(root / "results/gpt2-mini/predictions.parquet").to_pylist()
-    at = 0
+    root = copy_tiny(tmp_path / "project")
+    rows = pq.read_table(root / "results/tiny/predictions.parquet").to_pylist()
+    spellings = itertools.cycle(hostile)  # the first of them are shown as examples
+    counts = itertools.cycle(hostile)
     for row in rows:
-        if row["task"] == "spelling" and row["finetuned_correct"]:
-            row["base_answer"] = hostile[at % len(hostile)]
+        if row["task"] == "spelling":
+            row["finetuned_answer"], row["finetuned_correct"] = row["reference"], True
+            row["base_answer"], row["base_correct"] = next(spellings), False
             row["word"], row["tokens"] = "#word", ["#wo", "$rd"]
-            at += 1
         elif row["task"] == "letter_count" and not row["base_correct"] and not row["finetuned_correct"]:
-            row["base_answer"] = hostile[(at := at + 1) % len(hostile)]
+            row["base_answer"] = next(counts)
     rewrite_predictions(root, pa.Table.from_pylist(rows, schema=predictions_schema()))
     _, pdf, text = make(root)
     shown = flat(text)
@@ -473,7 +478,7 @@ def test_what_looks_like_a_formula_is_text(minimal: Path) -> None:
     path = minimal / "configs/project.yaml"
     path.write_text(
         path.read_text().replace(
-            "  - The base model is tiny", "  - The score $p_t$ is low, and $$x$$ high.\n  - The base model is tiny"
+            "  - The model has two layers", "  - The score $p_t$ is low, and $$x$$ high.\n  - The model has two layers"
         )
     )
     _, _, text = make(minimal)
@@ -505,7 +510,7 @@ def test_every_character_that_is_said_to_be_displayed_is(tmp_path: Path) -> None
 def test_the_site_cites_as_pandoc_does(made: Made, documents: Documents) -> None:
     pdf = flat(made.text)
     site = documents.site_report
-    assert len(documents.context.works) > 20
+    assert len(documents.context.works) > 10
     for work in documents.context.works.values():
         assert f"[{work.label}](#ref-{work.key})" in site
         assert site.count(f'id="ref-{work.key}"') == 1
@@ -531,11 +536,11 @@ def break_project(root: Path, fault: str) -> list[str]:
         project.write_text(project.read_text().replace("[@hu2022]", "[@nobody2020]"))
         return ["[@nobody2020]", "a citation without an entry", "docs/references.bib"]
     if fault == "entry without a year":
-        bib.write_text(bib.read_text().replace("  year    = {2025},\n", "", 1))
-        return ["docs/references.bib", "cosma2025.year", "found nothing"]
+        bib.write_text(bib.read_text().replace("  year        = {2019},\n", "", 1))
+        return ["docs/references.bib", "radford2019.year", "found nothing"]
     if fault == "key twice":
-        bib.write_text(bib.read_text() + "\n@misc{cosma2025, author={A. B}, title={T}, year={2020}}\n")
-        return ["docs/references.bib", "cosma2025"]
+        bib.write_text(bib.read_text() + "\n@misc{radford2019, author={A. B}, title={T}, year={2020}}\n")
+        return ["docs/references.bib", "radford2019"]
     if fault == "figure not made":
         path = fragments / "report/evaluation.md.j2"
         path.write_text(path.read_text().replace('figure("metrics")', 'figure("no-such-chart")'))
@@ -606,14 +611,14 @@ def test_a_fault_in_a_fragment_is_named_and_nothing_is_lost(minimal: Path, run: 
 
 def refused(root: Path, fault: str, make: Callable[[], subprocess.CompletedProcess[str]]) -> None:
     """Check that a fault is named in the error, and that what was made before stays as it was."""
-    (root / "results/gpt2-mini/final_report.json").write_text("the last one")
+    (root / "results/tiny/final_report.json").write_text("the last one")
     named = break_project(root, fault)
     done = make()
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     for part in named:
         assert part in done.stderr
-    assert (root / "results/gpt2-mini/final_report.json").read_text() == "the last one"
+    assert (root / "results/tiny/final_report.json").read_text() == "the last one"
     assert not (root / "dist/report.pdf").exists()
 
 
@@ -657,8 +662,8 @@ def test_without_pandoc_and_typst_the_site_is_built_and_says_so(
 
 def test_the_benchmark_measures_all_three_variants(project: Path, run: Run) -> None:
     without_study(project)
-    path = project / "results/gpt2-mini/deployment.json"
-    done = run(project, "-m", "src.benchmark", "--processes", "1", "--answers", "2", "--new-tokens", "4")
+    path = project / "results/tiny/deployment.json"
+    done = run(project, "-m", "src.benchmark", "--config", CONFIG, "--processes", "1", "--answers", "2", "--new-tokens", "4")
     assert done.returncode == 0, done.stderr
     found = json.loads(path.read_text())
     variants = {variant["variant"]: variant for variant in found["variants"]}
@@ -669,22 +674,22 @@ def test_the_benchmark_measures_all_three_variants(project: Path, run: Run) -> N
     assert all(variant["peak_memory_bytes"] > found["import_memory_bytes"] > 50e6 for variant in variants.values())
     assert (
         found["adapter_sha256"]
-        in json.loads((project / "results/gpt2-mini/evaluation_results.json").read_text())["hashes"]["adapter"].values()
+        in json.loads((project / "results/tiny/evaluation_results.json").read_text())["hashes"]["adapter"].values()
     )
     _, text = written(project)
-    assert "4 tokens after “The word strawberry is spelled”" in flat(text)
+    assert "4 tokens after “The word cherry is spelled”" in flat(text)
     path.write_text(path.read_text().replace(found["adapter_sha256"], "c" * 64))
     _, text = written(project)
     assert "Not measured for these weights" in flat(text)
 
 
 def test_a_benchmark_without_an_adapter_ends_with_one_line(project: Path) -> None:
-    before = (project / "results/gpt2-mini/deployment.json").read_bytes()
+    before = (project / "results/tiny/deployment.json").read_bytes()
     (project / "checkpoints/best_model/adapter_model.safetensors").unlink()
-    done = invoke(project, "benchmark")
+    done = invoke(project, "benchmark", "--config", CONFIG)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: checkpoints/best_model/adapter_model.safetensors: ")
-    assert (project / "results/gpt2-mini/deployment.json").read_bytes() == before
+    assert (project / "results/tiny/deployment.json").read_bytes() == before
 
 
 def test_the_list_of_sections_is_the_reports() -> None:

@@ -21,7 +21,7 @@ from src.figures.catalog import render
 from src.figures.style import DARK, LIGHT, recoloured
 
 from .browsing import CHROMIUM, Watched, axe, browsing, serving
-from .conftest import REPO, copy_project, invoke, once, run_in
+from .conftest import REPO, TINY, copy_tiny, invoke, once, run_in
 
 pytestmark = pytest.mark.slow
 
@@ -207,7 +207,7 @@ def test_the_examples_are_searched_filtered_sorted_and_linked(address: str, brow
     page.get_by_role("button", name="Search and filter all answers").click()
     page.wait_for_selector("[data-ready]")
     status = page.locator(".explorer-count")
-    results = json.loads((REPO / "results/gpt2-mini/evaluation_results.json").read_text())
+    results = json.loads((TINY / "results/tiny/evaluation_results.json").read_text())
     count = f"{results['predictions']['rows']:,}"
     assert status.inner_text() == f"{count} of {count} questions"
     assert page.locator(".explorer tbody tr").count() == 25
@@ -216,7 +216,7 @@ def test_the_examples_are_searched_filtered_sorted_and_linked(address: str, brow
     page.locator("select[name=by_position]").select_option("1")
     page.locator("select[name=sort]").select_option("by_word_length")
     found = int(status.inner_text().split()[0].replace(",", ""))
-    rows = pq.read_table(REPO / "results/gpt2-mini/predictions.parquet").to_pylist()
+    rows = pq.read_table(TINY / "results/tiny/predictions.parquet").to_pylist()
     assert found == sum(
         r["task"] == "letter_position" and r["position"] == 1 and r["finetuned_correct"] and not r["base_correct"]
         for r in rows
@@ -286,8 +286,8 @@ def test_two_builds_of_charts_give_the_same_bytes(built: tuple[Path, str], conte
 def test_the_home_page_shows_the_real_tokens(built: tuple[Path, str]) -> None:
     from src.experiment.models import load_tokenizer
 
-    tokenizer = load_tokenizer(str(REPO / "models/gpt2-mini"))
-    tokens = [tokenizer.decode([i]).strip() for i in tokenizer.encode(" strawberry", add_special_tokens=False)]
+    tokenizer = load_tokenizer(str(TINY / "models/tiny"))
+    tokens = [tokenizer.decode([i]).strip() for i in tokenizer.encode(" cherry", add_special_tokens=False)]
     home = (built[0] / "index.html").read_text()
     assert re.findall(r"<span>(\w+)</span>", home) == tokens
     assert "is two tokens" in home
@@ -329,16 +329,16 @@ def test_the_schemas_know_every_key_of_the_committed_files(built: tuple[Path, st
         ("project", "configs/project.yaml"),
         ("metrics", "configs/metrics.yaml"),
         ("criteria", "configs/criteria.yaml"),
-        ("experiment", "configs/experiments/gpt2-mini.yaml"),
-        ("pretrain", "configs/pretrain/gpt2-mini.yaml"),
-        ("evaluation_results", "results/gpt2-mini/evaluation_results.json"),
-        ("deployment", "results/gpt2-mini/deployment.json"),
-        ("final_report", "results/gpt2-mini/final_report.json"),
-        ("training_log", "results/gpt2-mini/training_log.json"),
-        ("base_training", "models/gpt2-mini/training.json"),
+        ("experiment", "configs/experiments/tiny.yaml"),
+        ("pretrain", "configs/pretrain/tiny.yaml"),
+        ("evaluation_results", "results/tiny/evaluation_results.json"),
+        ("deployment", "results/tiny/deployment.json"),
+        ("final_report", "results/tiny/final_report.json"),
+        ("training_log", "results/tiny/training_log.json"),
+        ("base_training", "models/tiny/training.json"),
     ):
         schema = json.loads((schemas / f"{name}.schema.json").read_text())
-        keys = yaml.safe_load((REPO / path).read_text())
+        keys = yaml.safe_load((TINY / path).read_text())
         assert set(keys) <= set(schema["properties"]), path
         assert set(schema.get("required", ())) <= set(keys), path
         page = "configuration" if path.endswith(".yaml") else "formats"
@@ -352,7 +352,7 @@ def test_the_schemas_know_every_key_of_the_committed_files(built: tuple[Path, st
 @pytest.fixture(scope="module")
 def plain(session_folder: Path) -> Path:
     def make(folder: Path) -> None:
-        done = run_in(copy_project(folder.with_name("plain-project")), "-m", "gen", str(folder))
+        done = run_in(copy_tiny(folder.with_name("plain-project")), "-m", "gen", str(folder))
         assert done.returncode == 0, done.stderr
 
     return once(session_folder / "plain", make)

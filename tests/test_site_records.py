@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from .browsing import Watched, browsing, serving
-from .conftest import REPO, Run, copy_project, predictions_schema, run_in
-from .records import rewrite_predictions
+from .conftest import REPO, Run, copy_tiny, run_in
+from .records import predictions_schema, rewrite_predictions
 
 pytestmark = pytest.mark.slow
 
@@ -54,8 +54,8 @@ def printed(root: Path) -> str:
 
 
 def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
-    root = copy_project(tmp_path / "project")
-    rows = pq.read_table(root / "results/gpt2-mini/predictions.parquet").to_pylist()
+    root = copy_tiny(tmp_path / "project")
+    rows = pq.read_table(root / "results/tiny/predictions.parquet").to_pylist()
     at = 0
     for row in rows:  # the first of each kind are the ones that pages show as examples
         if not row["base_correct"] and row["finetuned_correct"]:
@@ -96,7 +96,7 @@ def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
     assert "\x00" not in card
     with (root / "site/assets/data/predictions.csv").open(newline="", encoding="utf-8") as stream:
         cells = [cell for row in csv.reader(stream) for cell in row]
-    columns = pq.read_schema(root / "results/gpt2-mini/predictions.parquet").names
+    columns = pq.read_schema(root / "results/tiny/predictions.parquet").names
     assert len(cells) == (len(rows) + 1) * len([name for name in columns if not name.endswith("_scores")])
     assert not [c for c in cells if c.startswith(("=", "@")) or "\x00" in c]
 
@@ -144,7 +144,7 @@ def test_another_projects_metrics_need_only_be_declared(minimal: Path) -> None:
     (minimal / "configs/criteria.yaml").write_text(
         "criteria:\n  better:\n    label: Better.\n    evidence: [{kind: significant_improvement, metric: rouge_l}]\n"
     )
-    (minimal / "results/gpt2-mini/evaluation_results.json").write_text(
+    (minimal / "results/tiny/evaluation_results.json").write_text(
         '{"base_model": {"metrics": {"rouge_l": 12.5}}, "finetuned_model": {"metrics": {"rouge_l": 31.25}}}'
     )
     page = build(minimal)
@@ -181,8 +181,8 @@ def test_the_worked_example_of_the_guide_works_as_it_stands(minimal: Path, run: 
 
 
 def test_of_many_predictions_the_examples_page_takes_some(tmp_path: Path) -> None:
-    root = copy_project(tmp_path / "project")
-    table = pq.read_table(root / "results/gpt2-mini/predictions.parquet")
+    root = copy_tiny(tmp_path / "project")
+    table = pq.read_table(root / "results/tiny/predictions.parquet")
     many = table.take(np.arange(60_000) % table.num_rows)
     rewrite_predictions(root, many.set_column(0, "id", pa.array([f"q-{i}" for i in range(len(many))])))
     build(root)
@@ -244,7 +244,7 @@ def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: 
                 "HOW the questions",
             ),
             ("configs/project.yaml", "headline: How many", "headline: How very many", "", "How very many"),
-            ("results/gpt2-mini/evaluation_results.json", "0.43", "0.44", "results/", "44.0\N{NO-BREAK SPACE}%"),
+            ("results/tiny/evaluation_results.json", "0.43", "0.44", "results/", "44.0\N{NO-BREAK SPACE}%"),
             (
                 "docs/fragments/glossary.md.j2",
                 "a piece of text",
@@ -292,7 +292,7 @@ def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_p
 
 @pytest.mark.parametrize("missing", ["predictions.parquet", "training_log.json"])
 def test_a_record_with_a_missing_part_stops_the_build_with_one_line(project: Path, run: Run, missing: str) -> None:
-    (project / "results/gpt2-mini" / missing).unlink()
+    (project / "results/tiny" / missing).unlink()
     done = run(project, "-m", "mkdocs", "build")
     assert done.returncode != 0
     assert missing in done.stdout + done.stderr
