@@ -46,7 +46,14 @@ def rows(answers: list[str], *, count: bool = False, answered: list[bool] | None
             questions.append((i, word[place], control, Counter(word).most_common(1)[0][0]))
     table = pa.Table.from_pylist(
         [
-            {"id": str(i), "task": "t", "reference": right, "references": None, "control": control, "shortcut": shortcut}
+            {
+                "id": str(i),
+                "task": "t",
+                "reference": right,
+                "references": None,
+                "control": control,
+                "shortcut": shortcut,
+            }
             for i, right, control, shortcut in questions
         ],
         schema=pa.schema([*QUESTIONS, ("shortcut", pa.string())]),
@@ -91,7 +98,11 @@ def test_a_dull_model_gets_no_evidence_of_use_on_positions(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["constant", "by letter"])
 def test_a_dull_model_gets_no_evidence_of_use_on_counts(name: str) -> None:
-    typical = {letter: Counter(str(w.count(letter)) for w in WORDS if letter in w).most_common(1)[0][0] for letter in LETTERS if any(letter in w for w in WORDS)}
+    typical = {
+        letter: Counter(str(w.count(letter)) for w in WORDS if letter in w).most_common(1)[0][0]
+        for letter in LETTERS
+        if any(letter in w for w in WORDS)
+    }
     dull = rows(["1" if name == "constant" else typical[letter] for _, letter in counted()], count=True)
     base = rows(["9" for _ in counted()], count=True)
     found = judge(compare(dull, METRIC, 0.05, (per_question(base, METRIC), per_question(dull, METRIC))), 0.05)

@@ -100,6 +100,7 @@ def load_results(
     Raises:
         InputError: A file is missing or malformed, or disagrees with another one.
     """
+    check_measures(metrics)
     hint = "Run `python -m src.evaluate --config CONFIG`, or see the file formats."
     evaluation = validate(path, parse_json(path, read_text(path, hint)), EvaluationResults, hint)
     check_metrics(path, "base_model", evaluation.base_model.metrics, metrics)
@@ -195,6 +196,22 @@ def _check_questions(path: Path, evaluation: EvaluationResults, config: MetricsC
         metric = config.metrics[key]
         if metric.task in names:
             check_columns(key, metric, questions)
+
+
+def check_measures(metrics: MetricsConfig) -> None:
+    """Refuse a metric that names a measure that is not there.
+
+    Raises:
+        InputError: The first such metric.
+    """
+    from .measures import measures  # which needs what this module and its imports define
+
+    for key, metric in metrics.metrics.items():
+        if metric.measure is not None and metric.measure not in measures():
+            raise InputError(
+                METRICS, key=f"metrics.{key}.measure", found=metric.measure, expected=f"one of {', '.join(measures())}",
+                hint="Correct the name, or add the measure to src/record/measures.",
+            )  # fmt: skip
 
 
 def check_columns(key: str, metric: MetricConfig, questions: Questions) -> None:
