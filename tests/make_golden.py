@@ -28,7 +28,7 @@ def golden(documents: Documents) -> dict[str, str]:
         "base-card.md": documents.base_card,
         "final_report.json": documents.final_report,
         "printed-report.md": documents.printed_report[0].text,
-        **{f"pages/{path}": text for path, text in site_pages(documents, pdf=True).items()},
+        **{f"pages/{path}": text for path, text in site_pages(documents, pdf=True)[0].items()},
     }
 
 

@@ -181,7 +181,7 @@ def test_the_examples_page_gets_every_answer_back(tmp_path: Path, metrics: Metri
     data = json.loads(explorer_json(write(tmp_path), metrics))
     own = {column["name"]: column for column in data["own"]}
     assert {name: column["kind"] for name, column in own.items()} == {
-        "prompt": "text", "subject": "filter", "parts": "list", "parts_length": "filter", "shown": "filter", "year": "filter",
+        "subject": "filter", "parts": "list", "parts_length": "filter", "shown": "filter", "year": "filter",
         "weight": "filter", "text": "filter",
     }  # fmt: skip
     assert own["shown"]["label"] == "Was it shown?"

@@ -32,7 +32,9 @@ def test_committed_documents_match_the_record(our_documents: Documents) -> None:
 
 
 def test_the_record_is_complete(ours: Record) -> None:
-    assert ours.predictions is not None
+    assert ours.has_answers
+    assert ours.study is not None
+    assert not ours.study.missing
     assert ours.training_log is not None
     assert ours.results.hashes is not None
     assert ours.training_log.tracking is not None
@@ -54,7 +56,7 @@ def test_training_kept_its_best_checkpoint(ours: Record) -> None:
 
 
 def test_documents_say_which_base_model_it_is(our_documents: Documents) -> None:
-    pages = site_pages(our_documents, pdf=True)
+    pages, _, _ = site_pages(our_documents, pdf=True)
     for name, text in {
         **{name: pages[name] for name in ("index.md", "methodology.md", "model-card.md")},
         "card": our_documents.model_card.text,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from src.analysis.criteria import Completeness, Criterion, decide
+from src.figures.style import on_white
 from src.record.load import load_record
 
 from .cards import base_card_metadata, dataset_card_metadata, model_card_metadata
@@ -18,6 +19,10 @@ from .pdf import report_pdf
 from .renderer import Renderer, twice
 from .report import report_data, statements
 from .templates import Target
+
+
+README_CHART = Path("docs/assets/readme-chart.svg")
+"""Where the chart that the README shows is committed."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,9 @@ class Documents:
         """Return the documents that are committed although they are generated, so that people can read them on a code host."""
         record = self.context.record
         files = {record.root / "README.md": self.readme.text, record.report_path: self.final_report}
+        chart = self.context.charts.get(record.project.readme_chart or "")
+        if chart is not None:
+            files[record.root / README_CHART] = on_white(self.context.rendered(chart, "light.svg").decode())
         if self.dataset_card is not None:
             files[record.data / "README.md"] = self.dataset_card.text
         if record.base_folder is not None and self.base_card is not None:

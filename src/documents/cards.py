@@ -78,12 +78,14 @@ def _eval_results(context: Context) -> list[Any]:
     ]
 
 
-def _questions_of(context: Context, metric: MetricConfig | None) -> str | None:
-    """Return the config of the published dataset whose test questions a metric is about; under another condition they are the same."""
-    with_test = {split.config for split in context.record.splits if split.name == "test"}
-    while metric is not None and metric.task not in with_test:
-        metric = context.record.metrics.metrics.get(metric.variant_of or "")
-    return metric.task if metric else None
+def _questions_of(context: Context, metric: MetricConfig) -> str | None:
+    """Return the config of the published dataset whose test questions a metric is about.
+
+    A task that asks them under another condition has the config's name at the beginning of its own.
+    """
+    with_test = [split.config for split in context.record.splits if split.name == "test"]
+    found = [name for name in with_test if metric.task == name or (metric.task or "").startswith(f"{name}_")]
+    return max(found, key=len, default=None)
 
 
 def dataset_card_metadata(context: Context) -> str:

@@ -150,11 +150,9 @@ def _checked(condition: Callable[[], Any]) -> tuple[bool, str]:
 def _shown(value: Callable[[], Any]) -> str:
     try:
         found = value()
+        return f"{found:.4g}" if isinstance(found, float) else str(found)
     except (UndefinedError, TypeError, AttributeError, KeyError, TemplateSyntaxError) as error:
         return f"not known ({error})"
-    if isinstance(found, float):
-        return f"{found:.4g}"
-    return str(found)
 
 
 def _path(file: str) -> str:

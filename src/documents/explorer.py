@@ -62,7 +62,8 @@ def explorer_json(results: Results, metrics: MetricsConfig) -> str:
     known = pc.and_(pc.is_valid(base["correct"]), pc.is_valid(tuned["correct"]))
     right = [as_numpy(pc.fill_null(t["correct"], False)).astype(bool) for t in (base, tuned)]
     outcome = np.where(right[0], np.where(right[1], 0, 2), np.where(right[1], 1, 3))
-    own = _own(table, results.questions.own, metrics)
+    shown = [name for name in results.questions.own if name not in _whole(results)]
+    own = _own(table, shown, metrics)
     data = {
         "rows": table.num_rows,
         "every": step,
@@ -77,6 +78,14 @@ def explorer_json(results: Results, metrics: MetricsConfig) -> str:
         "own": own,
     }
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _whole(results: Results) -> set[str]:
+    """Return the columns that are a whole question by themselves, which is shown anyway."""
+    tasks = [task for task in results.evaluation.tasks.values() if len(task.fields) == 1]
+    return {
+        field.column for task in tasks for name, field in task.fields.items() if task.template == f"{{{name}}}"
+    }
 
 
 def _own(table: pa.Table, own: list[str], metrics: MetricsConfig) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, UndefinedError
 
-from src.analysis.analyse import MetricResult
+from src.analysis.analyse import Group, MetricResult
 from src.analysis.evidence import Comparison, Figures
 from src.analysis.study import ArmMetric
 from src.record.errors import InputError
@@ -144,6 +144,7 @@ class Renderer:
             "arm": self._arm,
             "base": self._base,
             "run": self._run,
+            "groups": self._groups,
             **self.extra,
         }
 
@@ -181,6 +182,13 @@ class Renderer:
 
     def _run(self, key: str) -> Comparison:
         return self._metric(key).run
+
+    def _groups(self, metric: str, by: str) -> dict[Any, Group]:
+        """Return the groups of a breakdown by their value; a breakdown that is not there raises."""
+        found = next((b for b in self.context.analysis.breakdowns if (b.metric, b.by.key) == (metric, by)), None)
+        if found is None:
+            raise UndefinedError(f"no breakdown of {metric} by {by}")
+        return {group.value: group for group in found.groups}
 
     def _metric(self, key: str) -> MetricResult:
         found = next((m for m in self.context.analysis.metrics if m.key == key), None)

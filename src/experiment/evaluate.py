@@ -307,13 +307,13 @@ def evaluate(
     config = run.experiment
     checkpoint = Path(config.checkpoint)
     base_name = config.required_base_model
+    tokenizer = load_tokenizer(base_name)  # first, since it says in one line that there is no such model
     hashes = {
         "base": base_hashes(base_name),
         "adapter": hash_files(checkpoint_files(checkpoint)),
         "data": hash_files(dataset_files(Path(config.dataset_config.path))),
     }
     published = _published(output, config, hashes) if further else None
-    tokenizer = load_tokenizer(base_name)
     base = load_base(base_name)
     base.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     check_finite(base, base_name, "Restore the weights.")

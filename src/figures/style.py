@@ -105,6 +105,13 @@ def recolored(svg: bytes, old: Scheme, new: Scheme) -> bytes:
     return re.sub(rb"#[0-9a-f]{6}", lambda found: pairs.get(found[0], found[0]), svg)
 
 
+def on_white(svg: str) -> str:
+    """Put a white background behind a chart, for pages whose color scheme is not known."""
+    head, tag, rest = svg.partition("<svg")
+    attributes, close, body = rest.partition(">")
+    return f'{head}{tag}{attributes}{close}\n <rect width="100%" height="100%" fill="#ffffff"/>{body}'
+
+
 def save_png(figure: Figure) -> bytes:
     """Render a figure as PNG on white, for pages whose background is not ours to choose; drawn once, as in `save_svg`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -334,6 +334,7 @@ class ProjectConfig(Strict):
     dataset_counts: list[Grouping] = Field(
         default_factory=list, description="Columns of the dataset whose values its card counts, where a split has them."
     )
+    readme_chart: str | None = Field(None, description="Name of the chart that the README shows.")
     try_it_megabytes: int = Field(
         50,
         ge=0,

@@ -44,7 +44,7 @@ def read_table(path: Path, hint: str) -> pa.Table:
         InputError: It is missing or not a Parquet file.
     """
     try:
-        return pq.read_table(path, partitioning=None)
+        return pq.ParquetFile(path).read()
     except FileNotFoundError:
         raise InputError(path, found="no such file", expected="a Parquet file", hint=hint) from None
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
