@@ -33,5 +33,7 @@ def test_the_golden_documents_depend_on_nothing_but_the_repository(tmp_path: Pat
         "HOME": str(tmp_path),
     }
     command = [sys.executable, "-m", "tests.make_golden", "--check"]
-    done = subprocess.run(command, cwd=tmp_path, env=os.environ | surroundings, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | surroundings, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr

@@ -663,7 +663,9 @@ def test_without_pandoc_and_typst_the_site_is_built_and_says_so(
 def test_the_benchmark_measures_all_three_variants(project: Path, run: Run) -> None:
     without_study(project)
     path = project / "results/tiny/deployment.json"
-    done = run(project, "-m", "src.benchmark", "--config", CONFIG, "--processes", "1", "--answers", "2", "--new-tokens", "4")
+    done = run(
+        project, "-m", "src.benchmark", "--config", CONFIG, "--processes", "1", "--answers", "2", "--new-tokens", "4"
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(path.read_text())
     variants = {variant["variant"]: variant for variant in found["variants"]}
