@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
@@ -20,12 +19,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from src.experiment.asking import PASS_TOKENS, Evaluator, few_shot_prefix, letters_of
+from src.experiment.build import SKILL_TASKS, Strings, skill_rows, string_questions
 from src.experiment.materials import IGNORED, encode_examples, other_letters, pack
 from src.experiment.models import load_adapter, load_base, load_tokenizer
 from src.experiment.pretrain import strip_header
 from src.record.config import EvaluationConfig
 
-from .conftest import REPO, invoke, once, run_in
+from .conftest import REPO, TINY, invoke, once, run_in
 
 pytestmark = pytest.mark.slow
 
@@ -315,6 +315,7 @@ def snakemake(root: Path, *arguments: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.nightly
 def test_a_study_runs_what_is_missing_and_nothing_twice(tiny: Path) -> None:
     plan = snakemake(tiny, "--dry-run")
     assert re.search(r"^train_shuffled-1 +1$", plan, re.MULTILINE)
@@ -331,6 +332,7 @@ def test_a_study_runs_what_is_missing_and_nothing_twice(tiny: Path) -> None:
     assert not re.search(r"^train_.* +1$", snakemake(tiny, "--dry-run"), re.MULTILINE)
 
 
+@pytest.mark.nightly
 def test_two_processes_give_the_answers_of_one(tiny: Path) -> None:
     done = run_in(
         tiny, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "-m", "src.evaluate", "--config",
@@ -388,12 +390,12 @@ def test_controls_write_other_letters_of_the_same_form() -> None:
 
 
 def test_letter_skills_ask_about_no_word_and_are_right() -> None:
-    words = set((REPO / "data/words/words.txt").read_text().split())
-    rows = pq.read_table(REPO / "data/letter_skills/train.parquet").to_pylist()
-    held_out = {r["word"] for t in ("string_count", "string_position") for s in ("test", "validation")
-                for r in pq.read_table(REPO / f"data/{t}/{s}.parquet").to_pylist()}  # fmt: skip
+    words = frozenset((TINY / "data/words/words.txt").read_text().split())
+    strings = Strings("seed", words)
+    held_out = {row["word"] for task in SKILL_TASKS for row in string_questions(strings, task, "test", 100)}
+    rows = skill_rows(strings, 1, 3000)
     assert not {row["letters"] for row in rows} & (words | held_out)
-    for row in rows[:3000]:
+    for row in rows:
         assert "word" not in row["prompt"]
         asked = re.search(r"'(.)'", row["prompt"])
         if row["skill"] == "count":
@@ -436,7 +438,7 @@ def test_loss_and_gradients_of_the_labelled_positions_are_those_of_the_whole() -
     labels[0, :3] = labels[1, 4:] = IGNORED
     found = []
     for changed in (False, True):
-        model = load_base(str(REPO / "models/gpt2-mini"))
+        model = load_base(str(TINY / "models/tiny"))
         if changed:
             project_only_labelled_positions(model)
         loss = model(input_ids=ids, labels=labels).loss
@@ -446,6 +448,7 @@ def test_loss_and_gradients_of_the_labelled_positions_are_those_of_the_whole() -
     assert torch.allclose(found[0][1], found[1][1], rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.nightly
 def test_pretraining_resumes_to_the_same_weights(tmp_path: Path) -> None:
     """A run that is stopped at a checkpoint and goes on ends where an unbroken one ends."""
     import src.experiment.pretrain as module
@@ -519,13 +522,13 @@ def test_header_is_stripped() -> None:
     assert strip_header("No header\n") == "No header\n"
 
 
-# Scoring, on the committed model: the cached, batched way gives what the plain way gives.
+# Scoring, on the tiny model: the cached, batched way gives what the plain way gives.
 
 
 @pytest.fixture(scope="module")
 def scored() -> tuple[object, object]:
-    base = load_base(str(REPO / "models/gpt2-mini"))
-    return load_adapter(base, REPO / "checkpoints/best_model"), load_tokenizer(str(REPO / "models/gpt2-mini"))
+    base = load_base(str(TINY / "models/tiny"))
+    return load_adapter(base, TINY / "checkpoints/best_model"), load_tokenizer(str(TINY / "models/tiny"))
 
 
 @pytest.mark.parametrize("pass_tokens", [PASS_TOKENS, 0])  # 0: as much as possible is shared, in many small batches
@@ -534,8 +537,8 @@ def test_choosing_matches_scoring_each_candidate_alone(
 ) -> None:
     monkeypatch.setattr("src.experiment.asking.PASS_TOKENS", pass_tokens)
     model, tokenizer = scored
-    config = EvaluationConfig(few_shot=2, batch_size=3)
-    prefix = few_shot_prefix(config, REPO / "data", "letter_position", 1)
+    config = EvaluationConfig(few_shot=1, batch_size=3)
+    prefix = few_shot_prefix(config, TINY / "data", "letter_position", 1)
     prompts = [
         config.example_format.format(question=f"What is the {n} letter in the word {w}?")
         for n in ("2nd", "1st")
@@ -557,8 +560,8 @@ def test_choosing_matches_scoring_each_candidate_alone(
 
 def test_spelling_matches_generate(scored: tuple[object, object]) -> None:
     model, tokenizer = scored
-    config = EvaluationConfig(few_shot=2, batch_size=2, max_new_tokens=12)
-    prefix = few_shot_prefix(config, REPO / "data", "spelling", 1)
+    config = EvaluationConfig(few_shot=1, batch_size=2, max_new_tokens=12)
+    prefix = few_shot_prefix(config, TINY / "data", "spelling", 1)
     prompts = [
         config.example_format.format(question=f"How do you spell the word {w}?")
         for w in ("zebras", "quietly", "cabinets")
@@ -573,7 +576,7 @@ def test_spelling_matches_generate(scored: tuple[object, object]) -> None:
 
 def test_few_shot_examples_come_from_validation_words() -> None:
     config = EvaluationConfig(few_shot=5)
-    prefix = few_shot_prefix(config, REPO / "data", "letter_count", 1)
+    prefix = few_shot_prefix(config, TINY / "data", "letter_count", 1)
     assert prefix.count("Question:") == 5
     assert len({line.rsplit(" ", 1)[1] for line in prefix.splitlines() if line.startswith("Answer:")}) >= 3
 
