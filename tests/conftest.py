@@ -227,7 +227,6 @@ def minimal(tmp_path: Path) -> Path:
     shutil.copy(TINY / "LICENSE", root / "LICENSE")
     copy_engine(root)
     (root / "configs/experiments/tiny.yaml").write_text(MINIMAL_CONFIG)
-    (root / "docs/fragments/finding.md.j2").unlink()  # claims about the answers that it does not have
     without_study(root)
     (root / "results/tiny").mkdir(parents=True)
     (root / "results/tiny/evaluation_results.json").write_text(json.dumps(MINIMAL_RESULTS))

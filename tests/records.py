@@ -23,7 +23,8 @@ Change = Callable[[pa.Table], pa.Table]
 
 
 def without_study(root: Path) -> None:
-    """Make a project's record one run by itself."""
+    """Make a project's record one run by itself, without claims about the others."""
+    (root / "docs/fragments/finding.md.j2").unlink(missing_ok=True)
     path = root / "configs/project.yaml"
     path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("study:")))
 

@@ -16,11 +16,11 @@ import pytest
 from src.analysis.analyse import analyse
 from src.documents.explorer import explorer_json
 from src.figures.catalog import catalog
+from src.record.answers import read_answers, write_answers
 from src.record.config import Grouping, MetricsConfig
 from src.record.errors import InputError
 from src.record.files import load_yaml
 from src.record.load import Record, load_record
-from src.record.answers import read_answers, write_answers
 from src.record.questions import read_questions, write_questions
 from src.record.results import Results
 from src.record.schemas import EvaluationResults, Task
@@ -226,7 +226,7 @@ def test_columns_that_cannot_be_used_are_refused(tmp_path: Path, change: Change,
 
 
 def test_a_metrics_own_value_must_be_a_number(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="column bleu.*a number per row"):
+    with pytest.raises(InputError, match=r"column bleu.*a number per row"):
         write_answers(tmp_path / "x.parquet", pa.table({"id": ["a"], "bleu": ["high"]}))
 
 

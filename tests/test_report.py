@@ -18,15 +18,15 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from pypdf import PdfReader
+from src.documents.compose import Section, completeness, compose
+from src.documents.report_text import REPORT
 
 from src.analysis.analyse import Analysis
 from src.analysis.criteria import Completeness, Criterion, decide
 from src.documents.build import Documents, build
-from src.documents.compose import Section, completeness, compose
 from src.documents.context import Context
 from src.documents.pdf import DISPLAYED, displayable
 from src.documents.renderer import Renderer
-from src.documents.report_text import REPORT
 from src.record.final_report import FinalReport
 from src.record.load import Record
 from src.record.publication import Publication

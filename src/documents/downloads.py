@@ -53,7 +53,15 @@ def chart_csv(chart: Chart) -> str:
         f"{chart.header[i - 1]} {name.lower()}" if chart.header.count(name) > 1 else name
         for i, name in enumerate(chart.header)
     ]
-    return to_csv(header, [list(column) for column in zip(*chart.rows, strict=True)])
+    return to_csv(header, [[_number(cell) for cell in column] for column in zip(*chart.rows, strict=True)])
+
+
+def _number(cell: str) -> str | float:
+    """Return a number that a chart's table shows as a number; any other cell as it is."""
+    try:
+        return float(cell.replace("−", "-").replace(",", ""))
+    except ValueError:
+        return cell
 
 
 def downloads(record: Record, analysis: Analysis, names: Names) -> dict[str, bytes]:

@@ -56,10 +56,11 @@ def site_pages(documents: Documents, *, pdf: bool) -> tuple[dict[str, str], Foun
     for path in sorted(paths, key=lambda path: path == CLAIMS):
         root = "../" * path.count("/")
 
+        assets = root if path.endswith("index.md") else f"../{root}"  # a page has a folder of its own
         works_at = "" if path in OWN_REFERENCES else f"{root}report.md"
 
-        def make(_: list[str], root: str = root, works_at: str = works_at) -> Renderer:
-            return Renderer(context, "site", root=root, works_at=works_at)
+        def make(_: list[str], root: str = root, assets: str = assets, works_at: str = works_at) -> Renderer:
+            return Renderer(context, "site", root=root, assets=assets, works_at=works_at)
 
         text, renderer = twice(make, f"pages/{path}", found_claims=_once(claims), **extra)
         if text:

@@ -38,7 +38,8 @@ class Renderer:
     Args:
         context: What the templates see.
         target: Where the text goes.
-        root: Relative path from the page to the root of the site, such as `../`.
+        root: Relative path from the page's source to the root of the sources, such as `../`, for links in Markdown.
+        assets: The same from the page's address, for what is written in HTML.
         numbered: Names of the figures in order, where they carry numbers.
         works_at: Page with the list of references, where the document has none of its own.
         **extra: More names for all templates.
@@ -56,6 +57,7 @@ class Renderer:
         target: Target,
         root: str = "",
         *,
+        assets: str = "",
         numbered: list[str] | None = None,
         works_at: str = "",
         **extra: Any,
@@ -71,7 +73,7 @@ class Renderer:
         self.figures: list[str] = []
         self.absent: list[str] = []
         self.claims: list[Claim] = []
-        self._macros: Any = self.env.get_template(f"macros/{target}.j2").make_module({"root": root})
+        self._macros: Any = self.env.get_template(f"macros/{target}.j2").make_module({"root": root, "assets": assets})
 
     def render(self, name: str, **extra: Any) -> str:
         """Render a template.
