@@ -83,7 +83,7 @@ def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
         seen.page.goto(address + "examples/?outcome=fixed", wait_until="networkidle")
         assert seen.page.get_by_text("<script>window.pwned = 1</script>").first.is_visible()
         seen.page.locator(".explorer-form input").fill("word")
-        assert seen.page.get_by_text("<b>word</b>|`").first.is_visible()
+        assert seen.page.locator("td", has_text="<b>word</b>|`").first.is_visible()
         seen.page.wait_for_timeout(500)
         assert seen.page.evaluate("window.pwned") is None
         assert not seen.wrong
