@@ -137,6 +137,7 @@ def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
         assert not seen.wrong
 
 
+@pytest.mark.nightly
 def test_another_projects_metrics_need_only_be_declared(minimal: Path) -> None:
     (minimal / "configs/metrics.yaml").write_text(
         "metrics:\n  rouge_l:\n    label: ROUGE-L\n    definition: Overlap.\n    direction: higher\n    unit: number\n    primary: true\n"
@@ -152,6 +153,7 @@ def test_another_projects_metrics_need_only_be_declared(minimal: Path) -> None:
     assert "31.250" in page
 
 
+@pytest.mark.nightly
 def test_the_worked_example_of_the_guide_works_as_it_stands(minimal: Path, run: Run) -> None:
     guide = (REPO / "docs/guides/your-own.md").read_text()
     experiment, metrics, criteria = re.findall(r"```yaml\n(.*?)```", guide, flags=re.DOTALL)[:3]
@@ -180,6 +182,7 @@ def test_the_worked_example_of_the_guide_works_as_it_stands(minimal: Path, run: 
     assert "Guten Morgen" in (minimal / "site/assets/data/predictions.csv").read_text()
 
 
+@pytest.mark.nightly
 def test_of_many_predictions_the_examples_page_takes_some(tmp_path: Path) -> None:
     root = copy_tiny(tmp_path / "project")
     table = pq.read_table(root / "results/tiny/predictions.parquet")
@@ -207,6 +210,7 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+@pytest.mark.nightly
 def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: Path) -> None:
     root = minimal
     (root / "src").unlink()
@@ -266,6 +270,7 @@ def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: 
         process.wait(20)
 
 
+@pytest.mark.nightly
 def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_path: Path) -> None:
     """Link previews have a picture there, since the address is known."""
     bare = tmp_path / "remote.git"
@@ -290,7 +295,9 @@ def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_p
         assert not seen.wrong
 
 
-@pytest.mark.parametrize("missing", ["predictions.parquet", "training_log.json"])
+@pytest.mark.parametrize(
+    "missing", ["predictions.parquet", pytest.param("training_log.json", marks=pytest.mark.nightly)]
+)
 def test_a_record_with_a_missing_part_stops_the_build_with_one_line(project: Path, run: Run, missing: str) -> None:
     (project / "results/tiny" / missing).unlink()
     done = run(project, "-m", "mkdocs", "build")
