@@ -345,7 +345,16 @@ def test_publish_refuses(name: str, project: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["unknown key", "NaN", "undeclared metric", "answers that do not give the metric"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "unknown key",
+        *(
+            pytest.param(name, marks=pytest.mark.nightly)
+            for name in ("NaN", "undeclared metric", "answers that do not give the metric")
+        ),
+    ],
+)
 def test_the_site_build_fails_with_the_same_line(name: str, project: Path, run: Run) -> None:
     spoil, fragments = CASES[name]
     spoil(project)

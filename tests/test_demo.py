@@ -22,7 +22,7 @@ from src.record.load import Record, load_record
 from src.record.results import Results
 
 from .browsing import Watched, axe, browsing, serving
-from .conftest import REPO, copy_tiny
+from .conftest import REPO, TINY, copy_tiny
 
 ALL = os.environ.get("TRY_IT") == "all"
 """Whether every spelling and 300 choices per task are compared, which takes ten minutes, or a part of each."""
@@ -45,16 +45,29 @@ def demo(record: Record) -> Demo:
     return found
 
 
+COMMITTED = pytest.param(REPO, id="committed", marks=[pytest.mark.nightly, pytest.mark.committed])
+
+
+@pytest.fixture(scope="module", params=[pytest.param(TINY, id="tiny"), COMMITTED])
+def asked(request: pytest.FixtureRequest) -> Demo:
+    """What the engine is asked about: the tiny record, and nightly the committed one."""
+    found = find_demo(load_record(request.param))
+    assert isinstance(found, Demo), found
+    return found
+
+
 @pytest.fixture(scope="module")
-def ask(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
+def ask(
+    asked: Demo, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
     """Ask the engine in Node; an answer per case."""
     node = shutil.which("node")
     assert node, "Node is not installed: install it, so that it is on the PATH"
     folder = tmp_path_factory.mktemp("engine")
     shutil.copy(CODE / "engine.js", folder / "engine.mjs")
-    write(demo, folder)
+    write(asked, folder)
 
-    def asked(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def answers_of(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
         (folder / "cases.json").write_text(json.dumps(cases))
         command = [node, str(REPO / "tests/ask.mjs"), str(folder / "engine.mjs"), str(folder / "assets/demo")]
         done = subprocess.run(
@@ -64,7 +77,7 @@ def ask(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Callable[[list[
         answers: list[dict[str, Any]] = json.loads(done.stdout)["answers"]
         return answers
 
-    return asked
+    return answers_of
 
 
 def rows_of(demo: Demo, kind: Any) -> list[dict[str, Any]]:
@@ -95,11 +108,11 @@ def write(demo: Demo, folder: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["spelling", "count", "position"])
 def test_the_engine_gives_the_answers_on_record(
-    demo: Demo, ask: Callable[[list[dict[str, Any]]], list[dict[str, Any]]], kind: Any
+    asked: Demo, ask: Callable[[list[dict[str, Any]]], list[dict[str, Any]]], kind: Any
 ) -> None:
     """Both models: equal answers, and scores within a thousandth."""
-    question = demo.questions[kind]
-    rows = rows_of(demo, kind)
+    question = asked.questions[kind]
+    rows = rows_of(asked, kind)
     rows = (rows if kind == "spelling" else rows[:300]) if ALL else rows[:: max(1, len(rows) // 12)]
     cases = [
         {
@@ -129,16 +142,16 @@ def test_the_engine_gives_the_answers_on_record(
 
 @pytest.mark.slow
 def test_the_engine_cuts_texts_as_the_tokenizer_does(
-    demo: Demo, ask: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+    asked: Demo, ask: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 ) -> None:
     texts = [
         *ODD.values(),
-        *(f" {row['word']}?\n" for row in demo.examples),
+        *(f" {row['word']}?\n" for row in asked.examples),
         "It's  12 o'clock,\tthey'LL say\u2028\u0085 we've\n\n ne\u0301e  ",
         "a<|endoftext|> b",
         "日本語 ﷺ ½ Ⅷ _x_ \ufeff\u00a0end",
     ]
-    tokenizer = Tokenizer.from_file(str(demo.files["base/tokenizer.json"]))
+    tokenizer = Tokenizer.from_file(str(asked.files["base/tokenizer.json"]))
     for text, found in zip(texts, ask([{"text": text} for text in texts]), strict=True):
         ids = tokenizer.encode(text, add_special_tokens=False).ids
         assert found["ids"] == ids, text

@@ -25,7 +25,7 @@ from src.documents.build import Documents
 from src.documents.context import Context, RepoNames
 from src.exchange.every_eval_ever import import_every_eval_ever
 from src.exchange.imported import write_record
-from src.exchange.lm_eval_tasks import FOLDER, harness_files, harness_tasks
+from src.exchange.lm_eval_tasks import FOLDER, group_name, harness_files, harness_tasks
 from src.exchange.shared import benchmark_file, exchange_files, shared_results, zipped
 from src.hub.eval_results import entries, read_entries
 from src.record.errors import InputError
@@ -81,15 +81,19 @@ def test_the_tasks_read_the_hub_or_a_folder(record: Record) -> None:
     assert set(group["task"]) == made
 
 
+COMMITTED = pytest.param(REPO, 100, id="committed", marks=[pytest.mark.nightly, pytest.mark.committed])
+
+
 @pytest.mark.slow
-def test_lm_eval_gives_the_same_answers(record: Record, tmp_path: Path) -> None:
-    """Of the adapter; `benchmarks/evaluate.py` compares all answers of both models."""
+@pytest.mark.parametrize(("root", "limit"), [pytest.param(TINY, 5, id="tiny"), COMMITTED])
+def test_lm_eval_gives_the_same_answers(root: Path, limit: int, tmp_path: Path) -> None:
+    record = load_record(root)
     for name, content in harness_files(record, None, None).items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
     command = [
-        sys.executable, "-m", "lm_eval", "run", "--model", "hf", "--model_args", "pretrained=models/tiny,dtype=float32,peft=checkpoints/best_model",
-        "--include_path", str(tmp_path / FOLDER), "--tasks", "tiny_letters", "--limit", "5", "--log_samples",
+        sys.executable, "-m", "lm_eval", "run", "--model", "hf", "--model_args", f"pretrained={record.experiment.base_model},dtype=float32,peft={record.experiment.checkpoint}",
+        "--include_path", str(tmp_path / FOLDER), "--tasks", group_name(record), "--limit", str(limit), "--log_samples",
         "--output_path", str(tmp_path / "out"), "--batch_size", "64", "--device", "cpu",
     ]  # fmt: skip
     own = {
@@ -97,15 +101,15 @@ def test_lm_eval_gives_the_same_answers(record: Record, tmp_path: Path) -> None:
         "HF_DATASETS_CACHE": str(tmp_path / "datasets"),
     }  # it asks no questions kept from another run
     done = subprocess.run(
-        command, cwd=TINY, env=os.environ | own, capture_output=True, text=True, timeout=900, check=False
+        command, cwd=root, env=os.environ | own, capture_output=True, text=True, timeout=900, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert record.predictions is not None
     for task in harness_tasks(record)[0]:
         path = next((tmp_path / "out").rglob(f"samples_{task.name}_*.jsonl"))
         samples = [json.loads(line) for line in path.read_text().splitlines()]
-        rows = record.predictions.complete.task(task.task).table.to_pylist()[:5]
-        assert len(samples) == 5
+        rows = record.predictions.complete.task(task.task).table.to_pylist()[:limit]
+        assert len(samples) == min(limit, len(rows)) > 0
         for sample, row in zip(samples, rows, strict=True):
             assert sample["doc"]["id"] == row["id"]
             if record.results.tasks[task.task].candidates:

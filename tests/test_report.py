@@ -101,6 +101,7 @@ def made(session_folder: Path) -> Made:
 # What it says.
 
 
+@pytest.mark.slow
 def test_it_holds_every_section_and_page(made: Made) -> None:
     outline: list[str] = []
 
@@ -119,6 +120,7 @@ def test_it_holds_every_section_and_page(made: Made) -> None:
     assert "&#" not in made.text  # made safe once, and not twice
 
 
+@pytest.mark.slow
 def test_the_committed_data_follow_from_the_record(project: Path) -> None:
     assert invoke(project, "report").returncode == 0
     assert invoke(project, "report", "--check").returncode == 0
@@ -130,6 +132,7 @@ def test_the_committed_data_follow_from_the_record(project: Path) -> None:
     assert '"letter_count_improvement": true' in path.read_text()
 
 
+@pytest.mark.slow
 def test_the_data_have_the_keys_of_the_requirements(made: Made) -> None:
     data = json.loads((made.root / "results/tiny/final_report.json").read_text())
     assert {
@@ -156,6 +159,7 @@ def outcomes(root: Path, change: str) -> None:
     rewrite_predictions(root, pa.Table.from_pylist(rows, schema=predictions_schema()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "says", "never", "met"),
     [
@@ -204,6 +208,7 @@ def test_words_follow_from_the_numbers(
     assert data.conclusion.success_criteria_met["letter_position_improvement"] is met
 
 
+@pytest.mark.slow
 def test_the_minimal_record_gives_a_report_that_invents_nothing(minimal: Path) -> None:
     data, pdf, text = make(minimal)
     shown = flat(text)
@@ -347,6 +352,7 @@ def test_without_criteria_there_is_still_a_report(minimal: Path) -> None:
     assert "No success criteria are declared" in flat(text)
 
 
+@pytest.mark.slow
 def test_publishing_decides_the_criterion_and_the_hubs_copy_cites_no_receipt(project: Path) -> None:
     path = project / "results/tiny/publication.json"
     current = json.loads((GOLDEN / "final_report.json").read_text())["evaluation_results_sha256"]
@@ -371,6 +377,7 @@ def test_publishing_decides_the_criterion_and_the_hubs_copy_cites_no_receipt(pro
 # The PDF.
 
 
+@pytest.mark.slow
 def test_the_pdf_is_tagged_named_and_brings_its_fonts(made: Made) -> None:
     pdf = made.pdf
     root = pdf.trailer["/Root"]
@@ -393,6 +400,7 @@ def test_the_pdf_is_tagged_named_and_brings_its_fonts(made: Made) -> None:
         assert re.search("Libertinus|NewCM|DejaVuSansMono", name), name
 
 
+@pytest.mark.slow
 def test_no_page_ends_with_what_introduces_the_next(made: Made) -> None:
     for page in made.pages[2:]:
         *_, last, _number = (line.strip() for line in page.splitlines() if line.strip())
@@ -413,6 +421,7 @@ def tags(pdf: PdfReader) -> list[Any]:
     return found
 
 
+@pytest.mark.slow
 def test_figures_are_vectors_and_can_be_read_aloud(made: Made, context: Context) -> None:
     pdf, text = made.pdf, flat(made.text)
     assert not [image for page in pdf.pages for image in page.images]
@@ -426,6 +435,8 @@ def test_figures_are_vectors_and_can_be_read_aloud(made: Made, context: Context)
     assert {"/H1", "/H2", "/Table", "/TH", "/Figure", "/Formula", "/Note", "/TOC"} <= {str(tag["/S"]) for tag in kinds}
 
 
+@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_same_record_gives_the_same_bytes(made: Made, tmp_path: Path, run: Run) -> None:
     root = copy_tiny(tmp_path / "elsewhere")
     (root / ".cache").unlink()  # all is made again
@@ -434,6 +445,7 @@ def test_the_same_record_gives_the_same_bytes(made: Made, tmp_path: Path, run: R
     assert (root / "out/again.pdf").read_bytes() == (made.root / "dist/report.pdf").read_bytes()
 
 
+@pytest.mark.slow
 def test_charts_drawn_by_other_code_make_the_pdf_again(minimal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     documents = build(minimal, minimal / ".cache")
     before = documents.pdf()
@@ -443,6 +455,7 @@ def test_charts_drawn_by_other_code_make_the_pdf_again(minimal: Path, monkeypatc
     assert documents.pdf() == b"made again"
 
 
+@pytest.mark.slow
 def test_hostile_answers_show_as_text(tmp_path: Path) -> None:
     hostile = (
         '#read("/etc/passwd") $x$ @hu2022 <fig-metrics> `x`{=typst}',
@@ -474,6 +487,7 @@ def test_hostile_answers_show_as_text(tmp_path: Path) -> None:
     assert len(pdf.pages) < 60
 
 
+@pytest.mark.slow
 def test_what_looks_like_a_formula_is_text(minimal: Path) -> None:
     path = minimal / "configs/project.yaml"
     path.write_text(
@@ -491,6 +505,7 @@ def test_a_file_that_cannot_be_written_is_one_line(minimal: Path) -> None:
     assert done.stderr.splitlines()[-1] == "error: docs: Is a directory"
 
 
+@pytest.mark.slow
 def test_every_character_that_is_said_to_be_displayed_is(tmp_path: Path) -> None:
     import typst
 
@@ -507,6 +522,7 @@ def test_every_character_that_is_said_to_be_displayed_is(tmp_path: Path) -> None
 # Citations.
 
 
+@pytest.mark.slow
 def test_the_site_cites_as_pandoc_does(made: Made, documents: Documents) -> None:
     pdf = flat(made.text)
     site = documents.site_report
@@ -600,6 +616,7 @@ def test_bad_input_is_named_and_nothing_is_lost(minimal: Path, fault: str) -> No
     refused(minimal, fault, lambda: invoke(minimal, "report"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault", ["figure not made", "undefined reference", "missing section", "empty section", "unknown name"]
 )
@@ -633,6 +650,8 @@ importlib.machinery.PathFinder.find_spec = classmethod(
 """
 
 
+@pytest.mark.slow
+@pytest.mark.nightly
 def test_without_pandoc_and_typst_the_site_is_built_and_says_so(
     minimal: Path, tiny_source: Path, tmp_path: Path, run: Run
 ) -> None:
@@ -660,6 +679,7 @@ def test_without_pandoc_and_typst_the_site_is_built_and_says_so(
 # What it costs to run the model.
 
 
+@pytest.mark.slow
 def test_the_benchmark_measures_all_three_variants(project: Path, run: Run) -> None:
     without_study(project)
     path = project / "results/tiny/deployment.json"

@@ -67,7 +67,23 @@ ONE_TEMPLATE = {f"reference/{package}/" for package in PACKAGES if package != "f
 """Long pages of one template, of which axe looks at the shortest."""
 
 
-def test_every_page_in_a_browser(built: tuple[Path, str], address: str, browser: Browser) -> None:
+KINDS = (
+    "",
+    "results/",
+    "results/breakdowns/",
+    "examples/",
+    "methodology/",
+    "model-card/",
+    "reference/configuration/",
+    "guides/publish/",
+)
+"""A page of each kind."""
+
+
+@pytest.mark.parametrize(
+    "every", [False, pytest.param(True, marks=pytest.mark.nightly)], ids=["a page of each kind", "all pages"]
+)
+def test_pages_in_a_browser(built: tuple[Path, str], address: str, browser: Browser, every: bool) -> None:
     """No request leaves the site, nothing fails, nothing scrolls sideways, and axe finds nothing, whatever the impact.
 
     The dark scheme differs in nothing but its colours, and the rows of a table not even in them.
@@ -76,12 +92,13 @@ def test_every_page_in_a_browser(built: tuple[Path, str], address: str, browser:
     page = seen.page
     problems: list[str] = []
 
-    for path in pages(built[0]):
+    assert set(KINDS) <= set(pages(built[0]))
+    for path in pages(built[0]) if every else KINDS:
         page.set_viewport_size({"width": 1280, "height": 900})
         page.goto(address + path, wait_until="networkidle")
         assert page.locator("h1").count() == 1, path
         assert len(page.locator("meta[name=description]").get_attribute("content") or "") > 20, path
-        for width in WIDTHS:
+        for width in WIDTHS if every else (320, 1280):
             page.set_viewport_size({"width": width, "height": 900})
             if overflow(page) > 0:
                 page.wait_for_timeout(500)  # the theme may still be moving its parts
@@ -90,6 +107,8 @@ def test_every_page_in_a_browser(built: tuple[Path, str], address: str, browser:
         if path not in ONE_TEMPLATE:
             page.set_viewport_size({"width": 1280, "height": 900})
             problems += axe(page, f"{path} (light)")
+            if not every:
+                continue
             page.evaluate("document.querySelectorAll('tbody tr:nth-child(n+4)').forEach(row => row.remove())")
             page.evaluate("document.body.dataset.mdColorScheme = 'slate'")
             problems += axe(page, f"{path} (dark)", ["color-contrast"])
@@ -259,8 +278,9 @@ def test_the_home_page_is_light(address: str, browser: Browser) -> None:
     assert sum(sizes) < 300_000
 
 
+@pytest.mark.nightly
 def test_lighthouse_on_a_phone(address: str, tmp_path: Path) -> None:
-    """Accessibility, best practices and search engines: 100 each. The score that depends on the clock is in benchmarks/lighthouse.py."""
+    """Accessibility, best practices and search engines: 100 each. The score that depends on the clock is not asked for."""
     program = REPO / ".cache/npm/node_modules/.bin/lighthouse"
     assert CHROMIUM, "Chromium is not installed: install it, so that it is on the PATH"
     assert program.is_file(), "Lighthouse is not installed: `make .cache/npm/lighthouse` installs it, with npm"
@@ -358,6 +378,7 @@ def plain(session_folder: Path) -> Path:
     return once(session_folder / "plain", make)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("builder", ["properdocs", "zensical"])
 def test_another_builder_makes_the_same_pages(
     built: tuple[Path, str], plain: Path, tmp_path: Path, builder: str

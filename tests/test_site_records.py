@@ -138,6 +138,7 @@ def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
         assert not seen.wrong
 
 
+@pytest.mark.nightly
 def test_another_projects_metrics_need_only_be_declared(minimal: Path) -> None:
     (minimal / "configs/metrics.yaml").write_text(
         "metrics:\n  rouge_l:\n    label: ROUGE-L\n    definition: Overlap.\n    direction: higher\n    unit: number\n    primary: true\n"
@@ -153,6 +154,7 @@ def test_another_projects_metrics_need_only_be_declared(minimal: Path) -> None:
     assert "31.250" in page
 
 
+@pytest.mark.nightly
 def test_the_worked_example_of_the_guide_works_as_it_stands(minimal: Path, run: Run) -> None:
     guide = (REPO / "docs/guides/your-own.md").read_text()
     experiment, metrics, criteria = re.findall(r"```yaml\n(.*?)```", guide, flags=re.DOTALL)[:3]
@@ -181,6 +183,7 @@ def test_the_worked_example_of_the_guide_works_as_it_stands(minimal: Path, run: 
     assert "Guten Morgen" in (minimal / "site/assets/data/answers.csv").read_text()
 
 
+@pytest.mark.nightly
 def test_of_many_answers_the_examples_page_takes_some(tmp_path: Path) -> None:
     root = copy_tiny(tmp_path / "project")
     places = np.arange(60_000) % tables(root)[0].num_rows
@@ -208,6 +211,7 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+@pytest.mark.nightly
 def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: Path) -> None:
     root = minimal
     (root / "src").unlink()
@@ -273,6 +277,7 @@ def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: 
         process.wait(20)
 
 
+@pytest.mark.nightly
 def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_path: Path) -> None:
     """Link previews have a picture there, since the address is known."""
     bare = tmp_path / "remote.git"
@@ -297,7 +302,10 @@ def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_p
         assert not seen.wrong
 
 
-@pytest.mark.parametrize("missing", ["questions.parquet", "answers/base.parquet", "training_log.json"])
+@pytest.mark.parametrize(
+    "missing",
+    ["questions.parquet", *(pytest.param(name, marks=pytest.mark.nightly) for name in ("answers/base.parquet", "training_log.json"))],
+)
 def test_a_record_with_a_missing_part_stops_the_build_with_one_line(project: Path, run: Run, missing: str) -> None:
     (project / "results/tiny" / missing).unlink()
     done = run(project, "-m", "mkdocs", "build")
