@@ -56,7 +56,9 @@ def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
     root = copy_tiny(tmp_path / "project")
     questions, base, finetuned = tables(root)
     rows, before, after = (table.to_pylist() for table in (questions, base, finetuned))
-    for at, (row, first, second) in enumerate(zip(rows, before, after, strict=True)):  # examples are the first of a kind
+    for at, (row, first, second) in enumerate(
+        zip(rows, before, after, strict=True)
+    ):  # examples are the first of a kind
         if first["correct"] == second["correct"]:
             second["answer"], second["correct"] = ("9", False) if second["correct"] else (row["reference"], True)
         wrong = second if first["correct"] else first
@@ -304,7 +306,10 @@ def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_p
 
 @pytest.mark.parametrize(
     "missing",
-    ["questions.parquet", *(pytest.param(name, marks=pytest.mark.nightly) for name in ("answers/base.parquet", "training_log.json"))],
+    [
+        "questions.parquet",
+        *(pytest.param(name, marks=pytest.mark.nightly) for name in ("answers/base.parquet", "training_log.json")),
+    ],
 )
 def test_a_record_with_a_missing_part_stops_the_build_with_one_line(project: Path, run: Run, missing: str) -> None:
     (project / "results/tiny" / missing).unlink()

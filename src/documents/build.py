@@ -20,7 +20,6 @@ from .renderer import Renderer, twice
 from .report import report_data, statements
 from .templates import Target
 
-
 README_CHART = Path("docs/assets/readme-chart.svg")
 """Where the chart that the README shows is committed."""
 

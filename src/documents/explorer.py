@@ -83,9 +83,7 @@ def explorer_json(results: Results, metrics: MetricsConfig) -> str:
 def _whole(results: Results) -> set[str]:
     """Return the columns that are a whole question by themselves, which is shown anyway."""
     tasks = [task for task in results.evaluation.tasks.values() if len(task.fields) == 1]
-    return {
-        field.column for task in tasks for name, field in task.fields.items() if task.template == f"{{{name}}}"
-    }
+    return {field.column for task in tasks for name, field in task.fields.items() if task.template == f"{{{name}}}"}
 
 
 def _own(table: pa.Table, own: list[str], metrics: MetricsConfig) -> list[dict[str, Any]]:
