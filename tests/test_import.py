@@ -16,7 +16,7 @@ from src.exchange.lm_eval import import_lm_eval
 from src.record.errors import InputError
 from src.record.load import load_record
 
-from .conftest import REPO, TINY, Run
+from .conftest import REPO, Run
 
 REAL = REPO / "tests/data/lm_eval"
 
@@ -60,7 +60,7 @@ def read(runs: Path, wanted: str | None = "first-word") -> Any:
 @pytest.mark.slow
 def test_real_results_become_a_site_and_a_report(minimal: Path, run: Run) -> None:
     for name in ("models", "checkpoints"):
-        (minimal / name).symlink_to(TINY / name)
+        (minimal / name).symlink_to(REPO / name)  # what the harness really ran
     command = ["-m", "src.import_results", "lm-eval", str(REAL / "base"), str(REAL / "tuned"), "--name", "mine"]
     before = (minimal / "configs/metrics.yaml").read_text()
     done = run(minimal, *command)
@@ -98,7 +98,7 @@ def test_every_number_is_the_harness_own(minimal: Path) -> None:
                 metric, _, chosen = key.partition(",")
                 if chosen in ("none", "first-word") and not metric.endswith("_stderr"):
                     assert section.metrics[f"{task}_{metric}"] == pytest.approx(value, abs=1e-9), (task, metric)
-    tests = {m.key: m.test for m in analyse(record).metrics}
+    tests = {m.key: m.run.test for m in analyse(record).metrics}
     assert tests["odd_pick_acc"] == tests["odd_pick_acc_norm"] == "exact McNemar"
     assert tests["odd_read_word_perplexity"] is None
     assert tests["odd_next_perplexity"] is None
@@ -142,7 +142,7 @@ def test_metrics_alone_where_no_samples_were_logged(runs: Path, minimal: Path) -
     for path in runs.rglob("samples_*"):
         path.unlink()
     write_record(read(runs), minimal, "mine", replace=False)
-    assert load_record(minimal).predictions is None
+    assert not load_record(minimal).has_answers
 
 
 def test_parts_of_another_shape_are_left_out(runs: Path) -> None:

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from src.record.answers import MODELS, Answered
+from src.record.answers import MODELS, OWN_WORDS, Answered
 from src.record.config import Grouping, MetricConfig
 from src.record.load import Record
 from src.record.measures import available, check_known, per_question
 from src.record.questions import question_text
-from src.record.results import OWN_WORDS
 from src.record.tables import FloatArray
 
 from .error_analysis import ErrorProfile, error_profile

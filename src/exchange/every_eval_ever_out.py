@@ -223,7 +223,7 @@ def _lines(
             scores = per_question(rows, metrics.metrics[single[0]]).tolist()
             joined = {"evaluation_result_id": single[0]}
         columns = {key: rows[key].to_pylist() for key in ("id", "reference", "references", "answer")}
-        prompts = rows.prompts()
+        prompts, shared = rows.prompts(), rows.shared_prompts()
         own = (
             {key: _texts(rows.questions[key]) for key in loaded.questions.own if key != "prompt"}
             if loaded.questions
@@ -241,9 +241,14 @@ def _lines(
                     "evaluation_name": name,
                     **joined,
                     "sample_id": identity,
-                    "sample_hash": hashlib.sha256((prompts[i] + "".join(references)).encode()).hexdigest(),
+                    "sample_hash": hashlib.sha256((shared[i] + "".join(references)).encode()).hexdigest(),
                     "interaction_type": "single_turn",
-                    "input": {"raw": prompts[i], "reference": references, **({"choices": list(rows.candidates)} if rows.candidates else {})},
+                    "input": {
+                        "raw": shared[i],
+                        **({"formatted": prompts[i]} if prompts[i] != shared[i] else {}),
+                        "reference": references,
+                        **({"choices": list(rows.candidates)} if rows.candidates else {}),
+                    },
                     "output": {"raw": [answer]},
                     "answer_attribution": [
                         {

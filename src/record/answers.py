@@ -43,6 +43,9 @@ template gives. `answer` is what was scored, `correct` whether it is right (null
 
 OPTIONAL = frozenset(SCHEMA.names) - {"id"}
 MODELS = ("base", "finetuned")
+OWN_WORDS = "…"
+"""What is shown in the place of a model's own words within a question that all models were asked."""
+
 MAX_ANSWER = 64
 """Characters of a freely written answer that are kept."""
 
@@ -251,17 +254,20 @@ class Answered:
 
     def prompts(self) -> list[str]:
         """Write the prompts that the model was given."""
+        context = self.answers["context"].to_pylist()
+        own = self.answers["prompt"].to_pylist()
+        return [prompt or template for prompt, template in zip(own, self._from_template(context), strict=True)]
+
+    def shared_prompts(self) -> list[str]:
+        """Write the prompts with `OWN_WORDS` in the place of what the model wrote itself, so that they are every model's."""
+        return self._from_template([OWN_WORDS] * len(self))
+
+    def _from_template(self, context: list[str | None]) -> list[str]:
         if self.task is None or self.task.template is None:
             return ["" for _ in range(len(self))]
-        names = {field.column for field in self.task.fields.values()} & {
-            *self.questions.column_names,
-            *self.answers.column_names,
-        }
-        values = {name: self[name].to_pylist() for name in names}
-        own = self["prompt"].to_pylist()
+        names = {field.column for field in self.task.fields.values()} & set(self.questions.column_names)
+        values = {name: self.questions[name].to_pylist() for name in names} | {"context": context}
         return [
-            prompt
-            if prompt is not None
-            else self.task.prefix + question_text(self.task, {name: column[i] for name, column in values.items()})
-            for i, prompt in enumerate(own)
+            self.task.prefix + question_text(self.task, {name: column[i] for name, column in values.items()})
+            for i in range(len(self))
         ]

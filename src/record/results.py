@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
-from .answers import Answered, Answers, read_answers
+from .answers import OWN_WORDS, Answered, Answers, read_answers
 from .binding import check_settings, check_trained
 from .checkpoint import adapter_config
 from .columns import check_grouping
@@ -19,9 +19,6 @@ from .questions import Questions, question_text, read_questions
 from .schemas import EvaluationResults, FileReference, Task, TrainingLog
 
 METRICS = Path("configs/metrics.yaml")
-
-OWN_WORDS = "…"
-"""What is shown in the place of a model's own words within a question that both models were asked."""
 
 
 @dataclass(frozen=True)
