@@ -78,6 +78,7 @@ def test_real_results_become_a_site_and_a_report(minimal: Path, run: Run) -> Non
     assert "odd pick, acc" in page
     data = json.loads((minimal / "site/assets/data/examples.json").read_text())
     assert {"kind", "level", "word", "tokens"} <= {column["name"] for column in data["own"]}
+    assert not any(text.startswith("Answer:") for text in data["columns"]["question"]["values"])
     assert "<b>bold</b>" not in (minimal / "site/examples/index.html").read_text()
     done = run(minimal, "-m", "src.publish", "--dry-run")
     assert done.returncode == 0, done.stderr

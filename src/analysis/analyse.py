@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from src.record.answers import MODELS, OWN_WORDS, Answered
+from src.record.answers import MODELS, Answered
 from src.record.config import Grouping, MetricConfig
 from src.record.load import Record
 from src.record.measures import available, check_known, per_question
-from src.record.questions import question_text
 from src.record.tables import FloatArray
 
 from .error_analysis import ErrorProfile, error_profile
@@ -202,11 +202,15 @@ def analyse(record: Record) -> Analysis:
     pairs = {task: tuple(record.answered(model, task) for model in MODELS) for task in record.loaded.tasks}
     tasks = {task: (base, tuned) for task, (base, tuned) in pairs.items() if base is not None and tuned is not None}
     known = {task: rows for task, rows in tasks.items() if all(r.has("correct") for r in rows)}
+    questions = record.loaded.questions
+    texts = (
+        dict(zip(questions.table["id"].to_pylist(), record.loaded.question_texts(), strict=True)) if questions else {}
+    )
     return Analysis(
         level=level,
         metrics=tuple(corrected([result for result, _ in found], level)),
         breakdowns=tuple(b for _, breakdowns in found for b in breakdowns if b.groups),
-        examples=tuple(_examples(*rows) for rows in known.values()),
+        examples=tuple(_examples(*rows, texts) for rows in known.values()),
         confusions=tuple(c for rows in tasks.values() if _is_count(rows[0]) and (c := _confusion(*rows))),
         free=tuple(_free_answers(record, tasks)),
         errors=tuple(error_profile(*rows) for rows in known.values()),
@@ -282,28 +286,27 @@ EXAMPLES = 3
 """Questions shown of each kind."""
 
 
-def _examples(base: Answered, finetuned: Answered) -> Examples:
+def _examples(base: Answered, finetuned: Answered, texts: Mapping[str, str]) -> Examples:
     before, after = (rows.column("correct").astype(bool) for rows in (base, finetuned))
     picked = []
     for mask in (~before & after, before & ~after):
         first = np.zeros(len(mask), dtype=bool)
         first[np.flatnonzero(mask)[:EXAMPLES]] = True
-        picked.append(tuple(joined_rows(base.where(first), finetuned.where(first))))
+        picked.append(tuple(joined_rows(base.where(first), finetuned.where(first), texts)))
     return Examples(base.name, *picked)
 
 
-def joined_rows(base: Answered, finetuned: Answered) -> list[dict[str, Any]]:
-    """Put the questions of a task, their prompts and both models' answers into rows."""
+def joined_rows(base: Answered, finetuned: Answered, texts: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Put the questions of a task, their texts by id, their prompts and both models' answers into rows."""
     prompts = zip(base.prompts(), finetuned.prompts(), strict=True)
     answers = zip(base.answers.to_pylist(), finetuned.answers.to_pylist(), strict=True)
     rows = []
     for row, (before, after), (first, second) in zip(base.questions.to_pylist(), prompts, answers, strict=True):
-        question = question_text(base.task, {**row, "context": OWN_WORDS}) if base.task and base.task.template else ""
         shown = {name: value for name, value in row.items() if not name.startswith("control") and name != "references"}
         rows.append(
             {
                 **shown,
-                "question": question,
+                "question": texts.get(row["id"], ""),
                 "prompt": before,
                 "finetuned_prompt": after,
                 **{f"base_{name}": first[name] for name in ("answer", "correct", "free")},

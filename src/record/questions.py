@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,3 +165,14 @@ def question_text(task: Task, row: Mapping[str, Any]) -> str:
         return match[0] if field is None else _written(row.get(field.column), field.form)
 
     return _PLACEHOLDER.sub(value, task.template or "")
+
+
+def without_shared_end(questions: Sequence[str]) -> list[str]:
+    """Leave out the last lines that all questions share, such as `Answer:`, so that what differs is at the end."""
+    lines = [question.strip().split("\n") for question in questions]
+    shared = 0
+    while len(lines) > 1 and all(len(own) > shared + 1 for own in lines):
+        if len({own[-1 - shared] for own in lines}) > 1:
+            break
+        shared += 1
+    return ["\n".join(own[: len(own) - shared]) for own in lines]

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from .answers import OWN_WORDS, Answered, Answers, read_answers
@@ -15,7 +16,7 @@ from .columns import check_grouping
 from .config import ExperimentConfig, MetricConfig, MetricsConfig
 from .errors import InputError
 from .files import parse_json, read_text, sha256_file, validate
-from .questions import Questions, question_text, read_questions
+from .questions import Questions, question_text, read_questions, without_shared_end
 from .schemas import EvaluationResults, FileReference, Task, TrainingLog
 
 METRICS = Path("configs/metrics.yaml")
@@ -58,16 +59,20 @@ class Results:
     def question_texts(self) -> list[str]:
         """Write every question, without the solved examples before it, in the order of the questions; empty without questions.
 
-        An ellipsis is in the place of what each model wrote itself before it was asked.
+        An ellipsis is in the place of what each model wrote itself before it was asked; lines at the end that all questions of a task
+        share are left out.
         """
         if self.questions is None:
             return []
-        tasks = self.evaluation.tasks
-        rows = self.questions.table.select(["task", *self.questions.own]).to_pylist()
-        return [
-            question_text(tasks[row["task"]], {**row, "context": OWN_WORDS}) if row["task"] in tasks else ""
-            for row in rows
-        ]
+        table, found = self.questions.table, [""] * len(self.questions)
+        names = table["task"].to_pylist()
+        for name, task in self.evaluation.tasks.items():
+            places = [i for i, of in enumerate(names) if of == name]
+            rows = table.select(self.questions.own).take(pa.array(places, pa.int64())).to_pylist()
+            texts = [question_text(task, {**row, "context": OWN_WORDS}) for row in rows]
+            for i, text in zip(places, without_shared_end(texts), strict=True):
+                found[i] = text
+        return found
 
     @property
     def tasks(self) -> list[str]:

@@ -213,6 +213,12 @@ def read_run(path: Path, name: str | None) -> Run:
         InputError: The config is missing or malformed, or has no such run.
     """
     if name is not None:
+        settings = parse_yaml(path, read_text(path, "Name the study's config with --config."))
+        if isinstance(settings, dict) and "arms" not in settings:
+            raise InputError(
+                path, key=f"--run {name}", found="the config of an experiment", expected="that of a study, which has runs",
+                hint="Add `--config configs/studies/NAME.yaml`.",
+            )  # fmt: skip
         return read_study(path).run(name)
     experiment = load_yaml(path, ExperimentConfig)
     folder = experiment.experiment_name
