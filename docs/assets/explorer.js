@@ -87,6 +87,7 @@
       make("thead", {}, make("tr", {}, ...heads.map((text) => make("th", { textContent: text, scope: "col" })))),
       body,
     );
+    table.dataset.stacks = "";
     const scroll = make("div", { className: "md-typeset__scrollwrap explorer-table", tabIndex: 0 }, table);
     scroll.setAttribute("role", "region");
     scroll.setAttribute("aria-label", "Questions with both models' answers");
@@ -137,6 +138,7 @@
           make("td", { textContent: OUTCOMES[outcome[i]] }),
         ),
       );
+      for (const row of rows) [...row.cells].forEach((cell, i) => (cell.dataset.label = heads[i]));
       body.replaceChildren(...rows);
       count.textContent = `${found.length.toLocaleString("en")} of ${n.toLocaleString("en")} questions`;
       where.textContent = `Page ${state.page} of ${pages}`;

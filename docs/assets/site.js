@@ -1,7 +1,9 @@
 /* What the theme's own script leaves out for screen readers and keyboards: names for the search dialog, for the bars of code
-   blocks and for tables that scroll, and no name twice. The theme adds some of them while the page loads, so they are watched for. */
+   blocks and for tables that scroll, and no name twice. The theme adds some of them while the page loads, so they are watched for.
+   What a table needs to be read on a phone is added here as well. */
 (() => {
   "use strict";
+  const WIDE = 5; // Tables of more columns are stacked on phones, each cell with the name of its column.
   const name = (root) => {
     for (const dialog of root.querySelectorAll('[role="dialog"]:not([aria-label])')) dialog.setAttribute("aria-label", "Search");
     document.querySelectorAll(".md-code__nav:not([aria-label])").forEach((nav) => {
@@ -9,11 +11,19 @@
       nav.setAttribute("aria-label", `Code ${all.indexOf(nav) + 1}`);
       for (const button of nav.querySelectorAll("button:not([aria-label])")) button.setAttribute("aria-label", button.title);
     });
-    document.querySelectorAll(".md-typeset__scrollwrap:not([tabindex])").forEach((wrap, i) => {
-      wrap.tabIndex = 0;
-      wrap.setAttribute("role", "group");
-      wrap.setAttribute("aria-label", `Table ${i + 1}`);
+    document.querySelectorAll(".md-typeset__scrollwrap:not(.explorer-table)").forEach((wrap, i) => {
+      const scrolls = wrap.scrollWidth > wrap.clientWidth;
+      for (const [key, value] of [["tabindex", "0"], ["role", "group"], ["aria-label", `Table ${i + 1}`]]) {
+        if (scrolls) wrap.setAttribute(key, value);
+        else wrap.removeAttribute(key);
+      }
     });
+    for (const table of root.querySelectorAll(".md-typeset table:not([data-stacks])")) {
+      const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
+      if (heads.length <= WIDE) continue;
+      table.dataset.stacks = "";
+      for (const row of table.querySelectorAll("tbody tr")) [...row.cells].forEach((cell, i) => (cell.dataset.label = heads[i]));
+    }
   };
   name(document);
   const seen = new Map();
@@ -26,4 +36,5 @@
   }
   const content = document.querySelector(".md-content");
   if (content) new MutationObserver(() => name(document)).observe(content, { childList: true, subtree: true });
+  for (const event of ["resize", "change", "toggle"]) window.addEventListener(event, () => name(document), true);
 })();

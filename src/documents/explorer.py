@@ -62,7 +62,7 @@ def explorer_json(results: Results, metrics: MetricsConfig) -> str:
     known = pc.and_(pc.is_valid(base["correct"]), pc.is_valid(tuned["correct"]))
     right = [as_numpy(pc.fill_null(t["correct"], False)).astype(bool) for t in (base, tuned)]
     outcome = np.where(right[0], np.where(right[1], 0, 2), np.where(right[1], 1, 3))
-    shown = [name for name in results.questions.own if name not in _whole(results)]
+    shown = [name for name in results.questions.own if name not in _not_shown(results)]
     own = _own(table, shown, metrics)
     data = {
         "rows": table.num_rows,
