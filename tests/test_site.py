@@ -123,7 +123,7 @@ def test_pages_in_a_browser(built: tuple[Path, str], address: str, browser: Brow
 def test_charts_follow_the_scheme_and_have_alternatives_and_tables(address: str, browser: Browser) -> None:
     for scheme, other in (("light", "dark"), ("dark", "light")):
         page = browser.new_context(color_scheme=scheme).new_page()  # type: ignore[arg-type]
-        page.goto(address + "results/breakdowns/", wait_until="networkidle")
+        page.goto(address + "results/runs/", wait_until="networkidle")
         shown = page.locator(f"figure.chart img[src*='.{scheme}.svg']")
         hidden = page.locator(f"figure.chart img[src*='.{other}.svg']")
         assert shown.count() == hidden.count() >= 5
@@ -188,7 +188,7 @@ def test_reduced_motion_and_print(address: str, browser: Browser) -> None:
     page.emulate_media(media="print")
     assert not page.locator(".explorer-form").is_visible()
     page.set_viewport_size({"width": 700, "height": 990})  # an A4 page
-    for path in ("results/", "results/breakdowns/", "model-card/"):
+    for path in ("", "results/runs/", "results/breakdowns/"):
         page.goto(address + path, wait_until="networkidle")
         assert page.locator("figure.chart table").first.is_visible()
         cut = "[...document.querySelectorAll('article table')].filter(t => t.getBoundingClientRect().right > innerWidth).length"
