@@ -2,7 +2,7 @@
 
 Seconds depend on the machine, so only the ratios say something, and only on a machine that does nothing else. Takes a few minutes.
 
-- `publish --dry-run` of the tiny project, relative to `import transformers`;
+- `publish --dry-run` of the tiny project, relative to importing what `transformers` loads models with;
 - a site build with an empty cache, and one with only the analysis in it, relative to one with a full cache;
 - a site build for ten times the questions, relative to one for the questions as they are, both with an empty cache.
 """
@@ -115,7 +115,7 @@ def publishing(folder: Path) -> list[Ratio]:
         imported=(nothing, lambda: run(root, "-c", "import transformers, transformers.modeling_utils")),
         planned=(nothing, lambda: run(root, "-m", "src.publish", "--dry-run", "--output", str(folder / "bundle"))),
     )
-    return [Ratio("publish --dry-run", "import transformers", found["planned"], found["imported"])]
+    return [Ratio("publish --dry-run", "importing transformers' models", found["planned"], found["imported"])]
 
 
 def building(folder: Path) -> list[Ratio]:
