@@ -44,8 +44,8 @@ def build_poisoned(root: Path) -> None:
     number = [0]
     prose = {
         "configs/project.yaml": (
-            "title", "question", "headline", "summary", "base_model_note", "introduction", "related_work", "licence_name", "limitations",
-            "risks", "recommendations", "acknowledgements", "future_work", "uses",
+            "title", "question", "headline", "summary", "base_model_note", "introduction", "related_work", "license_name", "limitations",
+            "risks", "recommendations", "acknowledgments", "future_work", "uses",
         ),
         "configs/experiments/tiny.yaml": ("note",),
     }  # fmt: skip

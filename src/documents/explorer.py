@@ -80,10 +80,16 @@ def explorer_json(results: Results, metrics: MetricsConfig) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def _whole(results: Results) -> set[str]:
-    """Return the columns that are a whole question by themselves, which is shown anyway."""
-    tasks = [task for task in results.evaluation.tasks.values() if len(task.fields) == 1]
-    return {field.column for task in tasks for name, field in task.fields.items() if task.template == f"{{{name}}}"}
+def _not_shown(results: Results) -> set[str]:
+    """Return the columns that are a whole question by themselves, which is shown anyway, and what shortcuts would answer."""
+    tasks = results.evaluation.tasks.values()
+    whole = {
+        field.column
+        for task in tasks
+        for name, field in task.fields.items()
+        if len(task.fields) == 1 and task.template == f"{{{name}}}"
+    }
+    return whole | {column for task in tasks for column in task.shortcuts.values()}
 
 
 def _own(table: pa.Table, own: list[str], metrics: MetricsConfig) -> list[dict[str, Any]]:

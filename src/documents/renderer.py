@@ -131,6 +131,7 @@ class Renderer:
             "names": context.names,
             "demo": context.demo if isinstance(context.demo, Demo) else None,
             "space": context.space,
+            "inside_hub": context.inside_hub,
             "tokens": context.example_tokens,
             "to": self._macros,
             "figure": self._figure,

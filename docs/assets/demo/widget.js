@@ -217,7 +217,7 @@
         rows.push(make("tr", {}, rowHeader("All candidates together"), ...keys.map((key) => together[key])));
         const head = make("thead", {}, make("tr", {}, header("Candidate"), ...keys.map((key) => header(label[key]))));
         const chart = make("table", { className: "try-it-table try-it-bars" }, make("caption", { textContent: "If it has to choose: each candidate's share of the probability that all of them have" }), head, make("tbody", {}, ...rows));
-        place.replaceChildren(make("p", { className: "try-it-question", textContent: fill(questions[kind].template, { word: state.word, ...values }) }), table, scrolling("Probability of each candidate", chart), code(source));
+        place.replaceChildren(make("p", { className: "try-it-question", textContent: fill(questions[kind].template, { word: state.word, ...values }) }), table, scrolling(`Probability of each candidate: ${title}`, chart), code(source));
         show[`${kind} write`] = (key, data) => {
           if (String(data.values.asked) === String(value)) written(cells, key, data.line, data.done, plain(data.line) === truth);
         };

@@ -33,7 +33,8 @@ async function fetchFile(entry, address, store, advance) {
   const url = new URL(entry.url, address);
   if (entry.sha256 && url.origin === self.location.origin) url.searchParams.set("v", entry.sha256.slice(0, 12));
   const kept = entry.sha256 && (await store?.match(url.href));
-  const reply = kept || (await fetch(url));
+  // What the store keeps, the browser's own cache need not: it would give a damaged file again.
+  const reply = kept || (await fetch(url, { cache: store && entry.sha256 ? "no-store" : "default" }));
   if (!reply.ok) throw new Error(`${entry.url} could not be loaded (HTTP ${reply.status}).`);
   const parts = [];
   let length = 0;
