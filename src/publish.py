@@ -1,6 +1,7 @@
 """`python -m src.publish`: put model, dataset and cards on the Hugging Face Hub, verified before anybody sees them."""
 
 import json
+import os
 import signal
 from enum import StrEnum
 from pathlib import Path
@@ -81,6 +82,14 @@ def publish(
     **Exit codes:** 0 done; 2 bad input; 3 refused, or the verification failed; 4 the Hub could not be reached; 130
     interrupted. After 3, 4 and 130 nothing unverified is visible, and the same command resumes where it stopped.
     """
+    # hf_xet, the default transport of large files, ignores signals for minutes, and a server without it ends in a traceback.
+    # The Hub documents that plain LFS uploads keep working. huggingface_hub reads this when it is imported.
+    os.environ["HF_HUB_DISABLE_XET"] = "1"
+
+    from src.hub.redact import redact_output
+
+    redact_output()
+
     from src.documents.build import Documents
     from src.documents.context import Context, RepoNames
     from src.hub.bundle import ROLES, collect, collect_space, write_bundle

@@ -166,7 +166,6 @@ class Author:
         return kept | token | {
             "PYTHONPATH": str(REPO) if self.real else f"{REPO / 'tests/standins'}{os.pathsep}{REPO}",
             "HF_ENDPOINT": self.hub.url,
-            "HF_HUB_DISABLE_XET": "1",
             "HF_HOME": str(self.root / "hf-home"),
             "NO_COLOR": "1",
             "OMP_NUM_THREADS": "1",

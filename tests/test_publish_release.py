@@ -8,11 +8,12 @@ import shutil
 import signal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from .hub_server import Fault
+from .hub_server import Fault, User
 from .publishing import Author, change_project, commits
 from .test_publish_faults import FIRST, author, not_published, published
 from .test_publish_stops import stop_at
@@ -387,3 +388,39 @@ def test_a_long_line_that_changed_shows_the_words_that_differ(author: Author) ->
         "+… word114 word115 word116 word117 word118 word119 another word121 word122 word123 word124 word125 word126 …"
         in lines
     )
+
+
+# What protects the person who publishes.
+
+
+def test_a_server_that_echoes_the_token_cannot_make_it_appear(author: Author) -> None:
+    """Not in an error, and not in its URL-encoded form either."""
+    author.token = "hf_local+test/token"
+    author.hub.users[author.token] = User("alice")
+    echo = {"X-Error-Message": f"bad header: Bearer {author.token} {quote(author.token, safe='')}"}
+    for method, path in (("GET", r"/api/whoami-v2$"), ("POST", r"/validate-yaml$"), ("POST", r"/create$")):
+        author.hub.faults = [Fault(method, path, 403, times=99, headers=echo)]
+        done = author.publish(*FIRST)  # which looks for the token in all output
+        assert done.returncode == 3
+        assert "bad header: Bearer hf_… hf_…" in done.stderr
+
+
+def test_large_files_take_the_plain_way(author: Author) -> None:
+    """hf_xet, which ignores signals, is installed and would be used by default."""
+    import hf_xet
+
+    assert hf_xet
+    assert "HF_HUB_DISABLE_XET" not in author.environment()
+    assert author.publish(*FIRST).returncode == 0
+    assert ("PUT", "/lfs/") in {(method, path[:5]) for method, path in author.hub.log}
+    assert not [path for _, path in author.hub.log if "xet" in path]
+
+
+def test_a_repository_that_its_owner_makes_private_stays_private(author: Author) -> None:
+    published_once(author)
+    repo = author.repo("dataset", "letters")
+    when(author, "GET", r"/resolve/.*LICENSE", lambda: setattr(repo, "private", True))
+    done = author.publish(*FIRST)
+    assert done.returncode == 3
+    assert "somebody made it private while it was verified" in done.stderr
+    assert repo.private

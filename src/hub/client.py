@@ -24,6 +24,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_at
 from src.record.errors import CommandError, show
 
 from .errors import Refused, Unreachable
+from .redact import add_secret
 from .waiting import Busy, Client, Waiting
 
 if TYPE_CHECKING:  # the processes that verify do without the documents
@@ -212,23 +213,6 @@ def explain(error: BaseException, endpoint: str) -> CommandError:
     return Unreachable(f"{endpoint}: {type(cause).__name__}: {show(cause)}. {again}")
 
 
-class _Redacting(logging.Formatter):
-    """Formats log lines with every known token taken out."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
-
-
-def redact(text: str) -> str:
-    """Take the user's tokens out of a text."""
-    for secret in _secrets:
-        text = text.replace(secret, "hf_…")
-    return text
-
-
-_secrets: set[str] = set()
-
-
 def local_token() -> str | None:
     """Return the token of the environment or of `hf auth login`, without asking anybody for one."""
     return None if os.environ.get("HF_OIDC_RESOURCE") else hf.get_token()
@@ -246,18 +230,18 @@ def find_token(waiting: Waiting) -> str:
         raise explain(LocalTokenNotFoundError(), hf.constants.ENDPOINT)
     if not token.isascii() or not token.isprintable() or " " in token:
         raise Refused("the token holds characters that no token has. Copy it again, into HF_TOKEN or `hf auth login`.")
-    _secrets.update({token, *(v for k in ("HF_TOKEN", "HF_OIDC_ID_TOKEN") if (v := os.environ.get(k)))})
+    add_secret(token)
     return token
 
 
 def prepare(waiting: Waiting, *, verbose: bool) -> None:
-    """Set the client up: bounded waits, no progress bars of its own, log lines without tokens."""
+    """Set the client up: bounded waits, no progress bars of its own, log lines on standard error."""
     hf.set_client_factory(lambda: Client(waiting))
     hf.constants.DOWNLOAD_CHUNK_SIZE = 1 << 20  # ten times that by default, and copied several times on the way
     disable_progress_bars()
     logger = logging.getLogger("huggingface_hub")
     handler = logging.StreamHandler()
-    handler.setFormatter(_Redacting("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     logger.handlers = [handler]
     logger.propagate = False
     logger.setLevel(logging.DEBUG if verbose else logging.ERROR)

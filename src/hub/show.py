@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,8 +45,9 @@ class Screen:
     """
 
     def __init__(self, *, quiet: bool) -> None:
-        self.out = Console(stderr=quiet, highlight=False, soft_wrap=not sys.stdout.isatty())
-        self.log = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+        # The terminal wraps long lines: a token that Rich had wrapped would not be recognized and redacted.
+        self.out = Console(stderr=quiet, highlight=False, soft_wrap=True)
+        self.log = Console(stderr=True, highlight=False, soft_wrap=True)
         self._bar: Progress | None = None
 
     def say(self, line: str) -> None:

@@ -156,6 +156,9 @@ def release(hub: Hub, staged: Staged) -> RemoteRepo:
     """
     plan, repo = staged.plan, staged.plan.repo
     before = _verified(hub, staged)
+    if plan.remote is not None and before.private != plan.remote.private:
+        seen = "private" if before.private else "public"
+        raise _moved(repo, f"somebody made it {seen} while it was verified", " It stays so.")
     if staged.pull_request is not None:
         _merge(hub, plan, staged.pull_request)
         before = _unchanged(hub, staged, before, merged=True)

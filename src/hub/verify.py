@@ -23,10 +23,11 @@ from src.record.files import sha256_file
 from src.record.publication import Check, Outcome, Role
 
 from .bundle import Repository
-from .client import ERRORS, Hub, explain, redact
+from .client import ERRORS, Hub, explain
 from .errors import Unreachable
 from .eval_results import entries, file_name, read_entries
 from .links import check_links
+from .redact import redact
 from .waiting import Waiting
 from .workplace import Workplace
 
