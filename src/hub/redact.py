@@ -15,7 +15,7 @@ _secrets: set[str] = set()
 
 def add_secret(secret: str) -> None:
     """Keep a secret, and its form in a URL, out of every later output."""
-    if secret:
+    if len(secret) >= 8:
         _secrets.update({secret, quote(secret, safe="")})
 
 
