@@ -1,0 +1,135 @@
+"""`python -m tests.make_tiny`: run the toy experiment of tests/tiny again, with the project's own commands.
+
+What a person wrote (configs, bibliography, fragments) stays; models, dataset, adapter and record are replaced. Takes about four minutes.
+Afterwards `make golden` writes the documents that are compared in tests/golden.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+REPO = Path(__file__).parent.parent
+TINY = REPO / "tests/tiny"
+
+WRITTEN = ("configs", "docs")
+"""Folders that a person wrote; configs/metrics.yaml and configs/criteria.yaml are the project's own."""
+
+GENERATED = ("models", "data", "checkpoints", "results")
+LIMIT = 350_000
+"""Most bytes of the whole folder: it is copied and read by hundreds of tests."""
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def words(total: int) -> list[str]:
+    """Draw short words of the project's list, so that a few questions cover lengths, counts and positions."""
+    listed = [word for word in (REPO / "data/words/words.txt").read_text(encoding="utf-8").split() if len(word) <= 7]
+    repeating = [word for word in listed if max(map(word.count, word)) >= 3]
+    rng = random.Random("tiny")
+    return sorted({"cherry", "berry", *rng.sample(repeating, 60), *rng.sample(listed, total)})
+
+
+def corpus(folder: Path, listed: list[str]) -> Path:
+    """Write three books of sentences about letters, right and wrong ones, and their list of sources.
+
+    A model of two layers that read them answers with letters and numbers, and not always with the same one. The numbers take up a part of
+    the vocabulary: each token of letters is twenty examples in the dataset.
+    """
+    rng = random.Random("corpus")
+    lines = ["path\tbytes\tsha256"]
+    for number in range(3):
+        sentences = []
+        for _ in range(2500):
+            word = rng.choice(listed)
+            place = rng.randrange(len(word))
+            ordinal = ("1st", "2nd", "3rd", "4th", "5th", "6th", "7th")[place]
+            right = rng.random() < 0.5
+            letters = " ".join(word if right else rng.sample(LETTERS, len(word)))
+            sentences.append(
+                rng.choice(
+                    (
+                        f"The word {word} is spelled {letters}.",
+                        f"How many '{word[place]}'s are in the word {word}? {word.count(word[place]) if right else rng.randint(1, 4)}",
+                        f"What is the {ordinal} letter in the word {word}? {word[place] if right else rng.choice(LETTERS)}",
+                        f"How do you spell the word {word}? {letters}.",
+                        f"She wrote {word} on page {rng.randrange(1000)} and {rng.choice(listed)} on page {rng.randrange(1000)}.",
+                        *(f"{rng.randrange(1000)} and {rng.randrange(1000)} make {rng.randrange(2000)}.",) * 3,
+                    )
+                )
+            )
+        text = f"# Title: Sentences {number}\n\n-------\n\n" + "\n".join(sentences) + "\n"
+        (folder / f"sentences{number}.md").write_text(text, encoding="utf-8")
+        lines.append(f"sentences{number}.md\t{len(text)}\t{hashlib.sha256(text.encode()).hexdigest()}")
+    sources = folder / "sources.tsv"
+    sources.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return sources
+
+
+def command(root: Path, name: str, *arguments: str) -> None:
+    """Run one of the project's commands in the folder, in a process of its own; a failure ends the script."""
+    git = subprocess.run(
+        ["git", "rev-parse", "--absolute-git-dir"], cwd=REPO, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    # The run states the commit of this repository's code, although it is in a temporary folder.
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(REPO),
+        "HF_HUB_OFFLINE": "1",
+        "WANDB_DIR": str(root / "runs"),
+        "GIT_DIR": git,
+        "GIT_WORK_TREE": str(REPO),
+        "OMP_NUM_THREADS": "1",
+    }
+    print(f"src.{name} {' '.join(arguments)}", flush=True)
+    subprocess.run([sys.executable, "-m", f"src.{name}", *arguments], cwd=root, env=environment, check=True)
+
+
+def make(root: Path) -> None:
+    """Run the experiment in a folder that has what a person wrote."""
+    listed = words(420)
+    (root / "data/words").mkdir(parents=True)
+    (root / "data/words/words.txt").write_text("\n".join(listed) + "\n", encoding="utf-8")
+    (root / "runs").mkdir()
+    books = root / "runs/corpus"
+    books.mkdir()
+    sources = corpus(books, listed)
+    experiment = ("--config", "configs/experiments/tiny.yaml")
+    study = ("--config", "configs/studies/toy.yaml")
+    pretraining = ("--corpus", str(books), "--sources", str(sources), "--config", "configs/pretrain/tiny.yaml")
+    command(root, "pretrain", *pretraining)
+    command(root, "dataset", *experiment)
+    for run in ("spelling-1", "spelling-2", "form-only-1", "form-only-2"):
+        command(root, "train", *study, "--run", run)
+        published = [] if run == "spelling-1" else ["--base-from", "results/tiny"]
+        command(root, "evaluate", *study, "--run", run, *published)
+    command(root, "benchmark", *experiment, "--processes", "1", "--answers", "3", "--new-tokens", "8")
+    shutil.rmtree(root / "checkpoints/toy")  # as in the repository itself: only the published adapter is kept
+
+
+def main() -> None:
+    """Make the toy in a temporary folder and put it in place."""
+    for name in ("metrics.yaml", "criteria.yaml"):
+        shutil.copy(REPO / "configs" / name, TINY / "configs" / name)
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary)
+        for name in WRITTEN:
+            shutil.copytree(TINY / name, root / name)
+        make(root)
+        for name in GENERATED:
+            shutil.rmtree(TINY / name, ignore_errors=True)
+            shutil.copytree(root / name, TINY / name)
+    size = sum(path.stat().st_size for path in TINY.rglob("*") if path.is_file())
+    print(f"{size:,} bytes in {TINY.relative_to(REPO)}")
+    if size > LIMIT:
+        sys.exit(f"tests/tiny: {size:,} bytes, more than {LIMIT:,}; make the model, the dataset or the study smaller.")
+
+
+if __name__ == "__main__":
+    main()
