@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,27 +63,39 @@ class Loading:
         where = "" if self._local else "from the Hub: "
         self._report(Check(repo=role, name=f"{where}{name}", outcome=outcome, detail=detail or None))
 
-    def run(self, repo: Repository) -> None:
-        """Do every check of one repository."""
-        if repo.role == "dataset":
-            self._dataset(repo)
-        elif repo.role == "model":
-            self._logits(repo)
-        self._snippet(repo)
+    def run(self, repos: list[Repository]) -> None:
+        """Do every check of every repository, in one process."""
+        jobs: list[dict[str, Any]] = []
+        reports: list[Callable[[Any], None]] = []
+        for repo in repos:
+            if repo.role == "dataset":
+                jobs.append(self._dataset(repo))
+                reports.append(self._compare_splits)
+            elif repo.role == "model":
+                jobs.append(self._logits(repo))
+                reports.append(self._compare_logits)
+            code = self._snippet(repo)
+            if code is not None:
+                jobs.append({"job": "snippet", "code": code})
+                reports.append(partial(self._printed, repo.role))
+            if self._local and repo.role == "dataset":
+                for job in jobs:
+                    job.setdefault("place", str(self.home.by_name))
+        if jobs:
+            what = f"loading and running {', '.join(repo.repo_id for repo in repos)}"
+            found = self.home.run(jobs, what, offline=self._local, token=self._token)
+            for report, reply in zip(reports, found, strict=True):
+                report(reply)
 
-    def _job(self, job: str, what: str, **request: Any) -> Any:
-        return self.home.run(job, what, offline=self._local, token=self._token, **request)
+    def _dataset(self, repo: Repository) -> dict[str, Any]:
+        configs = sorted({split.config for split in self._context.record.published_splits})
+        return {"job": "dataset", "name": repo.repo_id, "configs": configs}
 
-    def _dataset(self, repo: Repository) -> None:
-        splits = self._context.record.published_splits
-        configs = sorted({split.config for split in splits})
-        try:
-            found = self._job(
-                "dataset", f"loading {repo.repo_id}", place=self._place(repo), name=repo.repo_id, revision=None, configs=configs
-            )  # fmt: skip
-        except ValueError as error:
-            self.note("dataset", SPLITS, False, str(error))
+    def _compare_splits(self, found: Any) -> None:
+        if isinstance(found, ValueError):
+            self.note("dataset", SPLITS, False, str(found))
             return
+        splits = self._context.record.published_splits
         wrong = [
             f"{split.config}/{split.name}"
             for split in splits
@@ -92,10 +105,7 @@ class Loading:
         detail = f"differing: {', '.join(wrong)}" if wrong else f"{len(splits)} splits, {rows:,} rows"
         self.note("dataset", SPLITS, not wrong, detail)
 
-    def _place(self, repo: Repository) -> Path | None:
-        return self.home.by_name if self._local and repo.role == "dataset" else None
-
-    def _logits(self, repo: Repository) -> None:
+    def _logits(self, repo: Repository) -> dict[str, Any]:
         record, names = self._context.record, self._context.names
         base = str(record.base_folder.absolute()) if record.base_folder else names.base
         checkpoints = {"": record.checkpoint, **self._further}
@@ -110,27 +120,23 @@ class Loading:
             "tokenizer": str(record.checkpoint.absolute()) if own else base,
             "adapters": [[str(path.absolute()), ""] for path in checkpoints.values()],
         }
-        try:
-            found = self._job("logits", f"loading {repo.repo_id}", prompts=PROMPTS, published=published, local=local)
-        except ValueError as error:
-            self.note("model", LOGITS, False, str(error))
+        return {"job": "logits", "prompts": PROMPTS, "published": published, "local": local}
+
+    def _compare_logits(self, found: Any) -> None:
+        if isinstance(found, ValueError):
+            self.note("model", LOGITS, False, str(found))
             return
         detail = f"largest difference {found['difference']} of {found['count']:,} logits"
         self.note("model", LOGITS, found["difference"] == 0, detail)
 
-    def _snippet(self, repo: Repository) -> None:
-        """Run the code that the card's own fragment wrote, and no other code that may be in the card."""
+    def _snippet(self, repo: Repository) -> str | None:
+        """Return the code that the card's own fragment wrote, and no other code that may be in the card."""
         role = repo.role
         if role not in SNIPPETS or (role == "base" and self._context.record.base_training is None):
-            return  # somebody else's card
+            return None  # somebody else's card
         code = CODE.findall(Renderer(self._context, "hub").fragment(SNIPPETS[role]))
-        if not code:
-            return
-        try:
-            printed = self._job(
-                "snippet", f"running the snippet of {repo.repo_id}", place=self._place(repo), code=code[0]
-            )
-        except ValueError as error:
-            self.note(role, SNIPPET, False, str(error))
-            return
-        self.note(role, SNIPPET, True, f"printed {printed!r}"[:300])
+        return str(code[0]) if code else None
+
+    def _printed(self, role: Role, found: Any) -> None:
+        failed = isinstance(found, ValueError)
+        self.note(role, SNIPPET, not failed, str(found) if failed else f"printed {found!r}"[:300])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from huggingface_hub.errors import RepositoryNotFoundError
 
 from src.documents.context import Context
 from src.documents.demo import Demo
-from src.record.publication import Check, Outcome
+from src.record.publication import Check
 
 from .browse import CHROMIUM
 from .bundle import Repository
@@ -57,22 +57,23 @@ class Smoke:
         self._home = Home(folder, clock, hub.endpoint)
         self._loading = Loading(self._home, context, further, report, local=False, token=token)
 
-    def run(self, repo: Repository, commit: str, *, load: bool) -> None:
-        """Test one repository.
+    def run(self, published: Sequence[tuple[Repository, str]], *, load: bool) -> None:
+        """Test repositories.
 
         Args:
-            repo: The repository as it should be.
-            commit: Its commit.
+            published: The repositories as they should be, and their commits.
             load: Whether the libraries that load models are there and wanted.
         """
-        self._card(repo, commit)
-        self._links(repo)
-        if repo.role == "space":
-            self._browser(repo)
-        elif load:
-            self._loading.run(repo)
-        else:
-            self._loading.note(repo.role, "loading it", "not checked", "not loaded")
+        for repo, commit in published:
+            self._card(repo, commit)
+        loaded = [repo for repo, _ in published if repo.role != "space"]
+        if load:
+            self._loading.run(loaded)
+        for repo, _ in published:
+            if repo.role == "space":
+                self._browser(repo)
+            elif not load:
+                self._loading.note(repo.role, "loading it", "not checked", "not loaded")
 
     def _card(self, repo: Repository, commit: str) -> None:
         expand: Any = ["cardData", "sha"] + (["evalResults"] if repo.kind == "model" else [])
@@ -98,22 +99,6 @@ class Smoke:
                 repo.role, RESULTS, len(found or []) == wanted, f"{len(found or [])} of {wanted} results"
             )
 
-    def _links(self, repo: Repository) -> None:
-        names = self._context.names
-        own = {names.model, names.dataset, names.base, names.space}
-        targets = {there for link in links(repo.card) if (there := repository(link)) is not None and there[1] in own}
-        missing = []
-        for kind, name in sorted(targets):
-            try:
-                self.hub.call(self.hub.api.repo_info, name, repo_type=kind)
-            except RepositoryNotFoundError:
-                missing.append(name)
-        later = [name for name in missing if name == names.space]  # it is published last
-        if targets:
-            outcome: Outcome = "failed" if set(missing) - set(later) else "not checked" if later else "passed"
-            detail = f"not there: {', '.join(missing)}" if missing else f"{len(targets)} found"
-            self._loading.note(repo.role, LINKS, outcome, detail)
-
     def _browser(self, repo: Repository) -> None:
         """Ask both models a question of the record in the Space's page, with the weights that it loads from the Hub."""
         demo = self._context.demo
@@ -125,13 +110,13 @@ class Smoke:
         row = demo.examples[0]
         places = {"count": ".try-it-answers li", "spelling": ".try-it-letters"}
         where = places.get(next(iter(demo.questions)), f'.try-it-grid [data-position="{row["position"]}"]')
-        try:
-            found = self._home.run(
-                "space", f"trying {repo.repo_id} in a browser", offline=False, folder=str(self._folder / "page"),
-                endpoint=self.hub.endpoint, word=row["word"], question=row["question"], answers=where, seconds=SECONDS,
-            )  # fmt: skip
-        except ValueError as error:
-            self._loading.note("space", BROWSER, False, str(error))
+        job = {
+            "job": "space", "folder": str(self._folder / "page"), "endpoint": self.hub.endpoint, "word": row["word"],
+            "question": row["question"], "answers": where, "seconds": SECONDS,
+        }  # fmt: skip
+        (found,) = self._home.run([job], f"trying {repo.repo_id} in a browser", offline=False)
+        if isinstance(found, ValueError):
+            self._loading.note("space", BROWSER, False, str(found))
             return
         weights = [url for url in found["loaded"] if url.endswith(".safetensors")]
         right = found["answers"] == [row["base_answer"], row["finetuned_answer"]] and len(weights) == 2
@@ -146,3 +131,20 @@ def check_visitor(visitor: Hub, repo: Repository, commit: str) -> Check:
     return Check(
         repo=repo.role, name=VISITOR, outcome="passed" if seen and seen[0] == commit else "failed", detail=detail
     )
+
+
+def check_links(hub: Hub, context: Context, repo: Repository) -> Check | None:
+    """Follow the links of a card that lead to the project's own repositories; None if there are none."""
+    names = context.names
+    own = {names.model, names.dataset, names.base, names.space}
+    targets = {there for link in links(repo.card) if (there := repository(link)) is not None and there[1] in own}
+    if not targets:
+        return None
+    missing = []
+    for kind, name in sorted(targets):
+        try:
+            hub.call(hub.api.repo_info, name, repo_type=kind)
+        except RepositoryNotFoundError:
+            missing.append(name)
+    detail = f"not there: {', '.join(missing)}" if missing else f"{len(targets)} found"
+    return Check(repo=repo.role, name=LINKS, outcome="failed" if missing else "passed", detail=detail)

@@ -21,13 +21,13 @@ def dataset(request: dict[str, Any]) -> Any:
     """Load every config of a dataset; return each split's columns and number of rows.
 
     Args:
-        request: `name`, of a repository or folder, `revision` and `configs`.
+        request: `name`, of a repository, and `configs`.
     """
     from datasets import load_dataset
 
     found = {}
     for config in request["configs"]:
-        loaded = load_dataset(request["name"], config, revision=request["revision"])
+        loaded = load_dataset(request["name"], config)
         found[config] = {
             name: {"rows": split.num_rows, "columns": sorted(split.column_names)} for name, split in loaded.items()
         }
@@ -100,13 +100,27 @@ JOBS: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 def main() -> None:
-    """Do one job."""
-    threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(1)), daemon=True).start()
+    """Do every job of the request, each in its folder; one that fails does not keep the others from being done."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     if request["offline"]:
         setattr(socket.socket, "connect", _refuse)  # noqa: B010 - a type checker does not allow the plain form
-    reply = JOBS[request["job"]](request)
-    Path(sys.argv[2]).write_text(json.dumps(reply), encoding="utf-8")
+    replies = []
+    for job in request["jobs"]:
+        os.chdir(job["place"])
+        try:
+            replies.append({"result": JOBS[job["job"]](job)})
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - reported as the failure of this job
+            lines = str(error).strip().splitlines()
+            replies.append({"error": f"{type(error).__name__}: {lines[0] if lines else ''}"})
+    Path(sys.argv[2]).write_text(json.dumps(replies), encoding="utf-8")
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of standard input, which only the parent has the other end of."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)
 
 
 def _refuse(self: socket.socket, address: Any) -> None:

@@ -71,24 +71,21 @@ class Home:
         """The folder with a folder for each dataset, in which a process finds it by name."""
         return self.folder / "by-name"
 
-    def run(
-        self, job: str, what: str, *, offline: bool, token: str | None = None, place: Path | None = None, **request: Any
-    ) -> Any:
-        """Run a job of `src.hub.probe` in a new process; return its reply.
+    def run(self, jobs: list[dict[str, Any]], what: str, *, offline: bool, token: str | None = None) -> list[Any]:
+        """Do jobs of `src.hub.probe` in one new process.
 
         Args:
-            job: Its name.
-            what: What is said while it runs.
-            offline: Whether it may use the network.
+            jobs: Each with its name, as `job`, and its arguments; `place` is the folder to work in, the home by default.
+            what: What is said while they run.
+            offline: Whether the network is off.
             token: An access token, for what only its owner sees.
-            place: The folder to work in, the home by default.
-            **request: Its arguments.
 
-        Raises:
-            ValueError: It failed; the last line that it wrote.
+        Returns:
+            For each its result, or a `ValueError` that says why it failed.
         """
         asked, answered, errors = (self.folder / name for name in ("request.json", "reply.json", "errors.txt"))
-        asked.write_text(json.dumps({"job": job, "offline": offline, **request}), encoding="utf-8")
+        request = {"offline": offline, "jobs": [{"place": str(self.folder)} | job for job in jobs]}
+        asked.write_text(json.dumps(request), encoding="utf-8")
         answered.unlink(missing_ok=True)
         environment = {name: value for name in PASSED if (value := os.environ.get(name)) is not None}
         browsers = Path("~/.cache/ms-playwright").expanduser()  # playwright looks at home, which is another one there
@@ -111,7 +108,7 @@ class Home:
             with errors.open("wb") as stream:
                 child = subprocess.Popen(
                     [sys.executable, "-m", "src.hub.probe", str(asked), str(answered)],
-                    cwd=place or self.folder,
+                    cwd=self.folder,
                     env=environment,
                     stdin=subprocess.PIPE,  # closed when this process dies, which ends the child
                     stdout=subprocess.DEVNULL,
@@ -128,8 +125,9 @@ class Home:
                     child.stdin.close()
         if child.returncode != 0 or not answered.is_file():
             lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            raise ValueError(show(lines[-1] if lines else f"exit code {child.returncode}"))
-        return json.loads(answered.read_text(encoding="utf-8"))
+            return [ValueError(show(lines[-1] if lines else f"exit code {child.returncode}")) for _ in jobs]
+        replies = json.loads(answered.read_text(encoding="utf-8"))
+        return [ValueError(show(reply["error"])) if "error" in reply else reply["result"] for reply in replies]
 
 
 def _paths() -> list[str]:

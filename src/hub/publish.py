@@ -24,7 +24,7 @@ from .client import Retry, find_token, prepare
 from .commit import Sender
 from .errors import Ended, Refused, Stopped
 from .extras import add_to_collection, put_collection, put_tag
-from .look import Smoke, check_visitor
+from .look import Smoke, check_links, check_visitor
 from .options import INSTALL, Options
 from .plan import RepoPlan, plan_repo
 from .receipt import Receipt, merged, published
@@ -287,8 +287,7 @@ class _Publishing:
             return
         who = "owner" if hub is self.hub else "visitor"
         smoke = Smoke(hub, self.context, self.options.further, self.folder / who, self.clock, self._note)
-        for plan in plans:
-            smoke.run(plan.repo, heads[plan.repo.role], load=self.options.load)
+        smoke.run([(plan.repo, heads[plan.repo.role]) for plan in plans], load=self.options.load)
 
     def _note(self, check: Check) -> None:
         self.checks.append(check)
@@ -301,6 +300,13 @@ class _Publishing:
         for plan in plans:
             commit = heads[plan.repo.role]
             private = self.sender.expect_head(plan.repo, commit)
+            links = (
+                check_links(self.hub if private else self.visitor, self.context, plan.repo)
+                if self.options.smoke
+                else None
+            )
+            if links is not None:
+                self._note(links)
             if not private:
                 self._note(check_visitor(self.visitor, plan.repo, commit))
             entries.append(published(plan.repo, commit, private=private, last=last))

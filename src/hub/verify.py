@@ -132,41 +132,35 @@ class Verification:
                 home.link(repo)
             elif repo.kind == "model":
                 home.fill(repo)
+        loaded = [repo for repo in self._repos if repo.role == "dataset"]
         for repo in self._repos:
-            if repo.role == "dataset":
-                loading.run(repo)
-            elif repo.role in ("base", "model"):
-                self._model(repo, loading, visitor, base, obstacle, load=load)
+            if repo.role in ("base", "model") and self._loadable(repo, home, visitor, base, obstacle, load=load):
+                loaded.append(repo)
+        loading.run(loaded if load else [])
 
-    def _model(
-        self,
-        repo: Repository,
-        loading: Loading,
-        visitor: Hub,
-        base: Repository | None,
-        obstacle: str | None,
-        *,
-        load: bool,
-    ) -> None:
+    def _loadable(
+        self, repo: Repository, home: Home, visitor: Hub, base: Repository | None, obstacle: str | None, *, load: bool
+    ) -> bool:
+        """Determine whether a model can be loaded here; otherwise note why, and compare names and shapes."""
         if obstacle is not None:
             self._add(repo.role, LOGITS, "not checked", obstacle)
-            return
+            return False
         name = str(self._context.names.base)
         needed = base.size if base is not None else _size(visitor, name)
         if load and needed < _free_memory():
             if base is None:
-                try:
-                    loading.home.run("fetch", f"downloading {name} without a token", offline=False, name=name)
-                except ValueError as error:
+                job = {"job": "fetch", "name": name}
+                (error,) = home.run([job], f"downloading {name} without a token", offline=False)
+                if isinstance(error, ValueError):
                     self._add(repo.role, LOGITS, False, f"{name}: {error}")
-                    return
-            loading.run(repo)
-            return
+                    return False
+            return True
         why = "not loaded" if not load else f"not loaded: {needed / 1e9:.1f} GB are more than the free memory"
         self._add(repo.role, LOGITS, "not checked", why)
         if repo.role == "model":
             wrong = misfits(adapter_config(self._context.record.checkpoint), *self._shapes(visitor, base, name))
             self._add("model", SHAPES, not wrong, f"not loaded; {', '.join(wrong[:3]) or 'compared from the headers'}")
+        return False
 
     def _shapes(self, visitor: Hub, base: Repository | None, name: str) -> tuple[Shapes, Shapes]:
         adapter = header_shapes(self._context.record.checkpoint / "adapter_model.safetensors")
