@@ -215,7 +215,9 @@ class HubServer:
                 pass
             await PlainTextResponse("fault", fault.kind, headers=fault.headers)(scope, receive, send)
         elif fault.kind == "slow":  # a byte a second, for ever
-            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+            await send(
+                {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]}
+            )
             while True:
                 await send({"type": "http.response.body", "body": b" ", "more_body": True})
                 await asyncio.sleep(0.2)
@@ -380,7 +382,9 @@ class HubServer:
         commit = self.at(repo, request.path_params.get("rev", "main"))
         if expand := request.query_params.getlist("expand"):
             answer = {"_id": repo.name, "id": repo.name, "sha": commit.oid, "cardData": self.card(commit)}
-            return JSONResponse(answer | ({"evalResults": self.eval_results(commit)} if "evalResults" in expand else {}))
+            return JSONResponse(
+                answer | ({"evalResults": self.eval_results(commit)} if "evalResults" in expand else {})
+            )
         return JSONResponse(
             {
                 "_id": repo.name,

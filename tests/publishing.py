@@ -8,24 +8,27 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import huggingface_hub as hf
 import pytest
 import yaml
+from huggingface_hub.utils._http import default_client_factory
 
-from src.hub import client, dry_run, process, publish, verify
-from src.hub.bundle import Repository
+from src.documents.build import Documents
+from src.documents.context import Context, RepoNames
+from src.hub import client, process, publish, verify
+from src.hub.bundle import Repository, collect
 from src.hub.options import Options
 from src.hub.show import Screen
 from src.record.errors import CommandError
-from src.record.load import load_record
+from src.record.load import Record, load_record
+from src.record.publication import Publication
 
 from .conftest import REPO
 from .hub_server import HubServer, InProcess, Repo, User
@@ -106,3 +109,165 @@ def commits(repo: Repo, author: str = "alice") -> int:
 def main_files(repo: Repo) -> dict[str, str]:
     """Hash of each file of `main`."""
     return {path: blob.sha256 for path, blob in repo.commits[repo.refs["main"]].files.items()}
+
+
+class Killed(BaseException):
+    """The process is killed: nothing more is sent or written."""
+
+
+@dataclass
+class Ending:
+    """How a publication ended.
+
+    Attributes:
+        code: The exit code; -9 for a process that was killed.
+        out: Everything that was printed, the error last.
+        slept: Seconds that it waited for the Hub.
+    """
+
+    code: int
+    out: str
+    slept: float
+
+    @property
+    def state(self) -> list[str]:
+        """The last lines, which say what is on the Hub."""
+        lines = self.out.strip().splitlines()
+        return [line for line in lines if line.startswith(("alice/", "unknown", "nothing was changed", "nothing changed"))]
+
+
+class Desk:
+    """Somebody who publishes in this process, with what models answer given.
+
+    Args:
+        folder: For the receipt.
+        bundle: The files of the repositories, and the record that they come from.
+        monkeypatch: Takes back what is replaced.
+    """
+
+    def __init__(self, folder: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.bundle, self.patch = folder, bundle, monkeypatch
+        self.hub = new_hub(folder / "hub")
+        self.transport = InProcess(self.hub)
+        self.answers: dict[str, Callable[[dict[str, Any]], Any]] = dict(ANSWERS)
+        self.jobs: list[str] = []
+        self.slept = 0.0
+        self.verified: list[Repository] = []
+        shutil.copy(bundle.record.results_path, folder / "evaluation_results.json")
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        monkeypatch.setattr(hf.constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr("time.sleep", self._sleep)
+        monkeypatch.setattr(client, "Client", partial(client.Client, transport=self.transport))
+        monkeypatch.setattr(
+            publish, "collect", lambda documents, only, *rest: [r for r in self.bundle.repos if r.role in only]
+        )
+        monkeypatch.setattr(publish, "local_base", lambda context: self.bundle.repo("base"))
+        monkeypatch.setattr(publish, "check_secrets", lambda *rest: [])
+        monkeypatch.setattr(verify, "check_outside", lambda *rest: [])
+        for name in ("fill", "link"):
+            monkeypatch.setattr(process.Home, name, lambda *rest: None)
+        monkeypatch.setattr(process.Home, "run", lambda home, jobs, what, **rest: self._run(jobs, rest["offline"]))
+
+    def _sleep(self, seconds: float) -> None:
+        self.slept += seconds
+
+    def _run(self, jobs: list[dict[str, Any]], offline: bool) -> list[Any]:
+        self.jobs += [job["job"] for job in jobs]
+        return [self.answers[job["job"]](job | {"desk": self, "offline": offline}) for job in jobs]
+
+    @property
+    def receipt_path(self) -> Path:
+        return self.folder / "publication.json"
+
+    @property
+    def receipt(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.receipt_path.read_text())
+        return found
+
+    def repo(self, role: str) -> Repo:
+        return self.hub.repos[(KINDS[role], NAMES[role])]
+
+    def publish(self, **options: Any) -> Ending:
+        """Publish, without being asked."""
+        record = replace(
+            self.bundle.record,
+            results_path=self.folder / "evaluation_results.json",
+            publication=Publication.model_validate_json(self.receipt_path.read_text())
+            if self.receipt_path.exists()
+            else None,
+        )
+        self.slept, printed = 0.0, io.StringIO()
+        kept: dict[Path, bytes] = {}
+        self.verified += self.bundle.repos
+        with redirect_stdout(printed), redirect_stderr(printed):
+            try:
+                publish.publish(record, Options(**{"yes": True, **options}), Screen(quiet=False), None)
+                code = 0
+            except CommandError as error:
+                printed.write(f"error: {error}\n")
+                code = error.exit_code
+            except Killed as killed:
+                kept, code = killed.args[0], -9
+        if code == -9:  # what was written after it was killed was not
+            for path in self.folder.glob("*publication.json*"):
+                path.unlink()
+            for path, content in kept.items():
+                path.write_bytes(content)
+        return Ending(code, printed.getvalue(), self.slept)
+
+    def close(self) -> None:
+        """Give huggingface_hub its own client back."""
+        hf.set_client_factory(default_client_factory)
+        self.transport.loop.close()
+
+    def kill(self) -> None:
+        """End the publication as SIGKILL does, from within a request."""
+        raise Killed({path: path.read_bytes() for path in self.folder.glob("*publication.json*")})
+
+
+def _splits(job: dict[str, Any]) -> Any:
+    splits = job["desk"].bundle.record.published_splits
+    found: dict[str, Any] = {}
+    for split in splits:
+        found.setdefault(split.config, {})[split.name] = {"rows": split.rows, "columns": sorted(split.columns)}
+    return found
+
+
+def _browser(job: dict[str, Any]) -> Any:
+    row = job["desk"].bundle.context.demo.examples[0]
+    return {
+        "answers": [row["base_answer"], row["finetuned_answer"]],
+        "said": "",
+        "loaded": ["a.safetensors", "b.safetensors"],
+    }
+
+
+ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "dataset": _splits,
+    "logits": lambda job: {"difference": 0.0, "count": 1},
+    "snippet": lambda job: "printed",
+    "space": _browser,
+}
+"""What the jobs of the child process find."""
+
+
+@dataclass
+class Bundle:
+    """The files of one version of the tiny project, collected once for many tests."""
+
+    record: Record
+    context: Context
+    repos: list[Repository]
+
+    def repo(self, role: str) -> Repository:
+        return next(repo for repo in self.repos if repo.role == role)
+
+
+def make_bundle(root: Path, cache: Path, **changes: Any) -> Bundle:
+    """Collect a version of the tiny project."""
+    shutil.copytree(TINY, root)
+    shutil.copytree(REPO / "docs/assets/demo", root / "docs/assets/demo")
+    change_project(root, **changes)
+    record = load_record(root)
+    context = Context(record, RepoNames.of(record, "alice"), cache, inside_hub=True)
+    return Bundle(record, context, collect(Documents(context)))

@@ -6,7 +6,9 @@ import re
 import time
 
 import huggingface_hub as hf
+from huggingface_hub._commit_api import _fetch_upload_modes
 from huggingface_hub.errors import RepositoryNotFoundError
+from huggingface_hub.utils._headers import build_hf_headers
 
 from src.record.errors import CommandError
 
@@ -100,8 +102,7 @@ class Sender:
                 addition.upload_info.sha256 = bytes.fromhex(file.sha256)  # hashed once already
                 additions.append(addition)
         self.touch(repo)
-        for addition in additions:
-            self._upload(repo, addition, pull=pull)
+        self._upload(repo, additions, pull=pull)
         deletions = [hf.CommitOperationDelete(path) for path in sorted(remote.files.keys() - repo.files.keys())]
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -135,19 +136,26 @@ class Sender:
                 return str(info.pr_url if pull else info.oid)
         raise AssertionError("the last attempt returns or raises")
 
-    def _upload(self, repo: Repository, addition: hf.CommitOperationAdd, *, pull: bool) -> None:
-        """Upload one file, if it is a large one; in the main thread, which signals interrupt, as only a single file is."""
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                self.hub.call(
-                    self.hub.api.preupload_lfs_files, repo.repo_id, [addition], repo_type=repo.kind, create_pr=pull, free_memory=False
-                )  # fmt: skip
-                return
-            except Busy as busy:
-                self._retry.wait(busy, attempt)
-            except RepositoryNotFoundError:
-                raise _gone(repo) from None
-        raise AssertionError("the last attempt returns or raises")
+    def _upload(self, repo: Repository, additions: list[hf.CommitOperationAdd], *, pull: bool) -> None:
+        """Upload the large files one by one: several at once go to threads, for which an interruption would have to wait."""
+        call, api = self.hub.call, self.hub.api
+        try:
+            call(
+                _fetch_upload_modes, additions, repo.kind, repo.repo_id, build_hf_headers(token=self.hub.token), "main",
+                endpoint=self.hub.endpoint, create_pr=pull,
+            )  # fmt: skip
+            for addition in additions:
+                for attempt in range(1, ATTEMPTS + 1):
+                    try:
+                        call(
+                            api.preupload_lfs_files, repo.repo_id, [addition], repo_type=repo.kind, create_pr=pull,
+                            free_memory=False,
+                        )  # fmt: skip
+                        break
+                    except Busy as busy:
+                        self._retry.wait(busy, attempt)
+        except RepositoryNotFoundError:
+            raise _gone(repo) from None
 
     def _landed(self, repo: Repository, parent: str) -> str | None:
         """Look whether a commit was made although its reply was lost: one with our files that follows the planned parent.
@@ -243,6 +251,7 @@ class Sender:
         self.touch(repo, commit)
         settings = self.hub.api.update_repo_settings
         self.hub.call(settings, repo.repo_id, repo_type=repo.kind, visibility="public")
+        self._receipt.forget(repo.repo_id)  # from now on its visibility is its owner's
         try:
             private = self.expect_head(repo, commit)
         except Moved as moved:

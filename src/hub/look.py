@@ -13,7 +13,7 @@ from huggingface_hub.errors import RepositoryNotFoundError
 
 from src.documents.context import Context
 from src.documents.demo import Demo
-from src.record.publication import Check
+from src.record.publication import Check, Outcome
 
 from .browse import CHROMIUM
 from .bundle import Repository
@@ -133,8 +133,15 @@ def check_visitor(visitor: Hub, repo: Repository, commit: str) -> Check:
     )
 
 
-def check_links(hub: Hub, context: Context, repo: Repository) -> Check | None:
-    """Follow the links of a card that lead to the project's own repositories; None if there are none."""
+def check_links(hub: Hub, context: Context, repo: Repository, published: set[str]) -> Check | None:
+    """Follow the links of a card that lead to the project's own repositories; None if there are none.
+
+    Args:
+        hub: The Hub, as the owner or as a visitor sees it.
+        context: What is published.
+        repo: The repository whose card it is.
+        published: Names of the repositories of this publication, which have to be there; others may come later.
+    """
     names = context.names
     own = {names.model, names.dataset, names.base, names.space}
     targets = {there for link in links(repo.card) if (there := repository(link)) is not None and there[1] in own}
@@ -147,4 +154,5 @@ def check_links(hub: Hub, context: Context, repo: Repository) -> Check | None:
         except RepositoryNotFoundError:
             missing.append(name)
     detail = f"not there: {', '.join(missing)}" if missing else f"{len(targets)} found"
-    return Check(repo=repo.role, name=LINKS, outcome="failed" if missing else "passed", detail=detail)
+    outcome: Outcome = "failed" if published & set(missing) else "not checked" if missing else "passed"
+    return Check(repo=repo.role, name=LINKS, outcome=outcome, detail=detail)

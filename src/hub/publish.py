@@ -59,7 +59,8 @@ def publish(record: Record, options: Options, screen: Screen, cache: Path | None
             return publication.run()
         except (CommandError, Stopped, OSError) as error:
             code = getattr(error, "exit_code", InputError.exit_code)
-            raise Ended(error, code, publication.state()) from None
+            what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+            raise Ended(what, code, publication.state()) from None
         except (RepositoryNotFoundError, RevisionNotFoundError):
             gone = "a repository disappeared from the Hub, or the token may not see it any more. Run the same command again."
             raise Ended(gone, Refused.exit_code, publication.state()) from None
@@ -138,7 +139,7 @@ class _Publishing:
         self.receipt.begin()
         if options.create_pr:
             return report | {"pull_requests": self._open_pull_requests(plans)}
-        return report | {"result": self._execute(plans), "state": self.state()}
+        return report | self._execute(plans)
 
     def _plan(self, repos: list[Repository]) -> list[RepoPlan]:
         receipt = self.record.publication
@@ -300,11 +301,10 @@ class _Publishing:
         for plan in plans:
             commit = heads[plan.repo.role]
             private = self.sender.expect_head(plan.repo, commit)
-            links = (
-                check_links(self.hub if private else self.visitor, self.context, plan.repo)
-                if self.options.smoke
-                else None
-            )
+            links = None
+            if self.options.smoke:
+                who = self.hub if private else self.visitor
+                links = check_links(who, self.context, plan.repo, {p.repo.repo_id for p in plans})
             if links is not None:
                 self._note(links)
             if not private:
@@ -333,8 +333,9 @@ class _Publishing:
             )
         if failed:
             raise Refused(f"{_names(failed)}. The receipt in {self.receipt.path} says what failed.")
-        self.screen.done(publication, self.receipt.path, self.state())
-        return publication.model_dump(mode="json")
+        state = self.state()
+        self.screen.done(publication, self.receipt.path, state)
+        return {"result": publication.model_dump(mode="json"), "state": state}
 
     def _group(self, publication: Publication, repos: list[Repository], heads: Mapping[Role, str]) -> Publication:
         options = self.options
@@ -360,7 +361,7 @@ class _Publishing:
         for private in (True, False):
             chosen = [plan for plan in plans if plan.remote is not None and plan.remote.private == private]
             self._smoke(self.hub if private else self.visitor, chosen, heads)
-        return {"result": self._finish(plans, heads)}
+        return self._finish(plans, heads)
 
     def _up_to_date(self, plans: list[RepoPlan]) -> bool:
         """Determine whether the Hub has all of it, as the receipt says, and nothing else is asked for."""

@@ -196,7 +196,7 @@ class Hub:
         """Say what visitors see of a repository now, in a line; what cannot be looked up is unknown."""
         address = f"{self.endpoint}/{repo.page}"
         try:
-            found = self.info(repo.repo_id, repo.kind)
+            found = self.head(repo, ours)
         except CommandError as error:
             return f"{repo.repo_id}: unknown, look at {address} ({str(error).splitlines()[0]})"
         if found is None:
