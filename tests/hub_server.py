@@ -130,6 +130,7 @@ class HubServer:
         self.faults: list[Fault] = []
         self.log: list[tuple[str, str]] = []
         self.moved: dict[tuple[str, str], str] = {}
+        self.made: list[tuple[str, str, str]] = []  # every commit, by kind and name of its repository
         self.revealed: list[tuple[str, str, dict[str, Blob]]] = []  # what each repository held when it was made public
         self.url = "https://huggingface.co"
         self._serial = 0
@@ -330,6 +331,7 @@ class HubServer:
         oid = hashlib.sha1(f"{repo.kind} {repo.name} {self._serial}".encode()).hexdigest()
         commit = Commit(oid, parent.oid if parent else None, title, author, files)
         repo.commits[oid] = commit
+        self.made.append((repo.kind, repo.name, oid))
         repo.refs[ref] = oid
         return commit
 

@@ -133,7 +133,9 @@ class Ending:
     def state(self) -> list[str]:
         """The last lines, which say what is on the Hub."""
         lines = self.out.strip().splitlines()
-        return [line for line in lines if line.startswith(("alice/", "unknown", "nothing was changed", "nothing changed"))]
+        return [
+            line for line in lines if line.startswith(("alice/", "unknown", "nothing was changed", "nothing changed"))
+        ]
 
 
 class Desk:

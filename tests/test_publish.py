@@ -1,0 +1,132 @@
+"""The publisher as a user starts it, with the real libraries, against a local Hub over a socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .conftest import REPO
+from .hub_server import Fault
+from .publishing import Author, change_project, commits, main_files, new_hub
+
+pytestmark = [pytest.mark.slow, pytest.mark.hub]
+
+VISITOR = """
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+from datasets import load_dataset
+
+loaded = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("alice/tiny"), "alice/tiny-lora")
+print(type(loaded).__name__, load_dataset("alice/tiny-letters", "letter_count", split="test").num_rows)
+"""
+
+
+@pytest.fixture
+def author(tmp_path: Path) -> Iterator[Author]:
+    hub = new_hub(tmp_path / "hub")
+    hub.start()
+    yield Author(hub, tmp_path / "project")
+    hub.stop()
+
+
+def test_a_first_publication_and_an_update(author: Author, tmp_path: Path) -> None:
+    hub = author.hub
+    done = author.publish("--yes", "--tag", "v1.0.0", "--collection", "Toys")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [commits(author.repo(role)) for role in ("dataset", "base", "model", "space")] == [1, 1, 1, 1]
+    assert not any(repo.private for repo in hub.repos.values())
+    assert not [path for _, path in hub.log if "xet" in path]
+    receipt = author.receipt
+    heads = {role: author.repo(role).refs["main"] for role in ("dataset", "base", "model", "space")}
+    assert {entry["role"]: entry["commit"] for entry in receipt["repos"]} == heads
+    assert {entry["tag"] for entry in receipt["repos"]} == {"v1.0.0"}
+    assert {check["outcome"] for check in receipt["checks"]} <= {"passed", "not checked"}
+    unknown = [check["name"] for check in receipt["checks"] if check["outcome"] == "not checked"]
+    assert set(unknown) <= {"links to other pages"}, unknown
+    names = {check["name"] for check in receipt["checks"]}
+    assert {"the card's snippet runs", "from the Hub: the card's snippet runs"} <= names
+    assert "from the Hub: in a browser, the Space answers as on record" in names
+    assert done.stdout.strip().splitlines()[-1].startswith(f"alice/try-tiny: public, our commit {heads['space'][:12]}")
+    assert len(hub.collections) == 1
+
+    # A visitor without a token uses it.
+    script = tmp_path / "visitor.py"
+    script.write_text(VISITOR)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
+    environment |= {"HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path / "visitor")}
+    seen = subprocess.run(
+        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert seen.stdout.split()[0] == "PeftModelForCausalLM", seen.stderr
+
+    # Without a change there is no commit; a changed card is one commit per repository that it is in.
+    requests = len(hub.log)
+    assert "no commit was made" in author.publish("--yes").stderr
+    assert not [entry for entry in hub.log[requests:] if "/commit/" in entry[1] or entry[0] == "PUT"]
+    before = main_files(author.repo("model"))
+    change_project(author.root, question="Does a changed question change the cards?")
+    done = author.publish("--yes", "--only", "model")
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = main_files(author.repo("model"))
+    assert commits(author.repo("model")) == 2
+    assert before.keys() == after.keys()
+    assert before["adapter_model.safetensors"] == after["adapter_model.safetensors"]
+    assert before["README.md"] != after["README.md"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "SIGKILL"])
+def test_stopped_during_the_upload_and_started_again(author: Author, tmp_path: Path, number: signal.Signals) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    author.hub.faults = [Fault("PUT", r"^/lfs/", "silent", times=9)]
+    process = author.start("--yes", "--only", "dataset", TMPDIR=str(temporary))
+    deadline = time.monotonic() + 120
+    while not [entry for entry in author.hub.log if entry[1].startswith("/lfs/")]:
+        assert time.monotonic() < deadline, process.communicate()
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    sent = time.monotonic()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - sent < 10
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert "interrupted by SIGINT" in err
+        assert err.strip().splitlines()[-1].startswith("alice/tiny-letters: private, commit ")
+        assert not list(temporary.iterdir())
+    assert author.repo("dataset").private
+    author.hub.faults = []
+    done = author.publish("--yes", "--only", "dataset")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not author.repo("dataset").private
+    assert commits(author.repo("dataset")) == 1
+    assert not list((author.root / "results/tiny").glob(".publication*"))
+
+
+@pytest.mark.nightly
+def test_a_byte_now_and_then_does_not_last_longer_than_the_timeout(author: Author) -> None:
+    author.hub.faults = [Fault("GET", r"/api/datasets/alice/tiny-letters$", "slow", times=9)]
+    start = time.monotonic()
+    done = author.publish("--plan", "--only", "dataset", "--timeout", "15")
+    assert time.monotonic() - start < 60
+    assert done.returncode == 4
+    assert "the time was up" in done.stderr
+
+
+def test_the_guide_and_the_workflow_use_options_that_there_are() -> None:
+    import re
+
+    shown = subprocess.run(
+        [sys.executable, "-m", "src.publish", "--help"], cwd=REPO, capture_output=True, text=True, check=True
+    ).stdout
+    for file in ("docs/guides/publish.md", ".github/workflows/publish.yml"):
+        for line in re.findall(r"src\.publish (.*)", (REPO / file).read_text()):
+            for option in re.findall(r"(?<!\S)--[a-z-]+", line):
+                assert option in shown, f"{file}: {option}"
