@@ -706,6 +706,9 @@ class InProcess(httpx2.BaseTransport):
         found: dict[str, Any] = {"body": b""}
 
         async def receive() -> dict[str, Any]:
+            if found.setdefault("read", False):
+                await asyncio.Event().wait()  # this client does not go away
+            found["read"] = True
             return {"type": "http.request", "body": body, "more_body": False}
 
         async def send(message: Any) -> None:

@@ -296,8 +296,8 @@ def test_a_failure_after_an_update_hides_nothing(desk: Desk, bundles: tuple[Bund
 
 
 def test_a_private_base_model_is_told_and_not_called_verified(desk: Desk) -> None:
-    record = replace(desk.bundle.record, base_folder=None)
-    desk.bundle = replace(desk.bundle, record=record, repos=[r for r in desk.bundle.repos if r.role == "model"])
+    desk.patch.setattr(type(desk.bundle.record), "base_folder", property(lambda record: None))
+    desk.bundle = replace(desk.bundle, repos=[r for r in desk.bundle.repos if r.role == "model"])
     desk.patch.setattr(publish, "local_base", lambda context: None)
     desk.patch.setattr(
         publish.RepoNames,

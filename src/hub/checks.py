@@ -25,7 +25,7 @@ from .plan import RepoPlan
 from .remote import Hub
 
 WRITERS = frozenset({"admin", "write", "contributor"})
-"""Roles in an organisation that may write to repositories."""
+"""Roles in an organization that may write to repositories."""
 
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 """What a tag may be called: what the receipt can hold and git can take."""
@@ -72,10 +72,14 @@ def check_login(hub: Hub, given: str | None) -> tuple[str, str]:
     if resource:
         namespace = given or resource.removeprefix("datasets/").split("/")[0]
         return namespace, namespace
-    user = hub.call(hub.api.whoami)
-    name = str(user["name"])
+
+    def account() -> tuple[str, dict[str, Any], dict[str, Any]]:
+        user = hub.api.whoami()
+        organizations = {str(org["name"]): org.get("roleInOrg") for org in user.get("orgs") or []}
+        return str(user["name"]), (user.get("auth") or {}).get("accessToken") or {}, organizations
+
+    name, access, organizations = hub.call(account)
     namespace = given or name
-    access = (user.get("auth") or {}).get("accessToken") or {}
     role = access.get("role")
     if role == "read":
         raise Refused(
@@ -85,9 +89,8 @@ def check_login(hub: Hub, given: str | None) -> tuple[str, str]:
         raise Refused(
             f"the fine-grained token has no write permission for {show(namespace)}. Add it in the token's settings."
         )
-    organisations = {str(org["name"]): org.get("roleInOrg") for org in user.get("orgs") or []}
-    if namespace != name and organisations.get(namespace) not in WRITERS:
-        writable = ", ".join([name, *(org for org, r in organisations.items() if r in WRITERS)])
+    if namespace != name and organizations.get(namespace) not in WRITERS:
+        writable = ", ".join([name, *(org for org, r in organizations.items() if r in WRITERS)])
         raise Refused(
             f"{show(name)} may not write to {show(namespace)}. Give --namespace one of: {show(writable)}; or ask its owner."
         )

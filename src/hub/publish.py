@@ -57,13 +57,13 @@ def publish(record: Record, options: Options, screen: Screen, cache: Path | None
         publication = _Publishing(record, options, screen, cache, clock, Path(folder))
         try:
             return publication.run()
+        except (RepositoryNotFoundError, RevisionNotFoundError):  # before OSError, which they are as well
+            gone = "a repository disappeared from the Hub, or became hidden. Run the same command again."
+            raise Ended(gone, Refused.exit_code, publication.state()) from None
         except (CommandError, Stopped, OSError) as error:
             code = getattr(error, "exit_code", InputError.exit_code)
             what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
             raise Ended(what, code, publication.state()) from None
-        except (RepositoryNotFoundError, RevisionNotFoundError):
-            gone = "a repository disappeared from the Hub, or the token may not see it any more. Run the same command again."
-            raise Ended(gone, Refused.exit_code, publication.state()) from None
 
 
 class _Publishing:
@@ -244,7 +244,7 @@ class _Publishing:
                 plan, heads[plan.repo.role] = self._send(plan)
                 done.append(plan)
                 self.commits[plan.repo.role] = heads[plan.repo.role]
-            hidden = [plan for plan in done if plan.visibility == "private" or plan.revealed]
+            hidden = [plan for plan in done if self.sender.expect_head(plan.repo, heads[plan.repo.role])]
             self._smoke(self.hub, hidden, heads)
             failed = [check for check in self.checks if check.outcome == "failed"]
             if not failed:

@@ -293,7 +293,7 @@ def _personal(file: HubFile) -> list[str]:
     for what, (literal, pattern) in PERSONAL.items():
         if literal not in content:
             continue
-        match = next((m for m in pattern.finditer(content) if b"example." not in m[0] and b"@users." not in m[0]), None)
+        match = next((m for m in pattern.finditer(content) if b"example" not in m[0] and b"@users." not in m[0]), None)
         if match:
             found.append(f"{what}, line {content.count(10, 0, match.start()) + 1}")
     return found
