@@ -19,7 +19,7 @@ import yaml
 
 from .conftest import REPO, copy_project, run_in
 from .publishing import Author, change_project
-from .test_publish_faults import author
+from .test_publish import author
 
 pytestmark = pytest.mark.slow
 
