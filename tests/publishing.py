@@ -79,17 +79,20 @@ class Author:
     def repo(self, role: str) -> Repo:
         return self.hub.repos[(KINDS[role], NAMES[role])]
 
-    def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
-        """Start the publisher as a user does."""
+    def environment(self, **extra: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
         token = {"HF_TOKEN": self.token} if self.token else {}
-        environment = kept | token | {
+        return kept | token | {
             "PYTHONPATH": str(REPO), "HF_ENDPOINT": self.hub.url, "HF_HOME": str(self.root / "hf-home"), "NO_COLOR": "1",
             "OMP_NUM_THREADS": "1",
         } | extra  # fmt: skip
+
+    def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
+        """Start the publisher as a user does."""
         return subprocess.Popen(
             [sys.executable, "-m", "src.publish", *arguments],
-            cwd=self.root, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=self.root, env=self.environment(**extra), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     def publish(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:

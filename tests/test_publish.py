@@ -71,7 +71,7 @@ def test_a_first_publication_and_an_update(author: Author, tmp_path: Path) -> No
     assert "no commit was made" in author.publish("--yes").stderr
     assert not [entry for entry in hub.log[requests:] if "/commit/" in entry[1] or entry[0] == "PUT"]
     before = main_files(author.repo("model"))
-    change_project(author.root, question="Does a changed question change the cards?")
+    change_project(author.root, tags=["toy", "changed-tag"])
     done = author.publish("--yes", "--only", "model")
     assert done.returncode == 0, done.stdout + done.stderr
     after = main_files(author.repo("model"))

@@ -82,7 +82,7 @@ def _load(verification: Verification, context: Context, options: Options, screen
     ):
         try:
             prepare(Retry(clock, screen.say), verbose=options.verbose)
-            verification.links()
+            verification.links(clock)
             base = local_base(context)
             visitor = Hub(False)
             obstacle = None if base is not None else check_base(visitor, context)

@@ -196,8 +196,7 @@ class _Publishing:
     def _verify(self, repos: list[Repository], obstacle: str | None) -> None:
         verification = Verification(self.context, repos, self.screen.check)
         verification.documents()
-        with self.clock.doing("following links"):
-            verification.links()
+        verification.links(self.clock)
         base = local_base(self.context) if self.record.base_folder is not None else None
         verification.load(
             self.folder, self.clock, self.visitor, base, self.options.further, obstacle, load=self.options.load

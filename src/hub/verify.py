@@ -95,11 +95,13 @@ class Verification:
         equal = stated.keys() == measured.keys() and all(math.isclose(stated[k], measured[k]) for k in stated)
         self._add(repo.role, METADATA, equal, f"{len(data)} keys, {len(stated)} metrics as in the record")
 
-    def links(self) -> None:
+    def links(self, clock: Clock) -> None:
         """Follow the links that do not lead to the project's own repositories."""
         names = self._context.names
         own = {name for name in (names.model, names.dataset, names.base, names.space) if name}
-        for check in check_outside(self._repos, own):
+        with clock.doing("following links"):
+            found = check_outside(self._repos, own)
+        for check in found:
             self.note(check)
 
     def load(
