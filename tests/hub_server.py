@@ -689,6 +689,7 @@ class InProcess(httpx2.BaseTransport):
 
     def __init__(self, hub: HubServer) -> None:
         self.hub, self.loop = hub, asyncio.new_event_loop()
+        self._one = threading.Lock()  # huggingface_hub uploads several files in threads
         self.before: Callable[[httpx2.Request], httpx2.Response | None] = lambda request: None
         self.after: Callable[[httpx2.Request, httpx2.Response], httpx2.Response] = lambda request, response: response
 
@@ -717,5 +718,6 @@ class InProcess(httpx2.BaseTransport):
             else:
                 found["body"] += message.get("body", b"")
 
-        self.loop.run_until_complete(self.hub.asgi(scope, receive, send))
+        with self._one:
+            self.loop.run_until_complete(self.hub.asgi(scope, receive, send))
         return httpx2.Response(found["status_code"], headers=found["headers"], content=found["body"], request=request)
