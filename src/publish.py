@@ -1,10 +1,9 @@
-"""`python -m src.publish`: put model, dataset and cards on the Hugging Face Hub, verified before anybody sees them."""
+"""`python -m src.publish`: prove that model, dataset and cards are right, then put them on the Hugging Face Hub."""
 
 import json
-import signal
+import os
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, get_args
 
 import typer
@@ -15,45 +14,54 @@ from src.record.publication import Role
 Only = StrEnum("Only", get_args(Role))  # type: ignore[misc]
 
 
-class Runs(StrEnum):
-    """Whose adapters are published."""
-
-    published = "published"
-    all = "all"
-
-
 def publish(
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Write the files as they would be uploaded, and touch no network.")
+        bool,
+        typer.Option("--dry-run", help="Write the files as they would be sent and check them, without the network."),
     ] = False,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Check everything, compare with the Hub, and change nothing.")
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Like --dry-run, and load and run everything here; needs no account.")
     ] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Compare with the Hub and change nothing.")] = False,
     verify_only: Annotated[
-        bool, typer.Option("--verify-only", help="Upload nothing; verify what is on the Hub against the record.")
+        bool, typer.Option("--verify-only", help="Send nothing; test what is on the Hub, if it is as in this project.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Publish without being asked, as in CI.")] = False,
     only: Annotated[list[Only] | None, typer.Option(help="Publish this repository only; may be repeated.")] = None,
     create_pr: Annotated[
         bool,
         typer.Option(
-            "--create-pr",
-            help="Stop before the merge: leave verified pull requests open, and new repositories private.",
+            "--create-pr", help="Open pull requests instead of committing; on a public repository all can read them."
         ),
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Go on although others changed a repository since the last publication.")
+        bool,
+        typer.Option("--overwrite", help="Continue although others changed a repository since the last publication."),
     ] = False,
+    make_public: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Make this private repository public, after everything was tested; may be repeated."
+        ),
+    ] = None,
     tag: Annotated[str | None, typer.Option(help="Tag the repositories, as with v1.0.0.", metavar="NAME")] = None,
     collection: Annotated[
         str | None, typer.Option(help="Group the repositories in the Hub collection of this title.", metavar="TITLE")
     ] = None,
-    runs: Annotated[
-        Runs, typer.Option(help="Of a study, publish the adapter of the published run only, or those of all runs.")
-    ] = Runs.published,
+    load: Annotated[
+        bool, typer.Option("--load/--no-load", help="Load and run the models; without, names and shapes are compared.")
+    ] = True,
+    smoke: Annotated[
+        bool,
+        typer.Option("--smoke/--no-smoke", help="Test what was published from the Hub, as a visitor would use it."),
+    ] = True,
+    timeout: Annotated[
+        float | None,
+        typer.Option(help="Seconds for the whole publication; 15 minutes and a second per megabyte by default.", min=1),
+    ] = None,
     namespace: Annotated[
         str | None,
-        typer.Option(help="User or organisation on the Hub; the project config's, or the logged-in user, by default."),
+        typer.Option(help="User or organization on the Hub; the project config's, or the logged-in user, by default."),
     ] = None,
     project: Annotated[Path, typer.Option(help="The project config.")] = Path("configs/project.yaml"),
     config: Annotated[
@@ -63,82 +71,59 @@ def publish(
     model: Annotated[
         Path | None, typer.Option(help="The adapter's folder; the one that the experiment names by default.")
     ] = None,
-    output: Annotated[Path, typer.Option(help="Folder for --dry-run; it is replaced.")] = Path("dist/hub"),
-    patience: Annotated[
-        float, typer.Option(help="Seconds without an answer of the Hub after which to give up.", min=1, max=86_400)
-    ] = 180,
+    output: Annotated[Path, typer.Option(help="Folder for --dry-run and --verify; it is replaced.")] = Path("dist/hub"),
     as_json: Annotated[bool, typer.Option("--json", help="Print plan and result as JSON on standard output.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show every request; tokens are left out.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="List every file and every request; tokens are left out.")
+    ] = False,
 ) -> None:
-    """Publish the base model, the dataset, the adapter and a Space to try them in, each with its card, on the Hugging Face Hub.
+    """Publish the dataset, the base model, the adapter and a Space to try them in, each with its card.
 
-    Shows what would change and asks. Uploads each repository as one commit where no visitor sees it (a new repository is
-    private, a public one gets a pull request), reads everything back, loads and runs it as a visitor would, and only then
-    makes it visible. The receipt goes to results/NAME/publication.json.
+    Shows what would change, loads and runs all of it here, and asks. Then it sends one commit per repository, reads it back,
+    and tests it from the Hub. A new repository is private until then; an existing one keeps its visibility. The last lines
+    say what is on the Hub, as it was looked up. The receipt goes to results/NAME/publication.json.
 
     Log in first with `hf auth login`, or set HF_TOKEN; in CI set HF_OIDC_RESOURCE (trusted publishers).
 
-    **Exit codes:** 0 done; 2 bad input; 3 refused, or the verification failed; 4 the Hub could not be reached; 130
-    interrupted. After 3, 4 and 130 nothing unverified is visible, and the same command resumes where it stopped.
+    **Exit codes:** 0 done; 2 bad input; 3 refused, or a check failed; 4 the Hub could not be reached; 129, 130, 143
+    interrupted. After 3, 4 and an interruption the same command resumes.
     """
-    from src.documents.build import Documents
-    from src.documents.context import Context, RepoNames
-    from src.hub.bundle import ROLES, collect, collect_space, write_bundle
-    from src.hub.checks import check_names, check_secrets, check_something
-    from src.hub.client import local_token
-    from src.hub.errors import Interrupted
+    # hf_xet, the default transport of large files, ignores signals for minutes, and a server without it ends in a traceback.
+    # The Hub documents that plain LFS uploads keep working. huggingface_hub reads this when it is imported.
+    os.environ["HF_HUB_DISABLE_XET"] = "1"
+
+    from src.hub.redact import redact_output
+
+    redact_output()
+
+    from src.hub.bundle import ROLES
+    from src.hub.dry_run import dry_run as write_and_check
+    from src.hub.options import Options
+    from src.hub.publish import publish as run_publication
     from src.hub.show import Screen
     from src.record.load import load_record
 
-    if dry_run + plan + verify_only > 1:
-        raise typer.BadParameter("give one of --dry-run, --plan and --verify-only")
-    if create_pr and (tag is not None or collection is not None):
+    if dry_run + verify + plan + verify_only > 1:
+        raise typer.BadParameter("give one of --dry-run, --verify, --plan and --verify-only")
+    if create_pr and (tag is not None or collection is not None or make_public):
         raise typer.BadParameter(
-            "--create-pr makes nothing visible: give --tag and --collection to the run that merges"
+            "--create-pr only opens pull requests: leave --tag, --collection and --make-public out"
         )
-    screen = Screen(quiet=as_json)
-    roles = tuple(role for role in ROLES if only is None or role in {str(choice) for choice in only})
-    cache = Path(".cache")
-    signal.signal(signal.SIGTERM, _terminate)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-    try:
-        record = load_record(Path(), project=project, experiment=config, results=results, checkpoint=model)
-        if dry_run:
-            context = Context(record, RepoNames.of(record, namespace), cache, inside_hub=True)
-            check_names(context.names, tag)
-            with screen.hashing() as on_progress:
-                documents = Documents(context)
-                repos = collect(documents, roles, on_progress, all_runs=runs is Runs.all)
-                space = collect_space(documents) if "space" in roles else None
-                repos += [space] if space else []
-            check_something(context, roles, bool(repos))
-            check_secrets(repos, local_token())
-            write_bundle(repos, output)
-            screen.bundle(repos, output)
-            report = {
-                "repos": {repo.role: repo.repo_id for repo in repos},
-                "folder": str(output),
-                "files": {r.role: {f.path: f.sha256 for f in r.files.values()} for r in repos},
-            }
-        else:
-            from src.hub.publish import Options
-            from src.hub.publish import publish as run_publication
-
-            options = Options(
-                namespace=namespace, only=roles, plan_only=plan, verify_only=verify_only, yes=yes, create_pr=create_pr,
-                overwrite=overwrite, tag=tag, collection=collection, patience=patience, verbose=verbose,
-                all_runs=runs is Runs.all,
-            )  # fmt: skip
-            report = run_publication(record, options, screen, cache)
-    except KeyboardInterrupt as error:
-        raise Interrupted(error.args[0] if error.args else signal.SIGINT) from None
+    screen = Screen(quiet=as_json, verbose=verbose)
+    options = Options(
+        namespace=namespace,
+        only=tuple(role for role in ROLES if only is None or role in {str(choice) for choice in only}),
+        plan_only=plan, verify_only=verify_only, yes=yes, create_pr=create_pr, overwrite=overwrite,
+        make_public=make_public or (), tag=tag, collection=collection, timeout=timeout, load=load, smoke=smoke,
+        verbose=verbose,
+    )  # fmt: skip
+    record = load_record(Path(), project=project, experiment=config, results=results, checkpoint=model)
+    if dry_run or verify:
+        report = write_and_check(record, options, screen, Path(".cache"), output, full=verify)
+    else:
+        report = run_publication(record, options, screen, Path(".cache"))
     if as_json:
         print(json.dumps(report, indent=2, ensure_ascii=False))
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    """End by SIGTERM as by Ctrl-C: with the clearing up."""
-    raise KeyboardInterrupt(number)
 
 
 if __name__ == "__main__":

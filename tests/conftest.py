@@ -17,6 +17,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock
@@ -28,6 +29,9 @@ from src.documents.context import Context, RepoNames
 from src.record.load import Record, load_record
 
 from .records import without_study
+
+if TYPE_CHECKING:
+    from .publishing import Bundle
 
 settings.register_profile("untimed", deadline=None)  # tests make no claims about speed
 settings.load_profile("untimed")
@@ -163,10 +167,23 @@ def once(folder: Path, make: Callable[[Path], object]) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_source(session_folder: Path) -> Path:
-    """A tiny project to publish."""
-    from .publishing import make_tiny
+    """The tiny project, with what a site needs."""
 
-    return once(session_folder / "tiny", make_tiny)
+    def make(folder: Path) -> None:
+        shutil.copytree(REPO / "tests/tiny", folder)
+        shutil.copytree(REPO / "docs/assets/demo", folder / "docs/assets/demo")
+
+    return once(session_folder / "tiny", make)
+
+
+@pytest.fixture(scope="session")
+def bundles(tmp_path_factory: pytest.TempPathFactory, session_folder: Path) -> tuple[Bundle, Bundle]:
+    """Two versions of the tiny project, to publish."""
+    from .publishing import make_bundle
+
+    folder, cache = tmp_path_factory.mktemp("bundles"), session_folder / "cache"
+    changed = "Does a changed question change the cards?"
+    return make_bundle(folder / "first", cache), make_bundle(folder / "second", cache, question=changed)
 
 
 @pytest.fixture(scope="session")

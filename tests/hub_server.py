@@ -1,11 +1,13 @@
-"""A local stand-in for the Hugging Face Hub that speaks over real HTTP what huggingface_hub, transformers and datasets use.
+"""A local stand-in for the Hugging Face Hub: what huggingface_hub, transformers and datasets use of it.
 
 What it answers follows the client's code and the Hub's public documentation. It keeps commits, branches, pull requests and
-tags in memory, file contents on disk, knows users with tokens of several roles, and can be told to fail.
+tags in memory, file contents on disk, and knows users with tokens of several roles. It runs over a socket, or in the process of
+the test (`InProcess`), where something can happen between any two requests.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -18,12 +20,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+import httpx2
 import uvicorn
 import yaml
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import (
-    HTMLResponse,
     JSONResponse,
     PlainTextResponse,
     RedirectResponse,
@@ -100,12 +102,7 @@ class User:
 
 @dataclass
 class Fault:
-    """What goes wrong: a request that matches is answered with `kind`, `times` times.
-
-    Kinds: an HTTP status; `drop` (the connection is closed without an answer, nothing was done); `lose` (it is done, and the
-    answer is lost); `silent` (there is never an answer); `html` (a page instead of an answer); `loop` (a redirect to itself);
-    `truncate`, `corrupt` and `short` (a download; the last says that it is whole).
-    """
+    """What goes wrong over the socket: a request that matches is answered with an HTTP status, or `silent` or `slow`."""
 
     method: str
     path: str
@@ -132,7 +129,10 @@ class HubServer:
         self.objects: dict[str, Blob] = {}
         self.faults: list[Fault] = []
         self.log: list[tuple[str, str]] = []
-        self.on_request: Callable[[str, str], None] | None = None
+        self.moved: dict[tuple[str, str], str] = {}
+        self.made: list[tuple[str, str, str]] = []  # every commit, by kind and name of its repository
+        self.revealed: list[tuple[str, str, dict[str, Blob]]] = []  # what each repository held when it was made public
+        self.url = "https://huggingface.co"
         self._serial = 0
         api = "/api/{kinds:kinds}/{ns}/{name}"
         self.app = Starlette(
@@ -162,10 +162,6 @@ class HubServer:
                         (api + "/refs", self.list_refs, ["GET"]),
                         (api + "/commits/{rev:path}", self.commits, ["GET"]),
                         (api + "/tag/{rev:path}", self.tag, ["POST"]),
-                        (api + "/discussions", self.discussions, ["GET"]),
-                        (api + "/discussions/{num:int}", self.discussion, ["GET"]),
-                        (api + "/discussions/{num:int}/merge", self.merge, ["POST"]),
-                        (api + "/discussions/{num:int}/status", self.status, ["POST"]),
                     )
                 ),
                 *(
@@ -203,13 +199,11 @@ class HubServer:
         self._thread.join(10)
 
     async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
-        """Let faults happen around the application."""
+        """Answer, and let faults happen around it."""
         if scope["type"] != "http":
             return
         method, path = scope["method"], scope["path"]
         self.log.append((method, path))
-        if self.on_request is not None:
-            self.on_request(method, path)
         fault = next(
             (f for f in self.faults if f.times > f.seen and f.method == method and re.search(f.path, path)), None
         )
@@ -221,27 +215,21 @@ class HubServer:
             while (await receive()).get("more_body"):
                 pass
             await PlainTextResponse("fault", fault.kind, headers=fault.headers)(scope, receive, send)
-        elif fault.kind == "drop":
-            raise ConnectionAbortedError
-        elif fault.kind == "silent":
+        elif fault.kind == "slow":  # a byte a second, for ever
+            await send(
+                {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]}
+            )
+            while True:
+                await send({"type": "http.response.body", "body": b" ", "more_body": True})
+                await asyncio.sleep(0.2)
+        else:  # silent: there is never an answer
             while (await receive())["type"] != "http.disconnect":
                 pass
-        elif fault.kind == "html":
-            await HTMLResponse("<!DOCTYPE html><title>Welcome</title>")(scope, receive, send)
-        elif fault.kind == "loop":
-            await RedirectResponse(path)(scope, receive, send)
-        elif fault.kind == "lose":
-
-            async def nothing(message: Any) -> None:
-                del message
-
-            await self.app(scope, receive, nothing)
-            raise ConnectionAbortedError
-        else:
-            await self.app(scope, receive, _spoil(send, fault.kind))
 
     async def refuse(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HubError)
+        if error.status == 307:
+            return RedirectResponse(error.message, 307)
         headers = {"X-Error-Message": error.message} | ({"X-Error-Code": error.code} if error.code else {})
         return JSONResponse({"error": error.message}, error.status, headers)
 
@@ -271,6 +259,9 @@ class HubServer:
         kind = KINDS.get(segment[2] if segment[1] == "api" else segment[1], "model")
         namespace, name = request.path_params["ns"], request.path_params["name"]
         user = self.user(request)
+        if new := self.moved.get((kind, f"{namespace}/{name}")):
+            path = request.url.path.replace(f"/{namespace}/{name}", f"/{new}", 1)
+            raise HubError(307, path + (f"?{request.url.query}" if request.url.query else ""))
         repo = self.repos.get((kind, f"{namespace}/{name}"))
         mine = user is not None and (namespace in (user.name, *user.orgs) or user.name == f"{namespace}/{name}")
         if repo is None or (repo.private and not mine) or (repo.hidden and user is None):
@@ -340,6 +331,7 @@ class HubServer:
         oid = hashlib.sha1(f"{repo.kind} {repo.name} {self._serial}".encode()).hexdigest()
         commit = Commit(oid, parent.oid if parent else None, title, author, files)
         repo.commits[oid] = commit
+        self.made.append((repo.kind, repo.name, oid))
         repo.refs[ref] = oid
         return commit
 
@@ -390,8 +382,11 @@ class HubServer:
     async def info(self, request: Request) -> Response:
         repo = self.find(request)
         commit = self.at(repo, request.path_params.get("rev", "main"))
-        if "evalResults" in request.query_params.getlist("expand"):
-            return JSONResponse({"_id": repo.name, "id": repo.name, "evalResults": self.eval_results(commit)})
+        if expand := request.query_params.getlist("expand"):
+            answer = {"_id": repo.name, "id": repo.name, "sha": commit.oid, "cardData": self.card(commit)}
+            return JSONResponse(
+                answer | ({"evalResults": self.eval_results(commit)} if "evalResults" in expand else {})
+            )
         return JSONResponse(
             {
                 "_id": repo.name,
@@ -409,6 +404,11 @@ class HubServer:
                 "siblings": [{"rfilename": path} for path in sorted(commit.files)],
             }
         )
+
+    def card(self, commit: Commit) -> Any:
+        text = commit.files["README.md"].path.read_text() if "README.md" in commit.files else ""
+        match = re.match(r"---\n(.*?)\n---\n", text, flags=re.DOTALL)
+        return yaml.safe_load(match[1]) if match else None
 
     def eval_results(self, commit: Commit) -> list[dict[str, Any]]:
         """Return what a commit holds in `.eval_results/`, each entry as the Hub gives it; an invalid file with its error."""
@@ -430,9 +430,18 @@ class HubServer:
         self.find(request, write=request.url.path.endswith("/write"))
         return JSONResponse({})
 
+    def rename(self, kind: str, name: str, new: str) -> None:
+        """Rename a repository as its owner does; the old name leads to the new one."""
+        repo = self.repos.pop((kind, name))
+        repo.name = new
+        self.repos[(kind, new)] = repo
+        self.moved[(kind, name)] = new
+
     async def settings(self, request: Request) -> Response:
         repo = self.find(request, write=True)
         body = await request.json()
+        if repo.private and body.get("visibility") == "public":
+            self.revealed.append((repo.kind, repo.name, self.at(repo, "main").files))
         repo.private = body.get("visibility", "private" if repo.private else "public") == "private"
         return JSONResponse(body)
 
@@ -600,59 +609,6 @@ class HubServer:
         commit = self.add_commit(repo, ref, head, header["summary"], user.name, files)
         return JSONResponse(answer | {"commitOid": commit.oid, "commitUrl": f"{url}/commit/{commit.oid}"})
 
-    # Pull requests.
-
-    def shown(self, repo: Repo, pull: PullRequest) -> dict[str, Any]:
-        return {
-            "num": pull.number,
-            "title": pull.title,
-            "status": pull.status,
-            "isPullRequest": True,
-            "author": {"name": pull.author},
-            "createdAt": NOW,
-            "repo": {"name": repo.name, "type": repo.kind},
-        }
-
-    async def discussions(self, request: Request) -> Response:
-        repo = self.find(request)
-        wanted = request.query_params.get("status")
-        found = [self.shown(repo, p) for p in repo.pulls.values() if wanted in (None, "all", p.status)]
-        return JSONResponse({"discussions": found, "count": len(found), "start": 0})
-
-    def pull(self, request: Request, repo: Repo) -> PullRequest:
-        pull = repo.pulls.get(request.path_params["num"])
-        if pull is None:
-            raise HubError(404, "Discussion not found")
-        return pull
-
-    async def discussion(self, request: Request) -> Response:
-        repo = self.find(request)
-        extra = {"changes": {"base": "refs/heads/main"}, "filesWithConflicts": [], "events": []}
-        return JSONResponse(self.shown(repo, self.pull(request, repo)) | extra)
-
-    async def merge(self, request: Request) -> Response:
-        repo = self.find(request, write=True)
-        pull = self.pull(request, repo)
-        head, change = self.at(repo, "main"), self.at(repo, f"refs/pr/{pull.number}")
-        if pull.status != "open":
-            raise HubError(400, "This pull request is not open")
-        base = repo.commits[change.parent or ""].files
-        changed = {path for path in base | change.files if base.get(path) != change.files.get(path)}
-        if any(base.get(path) != head.files.get(path) for path in changed):
-            raise HubError(409, "This pull request has conflicts")
-        files = {path: blob for path, blob in head.files.items() if path not in changed}
-        files |= {path: change.files[path] for path in changed if path in change.files}
-        self.add_commit(repo, "main", head, f"{change.title} (#{pull.number})", pull.author, files)
-        pull.status = "merged"
-        return JSONResponse({})
-
-    async def status(self, request: Request) -> Response:
-        repo = self.find(request, write=True)
-        pull = self.pull(request, repo)
-        pull.status = (await request.json())["status"]
-        event = {"id": "1", "type": "status-change", "createdAt": NOW, "author": {"name": pull.author}}
-        return JSONResponse({"newStatus": event | {"data": {"status": pull.status}}})
-
     # Downloads.
 
     async def resolve(self, request: Request) -> Response:
@@ -723,24 +679,45 @@ async def _read(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
             yield block
 
 
-def _spoil(send: Any, kind: str) -> Any:
-    """Cut a download short, or turn its bits around; what the headers promise stays."""
-    done = False
+class InProcess(httpx2.BaseTransport):
+    """Sends requests to the server in this process.
 
-    async def spoiled(message: Any) -> None:
-        nonlocal done
-        if kind == "short" and message["type"] == "http.response.start":
-            headers = [(k, b"5" if k == b"content-length" else v) for k, v in message["headers"]]
-            message = {**message, "headers": headers}
-        elif kind == "short":
-            message = {**message, "body": b"" if done else message["body"][:5]}
-            done = True
-        elif message["type"] == "http.response.body" and message.get("body") and not done:
-            done = True
-            if kind == "truncate":
-                await send({**message, "body": message["body"][: len(message["body"]) // 2], "more_body": True})
-                raise ConnectionAbortedError
-            message = {**message, "body": bytes(b ^ 0xFF for b in message["body"])}
-        await send(message)
+    Attributes:
+        before: Called with each request before it is answered, and what it returns or raises is the answer.
+        after: Called with each request and its answer, which it may replace.
+    """
 
-    return spoiled
+    def __init__(self, hub: HubServer) -> None:
+        self.hub, self.loop = hub, asyncio.new_event_loop()
+        self._one = threading.Lock()  # huggingface_hub uploads several files in threads
+        self.before: Callable[[httpx2.Request], httpx2.Response | None] = lambda request: None
+        self.after: Callable[[httpx2.Request, httpx2.Response], httpx2.Response] = lambda request, response: response
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        body = request.read()
+        return self.before(request) or self.after(request, self.answer(request, body))
+
+    def answer(self, request: httpx2.Request, body: bytes) -> httpx2.Response:
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": request.method, "scheme": "https",
+            "headers": [(k.lower(), v) for k, v in request.headers.raw], "path": request.url.path, "root_path": "",
+            "raw_path": request.url.raw_path.split(b"?")[0], "query_string": request.url.query,
+            "server": (request.url.host, 443), "client": ("127.0.0.1", 1),
+        }  # fmt: skip
+        found: dict[str, Any] = {"body": b""}
+
+        async def receive() -> dict[str, Any]:
+            if found.setdefault("read", False):
+                await asyncio.Event().wait()  # this client does not go away
+            found["read"] = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                found.update(status_code=message["status"], headers=message.get("headers", []))
+            else:
+                found["body"] += message.get("body", b"")
+
+        with self._one:
+            self.loop.run_until_complete(self.hub.asgi(scope, receive, send))
+        return httpx2.Response(found["status_code"], headers=found["headers"], content=found["body"], request=request)

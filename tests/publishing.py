@@ -1,87 +1,42 @@
-"""A tiny but real project to publish, and the publisher as a user runs it against the local Hub."""
+"""Somebody who publishes the tiny project: as a user does over a socket, or in this process, request by request."""
 
 from __future__ import annotations
 
+import io
 import json
-import multiprocessing
 import os
-import runpy
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
+import huggingface_hub as hf
+import pytest
 import yaml
+from huggingface_hub.utils._http import default_client_factory
 
-from .conftest import MINIMAL_RESULTS, REPO, run_in
-from .hub_server import HubServer, Repo
+from src.documents.build import Documents
+from src.documents.context import Context, RepoNames
+from src.hub import client, process, publish, verify
+from src.hub.bundle import Repository, collect
+from src.hub.options import Options
+from src.hub.show import Screen
+from src.record.errors import CommandError
+from src.record.load import Record, load_record
+from src.record.publication import Publication
 
+from .conftest import REPO
+from .hub_server import HubServer, InProcess, Repo, User
+
+TINY = REPO / "tests/tiny"
 TOKEN = "hf_localtesttokenofalice"
-
-CARD = """\
----
-license: mit
-library_name: transformers
----
-
-# tiny
-
-A tiny model without training. [Hub](https://huggingface.co/alice/tiny)
-
-```python
-from transformers import AutoModelForCausalLM
-
-print(AutoModelForCausalLM.from_pretrained("alice/tiny").config.n_layer)
-```
-"""
-
-
-def make_tiny(root: Path) -> Path:
-    """Write a project with a base model, an adapter and a dataset of a few kilobytes."""
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
-
-    shutil.copytree(REPO / "configs", root / "configs")
-    (root / "docs").mkdir()
-    shutil.copy(REPO / "docs/references.bib", root / "docs")
-    shutil.copy(REPO / "LICENSE", root / "LICENSE")
-    tokenizer = AutoTokenizer.from_pretrained(REPO / "models/gpt2-mini")
-    model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), n_positions=64, n_embd=8, n_layer=1, n_head=1))
-    model.save_pretrained(root / "models/tiny")
-    tokenizer.save_pretrained(root / "models/tiny")
-    (root / "models/tiny/README.md").write_text(CARD)
-    adapter = get_peft_model(model, LoraConfig(r=2, lora_alpha=4, target_modules=["c_attn"], init_lora_weights=False))
-    adapter.save_pretrained(root / "checkpoints/best_model")
-    (root / "checkpoints/best_model/README.md").unlink()
-    for name in ("training/train", "letter_count/test"):
-        target = root / "data" / f"{name}.parquet"
-        target.parent.mkdir(parents=True)
-        pq.write_table(pq.read_table(REPO / "data" / f"{name}.parquet").slice(0, 20), target)
-    config = {
-        "experiment_name": "tiny",
-        "base_model": "models/tiny",
-        "lora_config": {"r": 2, "alpha": 4},
-        "training_config": {"learning_rate": 1e-3, "per_device_train_batch_size": 1, "max_steps": 1},
-    }
-    (root / "configs/experiments/tiny.yaml").write_text(yaml.safe_dump(config))
-    change_project(
-        root,
-        experiment="configs/experiments/tiny.yaml",
-        study=None,
-        model_repo="tiny-lora",
-        dataset_repo="letters",
-    )
-    (root / "results/tiny").mkdir(parents=True)
-    (root / "results/tiny/evaluation_results.json").write_text(json.dumps(MINIMAL_RESULTS))
-    # What every copy would make again, such as the report's PDF, is made once.
-    done = run_in(root, "-m", "src.publish", "--dry-run", "--namespace", "alice")
-    assert done.returncode == 0, done.stderr
-    shutil.rmtree(root / "dist")
-    return root
+NAMES = {"dataset": "alice/tiny-letters", "base": "alice/tiny", "model": "alice/tiny-lora", "space": "alice/try-tiny"}
+KINDS = {"dataset": "dataset", "base": "model", "model": "model", "space": "space"}
 
 
 def change_project(root: Path, **changes: Any) -> None:
@@ -90,123 +45,234 @@ def change_project(root: Path, **changes: Any) -> None:
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes, allow_unicode=True))
 
 
-FORKS = multiprocessing.get_context("forkserver")
-"""Starts processes that begin with what `tests.preloaded` did: most of what a short run costs."""
-
-FORKS.set_forkserver_preload(["tests.preloaded"])
-
-
-def _publish(root: Path, arguments: tuple[str, ...], environment: dict[str, str], out: Path, err: Path) -> None:
-    """Be `python -m src.publish ARGUMENTS` in a process that was forked for it."""
-    assert "tests.preloaded" in sys.modules  # multiprocessing passes over a preload that fails
-    os.chdir(root)
-    os.environ.clear()
-    os.environ.update(environment)
-    for number, path in enumerate((Path(os.devnull), out, err)):
-        os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
-    sys.argv = ["publish", *arguments]
-    runpy.run_module("src.publish", run_name="__main__", alter_sys=True)
-
-
-class Forked:
-    """`python -m src.publish ARGUMENTS` in a process that was forked for it, with the part of `subprocess.Popen` that tests need."""
-
-    def __init__(self, root: Path, arguments: tuple[str, ...], environment: dict[str, str]) -> None:
-        self._folder = tempfile.TemporaryDirectory()
-        self._files = [Path(self._folder.name) / name for name in ("out", "err")]
-        self._process = FORKS.Process(target=_publish, args=(root, arguments, environment, *self._files))
-        self._process.start()
-
-    def send_signal(self, number: signal.Signals) -> None:
-        assert self._process.pid is not None
-        os.kill(self._process.pid, number)
-
-    def communicate(self, timeout: float) -> tuple[str, str]:
-        """Wait for its end; give what it printed."""
-        self._process.join(timeout)
-        if self._process.exitcode is None:
-            self._process.kill()
-            self._process.join()
-        with self._folder:
-            out, err = (file.read_text() for file in self._files)
-        return out, err
-
-    @property
-    def returncode(self) -> int:
-        assert self._process.exitcode is not None
-        return self._process.exitcode
+def new_hub(folder: Path) -> HubServer:
+    """A Hub on which alice has an account."""
+    hub = HubServer(folder)
+    hub.users[TOKEN] = User("alice", orgs={"lab": "admin", "club": "read"})
+    return hub
 
 
 class Author:
-    """Somebody at a project, with the local Hub in reach.
+    """Somebody at a copy of the tiny project, with a Hub in reach.
 
     Args:
         hub: The Hub.
         root: The project.
-        token: Who it is.
-        real: Whether what is published is loaded by the real model libraries, and not by their stand-ins.
     """
 
-    def __init__(self, hub: HubServer, root: Path, token: str | None = TOKEN, *, real: bool = False) -> None:
-        self.hub, self.root, self.token, self.real = hub, root, token, real
+    def __init__(self, hub: HubServer, root: Path) -> None:
+        self.hub, self.root = hub, root
+        shutil.copytree(TINY, root)
+        shutil.copytree(REPO / "docs/assets/demo", root / "docs/assets/demo")  # the widget, which is not an author's
+        (root / ".cache").symlink_to(os.environ["CACHE_OF_TESTS"])
+        self.token: str | None = TOKEN
 
     @property
     def receipt_path(self) -> Path:
-        name = yaml.safe_load((self.root / "configs/project.yaml").read_text())["experiment"]
-        return self.root / "results" / Path(name).stem / "publication.json"
+        return self.root / "results/tiny/publication.json"
 
     @property
     def receipt(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.receipt_path.read_text())
         return found
 
+    def repo(self, role: str) -> Repo:
+        return self.hub.repos[(KINDS[role], NAMES[role])]
+
     def environment(self, **extra: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
         token = {"HF_TOKEN": self.token} if self.token else {}
         return kept | token | {
-            "PYTHONPATH": str(REPO) if self.real else f"{REPO / 'tests/standins'}{os.pathsep}{REPO}",
-            "HF_ENDPOINT": self.hub.url,
-            "HF_HUB_DISABLE_XET": "1",
-            "HF_HOME": str(self.root / "hf-home"),
-            "NO_COLOR": "1",
+            "PYTHONPATH": str(REPO), "HF_ENDPOINT": self.hub.url, "HF_HOME": str(self.root / "hf-home"), "NO_COLOR": "1",
             "OMP_NUM_THREADS": "1",
         } | extra  # fmt: skip
 
     def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
-        """Start the publisher as a user does, from nothing."""
+        """Start the publisher as a user does."""
         return subprocess.Popen(
             [sys.executable, "-m", "src.publish", *arguments],
-            cwd=self.root,
-            env=self.environment(**extra),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+            cwd=self.root, env=self.environment(**extra), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
 
     def publish(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
-        """Run the publisher; the token must never be seen."""
-        process = self.fork(*arguments, **extra)
+        """Run the publisher as a user does; the token must never be seen."""
+        process = self.start(*arguments, **extra)
         out, err = process.communicate(timeout=300)
         assert "Traceback" not in err, err
-        if self.token:
-            assert self.token not in out + err
-            assert not self.receipt_path.exists() or self.token not in self.receipt_path.read_text()
+        assert TOKEN not in out + err
         return subprocess.CompletedProcess(["src.publish", *arguments], process.returncode, out, err)
 
-    def fork(self, *arguments: str, **extra: str) -> Forked:
-        """Start the publisher with what every run of it does first done already."""
-        return Forked(self.root, arguments, self.environment(**extra))
 
-    def repo(self, kind: str, name: str) -> Repo:
-        return self.hub.repos[(kind, f"alice/{name}")]
-
-
-def commits(repo: Repo) -> int:
-    """Count the commits of `main` beyond the Hub's own first one."""
-    return len(repo.history(repo.commits[repo.refs["main"]])) - 1
+def commits(repo: Repo, author: str = "alice") -> int:
+    """Count the commits of `main` by an author."""
+    return sum(commit.author == author for commit in repo.history(repo.commits[repo.refs["main"]]))
 
 
 def main_files(repo: Repo) -> dict[str, str]:
     """Hash of each file of `main`."""
     return {path: blob.sha256 for path, blob in repo.commits[repo.refs["main"]].files.items()}
+
+
+class Killed(BaseException):
+    """The process is killed: nothing more is sent or written."""
+
+
+@dataclass
+class Ending:
+    """How a publication ended.
+
+    Attributes:
+        code: The exit code; -9 for a process that was killed.
+        out: Everything that was printed, the error last.
+        slept: Seconds that it waited for the Hub.
+    """
+
+    code: int
+    out: str
+    slept: float
+
+    @property
+    def state(self) -> list[str]:
+        """The last lines, which say what is on the Hub."""
+        lines = self.out.strip().splitlines()
+        return [
+            line for line in lines if line.startswith(("alice/", "unknown", "nothing was changed", "nothing changed"))
+        ]
+
+
+class Desk:
+    """Somebody who publishes in this process, with what models answer given.
+
+    Args:
+        folder: For the receipt.
+        bundle: The files of the repositories, and the record that they come from.
+        monkeypatch: Takes back what is replaced.
+    """
+
+    def __init__(self, folder: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self.bundle, self.patch = folder, bundle, monkeypatch
+        self.hub = new_hub(folder / "hub")
+        self.transport = InProcess(self.hub)
+        self.answers: dict[str, Callable[[dict[str, Any]], Any]] = dict(ANSWERS)
+        self.jobs: list[str] = []
+        self.slept = 0.0
+        self.verified: list[Repository] = []
+        shutil.copy(bundle.record.results_path, folder / "evaluation_results.json")
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        monkeypatch.setattr(hf.constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr("time.sleep", self._sleep)
+        monkeypatch.setattr(client, "Client", partial(client.Client, transport=self.transport))
+        monkeypatch.setattr(
+            publish, "collect", lambda documents, only, *rest: [r for r in self.bundle.repos if r.role in only]
+        )
+        monkeypatch.setattr(publish, "local_base", lambda context: self.bundle.repo("base"))
+        monkeypatch.setattr(publish, "check_secrets", lambda *rest: [])
+        monkeypatch.setattr(verify, "check_outside", lambda *rest: [])
+        for name in ("fill", "link"):
+            monkeypatch.setattr(process.Home, name, lambda *rest: None)
+        monkeypatch.setattr(process.Home, "run", lambda home, jobs, what, **rest: self._run(jobs, rest["offline"]))
+
+    def _sleep(self, seconds: float) -> None:
+        self.slept += seconds
+
+    def _run(self, jobs: list[dict[str, Any]], offline: bool) -> list[Any]:
+        self.jobs += [job["job"] for job in jobs]
+        return [self.answers[job["job"]](job | {"desk": self, "offline": offline}) for job in jobs]
+
+    @property
+    def receipt_path(self) -> Path:
+        return self.folder / "publication.json"
+
+    @property
+    def receipt(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.receipt_path.read_text())
+        return found
+
+    def repo(self, role: str) -> Repo:
+        return self.hub.repos[(KINDS[role], NAMES[role])]
+
+    def publish(self, **options: Any) -> Ending:
+        """Publish, without being asked."""
+        record = replace(
+            self.bundle.record,
+            results_path=self.folder / "evaluation_results.json",
+            publication=Publication.model_validate_json(self.receipt_path.read_text())
+            if self.receipt_path.exists()
+            else None,
+        )
+        self.slept, printed = 0.0, io.StringIO()
+        kept: dict[Path, bytes] = {}
+        self.verified += self.bundle.repos
+        with redirect_stdout(printed), redirect_stderr(printed):
+            try:
+                publish.publish(record, Options(**{"yes": True, **options}), Screen(quiet=False), None)
+                code = 0
+            except CommandError as error:
+                printed.write(f"error: {error}\n")
+                code = error.exit_code
+            except Killed as killed:
+                kept, code = killed.args[0], -9
+        if code == -9:  # what was written after it was killed was not
+            for path in self.folder.glob("*publication.json*"):
+                path.unlink()
+            for path, content in kept.items():
+                path.write_bytes(content)
+        return Ending(code, printed.getvalue(), self.slept)
+
+    def close(self) -> None:
+        """Give huggingface_hub its own client back."""
+        hf.set_client_factory(default_client_factory)
+        self.transport.loop.close()
+
+    def kill(self) -> None:
+        """End the publication as SIGKILL does, from within a request."""
+        raise Killed({path: path.read_bytes() for path in self.folder.glob("*publication.json*")})
+
+
+def _splits(job: dict[str, Any]) -> Any:
+    splits = job["desk"].bundle.record.published_splits
+    found: dict[str, Any] = {}
+    for split in splits:
+        found.setdefault(split.config, {})[split.name] = {"rows": split.rows, "columns": sorted(split.columns)}
+    return found
+
+
+def _browser(job: dict[str, Any]) -> Any:
+    row = job["desk"].bundle.context.demo.examples[0]
+    return {
+        "answers": [row["base_answer"], row["finetuned_answer"]],
+        "said": "",
+        "loaded": ["a.safetensors", "b.safetensors"],
+    }
+
+
+ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "dataset": _splits,
+    "logits": lambda job: {"difference": 0.0, "count": 1},
+    "snippet": lambda job: "printed",
+    "space": _browser,
+}
+"""What the jobs of the child process find."""
+
+
+@dataclass
+class Bundle:
+    """The files of one version of the tiny project, collected once for many tests."""
+
+    record: Record
+    context: Context
+    repos: list[Repository]
+
+    def repo(self, role: str) -> Repository:
+        return next(repo for repo in self.repos if repo.role == role)
+
+
+def make_bundle(root: Path, cache: Path, **changes: Any) -> Bundle:
+    """Collect a version of the tiny project."""
+    shutil.copytree(TINY, root)
+    shutil.copytree(REPO / "docs/assets/demo", root / "docs/assets/demo")
+    change_project(root, **changes)
+    record = load_record(root)
+    context = Context(record, RepoNames.of(record, "alice"), cache, inside_hub=True)
+    return Bundle(record, context, collect(Documents(context)))

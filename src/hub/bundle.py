@@ -1,15 +1,16 @@
-"""The files of the Hub's repositories, collected and hashed; and written as folders for `--dry-run`."""
+"""The files of the Hub's repositories, collected and hashed, and written as folders."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from src.documents.build import Documents
 from src.documents.context import Context
@@ -23,6 +24,8 @@ from src.record.files import regular_file, replacing, sha256_file
 from src.record.publication import Role
 from src.record.splits import dataset_files
 
+from .eval_results import results_file, results_path
+
 BASE_FILES = (
     "config.json",
     "generation_config.json",
@@ -35,13 +38,16 @@ BASE_FILES = (
 """Files of a local base model that are published with it."""
 
 NOTICES = ("COPYRIGHT", "LICENSE", "NOTICE")
-"""Notices that lie in the dataset's folders beside what they are about."""
+"""Notices in the dataset's folders, next to what they are about."""
 
-ROLES: tuple[Role, ...] = get_args(Role)
-"""The repositories in the order in which they are published: what a card names is there before the card."""
+ROLES: tuple[Role, ...] = ("dataset", "base", "model", "space")
+"""The repositories in the order in which they are published: what one names is there before it."""
 
-UNPUBLISHED: Mapping[Role, str] = {"base": "main", "model": "main"}
-"""Where the Space takes weights from that have no commit yet."""
+FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""What the folder of a further adapter may be called."""
+
+Commits = Mapping[Role, str]
+"""The commit of each repository, where it is known."""
 
 Progress = Callable[[str, int], None]
 """Called with a file's name and the bytes of it that were just hashed."""
@@ -53,7 +59,7 @@ class HubFile:
 
     Attributes:
         path: Its place in the repository.
-        source: Where its content lies, or the content.
+        source: The file with its content, or the content.
         size: Bytes.
         sha256: Hex digest of the content.
     """
@@ -71,11 +77,11 @@ class HubFile:
 
     @property
     def content(self) -> bytes:
-        """The whole content; ask only for small files."""
+        """The whole content, for small files."""
         return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
 
     def same_as(self, size: int, sha256: str | None, blob_id: str) -> bool:
-        """Tell whether a file on the Hub, known by its size and hashes, has this content."""
+        """Determine whether a file on the Hub, known by its size and hashes, has this content."""
         if size != self.size:
             return False
         return sha256 == self.sha256 if sha256 is not None else blob_id == self.blob_id
@@ -90,12 +96,20 @@ class Repository:
         repo_id: Its name on the Hub, without a namespace while that is not known.
         kind: The Hub's kind of repository.
         files: Its files, by path.
+        naming: Returns the files that name commits of other repositories, for commits as far as they are known.
     """
 
     role: Role
     repo_id: str
     kind: Literal["model", "dataset", "space"]
     files: dict[str, HubFile]
+    naming: Callable[[Commits], dict[str, HubFile]] | None = None
+
+    def at(self, commits: Commits) -> Repository:
+        """Return the repository with the commits of the others written into its files."""
+        if self.naming is None:
+            return self
+        return replace(self, files=dict(sorted((self.files | self.naming(commits)).items())))
 
     @property
     def size(self) -> int:
@@ -117,61 +131,83 @@ def collect(
     documents: Documents,
     only: Collection[Role] = ROLES,
     progress: Progress | None = None,
-    *,
-    all_runs: bool = False,
+    further: Mapping[str, Path] | None = None,
+    endpoint: str = "https://huggingface.co",
 ) -> list[Repository]:
-    """Collect and hash the files of every repository but the Space, after checking that they are what was evaluated.
+    """Collect and hash the files of every repository, after checking that they are what was evaluated.
 
     Args:
         documents: What is published.
         only: Roles to collect.
         progress: Called with a file's name and the bytes of it that were just hashed.
-        all_runs: Whether the model's repository also holds the adapters of a study's other runs, each in `runs/NAME/`, and the
-            dataset's their single answers in the form of Every Eval Ever.
+        further: More adapters for the model's repository: the folder there (PEFT's `subfolder`) and the checkpoint.
+        endpoint: The Hub that the Space loads the weights from.
+
+    Returns:
+        The repositories in the order in which they are published.
 
     Raises:
         InputError: A file is missing, is a pickle or a link, or is not the one that was evaluated.
     """
-    record, names = documents.context.record, documents.context.names
-    record.check_evaluated()
-    repos = []
-    if "base" in only and record.base_folder is not None and names.base is not None:
-        repos.append(Repository("base", names.base, "model", _hashed(_base(documents), progress)))
-    if "dataset" in only and record.splits:
-        repos.append(
-            Repository("dataset", names.dataset, "dataset", _hashed(_dataset(documents, all_runs=all_runs), progress))
-        )
-    if "model" in only:
-        repos.append(Repository("model", names.model, "model", _hashed(_model(documents, all_runs=all_runs), progress)))
-    return repos
-
-
-def collect_space(
-    documents: Documents, revisions: Mapping[Role, str] = UNPUBLISHED, endpoint: str = "https://huggingface.co"
-) -> Repository | None:
-    """Collect and hash the files of the Space; None if the record's models cannot be tried in one.
-
-    Args:
-        documents: What is published.
-        revisions: Where the weights are taken from: the commits of base model and model.
-        endpoint: The Hub that they lie on.
-    """
     context = documents.context
     record, names = context.record, context.names
-    if context.space is None or not isinstance(context.demo, Demo) or names.base is None:
-        return None
+    record.check_evaluated()
+    repos = []
+    if "dataset" in only and record.splits:
+        repos.append(Repository("dataset", names.dataset, "dataset", _hashed(_dataset(documents), progress)))
+    if "base" in only and record.base_folder is not None and names.base is not None:
+        repos.append(
+            Repository("base", names.base, "model", _hashed(_base(documents), progress), results(context, "base"))
+        )
+    if "model" in only:
+        files = _hashed(_model(documents, further or {}), progress)
+        repos.append(Repository("model", names.model, "model", files, results(context, "model")))
+    if "space" in only and context.space is not None and isinstance(context.demo, Demo) and names.base is not None:
+        repos.append(_space(documents, context.space, context.demo, names.base, endpoint))
+    return [repo.at({}) for repo in repos]
+
+
+def local_base(context: Context) -> Repository | None:
+    """Return the base model's repository, for an adapter that is published without it; None if it is not a local one."""
+    only: tuple[Role, ...] = ("base",)
+    return next(iter(collect(Documents(context), only)), None)
+
+
+def results(context: Context, role: Role) -> Callable[[Commits], dict[str, HubFile]]:
+    """Return what writes the Hub's evaluation results of a model; they name the dataset's commit."""
+
+    def write(commits: Commits) -> dict[str, HubFile]:
+        content = results_file(context, role, commits.get("dataset"))
+        return {} if content is None else {results_path(context): bytes_file(results_path(context), content)}
+
+    return write
+
+
+def _space(documents: Documents, space: str, demo: Demo, base: str, endpoint: str) -> Repository:
+    context = documents.context
     published: tuple[tuple[Role, str, str, dict[str, Path | bytes]], ...] = (
-        ("base", names.base, "base", _base(documents)),
-        ("model", names.model, "adapter", _adapter(context, record.checkpoint)),
+        ("base", base, "base", _base(documents)),
+        ("model", context.names.model, "adapter", _adapter(context, context.record.checkpoint)),
     )
-    files = []
+    weights: list[tuple[Role, str, str, HubFile]] = []
     for role, repo_id, folder, sources in published:
-        wanted = {name: source for name, source in sources.items() if f"{folder}/{name}" in context.demo.files}
-        for name, file in _hashed(wanted, None).items():
-            url = f"{endpoint}/{repo_id}/resolve/{revisions[role]}/{name}"
-            files.append(DemoFile(f"{folder}/{name}", url, file.size, file.sha256))
-    sources = {"LICENSE": _licence(context), **space_files(context, context.demo, files)}
-    return Repository("space", context.space, "space", _hashed(sources, None))
+        wanted = {name: source for name, source in sources.items() if f"{folder}/{name}" in demo.files}
+        weights += [(role, repo_id, folder, file) for file in _hashed(wanted, None).values()]
+
+    def write(commits: Commits) -> dict[str, HubFile]:
+        """Name the commits of the weights; `main` while there are none."""
+        files = [
+            DemoFile(
+                f"{folder}/{file.path}",
+                f"{endpoint}/{repo}/resolve/{commits.get(role, 'main')}/{file.path}",
+                file.size,
+                file.sha256,
+            )
+            for role, repo, folder, file in weights
+        ]
+        return _hashed(space_files(context, demo, files), None)
+
+    return Repository("space", space, "space", _hashed({"LICENSE": _licence(context)}, None), write)
 
 
 def write_bundle(repos: list[Repository], output: Path) -> None:
@@ -192,7 +228,7 @@ def write_bundle(repos: list[Repository], output: Path) -> None:
 
 
 def bytes_file(name: str, content: bytes) -> HubFile:
-    """Return a file that is made here."""
+    """Return a generated file."""
     return HubFile(name, content, len(content), hashlib.sha256(content).hexdigest())
 
 
@@ -215,20 +251,26 @@ def _licence(context: Context) -> Path:
 def _adapter(context: Context, folder: Path) -> dict[str, Path | bytes]:
     files: dict[str, Path | bytes] = {**checkpoint_files(folder)}
     if context.names.base:
-        # A visitor has no local folder: name the base model as it is called on the Hub.
+        # A visitor has no local folder, so the base model has its name on the Hub.
         settings = adapter_config(folder) | {"base_model_name_or_path": context.names.base}
         files["adapter_config.json"] = (json.dumps(settings, indent=2, sort_keys=True) + "\n").encode()
     return files
 
 
-def _model(documents: Documents, *, all_runs: bool) -> dict[str, Path | bytes]:
+def _model(documents: Documents, further: Mapping[str, Path]) -> dict[str, Path | bytes]:
     context = documents.context
     record = context.record
     files: dict[str, Path | bytes] = {"README.md": documents.model_card.text.encode(), "LICENSE": _licence(context)}
     files |= _adapter(context, record.checkpoint)
-    if all_runs and record.study is not None:
-        for run, folder in record.study.adapters(record.root).items():
-            files |= {f"runs/{run}/{name}": source for name, source in _adapter(context, folder).items()}
+    for folder, checkpoint in further.items():
+        if not FOLDER.fullmatch(folder) or folder == "charts":
+            raise InputError(
+                "further adapters",
+                found=folder,
+                expected="a folder name of letters, digits, `-`, `_` and `.`, other than `charts`",
+                hint="Rename it.",
+            )
+        files |= {f"{folder}/{name}": source for name, source in _adapter(context, checkpoint).items()}
     files["evaluation_results.json"] = record.results_path
     files["final_report.json"] = documents.final_report.encode()
     files["report.pdf"] = documents.pdf()
@@ -239,7 +281,7 @@ def _model(documents: Documents, *, all_runs: bool) -> dict[str, Path | bytes]:
     return files
 
 
-def _dataset(documents: Documents, *, all_runs: bool) -> dict[str, Path | bytes]:
+def _dataset(documents: Documents) -> dict[str, Path | bytes]:
     record = documents.context.record
     files: dict[str, Path | bytes] = {"LICENSE": _licence(documents.context)}
     if documents.dataset_card is not None:
@@ -250,7 +292,7 @@ def _dataset(documents: Documents, *, all_runs: bool) -> dict[str, Path | bytes]
     for notice in sorted(path for name in NOTICES for path in record.data.glob(f"*/{name}")):
         name = notice.relative_to(record.data).as_posix()
         files[name] = regular_file(record.data, name)
-    files |= exchange_files(record, documents.context.analysis, documents.context.names, all_runs=all_runs)
+    files |= exchange_files(record, documents.context.analysis, documents.context.names)
     return files
 
 

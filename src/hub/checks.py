@@ -1,120 +1,61 @@
-"""What is checked before the first byte is sent."""
+"""What is checked before anything else: names, account, rights, licence."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import re
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import huggingface_hub as hf
-from detect_secrets.plugins.aws import AWSKeyDetector
-from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector
-from detect_secrets.plugins.base import RegexBasedDetector
-from detect_secrets.plugins.basic_auth import BasicAuthDetector
-from detect_secrets.plugins.github_token import GitHubTokenDetector
-from detect_secrets.plugins.gitlab_token import GitLabTokenDetector
-from detect_secrets.plugins.jwt import JwtTokenDetector
-from detect_secrets.plugins.npm import NpmDetector
-from detect_secrets.plugins.openai import OpenAIDetector
-from detect_secrets.plugins.private_key import PrivateKeyDetector
-from detect_secrets.plugins.pypi_token import PypiTokenDetector
-from detect_secrets.plugins.slack import SlackDetector
-from detect_secrets.plugins.stripe import StripeDetector
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from huggingface_hub.utils._http import hf_raise_for_status
 from huggingface_hub.utils._validators import validate_repo_id
 
 from src.documents.context import Context, RepoNames
 from src.record.errors import InputError, show
+from src.record.files import read_text
 from src.record.publication import Role
 
 from .bundle import Repository
-from .client import ERRORS, Hub, status
 from .errors import Refused
-from .plan import TEXT, RepoPlan
+from .plan import RepoPlan
+from .remote import Hub
 
 WRITERS = frozenset({"admin", "write", "contributor"})
-"""Roles in an organisation that may write to repositories."""
+"""Roles in an organization that may write to repositories."""
 
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 """What a tag may be called: what the receipt can hold and git can take."""
 
 NEEDED = ("torch", "transformers", "peft", "datasets")
-"""Packages that the verification runs."""
+"""Packages that load what is published."""
 
-
-class HuggingFaceTokenDetector(RegexBasedDetector):
-    """Finds tokens of the Hub, which detect-secrets does not know."""
-
-    secret_type = "Hugging Face token"  # noqa: S105 - the name of a kind
-    denylist = (re.compile(r"hf_[A-Za-z0-9]{30,}"), re.compile(r"api_org_[A-Za-z0-9]{30,}"))
-
-
-DETECTORS: tuple[Any, ...] = tuple(
-    detector()
-    for detector in (
-        HuggingFaceTokenDetector,
-        AWSKeyDetector,
-        AzureStorageKeyDetector,
-        BasicAuthDetector,
-        GitHubTokenDetector,
-        GitLabTokenDetector,
-        JwtTokenDetector,
-        NpmDetector,
-        OpenAIDetector,
-        PrivateKeyDetector,
-        PypiTokenDetector,
-        SlackDetector,
-        StripeDetector,
-    )
-)
-"""What a secret can look like; detectors that guess from entropy would report every hash."""
-
-MAX_SCANNED = 64 * 1024 * 1024
-"""Bytes of a text file that are searched for secrets."""
-
-
-def check_secrets(repos: list[Repository], token: str | None) -> None:
-    """Refuse text files that hold something that looks like a secret.
-
-    Raises:
-        InputError: The file and the line; the secret itself is not shown.
-    """
-    searched: set[str] = set()
-    for repo in repos:
-        for file in repo.files.values():
-            if not file.path.endswith(TEXT) or file.size > MAX_SCANNED or file.sha256 in searched:
-                continue
-            searched.add(file.sha256)
-            text = file.content.decode("utf-8", errors="replace")
-            found = _secret(text, token)
-            if found:
-                kind, position = found
-                raise InputError(
-                    f"{repo.role}/{file.path}",
-                    key=f"line {text.count(chr(10), 0, position) + 1}",
-                    found=f"what looks like a secret ({kind})",
-                    expected="text that everybody may read",
-                    hint="Remove it where the text comes from, and revoke it if it is real.",
-                )
-
-
-def _secret(text: str, token: str | None) -> tuple[str, int] | None:
-    if token and token in text:
-        return "the token that you are logged in with", text.index(token)
-    for detector in DETECTORS:
-        for pattern in detector.denylist:
-            match = pattern.search(text)
-            if match:
-                return detector.secret_type, match.start()
-    return None
+LICENCES = {
+    "mit": ("permission is hereby granted, free of charge", 'the software is provided "as is"'),
+    "apache-2.0": ("apache license", "version 2.0, january 2004"),
+    "bsd-2-clause": ("redistribution and use in source and binary forms",),
+    "bsd-3-clause": ("redistribution and use in source and binary forms", "endorse or promote products"),
+    "isc": ("permission to use, copy, modify, and", "with or without fee"),
+    "unlicense": ("this is free and unencumbered software",),
+    "gpl-2.0": ("gnu general public license", "version 2, june 1991"),
+    "gpl-3.0": ("gnu general public license", "version 3, 29 june 2007"),
+    "lgpl-3.0": ("gnu lesser general public license", "version 3, 29 june 2007"),
+    "agpl-3.0": ("gnu affero general public license", "version 3, 19 november 2007"),
+    "mpl-2.0": ("mozilla public license", "version 2.0"),
+    "cc0-1.0": ("cc0 1.0 universal",),
+    "cc-by-4.0": ("attribution 4.0 international",),
+    "cc-by-sa-4.0": ("attribution-sharealike 4.0 international",),
+    "cc-by-nc-4.0": ("attribution-noncommercial 4.0 international",),
+    "openrail": ("rail",),
+}
+"""What the text of a licence contains, in lower case and with single spaces, by the Hub's identifier."""
 
 
 def check_login(hub: Hub, given: str | None) -> tuple[str, str]:
-    """Check who is logged in and where that person may write.
+    """Check who is logged in, and where that person may write.
 
     Args:
         hub: The Hub.
@@ -125,16 +66,20 @@ def check_login(hub: Hub, given: str | None) -> tuple[str, str]:
 
     Raises:
         Refused: The token may only read, or not write to that namespace.
-        Unreachable: The Hub did not answer.
+        Unreachable: The Hub did not answer as it should.
     """
     resource = os.environ.get("HF_OIDC_RESOURCE")
     if resource:
         namespace = given or resource.removeprefix("datasets/").split("/")[0]
         return namespace, namespace
-    user = hub.call(hub.api.whoami)
-    name = str(user["name"])
+
+    def account() -> tuple[str, dict[str, Any], dict[str, Any]]:
+        user = hub.api.whoami()
+        organizations = {str(org["name"]): org.get("roleInOrg") for org in user.get("orgs") or []}
+        return str(user["name"]), (user.get("auth") or {}).get("accessToken") or {}, organizations
+
+    name, access, organizations = hub.call(account)
     namespace = given or name
-    access = (user.get("auth") or {}).get("accessToken") or {}
     role = access.get("role")
     if role == "read":
         raise Refused(
@@ -144,9 +89,8 @@ def check_login(hub: Hub, given: str | None) -> tuple[str, str]:
         raise Refused(
             f"the fine-grained token has no write permission for {show(namespace)}. Add it in the token's settings."
         )
-    organisations = {str(org["name"]): org.get("roleInOrg") for org in user.get("orgs") or []}
-    if namespace != name and organisations.get(namespace) not in WRITERS:
-        writable = ", ".join([name, *(org for org, r in organisations.items() if r in WRITERS)])
+    if namespace != name and organizations.get(namespace) not in WRITERS:
+        writable = ", ".join([name, *(org for org, r in organizations.items() if r in WRITERS)])
         raise Refused(
             f"{show(name)} may not write to {show(namespace)}. Give --namespace one of: {show(writable)}; or ask its owner."
         )
@@ -162,25 +106,28 @@ def _may_write(rights: dict[str, Any], namespace: str) -> bool:
     return False
 
 
-def check_installed(*, space: bool) -> None:
-    """Check that the verification can run, without importing what it needs.
+def missing_packages() -> list[str]:
+    """List the packages that loading needs and that are not installed, without importing any."""
+    return [name for name in NEEDED if importlib.util.find_spec(name) is None]
 
-    Args:
-        space: Whether a Space is to be verified, in a browser.
+
+def check_licence(licence: str, path: Path) -> None:
+    """Check that the licence's text is the one that the project config names, for the licences that are known here.
 
     Raises:
-        Refused: A package is missing.
+        InputError: It is another.
     """
-    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    phrases = LICENCES.get(licence)
+    if phrases is None:
+        return
+    text = " ".join(read_text(path, "Put the licence's text there.").lower().split())
+    missing = [phrase for phrase in phrases if phrase not in text]
     if missing:
-        raise Refused(
-            f"{', '.join(missing)} not installed, so what is uploaded could not be verified. "
-            'Run `pip install -c constraints.txt -e ".[experiment]"` first.'
-        )
-    if space and importlib.util.find_spec("playwright") is None:
-        raise Refused(
-            "playwright is not installed, so the Space could not be tried in a browser. "
-            "Run `pip install -c constraints.txt playwright` and `playwright install chromium`, or publish with --only."
+        raise InputError(
+            path,
+            found=f"a text without “{missing[0]}”",
+            expected=f"the text of {licence}, which the project config names",
+            hint="Correct `licence` in the project config, or the text.",
         )
 
 
@@ -248,14 +195,11 @@ def check_something(context: Context, only: Collection[Role], found: bool) -> No
 
 
 def _no_space(context: Context) -> str:
-    """Say why a record has no Space."""
     if isinstance(context.demo, str):
         return context.demo
-    return (
-        "the config names no space_repo"
-        if context.names.space is None
-        else "its visitors could not read private models"
-    )
+    if context.names.space is None:
+        return "the config names no space_repo"
+    return "its visitors could not read private models"
 
 
 def check_plan(hub: Hub, plan: RepoPlan, tag: str | None, own: Mapping[str, str]) -> None:
@@ -269,87 +213,67 @@ def check_plan(hub: Hub, plan: RepoPlan, tag: str | None, own: Mapping[str, str]
 
     Raises:
         Refused: One of them does not fit.
-        Unreachable: The Hub did not answer.
+        Unreachable: The Hub did not answer as it should.
     """
     repo = plan.repo
-    for kind in ("model", "dataset", "space"):
-        if kind == repo.kind or own.get(repo.repo_id) == kind:
-            continue
-        if plan.remote is None and hub.call(_exists, hub, repo.repo_id, kind):
+    if plan.remote is None:
+        for kind in ("model", "dataset", "space"):
+            if kind != repo.kind and own.get(repo.repo_id) != kind and hub.info(repo.repo_id, kind) is not None:
+                raise Refused(
+                    f"{repo.repo_id}: is a {kind} on the Hub already, not a {repo.kind}. "
+                    f"Choose another `{repo.role}_repo` in the project config."
+                )
+        if os.environ.get("HF_OIDC_RESOURCE"):
             raise Refused(
-                f"{repo.repo_id} is a {kind} on the Hub already, not a {repo.kind}. "
-                f"Choose another `{repo.role}_repo` in the project config."
+                f"{repo.repo_id}: does not exist, and a trusted publisher cannot create it. Publish once from a machine "
+                "that is logged in, then add the trusted publisher in the repository's settings."
             )
-    if plan.remote is not None:
+    else:
         try:
             hub.call(hub.api.auth_check, repo.repo_id, repo_type=repo.kind, write=True)
         except RepositoryNotFoundError:
-            raise Refused(f"the token may not write to {repo.repo_id}. Use one that may.") from None
-    elif os.environ.get("HF_OIDC_RESOURCE"):
-        raise Refused(
-            f"{repo.repo_id} does not exist, and a trusted publisher cannot create it. Publish once from a machine that "
-            "is logged in, then add the trusted publisher in the repository's settings."
-        )
-    check_card(hub, repo)
+            raise Refused(f"{repo.repo_id}: the token may not write to it. Use one that may.") from None
+    errors = hub.call(_validate, hub, repo)
+    if errors:
+        raise Refused(f"{repo.role}/README.md: the Hub does not accept the metadata: {show(errors)}")
     if tag and plan.remote is not None:
         refs = hub.call(hub.api.list_repo_refs, repo.repo_id, repo_type=repo.kind)
         taken = next((ref.target_commit for ref in refs.tags if ref.name == tag), None)
         if taken is not None and (taken != plan.remote.head or plan.action != "nothing"):
-            raise Refused(f"{repo.repo_id} has the tag {tag} already, on commit {taken[:12]}. Give another --tag.")
-
-
-def check_card(hub: Hub, repo: Repository) -> None:
-    """Ask the Hub whether it accepts a card's metadata.
-
-    Raises:
-        Refused: It does not.
-    """
-    if not repo.card:
-        raise Refused(f"{repo.role}: there is no README.md to publish. Write one beside the model.")
-    errors = hub.call(_validate, hub, repo)
-    if errors:
-        raise Refused(f"{repo.role}/README.md: the Hub does not accept the metadata: {show(errors)}")
+            raise Refused(f"{repo.repo_id}: has the tag {tag} already, on commit {taken[:12]}. Give another --tag.")
 
 
 def _validate(hub: Hub, repo: Repository) -> str:
-    """Ask for the errors in a card's metadata; only JSON is an answer."""
+    """Ask the Hub for the errors in a card's metadata; only a JSON object is an answer."""
     answer = hf.get_session().post(
         f"{hub.endpoint}/api/validate-yaml", json={"repoType": repo.kind, "content": repo.card}
     )
     if answer.status_code != 400:
         hf_raise_for_status(answer)
     said = answer.json()
-    if not isinstance(said, dict):
-        raise json.JSONDecodeError("not an object", answer.text[:80], 0)
+    if not isinstance(said, dict) or not isinstance(said.get("errors", []), list):
+        raise TypeError("no list of errors")
     errors = "; ".join(str(e.get("message") if isinstance(e, dict) else e) for e in said.get("errors") or [])
     return errors or ("HTTP 400" if answer.status_code == 400 else "")
 
 
-def check_base(hub: Hub, context: Context) -> None:
-    """Check that a base model which is not published along exists on the Hub.
+def check_base(visitor: Hub, context: Context) -> str | None:
+    """Look at a base model that is not published along, as somebody without a token.
+
+    Returns:
+        What keeps visitors from loading it; None if nothing does.
 
     Raises:
-        Refused: It does not, or no base model is named.
+        Refused: No base model is named.
+        Unreachable: The Hub did not answer as it should.
     """
     base = context.names.base
     if base is None:
         raise Refused(
-            "the experiment's config names no base model, so nobody could load the adapter. Add `base_model`."
+            "the experiment's config names no base model, so the adapter could not be loaded. Add `base_model`."
         )
-    if not hub.call(_exists, hub, base, "model"):
-        raise Refused(
-            f"the base model {show(base)} is not on the Hub. Correct `base_model` in the experiment's config, "
-            "or publish it first."
-        )
-
-
-def _exists(hub: Hub, repo_id: str, kind: str) -> bool:
     try:
-        hub.api.repo_info(repo_id, repo_type=kind)
+        info = visitor.call(visitor.api.model_info, base)
     except RepositoryNotFoundError:
-        return False
-    except ERRORS as error:
-        if status(error) == 404:
-            return False
-        raise
-    return True
+        return f"the base model {show(base)} is private or not on the Hub: visitors cannot load the adapter"
+    return f"the base model {show(base)} is gated: visitors need access to it" if info.gated else None

@@ -1,13 +1,15 @@
-"""The Hub as the publisher sees it: huggingface_hub's client, with waiting, clear errors and no token in any of them."""
+"""huggingface_hub's client with one retry, one deadline and clear errors."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
 
 import httpx2
 import huggingface_hub as hf
@@ -17,247 +19,229 @@ from huggingface_hub.errors import (
     OfflineModeIsEnabled,
     OIDCError,
     RepositoryNotFoundError,
+    RevisionNotFoundError,
 )
+from huggingface_hub.utils._http import hf_request_event_hook, parse_ratelimit_headers
 from huggingface_hub.utils.tqdm import disable_progress_bars
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from src.record.errors import CommandError, show
 
 from .errors import Refused, Unreachable
-from .waiting import Busy, Client, Waiting
-
-if TYPE_CHECKING:  # the processes that verify do without the documents
-    from .bundle import Repository
+from .redact import add_secret
+from .waiting import Clock
 
 Result = TypeVar("Result")
 
 ATTEMPTS = 5
-"""How often a request that changes nothing twice is tried."""
+"""How often a request is sent."""
 
-AUTOMATIC = frozenset({".gitattributes"})
-"""Files that the Hub itself puts into a new repository."""
+TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+"""HTTP statuses that may be different the next time."""
 
+COMMIT = re.compile(r"/api/(models|datasets|spaces)/[^/]+/[^/]+/commit/")
+"""The one request that is never sent again before somebody looked whether it was carried out."""
 
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file on the Hub: its size, its git object id, and its SHA-256 if it is stored as a large file."""
-
-    size: int
-    blob_id: str
-    sha256: str | None
+UNEXPECTED = (LookupError, TypeError, ValueError, AttributeError, AssertionError, RecursionError)
+"""What huggingface_hub raises on an answer that is not the documented one; `json.JSONDecodeError` is a `ValueError`."""
 
 
-@dataclass(frozen=True)
-class RemoteRepo:
-    """A repository on the Hub at one commit.
-
-    Attributes:
-        repo_id: Its name.
-        head: The commit.
-        private: Whether only its owners see it.
-        files: Its files by path, without the Hub's own.
-        automatic: The Hub's own files.
-    """
-
-    repo_id: str
-    head: str
-    private: bool
-    files: dict[str, RemoteFile]
-    automatic: dict[str, RemoteFile]
-
-    def holds(self, repo: Repository) -> bool:
-        """Tell whether it holds the very files that a repository should have, and no others."""
-        return self.files.keys() == repo.files.keys() and all(
-            repo.files[path].same_as(file.size, file.sha256, file.blob_id) for path, file in self.files.items()
-        )
-
-
-class Hub:
-    """Talks to the Hub as one user.
+class Busy(Exception):
+    """The Hub did not answer, or says that it is busy. huggingface_hub's own loops do not know this error and let it through.
 
     Args:
-        token: Access token; False for a visitor without one.
-        waiting: Keeps the time, and tells the person who waits.
+        what: What happened, in a word or two.
+        retry_after: Seconds that the Hub asks to wait.
     """
 
-    def __init__(self, token: str | bool, waiting: Waiting) -> None:
-        self.token = token
-        self.waiting = waiting
-        self.api = hf.HfApi(token=token, library_name="strawberry-spelling")
-        self.endpoint = self.api.endpoint
+    def __init__(self, what: str, retry_after: float | None = None) -> None:
+        super().__init__(what)
+        self.retry_after = retry_after
 
-    def call(self, function: Callable[..., Result], *arguments: Any, **keywords: Any) -> Result:
-        """Call something that may be repeated; wait as long as the Hub asks, and repeat it, while it is busy.
+
+class Retry:
+    """Waits between two attempts, as long as the Hub asks.
+
+    Args:
+        clock: Knows how much time is left.
+        say: Called with a line for the person who waits.
+    """
+
+    def __init__(self, clock: Clock, say: Callable[[str], None]) -> None:
+        self.clock, self.say = clock, say
+
+    def wait(self, busy: Busy, attempt: int) -> None:
+        """Wait before the next attempt.
 
         Raises:
-            Unreachable: The Hub was still not there after waiting.
-            Refused: The Hub said no.
-            RepositoryNotFoundError: There is no such repository, or it is hidden from this user.
+            Unreachable: There was the last attempt, or the Hub asks for more time than is left.
         """
-        retrying = Retrying(
-            retry=retry_if_exception(is_transient),
-            wait=_wait,
-            stop=lambda state: stop_after_attempt(ATTEMPTS)(state) or state.upcoming_sleep >= self.waiting.left(),
-            before_sleep=self._say,
-            reraise=True,
-        )
-        try:
-            with self.waiting.announced("the Hub"):
-                return retrying(function, *arguments, **keywords)
-        except RepositoryNotFoundError:
-            raise
-        except ERRORS as error:
-            raise explain(error, self.endpoint) from None
-
-    def _say(self, state: RetryCallState) -> None:
-        error = _cause(state.outcome.exception() if state.outcome else None)
-        brief = str(error) if isinstance(error, Busy) else type(error).__name__
-        self.waiting.say(f"the Hub is busy ({brief}); trying again in {state.upcoming_sleep:.0f} s")
-
-    def read(self, repo_id: str, kind: str, revision: str | None = None) -> RemoteRepo | None:
-        """Read what a repository holds at a revision; None if there is no such repository for this user."""
-        try:
-            info = self.call(self.api.repo_info, repo_id, repo_type=kind, revision=revision)
-        except RepositoryNotFoundError:
-            return None
-        head = str(info.sha)
-        tree = self.call(lambda: list(self.api.list_repo_tree(repo_id, recursive=True, revision=head, repo_type=kind)))
-        found = {
-            entry.path: RemoteFile(entry.size, entry.blob_id, entry.lfs.sha256 if entry.lfs else None)
-            for entry in tree
-            if isinstance(entry, hf.RepoFile)
-        }
-        automatic = {path: found.pop(path) for path in AUTOMATIC & found.keys()}
-        return RemoteRepo(repo_id, head, bool(info.private), found, automatic)
-
-
-ERRORS = (
-    Busy,
-    HfHubHTTPError,
-    httpx2.TransportError,
-    OfflineModeIsEnabled,
-    LocalTokenNotFoundError,
-    OIDCError,
-    RuntimeError,
-    json.JSONDecodeError,
-)
-"""What a call of huggingface_hub ends with when the Hub says no or cannot be reached."""
-
-
-def _cause(error: BaseException | None) -> BaseException | None:
-    """Look through what the client, or a library on top of it, wraps a failed request in."""
-    cause = error
-    while cause is not None and not isinstance(cause, Busy):
-        cause = cause.__cause__
-    if cause is not None:
-        return cause
-    return error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ is not None else error
-
-
-def is_transient(error: BaseException) -> bool:
-    """Tell whether the same request may succeed a little later."""
-    return isinstance(_cause(error), Busy | httpx2.TransportError | json.JSONDecodeError)
-
-
-def status(error: BaseException) -> int | None:
-    """Return the HTTP status that an error stands for, if it stands for one."""
-    cause = _cause(error)
-    return cause.response.status_code if isinstance(cause, HfHubHTTPError) and cause.response is not None else None
-
-
-_backoff = wait_exponential(multiplier=0.5, max=8)
-
-
-def _wait(state: RetryCallState) -> float:
-    cause = _cause(state.outcome.exception() if state.outcome else None)
-    return cause.retry_after if isinstance(cause, Busy) and cause.retry_after is not None else _backoff(state)
-
-
-def explain(error: BaseException, endpoint: str) -> CommandError:
-    """Turn an error of the client into one line with what to do about it; server text is bounded and made printable."""
-    cause = _cause(error)
-    if isinstance(cause, RuntimeError):  # not the client's: a fault of our own that must be seen
-        raise cause
-    if isinstance(cause, CommandError):
-        return cause
-    again = "Nothing unverified is visible; run the same command again."
-    if isinstance(cause, OfflineModeIsEnabled):
-        return Unreachable(f"{endpoint}: HF_HUB_OFFLINE is set. Unset it to publish.")
-    if isinstance(cause, LocalTokenNotFoundError):
-        return Refused("not logged in. Run `hf auth login`, or set HF_TOKEN to a token that may write.")
-    if isinstance(cause, OIDCError):
-        return Refused(f"no token for HF_OIDC_RESOURCE: {show(cause)}")
-    if isinstance(cause, Busy):
-        if cause.retry_after is not None and cause.retry_after > 1:
-            from src.documents.formatting import duration
-
-            again = again.replace("again.", f"again in {duration(cause.retry_after)}.")
-        if cause.status == 429:
-            return Unreachable(f"{endpoint}: too many requests. {again}")
-        if cause.status is not None:
-            return Unreachable(f"{endpoint}: {cause}, also after waiting. {again}")
-        return Unreachable(f"{endpoint} cannot be reached ({cause}). Check the connection. {again}")
-    if isinstance(cause, HfHubHTTPError) and cause.response is not None:
-        code = cause.response.status_code
-        said = show(cause.server_message or cause.response.reason_phrase)
-        if code == 401:
-            return Refused(
-                f"the Hub does not accept the token ({said}). It may have expired: run `hf auth login`, or renew HF_TOKEN."
+        pause = min(8.0, 0.5 * 2**attempt) if busy.retry_after is None else busy.retry_after
+        if attempt >= ATTEMPTS or pause >= self.clock.left():
+            later = "" if busy.retry_after is None else f" in {busy.retry_after:.0f} s"
+            raise Unreachable(
+                f"{hf.constants.ENDPOINT}: {busy}, {attempt} times in a row. Check the connection, and run the same command again{later}."
             )
+        self.say(f"the Hub is busy ({busy}); trying again in {pause:.0f} s")
+        time.sleep(pause)
+
+
+class Client(httpx2.Client):
+    """The HTTP client that huggingface_hub is given.
+
+    Args:
+        retry: Waits between two attempts.
+        transport: What sends the requests; the network by default.
+    """
+
+    def __init__(self, retry: Retry, transport: httpx2.BaseTransport | None = None) -> None:
+        hooks: dict[str, list[Any]] = {"request": [hf_request_event_hook], "response": [_stay]}
+        super().__init__(event_hooks=hooks, follow_redirects=True, timeout=60, transport=transport)
+        self._retry = retry
+
+    def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Send a request, again while the Hub is busy; a commit and the body of a file are sent once.
+
+        Raises:
+            Busy: A commit or a file was not answered as it should.
+            Unreachable: The Hub was still busy after several attempts.
+        """
+        # A stream is consumed when it was sent, and only its owner can rewind it.
+        once = COMMIT.search(request.url.path) or not isinstance(request.stream, httpx2.ByteStream)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return self._send(request, options)
+            except Busy as busy:
+                if once:
+                    raise
+                self._retry.wait(busy, attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _send(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
+        try:
+            response = super().send(request, **options)
+        except httpx2.TransportError as error:
+            raise Busy(type(error).__name__) from error
+        if response.status_code in TRANSIENT:
+            response.close()
+            raise Busy(f"HTTP {response.status_code}", _retry_after(response.headers))
+        return response
+
+
+def _stay(response: httpx2.Response) -> None:
+    """Refuse a redirect that would send a change, or any request to the Hub, somewhere else than it was meant for."""
+    if not response.has_redirect_location:
+        return
+    request, target = response.request, response.headers.get("location", "")
+    try:
+        goes = request.url.join(target)
+    except httpx2.InvalidURL:
+        raise Unreachable(f"{request.url.host}: redirects to an address that is none. Check HF_ENDPOINT.") from None
+    if (goes.scheme, goes.host, goes.port) != (request.url.scheme, request.url.host, request.url.port):
+        raise Unreachable(
+            f"{request.url.host}: redirects {request.url.path} to {show(goes.host)}. Check HF_ENDPOINT and proxies."
+        )
+    if request.method not in ("GET", "HEAD"):
+        raise Refused(
+            f"{request.url.path}: moved to {show(goes.path)} on the Hub. Correct the name in the project config if it was renamed."
+        )
+
+
+def _retry_after(headers: httpx2.Headers) -> float | None:
+    """Return the seconds that an answer asks to wait: a number, a date, or the Hub's own rate limit."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value)
+    if value:
+        try:
+            return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+        except ValueError:
+            return None
+    limit = parse_ratelimit_headers(headers)
+    return float(limit.reset_in_seconds) if limit and limit.remaining == 0 else None
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn every error of huggingface_hub into one line, except that a repository or revision does not exist.
+
+    Raises:
+        Refused: The Hub said no.
+        Unreachable: The Hub could not be reached, or gave an unexpected answer.
+    """
+    try:
+        yield
+    except (CommandError, Busy):
+        raise
+    except RuntimeError as error:  # what the client wraps a failed upload in
+        if isinstance(error.__cause__, CommandError | Busy | Exception):
+            with explained():
+                raise error.__cause__ from None
+        raise
+    except RevisionNotFoundError:
+        raise
+    except RepositoryNotFoundError as error:
+        if error.response.status_code == 401 and error.response.request.headers.get("authorization"):
+            raise _explain(error) from None
+        raise
+    except (HfHubHTTPError, httpx2.HTTPError, OfflineModeIsEnabled, LocalTokenNotFoundError, OIDCError) as error:
+        raise _explain(error) from None
+    except (httpx2.InvalidURL, *UNEXPECTED) as error:
+        raise Unreachable(
+            f"{hf.constants.ENDPOINT}: unexpected answer from the Hub ({type(error).__name__}: {show(error)}). Check HF_ENDPOINT."
+        ) from None
+
+
+def _explain(error: Exception) -> CommandError:
+    endpoint = hf.constants.ENDPOINT
+    if isinstance(error, OfflineModeIsEnabled):
+        return Unreachable(f"{endpoint}: HF_HUB_OFFLINE is set. Unset it to publish.")
+    if isinstance(error, LocalTokenNotFoundError):
+        return Refused("not logged in. Run `hf auth login`, or set HF_TOKEN to a token that may write.")
+    if isinstance(error, OIDCError):
+        return Refused(f"no token for HF_OIDC_RESOURCE: {show(error)}")
+    if isinstance(error, HfHubHTTPError):
+        code = error.response.status_code
+        said = show(error.server_message or error.response.reason_phrase)
+        if code == 401:
+            return Refused(f"the Hub does not accept the token ({said}). Run `hf auth login`, or renew HF_TOKEN.")
         if code == 403:
             return Refused(f"the token may not do this ({said}). Use a token that may write to the repositories.")
-        return Refused(f"the Hub refused: HTTP {code} ({said}). {again}")
-    if isinstance(cause, httpx2.TransportError):
-        return Unreachable(f"{endpoint} cannot be reached ({type(cause).__name__}). Check the connection. {again}")
-    return Unreachable(f"{endpoint}: {type(cause).__name__}: {show(cause)}. {again}")
+        return Refused(f"{error.response.url.path}: the Hub refused with HTTP {code} ({said}).")
+    return Unreachable(f"{endpoint}: {type(error).__name__}: {show(error)}. Check the connection.")
 
 
-class _Redacting(logging.Formatter):
-    """Formats log lines with every known token taken out."""
+def find_token() -> str:
+    """Return the token of the environment, the CI's identity or `hf auth login`.
 
-    def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
-
-
-def redact(text: str) -> str:
-    """Take the user's tokens out of a text."""
-    for secret in _secrets:
-        text = text.replace(secret, "hf_…")
-    return text
-
-
-_secrets: set[str] = set()
+    Raises:
+        Refused: There is none, or it cannot be one.
+        Unreachable: The Hub could not be asked for one.
+    """
+    with explained():
+        token = hf.get_token()
+    if not token:
+        raise _explain(LocalTokenNotFoundError())
+    add_secret(token)
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise Refused(
+            "the token contains characters that no token has. Copy it again, into HF_TOKEN or `hf auth login`."
+        )
+    return token
 
 
 def local_token() -> str | None:
     """Return the token of the environment or of `hf auth login`, without asking anybody for one."""
-    return None if os.environ.get("HF_OIDC_RESOURCE") else hf.get_token()
-
-
-def find_token(waiting: Waiting) -> str:
-    """Return the token of the environment, the CI's identity or `hf auth login`, and remember to keep it out of sight.
-
-    Raises:
-        Refused: There is none.
-        Unreachable: The Hub could not be asked for one.
-    """
-    token = Hub(False, waiting).call(hf.get_token)
-    if not token:
-        raise explain(LocalTokenNotFoundError(), hf.constants.ENDPOINT)
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise Refused("the token holds characters that no token has. Copy it again, into HF_TOKEN or `hf auth login`.")
-    _secrets.update({token, *(v for k in ("HF_TOKEN", "HF_OIDC_ID_TOKEN") if (v := os.environ.get(k)))})
+    token = None if os.environ.get("HF_OIDC_RESOURCE") else hf.get_token()
+    add_secret(token or "")
     return token
 
 
-def prepare(waiting: Waiting, *, verbose: bool) -> None:
-    """Set the client up: bounded waits, no progress bars of its own, log lines without tokens."""
-    hf.set_client_factory(lambda: Client(waiting))
-    hf.constants.DOWNLOAD_CHUNK_SIZE = 1 << 20  # ten times that by default, and copied several times on the way
+def prepare(retry: Retry, *, verbose: bool) -> None:
+    """Set huggingface_hub up: our client, no progress bars of its own, its log on standard error."""
+    hf.set_client_factory(lambda: Client(retry))
     disable_progress_bars()
     logger = logging.getLogger("huggingface_hub")
     handler = logging.StreamHandler()
-    handler.setFormatter(_Redacting("%(levelname)s %(name)s: %(message)s"))
-    logger.handlers = [handler]
-    logger.propagate = False
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logger.handlers, logger.propagate = [handler], False
     logger.setLevel(logging.DEBUG if verbose else logging.ERROR)

@@ -1,4 +1,4 @@
-"""How a publication can end, besides well and with bad input."""
+"""How a publication can end, other than with success or with bad input."""
 
 from __future__ import annotations
 
@@ -6,28 +6,39 @@ from src.record.errors import CommandError
 
 
 class Refused(CommandError):
-    """A check failed, before or after the upload, or somebody said no. Nothing unverified is visible."""
+    """A check failed, the Hub said no, or the person did."""
 
     exit_code = 3
 
 
 class Unreachable(CommandError):
-    """The Hub could not be reached, or did not answer as it should, also after waiting."""
+    """The Hub could not be reached, was too busy, or gave an answer that nobody expects."""
 
     exit_code = 4
 
 
-INTERRUPTED = "interrupted. Nothing unverified is visible; run the same command again to resume."
-"""What is said after Ctrl-C, and after SIGTERM."""
-
-
-class Interrupted(CommandError):
-    """A signal stopped it.
+class Ended(CommandError):
+    """An error together with what is on the Hub now, one line per repository, as it was looked up.
 
     Args:
-        number: The signal.
+        error: What went wrong.
+        exit_code: The exit code of the command.
+        state: The lines.
     """
 
-    def __init__(self, number: int) -> None:
-        super().__init__(INTERRUPTED)
-        self.exit_code = 128 + number
+    def __init__(self, error: object, exit_code: int, state: list[str]) -> None:
+        super().__init__("\n".join([str(error), *state]))
+        self.exit_code = exit_code
+
+
+class Stopped(BaseException):
+    """A signal or the deadline, raised in the main thread; not an `Exception`, so that no library catches it.
+
+    Args:
+        message: What happened.
+        exit_code: The exit code of the command.
+    """
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

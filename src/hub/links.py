@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Collection, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 import httpx2
-from huggingface_hub.errors import HFValidationError
+from huggingface_hub.constants import ENDPOINT
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from src.record.publication import Check
 
 from .bundle import Repository
-from .client import Hub
 
 HUB_LINK = re.compile(r"https://(?:huggingface\.co|hf\.co)/(datasets/|spaces/)?([\w.-]+/[\w.-]+)/?(?:[?#].*)?$")
 """A link to a repository's page."""
@@ -31,8 +30,8 @@ PAGES = frozenset(
 )  # fmt: skip
 """First parts of addresses at the Hub that are no user's or organisation's: what follows is a page and no repository."""
 
-HUB_LINKS = "links to the Hub"
-"""Name of the check of links that lead to the Hub."""
+OUTSIDE = "links to other pages"
+"""Name of the check of links that do not lead to the project's own repositories."""
 
 SECONDS = 10
 """Longest wait for a page outside the Hub."""
@@ -56,69 +55,58 @@ def _targets(tokens: list[Token]) -> Iterator[str]:
         yield from _targets(token.children or [])
 
 
-def check_links(hub: Hub, repo: Repository, own: Collection[str]) -> list[Check]:
-    """Follow every link of a repository's card: files in it, pages of the Hub, other pages.
+def outside(repo: Repository, own: Collection[str]) -> list[str]:
+    """List the links of a card that lead to pages outside it and outside the project's own repositories."""
+    found = [link for link in links(repo.card) if link.startswith(("http://", "https://"))]
+    return [link for link in found if (repository(link) or ("", ""))[1] not in own]
 
-    Args:
-        hub: The Hub.
-        repo: The repository whose card it is.
-        own: RepoNames of the project's repositories, which may be published later.
 
-    Returns:
-        A check for each of the three; pages outside the Hub that could not be reached are not checked.
-    """
-    targets = links(repo.card)
-    inside = [t for t in targets if not urlsplit(t).scheme and not t.startswith("#")]
-    on_hub = [t for t in targets if _repository(t)]
-    outside = [t for t in targets if t.startswith(("http://", "https://")) and t not in on_hub]
+def inside(repo: Repository) -> list[str]:
+    """List the links of a card to files that the repository does not have."""
+    targets = [link for link in links(repo.card) if not urlsplit(link).scheme and not link.startswith("#")]
+    return [link for link in targets if str(PurePosixPath(unquote(urlsplit(link).path))) not in repo.files]
+
+
+def check_outside(repos: list[Repository], own: Collection[str]) -> list[Check]:
+    """Follow the links of all cards to other pages; those that could not be reached are not checked."""
+    wanted = {link: "?" for repo in repos for link in outside(repo, own)}
+    threads = [threading.Thread(target=_look, args=(link, wanted), daemon=True) for link in wanted]
+    for thread in threads:  # daemons: a page that answers a byte a second is not waited for
+        thread.start()
+    deadline = time.monotonic() + SECONDS
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
     checks = []
-    if inside:
-        missing = [t for t in inside if str(PurePosixPath(unquote(urlsplit(t).path))) not in repo.files]
-        checks.append(_check(repo, "links to its own files", len(inside), missing, []))
-    if on_hub:
-        missing = [t for t in on_hub if not _repo_exists(hub, t)]
-        later = [t for t in missing if (_repository(t) or ("", ""))[1] in own]
-        dead = [t for t in missing if t not in later]
-        checks.append(_check(repo, HUB_LINKS, len(on_hub), dead, later))
-    if outside:
-        with hub.waiting.announced("links to other sites"), ThreadPoolExecutor(8) as pool:
-            found = dict(zip(outside, pool.map(_page, outside), strict=True))
-        dead = [t for t, state in found.items() if state == "gone"]
-        checks.append(_check(repo, "links to other sites", len(outside), dead, [t for t in found if found[t] == "?"]))
+    for repo in repos:
+        targets = outside(repo, own)
+        gone = [link for link in targets if wanted[link] == "gone"]
+        unknown = [link for link in targets if wanted[link] == "?"]
+        if gone:
+            checks.append(
+                Check(repo=repo.role, name=OUTSIDE, outcome="failed", detail=f"not there: {', '.join(gone)[:400]}")
+            )
+        elif unknown:
+            detail = f"{len(unknown)} of {len(targets)} could not be reached: {unknown[0]}"
+            checks.append(Check(repo=repo.role, name=OUTSIDE, outcome="not checked", detail=detail))
+        elif targets:
+            checks.append(Check(repo=repo.role, name=OUTSIDE, outcome="passed", detail=f"{len(targets)} found"))
     return checks
 
 
-def _check(repo: Repository, name: str, count: int, dead: list[str], unknown: list[str]) -> Check:
-    if dead:
-        return Check(repo=repo.role, name=name, outcome="failed", detail=f"not there: {', '.join(dead)[:400]}")
-    if unknown:
-        detail = f"{len(unknown)} of {count} could not be reached: {unknown[0]}" + (" …" if len(unknown) > 1 else "")
-        return Check(repo=repo.role, name=name, outcome="not checked", detail=detail)
-    return Check(repo=repo.role, name=name, outcome="passed", detail=f"{count} found")
-
-
-def _repository(link: str) -> tuple[str, str] | None:
-    """Return kind and name of the repository that a link leads to; None if it leads elsewhere."""
+def repository(link: str) -> tuple[str, str] | None:
+    """Return kind and name of the repository on the Hub that a link leads to; None if it leads elsewhere."""
     match = HUB_LINK.match(link)
     if match is None or match[2].split("/")[0] in PAGES:
         return None
     return {"datasets/": "dataset", "spaces/": "space"}.get(match[1] or "", "model"), match[2]
 
 
-def _repo_exists(hub: Hub, link: str) -> bool:
-    kind, name = _repository(link) or ("", "")
+def _look(link: str, found: dict[str, str]) -> None:
+    address, missing, there = link, GONE, repository(link)
+    if there is not None:  # the Hub answers 401 for a repository that is private or not there
+        address, missing = f"{ENDPOINT}/api/{there[0]}s/{there[1]}", GONE | {401}
     try:
-        return bool(hub.call(hub.api.repo_exists, name, repo_type=kind))
-    except HFValidationError:  # what no repository can be called
-        return False
-
-
-@cache
-def _page(link: str) -> str:
-    try:
-        with httpx2.Client(timeout=SECONDS, follow_redirects=True) as client, client.stream("GET", link) as answer:
-            if answer.status_code in GONE:
-                return "gone"
-            return "there" if answer.status_code < 400 else "?"
-    except (httpx2.HTTPError, httpx2.InvalidURL):
-        return "?"
+        with httpx2.Client(timeout=SECONDS, follow_redirects=True) as client, client.stream("GET", address) as answer:
+            found[link] = "gone" if answer.status_code in missing else "there" if answer.status_code < 400 else "?"
+    except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError):
+        return

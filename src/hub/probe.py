@@ -1,85 +1,130 @@
-"""What a visitor would do with the repositories, run in a process of its own: `python -m src.hub.probe REQUEST REPLY`.
+"""Load what is published, in a process of its own: `python -m src.hub.probe REQUEST REPLY`, both JSON files.
 
-The request and the reply are JSON files. It needs torch, transformers, peft and datasets, which the publisher does not
-import.
+It needs torch, transformers, peft and datasets, which the publisher itself does not import. It ends when its parent does.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import socket
 import sys
+import threading
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from .client import Hub, prepare
-from .errors import Unreachable
-from .waiting import Waiting
 
-
-def load_splits(request: dict[str, Any]) -> dict[str, Any]:
+def dataset(request: dict[str, Any]) -> Any:
     """Load every config of a dataset; return each split's columns and number of rows.
 
     Args:
-        request: `repo_id`, `revision` and `configs`.
+        request: `name`, of a repository, and `configs`.
     """
     from datasets import load_dataset
 
     found = {}
     for config in request["configs"]:
-        loaded = load_dataset(request["repo_id"], config, revision=request["revision"])
+        loaded = load_dataset(request["name"], config)
         found[config] = {
             name: {"rows": split.num_rows, "columns": sorted(split.column_names)} for name, split in loaded.items()
         }
     return found
 
 
-def compare_logits(request: dict[str, Any]) -> dict[str, Any]:
-    """Compare the adapter from the Hub with the local one.
+def logits(request: dict[str, Any]) -> Any:
+    """Compare adapters by their names on the Hub with the local ones; return the largest difference and the number of logits.
 
     Args:
-        request: `repo_id`, `revision`, `base`, `base_revision`, `checkpoint` and `local_base` (paths or names), `tokenizer` (whether the
-            adapter has one of its own), `prompts`.
-
-    Returns:
-        By prompt, the largest absolute difference of the logits (natural logarithms of odds up to a constant), and the number
-        of logits that were compared.
+        request: `prompts`, and for `published` and `local` each `base`, `tokenizer`, and `adapters`: pairs of name and subfolder.
     """
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    def logits(base: str, adapter: str, base_revision: str | None, revision: str | None) -> list[Any]:
-        own = (adapter, revision) if request["tokenizer"] else (base, base_revision)
-        tokenizer = AutoTokenizer.from_pretrained(own[0], revision=own[1] or "main")
-        loaded = AutoModelForCausalLM.from_pretrained(base, revision=base_revision or "main")
-        model = PeftModel.from_pretrained(loaded, adapter, revision=revision or "main").eval()
-        with torch.inference_mode():
-            return [model(**tokenizer(p, return_tensors="pt")).logits.float() for p in request["prompts"]]
+    found: list[list[Any]] = []
+    for side in ("published", "local"):
+        where = request[side]
+        tokenizer = AutoTokenizer.from_pretrained(where["tokenizer"])
+        values = []
+        for name, subfolder in where["adapters"] or [(None, None)]:
+            model = AutoModelForCausalLM.from_pretrained(where["base"])
+            if name is not None:
+                model = PeftModel.from_pretrained(model, name, **({"subfolder": subfolder} if subfolder else {}))
+            with torch.inference_mode():
+                values += [model.eval()(**tokenizer(p, return_tensors="pt")).logits.float() for p in request["prompts"]]
+        found.append(values)
+    if [a.shape for a in found[0]] != [b.shape for b in found[1]]:
+        return {"difference": None, "count": 0}
+    pairs = list(zip(*found, strict=True))
+    return {"difference": max(float((a - b).abs().max()) for a, b in pairs), "count": sum(a.numel() for a, _ in pairs)}
 
-    remote = logits(request["base"], request["repo_id"], request["base_revision"], request["revision"])
-    local = logits(request["local_base"], request["checkpoint"], None, None)
-    return {
-        prompt: {
-            "same_shape": a.shape == b.shape,
-            "difference": float((a - b).abs().max()) if a.shape == b.shape else None,
-            "count": a.numel(),
-        }
-        for prompt, a, b in zip(request["prompts"], remote, local, strict=True)
-    }
+
+def snippet(request: dict[str, Any]) -> Any:
+    """Run a snippet as it is; return the last line that it printed.
+
+    Args:
+        request: `code`.
+    """
+    printed = StringIO()
+    with redirect_stdout(printed):
+        exec(compile(request["code"], "snippet.py", "exec"), {"__name__": "__main__"})  # noqa: S102 - our template's own
+    lines = printed.getvalue().strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def fetch(request: dict[str, Any]) -> Any:
+    """Download a base model from the Hub, without a token; return its folder.
+
+    Args:
+        request: `name`.
+    """
+    from huggingface_hub import snapshot_download
+
+    wanted = ["*.json", "*.txt", "*.model", "*.safetensors", "*.jinja"]
+    return snapshot_download(request["name"], token=False, allow_patterns=wanted)
+
+
+def space(request: dict[str, Any]) -> Any:
+    """Ask both models a question in the Space's page, in a browser; see `src.hub.browse`."""
+    from .browse import ask
+
+    return ask(request)
+
+
+JOBS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    job.__name__: job for job in (dataset, logits, snippet, fetch, space)
+}
 
 
 def main() -> None:
-    """Answer one request."""
+    """Do every job of the request, each in its folder; one that fails does not keep the others from being done."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    jobs = {"dataset": load_splits, "model": compare_logits}
-    waiting = Waiting(lambda line: None, request["patience"])  # the publisher says that it waits
-    prepare(waiting, verbose=False)
-    try:
-        reply = Hub(True, waiting).call(jobs[request["job"]], request)
-    except Unreachable as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(error.exit_code)
-    Path(sys.argv[2]).write_text(json.dumps(reply), encoding="utf-8")
+    if request["offline"]:
+        setattr(socket.socket, "connect", _refuse)  # noqa: B010 - a type checker does not allow the plain form
+    replies = []
+    for job in request["jobs"]:
+        os.chdir(job["place"])
+        try:
+            replies.append({"result": JOBS[job["job"]](job)})
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - reported as the failure of this job
+            lines = str(error).strip().splitlines()
+            replies.append({"error": f"{type(error).__name__}: {lines[0] if lines else ''}"})
+    Path(sys.argv[2]).write_text(json.dumps(replies), encoding="utf-8")
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of standard input, which only the parent has the other end of."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)
+
+
+def _refuse(self: socket.socket, address: Any) -> None:
+    raise OSError("the network is off during the verification")
 
 
 if __name__ == "__main__":

@@ -320,6 +320,10 @@ class ProjectConfig(Strict):
     visibility: Literal["public", "private"] = Field(
         "public", description="Who sees the repositories once they are verified."
     )
+    allow_secrets: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="What looks like a secret and is harmless: for each published file (`role/path`), the SHA-256 of what was found.",
+    )
     repository_url: str | None = Field(None, pattern=r"^https://", description="Where the code is.")
     site_url: str | None = Field(None, pattern=r"^https://", description="Where the site is.")
     sample_prompts: list[str] = Field(

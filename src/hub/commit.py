@@ -1,0 +1,267 @@
+"""Send what was verified, as one commit per repository, and read it back."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import huggingface_hub as hf
+from huggingface_hub._commit_api import _fetch_upload_modes
+from huggingface_hub.errors import RepositoryNotFoundError
+from huggingface_hub.utils._headers import build_hf_headers
+
+from src.record.errors import CommandError
+
+from .bundle import Repository
+from .client import ATTEMPTS, Busy, Retry
+from .errors import Refused, Unreachable
+from .plan import RepoPlan
+from .receipt import Receipt
+from .remote import ATTRIBUTES, SETTLING, Hub, RemoteRepo, same, whose
+
+RULE = re.compile(r"(\S+) filter=lfs diff=lfs merge=lfs -text")
+"""The line that the Hub adds to `.gitattributes` for a large file."""
+
+
+class Moved(Refused):
+    """Somebody committed on top of what was published."""
+
+
+class Sender:
+    """Changes repositories on the Hub, and remembers which it touched.
+
+    Args:
+        hub: The Hub.
+        retry: Waits between two attempts.
+        receipt: Notes what is created.
+    """
+
+    def __init__(self, hub: Hub, retry: Retry, receipt: Receipt) -> None:
+        self.hub, self._retry, self._receipt = hub, retry, receipt
+        self.touched: dict[str, tuple[Repository, str | None]] = {}
+
+    def state(self) -> list[str]:
+        """Look up what is on the Hub now, a line for each repository that was touched."""
+        if not self.touched:
+            return ["nothing was changed on the Hub"]
+        return [self.hub.state(repo, commit) for repo, commit in self.touched.values()]
+
+    def touch(self, repo: Repository, commit: str | None = None) -> None:
+        """Remember that a repository is changed."""
+        before = self.touched.get(repo.repo_id + repo.kind)
+        self.touched[repo.repo_id + repo.kind] = (repo, commit or (before[1] if before else None))
+
+    def create(self, repo: Repository) -> RemoteRepo:
+        """Create a repository, private.
+
+        Raises:
+            Refused: Somebody else created it a moment ago.
+            Unreachable: The Hub did not answer as it should.
+        """
+        self._receipt.note(repo.repo_id)
+        self.touch(repo)
+        self.hub.call(
+            self.hub.api.create_repo, repo.repo_id, repo_type=repo.kind, visibility="private", exist_ok=True,
+            space_sdk="static" if repo.kind == "space" else None,
+        )  # fmt: skip
+        for pause in SETTLING:
+            now = self.hub.read(repo.repo_id, repo.kind)
+            if now is not None:
+                break
+            time.sleep(pause)
+        else:
+            raise Unreachable(f"{repo.repo_id}: created, but the Hub does not show it yet. Run the same command again.")
+        commits = [commit for commit in self.hub.commits(repo, now.head) if commit.title != "initial commit"]
+        if not now.private or commits:
+            self._receipt.forget(repo.repo_id)
+            raise Refused(
+                f"{repo.repo_id}: somebody else created it a moment ago. Look at it, then run the same command again."
+            )
+        return now
+
+    def commit(self, plan: RepoPlan, remote: RemoteRepo, *, pull: bool = False) -> str:
+        """Send the files that differ: large ones one by one, then all as one commit that expects the planned parent.
+
+        Args:
+            plan: What is sent.
+            remote: The repository as it was read.
+            pull: Whether to open a pull request instead.
+
+        Returns:
+            The commit, or the address of the pull request.
+
+        Raises:
+            Refused: Somebody else changed the repository meanwhile.
+            Unreachable: The Hub did not answer as it should.
+        """
+        repo = plan.repo
+        additions = []
+        for path, file in repo.files.items():
+            if path not in remote.files or not same(remote.files[path], repo, path):
+                addition = hf.CommitOperationAdd(path, file.source)
+                addition.upload_info.sha256 = bytes.fromhex(file.sha256)  # hashed once already
+                additions.append(addition)
+        self.touch(repo)
+        self._upload(repo, additions, pull=pull)
+        deletions = [hf.CommitOperationDelete(path) for path in sorted(remote.files.keys() - repo.files.keys())]
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                info = self.hub.call(
+                    self.hub.api.create_commit,
+                    repo.repo_id,
+                    [*additions, *deletions],
+                    commit_message=f"Publish {repo.role}",
+                    repo_type=repo.kind,
+                    parent_commit=remote.head,
+                    create_pr=pull,
+                )
+            except Busy as busy:
+                if pull:
+                    raise Unreachable(
+                        f"{repo.repo_id}: the reply to the pull request was lost ({busy}). Look for it at "
+                        f"{self.hub.endpoint}/{repo.page}/discussions before you run the same command again."
+                    ) from None
+                landed = self._landed(repo, remote.head)
+                if landed is not None:
+                    return landed
+                self._retry.wait(busy, attempt)
+            except RepositoryNotFoundError:
+                raise _gone(repo) from None
+            except CommandError:  # a stale parent, or a reply that makes no sense
+                landed = None if pull else self._landed(repo, remote.head)
+                if landed is None:
+                    raise
+                return landed
+            else:
+                return str(info.pr_url if pull else info.oid)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _upload(self, repo: Repository, additions: list[hf.CommitOperationAdd], *, pull: bool) -> None:
+        """Upload the large files one by one: several at once go to threads, for which an interruption would have to wait."""
+        call, api = self.hub.call, self.hub.api
+        try:
+            call(
+                _fetch_upload_modes, additions, repo.kind, repo.repo_id, build_hf_headers(token=self.hub.token), "main",
+                endpoint=self.hub.endpoint, create_pr=pull,
+            )  # fmt: skip
+            for addition in additions:
+                for attempt in range(1, ATTEMPTS + 1):
+                    try:
+                        call(
+                            api.preupload_lfs_files, repo.repo_id, [addition], repo_type=repo.kind, create_pr=pull,
+                            free_memory=False,
+                        )  # fmt: skip
+                        break
+                    except Busy as busy:
+                        self._retry.wait(busy, attempt)
+        except RepositoryNotFoundError:
+            raise _gone(repo) from None
+
+    def _landed(self, repo: Repository, parent: str) -> str | None:
+        """Look whether a commit was made although its reply was lost: one with our files that follows the planned parent.
+
+        Raises:
+            Refused: The repository was changed by somebody else.
+        """
+        for pause in (*SETTLING[:2], None):
+            now = self.hub.read(repo.repo_id, repo.kind)
+            if now is None:
+                raise _gone(repo)
+            if now.head != parent:
+                commits = self.hub.commits(repo, now.head)
+                if not now.differing(repo) and len(commits) > 1 and commits[1].commit_id == parent:
+                    return now.head
+                if any(commit.commit_id == parent for commit in commits):
+                    new = whose(commits[: [commit.commit_id for commit in commits].index(parent)])
+                    raise Refused(
+                        f"{repo.repo_id}: changed by others during the publication ({'; '.join(new)}). "
+                        "Run the same command again to see how it differs; --overwrite continues anyway."
+                    )
+            if pause is not None:
+                time.sleep(pause)
+        return None
+
+    def read_back(self, plan: RepoPlan, before: RemoteRepo, commit: str) -> RemoteRepo:
+        """Read the tree of the very commit that the Hub answered, and compare it with what was verified.
+
+        Raises:
+            Refused: The commit contains something else.
+            Unreachable: The Hub does not show it.
+        """
+        repo = plan.repo
+        self.touch(repo, commit)
+        for pause in SETTLING:
+            now = self.hub.read(repo.repo_id, repo.kind, commit)
+            if now is not None:
+                break
+            time.sleep(pause)
+        else:
+            raise Unreachable(
+                f"{repo.repo_id}: the Hub does not show commit {commit[:12]} yet. Run the same command again."
+            )
+        odd = now.differing(repo)
+        if now.head != commit or odd or not self._attributes(repo, before, now):
+            what = ", ".join(odd[:5]) or ATTRIBUTES
+            raise Refused(f"{repo.repo_id}: commit {commit[:12]} is not what was sent ({what}). Look at it on the Hub.")
+        return now
+
+    def _attributes(self, repo: Repository, before: RemoteRepo, now: RemoteRepo) -> bool:
+        """Determine whether the Hub only added lines for files that were sent to `.gitattributes`."""
+        if now.attributes == before.attributes:
+            return True
+        texts = [
+            self.hub.text(repo, remote.head, ATTRIBUTES).splitlines() if remote.attributes else []
+            for remote in (before, now)
+        ]
+        added = [line for line in texts[1] if line not in texts[0]]
+        rules = [RULE.fullmatch(line) for line in added]
+        return set(texts[0]) <= set(texts[1]) and all(rule and rule[1] in repo.files for rule in rules)
+
+    def expect_head(self, repo: Repository, commit: str) -> bool:
+        """Check that `main` is at our commit; return whether the repository is private.
+
+        Raises:
+            Moved: Somebody committed on top of it.
+            Refused: It is gone.
+        """
+        found = self.hub.head(repo, commit)
+        if found is None:
+            raise _gone(repo)
+        if found[0] != commit:
+            commits = self.hub.commits(repo, found[0])
+            new = whose(c for c in commits[:5] if c.commit_id != commit)
+            raise Moved(
+                f"{repo.repo_id}: changed by others after our commit {commit[:12]} ({'; '.join(new)}). "
+                "Run the same command again to see how it differs."
+            )
+        return found[1]
+
+    def make_public(self, repo: Repository, commit: str) -> None:
+        """Make a repository public while `main` is at the verified commit.
+
+        The Hub cannot do that on this condition, so it is looked at before and after. A repository that shows a commit
+        which nobody verified is made private again.
+
+        Raises:
+            Refused: Somebody changed it meanwhile.
+            Unreachable: The Hub did not answer as it should.
+        """
+        if not self.expect_head(repo, commit):
+            return
+        self.touch(repo, commit)
+        settings = self.hub.api.update_repo_settings
+        self.hub.call(settings, repo.repo_id, repo_type=repo.kind, visibility="public")
+        self._receipt.forget(repo.repo_id)  # from now on its visibility is its owner's
+        try:
+            private = self.expect_head(repo, commit)
+        except Moved as moved:
+            self.hub.call(settings, repo.repo_id, repo_type=repo.kind, visibility="private")
+            raise Moved(f"{moved} It was made private again, as it was before.") from None
+        if private:
+            raise Unreachable(f"{repo.repo_id}: did not become public. Run the same command again.")
+
+
+def _gone(repo: Repository) -> CommandError:
+    return Refused(
+        f"{repo.repo_id}: is not on the Hub any more, or hidden from this token. Run the same command again."
+    )

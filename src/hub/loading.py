@@ -1,0 +1,142 @@
+"""Use repositories as a visitor would: load the dataset and the models, run the cards' snippets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from src.documents.context import Context
+from src.documents.renderer import Renderer
+from src.record.publication import Check, Outcome, Role
+
+from .bundle import Repository
+from .process import Home
+
+PROMPTS = ("Once upon a time", "Question: What is two and two?\nAnswer:", "0 1 2 a b c")
+"""Texts whose logits are compared; fixed, so that the receipts of several publications can be compared."""
+
+SNIPPETS: dict[Role, str] = {"base": "base_card/snippet", "dataset": "dataset_card/uses", "model": "shared/snippet"}
+"""The fragments that write a card's snippet."""
+
+CODE = re.compile(r"^```python\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
+
+SPLITS = "load_dataset gives every split"
+LOGITS = "the adapter's logits equal the local model's"
+SNIPPET = "the card's snippet runs"
+
+Report = Callable[[Check], None]
+"""Called with each check once it is done."""
+
+
+class Loading:
+    """Loads repositories by their names, here from a cache that was filled before, or from the Hub.
+
+    Args:
+        home: Where the child process works.
+        context: What is published.
+        further: More adapters in the model's repository, by folder.
+        report: Called with each check.
+        local: Whether the network is off.
+        token: For what only its owner sees yet.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        context: Context,
+        further: Mapping[str, Path],
+        report: Report,
+        *,
+        local: bool,
+        token: str | None = None,
+    ) -> None:
+        self.home, self._context, self._further, self._report = home, context, further, report
+        self._local, self._token = local, token
+
+    def note(self, role: Role, name: str, outcome: Outcome | bool, detail: str) -> None:
+        """Report a check."""
+        if isinstance(outcome, bool):
+            outcome = "passed" if outcome else "failed"
+        where = "" if self._local else "from the Hub: "
+        self._report(Check(repo=role, name=f"{where}{name}", outcome=outcome, detail=detail or None))
+
+    def run(self, repos: list[Repository]) -> None:
+        """Do every check of every repository, in one process."""
+        jobs: list[dict[str, Any]] = []
+        reports: list[Callable[[Any], None]] = []
+        for repo in repos:
+            if repo.role == "dataset":
+                jobs.append(self._dataset(repo))
+                reports.append(self._compare_splits)
+            elif repo.role == "model":
+                jobs.append(self._logits(repo))
+                reports.append(self._compare_logits)
+            code = self._snippet(repo)
+            if code is not None:
+                jobs.append({"job": "snippet", "code": code})
+                reports.append(partial(self._printed, repo.role))
+            if self._local and repo.role == "dataset":
+                for job in jobs:
+                    job.setdefault("place", str(self.home.by_name))
+        if jobs:
+            what = f"loading and running {', '.join(repo.repo_id for repo in repos)}"
+            found = self.home.run(jobs, what, offline=self._local, token=self._token)
+            for report, reply in zip(reports, found, strict=True):
+                report(reply)
+
+    def _dataset(self, repo: Repository) -> dict[str, Any]:
+        configs = sorted({split.config for split in self._context.record.published_splits})
+        return {"job": "dataset", "name": repo.repo_id, "configs": configs}
+
+    def _compare_splits(self, found: Any) -> None:
+        if isinstance(found, ValueError):
+            self.note("dataset", SPLITS, False, str(found))
+            return
+        splits = self._context.record.published_splits
+        wrong = [
+            f"{split.config}/{split.name}"
+            for split in splits
+            if found.get(split.config, {}).get(split.name) != {"rows": split.rows, "columns": sorted(split.columns)}
+        ]
+        rows = sum(split.rows for split in splits)
+        detail = f"differing: {', '.join(wrong)}" if wrong else f"{len(splits)} splits, {rows:,} rows"
+        self.note("dataset", SPLITS, not wrong, detail)
+
+    def _logits(self, repo: Repository) -> dict[str, Any]:
+        record, names = self._context.record, self._context.names
+        base = str(record.base_folder.absolute()) if record.base_folder else names.base
+        checkpoints = {"": record.checkpoint, **self._further}
+        own = record.checkpoint_has_tokenizer
+        published = {
+            "base": names.base,
+            "tokenizer": repo.repo_id if own else names.base,
+            "adapters": [[repo.repo_id, folder] for folder in checkpoints],
+        }
+        local = {
+            "base": base,
+            "tokenizer": str(record.checkpoint.absolute()) if own else base,
+            "adapters": [[str(path.absolute()), ""] for path in checkpoints.values()],
+        }
+        return {"job": "logits", "prompts": PROMPTS, "published": published, "local": local}
+
+    def _compare_logits(self, found: Any) -> None:
+        if isinstance(found, ValueError):
+            self.note("model", LOGITS, False, str(found))
+            return
+        detail = f"largest difference {found['difference']} of {found['count']:,} logits"
+        self.note("model", LOGITS, found["difference"] == 0, detail)
+
+    def _snippet(self, repo: Repository) -> str | None:
+        """Return the code that the card's own fragment wrote, and no other code that may be in the card."""
+        role = repo.role
+        if role not in SNIPPETS or (role == "base" and self._context.record.base_training is None):
+            return None  # somebody else's card
+        code = CODE.findall(Renderer(self._context, "hub").fragment(SNIPPETS[role]))
+        return str(code[0]) if code else None
+
+    def _printed(self, role: Role, found: Any) -> None:
+        failed = isinstance(found, ValueError)
+        self.note(role, SNIPPET, not failed, str(found) if failed else f"printed {found!r}"[:300])

@@ -1,0 +1,34 @@
+"""What a publication was asked to do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from src.record.publication import Role
+
+from .bundle import ROLES
+
+INSTALL = 'pip install -c constraints.txt -e ".[publish]"'
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command was asked to do; see `python -m src.publish --help`."""
+
+    namespace: str | None = None
+    only: Collection[Role] = ROLES
+    plan_only: bool = False
+    verify_only: bool = False
+    yes: bool = False
+    create_pr: bool = False
+    overwrite: bool = False
+    make_public: Collection[str] = ()
+    tag: str | None = None
+    collection: str | None = None
+    timeout: float | None = None
+    load: bool = True
+    smoke: bool = True
+    verbose: bool = False
+    further: Mapping[str, Path] = field(default_factory=dict)

@@ -1,0 +1,215 @@
+"""Repositories on the Hub as they are: read, checked, never assumed."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import huggingface_hub as hf
+from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.utils._headers import build_hf_headers
+from huggingface_hub.utils._http import hf_raise_for_status
+
+from src.record.errors import CommandError, show
+
+from .bundle import Repository
+from .client import explained
+from .errors import Refused, Unreachable
+
+Result = TypeVar("Result")
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+ATTRIBUTES = ".gitattributes"
+"""The file that the Hub itself puts into a new repository, and completes at a commit."""
+
+SETTLING = (0.5, 1, 2, 4, 8, 8)
+"""Seconds between the looks at a repository that does not show its newest commit yet."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file on the Hub: its size, its git object id, and its SHA-256 if it is stored as a large file."""
+
+    size: int
+    blob_id: str
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class RemoteRepo:
+    """A repository on the Hub at one commit.
+
+    Attributes:
+        repo_id: Its name.
+        head: The commit.
+        private: Whether only its owners see it.
+        files: Its files by path, without `.gitattributes`.
+        attributes: That file.
+    """
+
+    repo_id: str
+    head: str
+    private: bool
+    files: dict[str, RemoteFile]
+    attributes: RemoteFile | None
+
+    @property
+    def visibility(self) -> str:
+        """Who sees it."""
+        return "private" if self.private else "public"
+
+    def differing(self, repo: Repository) -> list[str]:
+        """List the paths that are not as in the bundle."""
+        return sorted(
+            path
+            for path in self.files.keys() | repo.files.keys()
+            if path not in self.files or path not in repo.files or not same(self.files[path], repo, path)
+        )
+
+
+def same(there: RemoteFile, repo: Repository, path: str) -> bool:
+    """Compare a file on the Hub with the one in the bundle, by size and hash."""
+    return repo.files[path].same_as(there.size, there.sha256, there.blob_id)
+
+
+class Hub:
+    """The Hub as one user sees it.
+
+    Args:
+        token: Access token; False for a visitor without one.
+    """
+
+    def __init__(self, token: str | bool) -> None:
+        self.token = token
+        self.api = hf.HfApi(token=token, library_name="strawberry-spelling")
+        self.endpoint = self.api.endpoint
+
+    def call(self, function: Callable[..., Result], *arguments: Any, **keywords: Any) -> Result:
+        """Call a function of huggingface_hub.
+
+        Raises:
+            Refused: The Hub said no.
+            Unreachable: The Hub could not be reached, or gave an unexpected answer.
+            RepositoryNotFoundError: There is no such repository, or it is hidden from this user.
+        """
+        with explained():
+            return function(*arguments, **keywords)
+
+    def info(self, repo_id: str, kind: str, revision: str | None = None) -> tuple[str, bool] | None:
+        """Return a repository's commit and whether it is private; None if there is none for this user.
+
+        Raises:
+            Refused: It has another name by now.
+            Unreachable: The answer is not one of a Hub.
+        """
+        try:
+            info = self.call(self.api.repo_info, repo_id, repo_type=kind, revision=revision)
+        except (RepositoryNotFoundError, RevisionNotFoundError):
+            return None
+        if info.id != repo_id:
+            raise Refused(
+                f"{repo_id}: is called {show(info.id)} on the Hub. Correct the name in the project config, or rename it there."
+            )
+        if not isinstance(info.sha, str) or not COMMIT.fullmatch(info.sha) or not isinstance(info.private, bool):
+            raise Unreachable(f"{self.endpoint}: unexpected answer from the Hub about {repo_id}. Check HF_ENDPOINT.")
+        return info.sha, info.private
+
+    def read(self, repo_id: str, kind: str, revision: str | None = None) -> RemoteRepo | None:
+        """Read what a repository contains at a revision; None if there is no such repository for this user."""
+        found = self.info(repo_id, kind, revision)
+        if found is None:
+            return None
+        head, private = found
+        try:
+            tree = self.call(
+                lambda: list(self.api.list_repo_tree(repo_id, recursive=True, revision=head, repo_type=kind))
+            )
+        except (RepositoryNotFoundError, RevisionNotFoundError):
+            return None
+        files = {entry.path: self._file(repo_id, entry) for entry in tree if isinstance(entry, hf.RepoFile)}
+        attributes = files.pop(ATTRIBUTES, None)
+        return RemoteRepo(repo_id, head, private, files, attributes)
+
+    def _file(self, repo_id: str, entry: hf.RepoFile) -> RemoteFile:
+        sha256 = entry.lfs.sha256 if entry.lfs else None
+        valid = (
+            isinstance(entry.path, str)
+            and isinstance(entry.size, int)
+            and COMMIT.fullmatch(str(entry.blob_id))
+            and (sha256 is None or SHA256.fullmatch(str(sha256)))
+        )
+        if not valid:
+            raise Unreachable(
+                f"{self.endpoint}: unexpected answer from the Hub about a file of {repo_id}. Check HF_ENDPOINT."
+            )
+        return RemoteFile(entry.size, entry.blob_id, sha256)
+
+    def text(self, repo: Repository, revision: str, path: str) -> str:
+        """Download a small text file."""
+        url = f"{self.endpoint}/{repo.page}/resolve/{revision}/{path}"
+
+        def get() -> str:
+            response = hf.get_session().get(url, headers=build_hf_headers(token=self.token))
+            hf_raise_for_status(response)
+            return str(response.text)
+
+        return self.call(get)
+
+    def commits(self, repo: Repository, revision: str) -> list[hf.GitCommitInfo]:
+        """List the commits that lead to a revision, the newest first."""
+        return self.call(lambda: list(self.api.list_repo_commits(repo.repo_id, repo_type=repo.kind, revision=revision)))
+
+    def head(self, repo: Repository, known: str | None) -> tuple[str, bool] | None:
+        """Return the newest commit and whether the repository is private; None if there is none.
+
+        An answer that is older than a commit which is known to exist is asked for again, for a bounded time.
+
+        Args:
+            repo: The repository.
+            known: A commit that the newest one is, or follows.
+        """
+        for pause in (*SETTLING, None):
+            found = self.info(repo.repo_id, repo.kind)
+            if (
+                pause is None
+                or found is None
+                or known in (None, found[0])
+                or not self.follows(repo, str(known), found[0])
+            ):
+                return found
+            time.sleep(pause)
+        raise AssertionError("the last look returns")
+
+    def follows(self, repo: Repository, head: str, commit: str) -> bool:
+        """Determine whether a commit is in the history of another; not if that one is unknown."""
+        try:
+            return any(known.commit_id == commit for known in self.commits(repo, head))
+        except RevisionNotFoundError:
+            return False
+
+    def state(self, repo: Repository, ours: str | None) -> str:
+        """Say what visitors see of a repository now, in a line; what cannot be looked up is unknown."""
+        address = f"{self.endpoint}/{repo.page}"
+        try:
+            found = self.head(repo, ours)
+        except CommandError as error:
+            return f"{repo.repo_id}: unknown, look at {address} ({str(error).splitlines()[0]})"
+        if found is None:
+            return f"{repo.repo_id}: not on the Hub, or hidden from this token; look at {address}"
+        head, private = found
+        whose = "our commit" if head == ours else "commit"
+        return f"{repo.repo_id}: {'private' if private else 'public'}, {whose} {head[:12]}; {address}"
+
+
+def whose(commits: Iterable[hf.GitCommitInfo]) -> list[str]:
+    """Describe commits: when, whose, and their titles; the Hub's own first one is left out."""
+    return [
+        f"{commit.created_at:%Y-%m-%d %H:%M} {show(', '.join(commit.authors))}: {show(commit.title)}"
+        for commit in commits
+        if commit.title != "initial commit"
+    ]

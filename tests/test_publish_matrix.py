@@ -1,0 +1,275 @@
+"""Something happens between any two requests of a publication: what is public was verified, and what is said is true.
+
+Each case is one request of a publication and one thing that happens there. All of them run nightly, a sample of them by default.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from src.hub import verify
+
+from .hub_server import Repo
+from .publishing import KINDS, NAMES, Bundle, Desk, Ending, commits
+
+ROLES = {(KINDS[role], name): role for role, name in NAMES.items()}
+
+FOREIGN = b"somebody else's"
+
+OWNERS = ("foreign commit", "visibility changed", "renamed", "deleted")
+FAULTS = (
+    "stale read", "lost reply", 401, 403, 409, 412, 429, 500, 503, "500 for good", "503 for good", "malformed JSON", "killed",
+    "killed after",
+)  # fmt: skip
+"""What happens: somebody does something just before a request, or its answer is not what it should be."""
+
+SCENARIOS = {"first": ("dataset", "base"), "update": ("dataset", "base"), "space": ("space",)}
+"""Publications, and the repositories of each: a first one, an update of public repositories, and the Space of published models."""
+
+KEPT = {
+    "dataset": ("README.md", "LICENSE", "letter_count/test.parquet"),
+    "base": ("README.md", "config.json", "model.safetensors"),
+    "model": ("README.md", "adapter_config.json", "adapter_model.safetensors", "evaluation_results.json"),
+}
+"""A file of each kind of request is enough."""
+
+
+def reduced(bundle: Bundle) -> Bundle:
+    """Leave out files that would only repeat the same requests."""
+    repos = []
+    for repo in bundle.repos:
+        wanted = KEPT.get(repo.role, tuple(repo.files))
+        repos.append(replace(repo, files={path: file for path, file in repo.files.items() if path in wanted}))
+    return replace(bundle, repos=repos)
+
+
+@dataclass
+class Act:
+    """What happens at one request; `happened` is whether it could."""
+
+    desk: Desk
+    what: str | int
+    at: int
+    requests: int = 0
+    happened: bool = False
+    repo: Repo | None = None
+    private: bool = False
+    state: Any = None
+
+    def before(self, request: httpx2.Request) -> httpx2.Response | None:
+        """Do it, if this is the request."""
+        self.requests += 1
+        if not (self.requests == self.at or (self.requests > self.at and "for good" in str(self.what))):
+            return None
+        self.happened = True
+        if self.what in OWNERS:
+            self._owner(request)
+        elif self.what == "killed":
+            self.desk.kill()
+        elif status := re.match(r"\d+", str(self.what)):
+            return httpx2.Response(int(status[0]), text="fault", request=request)
+        elif self.what == "stale read":
+            self._stale(request)
+        return None
+
+    def after(self, request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        """Replace the answer, if this was the request."""
+        if self.state is not None:
+            repo, head = self.state
+            repo.refs["main"], self.state = head, None
+        if self.requests != self.at:
+            return response
+        if self.what == "lost reply":
+            raise httpx2.ReadError("lost", request=request)
+        if self.what == "killed after":
+            self.desk.kill()
+        if self.what == "malformed JSON":
+            return httpx2.Response(response.status_code, content=b'{"a": [', headers=response.headers, request=request)
+        return response
+
+    def _of(self, request: httpx2.Request) -> Repo | None:
+        """Return the repository that a request is about, or the first one where it is about none."""
+        found = re.search(r"/(?:api/)?(models|datasets|spaces)/(alice/[\w-]+)", request.url.path)
+        if found:
+            return self.desk.hub.repos.get((found[1].removesuffix("s"), found[2]))
+        found = re.match(r"/(alice/[\w-]+)", request.url.path)
+        name = found[1].removesuffix(".git") if found else ""
+        return self.desk.hub.repos.get(("model", name)) or next(iter(self.desk.hub.repos.values()), None)
+
+    def _owner(self, request: httpx2.Request) -> None:
+        hub, repo = self.desk.hub, self._of(request)
+        self.repo, self.happened = repo, repo is not None
+        if repo is None:
+            return
+        if self.what == "foreign commit":
+            hub.edit(repo.kind, repo.name, "notes.txt", FOREIGN)
+        elif self.what == "visibility changed":
+            repo.private = not repo.private
+            self.private = repo.private
+        elif self.what == "renamed":
+            hub.rename(repo.kind, repo.name, f"{repo.name}-renamed")
+        else:
+            del hub.repos[(repo.kind, repo.name)]
+
+    def _stale(self, request: httpx2.Request) -> None:
+        repo = self._of(request)
+        head = repo.commits[repo.refs["main"]] if repo is not None else None
+        self.happened = request.method == "GET" and head is not None and head.parent is not None
+        if repo is not None and head is not None and head.parent is not None and self.happened:
+            self.state = (repo, repo.refs["main"])
+            repo.refs["main"] = head.parent
+
+
+@pytest.fixture
+def desk(tmp_path: Path, bundles: tuple[Bundle, Bundle], monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setattr(verify, "inside", lambda repo: [])
+    monkeypatch.setattr(verify, "declared_tasks", lambda text: [])
+    made = Desk(tmp_path, reduced(bundles[0]), monkeypatch)
+    yield made
+    made.close()
+
+
+def begin(desk: Desk, scenario: str, bundles: tuple[Bundle, Bundle]) -> dict[str, Any]:
+    """Do what comes before a scenario; return the options of the publication."""
+    if scenario == "space":
+        assert desk.publish(only=("dataset", "base", "model")).code == 0
+    elif scenario == "update":
+        assert desk.publish(only=SCENARIOS[scenario]).code == 0
+        desk.bundle = reduced(bundles[1])
+    return {"only": SCENARIOS[scenario]}
+
+
+def requests(scenario: str) -> int:
+    """Return an upper bound of a scenario's requests; those that there are not do not happen."""
+    return {"first": 75, "update": 60, "space": 45}[scenario]
+
+
+def cases() -> list[Any]:
+    found = []
+    for scenario in SCENARIOS:
+        for what in (*OWNERS, *FAULTS):
+            for at in range(1, requests(scenario) + 1):
+                name = f"{scenario}-{what}-{at}"
+                marks = [] if zlib.crc32(name.encode()) % 60 == 0 else [pytest.mark.nightly]
+                found.append(pytest.param(scenario, what, at, id=name.replace(" ", "_"), marks=marks))
+    return found
+
+
+def snapshot(desk: Desk) -> dict[Any, Any]:
+    """Return visibility and head of every repository."""
+    return {key: (repo.private, repo.refs["main"]) for key, repo in desk.hub.repos.items()}
+
+
+def verified(desk: Desk, repo: Repo) -> set[str]:
+    """Return the hashes of all that was verified for a repository, with the commits that its files may name."""
+    role = ROLES.get((repo.kind, repo.name.removesuffix("-renamed")))
+    heads: dict[str, list[str]] = {}
+    for kind, name, oid in desk.hub.made:
+        heads.setdefault(ROLES[(kind, name.removesuffix("-renamed"))], []).append(oid)
+    found: set[str] = set()
+    for ours in (entry for entry in desk.verified if entry.role == role):
+        found |= {file.sha256 for file in ours.files.values()}
+        for dataset in heads.get("dataset", ["main"]):
+            for base in heads.get("base", ["main"]):
+                for model in heads.get("model", ["main"]) if role == "space" else ["main"]:
+                    written = ours.naming({"dataset": dataset, "base": base, "model": model}) if ours.naming else {}
+                    found |= {file.sha256 for file in written.values()}
+    return found
+
+
+def check(desk: Desk, act: Act, done: Ending, before: dict[Any, Any]) -> None:
+    """The one assertion: nothing unverified is public, what is said is true, nobody else's work or wish is changed."""
+    hub = desk.hub
+    for repo in hub.repos.values():
+        # No byte public that was not verified.
+        ours = [commit for commit in repo.commits.values() if commit.author == "alice"]
+        if not repo.private:
+            allowed = verified(desk, repo) if ours else set()
+            for commit in ours:
+                odd = {
+                    p
+                    for p, blob in commit.files.items()
+                    if blob.sha256 not in allowed and p not in (".gitattributes", "notes.txt")
+                }
+                assert not odd, (repo.name, odd)
+        # Somebody else's commit is not undone.
+        history = repo.history(repo.commits[repo.refs["main"]])
+        if any(commit.author == "visitor" for commit in repo.commits.values()):
+            assert any(commit.author == "visitor" for commit in history)
+            assert "notes.txt" in history[0].files
+    for kind, name, files in hub.revealed:
+        if "notes.txt" in files and act.happened and (kind, name) in hub.repos:
+            assert hub.repos[(kind, name)].private, "what nobody verified was made public, and stayed so"
+    if act.what == "visibility changed" and act.repo is not None and not act.repo.private:
+        assert not act.private, "the owner made it private"
+    if act.what == "visibility changed" and act.repo is not None and act.private:
+        assert act.repo.private
+    # The last lines are true.
+    if done.code != -9:
+        assert done.state, done.out
+        for line in done.state:
+            told = re.match(
+                r"(alice/[\w-]+): (public|private), (our commit|commit) ([0-9a-f]{12}); https://huggingface.co/(datasets/|spaces/)?alice/",
+                line,
+            )
+            if told:
+                repo = hub.repos[({"datasets/": "dataset", "spaces/": "space"}.get(told[5] or "", "model"), told[1])]
+                head = repo.commits[repo.refs["main"]]
+                assert (told[2] == "private", told[4]) == (repo.private, head.oid[:12])
+                assert (told[3] == "our commit") <= (head.author == "alice"), line
+            elif line.startswith("nothing"):
+                for key, repo in hub.repos.items():
+                    if act.repo is not repo:
+                        assert before.get(key) == (repo.private, repo.refs["main"])
+            else:
+                assert "look at https://huggingface.co/" in line, line
+                assert act.what not in (409, 412, 429, "lost reply") or act.what in (409, 412), line
+    # The receipt is true.
+    if desk.receipt_path.exists():
+        for entry in desk.receipt["repos"]:
+            repo = next(
+                (
+                    r
+                    for (k, n), r in hub.repos.items()
+                    if k == entry["kind"] and n.removesuffix("-renamed") == entry["repo_id"]
+                ),
+                None,
+            )
+            if repo is not None:
+                files = repo.commits[entry["commit"]].files
+                assert {b.sha256 for p, b in files.items() if p != ".gitattributes"} <= verified(desk, repo)
+
+
+@pytest.mark.parametrize(("scenario", "what", "at"), cases())
+def test_whatever_happens(desk: Desk, bundles: tuple[Bundle, Bundle], scenario: str, what: str | int, at: int) -> None:
+    options = begin(desk, scenario, bundles)
+    before = snapshot(desk)
+    act = Act(desk, what, at)
+    desk.transport.before, desk.transport.after = act.before, act.after
+    done = desk.publish(**options)
+    desk.transport.before, desk.transport.after = (lambda request: None), (lambda request, response: response)
+    if not act.happened:
+        pytest.skip("there is no such request")
+    check(desk, act, done, before)
+    assert done.code in (0, 3, 4, -9)
+    # A rerun succeeds, or says why not.
+    before = snapshot(desk)
+    again = desk.publish(**options)
+    check(desk, act, again, before)
+    if what in FAULTS:
+        assert again.code == 0, again.out
+        for role in SCENARIOS[scenario]:
+            repo = desk.repo(role)
+            assert not repo.private or "--make-public" in again.out
+            assert commits(repo) == (2 if scenario == "update" else 1), "a commit was made twice"
+        assert {entry["role"] for entry in desk.receipt["repos"]} >= set(SCENARIOS[scenario])
+    else:
+        assert again.code == 0 or (again.code == 3 and "error: " in again.out), again.out

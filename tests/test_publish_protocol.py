@@ -1,0 +1,467 @@
+"""Each promise of the publisher by itself, against the Hub in this process."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from src.documents.context import RepoNames
+from src.hub import publish, redact
+from src.hub.bundle import Repository, bytes_file, collect
+from src.hub.checks import check_licence, check_names
+from src.hub.secrets import check_secrets
+from src.hub.verify import misfits
+from src.record.errors import InputError
+
+from .hub_server import User
+from .publishing import TOKEN, Bundle, Desk, commits
+
+DATASET = {"only": ("dataset",)}
+
+
+@pytest.fixture
+def desk(tmp_path: Path, bundles: tuple[Bundle, Bundle], monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    made = Desk(tmp_path, bundles[0], monkeypatch)
+    yield made
+    made.close()
+
+
+def when(desk: Desk, method: str, part: str, act: Callable[[], Any]) -> None:
+    """Let something happen once, just before a request."""
+    done: list[str] = []
+
+    def before(request: httpx2.Request) -> httpx2.Response | None:
+        if not done and request.method == method and part in request.url.path:
+            done.append(part)
+            found = act()
+            return found if isinstance(found, httpx2.Response) else None
+        return None
+
+    desk.transport.before = before
+
+
+def answer(status: int, headers: dict[str, str] | None = None, **content: Any) -> Callable[[], httpx2.Response]:
+    return lambda: httpx2.Response(
+        status, headers=headers, request=httpx2.Request("GET", "https://huggingface.co"), **content
+    )
+
+
+# Visibility.
+
+
+def test_what_its_owner_makes_private_stays_private(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
+    assert desk.publish(**DATASET).code == 0
+    desk.bundle = bundles[1]
+    when(desk, "POST", "/commit/", lambda: setattr(desk.repo("dataset"), "private", True))
+    done = desk.publish(**DATASET)
+    assert done.code == 0, done.out
+    assert desk.repo("dataset").private
+    assert desk.publish(**DATASET).code == 0
+    assert desk.repo("dataset").private
+    again = desk.publish(**DATASET, make_public=("alice/tiny-letters",))
+    assert again.code == 0, again.out
+    assert not desk.repo("dataset").private
+
+
+def test_a_private_repository_without_a_note_needs_a_wish(desk: Desk) -> None:
+    desk.hub.add_repo("dataset", "alice/tiny-letters", private=True)
+    done = desk.publish(**DATASET)
+    assert done.code == 0, done.out
+    assert "--make-public alice/tiny-letters" in done.out
+    assert desk.repo("dataset").private
+
+
+def test_a_commit_at_the_moment_of_becoming_public_is_hidden_and_told(desk: Desk) -> None:
+    when(desk, "PUT", "/settings", lambda: desk.hub.edit("dataset", "alice/tiny-letters", "evil.py", b"import os"))
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert "visitor: Update evil.py" in done.out
+    assert "made private again" in done.out
+    assert done.state[-1].startswith("alice/tiny-letters: private, commit ")
+    assert not desk.receipt_path.exists()
+
+
+def test_what_could_not_be_looked_up_is_unknown(desk: Desk) -> None:
+    """A stranger's commit at the change of visibility, and from then on no answer: the last line does not say what nobody saw."""
+
+    def act() -> None:
+        desk.hub.edit("dataset", "alice/tiny-letters", "evil.py", b"import os")
+        desk.transport.after = lambda request, response: answer(503)()
+
+    when(desk, "PUT", "/settings", act)
+    done = desk.publish(**DATASET)
+    assert done.code == 4
+    assert not desk.repo("dataset").private
+    assert done.state[-1].startswith(
+        "alice/tiny-letters: unknown, look at https://huggingface.co/datasets/alice/tiny-letters"
+    )
+    assert "unverified" not in done.out
+
+
+def test_one_stale_read_accuses_and_hides_nobody(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
+    assert desk.publish(**DATASET).code == 0
+    desk.bundle = bundles[1]
+    repo, stale = desk.repo("dataset"), []
+
+    def before(request: httpx2.Request) -> None:
+        if stale and stale[0] != repo.refs["main"]:
+            return
+        if (
+            request.method == "GET"
+            and request.url.path == "/api/datasets/alice/tiny-letters"
+            and commits(repo) == 2
+            and not stale
+        ):
+            stale.append(repo.refs["main"])
+            repo.refs["main"] = repo.commits[repo.refs["main"]].parent or ""
+
+    def after(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        if stale:
+            repo.refs["main"] = stale[0]
+        return response
+
+    desk.transport.before, desk.transport.after = before, after
+    done = desk.publish(**DATASET)
+    assert stale
+    assert done.code == 0, done.out
+    assert "changed by others" not in done.out
+    assert not repo.private
+
+
+# Others.
+
+
+def test_somebody_elses_work_is_shown_and_not_overwritten(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
+    assert desk.publish(**DATASET).code == 0
+    desk.hub.edit("dataset", "alice/tiny-letters", "README.md", b"# Mine", author="bob\x1b[2J")
+    desk.bundle = bundles[1]
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert "bob\N{REPLACEMENT CHARACTER}[2J: Update README.md" in done.out
+    assert "\x1b" not in done.out
+    assert done.state == ["nothing was changed on the Hub"]
+    assert desk.publish(**DATASET, overwrite=True).code == 0
+
+
+def test_a_renamed_repository_is_not_followed(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
+    assert desk.publish(**DATASET).code == 0
+    desk.hub.rename("dataset", "alice/tiny-letters", "alice/other")
+    desk.bundle = bundles[1]
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert "alice/tiny-letters: is called alice/other on the Hub" in done.out
+    assert commits(desk.hub.repos[("dataset", "alice/other")]) == 1
+
+
+def test_pull_requests_are_only_opened(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
+    """A stranger's pull request of the same title is not adopted, merged or closed."""
+    assert desk.publish(**DATASET).code == 0
+    repo = desk.repo("dataset")
+    head = repo.commits[repo.refs["main"]]
+    files = {**head.files, ".gitattributes": desk.hub.store(b"* filter=evil\n", lfs=False)}
+    desk.hub.add_commit(repo, "refs/pr/1", head, "Publish dataset", "stranger", files)
+    desk.bundle = bundles[1]
+    done = desk.publish(**DATASET, create_pr=True)
+    assert done.code == 0, done.out
+    assert "readable by all" in done.out
+    assert repo.refs["main"] == head.oid
+    assert not [path for _, path in desk.hub.log if "/merge" in path or "/status" in path]
+    assert desk.publish(**DATASET).code == 0
+    assert repo.commits[repo.refs["main"]].files[".gitattributes"] == head.files[".gitattributes"]
+
+
+def test_other_rules_for_large_files_are_refused(desk: Desk) -> None:
+    """`.gitattributes` of the new commit may only have more lines for files that were sent."""
+    real = desk.hub.commit
+    assert real is not None
+
+    def after(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        if "/commit/" in request.url.path:
+            repo = desk.repo("dataset")
+            blob = desk.hub.store(b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n* filter=evil\n", lfs=False)
+            repo.commits[repo.refs["main"]].files[".gitattributes"] = blob
+        return response
+
+    desk.transport.after = after
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert ".gitattributes" in done.out
+    assert desk.repo("dataset").private
+
+
+# Answers that no Hub gives.
+
+
+@pytest.mark.parametrize("sha", ["/tmp/x", "../../x", "main", "", None, 7])
+def test_a_revision_is_forty_hex_digits(desk: Desk, sha: Any) -> None:
+    info = {"id": "alice/tiny-letters", "sha": sha, "private": False}
+    when(desk, "GET", "/api/datasets/alice/tiny-letters", answer(200, json=info))
+    done = desk.publish(**DATASET, plan_only=True)
+    assert done.code == 4
+    assert "unexpected answer from the Hub" in done.out
+
+
+@pytest.mark.parametrize(
+    "content", [b"[]", b"{}", b"null", b"7", b'"a"', b"{", b"<html>", b"[[[[", b'{"id": {}, "sha": []}']
+)
+@pytest.mark.parametrize(
+    "path", ["/whoami-v2", "/api/datasets/alice/tiny-letters", "/repos/create", "/preupload/", "/batch", "/commit/"]
+)
+def test_an_answer_that_is_none_is_one_line(desk: Desk, path: str, content: bytes) -> None:
+    when(desk, "GET" if path[1:4] in ("who", "api") else "POST", path, answer(200, content=content))
+    done = desk.publish(**DATASET)
+    assert done.code in (0, 3, 4), done.out
+    assert "Traceback" not in done.out
+    if done.code == 4:
+        assert "from the Hub" in done.out
+
+
+@pytest.mark.parametrize("path", ["/whoami-v2", "/repos/create", "/commit/"])
+def test_a_redirect_to_another_origin_is_refused(desk: Desk, path: str) -> None:
+    when(desk, "GET" if path == "/whoami-v2" else "POST", path, answer(307, {"location": "https://evil.example/x"}))
+    done = desk.publish(**DATASET)
+    assert done.code == 4
+    assert "redirects" in done.out
+    assert "evil.example" in done.out
+
+
+def test_an_hours_wait_is_left_to_the_author(desk: Desk) -> None:
+    when(desk, "GET", "/whoami-v2", answer(429, {"Retry-After": "3600"}))
+    done = desk.publish(**DATASET)
+    assert done.code == 4
+    assert "again in 3600 s" in done.out
+    assert done.slept == 0
+    when(desk, "GET", "/whoami-v2", answer(429, {"Retry-After": "7"}))
+    done = desk.publish(**DATASET)
+    assert done.code == 0
+    assert done.slept == 7
+
+
+def test_a_token_that_a_server_echoes_is_not_shown(desk: Desk) -> None:
+    token = "hf_local+test/token"
+    desk.patch.setenv("HF_TOKEN", token)
+    redact.add_secret(token)
+    when(desk, "GET", "/whoami-v2", answer(403, {"X-Error-Message": f"Bearer {token} {quote(token, safe='')}"}))
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert redact.redact(done.out).count("hf_…") == 2
+    assert token not in redact.redact(done.out)
+
+
+# What is proved first.
+
+
+@pytest.mark.parametrize("job", ["dataset", "snippet"])
+def test_what_fails_here_is_never_sent(desk: Desk, job: str) -> None:
+    desk.answers[job] = lambda asked: ValueError("it does not work")
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert "it does not work" in done.out
+    assert done.state == ["nothing was changed on the Hub"]
+    assert not desk.hub.repos
+
+
+def test_what_fails_on_the_hub_does_not_become_public(desk: Desk) -> None:
+    desk.answers["snippet"] = lambda asked: "fine" if asked["offline"] else ValueError("it does not work there")
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert "Nothing was made public" in done.out
+    assert done.state[-1].startswith("alice/tiny-letters: private, our commit")
+    desk.answers["snippet"] = lambda asked: "fine"
+    assert desk.publish(**DATASET).code == 0
+    assert not desk.repo("dataset").private
+    assert commits(desk.repo("dataset")) == 1
+
+
+def test_a_failure_after_an_update_hides_nothing(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
+    assert desk.publish(**DATASET).code == 0
+    desk.bundle = bundles[1]
+    desk.answers["snippet"] = lambda asked: "fine" if asked["offline"] else ValueError("it does not work there")
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert done.state[-1].startswith("alice/tiny-letters: public, our commit")
+    assert [check["outcome"] for check in desk.receipt["checks"] if "snippet" in check["name"]] == ["passed", "failed"]
+
+
+def test_a_private_base_model_is_told_and_not_called_verified(desk: Desk) -> None:
+    desk.patch.setattr(type(desk.bundle.record), "base_folder", property(lambda record: None))
+    desk.bundle = replace(desk.bundle, repos=[r for r in desk.bundle.repos if r.role == "model"])
+    desk.patch.setattr(publish, "local_base", lambda context: None)
+    desk.patch.setattr(
+        publish.RepoNames,
+        "of",
+        staticmethod(lambda record, namespace=None: replace(OF(desk.bundle.record, "alice"), base="acme/base")),
+    )
+    desk.hub.add_repo("model", "acme/base", private=True)
+    done = desk.publish(only=("model",), smoke=False)
+    assert "acme/base is private or not on the Hub" in done.out
+    assert done.code == 0, done.out
+    assert [c["outcome"] for c in desk.receipt["checks"] if "logits" in c["name"]] == ["not checked"]
+
+
+OF = RepoNames.of
+
+
+def test_a_receipt_that_cannot_be_written_is_found_before_anything_is_sent(desk: Desk) -> None:
+    def refuse(*rest: Any) -> None:
+        raise PermissionError(13, "Permission denied", "results/tiny")
+
+    desk.patch.setattr("src.hub.receipt.write_json", refuse)
+    done = desk.publish(**DATASET)
+    assert done.code == 2
+    assert "results/tiny: Permission denied" in done.out
+    assert done.state == ["nothing was changed on the Hub"]
+    assert not desk.hub.repos
+
+
+def test_without_the_packages_it_plans_and_names_the_line_to_install(desk: Desk) -> None:
+    desk.patch.setattr(publish, "missing_packages", lambda: ["torch"])
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert "27 added" in done.out
+    assert '-e ".[publish]"' in done.out
+    assert not desk.hub.repos
+
+
+def test_an_adapter_that_does_not_fit_is_found_from_the_headers() -> None:
+    base = {"transformer.h.0.attn.c_attn.weight": (8, 24)}
+    name = "base_model.model.transformer.h.0.attn.c_attn.lora_"
+    fitting = {f"{name}A.weight": (2, 8), f"{name}B.weight": (24, 2)}
+    assert misfits({"r": 2}, fitting, base) == []
+    assert misfits({"r": 4}, fitting, base) == list(fitting)
+    assert misfits({"r": 2}, {f"{name}A.weight": (2, 9)}, base) == [f"{name}A.weight"]
+    assert misfits({"r": 2}, {name.replace("h.0", "h.7") + "A.weight": (2, 8)}, base)
+
+
+@pytest.mark.parametrize(
+    "user", [None, User("alice", role="read"), User("alice", expired=True)], ids=["unknown", "reader", "expired"]
+)
+def test_who_may_not_publish_is_told_before_anything_is_sent(desk: Desk, user: User | None) -> None:
+    desk.hub.users.clear()
+    if user is not None:
+        desk.hub.users[TOKEN] = user
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert not desk.hub.repos
+
+
+def test_names_and_tags_that_the_hub_cannot_take(desk: Desk) -> None:
+    names = OF(desk.bundle.record, "alice")
+    for tag in ("release/1.0", "main", "a b", "", "a..b", "x.lock", "-v1", "v" * 97):
+        with pytest.raises(InputError, match="--tag"):
+            check_names(names, tag)
+    for name in ("a--b", "a..b", "name.git", "a."):
+        with pytest.raises(InputError, match="dataset_repo"):
+            check_names(replace(names, dataset=f"alice/{name}"), None)
+    with pytest.raises(InputError, match="as the base model is called"):
+        check_names(replace(names, model=names.base or ""), None)
+
+
+def test_a_licence_and_its_text(tmp_path: Path, bundles: tuple[Bundle, Bundle]) -> None:
+    text = bundles[0].record.root / "LICENSE"
+    check_licence("mit", text)
+    check_licence("some-other", text)
+    for other in ("apache-2.0", "gpl-3.0", "cc0-1.0"):
+        with pytest.raises(InputError, match=other):
+            check_licence(other, text)
+
+
+# Secrets.
+
+SECRET = "hf_" + "Ab1" * 12
+
+
+def pack_parquet(text: str) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.table({"a": [1, 2], "b": ["harmless", f"so {text} it is"]}), out, compression="zstd")
+    return out.getvalue()
+
+
+def pack_zip(text: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.txt", f"so {text} it is")
+    return out.getvalue()
+
+
+PACKED: dict[str, Callable[[str], bytes]] = {
+    "README.md": str.encode,
+    "a.jsonl": lambda text: json.dumps({"a": text}).encode(),
+    "a.ipynb": lambda text: json.dumps({"cells": [{"source": [text]}]}).encode(),
+    "a.html": lambda text: f"<p>{text}</p>".encode(),
+    "weights.safetensors": lambda text: b"\x00\xff" * 50 + text.encode() + b"\x00",
+    "a.parquet": pack_parquet,
+    "a.zip": pack_zip,
+    "a.txt.gz": lambda text: gzip.compress(f"so {text} it is".encode()),
+    "a.pdf": lambda text: b"%PDF-1.7\n1 0 obj\nstream\n" + __import__("zlib").compress(text.encode()) + b"\nendstream",
+}
+
+
+def holding(path: str, content: bytes) -> list[Repository]:
+    return [Repository("dataset", "alice/x", "dataset", {path: bytes_file(path, content)})]
+
+
+@pytest.mark.parametrize("path", PACKED)
+@pytest.mark.parametrize("what", [SECRET, "github_pat_" + "a1B2" * 20, "my-own-login-token", "my%2Dother%2Ftoken"])
+def test_a_secret_is_found_wherever_it_is(path: str, what: str) -> None:
+    token = {"my-own-login-token": what, "my%2Dother%2Ftoken": "my-other/token"}.get(what)
+    if token == "my-other/token":
+        what = quote(token, safe="")
+    with pytest.raises(InputError, match="looks like a secret") as error:
+        check_secrets(holding(path, PACKED[path](what)), token, {}, None)
+    assert what not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hf_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "AKIAIOSFODNN7EXAMPLE", "Set HF_TOKEN=hf_... first", "https://user:password@host.example/x",
+        "sha256: " + "0123456789abcdef" * 4, "commit " + "ab" * 20, "hf_hub_download", "token: tokenizer", "sk-learn is a package", "Bearer TOKEN",
+    ],
+)  # fmt: skip
+def test_what_is_harmless_is_not_refused(text: str) -> None:
+    assert check_secrets(holding("README.md", text.encode()), None, {}, None) == []
+
+
+def test_an_exception_is_named_by_file_and_hash() -> None:
+    repos = holding("README.md", SECRET.encode())
+    with pytest.raises(InputError, match="allow_secrets") as error:
+        check_secrets(repos, None, {}, None)
+    digest = str(error.value).split("add ")[1].split(" ")[0]
+    assert check_secrets(repos, None, {"dataset/README.md": [digest]}, None) == []
+    with pytest.raises(InputError):
+        check_secrets(repos, SECRET, {"dataset/README.md": [digest]}, None)
+
+
+def test_what_points_at_a_person_is_a_warning() -> None:
+    found = check_secrets(holding("README.md", b"see /home/bob/x\nand bob@gmail.com"), None, {}, None)
+    assert found == [
+        "dataset/README.md: contains a path of a home folder, line 1",
+        "dataset/README.md: contains an e-mail address, line 2",
+    ]
+
+
+# The bundle.
+
+
+def test_further_adapters_have_folders_of_their_own(bundles: tuple[Bundle, Bundle]) -> None:
+    from src.documents.build import Documents
+
+    context = bundles[0].context
+    (repo,) = collect(Documents(context), ("model",), further={"both": context.record.checkpoint})
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        assert repo.files[f"both/{name}"].sha256 == repo.files[name].sha256
+    with pytest.raises(InputError, match="further adapters"):
+        collect(Documents(context), ("model",), further={"../x": context.record.checkpoint})
