@@ -19,11 +19,12 @@ import pytest
 
 from src.documents.context import RepoNames
 from src.hub import publish, redact
-from src.hub.bundle import Repository, bytes_file, collect
-from src.hub.checks import check_licence, check_names
+from src.hub.bundle import Repository, bytes_file
+from src.hub.checks import check_license, check_names
 from src.hub.secrets import check_secrets
 from src.hub.verify import misfits
 from src.record.errors import InputError
+from src.record.files import sha256_file
 
 from .hub_server import User
 from .publishing import TOKEN, Bundle, Desk, commits
@@ -369,13 +370,13 @@ def test_names_and_tags_that_the_hub_cannot_take(desk: Desk) -> None:
         check_names(replace(names, model=names.base or ""), None)
 
 
-def test_a_licence_and_its_text(tmp_path: Path, bundles: tuple[Bundle, Bundle]) -> None:
+def test_a_license_and_its_text(tmp_path: Path, bundles: tuple[Bundle, Bundle]) -> None:
     text = bundles[0].record.root / "LICENSE"
-    check_licence("mit", text)
-    check_licence("some-other", text)
+    check_license("mit", text)
+    check_license("some-other", text)
     for other in ("apache-2.0", "gpl-3.0", "cc0-1.0"):
         with pytest.raises(InputError, match=other):
-            check_licence(other, text)
+            check_license(other, text)
 
 
 # Secrets.
@@ -457,11 +458,8 @@ def test_what_points_at_a_person_is_a_warning() -> None:
 
 
 def test_further_adapters_have_folders_of_their_own(bundles: tuple[Bundle, Bundle]) -> None:
-    from src.documents.build import Documents
-
-    context = bundles[0].context
-    (repo,) = collect(Documents(context), ("model",), further={"both": context.record.checkpoint})
-    for name in ("adapter_config.json", "adapter_model.safetensors"):
-        assert repo.files[f"both/{name}"].sha256 == repo.files[name].sha256
-    with pytest.raises(InputError, match="further adapters"):
-        collect(Documents(context), ("model",), further={"../x": context.record.checkpoint})
+    found = bundles[0].context.record.further_adapters
+    assert found
+    for name, folder in found.items():
+        published = bundles[0].repo("model").files[f"{name}/adapter_model.safetensors"]
+        assert published.sha256 == sha256_file(folder / "adapter_model.safetensors")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
@@ -42,9 +41,6 @@ NOTICES = ("COPYRIGHT", "LICENSE", "NOTICE")
 
 ROLES: tuple[Role, ...] = ("dataset", "base", "model", "space")
 """The repositories in the order in which they are published: what one names is there before it."""
-
-FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""What the folder of a further adapter may be called."""
 
 Commits = Mapping[Role, str]
 """The commit of each repository, where it is known."""
@@ -131,7 +127,6 @@ def collect(
     documents: Documents,
     only: Collection[Role] = ROLES,
     progress: Progress | None = None,
-    further: Mapping[str, Path] | None = None,
     endpoint: str = "https://huggingface.co",
 ) -> list[Repository]:
     """Collect and hash the files of every repository, after checking that they are what was evaluated.
@@ -140,7 +135,6 @@ def collect(
         documents: What is published.
         only: Roles to collect.
         progress: Called with a file's name and the bytes of it that were just hashed.
-        further: More adapters for the model's repository: the folder there (PEFT's `subfolder`) and the checkpoint.
         endpoint: The Hub that the Space loads the weights from.
 
     Returns:
@@ -160,11 +154,22 @@ def collect(
             Repository("base", names.base, "model", _hashed(_base(documents), progress), results(context, "base"))
         )
     if "model" in only:
-        files = _hashed(_model(documents, further or {}), progress)
+        files = _hashed(_model(documents), progress)
         repos.append(Repository("model", names.model, "model", files, results(context, "model")))
     if "space" in only and context.space is not None and isinstance(context.demo, Demo) and names.base is not None:
         repos.append(_space(documents, context.space, context.demo, names.base, endpoint))
     return [repo.at({}) for repo in repos]
+
+
+def checked(context: Context) -> Documents:
+    """Return the documents of what is published, after checking that every claim in them holds.
+
+    Raises:
+        ClaimsError: A sentence says what the record does not show.
+    """
+    documents = Documents(context)
+    documents.check()
+    return documents
 
 
 def local_base(context: Context) -> Repository | None:
@@ -185,29 +190,32 @@ def results(context: Context, role: Role) -> Callable[[Commits], dict[str, HubFi
 
 def _space(documents: Documents, space: str, demo: Demo, base: str, endpoint: str) -> Repository:
     context = documents.context
-    published: tuple[tuple[Role, str, str, dict[str, Path | bytes]], ...] = (
-        ("base", base, "base", _base(documents)),
-        ("model", context.names.model, "adapter", _adapter(context, context.record.checkpoint)),
-    )
-    weights: list[tuple[Role, str, str, HubFile]] = []
-    for role, repo_id, folder, sources in published:
+    record, model = context.record, context.names.model
+    published: list[tuple[Role, str, str, str, dict[str, Path | bytes]]] = [
+        ("base", base, "base", "", _base(documents)),
+        ("model", model, "adapter", "", _adapter(context, record.checkpoint)),
+    ]
+    for name, checkpoint in record.further_adapters.items():
+        published.append(("model", model, f"adapters/{name}", f"{name}/", _adapter(context, checkpoint)))
+    weights: list[tuple[Role, str, str, str, HubFile]] = []
+    for role, repo_id, folder, there, sources in published:
         wanted = {name: source for name, source in sources.items() if f"{folder}/{name}" in demo.files}
-        weights += [(role, repo_id, folder, file) for file in _hashed(wanted, None).values()]
+        weights += [(role, repo_id, folder, there, file) for file in _hashed(wanted, None).values()]
 
     def write(commits: Commits) -> dict[str, HubFile]:
         """Name the commits of the weights; `main` while there are none."""
         files = [
             DemoFile(
                 f"{folder}/{file.path}",
-                f"{endpoint}/{repo}/resolve/{commits.get(role, 'main')}/{file.path}",
+                f"{endpoint}/{repo}/resolve/{commits.get(role, 'main')}/{there}{file.path}",
                 file.size,
                 file.sha256,
             )
-            for role, repo, folder, file in weights
+            for role, repo, folder, there, file in weights
         ]
         return _hashed(space_files(context, demo, files), None)
 
-    return Repository("space", space, "space", _hashed({"LICENSE": _licence(context)}, None), write)
+    return Repository("space", space, "space", _hashed({"LICENSE": _license(context)}, None), write)
 
 
 def write_bundle(repos: list[Repository], output: Path) -> None:
@@ -244,7 +252,7 @@ def _hashed(sources: dict[str, Path | bytes], progress: Progress | None) -> dict
     return files
 
 
-def _licence(context: Context) -> Path:
+def _license(context: Context) -> Path:
     return regular_file(context.record.root, "LICENSE")
 
 
@@ -257,19 +265,12 @@ def _adapter(context: Context, folder: Path) -> dict[str, Path | bytes]:
     return files
 
 
-def _model(documents: Documents, further: Mapping[str, Path]) -> dict[str, Path | bytes]:
+def _model(documents: Documents) -> dict[str, Path | bytes]:
     context = documents.context
     record = context.record
-    files: dict[str, Path | bytes] = {"README.md": documents.model_card.text.encode(), "LICENSE": _licence(context)}
+    files: dict[str, Path | bytes] = {"README.md": documents.model_card.text.encode(), "LICENSE": _license(context)}
     files |= _adapter(context, record.checkpoint)
-    for folder, checkpoint in further.items():
-        if not FOLDER.fullmatch(folder) or folder == "charts":
-            raise InputError(
-                "further adapters",
-                found=folder,
-                expected="a folder name of letters, digits, `-`, `_` and `.`, other than `charts`",
-                hint="Rename it.",
-            )
+    for folder, checkpoint in record.further_adapters.items():  # PEFT calls the folder `subfolder`
         files |= {f"{folder}/{name}": source for name, source in _adapter(context, checkpoint).items()}
     files["evaluation_results.json"] = record.results_path
     files["final_report.json"] = documents.final_report.encode()
@@ -283,7 +284,7 @@ def _model(documents: Documents, further: Mapping[str, Path]) -> dict[str, Path 
 
 def _dataset(documents: Documents) -> dict[str, Path | bytes]:
     record = documents.context.record
-    files: dict[str, Path | bytes] = {"LICENSE": _licence(documents.context)}
+    files: dict[str, Path | bytes] = {"LICENSE": _license(documents.context)}
     if documents.dataset_card is not None:
         files["README.md"] = documents.dataset_card.text.encode()
     files |= {name: regular_file(record.data, name) for name in dataset_files(record.data)}
@@ -309,7 +310,7 @@ def _base(documents: Documents) -> dict[str, Path | bytes]:
             raise InputError(
                 folder / needed, found="no such file", expected="a model as transformers saves it", hint=hint
             )
-    files["LICENSE"] = _licence(documents.context)
+    files["LICENSE"] = _license(documents.context)
     if documents.base_card is not None:
         files["README.md"] = documents.base_card.encode()
     elif (folder / "README.md").exists():

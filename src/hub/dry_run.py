@@ -6,12 +6,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from src.documents.build import Documents
 from src.documents.context import Context, RepoNames
 from src.record.load import Record
 
-from .bundle import collect, local_base, write_bundle
-from .checks import check_base, check_licence, check_names, check_something, missing_packages
+from .bundle import checked, collect, local_base, write_bundle
+from .checks import check_base, check_license, check_names, check_something, missing_packages
 from .client import Retry, local_token, prepare
 from .errors import Ended, Refused, Stopped
 from .options import INSTALL, Options
@@ -49,10 +48,10 @@ def dry_run(
     if full and names.namespace is None:
         names = RepoNames.of(record, PLACEHOLDER)
     check_names(names, options.tag)
-    check_licence(record.project.licence, record.root / "LICENSE")
+    check_license(record.project.license, record.root / "LICENSE")
     context = Context(record, names, cache, inside_hub=True)
     with screen.hashing() as progress:
-        repos = collect(Documents(context), options.only, progress, options.further)
+        repos = collect(checked(context), options.only, progress)
     check_something(context, options.only, bool(repos))
     for line in check_secrets(repos, local_token(), record.project.allow_secrets, cache):
         screen.warn(line)
@@ -86,6 +85,6 @@ def _load(verification: Verification, context: Context, options: Options, screen
             base = local_base(context)
             visitor = Hub(False)
             obstacle = None if base is not None else check_base(visitor, context)
-            verification.load(Path(folder), clock, visitor, base, options.further, obstacle, load=options.load)
+            verification.load(Path(folder), clock, visitor, base, obstacle, load=options.load)
         except Stopped as stopped:
             raise Ended(stopped, stopped.exit_code, []) from None

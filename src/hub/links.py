@@ -28,7 +28,7 @@ PAGES = frozenset(
         "settings", "spaces", "storage", "support", "tasks", "terms-of-service",
     }
 )  # fmt: skip
-"""First parts of addresses at the Hub that are no user's or organisation's: what follows is a page and no repository."""
+"""First parts of addresses at the Hub that are no user's or organization's: what follows is a page and no repository."""
 
 OUTSIDE = "links to other pages"
 """Name of the check of links that do not lead to the project's own repositories."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from src.documents.context import Context
@@ -18,8 +17,12 @@ from .process import Home
 PROMPTS = ("Once upon a time", "Question: What is two and two?\nAnswer:", "0 1 2 a b c")
 """Texts whose logits are compared; fixed, so that the receipts of several publications can be compared."""
 
-SNIPPETS: dict[Role, str] = {"base": "base_card/snippet", "dataset": "dataset_card/uses", "model": "shared/snippet"}
-"""The fragments that write a card's snippet."""
+SNIPPETS: dict[Role, str] = {
+    "base": "documents/base_card.md",
+    "dataset": "documents/dataset_card.md",
+    "model": "parts/snippet.md",
+}
+"""The templates whose first block of code is a card's snippet."""
 
 CODE = re.compile(r"^```python\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
 
@@ -37,7 +40,6 @@ class Loading:
     Args:
         home: Where the child process works.
         context: What is published.
-        further: More adapters in the model's repository, by folder.
         report: Called with each check.
         local: Whether the network is off.
         token: For what only its owner sees yet.
@@ -47,13 +49,12 @@ class Loading:
         self,
         home: Home,
         context: Context,
-        further: Mapping[str, Path],
         report: Report,
         *,
         local: bool,
         token: str | None = None,
     ) -> None:
-        self.home, self._context, self._further, self._report = home, context, further, report
+        self.home, self._context, self._report = home, context, report
         self._local, self._token = local, token
 
     def note(self, role: Role, name: str, outcome: Outcome | bool, detail: str) -> None:
@@ -108,7 +109,7 @@ class Loading:
     def _logits(self, repo: Repository) -> dict[str, Any]:
         record, names = self._context.record, self._context.names
         base = str(record.base_folder.absolute()) if record.base_folder else names.base
-        checkpoints = {"": record.checkpoint, **self._further}
+        checkpoints = {"": record.checkpoint, **record.further_adapters}
         own = record.checkpoint_has_tokenizer
         published = {
             "base": names.base,
@@ -134,7 +135,7 @@ class Loading:
         role = repo.role
         if role not in SNIPPETS or (role == "base" and self._context.record.base_training is None):
             return None  # somebody else's card
-        code = CODE.findall(Renderer(self._context, "hub").fragment(SNIPPETS[role]))
+        code = CODE.findall(Renderer(self._context, "hub").render(SNIPPETS[role]))
         return str(code[0]) if code else None
 
     def _printed(self, role: Role, found: Any) -> None:

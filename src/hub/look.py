@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +42,17 @@ class Smoke:
     Args:
         hub: The Hub, as the owner or as a visitor sees it.
         context: What is published.
-        further: More adapters in the model's repository, by folder.
         folder: A temporary folder.
         clock: Ends it when the time is up.
         report: Called with each check.
     """
 
-    def __init__(
-        self, hub: Hub, context: Context, further: Mapping[str, Path], folder: Path, clock: Clock, report: Report
-    ) -> None:
+    def __init__(self, hub: Hub, context: Context, folder: Path, clock: Clock, report: Report) -> None:
         self.hub, self._context, self._report = hub, context, report
         self._folder, self._clock = folder, clock
         token = hub.token if isinstance(hub.token, str) else None
         self._home = Home(folder, clock, hub.endpoint)
-        self._loading = Loading(self._home, context, further, report, local=False, token=token)
+        self._loading = Loading(self._home, context, report, local=False, token=token)
 
     def run(self, published: Sequence[tuple[Repository, str]], *, load: bool) -> None:
         """Test repositories.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from src.record.publication import Role
 
@@ -31,4 +30,3 @@ class Options:
     load: bool = True
     smoke: bool = True
     verbose: bool = False
-    further: Mapping[str, Path] = field(default_factory=dict)

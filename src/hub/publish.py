@@ -11,15 +11,14 @@ from typing import Any
 
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
-from src.documents.build import Documents
 from src.documents.context import Context, RepoNames
 from src.record.errors import CommandError, InputError
 from src.record.files import sha256_file
 from src.record.load import Record
 from src.record.publication import Check, Publication, Role
 
-from .bundle import Repository, collect, local_base
-from .checks import check_base, check_licence, check_login, check_names, check_plan, check_something, missing_packages
+from .bundle import Repository, checked, collect, local_base
+from .checks import check_base, check_license, check_login, check_names, check_plan, check_something, missing_packages
 from .client import Retry, find_token, prepare
 from .commit import Sender
 from .errors import Ended, Refused, Stopped
@@ -91,7 +90,7 @@ class _Publishing:
         """Do what was asked for."""
         options, screen, clock = self.options, self.screen, self.clock
         check_names(RepoNames.of(self.record, options.namespace), options.tag)
-        check_licence(self.record.project.licence, self.record.root / "LICENSE")
+        check_license(self.record.project.license, self.record.root / "LICENSE")
         prepare(self.retry, verbose=options.verbose)
         with clock.doing("logging in"):
             token = find_token()
@@ -101,7 +100,7 @@ class _Publishing:
         check_names(names, options.tag)
         self.context = Context(self.record, names, self.cache, inside_hub=True)
         with screen.hashing() as progress:
-            repos = collect(Documents(self.context), options.only, progress, options.further, self.hub.endpoint)
+            repos = collect(checked(self.context), options.only, progress, self.hub.endpoint)
         check_something(self.context, options.only, bool(repos))
         warnings = check_secrets(repos, token, self.record.project.allow_secrets, self.cache)
         self.receipt = Receipt(self.record.publication_path, self.hub.endpoint)
@@ -198,9 +197,7 @@ class _Publishing:
         verification.documents()
         verification.links(self.clock)
         base = local_base(self.context) if self.record.base_folder is not None else None
-        verification.load(
-            self.folder, self.clock, self.visitor, base, self.options.further, obstacle, load=self.options.load
-        )
+        verification.load(self.folder, self.clock, self.visitor, base, obstacle, load=self.options.load)
         self.checks = verification.finish()
 
     def _confirm(self, plans: list[RepoPlan]) -> None:
@@ -286,7 +283,7 @@ class _Publishing:
         if not self.options.smoke or not plans:
             return
         who = "owner" if hub is self.hub else "visitor"
-        smoke = Smoke(hub, self.context, self.options.further, self.folder / who, self.clock, self._note)
+        smoke = Smoke(hub, self.context, self.folder / who, self.clock, self._note)
         smoke.run([(plan.repo, heads[plan.repo.role]) for plan in plans], load=self.options.load)
 
     def _note(self, check: Check) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +90,7 @@ class Verification:
             for outcome in entry["results"]
             for result in outcome["metrics"]
         }
-        measured = {metric.config.label: metric.finetuned for metric in self._context.analysis.metrics}
+        measured = {metric.config.label: metric.finetuned.value for metric in self._context.analysis.metrics}
         equal = stated.keys() == measured.keys() and all(math.isclose(stated[k], measured[k]) for k in stated)
         self._add(repo.role, METADATA, equal, f"{len(data)} keys, {len(stated)} metrics as in the record")
 
@@ -110,7 +109,6 @@ class Verification:
         clock: Clock,
         visitor: Hub,
         base: Repository | None,
-        further: Mapping[str, Path],
         obstacle: str | None,
         *,
         load: bool,
@@ -122,12 +120,11 @@ class Verification:
             clock: Ends the process when the time is up.
             visitor: The Hub without a token, for a base model that is there.
             base: The base model's repository, if it is not one of the Hub already.
-            further: More adapters, by folder.
             obstacle: What keeps visitors from loading the base model.
             load: Whether the person wants the models to be loaded.
         """
         home = Home(folder / "home", clock, visitor.endpoint)
-        loading = Loading(home, self._context, further, self.note, local=True)
+        loading = Loading(home, self._context, self.note, local=True)
         filled = {repo.repo_id: repo for repo in (*([base] if base else []), *self._repos)}
         for repo in filled.values():
             if repo.kind == "dataset":
