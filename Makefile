@@ -11,7 +11,7 @@ SOURCES := $(shell find mkdocs.yml LICENSE CHANGELOG.md docs gen overrides src c
 LIGHTHOUSE := 12.8.2
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: help site serve check test experiment study render pins format clean
+.PHONY: help site serve check test test-all nightly golden experiment study render format clean
 
 help: ## Show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,22 +46,32 @@ rebuild:
 serve: $(VENV)/.site ## Serve the site at http://127.0.0.1:8000 and rebuild it on changes
 	$(BIN)/mkdocs serve
 
-check: $(VENV)/.test ## Format, lint, types and the quick tests, in about a minute
+check: $(VENV)/.test ## Format, lint, types and the quick tests, in under a minute
 	$(BIN)/ruff format --quiet .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not nightly"
 
 # Tests run side by side: a second thread of one would take the time of another, most of it waiting.
-check test: export OMP_NUM_THREADS := 1
-# Hundreds of processes import the same modules, so none may be kept from writing bytecode by the environment.
-check test: export PYTHONDONTWRITEBYTECODE :=
+check test nightly: export OMP_NUM_THREADS := 1
+# Many processes import the same modules, so none may be kept from writing bytecode by the environment.
+check test nightly: export PYTHONDONTWRITEBYTECODE :=
 
-test: $(VENV)/.test chromium .cache/npm/lighthouse ## Lint, types, all tests and a strict build
+test: $(VENV)/.test chromium ## Everything that a change must pass: lint, types, builds, browser, publisher, models
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 4 --dist worksteal $(if $(TESTS),-m "$(TESTS)")
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not nightly"
+
+nightly: $(VENV)/.test chromium .cache/npm/lighthouse ## The tests that `make test` leaves out
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m nightly
+
+test-all: ## `make test`, then `make nightly`
+	$(MAKE) test
+	$(MAKE) nightly
+
+golden: $(VENV)/.site ## Write the golden copies of the documents again, after a look at what changed
+	$(BIN)/python -m tests.make_golden
 
 .PHONY: chromium
 chromium:
@@ -90,9 +100,6 @@ study: $(VENV)/.test ## Train and evaluate the runs of the study that are not do
 
 render: $(VENV)/.site ## Write README.md and the committed cards again from the record
 	$(BIN)/python -m src.render
-
-pins: ## Write the pins of pyproject.toml into constraints.txt, which pip reads
-	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["tool"]["uv"]["constraint-dependencies"], sep="\n")' > constraints.txt
 
 format: $(VENV)/.test ## Format the code
 	$(BIN)/ruff check --fix-only --quiet .

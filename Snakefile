@@ -1,8 +1,8 @@
 # The workflow of a study: dataset, then train and evaluate for each run, then the documents. `make study` runs it on this machine; the
 # guide "Reproduce the experiment" says how the very same file runs on a cluster.
 #
-# A step is done when its outputs exist. They are not made again because a file is newer: what was run is bound to its config and its
-# data by hashes, and every command refuses what does not fit.
+# A step is done when its outputs exist. A newer input does not start it again: what was run is bound to its config and its data
+# by hashes, and every command refuses what does not fit.
 from pathlib import Path
 
 from src.record.study import read_study
@@ -22,12 +22,13 @@ DATASET = [str(data / "training/train.parquet")] + [
 ]
 if experiment.dataset_config.skills:
     DATASET.append(str(data / "letter_skills/train.parquet"))
-PUBLISHED = study.run(study.config.published).results / "evaluation_results.json"
+published = study.run(study.config.published)
+PUBLISHED = published.results / "evaluation_results.json"
 
 
 rule study:
     input:
-        [run.results / "evaluation_results.json" for run in study.runs],
+        [run.answers for run in study.runs],
     default_target: True
     localrule: True
     shell:
@@ -45,7 +46,6 @@ rule dataset:
 
 for run in study.runs:
     weights = Path(run.experiment.checkpoint) / "adapter_model.safetensors"
-    log = run.results / "training_log.json"
 
     rule:
         name: f"train_{run.name}"
@@ -53,7 +53,6 @@ for run in study.runs:
             ancient(DATASET),
         output:
             weights,
-            log,
         params:
             run=run.name,
         threads: THREADS
@@ -67,16 +66,14 @@ for run in study.runs:
         input:
             ancient(DATASET),
             ancient(weights),
-            ancient(log),
-            [] if run.name == study.config.published else ancient(PUBLISHED),
+            ancient(PUBLISHED) if run.further else [],
         output:
-            run.results / "evaluation_results.json",
-            run.results / "predictions.parquet",
+            run.answers,
+            [] if run.further else PUBLISHED,
         params:
             run=run.name,
-            base="" if run.name == study.config.published else f"--base-from {PUBLISHED.parent}",
         threads: THREADS
         resources:
             gpu=GPUS,
         shell:
-            f"OMP_NUM_THREADS={{threads}} {LAUNCH} src.evaluate --config {STUDY} --run {{params.run}} {{params.base}}"
+            f"OMP_NUM_THREADS={{threads}} {LAUNCH} src.evaluate --config {STUDY} --run {{params.run}}"

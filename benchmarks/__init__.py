@@ -1,1 +1,1 @@
-"""Benchmarks: ratios, each side by side in one run with the least that could be done."""
+"""Ratios of speed, for the project's authors; tests make no claims about it."""

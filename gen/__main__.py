@@ -9,7 +9,7 @@ import typer
 import yaml
 
 from gen.site import generate, names, navigation
-from src.record.errors import InputError
+from src.record.errors import CommandError
 from src.record.files import replacing
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -29,14 +29,14 @@ def write(
             shutil.copytree("docs", folder / "docs", ignore=shutil.ignore_patterns("fragments"))
             shutil.copytree("overrides", folder / "overrides")
             plain = _plain_config(Path("mkdocs.yml"))
-            plain |= names(Path()) | {"nav": navigation(plain["nav"], files)}
+            plain |= names(Path()) | {"nav": navigation(plain["nav"], files, Path("docs"))}
             config = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
             (folder / "mkdocs.yml").write_text(config, encoding="utf-8")
             for path, content in files.items():
                 target = folder / "docs" / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(content)
-    except InputError as error:
+    except CommandError as error:
         sys.stderr.write(f"error: {error}\n")
         raise typer.Exit(error.exit_code) from None
     sys.stderr.write(f"{len(files)} generated files in {out}\n")

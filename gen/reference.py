@@ -15,11 +15,11 @@ from pydantic import BaseModel
 
 from src.cli import COMMANDS
 from src.documents.formatting import text
+from src.record import answers, questions
 from src.record.config import ExperimentConfig, MetricsConfig, PretrainConfig, ProjectConfig
 from src.record.criteria import CriteriaConfig
 from src.record.deployment import Deployment
 from src.record.final_report import FinalReport
-from src.record.predictions import OPTIONAL, SCHEMA
 from src.record.publication import Publication
 from src.record.schemas import BaseTraining, EvaluationResults, TrainingLog
 from src.record.study import StudyConfig
@@ -72,7 +72,7 @@ def reference_pages() -> dict[str, str]:
             "The record is JSON and Parquet.",
             FORMATS,
         )
-        + _predictions(),
+        + _row_files(),
     }
     schemas = {
         f"assets/schemas/{name}.schema.json": json.dumps(model.model_json_schema(), indent=2) + "\n"
@@ -173,15 +173,22 @@ def _type(entry: dict[str, Any]) -> str:
     return names.get(kind, str(kind))
 
 
-def _predictions() -> str:
-    rows = "\n".join(
-        f"| `{field.name}` | {text(field.type)} | {'yes' if field.name in OPTIONAL else ''} |" for field in SCHEMA
-    )
-    return (
-        "\n## `results/NAME/predictions.parquet`\n\nOne row per question. "
-        "The results name the file with its SHA-256, and every metric that follows from it is computed again on load.\n\n"
-        f"| Column | Type | May be missing |\n| --- | --- | --- |\n{rows}\n\n"
-        "Any further column is the project's own: text, whole numbers, numbers, truth values or lists of text, under a name of letters, "
-        "digits and `_`. Breakdowns in `configs/metrics.yaml` name it, and the examples page filters by it or shows it. "
-        "A pair of columns `base_NAME` and `finetuned_NAME` of numbers holds a metric's own value for each question (measure `value`).\n"
+def _row_files() -> str:
+    parts = []
+    for name, module, about in (
+        ("questions.parquet", questions, "What was asked, one row per question, without any model's answer."),
+        ("answers/MODEL.parquet", answers, "What one model answered, in the order of the questions."),
+    ):
+        rows = "\n".join(
+            f"| `{field.name}` | {text(field.type)} | {'yes' if field.name in module.OPTIONAL else ''} |"
+            for field in module.SCHEMA
+        )
+        parts.append(
+            f"\n## `results/NAME/{name}`\n\n{about} The results name the file with its SHA-256.\n\n"
+            f"| Column | Type | May be missing |\n| --- | --- | --- |\n{rows}\n"
+        )
+    return "".join(parts) + (
+        "\nAny further column of the questions is the project's own: text, integers, numbers, booleans or lists of text, under a name "
+        "of letters, digits and `_`. Breakdowns in `configs/metrics.yaml` name it, and the examples page filters by it or shows it. A "
+        "further column of numbers in the answers is a metric's value for each question (measure `value`).\n"
     )

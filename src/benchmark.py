@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
-from src.cli import EXPERIMENT, run, say
+from src.cli import run, say
 
 
 def benchmark(
-    config: Annotated[Path, typer.Option(help="The experiment.")] = EXPERIMENT,
-    project: Annotated[Path, typer.Option(help="The project config, for the prompt.")] = Path("configs/project.yaml"),
+    config: Annotated[
+        Path | None, typer.Option(help="The experiment; the one that the project names by default.")
+    ] = None,
+    project: Annotated[Path, typer.Option(help="The project config, for the prompts.")] = Path("configs/project.yaml"),
     processes: Annotated[int, typer.Option(min=1, help="Processes for each variant; the variants take turns.")] = 5,
     answers: Annotated[int, typer.Option(min=2, help="Answers that each process times.")] = 20,
     new_tokens: Annotated[int, typer.Option(min=1, help="Tokens of each answer.")] = 32,
@@ -18,22 +20,31 @@ def benchmark(
         Path | None, typer.Option(help="Where to write; results/NAME/deployment.json by default.")
     ] = None,
 ) -> None:
-    """Measure load time, latency and memory on the CPU: base model, with the adapter beside it, and with it merged.
+    """Measure load time, latency and memory on the CPU: base model, with the adapter next to it, and with it merged.
 
-    Takes about two minutes on two cores; let nothing else run meanwhile. The report shows what it finds.
+    Takes about two minutes on two cores; let nothing else run meanwhile. Also records what the published models write after the
+    project's example prompts, which documents quote.
     """
     from src.experiment.deployment import benchmark as library
     from src.record.config import ExperimentConfig, ProjectConfig
     from src.record.files import load_yaml
+    from src.record.study import read_study
 
-    experiment = load_yaml(config, ExperimentConfig)
-    prompt = load_yaml(project, ProjectConfig).example_prompt
+    described = load_yaml(project, ProjectConfig)
+    experiment = load_yaml(config or Path(described.experiment), ExperimentConfig)
+    adapters = {"finetuned": Path(experiment.checkpoint)}
+    if described.study is not None and config is None:
+        study = read_study(Path(described.study))
+        names = [study.config.published, *study.config.also_published]
+        adapters = {name: Path(study.run(name).experiment.checkpoint) for name in names}
     target = output or Path("results") / experiment.experiment_name / "deployment.json"
     result = library(
         experiment,
         Path(experiment.checkpoint),
-        prompt,
+        described.example_prompt,
         target,
+        adapters=adapters,
+        samples_of=described.sample_prompts,
         processes=processes,
         answers=answers,
         new_tokens=new_tokens,

@@ -1,10 +1,9 @@
-"""The one cache on disk: bytes that follow from other bytes, kept under the hash of what they follow from."""
+"""Content-addressed cache of build outputs: the analysis, charts and the PDF."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from src.record.errors import InputError
@@ -13,26 +12,17 @@ from src.record.files import atomic
 _HASH_BYTES = hashlib.sha256().digest_size
 
 
-def cached(
-    folder: Path | None,
-    name: str,
-    key: Iterable[str],
-    make: Callable[[], bytes],
-    still_true: Callable[[], bool] = lambda: True,
-    newest: int | None = None,
-) -> bytes:
-    """Return what `make` makes, from the cache if it was made from the same before.
+def cached(folder: Path | None, name: str, key: Iterable[str], make: Callable[[], bytes]) -> bytes:
+    """Return a build output, from the cache if it was built from the same inputs before.
 
     Args:
-        folder: The cache; None to always make it.
+        folder: The cache; None to always build it.
         name: What it is, as the end of a file's name.
-        key: Everything that it follows from.
-        make: Makes it.
-        still_true: Asked after it was made: whether what it follows from is still the same, so that it may be kept.
-        newest: How many of that name stay in the cache, the newest; all of them by default.
+        key: Everything that it depends on.
+        make: Builds it.
 
     Raises:
-        InputError: The cache cannot be read or written.
+        InputError: The cache cannot be read.
     """
     if folder is None:
         return make()
@@ -42,17 +32,12 @@ def cached(
     if found is not None:
         return found
     data = make()
-    if still_true():
-        _write(path, data)
-        if newest is not None:
-            with suppress(FileNotFoundError):  # another run removes the same ones
-                for old in sorted(folder.glob(f"*.{name}"), key=lambda other: -other.stat().st_mtime)[newest:]:
-                    old.unlink()
+    _write(path, data)
     return data
 
 
 def _read(path: Path) -> bytes | None:
-    """Return what a file of the cache holds after its own hash; None if there is no such file, or it was cut short."""
+    """Return the content after a cached file's own hash; None if there is no such file, or it was cut short."""
     try:
         found = path.read_bytes()
     except FileNotFoundError:
@@ -67,8 +52,8 @@ def _write(path: Path, data: bytes) -> None:
     try:
         with atomic(path) as temporary:
             temporary.write_bytes(hashlib.sha256(data).digest() + data)
-    except OSError as error:
-        raise _unusable(path.parent, error) from None
+    except OSError:  # a checkout that may only be read builds without a cache
+        return
 
 
 def _unusable(folder: Path, error: OSError) -> InputError:

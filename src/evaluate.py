@@ -27,16 +27,11 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder for the results; results/NAME for test, runs/NAME/validation for validation."),
     ] = None,
-    base_from: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of an evaluation of the same base model on the same questions: its answers are not asked for again.",
-        ),
-    ] = None,
 ) -> None:
     """Ask the base model and the fine-tuned model the same questions.
 
-    Writes evaluation_results.json and predictions.parquet, with one row per question. With several processes, as with
+    Writes questions.parquet, answers/MODEL.parquet and evaluation_results.json. A further run of a study adds its own answers and
+    runs/RUN.json to the published run's record, whose base model is not asked again. With several processes, as with
     `accelerate launch -m src.evaluate --config CONFIG`, each answers its share.
     """
     from src.record.config import MetricsConfig
@@ -44,15 +39,16 @@ def evaluate(
     from src.record.study import read_run
 
     chosen = read_run(config, run_name)
-    from src.experiment.asking import evaluate as library  # after the config, since it imports torch
+    from src.experiment.evaluate import evaluate as library  # after the config, since it imports torch
 
     declared = load_yaml(metrics, MetricsConfig)
     target = output or (chosen.results if split is SplitName.test else chosen.work / "validation")
-    result = library(chosen.experiment, declared, split.value, target, base_from)
-    if result is None:
+    further = chosen.further and split is SplitName.test
+    values = library(chosen, declared, split.value, target, further=further, all_scores=chosen.all_scores)
+    if values is None:
         return
-    for key, base in result["base_model"]["metrics"].items():
-        say(f"{declared.metrics[key].label}: {base:.4f} -> {result['finetuned_model']['metrics'][key]:.4f}")
+    for key, value in values.items():
+        say(f"{declared.metrics[key].label}: {value:.4f}")
     say(f"results in {target}")
 
 

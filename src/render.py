@@ -1,26 +1,37 @@
 """`python -m src.render`: write the committed documents again from the record."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from src.cli import run, say
+
+if TYPE_CHECKING:
+    from src.documents.build import Documents
 
 
 def render(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit with 1 if a document differs from the record.")
     ] = False,
+    claims: Annotated[
+        bool, typer.Option("--claims", help="List every claim with its condition and values; exit with 1 if one fails.")
+    ] = False,
 ) -> None:
     """Write README.md, data/README.md, the base model's card and the final report's data again from the record.
 
-    With `--check` it says which of them no longer match, and writes nothing.
+    With `--check` it says which of them no longer match, and writes nothing. With `--claims` it lists every claim of these documents and
+    of the site: file, line, condition, values, and whether it holds.
     """
     from src.documents.build import build
     from src.record.files import atomic
 
-    documents = build(Path(), Path(".cache")).committed()
+    built = build(Path(), Path(".cache"))
+    if claims:
+        raise typer.Exit(_list_claims(built))
+    built.check()
+    documents = built.committed()
     stale = [path for path, text in documents.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     for path in stale:
         if not check:
@@ -29,6 +40,21 @@ def render(
         say(f"{'does not match the record' if check else 'written'}: {path}")
     if check and stale:
         raise typer.Exit(1)
+
+
+def _list_claims(documents: "Documents") -> int:
+    from src.documents.pages import site_pages
+
+    found = [claim for _, _, claim in site_pages(documents, pdf=False)[1]] + documents.claims()
+    every = {(claim.file, claim.line): claim for claim in found}
+    for claim in every.values():
+        values = "; ".join(f"{name} = {value}" for name, value in claim.values)
+        print(
+            f"{'holds' if claim.holds else 'FAILS'}  {claim.file}:{claim.line}\n  {claim.sentence}\n  if {claim.condition}\n  {values}\n"
+        )
+    failed = sum(not claim.holds for claim in every.values())
+    say(f"{len(every)} claims, {failed} of which fail" if failed else f"{len(every)} claims, all of which hold")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

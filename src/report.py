@@ -30,6 +30,7 @@ def report(
     from src.record.files import atomic, read_text
 
     documents = build(Path(), Path(".cache"), project=project, experiment=config)
+    documents.check()
     path = documents.context.record.report_path
     if check:
         same = path.is_file() and read_text(path, "") == documents.final_report

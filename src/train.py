@@ -11,7 +11,7 @@ from src.cli import EXPERIMENT, run, say
 def train(
     config: Annotated[Path, typer.Option(help="The experiment; with --run, the study.")] = EXPERIMENT,
     run_name: Annotated[str | None, typer.Option("--run", help="Run of a study, as ARM-SEED.")] = None,
-    results: Annotated[Path | None, typer.Option(help="Folder for training_log.json; results/NAME by default.")] = None,
+    log: Annotated[Path | None, typer.Option(help="File for the training log; in results/NAME by default.")] = None,
     work: Annotated[
         Path | None, typer.Option(help="Folder for the Trainer's checkpoints; runs/NAME by default.")
     ] = None,
@@ -21,15 +21,15 @@ def train(
 ) -> None:
     """Fine-tune the LoRA adapter.
 
-    Keeps the checkpoint with the lowest validation loss. A run that is interrupted is resumed when the same command is given again; one
-    of other settings or data is refused, unless --fresh is given. With several GPUs: `accelerate launch -m src.train --config CONFIG`.
+    Keeps the checkpoint with the lowest validation loss. A run that is interrupted resumes when the same command is given again; one
+    with other settings or data is refused, unless --fresh is given. With several GPUs: `accelerate launch -m src.train --config CONFIG`.
     """
     from src.record.study import read_run
 
     chosen = read_run(config, run_name)
     from src.experiment.finetune import train as library  # after the config, since it imports torch
 
-    result = library(chosen.experiment, results or chosen.results, work or chosen.work, fresh=fresh)
+    result = library(chosen, log or chosen.log, work or chosen.work, fresh=fresh)
     say(
         f"best validation loss {result['best_validation_loss']:.4f} at step {result['best_step']}; "
         f"adapter in {chosen.experiment.checkpoint}"

@@ -1,4 +1,4 @@
-// Ask both models in Node: `node ask.mjs ENGINE DEMO CASES` prints an answer per case, as JSON.
+// Ask the models in Node: `node ask.mjs ENGINE DEMO CASES` prints an answer per case, as JSON.
 import { readFileSync } from "node:fs";
 
 const [engine, demo, cases] = process.argv.slice(2);

@@ -1,4 +1,8 @@
-"""Fixtures: the repository, copies of it that tests may break, and the commands as a user runs them."""
+"""Fixtures: the tiny project, copies of it that tests may break, and the commands as a user runs them.
+
+Whatever is not a claim about the committed record is tested on tests/tiny, so that it holds for a fork with another record too.
+Tests of the committed record itself are in test_committed.py.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
 from hypothesis import settings
@@ -35,6 +37,7 @@ settings.register_profile("untimed", deadline=None)  # tests make no claims abou
 settings.load_profile("untimed")
 
 REPO = Path(__file__).parent.parent
+TINY = REPO / "tests/tiny"
 
 MINIMAL_RESULTS = {
     "base_model": {
@@ -55,7 +58,7 @@ MINIMAL_RESULTS = {
     },
 }
 MINIMAL_CONFIG = """\
-experiment_name: gpt2-mini
+experiment_name: tiny
 lora_config: {r: 16, lora_alpha: 32}
 training_config: {learning_rate: 2.0e-4, per_device_train_batch_size: 8, gradient_accumulation_steps: 4, max_steps: 1000}
 """
@@ -78,7 +81,8 @@ def repo() -> Path:
 
 @pytest.fixture(scope="session")
 def record() -> Record:
-    return load_record(REPO)
+    """The tiny record."""
+    return load_record(TINY)
 
 
 @pytest.fixture(scope="session")
@@ -184,10 +188,10 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, session_folder: Path) -> t
 
 @pytest.fixture(scope="session")
 def built(session_folder: Path) -> tuple[Path, str]:
-    """Build the site as a user does; give its folder and all that MkDocs printed."""
+    """Build the tiny project's site as a user does; give its folder and all that MkDocs printed."""
 
     def make(folder: Path) -> None:
-        done = run_in(copy_project(folder), "-m", "mkdocs", "build", ENABLE_MKDOCSTRINGS="true")
+        done = run_in(copy_tiny(folder), "-m", "mkdocs", "build", ENABLE_MKDOCSTRINGS="true")
         assert done.returncode == 0, done.stdout + done.stderr
         (folder / "printed").write_text(done.stdout + done.stderr)
 
@@ -195,8 +199,26 @@ def built(session_folder: Path) -> tuple[Path, str]:
     return root / "site", (root / "printed").read_text()
 
 
+def copy_engine(target: Path) -> None:
+    """Put what every project shares into a folder: the code, linked, and the site's configuration, guides and assets."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("src", "gen", "overrides"):
+        (target / name).symlink_to(REPO / name)
+    for name in ("guides", "assets"):
+        shutil.copytree(REPO / "docs" / name, target / "docs" / name)
+    shutil.copy(REPO / "mkdocs.yml", target / "mkdocs.yml")
+    (target / ".cache").symlink_to(os.environ[CACHE])
+
+
+def copy_tiny(target: Path) -> Path:
+    """Copy the tiny project, with the engine that builds it and one cache that this session began empty."""
+    shutil.copytree(TINY, target)
+    copy_engine(target)
+    return target
+
+
 def copy_project(target: Path) -> Path:
-    """Copy what a project needs; the large read-only parts are linked, as is one cache that this session began empty."""
+    """Copy the repository itself as a project; the large read-only parts are linked, as is one cache that this session began empty."""
     for name in ("configs", "results", "docs", "gen", "overrides", "data", "checkpoints"):
         shutil.copytree(REPO / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     (target / ".cache").symlink_to(os.environ[CACHE])
@@ -209,27 +231,20 @@ def copy_project(target: Path) -> Path:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the repository that a test may change."""
-    return copy_project(tmp_path / "project")
+    """A copy of the tiny project that a test may change."""
+    return copy_tiny(tmp_path / "project")
 
 
 @pytest.fixture
 def minimal(tmp_path: Path) -> Path:
-    """A project with nothing but two dictionaries of metrics and a short config."""
+    """The tiny project with nothing on record but two dictionaries of metrics, and a short config."""
     root = tmp_path / "minimal"
-    for name in ("configs", "docs", "gen", "overrides"):
-        shutil.copytree(REPO / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (root / "src").symlink_to(REPO / "src")
-    (root / ".cache").symlink_to(os.environ[CACHE])
-    for name in ("mkdocs.yml", "LICENSE"):
-        shutil.copy(REPO / name, root / name)
-    (root / "configs" / "experiments" / "gpt2-mini.yaml").write_text(MINIMAL_CONFIG)
+    for name in ("configs", "docs"):
+        shutil.copytree(TINY / name, root / name)
+    shutil.copy(TINY / "LICENSE", root / "LICENSE")
+    copy_engine(root)
+    (root / "configs/experiments/tiny.yaml").write_text(MINIMAL_CONFIG)
     without_study(root)
-    (root / "results" / "gpt2-mini").mkdir(parents=True)
-    (root / "results" / "gpt2-mini" / "evaluation_results.json").write_text(json.dumps(MINIMAL_RESULTS))
+    (root / "results/tiny").mkdir(parents=True)
+    (root / "results/tiny/evaluation_results.json").write_text(json.dumps(MINIMAL_RESULTS))
     return root
-
-
-def predictions_schema() -> pa.Schema:
-    """The columns of the committed predictions, the project's own among them."""
-    return pq.read_schema(REPO / "results/gpt2-mini/predictions.parquet")

@@ -1,41 +1,74 @@
-"""Records that tests and benchmarks make out of the committed one."""
+"""Records that tests and benchmarks make out of the tiny one."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from src.record.answers import read_answers, write_answers
 from src.record.config import MetricsConfig
 from src.record.files import load_yaml
-from src.record.measures import summary
-from src.record.predictions import read_predictions, write_predictions
+from src.record.measures import available, per_question
+from src.record.questions import read_questions, write_questions
+from src.record.results import answered
+from src.record.schemas import Task
+
+TINY = Path(__file__).parent / "tiny"
+Change = Callable[[pa.Table], pa.Table]
 
 
 def without_study(root: Path) -> None:
-    """Make a project's record one run by itself."""
+    """Make a project's record one run by itself, without claims about the others."""
+    (root / "docs/fragments/finding.md.j2").unlink(missing_ok=True)
     path = root / "configs/project.yaml"
     path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("study:")))
 
 
-def rewrite_predictions(root: Path, table: pa.Table) -> None:
-    """Put other predictions into a record of one run, and the metrics that follow from them."""
-    without_study(root)
-    folder = root / "results/gpt2-mini"
+def tables(root: Path) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Read the questions and both models' answers of a record as they are stored."""
+    folder = root / "results/tiny"
     results = json.loads((folder / "evaluation_results.json").read_text())
-    results["predictions"] = write_predictions(folder / "predictions.parquet", table)
-    predictions = read_predictions(folder / "predictions.parquet")
-    for key, metric in load_yaml(root / "configs/metrics.yaml", MetricsConfig).metrics.items():
-        rows = predictions.task(metric.task or "")
-        if not len(rows):
-            for section in ("base_model", "finetuned_model"):
-                results[section]["metrics"].pop(key, None)
-            continue
-        for section, model in (("base_model", "base"), ("finetuned_model", "finetuned")):
-            results[section]["metrics"][key] = summary(
-                rows, model, metric, results["tasks"].get(metric.task, {}).get("candidates")
-            )
-    for task in results["tasks"]:
-        results["tasks"][task]["questions"] = len(predictions.task(task))
+    files = [results["questions"], results["answers"]["base"], results["answers"]["finetuned"]]
+    return tuple(pq.read_table(folder / entry["file"]) for entry in files)  # type: ignore[return-value]
+
+
+def set_column(table: pa.Table, name: str, values: list[Any]) -> pa.Table:
+    """Replace or add a column of a table."""
+    if name not in table.column_names:
+        return table.append_column(name, pa.array(values))
+    index = table.column_names.index(name)
+    return table.set_column(index, name, pa.array(values, type=table.schema.field(name).type))
+
+
+def rewrite(root: Path, questions: pa.Table, base: pa.Table, finetuned: pa.Table) -> None:
+    """Put other questions and answers into a record of one run, and the metrics that are computed from them."""
+    without_study(root)
+    folder = root / "results/tiny"
+    results = json.loads((folder / "evaluation_results.json").read_text())
+    names = questions["task"].to_pylist()
+    results["tasks"] = {t: task | {"questions": names.count(t)} for t, task in results["tasks"].items() if t in names}
+    tasks = {name: Task.model_validate(task) for name, task in results["tasks"].items()}
+    results["questions"] = write_questions(folder / "questions.parquet", questions)
+    asked = read_questions(folder / "questions.parquet")
+    for model, section, table in (("base", "base_model", base), ("finetuned", "finetuned_model", finetuned)):
+        path = folder / results["answers"][model]["file"]
+        results["answers"][model] = write_answers(path, table)
+        given = read_answers(path, asked, tasks)
+        metrics = results[section]["metrics"]
+        for key, metric in load_yaml(root / "configs/metrics.yaml", MetricsConfig).metrics.items():
+            rows = answered(metric.task, asked, given, tasks)
+            rows = rows.only(metric.only) if rows is not None else None
+            metrics.pop(key, None)
+            if rows is not None and available(rows, metric):
+                metrics[key] = float(per_question(rows, metric).mean())
     (folder / "evaluation_results.json").write_text(json.dumps(results))
+
+
+def take(root: Path, kept: list[int]) -> None:
+    """Keep some of a record's questions."""
+    rewrite(root, *(table.take(kept) for table in tables(root)))

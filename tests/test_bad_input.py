@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,17 @@ import pytest
 import yaml
 
 from src.record.files import sha256_file
-from src.record.predictions import write_predictions
-from src.record.study import read_study
 
-from .conftest import REPO, Run, invoke
-from .records import without_study
+from .conftest import TINY, Run, invoke
+from .records import set_column, without_study
 
-RESULTS = "results/gpt2-mini/evaluation_results.json"
-PREDICTIONS = "results/gpt2-mini/predictions.parquet"
-CONFIG = "configs/experiments/gpt2-mini.yaml"
+RESULTS = "results/tiny/evaluation_results.json"
+QUESTIONS = "results/tiny/questions.parquet"
+BASE = "results/tiny/answers/base.parquet"
+TUNED = "results/tiny/answers/spelling-1.parquet"
+RUN = "results/tiny/runs/form-only-2.json"
+RUN_ANSWERS = "results/tiny/answers/form-only-2.parquet"
+CONFIG = "configs/experiments/tiny.yaml"
 CHECKPOINT = "checkpoints/best_model"
 
 
@@ -32,16 +33,15 @@ def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     path.write_text(json.dumps(data))
 
 
-def edit_predictions(root: Path, change: Callable[[pa.Table], pa.Table]) -> None:
-    """Change the predictions and state their new hash, so that only the content is at fault."""
-    path = root / PREDICTIONS
-    pq.write_table(change(pq.read_table(path)), path)
-    edit_json(root / RESULTS, lambda d: d["predictions"].update(sha256=sha256_file(path)))
-
-
-def set_column(table: pa.Table, name: str, values: list[Any]) -> pa.Table:
-    index = table.column_names.index(name)
-    return table.set_column(index, name, pa.array(values, type=table.schema.field(name).type))
+def edit_table(root: Path, path: str, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Change questions or answers and state their new hash, so that only the content is at fault."""
+    pq.write_table(change(pq.read_table(root / path)), root / path)
+    digest = sha256_file(root / path)
+    if path == RUN_ANSWERS:
+        edit_json(root / RUN, lambda d: d["answers"].update(sha256=digest))
+        return
+    key = {QUESTIONS: None, BASE: "base", TUNED: "finetuned"}[path]
+    edit_json(root / RESULTS, lambda d: (d["answers"][key] if key else d["questions"]).update(sha256=digest))
 
 
 def append(path: str, text: str) -> Callable[[Path], object]:
@@ -69,38 +69,50 @@ def metric(section: str, key: str, value: Any) -> Callable[[Path], object]:
     return lambda root: edit_json(root / RESULTS, lambda d: d[section]["metrics"].update({key: value}))
 
 
-def first_answer_wrong(table: pa.Table) -> pa.Table:
-    """Turn right answers of the fine-tuned model into wrong ones, consistently within the rows."""
-    task = table["task"].to_pylist()
-    rows = [i for i, t in enumerate(task) if t == "letter_count"][:50]
-    answers, correct = table["finetuned_answer"].to_pylist(), table["finetuned_correct"].to_pylist()
-    for i in rows:
-        answers[i], correct[i] = "9", False
-    return set_column(set_column(table, "finetuned_answer", answers), "finetuned_correct", correct)
+def first_answers_wrong(table: pa.Table) -> pa.Table:
+    """Turn right answers into wrong ones, consistently within the rows."""
+    answers, correct = table["answer"].to_pylist(), table["correct"].to_pylist()
+    for i in [i for i, right in enumerate(correct) if right][:5]:
+        answers[i], correct[i] = "9" if answers[i] != "9" else "8", False
+    return set_column(set_column(table, "answer", answers), "correct", correct)
 
 
 def flip_first_verdict(table: pa.Table) -> pa.Table:
-    correct = table["base_correct"].to_pylist()
-    return set_column(table, "base_correct", [not correct[0], *correct[1:]])
+    correct = table["correct"].to_pylist()
+    return set_column(table, "correct", [not correct[0], *correct[1:]])
+
+
+def forget_first_verdict(table: pa.Table) -> pa.Table:
+    return set_column(table, "correct", [None, *table["correct"].to_pylist()[1:]])
+
+
+def controls(change: Callable[[list[dict[str, Any]]], Any]) -> Callable[[pa.Table], pa.Table]:
+    """Change the control of the first question."""
+
+    def changed(table: pa.Table) -> pa.Table:
+        found = table["control"].to_pylist()
+        return set_column(table, "control", [change(found[0]), *found[1:]])
+
+    return changed
 
 
 CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "missing project config": (remove("configs/project.yaml"), ["configs/project.yaml", "no such file"]),
     "a name that is too long": (
         replace("configs/project.yaml", "experiment: configs/", f"experiment: configs/{'a' * 300}"),
-        ["gpt2-mini.yaml", "name too long"],
+        ["tiny.yaml", "name too long"],
     ),
     "an empty title": (
-        replace("configs/project.yaml", "title: Spelling and the strawberry problem", "title: ' '"),
+        replace("configs/project.yaml", "title: A toy that spells", "title: ' '"),
         ["configs/project.yaml: title", "one line of text"],
     ),
     "a mark that turns the direction": (
-        replace("configs/project.yaml", "title: Spelling", 'title: "\\u202e" # Spelling'),
+        replace("configs/project.yaml", "title: A toy", 'title: "\\u202e" # A toy'),
         ["configs/project.yaml", "u202e", "nobody sees"],
     ),
-    "another licence under the same name": (
-        replace("configs/project.yaml", "licence: mit", "licence: apache-2.0"),
-        ["configs/project.yaml", "licence_name", "apache-2.0"],
+    "another license under the same name": (
+        replace("configs/project.yaml", "license: mit", "license: apache-2.0"),
+        ["configs/project.yaml", "license_name", "apache-2.0"],
     ),
     "an adapter of another base model": (
         lambda root: edit_json(
@@ -111,7 +123,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "a truth value for a metric": (metric("base_model", "letter_count_accuracy", True), [RESULTS, "True", "number"]),
     "a receipt that is a folder": (
-        lambda root: (root / "results/gpt2-mini/publication.json").mkdir(),
+        lambda root: (root / "results/tiny/publication.json").mkdir(),
         ["publication.json", "a folder"],
     ),
     "missing experiment config": (remove(CONFIG), [CONFIG, "no such file"]),
@@ -154,41 +166,66 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda root: edit_json(root / RESULTS, lambda d: d["tasks"]["spelling"].update(questions=7)),
         [RESULTS, "tasks.spelling.questions", "7"],
     ),
-    "rows that disagree": (
-        lambda root: edit_json(root / RESULTS, lambda d: d["predictions"].update(rows=1)),
-        [RESULTS, "predictions.rows"],
+    "missing questions": (remove(QUESTIONS), [QUESTIONS, "no such file"]),
+    "missing answers": (remove(BASE), [BASE, "no such file"]),
+    "changed answers": (
+        lambda root: (root / TUNED).write_bytes((root / TUNED).read_bytes() + b"x"),
+        [TUNED, "sha256"],
     ),
-    "missing predictions": (remove(PREDICTIONS), [PREDICTIONS, "no such file"]),
-    "changed predictions": (
-        lambda root: (root / PREDICTIONS).write_bytes((root / PREDICTIONS).read_bytes() + b"x"),
-        [PREDICTIONS, "sha256"],
-    ),
-    "predictions that are no Parquet": (
+    "questions that are not Parquet": (
         lambda root: (
-            (root / PREDICTIONS).write_text("id,task\n"),
-            edit_json(root / RESULTS, lambda d: d["predictions"].update(sha256=sha256_file(root / PREDICTIONS))),
+            (root / QUESTIONS).write_text("id,task\n"),
+            edit_json(root / RESULTS, lambda d: d["questions"].update(sha256=sha256_file(root / QUESTIONS))),
         ),
-        [PREDICTIONS, "Parquet"],
+        [QUESTIONS, "Parquet"],
     ),
-    "predictions without a column": (
-        lambda root: edit_predictions(root, lambda t: t.drop_columns(["reference"])),
-        [PREDICTIONS, "reference", "no such column"],
+    "questions without a column": (
+        lambda root: edit_table(root, QUESTIONS, lambda t: t.drop_columns(["reference"])),
+        [QUESTIONS, "reference", "no such column"],
     ),
-    "predictions that do not give the metric": (
-        lambda root: edit_predictions(root, first_answer_wrong),
-        [RESULTS, "letter_count_accuracy", "follows from the predictions"],
+    "answers to other questions": (
+        lambda root: edit_table(root, TUNED, lambda t: t.take(list(range(len(t)))[::-1])),
+        [TUNED, "id", "other questions", "questions.parquet"],
+    ),
+    "answers that do not give the metric": (
+        lambda root: edit_table(root, TUNED, first_answers_wrong),
+        [RESULTS, "finetuned_model.metrics", "computed from the answers"],
     ),
     "a verdict that the answer contradicts": (
-        lambda root: edit_predictions(root, flip_first_verdict),
-        [PREDICTIONS, "base_correct"],
+        lambda root: edit_table(root, BASE, flip_first_verdict),
+        [BASE, "correct, id"],
     ),
-    "an id that comes twice": (
-        lambda root: edit_predictions(root, lambda t: pa.concat_tables([t, t.slice(0, 1)])),
-        [PREDICTIONS, "id", "twice"],
+    "an unknown verdict where a metric needs it": (
+        lambda root: edit_table(root, BASE, forget_first_verdict),
+        [RESULTS, "letter_count_accuracy", "1 of", "`correct`", "exact_match"],
+    ),
+    "a duplicate id": (
+        lambda root: edit_table(root, QUESTIONS, lambda t: pa.concat_tables([t, t.slice(0, 1)])),
+        [QUESTIONS, "id", "duplicate"],
     ),
     "a path out of the folder": (
-        lambda root: edit_json(root / RESULTS, lambda d: d["predictions"].update(file="../../x.parquet")),
-        [RESULTS, "predictions.file"],
+        lambda root: edit_json(root / RESULTS, lambda d: d["questions"].update(file="../../x.parquet")),
+        [RESULTS, "questions.file"],
+    ),
+    "a question without the control that the others have": (
+        lambda root: edit_table(root, QUESTIONS, controls(lambda control: None)),
+        [QUESTIONS, "control, id", "no control"],
+    ),
+    "a control whose shares do not sum to one": (
+        lambda root: edit_table(root, QUESTIONS, controls(lambda control: [control[0] | {"share": 0.2}])),
+        [QUESTIONS, "control, id", "sum to 0.2"],
+    ),
+    "a shortcut without its column": (
+        lambda root: edit_json(root / RESULTS, lambda d: d["tasks"]["letter_count"]["shortcuts"].update(x="nowhere")),
+        [RESULTS, "tasks.letter_count.shortcuts.x", "nowhere"],
+    ),
+    "a metric limited to a column that is not there": (
+        replace("configs/metrics.yaml", "only: {column: position", "only: {column: nowhere"),
+        ["configs/metrics.yaml", "only.column", "nowhere"],
+    ),
+    "a measure that is not there": (
+        replace("configs/metrics.yaml", "measure: character_accuracy", "measure: rouge"),
+        ["configs/metrics.yaml", "measure", "rouge", "exact_match"],
     ),
     "missing adapter": (
         remove(f"{CHECKPOINT}/adapter_model.safetensors"),
@@ -214,14 +251,14 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda root: flip_last_byte(root / "data/spelling/test.parquet", offset=60),
         ["spelling/test.parquet"],
     ),
-    "missing licence": (remove("LICENSE"), ["LICENSE", "no such file"]),
+    "missing license": (remove("LICENSE"), ["LICENSE", "no such file"]),
     "a rank that was not trained": (
-        replace(CONFIG, "r: 64", "r: 8"),
-        [CONFIG, "lora_config.r: found 8", "64", "was run"],
+        replace(CONFIG, "r: 8", "r: 4"),
+        [CONFIG, "lora_config.r: found 4", "8", "was run"],
     ),
     "a learning rate that was not trained": (
-        replace(CONFIG, "learning_rate: 1.0e-3", "learning_rate: 0.5"),
-        [CONFIG, "training_config.learning_rate: found 0.5", "0.001"],
+        replace(CONFIG, "learning_rate: 2.0e-3", "learning_rate: 0.5"),
+        [CONFIG, "training_config.learning_rate: found 0.5", "0.002"],
     ),
     "an adapter's config that says something else": (
         lambda root: edit_json(root / CHECKPOINT / "adapter_config.json", lambda d: d.update(lora_alpha=1)),
@@ -229,7 +266,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "a base model with code of its own": (
         lambda root: edit_base(root, lambda d: d.update(auto_map={"AutoModelForCausalLM": "evil.Model"})),
-        ["models/gpt2-mini/config.json", "sha256", "evaluated"],
+        ["models/tiny/config.json", "sha256", "evaluated"],
     ),
     "a log of another adapter": (
         lambda root: edit_log(root, lambda d: d["hashes"]["adapter"].update({"adapter_model.safetensors": "0" * 64})),
@@ -240,57 +277,47 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         [CONFIG, "training_config.max_steps", "7", "the training"],
     ),
     "a study's run of another budget": (
-        lambda root: add_run(root, lambda d: d["config"]["training_config"].update(max_steps=7)),
-        ["configs/studies/spelling.yaml", "training_config.max_steps", "7"],
+        lambda root: edit_json(root / RUN, lambda d: d["config"]["training_config"].update(max_steps=7)),
+        ["configs/studies/toy.yaml", "training_config.max_steps", "7"],
     ),
     "a study's run on another base model": (
-        lambda root: add_run(root, lambda d: d["hashes"]["base"].update({"model.safetensors": "0" * 64})),
-        ["results/spelling/no-order-2", "hashes.base", "same base model"],
+        lambda root: edit_json(root / RUN, lambda d: d["hashes"]["base"].update({"model.safetensors": "0" * 64})),
+        [RUN, "hashes.base", "same base model"],
     ),
     "a study's run on other data": (
-        lambda root: add_run(root, lambda d: d["hashes"]["data"].update({"spelling/test.parquet": "0" * 64})),
-        ["results/spelling/no-order-2", "hashes.data", "same dataset"],
+        lambda root: edit_json(root / RUN, lambda d: d["hashes"]["data"].update({"spelling/test.parquet": "0" * 64})),
+        [RUN, "hashes.data", "same dataset"],
     ),
-    "a study's run with other columns": (
-        lambda root: add_run(root, lambda d: d.update(predictions=with_another_column(root, d["predictions"]["rows"]))),
-        ["results/spelling/no-order-2", "predictions", "same columns"],
+    "a study's run whose metric is not what its answers give": (
+        lambda root: edit_json(root / RUN, lambda d: d["metrics"].update(letter_count_accuracy=0.999)),
+        ["form-only-2.json", "letter_count_accuracy", "computed from the answers"],
     ),
-    "a study that is not there": (remove("configs/studies/spelling.yaml"), ["spelling.yaml", "no such file"]),
+    "a study's run that answered other questions": (
+        lambda root: edit_table(root, RUN_ANSWERS, lambda t: t.slice(1)),
+        [RUN_ANSWERS, "other questions"],
+    ),
+    "a study without its published run": (
+        lambda root: edit_json(root / RESULTS, lambda d: d.pop("answers")),
+        [RESULTS, "answers", "spelling-1", "published run"],
+    ),
+    "a published run that is not declared": (
+        replace("configs/studies/toy.yaml", "also_published: [form-only-1]", "also_published: [form-only-9]"),
+        ["configs/studies/toy.yaml", "also_published", "form-only-9"],
+    ),
+    "a study that is not there": (remove("configs/studies/toy.yaml"), ["toy.yaml", "no such file"]),
 }
 
 
 def edit_base(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change the base model's config, in a copy of the base model."""
-    (root / "models").unlink()
-    shutil.copytree(REPO / "models", root / "models")
-    edit_json(root / "models/gpt2-mini/config.json", change)
+    """Change the base model's config."""
+    edit_json(root / "models/tiny/config.json", change)
 
 
 def edit_log(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Change the training log and state its new hash, so that only the content is at fault."""
-    path = root / "results/gpt2-mini/training_log.json"
+    path = root / "results/tiny/training_log.json"
     edit_json(path, change)
     edit_json(root / RESULTS, lambda d: d["training_log"].update(sha256=sha256_file(path)))
-
-
-def add_run(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Add a run of the study with the published run's answers, as if it had been made like that, and change what it says."""
-    run = read_study(Path("configs/studies/spelling.yaml"), root).run("no-order-2")
-    folder = root / run.results
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(root / run.experiment.checkpoint, ignore_errors=True)
-    folder.mkdir(parents=True)
-    shutil.copy(root / PREDICTIONS, folder)
-    results = json.loads((root / RESULTS).read_text())
-    results |= {"config": run.experiment.model_dump(mode="json"), "training_log": None}
-    change(results)
-    (folder / "evaluation_results.json").write_text(json.dumps(results))
-
-
-def with_another_column(root: Path, rows: int) -> dict[str, Any]:
-    """Write the run's predictions with a column more; return what its results say of the file."""
-    table = pq.read_table(root / PREDICTIONS).append_column("mood", pa.array(["calm"] * rows))
-    return write_predictions(root / "results/spelling/no-order-2/predictions.parquet", table)
 
 
 def flip_last_byte(path: Path, offset: int = 1) -> None:
@@ -318,7 +345,16 @@ def test_publish_refuses(name: str, project: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["unknown key", "NaN", "undeclared metric", "predictions that do not give the metric"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "unknown key",
+        *(
+            pytest.param(name, marks=pytest.mark.nightly)
+            for name in ("NaN", "undeclared metric", "answers that do not give the metric")
+        ),
+    ],
+)
 def test_the_site_build_fails_with_the_same_line(name: str, project: Path, run: Run) -> None:
     spoil, fragments = CASES[name]
     spoil(project)
@@ -333,20 +369,20 @@ def test_the_site_build_fails_with_the_same_line(name: str, project: Path, run: 
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "dataset"])
-def test_experiment_commands_refuse(command: str, tmp_path: Path, repo: Path) -> None:
+def test_experiment_commands_refuse(command: str, tmp_path: Path) -> None:
     config = tmp_path / "configs.yaml"
-    config.write_text((repo / CONFIG).read_text() + "\nfoo: 1\n")
-    done = invoke(repo, command, "--config", str(config))
+    config.write_text((TINY / CONFIG).read_text() + "\nfoo: 1\n")
+    done = invoke(TINY, command, "--config", str(config))
     assert done.returncode == 2
     assert "foo" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_base_model_that_is_not_there(tmp_path: Path, repo: Path) -> None:
+def test_a_base_model_that_is_not_there(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
-    config.write_text((repo / CONFIG).read_text().replace("models/gpt2-mini", "models/nowhere"))
+    config.write_text((TINY / CONFIG).read_text().replace("models/tiny", "models/nowhere"))
     for command in ("train", "evaluate", "dataset"):
-        done = invoke(repo, command, "--config", str(config))
+        done = invoke(TINY, command, "--config", str(config))
         assert done.returncode == 2, done.stderr
         assert "models/nowhere" in done.stderr
         assert "Traceback" not in done.stderr
@@ -364,17 +400,12 @@ def test_notes_may_change(project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_older_record_says_that_its_settings_are_stated(project: Path) -> None:
-    def older(data: dict[str, Any]) -> None:
-        del data["config"]
-        base = data["hashes"].pop("base")
-        data["hashes"]["base_weights"] = base["model.safetensors"]
-
+def test_a_record_without_settings_says_that_they_are_stated(project: Path) -> None:
     said = "training and evaluation did not record what they ran with"
     without_study(project)
     assert invoke(project, "publish", "--dry-run").returncode == 0
     assert said not in (project / "dist/hub/model/README.md").read_text()
-    edit_json(project / RESULTS, older)
+    edit_json(project / RESULTS, lambda data: data.pop("config"))
     done = invoke(project, "publish", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert said in (project / "dist/hub/model/README.md").read_text()

@@ -1,16 +1,20 @@
-"""The one cache on disk: what follows from the same is made once, and nothing is kept that is of no state of its inputs."""
+"""The one cache on disk: the same inputs are built once, and other inputs never get what was built from them."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-import gen.site
+from src.analysis.analyse import analyse
+from src.analysis.inputs import analysis_inputs
 from src.cache import cached
+from src.documents.build import build
+from src.documents.context import Context, RepoNames
 from src.record.errors import InputError
+from src.record.load import Record
+
+from .records import rewrite, set_column, tables, without_study
 
 
 def test_the_same_is_made_once_and_something_else_again(tmp_path: Path) -> None:
@@ -24,21 +28,6 @@ def test_the_same_is_made_once_and_something_else_again(tmp_path: Path) -> None:
         assert cached(tmp_path, "x", key, lambda key=key: make("|".join(key))) == "|".join(key).encode()  # type: ignore[misc]
     assert made == ["a|b", "ab|", "a|c"]
     assert cached(None, "x", ("a", "b"), lambda: b"again") == b"again"
-
-
-def test_what_is_not_true_any_more_is_not_kept(tmp_path: Path) -> None:
-    assert cached(tmp_path, "x", ("a",), lambda: b"old", lambda: False) == b"old"
-    assert cached(tmp_path, "x", ("a",), lambda: b"new") == b"new"
-
-
-def test_of_what_is_large_only_the_newest_stay(tmp_path: Path) -> None:
-    for number in range(4):
-        cached(tmp_path, "site.zip", (str(number),), lambda number=number: str(number).encode(), newest=2)  # type: ignore[misc]
-        for path in tmp_path.iterdir():  # files of the same moment have no order
-            os.utime(path, (path.stat().st_mtime - 60,) * 2)
-    cached(tmp_path, "png", ("0",), lambda: b"0")
-    assert len(list(tmp_path.iterdir())) == 3
-    assert [cached(tmp_path, "site.zip", (str(n),), lambda: b"again") for n in (3, 2, 1)] == [b"3", b"2", b"again"]
 
 
 @pytest.mark.parametrize("left", [0, 20, 40])
@@ -55,94 +44,60 @@ def test_a_cache_that_is_no_folder_is_one_clear_error(tmp_path: Path) -> None:
         cached(tmp_path / "cache", "x", ("a",), lambda: b"data")
 
 
-@pytest.mark.parametrize(
-    "path", ["data/words/words.txt", "results/gpt2-mini/training_log.json", "docs/fragments/hero.md.j2"]
-)
-def test_a_file_that_changes_during_a_build_makes_no_stale_site(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+def test_a_folder_that_may_not_be_written_builds_without_a_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The finished site is kept under the content of all that it was made from."""
-    made: list[str] = []
-    file = project / path
-    before = file.read_bytes()
+    """As a checkout on a read-only disk; root may write anywhere, so the refusal is made here."""
 
-    def site_files(documents: object) -> dict[str, bytes]:
-        content = file.read_bytes()
-        if not made:
-            file.write_bytes(before + b"\n")  # somebody saves the file after it was read
-        made.append("site")
-        return {"page": content}
+    def refused(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(gen.site, "build", lambda root, cache: SimpleNamespace(context=None))
-    monkeypatch.setattr(gen.site, "site_files", site_files)
+    monkeypatch.setattr("src.cache.atomic", refused)
+    assert cached(tmp_path / "cache", "x", ("a",), lambda: b"data") == b"data"
+
+
+CHANGES = {
+    "an answer": lambda root: rewrite_first_answer(root),
+    "a level": lambda root: replace(
+        root / "configs/metrics.yaml", "significance_level: 0.05", "significance_level: 0.01"
+    ),
+    "a metric": lambda root: replace(
+        root / "configs/metrics.yaml", "label: Words spelled exactly", "label: Exact words"
+    ),
+}
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def rewrite_first_answer(root: Path) -> None:
+    questions, base, finetuned = tables(root)
+    answers, right = finetuned["answer"].to_pylist(), finetuned["correct"].to_pylist()
+    answers[0], right[0] = questions["reference"][0].as_py(), True
+    rewrite(root, questions, base, set_column(set_column(finetuned, "answer", answers), "correct", right))
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_an_analysis_is_not_taken_for_another_record(project: Path, tmp_path: Path, name: str) -> None:
+    """What it was computed from is its key: answers, declarations, code and packages."""
+    without_study(project)
     cache = tmp_path / "cache"
-    assert gen.site.generate(project, cache) == {"page": before}
-    assert gen.site.generate(project, cache) == {"page": before + b"\n"}
-    file.write_bytes(before)  # the first build must not have been kept for this state
-    assert gen.site.generate(project, cache) == {"page": before}
-    assert len(made) == 3
-    assert gen.site.generate(project, cache) == {"page": before}
-    assert len(made) == 3  # nothing changed: taken from the cache
+    build(project, cache).context.analysis  # noqa: B018, it fills the cache
+    CHANGES[name](project)
+    fresh, kept = (build(project, folder).context.analysis for folder in (None, cache))
+    assert kept == fresh
 
 
-def test_what_was_read_while_a_file_changed_is_not_found_again(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not even in memory, once the file is as it was."""
-    file = project / "results/gpt2-mini/training_log.json"
-    before, builds = file.read_bytes(), []
-
-    def build(root: Path, cache: Path | None) -> SimpleNamespace:
-        builds.append("build")
-        if len(builds) == 1:
-            file.write_bytes(before + b"\n")  # somebody saves the file before it is read
-        return SimpleNamespace(context=file.read_bytes())
-
-    monkeypatch.setattr(gen.site, "build", build)
-    monkeypatch.setattr(gen.site, "site_files", lambda documents: {"page": documents.context})
-    assert gen.site.generate(project, tmp_path / "cache") == {"page": before + b"\n"}
-    file.write_bytes(before)
-    assert gen.site.generate(project, tmp_path / "cache") == {"page": before}
+def test_an_analysis_comes_back_from_the_cache_as_it_was(record: Record, tmp_path: Path) -> None:
+    first, again = (Context(record, RepoNames.of(record), tmp_path).analysis for _ in range(2))
+    assert first == again == analyse(record)
+    assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_second_build_analyses_again_only_what_changed(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    builds: list[str] = []
-
-    def build(root: Path, cache: Path | None) -> SimpleNamespace:
-        builds.append("build")
-        return SimpleNamespace(context=b"")
-
-    monkeypatch.setattr(gen.site, "build", build)
-    monkeypatch.setattr(gen.site, "site_files", lambda documents: {"page": (project / "LICENSE").read_bytes()})
-    for name, analysed in (("LICENSE", 1), ("docs/fragments/hero.md.j2", 1), ("configs/metrics.yaml", 2)):
-        with (project / name).open("a") as stream:
-            stream.write("\n")
-        assert gen.site.generate(project, tmp_path / "cache") == {"page": (project / "LICENSE").read_bytes()}
-        assert len(builds) == analysed, name
-
-
-def test_code_that_changes_while_it_runs_is_not_the_code_that_ran(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`mkdocs serve` goes on with the code that it imported; nothing may be kept as if the new code had made it."""
-    monkeypatch.setattr(gen.site, "CODE", (tmp_path,))
-    (tmp_path / "module.py").write_text("old")
-    gen.site._code.cache_clear()
-    try:
-        before = gen.site._inputs(project)
-        (tmp_path / "module.py").write_text("new")
-        assert gen.site._inputs(project) == before
-        gen.site._code.cache_clear()  # a process that starts now
-        assert gen.site._inputs(project) != before
-    finally:
-        gen.site._code.cache_clear()
-
-
-def test_the_engines_bibliography_is_part_of_what_is_remembered(minimal: Path) -> None:
-    (minimal / "src").unlink()
-    (minimal / "src/fragments").mkdir(parents=True)
-    before = gen.site._inputs(minimal)
-    (minimal / "src/fragments/references.bib").write_text("new")
-    assert gen.site._inputs(minimal).record != before.record
+def test_other_code_makes_another_analysis(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = analysis_inputs(record)
+    monkeypatch.setattr("src.analysis.inputs._code", lambda: ("changed",))
+    assert analysis_inputs(record) != before

@@ -16,12 +16,14 @@ import pytest
 from src.analysis.analyse import analyse
 from src.documents.explorer import explorer_json
 from src.figures.catalog import catalog
-from src.record.config import Grouping, MetricConfig, MetricsConfig
+from src.record.answers import read_answers, write_answers
+from src.record.config import Grouping, MetricsConfig
 from src.record.errors import InputError
 from src.record.files import load_yaml
 from src.record.load import Record, load_record
-from src.record.measures import available
-from src.record.predictions import Predictions, calibrated, read_predictions, write_predictions
+from src.record.questions import read_questions, write_questions
+from src.record.results import Results
+from src.record.schemas import EvaluationResults, Task
 from src.record.splits import read_splits
 
 METRICS = """
@@ -45,23 +47,45 @@ metrics:
 """
 
 
+TASK = Task(questions=40, method="m", template="{prompt}", fields={"prompt": {"column": "prompt"}})
+
+
 def rows(count: int = 40) -> list[dict[str, Any]]:
+    """Questions, with columns of the project's own."""
     return [
         {
             "id": f"q{i}", "task": "t", "prompt": f"Solved. Yes\nIs text number {i} right?", "reference": "Yes",
-            "base_answer": "No" if i % 2 else "Yes", "base_correct": not i % 2,
-            "finetuned_answer": "Yes", "finetuned_correct": True,
             "subject": ("law", "physics")[i % 2], "parts": ["a"] * (i % 3), "shown": i % 4 == 0, "year": 1900 + i % 7,
             "weight": float("nan") if i == 3 else i / 7, "text": f"text number {i}", "nothing": None,
-            "base_f1": i / 100, "finetuned_f1": i / 50,
         }
         for i in range(count)
     ]  # fmt: skip
 
 
-def write(path: Path, table: pa.Table | None = None) -> Predictions:
-    write_predictions(path, rows() if table is None else table)
-    return read_predictions(path)
+def answers(model: str, count: int = 40) -> list[dict[str, Any]]:
+    """The base model is right every other time, the fine-tuned model always."""
+    right = [model == "finetuned" or i % 2 == 0 for i in range(count)]
+    return [
+        {"id": f"q{i}", "answer": "Yes" if ok else "No", "correct": ok, "f1": i / (50 if model == "finetuned" else 100)}
+        for i, ok in enumerate(right)
+    ]
+
+
+def write(folder: Path, table: pa.Table | None = None) -> Results:
+    """Write questions and answers, and read them back."""
+    (folder / "answers").mkdir(exist_ok=True)
+    write_questions(folder / "questions.parquet", pa.Table.from_pylist(rows()) if table is None else table)
+    questions = read_questions(folder / "questions.parquet")
+    given = []
+    for model in ("base", "finetuned"):
+        path = folder / f"answers/{model}.parquet"
+        write_answers(path, pa.Table.from_pylist(answers(model, len(questions))))
+        given.append(read_answers(path, questions, {"t": TASK}))
+    metrics = {"exact": 0.5}
+    evaluation = EvaluationResults.model_validate(
+        {"base_model": {"metrics": metrics}, "finetuned_model": {"metrics": metrics}, "tasks": {"t": TASK}}
+    )
+    return Results(folder / "evaluation_results.json", evaluation, questions, *given)
 
 
 @pytest.fixture
@@ -71,21 +95,29 @@ def metrics(tmp_path: Path) -> MetricsConfig:
 
 
 def test_own_columns_keep_their_types(tmp_path: Path) -> None:
-    found = write(tmp_path / "predictions.parquet")
-    assert found.own_columns == ["subject", "parts", "shown", "year", "weight", "text", "nothing"]
-    types = {name: str(found.table.schema.field(name).type) for name in found.own_columns}
+    found = write(tmp_path).questions
+    assert found is not None
+    assert found.own == ["prompt", "subject", "parts", "shown", "year", "weight", "text", "nothing"]
+    types = {name: str(found.table.schema.field(name).type) for name in found.own}
     assert types == {
-        "subject": "string", "parts": "list<item: string>", "shown": "bool", "year": "int64", "weight": "double",
+        "prompt": "string", "subject": "string", "parts": "list<item: string>", "shown": "bool", "year": "int64", "weight": "double",
         "text": "string", "nothing": "string",
     }  # fmt: skip
     assert found.table["weight"][3].as_py() is None  # not a number is no value
-    assert found.table["base_score"].null_count == len(found)
-    assert not found.has("base_score")
     assert [r["text"] for r in found.table.to_pylist()] == [r["text"] for r in rows()]
 
 
+def test_an_answer_may_lack_all_that_was_not_recorded(tmp_path: Path) -> None:
+    found = write(tmp_path).answered("base", "t")
+    assert found is not None
+    assert found.has("correct")
+    assert not found.has("score")
+    assert found.gaps("score") == 40
+
+
 def test_groups_are_values_or_lengths(tmp_path: Path) -> None:
-    found = write(tmp_path / "predictions.parquet")
+    found = write(tmp_path).answered("base", "t")
+    assert found is not None
     codes, values = found.group(Grouping(column="parts", of="length"))
     assert [values[c] for c in codes] == [i % 3 for i in range(40)]
     codes, values = found.group(Grouping(column="text", of="length"))
@@ -94,17 +126,21 @@ def test_groups_are_values_or_lengths(tmp_path: Path) -> None:
     assert set(codes) == {-1}
 
 
-def a_project(minimal: Path, table: pa.Table | None = None, metrics: str = METRICS) -> Record:
+def a_project(minimal: Path, metrics: str = METRICS) -> Record:
     """Make the minimal record one of the task `t`."""
-    folder = minimal / "results/gpt2-mini"
-    written = write_predictions(
-        folder / "predictions.parquet", pa.Table.from_pylist(rows()) if table is None else table
-    )
+    folder = minimal / "results/tiny"
+    (folder / "answers").mkdir()
+    entries = {
+        model: write_answers(folder / f"answers/{model}.parquet", pa.Table.from_pylist(answers(model)))
+        for model in ("base", "finetuned")
+    }
     f1 = np.mean([i / 100 for i in range(40)])
     results = {
         "base_model": {"metrics": {"exact": 0.5, "f1": f1}},
         "finetuned_model": {"metrics": {"exact": 1.0, "f1": 2 * f1}},
-        "predictions": written,
+        "tasks": {"t": TASK.model_dump(mode="json", exclude_defaults=True)},
+        "questions": write_questions(folder / "questions.parquet", pa.Table.from_pylist(rows())),
+        "answers": entries,
     }
     (folder / "evaluation_results.json").write_text(json.dumps(results))
     (minimal / "configs/metrics.yaml").write_text(metrics)
@@ -128,10 +164,10 @@ def test_breakdowns_and_charts_are_labelled_as_declared(minimal: Path) -> None:
 def test_a_metrics_own_values_get_a_paired_test(minimal: Path) -> None:
     analysis = analyse(a_project(minimal))
     exact, f1 = analysis.metric("exact"), analysis.metric("f1")
-    assert exact.test == "exact McNemar"
-    assert f1.test == "paired permutation"
-    assert f1.p_value is not None
-    assert f1.p_value < 0.001
+    assert exact.run.test == "exact McNemar"
+    assert f1.run.test == "paired permutation"
+    assert f1.run.p_value is not None
+    assert f1.run.p_value < 0.001
     assert f1.questions == 40
 
 
@@ -142,8 +178,7 @@ def unpacked(column: dict[str, Any], count: int) -> list[Any]:
 
 
 def test_the_examples_page_gets_every_answer_back(tmp_path: Path, metrics: MetricsConfig) -> None:
-    found = write(tmp_path / "predictions.parquet")
-    data = json.loads(explorer_json(found, metrics))
+    data = json.loads(explorer_json(write(tmp_path), metrics))
     own = {column["name"]: column for column in data["own"]}
     assert {name: column["kind"] for name, column in own.items()} == {
         "subject": "filter", "parts": "list", "parts_length": "filter", "shown": "filter", "year": "filter",
@@ -153,19 +188,20 @@ def test_the_examples_page_gets_every_answer_back(tmp_path: Path, metrics: Metri
     assert unpacked(own["year"], 40) == [r["year"] for r in rows()]
     assert unpacked(own["parts"], 40) == ["\n".join(r["parts"]) for r in rows()]
     assert unpacked(own["weight"], 40)[3] is None
-    assert unpacked(data["columns"]["question"], 40) == [r["prompt"].split("\n")[1] for r in rows()]
+    assert unpacked(data["columns"]["reference"], 40) == ["Yes"] * 40
+    assert unpacked(data["columns"]["base"], 40) == [a["answer"] for a in answers("base")]
 
 
 def test_what_a_question_repeats_is_left_out_and_put_back(record: Record) -> None:
-    assert record.predictions is not None
-    data = json.loads(explorer_json(record.predictions, record.metrics))
-    count = len(record.predictions)
+    data = json.loads(explorer_json(record.loaded, record.metrics))
+    texts = record.loaded.question_texts()
+    count = len(texts)
     own = [unpacked(column, count) for column in data["own"]]
     packed = unpacked(data["columns"]["question"], count)
     whole = [
         "".join(own[ord(c) - 0xE000][i] if "\ue000" <= c <= "\uf8ff" else c for c in q) for i, q in enumerate(packed)
     ]
-    assert whole == [p.strip().rsplit("\n", 1)[-1] for p in record.predictions.complete.table["prompt"].to_pylist()]
+    assert whole == texts
     assert len(set(packed)) < len(set(whole))
 
 
@@ -178,16 +214,20 @@ Change = Callable[[pa.Table], pa.Table]
         (lambda t: t.append_column("when", pa.array([0] * 40, pa.date32())), ["column when", "date32"]),
         (lambda t: t.append_column("a b", pa.array([0] * 40)), ["column a b"]),
         (lambda t: t.append_column("nested", pa.array([[[1]]] * 40)), ["column nested", "list"]),
-        (lambda t: t.append_column("base_bleu", pa.array(["x"] * 40)), ["base_bleu", "number"]),
         (lambda t: t.append_column("subject", pa.array(["x"] * 40)), ["column subject"]),
     ],
 )  # fmt: skip
 def test_columns_that_cannot_be_used_are_refused(tmp_path: Path, change: Change, says: list[str]) -> None:
     with pytest.raises(InputError) as refused:
-        write(tmp_path / "predictions.parquet", change(pa.Table.from_pylist(rows())))
+        write(tmp_path, change(pa.Table.from_pylist(rows())))
     for part in says:
         assert part in str(refused.value)
-    assert not (tmp_path / "predictions.parquet").exists()
+    assert not (tmp_path / "questions.parquet").exists()
+
+
+def test_a_metrics_own_value_must_be_a_number(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"column bleu.*a number per row"):
+        write_answers(tmp_path / "x.parquet", pa.table({"id": ["a"], "bleu": ["high"]}))
 
 
 @pytest.mark.parametrize(
@@ -206,30 +246,52 @@ def test_breakdowns_by_what_is_not_there_are_refused(minimal: Path, old: str, ne
 
 
 def test_several_references_count_as_right(tmp_path: Path) -> None:
-    answers = [
-        {"id": "a", "task": "t", "prompt": "p", "reference": "x", "references": ["x", "y"]},
-        {"id": "b", "task": "t", "prompt": "p", "reference": "x", "references": None},
+    asked = [
+        {"id": "a", "task": "t", "reference": "x", "references": ["x", "y"]},
+        {"id": "b", "task": "t", "reference": "x", "references": None},
     ]
-    given = [
-        row | {f"{m}_{k}": v for m in ("base", "finetuned") for k, v in (("answer", "y"), ("correct", right))}
-        for row, right in zip(answers, (True, False), strict=True)
-    ]
-    found = write(tmp_path / "predictions.parquet", pa.Table.from_pylist(given))
-    assert found.column("base_correct").tolist() == [True, False]
-    given[1]["base_correct"] = True
-    with pytest.raises(InputError, match="base_correct, id b"):
-        write(tmp_path / "predictions.parquet", pa.Table.from_pylist(given))
+    write_questions(tmp_path / "q.parquet", pa.Table.from_pylist(asked))
+    questions = read_questions(tmp_path / "q.parquet")
+    given = [{"id": "a", "answer": "y", "correct": True}, {"id": "b", "answer": "y", "correct": False}]
+    write_answers(tmp_path / "a.parquet", pa.Table.from_pylist(given))
+    read_answers(tmp_path / "a.parquet", questions, {"t": TASK})
+    given[1]["correct"] = True
+    write_answers(tmp_path / "a.parquet", pa.Table.from_pylist(given))
+    with pytest.raises(InputError, match="correct, id b"):
+        read_answers(tmp_path / "a.parquet", questions, {"t": TASK})
+
+
+def test_the_verdict_of_another_tool_is_kept(tmp_path: Path) -> None:
+    """It may have judged by other means than comparing with the reference."""
+    write_questions(tmp_path / "q.parquet", pa.Table.from_pylist([{"id": "a", "task": "t", "reference": "x"}]))
+    questions = read_questions(tmp_path / "q.parquet")
+    write_answers(tmp_path / "a.parquet", pa.Table.from_pylist([{"id": "a", "answer": "y", "correct": True}]))
+    with pytest.raises(InputError, match="correct, id a"):
+        read_answers(tmp_path / "a.parquet", questions, {"t": TASK})
+    judged = TASK.model_copy(update={"judged": "tool"})
+    assert read_answers(tmp_path / "a.parquet", questions, {"t": judged}).table["correct"].to_pylist() == [True]
 
 
 @pytest.mark.parametrize("name", ["year", "task", "prompt"])
 def test_a_name_that_comes_twice_is_refused(tmp_path: Path, name: str) -> None:
-    path = tmp_path / "predictions.parquet"
-    write_predictions(path, rows())
+    path = tmp_path / "questions.parquet"
+    write(tmp_path)
     table = pq.read_table(path)
     twice = pa.Table.from_arrays([*table.columns, table[name]], names=[*table.column_names, name])
     pq.write_table(twice, path)
     with pytest.raises(InputError, match="each name once"):
-        read_predictions(path)
+        read_questions(path)
+
+
+def test_scores_of_another_number_of_candidates_are_refused(tmp_path: Path) -> None:
+    found = write(tmp_path).questions
+    assert found is not None
+    given = [row | {"scores": np.array([-1, -2], np.float16)} for row in answers("base")]
+    given[1]["scores"] = np.array([-1], np.float16)
+    write_answers(tmp_path / "answers/base.parquet", pa.Table.from_pylist(given))
+    choice = TASK.model_copy(update={"candidates": ["Yes", "No"]})
+    with pytest.raises(InputError, match="scores, id q1: found 1 scores, expected 2"):
+        read_answers(tmp_path / "answers/base.parquet", found, {"t": choice})
 
 
 SPLIT = pa.table(
@@ -276,63 +338,3 @@ def test_a_dataset_with_two_columns_of_one_name_is_refused(tmp_path: Path) -> No
 def test_a_dataset_without_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="found no rows"):
         counted(tmp_path, SPLIT.slice(0, 0))
-
-
-# What stays in the file.
-
-
-def scored(count: int = 200) -> list[dict[str, Any]]:
-    """Questions of three tasks in turn: of two and three candidates, and without scores."""
-    random = np.random.default_rng(0)
-    found = []
-    for i, row in enumerate(rows(count)):
-        length = (2, 3, 0)[i % 3]
-        scores = {
-            f"{model}_{kind}": random.normal(size=length).tolist() if length else None
-            for model in ("base", "finetuned")
-            for kind in ("scores", "neutral_scores")
-        }
-        found.append(row | {"task": f"t{length}", "base_prompt": f"for one {i}"} | scores)
-    return found
-
-
-def test_what_stays_in_the_file_is_read_for_the_rows_that_ask(tmp_path: Path) -> None:
-    path = tmp_path / "predictions.parquet"
-    write_predictions(path, scored())
-    found = read_predictions(path)
-    assert not {"prompt", "base_prompt", "base_scores"} & set(found.table.column_names)
-    stored = pq.read_table(path)
-    assert found.complete.table.select(stored.column_names).equals(stored)
-    of_task = found.task("t3").reading("prompt", "base_prompt")
-    assert of_task.table["prompt"].to_pylist() == [r["prompt"] for r in scored() if r["task"] == "t3"]
-    assert "base_scores" not in of_task.table.column_names
-    by = Grouping(column="prompt", of="length")
-    codes, values = found.task("t2").group(by)
-    assert [values[c] for c in codes] == [len(r["prompt"]) for r in scored() if r["task"] == "t2"]
-    write_predictions(path, [row | {"id": f"other {row['id']}"} for row in scored()])
-    with pytest.raises(InputError, match="other predictions than before"):
-        found.reading("prompt")
-
-
-def test_scores_of_another_number_of_candidates_are_refused(tmp_path: Path) -> None:
-    given = scored()
-    given[1]["finetuned_scores"] = [0.5]
-    write_predictions(tmp_path / "predictions.parquet", given)
-    with pytest.raises(InputError, match=f"finetuned_scores, id {given[1]['id']}: found 1 scores, expected 3"):
-        read_predictions(tmp_path / "predictions.parquet")
-
-
-def test_the_calibrated_answer_is_the_one_whose_score_rises_most(tmp_path: Path) -> None:
-    path = tmp_path / "predictions.parquet"
-    write_predictions(path, scored())
-    found = read_predictions(path)
-    for model in ("base", "finetuned"):
-        for row in found.complete.table.to_pylist():
-            pairs = zip(row[f"{model}_scores"] or (), row[f"{model}_neutral_scores"] or (), strict=True)
-            gains = [known - neutral for known, neutral in pairs]
-            assert row[calibrated(model)] == (gains.index(max(gains)) if gains else None)
-    metric = MetricConfig(label="m", definition="m.", direction="higher", unit="number", measure="calibrated_accuracy")
-    assert [available(found.task(f"t{length}"), metric) for length in (0, 2, 3)] == [False, True, True]
-    write_predictions(path, [row | ({"base_scores": [0.5, None]} if row["id"] == "q3" else {}) for row in scored()])
-    found = read_predictions(path)  # a score that is missing is no score that rises
-    assert [available(found.task(f"t{length}"), metric) for length in (0, 2, 3)] == [False, False, True]

@@ -1,8 +1,9 @@
-"""The committed dataset: what it promises, and that it can be built again to the byte."""
+"""The dataset: what it promises, and that it can be built again to the byte; of the tiny project and, nightly, of the repository."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,37 +13,56 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from src.documents.build import build
 from src.experiment.build import letter_tokens, ordinal
 from src.experiment.models import load_tokenizer
 from src.experiment.templates import SEPARATORS, TEMPLATES, fill
+from src.record.config import ExperimentConfig, ProjectConfig
+from src.record.files import load_yaml
 
-from .conftest import REPO, Run
+from .conftest import REPO, TINY, Run, invoke
 
 TASKS = ("letter_count", "letter_position", "spelling")
 
 
-def rows(name: str) -> list[dict[str, Any]]:
-    return list(pq.read_table(REPO / "data" / name).to_pylist())
+COMMITTED = pytest.param(REPO, id="committed", marks=[pytest.mark.nightly, pytest.mark.committed])
+
+
+@pytest.fixture(scope="module", params=[pytest.param(TINY, id="tiny"), COMMITTED])
+def root(request: pytest.FixtureRequest) -> Path:
+    """The project whose dataset it is."""
+    return Path(request.param)
 
 
 @pytest.fixture(scope="module")
-def training() -> list[dict[str, Any]]:
-    return rows("training/train.parquet")
+def experiment(root: Path) -> ExperimentConfig:
+    project = load_yaml(root / "configs/project.yaml", ProjectConfig)
+    return load_yaml(root / project.experiment, ExperimentConfig)
+
+
+def rows(root: Path, name: str) -> list[dict[str, Any]]:
+    return list(pq.read_table(root / "data" / name).to_pylist())
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> Any:
-    return load_tokenizer(str(REPO / "models/gpt2-mini"))
+def training(root: Path) -> list[dict[str, Any]]:
+    return rows(root, "training/train.parquet")
 
 
-@pytest.mark.slow
-def test_built_again_it_has_the_same_bytes(tmp_path: Path, run: Run) -> None:
-    done = run(REPO, "-m", "src.dataset", "--output", str(tmp_path))
+@pytest.fixture(scope="module")
+def tokenizer(root: Path, experiment: ExperimentConfig) -> Any:
+    return load_tokenizer(str(root / experiment.required_base_model))
+
+
+def test_built_again_it_has_the_same_bytes(root: Path, experiment: ExperimentConfig, tmp_path: Path) -> None:
+    project = load_yaml(root / "configs/project.yaml", ProjectConfig)
+    done = invoke(root, "dataset", "--config", project.experiment, "--output", str(tmp_path))
     assert done.returncode == 0, done.stderr
     files = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*.parquet"))
-    assert len(files) == 12
+    questions = len(experiment.dataset_config.test_questions) + len(experiment.dataset_config.validation_questions)
+    assert len(files) == 1 + questions + bool(experiment.dataset_config.skills)
     for file in files:
-        assert (tmp_path / file).read_bytes() == (REPO / "data" / file).read_bytes(), file
+        assert (tmp_path / file).read_bytes() == (root / "data" / file).read_bytes(), file
 
 
 def test_every_letters_only_token_in_every_template(training: list[dict[str, Any]], tokenizer: Any) -> None:
@@ -68,10 +88,12 @@ def test_examples_spell_their_word_and_say_what_they_state(training: list[dict[s
     assert all("spell" not in (t.prompt + t.completion).lower() for t in TEMPLATES if t.style == "structured")
 
 
-def test_made_up_words_are_made_up(training: list[dict[str, Any]], tokenizer: Any) -> None:
+def test_made_up_words_are_made_up(
+    root: Path, experiment: ExperimentConfig, training: list[dict[str, Any]], tokenizer: Any
+) -> None:
     chains = [row for row in training if len(row["token_ids"]) > 1]
-    assert len(chains) == len({row["word"] for row in chains}) == 150_000
-    assert not {row["word"] for row in chains} & set((REPO / "data/words/words.txt").read_text().split())
+    assert len(chains) == len({row["word"] for row in chains}) == experiment.dataset_config.chains
+    assert not {row["word"] for row in chains} & set((root / "data/words/words.txt").read_text().split())
     for row in chains[:500]:
         assert tokenizer.encode(f" {row['word']}", add_special_tokens=False) == row["token_ids"]
 
@@ -86,10 +108,10 @@ def test_the_token_itself_stands_in_the_sentence(training: list[dict[str, Any]],
         assert set(row["token_ids"]) <= set(tokenizer.encode(half, add_special_tokens=False))
 
 
-def test_no_test_word_is_trained_on_or_validated_on(training: list[dict[str, Any]], tokenizer: Any) -> None:
+def test_no_test_word_is_trained_on_or_validated_on(root: Path, training: list[dict[str, Any]], tokenizer: Any) -> None:
     trained = {row["word"].lower() for row in training}
     words = {
-        split: {r["word"] for task in TASKS for r in rows(f"{task}/{split}.parquet")}
+        split: {r["word"] for task in TASKS for r in rows(root, f"{task}/{split}.parquet")}
         for split in ("validation", "test")
     }
     assert not words["test"] & words["validation"]
@@ -101,34 +123,42 @@ def test_no_test_word_is_trained_on_or_validated_on(training: list[dict[str, Any
         assert max(len(tokenizer.decode([i]).strip()) for i in spaced) >= 2
 
 
-def test_answers_are_right_and_balanced() -> None:
-    counts = rows("letter_count/test.parquet")
-    assert len(counts) >= 2000
+def test_answers_are_right_and_balanced(root: Path, experiment: ExperimentConfig) -> None:
+    wanted = experiment.dataset_config.test_questions
+    counts = rows(root, "letter_count/test.parquet")
+    assert len(counts) == wanted["letter_count"]
     assert all(row["word"].count(row["letter"]) == int(row["answer"]) for row in counts)
     groups = Counter(min(int(row["answer"]), 3) for row in counts)
     assert groups[1] == groups[2] == groups[3]
-    positions = rows("letter_position/test.parquet")
-    assert len(positions) >= 2000
+    positions = rows(root, "letter_position/test.parquet")
+    assert len(positions) == wanted["letter_position"]
     assert all(row["word"][row["position"] - 1] == row["answer"] for row in positions)
     cells = Counter((len(row["word"]), row["position"]) for row in positions)
     assert max(cells.values()) - min(cells.values()) <= 1
-    assert len(cells) == sum(range(4, 13))
-    spelling = rows("spelling/test.parquet")
-    assert len(spelling) >= 1000
+    spelling = rows(root, "spelling/test.parquet")
+    assert len(spelling) == wanted["spelling"]
     assert all(row["answer"].replace(" ", "") == row["word"] for row in spelling)
     for task in (counts, positions, spelling):
         assert len({row["word"] for row in task}) == len(task)
 
 
-def test_datasets_loads_the_folder_with_configs_and_splits(tmp_path: Path, run: Run) -> None:
+@pytest.mark.slow
+def test_datasets_loads_the_folder_with_configs_and_splits(
+    root: Path, experiment: ExperimentConfig, tmp_path: Path, run: Run
+) -> None:
+    folder, wanted = tmp_path / "data", experiment.dataset_config.test_questions["letter_count"]
+    shutil.copytree(root / "data", folder)
+    card = build(root, None).dataset_card
+    assert card is not None
+    (folder / "README.md").write_text(card.text)
     program = (
         "from datasets import get_dataset_config_names, load_dataset\n"
-        f"names = get_dataset_config_names({str(REPO / 'data')!r})\n"
-        "assert {'letter_count', 'letter_position', 'letter_skills', 'spelling', 'training'} <= set(names), names\n"
-        f"loaded = load_dataset({str(REPO / 'data')!r}, 'letter_count')\n"
+        f"names = get_dataset_config_names({str(folder)!r})\n"
+        "assert {'letter_count', 'letter_position', 'spelling', 'training'} <= set(names), names\n"
+        f"loaded = load_dataset({str(folder)!r}, 'letter_count')\n"
         "assert set(loaded) == {'validation', 'test'}, loaded\n"
-        "assert loaded['test'].num_rows >= 2000\n"
-        f"assert load_dataset({str(REPO / 'data')!r}, 'training', split='train').num_rows > 100_000\n"
+        f"assert loaded['test'].num_rows == {wanted}\n"
+        f"assert load_dataset({str(folder)!r}, 'training', split='train').num_rows > 1_000\n"
     )
     done = run(tmp_path, "-c", program, HF_HOME=str(tmp_path / "hf"))
     assert done.returncode == 0, done.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import random
 import re
 import subprocess
 import sys
@@ -26,13 +25,13 @@ from src.documents.build import Documents
 from src.documents.context import Context, RepoNames
 from src.exchange.every_eval_ever import import_every_eval_ever
 from src.exchange.imported import write_record
-from src.exchange.lm_eval_tasks import FOLDER, harness_files, harness_tasks
+from src.exchange.lm_eval_tasks import FOLDER, group_name, harness_files, harness_tasks
 from src.exchange.shared import benchmark_file, exchange_files, shared_results, zipped
 from src.hub.eval_results import entries, read_entries
 from src.record.errors import InputError
 from src.record.load import Record, load_record
 
-from .conftest import REPO
+from .conftest import REPO, TINY
 
 SCHEMAS = REPO / "tests/data/every_eval_ever"
 NAMES = RepoNames("someone/model", "someone/data", "someone/base", "someone")
@@ -72,7 +71,7 @@ def test_the_tasks_read_the_hub_or_a_folder(record: Record) -> None:
     assert yaml.safe_load(there[f"{FOLDER}/_dataset_yaml"]) == {"dataset_path": "someone/data"}
     assert b"pretrained=someone/base" in there[f"{FOLDER}/README.md"]
     here = harness_files(record, None, None)
-    assert (REPO / yaml.safe_load(here[f"{FOLDER}/_dataset_yaml"])["dataset_path"]).is_dir()
+    assert (TINY / yaml.safe_load(here[f"{FOLDER}/_dataset_yaml"])["dataset_path"]).is_dir()
     group = yaml.safe_load(here[f"{FOLDER}/_group.yaml"])
     made = {
         yaml.safe_load(content)["task"]
@@ -82,15 +81,19 @@ def test_the_tasks_read_the_hub_or_a_folder(record: Record) -> None:
     assert set(group["task"]) == made
 
 
+COMMITTED = pytest.param(REPO, 100, id="committed", marks=[pytest.mark.nightly, pytest.mark.committed])
+
+
 @pytest.mark.slow
-def test_lm_eval_gives_the_same_answers(record: Record, tmp_path: Path) -> None:
-    """Of the adapter; `benchmarks/evaluate.py` compares all answers of both models."""
+@pytest.mark.parametrize(("root", "limit"), [pytest.param(TINY, 5, id="tiny"), COMMITTED])
+def test_lm_eval_gives_the_same_answers(root: Path, limit: int, tmp_path: Path) -> None:
+    record = load_record(root)
     for name, content in harness_files(record, None, None).items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
     command = [
-        sys.executable, "-m", "lm_eval", "run", "--model", "hf", "--model_args", "pretrained=models/gpt2-mini,dtype=float32,peft=checkpoints/best_model",
-        "--include_path", str(tmp_path / FOLDER), "--tasks", "spelling_and_letters", "--limit", "50", "--log_samples",
+        sys.executable, "-m", "lm_eval", "run", "--model", "hf", "--model_args", f"pretrained={record.experiment.base_model},dtype=float32,peft={record.experiment.checkpoint}",
+        "--include_path", str(tmp_path / FOLDER), "--tasks", group_name(record), "--limit", str(limit), "--log_samples",
         "--output_path", str(tmp_path / "out"), "--batch_size", "64", "--device", "cpu",
     ]  # fmt: skip
     own = {
@@ -98,15 +101,15 @@ def test_lm_eval_gives_the_same_answers(record: Record, tmp_path: Path) -> None:
         "HF_DATASETS_CACHE": str(tmp_path / "datasets"),
     }  # it asks no questions kept from another run
     done = subprocess.run(
-        command, cwd=REPO, env=os.environ | own, capture_output=True, text=True, timeout=900, check=False
+        command, cwd=root, env=os.environ | own, capture_output=True, text=True, timeout=900, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert record.predictions is not None
     for task in harness_tasks(record)[0]:
         path = next((tmp_path / "out").rglob(f"samples_{task.name}_*.jsonl"))
         samples = [json.loads(line) for line in path.read_text().splitlines()]
-        rows = record.predictions.complete.task(task.task).table.to_pylist()[:50]
-        assert len(samples) == 50
+        rows = record.predictions.complete.task(task.task).table.to_pylist()[:limit]
+        assert len(samples) == min(limit, len(rows)) > 0
         for sample, row in zip(samples, rows, strict=True):
             assert sample["doc"]["id"] == row["id"]
             if record.results.tasks[task.task].candidates:
@@ -173,7 +176,7 @@ def test_every_eval_ever_is_valid_and_complete(record: Record, shared: dict[str,
     assert record.predictions is not None
     for found_lines in lines.values():
         assert len(found_lines) == len(record.predictions)
-        for line in random.Random(1).sample(found_lines, 300):
+        for line in found_lines:
             assert not list(instance.iter_errors(json.loads(line)))
 
 
@@ -257,7 +260,7 @@ def test_one_value_a_task_and_no_distance_for_the_hub(record: Record) -> None:
         assert values["letter_count"] == round(section.metrics["letter_count_accuracy"], 6)
         assert values["spelling"] == round(section.metrics["character_level_accuracy"], 6)
         assert {entry.dataset_revision for entry in found} == {"a" * 40}
-        assert {entry.source_url for entry in found} == {"https://huggingface.co/datasets/someone/data"}
+        assert {entry.source_url for entry in found} == {record.project.site_url}
         notes = {entry.task_id: entry.notes for entry in found}
         assert notes["letter_count"] == "1-shot, log-likelihood choice, Letter count accuracy"
         text = yaml.safe_dump(hf.eval_result_entries_to_yaml(found))

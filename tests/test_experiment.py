@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
@@ -12,6 +11,7 @@ import shutil
 import string
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -19,13 +19,19 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from src.experiment.asking import PASS_TOKENS, Evaluator, few_shot_prefix, letters_of
-from src.experiment.materials import IGNORED, encode_examples, other_letters, pack
+from src.experiment.build import SKILL_TASKS, Strings, skill_rows, string_questions
+from src.experiment.decoding import PASS_TOKENS, Evaluator
+from src.experiment.evaluate import EvalTask, few_shot_prefix, is_candidate, letters_of
 from src.experiment.models import load_adapter, load_base, load_tokenizer
 from src.experiment.pretrain import strip_header
-from src.record.config import EvaluationConfig
+from src.experiment.training_data import IGNORED, encode_examples, other_letters, pack
+from src.record.answers import read_answers
+from src.record.config import DatasetConfig, EvaluationConfig, ExperimentConfig
+from src.record.questions import read_questions
+from src.record.results import answered
+from src.record.schemas import EvaluationResults
 
-from .conftest import REPO, invoke, once, run_in
+from .conftest import REPO, TINY, invoke, once, run_in
 
 pytestmark = pytest.mark.slow
 
@@ -112,7 +118,7 @@ def train(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_whole_way_gives_a_record(tiny: Path) -> None:
     results = json.loads((tiny / "results/tiny/evaluation_results.json").read_text())
     assert results["tasks"]["letter_count"]["questions"] == 12
-    assert {"letter_count_accuracy", "letter_count_kappa", "letter_position_spelled_first_accuracy"} <= set(
+    assert {"letter_count_accuracy", "position_read_off", "letter_position_spelled_first_accuracy"} <= set(
         results["base_model"]["metrics"]
     )
     log = json.loads((tiny / "results/tiny/training_log.json").read_text())
@@ -152,7 +158,7 @@ def test_prompts_that_do_not_fit_are_refused(tiny: Path) -> None:
 
 def test_training_again_goes_on_and_does_not_train_twice(tiny: Path) -> None:
     before = (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes()
-    done = train(tiny, "--config", "configs/tiny.yaml", "--results", "again")
+    done = train(tiny, "--config", "configs/tiny.yaml", "--log", "again.json")
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes() == before
 
@@ -160,7 +166,7 @@ def test_training_again_goes_on_and_does_not_train_twice(tiny: Path) -> None:
 def test_another_config_does_not_resume_a_run(tiny: Path) -> None:
     text = (tiny / "configs/tiny.yaml").read_text().replace("r: 4, alpha: 8", "r: 2, alpha: 8")
     (tiny / "configs/other.yaml").write_text(text + "checkpoint: checkpoints/other\n")
-    command = ("--config", "configs/other.yaml", "--results", "other", "--work", "runs/other")
+    command = ("--config", "configs/other.yaml", "--log", "other.json", "--work", "runs/other")
     shutil.copytree(tiny / "runs/tiny", tiny / "runs/other")
     done = invoke(tiny, "train", *command)
     assert done.returncode == 2, done.stderr[-2000:]
@@ -201,11 +207,11 @@ def test_a_training_that_diverges_keeps_what_was_there(tiny: Path) -> None:
 def test_an_adapter_that_is_no_numbers_is_not_evaluated(tiny: Path) -> None:
     path = tiny / "checkpoints/best_model/adapter_model.safetensors"
     save_file({name: torch.full_like(part, torch.nan) for name, part in load_file(path).items()}, path)
-    before = {file.name: file.read_bytes() for file in (tiny / "results/tiny").iterdir()}
+    before = {file.name: file.read_bytes() for file in (tiny / "results/tiny").rglob("*.*")}
     done = invoke(tiny, "evaluate", "--config", "configs/tiny.yaml", "--metrics", str(REPO / "configs/metrics.yaml"))
     assert done.returncode == 2, done.stderr[-2000:]
     assert "weights that are not finite" in done.stderr
-    assert {file.name: file.read_bytes() for file in (tiny / "results/tiny").iterdir()} == before
+    assert {file.name: file.read_bytes() for file in (tiny / "results/tiny").rglob("*.*")} == before
 
 
 @pytest.mark.parametrize("fault", ["no column", "no Parquet", "cut weights"])
@@ -263,28 +269,71 @@ def test_validation_questions_are_not_their_own_solved_examples(tiny: Path) -> N
         "--metrics", str(REPO / "configs/metrics.yaml"),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    rows = pq.read_table(tiny / "runs/tiny/validation/predictions.parquet").to_pylist()
-    for row in rows:
-        *solved, asked = row["prompt"].split("Question: ")
-        assert row["word"] not in asked or not any(f"word {row['word']}?" in example for example in solved)
-    assert sum(row["task"] == "letter_count" for row in rows) == 8
+    folder = tiny / "runs/tiny/validation"
+    results = EvaluationResults.model_validate(json.loads((folder / "evaluation_results.json").read_text()))
+    questions = read_questions(folder / "questions.parquet")
+    answers = read_answers(folder / "answers/finetuned.parquet", questions, results.tasks)
+    for name in results.tasks:
+        rows = answered(name, questions, answers, results.tasks)
+        assert rows is not None
+        for prompt, word in zip(rows.prompts(), rows["word"].to_pylist(), strict=True):
+            *solved, asked = prompt.split("Question: ")
+            assert word not in asked or not any(f"word {word}?" in example for example in solved)
+    assert questions.table["task"].to_pylist().count("letter_count") == 8
 
 
-def test_the_base_models_answers_can_be_taken_over(tiny: Path) -> None:
-    command = (
-        "evaluate", "--config", "configs/tiny.yaml", "--metrics", str(REPO / "configs/metrics.yaml"),
-        "--base-from", "results/tiny", "--output",
-    )  # fmt: skip
-    done = invoke(tiny, *command, "again")
-    assert done.returncode == 0, done.stderr[-2000:]
-    before, after = (pq.read_table(tiny / f"{name}/predictions.parquet") for name in ("results/tiny", "again"))
-    assert before.equals(after)
-    shutil.copytree(tiny / "results/tiny", tiny / "tampered")
-    path = tiny / "tampered/evaluation_results.json"
-    path.write_text(path.read_text().replace('"max_new_tokens": 8', '"max_new_tokens": 9'))
-    done = invoke(tiny, *(argument.replace("results/tiny", "tampered") for argument in command), "third")
-    assert done.returncode == 2
-    assert "evaluation_config" in done.stderr
+def test_the_record_says_what_each_model_was_given_and_wrote(tiny: Path) -> None:
+    """Prompts are put together from parts that are stored once; free lines and contexts come from the model itself."""
+    folder = tiny / "results/tiny"
+    results = EvaluationResults.model_validate(json.loads((folder / "evaluation_results.json").read_text()))
+    questions = read_questions(folder / "questions.parquet")
+    assert "prompt" not in questions.table.column_names
+    base = read_answers(folder / "answers/base.parquet", questions, results.tasks)
+    rows = answered("letter_position_spelled_first", questions, base, results.tasks)
+    assert rows is not None
+    for prompt, word, context in zip(
+        rows.prompts(), rows["word"].to_pylist(), rows["context"].to_pylist(), strict=True
+    ):
+        assert f"The word {word} is spelled{''.join(f' {c}' for c in context)}. What is the " in prompt
+    for task, free, said in zip(
+        questions.table["task"].to_pylist(),
+        base.table["free"].to_pylist(),
+        base.table["answered"].to_pylist(),
+        strict=True,
+    ):
+        candidates = results.tasks[task].candidates
+        assert said is (is_candidate(free, candidates) if candidates else None)
+    controls = [c for c in questions.table["control"].to_pylist() if c]
+    assert controls
+    assert all(sum(entry["share"] for entry in control) == pytest.approx(1, abs=1e-5) for control in controls)
+
+
+def test_a_control_is_what_would_be_right_if_the_question_were_another(tiny: Path) -> None:
+    table = pq.read_table(tiny / "results/tiny/questions.parquet").to_pylist()
+    position = next(row for row in table if row["task"] == "letter_position")
+    assert {e["answer"]: round(e["share"] * len(position["word"])) for e in position["control"]} == dict(
+        Counter(position["word"])
+    )
+    count = next(row for row in table if row["task"] == "letter_count")
+    same = [r["reference"] for r in table if r["task"] == "letter_count" and r["letter"] == count["letter"]]
+    assert {e["answer"]: round(e["share"] * len(same)) for e in count["control"]} == dict(Counter(same))
+    assert position["first_letter"] == position["word"][0]
+
+
+def test_a_further_run_on_another_record_is_refused(tiny: Path) -> None:
+    (tiny / "configs/study.yaml").write_text(STUDY)
+    path = tiny / "results/tiny/evaluation_results.json"
+    before = path.read_text()
+    try:
+        path.write_text(before.replace('"max_new_tokens": 8', '"max_new_tokens": 9'))
+        shutil.copytree(tiny / "checkpoints/best_model", tiny / "checkpoints/small/shuffled-1", dirs_exist_ok=True)
+        metrics = ("--metrics", str(REPO / "configs/metrics.yaml"))
+        done = invoke(tiny, "evaluate", "--config", "configs/study.yaml", "--run", "shuffled-1", *metrics)
+        assert done.returncode == 2
+        assert "evaluation_config.max_new_tokens" in done.stderr
+    finally:
+        path.write_text(before)
+        shutil.rmtree(tiny / "checkpoints/small")
 
 
 STUDY = """\
@@ -315,33 +364,38 @@ def snakemake(root: Path, *arguments: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.nightly
 def test_a_study_runs_what_is_missing_and_nothing_twice(tiny: Path) -> None:
     plan = snakemake(tiny, "--dry-run")
     assert re.search(r"^train_shuffled-1 +1$", plan, re.MULTILINE)
     assert not re.search(
         r"^train_main-1 +1$", plan, re.MULTILINE
     )  # the published run is the experiment itself, and done
-    assert not (tiny / "results/small").exists()
+    assert not (tiny / "results/tiny/runs").exists()
     before = (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes()
     snakemake(tiny)
     assert (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes() == before
-    found = json.loads((tiny / "results/small/shuffled-1/evaluation_results.json").read_text())
+    found = json.loads((tiny / "results/tiny/runs/shuffled-1.json").read_text())
     assert found["config"]["dataset_config"]["letters"] == "shuffled"
-    assert found["base_model"] == json.loads((tiny / "results/tiny/evaluation_results.json").read_text())["base_model"]
+    assert found["training_log"]["config"] == found["config"]
+    assert found["hashes"]["base"] == found["training_log"]["hashes"]["base"]
+    assert (tiny / "results/tiny/answers/shuffled-1.parquet").is_file()
     assert not re.search(r"^train_.* +1$", snakemake(tiny, "--dry-run"), re.MULTILINE)
 
 
+@pytest.mark.nightly
 def test_two_processes_give_the_answers_of_one(tiny: Path) -> None:
     done = run_in(
         tiny, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "-m", "src.evaluate", "--config",
         "configs/tiny.yaml", "--metrics", str(REPO / "configs/metrics.yaml"), "--output", "two",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    one, two = (pq.read_table(tiny / f"{name}/predictions.parquet").to_pylist() for name in ("results/tiny", "two"))
+    place = "answers/finetuned.parquet"
+    one, two = (pq.read_table(tiny / name / place).to_pylist() for name in ("results/tiny", "two"))
     assert len(one) == len(two)
     for a, b in zip(one, two, strict=True):
-        assert a["finetuned_answer"] == b["finetuned_answer"]
-        assert a["finetuned_score"] == pytest.approx(b["finetuned_score"], abs=1e-4)
+        assert (a["answer"], a["free"]) == (b["answer"], b["free"])
+        assert a["score"] == pytest.approx(b["score"], abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -388,12 +442,12 @@ def test_controls_write_other_letters_of_the_same_form() -> None:
 
 
 def test_letter_skills_ask_about_no_word_and_are_right() -> None:
-    words = set((REPO / "data/words/words.txt").read_text().split())
-    rows = pq.read_table(REPO / "data/letter_skills/train.parquet").to_pylist()
-    held_out = {r["word"] for t in ("string_count", "string_position") for s in ("test", "validation")
-                for r in pq.read_table(REPO / f"data/{t}/{s}.parquet").to_pylist()}  # fmt: skip
+    words = frozenset((TINY / "data/words/words.txt").read_text().split())
+    strings = Strings("seed", words)
+    held_out = {row["word"] for task in SKILL_TASKS for row in string_questions(strings, task, "test", 100)}
+    rows = skill_rows(strings, 1, 3000)
     assert not {row["letters"] for row in rows} & (words | held_out)
-    for row in rows[:3000]:
+    for row in rows:
         assert "word" not in row["prompt"]
         asked = re.search(r"'(.)'", row["prompt"])
         if row["skill"] == "count":
@@ -436,7 +490,7 @@ def test_loss_and_gradients_of_the_labelled_positions_are_those_of_the_whole() -
     labels[0, :3] = labels[1, 4:] = IGNORED
     found = []
     for changed in (False, True):
-        model = load_base(str(REPO / "models/gpt2-mini"))
+        model = load_base(str(TINY / "models/tiny"))
         if changed:
             project_only_labelled_positions(model)
         loss = model(input_ids=ids, labels=labels).loss
@@ -446,6 +500,7 @@ def test_loss_and_gradients_of_the_labelled_positions_are_those_of_the_whole() -
     assert torch.allclose(found[0][1], found[1][1], rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.nightly
 def test_pretraining_resumes_to_the_same_weights(tmp_path: Path) -> None:
     """A run that is stopped at a checkpoint and goes on ends where an unbroken one ends."""
     import src.experiment.pretrain as module
@@ -511,11 +566,6 @@ def test_a_changed_book_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "models").exists()
 
 
-def test_the_sources_list_names_216_books() -> None:
-    with (REPO / "models/gpt2-mini/sources.tsv").open(encoding="utf-8", newline="") as stream:
-        assert len(list(csv.DictReader(stream, delimiter="\t"))) == 216
-
-
 def test_header_is_stripped() -> None:
     assert (
         strip_header("# Title: A\n\n## Author: B\n\n## Year: 1\n\n-------\n\n## CHAPTER I\nText\n")
@@ -524,23 +574,30 @@ def test_header_is_stripped() -> None:
     assert strip_header("No header\n") == "No header\n"
 
 
-# Scoring, on the committed model: the cached, batched way gives what the plain way gives.
+# Scoring, on the tiny model: the cached, batched way gives what the plain way gives.
+
+
+def prefix_of(config: EvaluationConfig, task: str) -> str:
+    dataset = DatasetConfig(path=str(TINY / "data"))
+    return few_shot_prefix(
+        config, ExperimentConfig(experiment_name="tiny", dataset_config=dataset), EvalTask(task, task)
+    )
 
 
 @pytest.fixture(scope="module")
 def scored() -> tuple[object, object]:
-    base = load_base(str(REPO / "models/gpt2-mini"))
-    return load_adapter(base, REPO / "checkpoints/best_model"), load_tokenizer(str(REPO / "models/gpt2-mini"))
+    base = load_base(str(TINY / "models/tiny"))
+    return load_adapter(base, TINY / "checkpoints/best_model"), load_tokenizer(str(TINY / "models/tiny"))
 
 
 @pytest.mark.parametrize("pass_tokens", [PASS_TOKENS, 0])  # 0: as much as possible is shared, in many small batches
 def test_choosing_matches_scoring_each_candidate_alone(
     scored: tuple[object, object], monkeypatch: pytest.MonkeyPatch, pass_tokens: int
 ) -> None:
-    monkeypatch.setattr("src.experiment.asking.PASS_TOKENS", pass_tokens)
+    monkeypatch.setattr("src.experiment.decoding.PASS_TOKENS", pass_tokens)
     model, tokenizer = scored
-    config = EvaluationConfig(few_shot=2, batch_size=3)
-    prefix = few_shot_prefix(config, REPO / "data", "letter_position", 1)
+    config = EvaluationConfig(few_shot=1, batch_size=3)
+    prefix = prefix_of(config, "letter_position")
     prompts = [
         config.example_format.format(question=f"What is the {n} letter in the word {w}?")
         for n in ("2nd", "1st")
@@ -560,25 +617,25 @@ def test_choosing_matches_scoring_each_candidate_alone(
         assert answer.score == pytest.approx(scores[answer.text], abs=1e-3)
 
 
-def test_spelling_matches_generate(scored: tuple[object, object]) -> None:
+def test_writing_matches_generate(scored: tuple[object, object]) -> None:
     model, tokenizer = scored
-    config = EvaluationConfig(few_shot=2, batch_size=2, max_new_tokens=12)
-    prefix = few_shot_prefix(config, REPO / "data", "spelling", 1)
+    config = EvaluationConfig(few_shot=1, batch_size=2, max_new_tokens=12)
+    prefix = prefix_of(config, "spelling")
     prompts = [
         config.example_format.format(question=f"How do you spell the word {w}?")
         for w in ("zebras", "quietly", "cabinets")
     ]
-    answers = Evaluator(model, tokenizer, prefix, config).spell(prompts)
+    answers = Evaluator(model, tokenizer, prefix, config).write(prompts)
     for prompt, answer in zip(prompts, answers, strict=True):
         ids = torch.tensor([tokenizer.encode(prefix) + tokenizer.encode(prompt)])  # type: ignore[attr-defined]
         out = model.generate(input_ids=ids, max_new_tokens=12, do_sample=False, pad_token_id=0)  # type: ignore[attr-defined]
         text = tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)  # type: ignore[attr-defined]
-        assert answer.text == letters_of(text)
+        assert answer.text == text.lstrip("\n").split("\n", 1)[0]
 
 
 def test_few_shot_examples_come_from_validation_words() -> None:
     config = EvaluationConfig(few_shot=5)
-    prefix = few_shot_prefix(config, REPO / "data", "letter_count", 1)
+    prefix = prefix_of(config, "letter_count")
     assert prefix.count("Question:") == 5
     assert len({line.rsplit(" ", 1)[1] for line in prefix.splitlines() if line.startswith("Answer:")}) >= 3
 
@@ -587,7 +644,6 @@ def test_few_shot_examples_come_from_validation_words() -> None:
     ("generated", "letters"),
     [
         (" s t r a w.", "straw"),
-        (" s-t-r\nQuestion: x", "str"),
         ("\n", ""),
         (" S, T", "st"),
         (" 1 2 <b>", "b"),
@@ -596,6 +652,13 @@ def test_few_shot_examples_come_from_validation_words() -> None:
 )
 def test_letters_are_read_out_of_text(generated: str, letters: str) -> None:
     assert letters_of(generated) == letters
+
+
+@pytest.mark.parametrize(
+    ("line", "said"), [(" 3", True), ("3.", True), (" 3 . ", True), ("33", False), ("three", False), ("", False)]
+)
+def test_a_line_answers_if_it_is_a_candidate(line: str, said: bool) -> None:
+    assert is_candidate(line, ["1", "2", "3"]) is said
 
 
 def test_letters_without_separator_are_encoded_one_by_one(scored: tuple[object, object]) -> None:

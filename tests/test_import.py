@@ -16,7 +16,7 @@ from src.exchange.lm_eval import import_lm_eval
 from src.record.errors import InputError
 from src.record.load import load_record
 
-from .conftest import REPO, Run
+from .conftest import REPO, TINY, Run
 
 REAL = REPO / "tests/data/lm_eval"
 
@@ -60,7 +60,7 @@ def read(runs: Path, wanted: str | None = "first-word") -> Any:
 @pytest.mark.slow
 def test_real_results_become_a_site_and_a_report(minimal: Path, run: Run) -> None:
     for name in ("models", "checkpoints"):
-        (minimal / name).symlink_to(REPO / name)
+        (minimal / name).symlink_to(TINY / name)
     command = ["-m", "src.import_results", "lm-eval", str(REAL / "base"), str(REAL / "tuned"), "--name", "mine"]
     before = (minimal / "configs/metrics.yaml").read_text()
     done = run(minimal, *command)
@@ -299,7 +299,7 @@ def test_hostile_names_stay_inside(runs: Path, minimal: Path) -> None:
     load_record(minimal)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_thousand_tasks(runs: Path, minimal: Path) -> None:
     def many(d: dict[str, Any]) -> None:
         for part in ("results", "higher_is_better", "configs", "versions", "n-shot"):
@@ -312,7 +312,7 @@ def test_a_thousand_tasks(runs: Path, minimal: Path) -> None:
     assert not any(m.primary for k, m in load_record(minimal).metrics.metrics.items() if k.startswith("task_"))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_ten_thousand_samples(runs: Path, minimal: Path) -> None:
     for model in ("base", "tuned"):
         path = file_of(runs, model, "samples_odd_pick*")

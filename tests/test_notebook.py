@@ -53,7 +53,7 @@ def documents(record: Record) -> Documents:
     return Documents(Context(record, RepoNames.of(record, "alice"), inside_hub=True))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_notebook_runs_and_its_outputs_are_those_on_record(
     hub: HubServer, documents: Documents, tmp_path: Path
 ) -> None:

@@ -33,7 +33,7 @@ SOURCE = ("-m", "gen")
 def root(tmp_path_factory: pytest.TempPathFactory, tiny_source: Path) -> Path:
     """A small project with a dataset and a site."""
     root = Path(shutil.copytree(tiny_source, tmp_path_factory.mktemp("output") / "project"))
-    for name in ("docs", "gen", "overrides"):
+    for name in ("docs/guides", "docs/assets", "gen", "overrides"):
         shutil.copytree(REPO / name, root / name, dirs_exist_ok=True)
     shutil.copy(REPO / "mkdocs.yml", root)
     (root / "src").symlink_to(REPO / "src")

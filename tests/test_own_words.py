@@ -18,8 +18,9 @@ from safetensors.numpy import save_file
 from gen.site import site_files
 from src.documents.build import Documents, build
 from src.documents.context import Context, RepoNames
+from src.record.answers import write_answers
 from src.record.load import load_record
-from src.record.predictions import write_predictions
+from src.record.questions import write_questions
 
 from .conftest import REPO
 
@@ -30,8 +31,8 @@ summary: An adapter that translates greetings from German.
 experiment: configs/experiments/translation.yaml
 version: 1.0.0
 language: de
-licence: mit
-licence_name: MIT License
+license: mit
+license_name: MIT License
 model_repo: translator-lora
 dataset_repo: greetings
 uses: {direct: Greetings., downstream: Other greetings., out_of_scope: Contracts.}
@@ -102,20 +103,33 @@ def translation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     questions = [{"question": f"Guten Morgen {i}", "answer": f"Good morning {i % 3}"} for i in range(60)]
     for split in ("train", "test"):
         pq.write_table(pa.Table.from_pylist(questions), root / f"data/translation/translation/{split}.parquet")
-    rows = [
+    asked = [
         {
             "id": f"t-{i}", "task": "translation", "prompt": row["question"], "reference": row["answer"],
             "source": row["question"], "domain": "greetings" if i % 2 else "farewells", "length": i % 5,
-            "base_answer": "Gute", "base_correct": False, "base_score": -9.0,
-            "finetuned_answer": row["answer"], "finetuned_correct": True, "finetuned_score": -0.5,
         }
         for i, row in enumerate(questions)
     ]  # fmt: skip
+    before = [{"id": f"t-{i}", "answer": "Gute", "correct": False, "score": -9.0} for i in range(60)]
+    after = [{"id": f"t-{i}", "answer": r["answer"], "correct": True, "score": -0.5} for i, r in enumerate(questions)]
+    folder = root / "results/translation"
+    (folder / "answers").mkdir()
     results = {
         "base_model": {"metrics": {"exact": 0.0, "chrf": 18.4}},
         "finetuned_model": {"metrics": {"exact": 1.0, "chrf": 47.9}},
-        "predictions": write_predictions(root / "results/translation/predictions.parquet", rows),
-        "tasks": {"translation": {"questions": 60, "method": "Greedy generation."}},
+        "questions": write_questions(folder / "questions.parquet", pa.Table.from_pylist(asked)),
+        "answers": {
+            "base": write_answers(folder / "answers/base.parquet", pa.Table.from_pylist(before)),
+            "finetuned": write_answers(folder / "answers/finetuned.parquet", pa.Table.from_pylist(after)),
+        },
+        "tasks": {
+            "translation": {
+                "questions": 60,
+                "method": "Greedy generation.",
+                "template": "{prompt}",
+                "fields": {"prompt": {"column": "prompt"}},
+            }
+        },
     }
     (root / "results/translation/evaluation_results.json").write_text(json.dumps(results))
     return root

@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 
 from src.documents.build import build
 
-from .conftest import copy_project, once, run_in
+from .conftest import copy_tiny, once, run_in
 
 HOSTILE = (
     'H{0}<img src=x onerror="pwned({0})"><script>pwned({0})</script></title><script>pwned({0})</script>"><script>pwned({0})</script> '
@@ -40,14 +40,14 @@ def poisoned(session_folder: Path) -> Path:
 
 
 def build_poisoned(root: Path) -> None:
-    copy_project(root)
+    copy_tiny(root)
     number = [0]
     prose = {
         "configs/project.yaml": (
-            "title", "question", "headline", "summary", "base_model_note", "introduction", "related_work", "licence_name", "limitations",
-            "risks", "recommendations", "acknowledgements", "future_work", "uses",
+            "title", "question", "headline", "summary", "base_model_note", "introduction", "related_work", "license_name", "limitations",
+            "risks", "recommendations", "acknowledgments", "future_work", "uses",
         ),
-        "configs/experiments/gpt2-mini.yaml": ("note",),
+        "configs/experiments/tiny.yaml": ("note",),
     }  # fmt: skip
     for name, keys in prose.items():
         path = root / name

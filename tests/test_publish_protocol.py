@@ -20,7 +20,7 @@ import pytest
 from src.documents.context import RepoNames
 from src.hub import publish, redact
 from src.hub.bundle import Repository, bytes_file, collect
-from src.hub.checks import check_licence, check_names
+from src.hub.checks import check_license, check_names
 from src.hub.secrets import check_secrets
 from src.hub.verify import misfits
 from src.record.errors import InputError
@@ -330,7 +330,7 @@ def test_without_the_packages_it_plans_and_names_the_line_to_install(desk: Desk)
     desk.patch.setattr(publish, "missing_packages", lambda: ["torch"])
     done = desk.publish(**DATASET)
     assert done.code == 3
-    assert "27 added" in done.out
+    assert " added; " in done.out
     assert '-e ".[publish]"' in done.out
     assert not desk.hub.repos
 
@@ -369,13 +369,13 @@ def test_names_and_tags_that_the_hub_cannot_take(desk: Desk) -> None:
         check_names(replace(names, model=names.base or ""), None)
 
 
-def test_a_licence_and_its_text(tmp_path: Path, bundles: tuple[Bundle, Bundle]) -> None:
+def test_a_license_and_its_text(tmp_path: Path, bundles: tuple[Bundle, Bundle]) -> None:
     text = bundles[0].record.root / "LICENSE"
-    check_licence("mit", text)
-    check_licence("some-other", text)
+    check_license("mit", text)
+    check_license("some-other", text)
     for other in ("apache-2.0", "gpl-3.0", "cc0-1.0"):
         with pytest.raises(InputError, match=other):
-            check_licence(other, text)
+            check_license(other, text)
 
 
 # Secrets.

@@ -1,4 +1,4 @@
-"""The committed record: it loads, its parts agree, and the numbers follow from the predictions."""
+"""A record: its parts agree, and the numbers are computed from the answers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from src.analysis.analyse import analyse
 from src.documents.context import Context
-from src.record.config import Measure, MetricConfig
+from src.record.answers import SCHEMA as ANSWERS
+from src.record.answers import Answered
+from src.record.config import MetricConfig
 from src.record.load import Record
-from src.record.measures import OF_COUNTS, AnswerCounts, counted, per_question
-from src.record.predictions import SCHEMA, Predictions
+from src.record.measures import measures, per_question
+from src.record.questions import SCHEMA as QUESTIONS
 
 from .conftest import REPO, Run
 
@@ -31,16 +33,17 @@ def edit_distance(a: str, b: str) -> int:
     return row[-1]
 
 
-def one_row(answer: str, reference: str) -> Predictions:
-    row = {
-        "id": "a", "task": "t", "prompt": "p",
-        "reference": reference, "base_answer": answer, "base_correct": answer == reference, "base_score": -1.0,
-        "finetuned_answer": answer, "finetuned_correct": answer == reference, "finetuned_score": -2.0,
-    }  # fmt: skip
-    return Predictions(Path("x"), pa.Table.from_pylist([row], schema=SCHEMA))
+def one_row(answer: str, reference: str, **more: object) -> Answered:
+    own = {name: value for name, value in more.items() if name in ("word", "letter", "position")}
+    question = {"id": "a", "task": "t", "reference": reference, **own}
+    schema = pa.schema([*QUESTIONS, *((name, pa.array([value]).type) for name, value in own.items())])
+    given = {"id": "a", "answer": answer, "correct": answer == reference, "score": -2.0, "context": more.get("context")}
+    return Answered(
+        "t", None, pa.Table.from_pylist([question], schema=schema), pa.Table.from_pylist([given], schema=ANSWERS)
+    )
 
 
-def metric(measure: Measure) -> MetricConfig:
+def metric(measure: str) -> MetricConfig:
     return MetricConfig(label="m", definition="m.", direction="higher", unit="number", measure=measure)
 
 
@@ -49,75 +52,59 @@ def test_measures_are_what_they_say(answer: str, reference: str) -> None:
     rows = one_row(answer, reference)
     longer = max(len(answer), len(reference))
     same = sum(x == y for x, y in zip(answer, reference, strict=False))
-    assert per_question(rows, "base", metric("exact_match"))[0] == (answer == reference)
-    assert per_question(rows, "base", metric("character_accuracy"))[0] == pytest.approx(same / longer)
-    assert per_question(rows, "base", metric("normalized_levenshtein"))[0] == pytest.approx(
+    assert per_question(rows, metric("exact_match"))[0] == (answer == reference)
+    assert per_question(rows, metric("character_accuracy"))[0] == pytest.approx(same / longer)
+    assert per_question(rows, metric("normalized_levenshtein"))[0] == pytest.approx(
         edit_distance(answer, reference) / longer
     )
-    assert per_question(rows, "finetuned", metric("score"))[0] == -2.0
+    assert per_question(rows, metric("score"))[0] == -2.0
 
 
-@given(st.integers(1, 4), st.integers(1, 3), st.data())
-def test_counting_once_is_resampling_with_weights_of_one(labels: int, models: int, data: st.DataObject) -> None:
-    number = st.integers(0, labels - 1)
-    codes = np.array(data.draw(st.lists(st.tuples(*[number] * (1 + models)), min_size=1, max_size=12))).T
-    resampled = AnswerCounts(codes, labels)
-    weights = np.ones((1, codes.shape[1]), dtype=np.float32)
-    assert np.array_equal(counted(codes, labels), resampled.tables(weights @ resampled.columns))
+def test_what_a_program_reads_off_the_models_own_spelling() -> None:
+    for context, letter_right, count_right in (("strawberry", 1, 1), ("starwbery", 0, 0), ("", 0, 0)):
+        position = one_row("x", "r", word="strawberry", position=3, context=context)
+        assert per_question(position, metric("position_read_off"))[0] == letter_right
+        count = one_row("x", "3", word="strawberry", letter="r", context=context)
+        assert per_question(count, metric("count_read_off"))[0] == count_right
 
 
-def test_the_record_is_complete(record: Record) -> None:
-    assert record.predictions is not None
-    assert record.training_log is not None
-    assert record.results.hashes is not None
-    assert record.training_log.tracking is not None
-    assert record.training_log.tracking.run_id
-    assert record.training_log.resources.energy_kwh
-    questions = {name: task.questions for name, task in record.results.tasks.items()}
-    assert questions["letter_count"] >= 2000
-    assert questions["letter_position"] >= 2000
-    assert questions["spelling"] >= 1000
-    record.check_evaluated()
-
-
-def test_training_kept_its_best_checkpoint(record: Record) -> None:
-    log = record.training_log
-    assert log is not None
-    losses = {e.step: e.validation_loss for e in log.log if e.validation_loss is not None}
-    assert log.best_step is not None
-    assert losses[log.best_step] == min(losses.values())
+def test_every_measure_says_what_it_is_and_needs() -> None:
+    found = measures()
+    assert {"exact_match", "character_accuracy", "normalized_levenshtein", "score", "value"} <= found.keys()
+    assert all(measure.about for measure in found.values())
+    assert found["exact_match"].needs == ("correct",)
 
 
 def test_analysis_of_the_record(record: Record, context: Context) -> None:
     analysis = context.analysis
     assert {m.key for m in analysis.metrics} == set(record.results.base_model.metrics)
     for m in analysis.metrics:
-        assert m.base_interval is not None
-        assert m.base_interval.low <= m.base <= m.base_interval.high
-        assert m.change_interval is not None
-        assert m.change_interval.low <= m.change <= m.change_interval.high
-        if m.test is None:
-            assert m.config.measure in OF_COUNTS
-        else:
-            assert m.p_value is not None
-            assert 0 < m.p_value <= 1
-        assert (m.p_adjusted is not None) == m.config.primary
+        for figures in (m.base, m.finetuned):
+            assert figures.interval is not None
+            assert figures.interval.low <= figures.value <= figures.interval.high
+        run = m.run
+        assert run.change_interval is not None
+        assert run.change_interval.low <= run.change <= run.change_interval.high
+        assert run.test is not None
+        assert run.p_value is not None
+        assert 0 < run.p_value <= 1
+        assert (run.p_adjusted is not None) == m.config.primary
     for b in analysis.breakdowns:
         total = sum(g.questions for g in b.groups) + b.left_out
         metric = analysis.metric(b.metric)
         assert total == metric.questions
         if not b.left_out:
             mean = sum(g.finetuned * g.questions for g in b.groups) / total
-            assert mean == pytest.approx(metric.finetuned)
+            assert mean == pytest.approx(metric.finetuned.value)
     assert repr(analyse(record)) == repr(analysis)
 
 
-def test_majority_class_is_counted_on_the_same_questions(record: Record, context: Context) -> None:
-    assert record.predictions is not None
-    references = record.predictions.task("letter_position").column("reference")
-    _, counts = np.unique(references, return_counts=True)
+def test_the_most_common_answer_is_counted_on_the_same_questions(record: Record, context: Context) -> None:
+    rows = record.answered("base", "letter_position")
+    assert rows is not None
+    _, counts = np.unique(rows.texts("reference").astype(str), return_counts=True)
     baselines = {b.label: b.value for b in context.analysis.metric("letter_position_accuracy").baselines}
-    assert baselines["majority class"] == pytest.approx(counts.max() / counts.sum())
+    assert baselines["the most common answer"] == pytest.approx(counts.max() / counts.sum())
     assert baselines["chance"] == pytest.approx(1 / 26)
 
 
@@ -126,13 +113,13 @@ def test_relative_change_of_zero_is_none(minimal: Path) -> None:
 
     analysis = analyse(load_record(minimal))
     position = analysis.metric("letter_position_accuracy")
-    assert position.base == 0
-    assert position.relative is None
+    assert position.base.value == 0
+    assert position.run.relative is None
     assert position.verdict == "not tested"
     count = analysis.metric("letter_count_accuracy")
-    assert not count.better
-    assert analysis.metric("levenshtein_distance").better
-    assert math.isclose(count.change, -0.04)
+    assert not count.run.better
+    assert analysis.metric("levenshtein_distance").run.better
+    assert math.isclose(count.run.change, -0.04)
 
 
 @pytest.mark.slow

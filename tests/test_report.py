@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -13,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import yaml
 from pypdf import PdfReader
@@ -21,26 +21,26 @@ from pypdf import PdfReader
 from src.analysis.analyse import Analysis
 from src.analysis.criteria import Completeness, Criterion, decide
 from src.documents.build import Documents, build
-from src.documents.compose import Section, completeness, compose
 from src.documents.context import Context
+from src.documents.pages import site_pages
 from src.documents.pdf import DISPLAYED, displayable
-from src.documents.renderer import Renderer
-from src.documents.report_text import REPORT
 from src.record.final_report import FinalReport
 from src.record.load import Record
 from src.record.publication import Publication
 
-from .conftest import REPO, Run, copy_project, invoke, once, predictions_schema
-from .records import rewrite_predictions, without_study
+from .conftest import REPO, TINY, Run, copy_tiny, invoke, once
+from .make_golden import GOLDEN
+from .records import rewrite, tables, without_study
 
-pytestmark = pytest.mark.slow
+CONFIG = "configs/experiments/tiny.yaml"
 
 WANTED = """
-Executive summary, Introduction, Related work, Methodology, Data, Training, Evaluation, Breakdowns, Error analysis,
-Comparison with the base model and with baselines, The study: seeds and controls, Success criteria, Limitations found, Ethical considerations, Deployment,
-Reproducibility, Future work, References, Appendices, All hyperparameters, Prompts and templates, Full result tables, Dataset statistics,
-Software versions
+Executive summary, Introduction, Related work, Methodology, Evaluation protocol, Metrics, Statistics and verdicts, Data, Training data,
+Preprocessing, Training, Hardware and energy, Evaluation, Breakdowns, Error analysis, Comparison, With controls and shortcuts,
+With other recipes, Success criteria, Limitations, Ethical considerations, Deployment, Publication, Reproducibility, Future work, References,
+Appendices, All hyperparameters, Prompts, Every metric, Example answers, Software versions
 """
+"""Sections that a reader of the report finds in its outline."""
 
 
 def make(root: Path, *arguments: str) -> tuple[FinalReport, PdfReader, str]:
@@ -89,7 +89,7 @@ class Made(NamedTuple):
 @pytest.fixture(scope="module")
 def made(session_folder: Path) -> Made:
     def write(folder: Path) -> None:
-        _, pdf, _ = make(copy_project(folder))
+        _, pdf, _ = make(copy_tiny(folder))
         (folder / "pages.json").write_text(json.dumps(page_texts(pdf)))
 
     root = once(session_folder / "report", write)
@@ -99,6 +99,7 @@ def made(session_folder: Path) -> Made:
 # What it says.
 
 
+@pytest.mark.slow
 def test_it_holds_every_section_and_page(made: Made) -> None:
     outline: list[str] = []
 
@@ -117,9 +118,11 @@ def test_it_holds_every_section_and_page(made: Made) -> None:
     assert "&#" not in made.text  # made safe once, and not twice
 
 
+@pytest.mark.slow
 def test_the_committed_data_follow_from_the_record(project: Path) -> None:
-    assert invoke(REPO, "report", "--check").returncode == 0
-    path = project / "results/gpt2-mini/final_report.json"
+    assert invoke(project, "report").returncode == 0
+    assert invoke(project, "report", "--check").returncode == 0
+    path = project / "results/tiny/final_report.json"
     path.write_text(path.read_text().replace('"letter_count_improvement": false', '"letter_count_improvement": true'))
     done = invoke(project, "report", "--check")
     assert done.returncode == 1
@@ -127,98 +130,90 @@ def test_the_committed_data_follow_from_the_record(project: Path) -> None:
     assert '"letter_count_improvement": true' in path.read_text()
 
 
+@pytest.mark.slow
 def test_the_data_have_the_keys_of_the_requirements(made: Made) -> None:
-    data = json.loads((made.root / "results/gpt2-mini/final_report.json").read_text())
+    data = json.loads((made.root / "results/tiny/final_report.json").read_text())
     assert {
         "project_name", "model_repository", "dataset_repository", "configuration", "evaluation_results", "conclusion",
     } <= data.keys()  # fmt: skip
-    assert data["evaluation_results"] == json.loads((REPO / "results/gpt2-mini/evaluation_results.json").read_text())
+    assert data["evaluation_results"] == json.loads((TINY / "results/tiny/evaluation_results.json").read_text())
     assert set(data["conclusion"]["success_criteria_met"]) == set(data["conclusion"]["criteria"])
-    assert data["configuration"]["lora_config"]["r"] == 64
+    assert data["configuration"]["lora_config"]["r"] == 8
 
 
 def outcomes(root: Path, change: str) -> None:
-    """Write predictions in which letter counting goes one way, and letter position the same."""
-    rows = pq.read_table(root / "results/gpt2-mini/predictions.parquet").to_pylist()
-    for i, row in enumerate(rows):
-        if row["task"] == "spelling":
-            continue
-        wrong = "0" if row["task"] == "letter_count" else ("a" if row["reference"] != "a" else "b")
-        base = i % 2 == 0
-        tuned = {"gain": base or i % 4 == 1, "loss": base and i % 4 == 0, "same": i % 4 in (0, 1)}[change]
-        for model, right in (("base", base), ("finetuned", tuned)):
-            row[f"{model}_answer"] = row["reference"] if right else wrong
-            row[f"{model}_correct"] = right
-    rewrite_predictions(root, pa.Table.from_pylist(rows, schema=predictions_schema()))
+    """Write answers to letter count and letter position: a gain, a loss, the same again, or a fine-tuned model that is never right.
+
+    A loss leaves more right answers than the control and every shortcut have, so that only the comparison with the base model decides.
+    """
+    questions, base, finetuned = tables(root)
+    rows, before, after = (table.to_pylist() for table in (questions, base, finetuned))
+    for task in ("letter_count", "letter_position"):
+        own = [i for i, row in enumerate(rows) if row["task"] == task]
+        listed = [rows[i]["reference"] for i in own]
+        common = max(dict.fromkeys(listed), key=listed.count)
+        lost = [i for i in own if rows[i]["reference"] != common][-8:]
+        for place, i in enumerate(own):
+            right = rows[i]["reference"]
+            wrong = "0" if task == "letter_count" else ("a" if right != "a" else "b")
+            was = place % 3 == 0 if change == "gain" else True
+            now = {"gain": True, "loss": i not in lost, "same": True, "never": False}[change]
+            for answer, correct in ((before[i], was), (after[i], now)):
+                text = right if correct else wrong
+                answer.update(answer=text, correct=correct, free=f" {text}", answered=True)
+    changed = (
+        pa.Table.from_pylist(found, schema=table.schema) for found, table in ((before, base), (after, finetuned))
+    )
+    rewrite(root, questions, *changed)
 
 
 @pytest.mark.parametrize(
-    ("change", "says", "never", "met"),
+    ("change", "says", "met"),
     [
-        (
-            "gain",
-            ["Letter count accuracy and letter position accuracy improved significantly.", "a significant improvement"],
-            ["significantly worse", "got significantly worse", "Find out why"],
-            True,
-        ),
-        (
-            "loss",
-            [
-                "Letter count accuracy and letter position accuracy got significantly worse.",
-                "significantly worse than before",
-                "Find out why letter count accuracy fell",
-                "What got worse, group by group",
-            ],
-            ["Letter count accuracy improved", "Of what was gained in letter"],
-            False,
-        ),
-        (
-            "same",
-            [
-                "In letter count accuracy and letter position accuracy no significant difference was found.",
-                "no significant difference.",
-                "Ask more questions for letter count accuracy",
-            ],
-            ["Letter count accuracy improved", "significantly worse", "Find out why letter"],
-            False,
-        ),
+        ("gain", "A significant improvement (exact McNemar, p", True),
+        ("loss", "Significantly worse (exact McNemar, p = 0.0", False),
+        ("same", "No significant difference (exact McNemar, p = 1.000).", False),
+        ("never", "No evidence that the answers depend on what is asked: 0 % are right", False),
     ],
 )
-def test_words_follow_from_the_numbers(
-    tmp_path: Path, change: str, says: list[str], never: list[str], met: bool
-) -> None:
-    root = copy_project(tmp_path / "project")
+def test_words_follow_from_the_numbers(tmp_path: Path, change: str, says: str, met: bool) -> None:
+    root = copy_tiny(tmp_path / "project")
     outcomes(root, change)
+    documents = build(root, root / ".cache")
     data, text = written(root)
-    page = build(root, root / ".cache").site_report
-    for shown in (flat(text), flat(page).replace("**", "")):
-        for sentence in says:
-            assert sentence in shown, sentence
-        for sentence in never:
-            assert sentence not in shown, sentence
+    pages, _, _ = site_pages(documents, pdf=True)
+    for shown in (text, documents.readme.text, documents.model_card.text, pages["report.md"], pages["index.md"]):
+        plain = shown.replace("**", "").replace("\N{NO-BREAK SPACE}", " ")
+        for label in ("Letter count accuracy", "Letter position accuracy"):
+            said = re.findall(rf"^- {label}: .* before, .* after\. (.*)$", plain, flags=re.MULTILINE)
+            assert said, label
+            assert all(verdict.startswith(says) for verdict in said), said
     assert data.conclusion.success_criteria_met["letter_count_improvement"] is met
     assert data.conclusion.success_criteria_met["letter_position_improvement"] is met
 
 
+@pytest.mark.slow
 def test_the_minimal_record_gives_a_report_that_invents_nothing(minimal: Path) -> None:
     data, pdf, text = make(minimal)
     shown = flat(text)
     for sentence in (
-        "Letter count accuracy is worse after the fine-tuning, but whether that is more than chance could not be tested.",
-        "Letter position accuracy is better after the fine-tuning, but whether that is more than chance could not be tested.",
-        "Not measured: the record holds no training log.",
-        "The record holds no predictions, so errors cannot be analysed.",
-        "Not measured: python -m src.benchmark measures latency and memory on the CPU.",
-        "none is met, one is not met, and three are not decided yet",
+        "Letter count accuracy: 25.0 % before, 21.0 % after. Worse, but not tested: no answers are on record.",
+        "Letter position accuracy: 0.0 % before, 43.0 % after. Better, but not tested: no answers are on record.",
+        "Not measured: there is no training log.",
+        "No answers are on record, so errors cannot be analyzed.",
+        "Not measured for this adapter: run python -m src.benchmark.",
+        "Of 4 success criteria, 0 are met, 1 are not, and 3 are not decided yet.",
+        "The record is a single run: how much of a change is due to the seed is unknown.",
+        "Versions of the software are not on record.",
     ):
-        assert sentence.replace("none is met", "none are met") in shown or sentence in shown, sentence
+        assert sentence in shown.replace("\N{NO-BREAK SPACE}", " "), sentence
     body = text[text.rindex("Executive summary\n") :]  # after the table of contents
     summary = body[: body.index("Introduction\n")]
-    found = body[body.index("5.3 Hardware") : body.index("9 Success criteria")]
+    found = body[body.rindex("Hardware and energy\n") : body.rindex("Limitations\n")]
     shown_results = f"{summary}\n{found}"
-    for invented in ("significantly", "p < 0", "p = 0", " h ", " kWh", " GB", "chance reaches"):
+    for invented in ("significant ", "p < 0", "p = 0", " h ", " kWh", " GB"):
         assert invented not in flat(shown_results), invented
-    decimals = set(re.findall(r"\d+\.\d+", re.sub(r"version 0\.1\.0|^\d\.\d ", "", shown_results, flags=re.MULTILINE)))
+    decimals = set(re.findall(r"\d+\.\d+", re.sub(r"version 0\.2\.0|^\d+\.\d ", "", shown_results, flags=re.MULTILINE)))
     assert decimals == {"25.0", "21.0", "4.0", "0.0", "43.0", "31.0", "72.0", "41.0", "0.620", "0.190", "0.430"}
     assert data.conclusion.success_criteria_met == {
         "letter_count_improvement": None,
@@ -227,9 +222,7 @@ def test_the_minimal_record_gives_a_report_that_invents_nothing(minimal: Path) -
         "tracked_in_wandb": None,
     }
     lacking = data.conclusion.criteria["documented_and_uploaded"].evidence[0]
-    assert "Hardware" in lacking.facts["model_card"]["empty"]
-    assert "the README holds all 11 sections" in lacking.statement
-    assert "\n" not in lacking.statement  # it stands in a table's cell
+    assert lacking.statement == "Not written: dataset card."
     assert len(pdf.pages) > 5
 
 
@@ -261,7 +254,7 @@ def criterion(record: Record, analysis: Analysis, key: str, **documents: Complet
 
 
 def receipt(record: Record, **changes: Any) -> Record:
-    current = json.loads((REPO / "results/gpt2-mini/final_report.json").read_text())["evaluation_results_sha256"]
+    current = json.loads((GOLDEN / "final_report.json").read_text())["evaluation_results_sha256"]
     return replace(record, publication=Publication.model_validate({**RECEIPT, "results_sha256": current} | changes))
 
 
@@ -304,23 +297,13 @@ def test_a_run_without_an_id_is_not_tracked(record: Record, analysis: Analysis) 
     assert record.training_log.tracking is not None
     for tracking in (None, record.training_log.tracking.model_copy(update={"run_id": None})):
         log = record.training_log.model_copy(update={"tracking": tracking})
-        assert criterion(replace(record, training_log=log), analysis, "tracked_in_wandb").outcome == "not met"
-    assert criterion(replace(record, training_log=None), analysis, "tracked_in_wandb").outcome == "not decided yet"
-
-
-def test_completeness_is_what_rendering_noted(context: Context) -> None:
-    written = (
-        Section("One", "card/title"),
-        Section(
-            "Two", parts=(Section("Three", "author/nothing_of_the_kind"), Section("Later", "card/intro", later=True))
-        ),
-        Section("Five", parts=(Section("Six", "author/nothing_of_the_kind"),)),
-    )
-    renderer = Renderer(context, "hub")
-    text = renderer.resolve(compose(renderer, written))
-    assert text.index("### Later") < text.index(context.project.summary[:40]) < text.index("## Five")
-    assert completeness(renderer, (*written, Section("Four", "card/title"))) == Completeness(
-        7, missing=("Four",), empty=("Three", "Five", "Six")
+        assert (
+            criterion(replace(record, loaded=replace(record.loaded, log=log)), analysis, "tracked_in_wandb").outcome
+            == "not met"
+        )
+    assert (
+        criterion(replace(record, loaded=replace(record.loaded, log=None)), analysis, "tracked_in_wandb").outcome
+        == "not decided yet"
     )
 
 
@@ -343,9 +326,10 @@ def test_without_criteria_there_is_still_a_report(minimal: Path) -> None:
     assert "No success criteria are declared" in flat(text)
 
 
+@pytest.mark.slow
 def test_publishing_decides_the_criterion_and_the_hubs_copy_cites_no_receipt(project: Path) -> None:
-    path = project / "results/gpt2-mini/publication.json"
-    current = json.loads((project / "results/gpt2-mini/final_report.json").read_text())["evaluation_results_sha256"]
+    path = project / "results/tiny/publication.json"
+    current = json.loads((GOLDEN / "final_report.json").read_text())["evaluation_results_sha256"]
 
     def bundle() -> dict[str, bytes]:
         done = invoke(project, "publish", "--dry-run", "--namespace", "someone", "--only", "model")
@@ -357,8 +341,8 @@ def test_publishing_decides_the_criterion_and_the_hubs_copy_cites_no_receipt(pro
     assert bundle() == before
     data, text = written(project)
     assert data.conclusion.success_criteria_met["documented_and_uploaded"] is True
-    assert data.model_repository == "https://huggingface.co/someone/gpt2-mini-spelling-lora"
-    assert "All 1 checks passed" in flat(text)
+    assert data.model_repository == "https://huggingface.co/someone/tiny-lora"
+    assert "1 checks passed." in flat(text)
     assert (
         json.loads(before["final_report.json"])["conclusion"]["success_criteria_met"]["documented_and_uploaded"] is None
     )
@@ -367,6 +351,7 @@ def test_publishing_decides_the_criterion_and_the_hubs_copy_cites_no_receipt(pro
 # The PDF.
 
 
+@pytest.mark.slow
 def test_the_pdf_is_tagged_named_and_brings_its_fonts(made: Made) -> None:
     pdf = made.pdf
     root = pdf.trailer["/Root"]
@@ -375,8 +360,8 @@ def test_the_pdf_is_tagged_named_and_brings_its_fonts(made: Made) -> None:
     assert root["/ViewerPreferences"]["/DisplayDocTitle"]
     metadata = pdf.metadata
     assert metadata is not None
-    assert metadata.title == "Spelling and the strawberry problem"
-    assert "strawberry" in str(metadata.subject)
+    assert metadata.title == "A toy that spells"
+    assert "count letters" in str(metadata.subject)
     assert b"pdfuaid:part" in root["/Metadata"].get_data()
     fonts: dict[str, Any] = {}
     for page in pdf.pages:
@@ -389,6 +374,7 @@ def test_the_pdf_is_tagged_named_and_brings_its_fonts(made: Made) -> None:
         assert re.search("Libertinus|NewCM|DejaVuSansMono", name), name
 
 
+@pytest.mark.slow
 def test_no_page_ends_with_what_introduces_the_next(made: Made) -> None:
     for page in made.pages[2:]:
         *_, last, _number = (line.strip() for line in page.splitlines() if line.strip())
@@ -409,36 +395,44 @@ def tags(pdf: PdfReader) -> list[Any]:
     return found
 
 
+@pytest.mark.slow
 def test_figures_are_vectors_and_can_be_read_aloud(made: Made, context: Context) -> None:
     pdf, text = made.pdf, flat(made.text)
     assert not [image for page in pdf.pages for image in page.images]
     kinds = tags(pdf)
     spoken = [str(tag["/Alt"]) for tag in kinds if "/Alt" in tag]
-    shown = [c for c in context.charts.values() if c.name not in ("study-course", "study-others")]
-    for number, chart in enumerate(shown, 1):
-        assert chart.alt in spoken
+    source = build(made.root, made.root / ".cache").printed_report[0].text
+    shown = [chart for chart in context.charts.values() if f'file="charts/{chart.name}.svg"' in source]
+    assert len(shown) >= 4
+    for number in range(1, len(shown) + 1):
         assert f"Figure {number}." in text
-    assert any(alt.startswith("p hat plus z squared") for alt in spoken)
-    assert {"/H1", "/H2", "/Table", "/TH", "/Figure", "/Formula", "/Note", "/TOC"} <= {str(tag["/S"]) for tag in kinds}
+    for chart in shown:
+        alt = re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", chart.alt)
+        assert [said for said in spoken if said.endswith(alt)], chart.name
+    assert {"/H1", "/H2", "/Table", "/TH", "/Figure", "/TOC"} <= {str(tag["/S"]) for tag in kinds}
 
 
+@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_same_record_gives_the_same_bytes(made: Made, tmp_path: Path, run: Run) -> None:
-    root = copy_project(tmp_path / "elsewhere")
+    root = copy_tiny(tmp_path / "elsewhere")
     (root / ".cache").unlink()  # all is made again
     done = run(root, "-m", "src.report", "--pdf", "out/again.pdf", TZ="Asia/Tokyo", LANG="C")
     assert done.returncode == 0, done.stderr
     assert (root / "out/again.pdf").read_bytes() == (made.root / "dist/report.pdf").read_bytes()
 
 
+@pytest.mark.slow
 def test_charts_drawn_by_other_code_make_the_pdf_again(minimal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     documents = build(minimal, minimal / ".cache")
     before = documents.pdf()
     monkeypatch.setattr("src.documents.pdf._make", lambda *_: b"made again")
     assert documents.pdf() == before
-    monkeypatch.setattr("src.figures.catalog._code", lambda: "other code")
+    monkeypatch.setattr("src.figures.catalog._CHARTS", "other code")
     assert documents.pdf() == b"made again"
 
 
+@pytest.mark.slow
 def test_hostile_answers_show_as_text(tmp_path: Path) -> None:
     hostile = (
         '#read("/etc/passwd") $x$ @hu2022 <fig-metrics> `x`{=typst}',
@@ -447,21 +441,23 @@ def test_hostile_answers_show_as_text(tmp_path: Path) -> None:
         "\u202egnp.exe\u2066 nul\x00 \x1b[31m",
         "x" * 10_000,
     )
-    root = copy_project(tmp_path / "project")
-    rows = pq.read_table(root / "results/gpt2-mini/predictions.parquet").to_pylist()
-    at = 0
-    for row in rows:
-        if row["task"] == "spelling" and row["finetuned_correct"]:
-            row["base_answer"] = hostile[at % len(hostile)]
-            row["word"], row["tokens"] = "#word", ["#wo", "$rd"]
-            at += 1
-        elif row["task"] == "letter_count" and not row["base_correct"] and not row["finetuned_correct"]:
-            row["base_answer"] = hostile[(at := at + 1) % len(hostile)]
-    rewrite_predictions(root, pa.Table.from_pylist(rows, schema=predictions_schema()))
+    root = copy_tiny(tmp_path / "project")
+    questions, base, finetuned = tables(root)
+    rows, before, after = (table.to_pylist() for table in (questions, base, finetuned))
+    texts = itertools.cycle(hostile)  # the first of a task are shown as examples
+    for row, first, second in zip(rows, before, after, strict=True):
+        second.update(answer=row["reference"], correct=True)
+        first.update(answer=next(texts), correct=False)
+        row["tokens"] = ["#wo", "$rd"]
+    changed = (
+        pa.Table.from_pylist(found, schema=table.schema)
+        for found, table in ((rows, questions), (before, base), (after, finetuned))
+    )
+    rewrite(root, *changed)
     _, pdf, text = make(root)
     shown = flat(text)
-    assert '#read("/etc/passwd") $x$ @hu2022 <fig-me…' in shown
-    assert "[@nobody2020] ![x](/etc/passwd)" in shown
+    assert '#read("/etc/passwd") $x$ @hu2022 <fig-metrics>' in shown
+    assert "[@nobody2020] ![x](/ etc/passwd) ::: {.picture" in shown  # broken after the slash
     assert "‹U+6F22›‹U+5B57›" in shown
     assert "root:" not in shown
     assert "x" * 300 not in shown.replace(" ", "")
@@ -469,11 +465,12 @@ def test_hostile_answers_show_as_text(tmp_path: Path) -> None:
     assert len(pdf.pages) < 60
 
 
+@pytest.mark.slow
 def test_what_looks_like_a_formula_is_text(minimal: Path) -> None:
     path = minimal / "configs/project.yaml"
     path.write_text(
         path.read_text().replace(
-            "  - The base model is tiny", "  - The score $p_t$ is low, and $$x$$ high.\n  - The base model is tiny"
+            "  - The model has two layers", "  - The score $p_t$ is low, and $$x$$ high.\n  - The model has two layers"
         )
     )
     _, _, text = make(minimal)
@@ -486,6 +483,7 @@ def test_a_file_that_cannot_be_written_is_one_line(minimal: Path) -> None:
     assert done.stderr.splitlines()[-1] == "error: docs: Is a directory"
 
 
+@pytest.mark.slow
 def test_every_character_that_is_said_to_be_displayed_is(tmp_path: Path) -> None:
     import typst
 
@@ -502,16 +500,25 @@ def test_every_character_that_is_said_to_be_displayed_is(tmp_path: Path) -> None
 # Citations.
 
 
+@pytest.mark.slow
 def test_the_site_cites_as_pandoc_does(made: Made, documents: Documents) -> None:
     pdf = flat(made.text)
-    site = documents.site_report
-    assert len(documents.context.works) > 20
-    for work in documents.context.works.values():
-        assert f"[{work.label}](#ref-{work.key})" in site
-        assert site.count(f'id="ref-{work.key}"') == 1
-        assert work.label in pdf
+    pages, _, _ = site_pages(documents, pdf=True)
+    listed = [work for work in documents.context.works.values() if f'id="ref-{work.key}"' in pages["report.md"]]
+    assert len(listed) > 8
+    for work in listed:
+        assert pages["report.md"].count(f'id="ref-{work.key}"') == 1
         assert f"{work.authors} {work.year}." in pdf
         assert work.title.split(":")[0].casefold() in pdf.replace("’", "'").casefold()
+    cited = [
+        work
+        for work in documents.context.works.values()
+        if f"[{work.label}](#ref-{work.key})" in pages["methodology.md"]
+    ]
+    assert len(cited) >= 5
+    for work in cited:
+        assert pages["methodology.md"].count(f'id="ref-{work.key}"') == 1
+        assert work.label in pdf
 
 
 def test_a_work_that_nothing_cites_is_not_listed(project: Path) -> None:
@@ -531,43 +538,36 @@ def break_project(root: Path, fault: str) -> list[str]:
         project.write_text(project.read_text().replace("[@hu2022]", "[@nobody2020]"))
         return ["[@nobody2020]", "a citation without an entry", "docs/references.bib"]
     if fault == "entry without a year":
-        bib.write_text(bib.read_text().replace("  year    = {2025},\n", "", 1))
-        return ["docs/references.bib", "cosma2025.year", "found nothing"]
+        bib.write_text(bib.read_text().replace("  year        = {2019},\n", "", 1))
+        return ["docs/references.bib", "radford2019.year", "found nothing"]
     if fault == "key twice":
-        bib.write_text(bib.read_text() + "\n@misc{cosma2025, author={A. B}, title={T}, year={2020}}\n")
-        return ["docs/references.bib", "cosma2025"]
-    if fault == "figure not made":
-        path = fragments / "report/evaluation.md.j2"
-        path.write_text(path.read_text().replace('figure("metrics")', 'figure("no-such-chart")'))
-        line = path.read_text().splitlines().index('{{ figure("no-such-chart") }}') + 1
+        bib.write_text(bib.read_text() + "\n@misc{radford2019, author={A. B}, title={T}, year={2020}}\n")
+        return ["docs/references.bib", "radford2019"]
+    report = fragments / "documents/report.md.j2"
+    if fault == "figure not drawn":
+        report.write_text(report.read_text().replace('figure("metrics")', 'figure("no-such-chart")'))
+        line = report.read_text().splitlines().index('{{ figure("no-such-chart") }}') + 1
         return [
-            f"src/fragments/report/evaluation.md.j2: line {line}",
-            "a figure that is not made: no-such-chart",
+            f"src/fragments/documents/report.md.j2: line {line}",
+            "a figure that is not drawn: no-such-chart",
             "metrics",
         ]
-    if fault == "undefined reference":
-        path = fragments / "report/comparison.md.j2"
-        path.write_text(path.read_text().replace('see("metrics")', 'see("no-such-chart")'))
-        return ["no-such-chart", "a reference to a figure that is not shown"]
-    if fault == "missing section":
-        (fragments / "report/future.md.j2").unlink()
-        return ["src/fragments/report/future.md.j2", "no fragment"]
-    if fault == "empty section":
-        (fragments / "report/future.md.j2").write_text("\n")
-        return ["Future work", "an empty section"]
+    if fault == "missing part":
+        (fragments / "parts/all_metrics.md.j2").unlink()
+        return ["src/fragments/documents/", "no template parts/all_metrics.md.j2"]
     if fault == "unknown name":
-        (fragments / "report/future.md.j2").write_text("{{ nothing.of_the_kind }}\n")
-        return ["src/fragments/report/future.md.j2: line 1", "nothing"]
+        (fragments / "parts/limitations.md.j2").write_text("{{ nothing.of_the_kind }}\n")
+        return ["src/fragments/parts/limitations.md.j2: line 1", "nothing"]
     own = {
         "block that does not end": ("{% if target %}", "line 2", "endif"),
         "unknown filter": ("{{ project.title | nofilter }}", "line 2", "nofilter"),
-        "fragment within itself": ('{% include "author/problem.md.j2" %}', "line 2", "recursion"),
+        "fragment within itself": ('{% include "author/preprocessing.md.j2" %}', "line 2", "recursion"),
         "numbers and text": ('{{ 1 + "a" }}', "line 2", "unsupported"),
     }
     if fault in own:
-        path = root / "docs/fragments/problem.md.j2"
+        path = root / "docs/fragments/preprocessing.md.j2"
         path.write_text("Text.\n" + own[fault][0] + "\n")
-        return ["docs/fragments/problem.md.j2", *own[fault][1:]]
+        return ["docs/fragments/preprocessing.md.j2", *own[fault][1:]]
     criteria = root / "configs/criteria.yaml"
     if fault == "unknown metric":
         criteria.write_text(criteria.read_text().replace("metric: letter_count_accuracy", "metric: no_such_metric"))
@@ -595,9 +595,8 @@ def test_bad_input_is_named_and_nothing_is_lost(minimal: Path, fault: str) -> No
     refused(minimal, fault, lambda: invoke(minimal, "report"))
 
 
-@pytest.mark.parametrize(
-    "fault", ["figure not made", "undefined reference", "missing section", "empty section", "unknown name"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["figure not drawn", "missing part", "unknown name"])
 def test_a_fault_in_a_fragment_is_named_and_nothing_is_lost(minimal: Path, run: Run, fault: str) -> None:
     (minimal / "src").unlink()
     shutil.copytree(REPO / "src", minimal / "src")
@@ -606,14 +605,14 @@ def test_a_fault_in_a_fragment_is_named_and_nothing_is_lost(minimal: Path, run: 
 
 def refused(root: Path, fault: str, make: Callable[[], subprocess.CompletedProcess[str]]) -> None:
     """Check that a fault is named in the error, and that what was made before stays as it was."""
-    (root / "results/gpt2-mini/final_report.json").write_text("the last one")
+    (root / "results/tiny/final_report.json").write_text("the last one")
     named = break_project(root, fault)
     done = make()
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     for part in named:
         assert part in done.stderr
-    assert (root / "results/gpt2-mini/final_report.json").read_text() == "the last one"
+    assert (root / "results/tiny/final_report.json").read_text() == "the last one"
     assert not (root / "dist/report.pdf").exists()
 
 
@@ -628,6 +627,8 @@ importlib.machinery.PathFinder.find_spec = classmethod(
 """
 
 
+@pytest.mark.slow
+@pytest.mark.nightly
 def test_without_pandoc_and_typst_the_site_is_built_and_says_so(
     minimal: Path, tiny_source: Path, tmp_path: Path, run: Run
 ) -> None:
@@ -645,7 +646,7 @@ def test_without_pandoc_and_typst_the_site_is_built_and_says_so(
     assert '".[report]"' in said[0]
     page = (minimal / "site/report/index.html").read_text()
     assert "report.pdf" not in page
-    assert "The PDF was not made in this build" in page
+    assert "The report as data" in page
     tiny = Path(shutil.copytree(tiny_source, tmp_path / "tiny", ignore=shutil.ignore_patterns(".cache")))
     done = run(tiny, "-m", "src.publish", "--dry-run", **hidden)
     assert done.returncode == 2
@@ -655,10 +656,13 @@ def test_without_pandoc_and_typst_the_site_is_built_and_says_so(
 # What it costs to run the model.
 
 
+@pytest.mark.slow
 def test_the_benchmark_measures_all_three_variants(project: Path, run: Run) -> None:
     without_study(project)
-    path = project / "results/gpt2-mini/deployment.json"
-    done = run(project, "-m", "src.benchmark", "--processes", "1", "--answers", "2", "--new-tokens", "4")
+    path = project / "results/tiny/deployment.json"
+    done = run(
+        project, "-m", "src.benchmark", "--config", CONFIG, "--processes", "1", "--answers", "2", "--new-tokens", "4"
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads(path.read_text())
     variants = {variant["variant"]: variant for variant in found["variants"]}
@@ -669,25 +673,19 @@ def test_the_benchmark_measures_all_three_variants(project: Path, run: Run) -> N
     assert all(variant["peak_memory_bytes"] > found["import_memory_bytes"] > 50e6 for variant in variants.values())
     assert (
         found["adapter_sha256"]
-        in json.loads((project / "results/gpt2-mini/evaluation_results.json").read_text())["hashes"]["adapter"].values()
+        in json.loads((project / "results/tiny/evaluation_results.json").read_text())["hashes"]["adapter"].values()
     )
     _, text = written(project)
-    assert "4 tokens after “The word strawberry is spelled”" in flat(text)
+    assert "4 new tokens, float32; 1 process per variant." in flat(text)
     path.write_text(path.read_text().replace(found["adapter_sha256"], "c" * 64))
     _, text = written(project)
-    assert "Not measured for these weights" in flat(text)
+    assert "Not measured for this adapter" in flat(text)
 
 
 def test_a_benchmark_without_an_adapter_ends_with_one_line(project: Path) -> None:
-    before = (project / "results/gpt2-mini/deployment.json").read_bytes()
+    before = (project / "results/tiny/deployment.json").read_bytes()
     (project / "checkpoints/best_model/adapter_model.safetensors").unlink()
-    done = invoke(project, "benchmark")
+    done = invoke(project, "benchmark", "--config", CONFIG)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: checkpoints/best_model/adapter_model.safetensors: ")
-    assert (project / "results/gpt2-mini/deployment.json").read_bytes() == before
-
-
-def test_the_list_of_sections_is_the_reports() -> None:
-    titles = " ".join(WANTED.split())
-    for section in REPORT:
-        assert section.title in titles
+    assert (project / "results/tiny/deployment.json").read_bytes() == before

@@ -18,12 +18,11 @@ from urllib.request import urlopen
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from .browsing import Watched, browsing, serving
-from .conftest import REPO, Run, copy_project, predictions_schema, run_in
-from .records import rewrite_predictions
+from .conftest import REPO, Run, copy_tiny, run_in
+from .records import rewrite, set_column, tables
 
 pytestmark = pytest.mark.slow
 
@@ -54,20 +53,23 @@ def printed(root: Path) -> str:
 
 
 def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
-    root = copy_project(tmp_path / "project")
-    rows = pq.read_table(root / "results/gpt2-mini/predictions.parquet").to_pylist()
-    at = 0
-    for row in rows:  # the first of each kind are the ones that pages show as examples
-        if not row["base_correct"] and row["finetuned_correct"]:
-            row["base_answer"] = HOSTILE[at % len(HOSTILE)]
-        elif row["base_correct"] and not row["finetuned_correct"]:
-            row["finetuned_answer"] = HOSTILE[at % len(HOSTILE)]
-        else:
-            continue
+    root = copy_tiny(tmp_path / "project")
+    questions, base, finetuned = tables(root)
+    rows, before, after = (table.to_pylist() for table in (questions, base, finetuned))
+    for at, (row, first, second) in enumerate(
+        zip(rows, before, after, strict=True)
+    ):  # examples are the first of a kind
+        if first["correct"] == second["correct"]:
+            second["answer"], second["correct"] = ("9", False) if second["correct"] else (row["reference"], True)
+        wrong = second if first["correct"] else first
+        wrong["answer"] = wrong["free"] = HOSTILE[at % len(HOSTILE)]
         row["word"] = "<b>word</b>|`"
         row["tokens"] = ["<b>wo", "rd</b>|`"]
-        at += 1
-    rewrite_predictions(root, pa.Table.from_pylist(rows, schema=predictions_schema()))
+    changed = (
+        pa.Table.from_pylist(found, schema=table.schema)
+        for found, table in zip((rows, before, after), (questions, base, finetuned), strict=True)
+    )
+    rewrite(root, *changed)
     build(root)
     with serving(root / "site") as address, browsing() as browser:
         seen = Watched(browser, address, viewport={"width": 400, "height": 800})
@@ -83,7 +85,7 @@ def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
         seen.page.goto(address + "examples/?outcome=fixed", wait_until="networkidle")
         assert seen.page.get_by_text("<script>window.pwned = 1</script>").first.is_visible()
         seen.page.locator(".explorer-form input").fill("word")
-        assert seen.page.get_by_text("<b>word</b>|`").first.is_visible()
+        assert seen.page.locator("td", has_text="<b>word</b>|`").first.is_visible()
         seen.page.wait_for_timeout(500)
         assert seen.page.evaluate("window.pwned") is None
         assert not seen.wrong
@@ -94,32 +96,34 @@ def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
     card = (tmp_path / "bundle/model/README.md").read_text()
     assert "<script>" not in card
     assert "\x00" not in card
-    with (root / "site/assets/data/predictions.csv").open(newline="", encoding="utf-8") as stream:
-        cells = [cell for row in csv.reader(stream) for cell in row]
-    columns = pq.read_schema(root / "results/gpt2-mini/predictions.parquet").names
-    assert len(cells) == (len(rows) + 1) * len([name for name in columns if not name.endswith("_scores")])
-    assert not [c for c in cells if c.startswith(("=", "@")) or "\x00" in c]
+    with (root / "site/assets/data/answers.csv").open(newline="", encoding="utf-8") as stream:
+        table = list(csv.reader(stream))
+    assert len(table) == len(rows) + 1
+    assert {len(row) for row in table} == {len(table[0])}
+    assert not [cell for row in table for cell in row if cell.startswith(("=", "@")) or "\x00" in cell]
+    scores = [row[table[0].index("base_score")] for row in table[1:]]
+    assert all(float(score) < 0 for score in scores), "numbers stay numbers"
 
 
 def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
-    assert "without the page Try it: the record holds no predictions" in printed(minimal)
+    assert "without the page Try it: the record has no answers" in printed(minimal)
     assert not (minimal / "site/try-it").exists()
     page = (minimal / "site/results/index.html").read_text()
     for text in (
         "0.0\N{NO-BREAK SPACE}%",
         "43.0\N{NO-BREAK SPACE}%",
-        "nominally worse",
-        "nominally better",
+        "Worse, but not tested",
+        "Better, but not tested",
         "not measured",
     ):
         assert text in page
     assert "significant improvement" not in page
-    assert (
-        "Not measured: the record holds no training log." in (minimal / "site/results/training/index.html").read_text()
-    )
-    assert "no answer can be shown" in (minimal / "site/examples/index.html").read_text()
+    assert "Not measured: there is no training log." in (minimal / "site/results/training/index.html").read_text()
+    assert "No answers are on record" in (minimal / "site/examples/index.html").read_text()
+    assert not (minimal / "site/results/runs").exists()
+    assert "Seeds and controls" not in page
     home = (minimal / "site/index.html").read_text()
-    assert "+43.0\N{NO-BREAK SPACE}points" in home
+    assert "43.0\N{NO-BREAK SPACE}%" in home
     assert "tokens:" not in home
     assert "try-it" not in home
     with serving(minimal / "site") as address, browsing() as browser:
@@ -131,12 +135,12 @@ def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
             "examples/",
             "methodology/",
             "model-card/",
-            "dataset-card/",
         ):
             seen.page.goto(address + path, wait_until="networkidle")
         assert not seen.wrong
 
 
+@pytest.mark.nightly
 def test_another_projects_metrics_need_only_be_declared(minimal: Path) -> None:
     (minimal / "configs/metrics.yaml").write_text(
         "metrics:\n  rouge_l:\n    label: ROUGE-L\n    definition: Overlap.\n    direction: higher\n    unit: number\n    primary: true\n"
@@ -144,7 +148,7 @@ def test_another_projects_metrics_need_only_be_declared(minimal: Path) -> None:
     (minimal / "configs/criteria.yaml").write_text(
         "criteria:\n  better:\n    label: Better.\n    evidence: [{kind: significant_improvement, metric: rouge_l}]\n"
     )
-    (minimal / "results/gpt2-mini/evaluation_results.json").write_text(
+    (minimal / "results/tiny/evaluation_results.json").write_text(
         '{"base_model": {"metrics": {"rouge_l": 12.5}}, "finetuned_model": {"metrics": {"rouge_l": 31.25}}}'
     )
     page = build(minimal)
@@ -152,6 +156,7 @@ def test_another_projects_metrics_need_only_be_declared(minimal: Path) -> None:
     assert "31.250" in page
 
 
+@pytest.mark.nightly
 def test_the_worked_example_of_the_guide_works_as_it_stands(minimal: Path, run: Run) -> None:
     guide = (REPO / "docs/guides/your-own.md").read_text()
     experiment, metrics, criteria = re.findall(r"```yaml\n(.*?)```", guide, flags=re.DOTALL)[:3]
@@ -172,24 +177,25 @@ def test_the_worked_example_of_the_guide_works_as_it_stands(minimal: Path, run: 
     assert done.returncode == 0, done.stderr
     found = run(minimal, "-m", "mkdocs", "build")  # one question does not give 0.31
     assert found.returncode != 0
-    assert "which follows from the predictions" in found.stdout + found.stderr
+    assert "computed from the answers" in found.stdout + found.stderr
     data = json.loads(path.read_text())
     data["base_model"]["metrics"]["exact"], data["finetuned_model"]["metrics"]["exact"] = 0.0, 1.0
     path.write_text(json.dumps(data))
     build(minimal)
-    assert "Guten Morgen" in (minimal / "site/assets/data/predictions.csv").read_text()
+    assert "Guten Morgen" in (minimal / "site/assets/data/answers.csv").read_text()
 
 
-def test_of_many_predictions_the_examples_page_takes_some(tmp_path: Path) -> None:
-    root = copy_project(tmp_path / "project")
-    table = pq.read_table(root / "results/gpt2-mini/predictions.parquet")
-    many = table.take(np.arange(60_000) % table.num_rows)
-    rewrite_predictions(root, many.set_column(0, "id", pa.array([f"q-{i}" for i in range(len(many))])))
+@pytest.mark.nightly
+def test_of_many_answers_the_examples_page_takes_some(tmp_path: Path) -> None:
+    root = copy_tiny(tmp_path / "project")
+    places = np.arange(60_000) % tables(root)[0].num_rows
+    many = [set_column(table.take(places), "id", [f"q-{i}" for i in range(60_000)]) for table in tables(root)]
+    rewrite(root, *many)
     build(root)
     data = json.loads((root / "site/assets/data/examples.json").read_text())
     assert data["rows"] == 20_000
     assert len(base64.b64decode(data["outcome"])) == 20_000
-    assert "one in 3 of 60,000" in (root / "site/examples/index.html").read_text()
+    assert "one question in 3" in (root / "site/examples/index.html").read_text()
     with serving(root / "site") as address, browsing() as browser:
         seen = Watched(browser, address)
         seen.page.goto(address + "examples/", wait_until="networkidle")
@@ -207,6 +213,7 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+@pytest.mark.nightly
 def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: Path) -> None:
     root = minimal
     (root / "src").unlink()
@@ -235,16 +242,22 @@ def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: 
     try:
         wait(1)
         changes = (
-            ("docs/guides/reproduce.md", "Two cores and", "Eleven cores and", "guides/reproduce/", "Eleven cores and"),
             (
-                "src/fragments/site/results_intro.md.j2",
+                "docs/guides/reproduce.md",
+                "Needs two cores and",
+                "Needs eleven cores and",
+                "guides/reproduce/",
+                "Needs eleven cores and",
+            ),
+            (
+                "src/fragments/pages/results/index.md.j2",
                 "How the questions",
                 "HOW the questions",
                 "results/",
                 "HOW the questions",
             ),
             ("configs/project.yaml", "headline: How many", "headline: How very many", "", "How very many"),
-            ("results/gpt2-mini/evaluation_results.json", "0.43", "0.44", "results/", "44.0\N{NO-BREAK SPACE}%"),
+            ("results/tiny/evaluation_results.json", "0.43", "0.44", "results/", "44.0\N{NO-BREAK SPACE}%"),
             (
                 "docs/fragments/glossary.md.j2",
                 "a piece of text",
@@ -266,6 +279,7 @@ def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: 
         process.wait(20)
 
 
+@pytest.mark.nightly
 def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_path: Path) -> None:
     """Link previews have a picture there, since the address is known."""
     bare = tmp_path / "remote.git"
@@ -290,9 +304,15 @@ def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_p
         assert not seen.wrong
 
 
-@pytest.mark.parametrize("missing", ["predictions.parquet", "training_log.json"])
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "questions.parquet",
+        *(pytest.param(name, marks=pytest.mark.nightly) for name in ("answers/base.parquet", "training_log.json")),
+    ],
+)
 def test_a_record_with_a_missing_part_stops_the_build_with_one_line(project: Path, run: Run, missing: str) -> None:
-    (project / "results/gpt2-mini" / missing).unlink()
+    (project / "results/tiny" / missing).unlink()
     done = run(project, "-m", "mkdocs", "build")
     assert done.returncode != 0
     assert missing in done.stdout + done.stderr

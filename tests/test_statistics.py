@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
+from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.multitest import multipletests
 
-from src.analysis.statistics import bootstrap_mean, holm, mcnemar, paired_permutation, wilson
+from src.analysis.statistics import bootstrap_mean, holm, kappa, mcnemar, paired_permutation, t_interval, wilson
 from src.analysis.study import analyse_study
 from src.record.load import Record
 
@@ -133,13 +134,26 @@ def test_resampling_of_counts_agrees_with_scipys_of_questions() -> None:
 
 
 def test_a_run_of_one_arm_changes_no_number_of_another(record: Record) -> None:
-    """Not even by another draw of the resamples; arms of one seed are held against nothing."""
     assert record.study is not None
-    main = record.study.main
-    left_out = next(run.name for run in record.study.study.runs if run.arm != main and run.name in record.study.results)
-    fewer = replace(record.study, results={k: v for k, v in record.study.results.items() if k != left_out})
-    whole, part = (analyse_study(study, record.metrics, {}) for study in (record.study, fewer))
-    assert len(part.contrasts) <= len(whole.contrasts)
-    of_main = [[c for c in study.contrasts if c.arm == main] for study in (whole, part)]
-    assert of_main[0] == of_main[1]
-    assert any(c.interval for c in of_main[0])
+    measured = record.metrics.metrics
+    left_out = next(name for name, run in record.study.runs.items() if run.run.arm != record.study.main)
+    fewer = replace(record.study, runs={k: v for k, v in record.study.runs.items() if k != left_out})
+    whole, part = (analyse_study(study, record.loaded, record.metrics, measured) for study in (record.study, fewer))
+    assert whole.arm(record.study.main) == part.arm(record.study.main)
+    other = record.study.runs[left_out].run.arm or ""
+    assert len(part.arm(other).seeds) == len(whole.arm(other).seeds) - 1
+
+
+def test_an_interval_over_runs_needs_three_of_them() -> None:
+    assert t_interval(np.array([0.1, 0.2]), 0.05) is None
+    bounds = t_interval(np.array([0.1, 0.2, 0.3]), 0.05)
+    assert bounds is not None
+    assert bounds == pytest.approx(t.interval(0.95, 2, 0.2, 0.1 / 3**0.5))
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=2, max_size=30), st.data())
+def test_kappa_is_that_of_scikit_learn(references: list[str], data: st.DataObject) -> None:
+    answers = data.draw(st.lists(st.sampled_from("abc"), min_size=len(references), max_size=len(references)))
+    found = kappa(np.array(references, dtype=object), np.array(answers, dtype=object))
+    expected = cohen_kappa_score(references, answers)
+    assert found == pytest.approx(0.0 if math.isnan(expected) else expected, abs=1e-12)

@@ -4,7 +4,8 @@
 (() => {
   "use strict";
   const PAGE = 25;
-  const OUTCOMES = ["both right", "fixed", "broken", "both wrong"];
+  const OUTCOMES = ["both right", "fixed", "broken", "both wrong", "unknown"];
+  const UNKNOWN = OUTCOMES.indexOf("unknown");
   const PLACEHOLDER = 0xe000;
 
   const make = (tag, properties = {}, ...children) => {
@@ -103,7 +104,7 @@
       return [" ", make("a", { href: `${root.dataset.try}?${about}`, textContent: "try it", ariaLabel: `Open ${subject.at(i)} in Try it` })];
     };
     const answer = (text, right) =>
-      make("td", { className: right ? "right" : "wrong" }, make("span", { className: "mark", textContent: right ? "✓ " : "✗ " }), make("span", { className: "explorer-hidden", textContent: right ? "right: " : "wrong: " }), text);
+      right === null ? make("td", { textContent: text }) : make("td", { className: right ? "right" : "wrong" }, make("span", { className: "mark", textContent: right ? "✓ " : "✗ " }), make("span", { className: "explorer-hidden", textContent: right ? "right: " : "wrong: " }), text);
 
     const show = (keep) => {
       const query = state.q.trim().toLowerCase();
@@ -131,8 +132,8 @@
           ...shown.map((column) => (column.kind === "list" ? make("td", {}, parts(column.parts(i))) : make("td", { textContent: column.at(i) }))),
           make("td", {}, question(i), ...tryIt(i)),
           make("td", { textContent: columns.reference.at(i) }),
-          answer(columns.base.at(i), outcome[i] === 0 || outcome[i] === 2),
-          answer(columns.tuned.at(i), outcome[i] < 2),
+          answer(columns.base.at(i), outcome[i] === UNKNOWN ? null : outcome[i] === 0 || outcome[i] === 2),
+          answer(columns.tuned.at(i), outcome[i] === UNKNOWN ? null : outcome[i] < 2),
           make("td", { textContent: OUTCOMES[outcome[i]] }),
         ),
       );

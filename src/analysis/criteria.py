@@ -106,7 +106,17 @@ def _improvement(config: SignificantImprovement, analysis: Analysis) -> Evidence
     facts: dict[str, Any] = {"metric": config.metric, "level": analysis.level}
     if result is None:
         return Evidence(config.kind, "not decided yet", "not measured", facts)
-    facts |= {"test": result.test, "p_adjusted": result.p_adjusted, "change": result.change, "verdict": result.verdict}
+    run = result.run
+    facts |= {
+        "verdict": result.verdict,
+        "change": run.change,
+        "test": run.test,
+        "p_adjusted": run.p_adjusted,
+        "value": run.figures.value,
+        "control": run.figures.control,
+        "control_p": run.figures.control_p,
+        "answered": run.figures.answered,
+    }
     if result.verdict == "not tested":
         return Evidence(config.kind, "not decided yet", "not tested", facts)
     return Evidence(config.kind, "met" if result.verdict == "improved" else "not met", "tested", facts)

@@ -5,21 +5,43 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from src.analysis.criteria import Completeness, Criterion, decide
+from src.figures.style import on_white
 from src.record.load import load_record
 
-from .cards import base_card, dataset_card, model_card
-from .compose import Document
+from .cards import base_card_metadata, dataset_card_metadata, model_card_metadata
+from .claims import Claim, ClaimsError, unsupported
+from .completeness import REQUIRED, completeness
 from .context import Context, RepoNames
 from .pdf import report_pdf
-from .readme import readme
-from .report_text import report, report_data
+from .renderer import Renderer, twice
+from .report import report_data, statements
+from .templates import Target
+
+README_CHART = Path("docs/assets/readme-chart.svg")
+"""Where the chart that the README shows is committed."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A document as it was rendered.
+
+    Attributes:
+        text: Markdown, with metadata where it has some.
+        completeness: Which of the sections that it should have it has.
+        claims: The claims in it.
+    """
+
+    text: str
+    completeness: Completeness
+    claims: tuple[Claim, ...] = ()
 
 
 @dataclass(frozen=True)
 class Documents:
-    """All documents of a record; each is composed once, when it is first asked for.
+    """All documents of a record; each is rendered once, when it is first asked for.
 
     Attributes:
         context: What they are made from.
@@ -30,28 +52,34 @@ class Documents:
     @cached_property
     def readme(self) -> Document:
         """README.md."""
-        return readme(self.context)
+        return self._document("readme")
 
     @cached_property
     def model_card(self) -> Document:
         """The model card, as it goes to the Hub."""
-        return model_card(self.context)
+        return self._document("model_card", model_card_metadata(self.context))
 
     @cached_property
     def dataset_card(self) -> Document | None:
-        """The dataset card, as it goes to the Hub; None if no dataset lies beside the record."""
-        return dataset_card(self.context) if self.context.record.splits else None
+        """The dataset card, as it goes to the Hub; None without a dataset in the repository."""
+        if not self.context.record.splits:
+            return None
+        return self._document("dataset_card", dataset_card_metadata(self.context), role="dataset")
 
     @cached_property
     def base_card(self) -> str | None:
         """The card of the base model, as it goes to the Hub; None if it was not pretrained here."""
         record = self.context.record
-        return base_card(self.context) if record.base_folder and record.base_training else None
+        if not (record.base_folder and record.base_training):
+            return None
+        return self._document("base_card", base_card_metadata(self.context), role="base").text
 
     @cached_property
     def printed_report(self) -> tuple[Document, tuple[Criterion, ...]]:
         """The report for print, and the success criteria that were decided on the way."""
-        return report(self.context, "print", self._decide)
+        report, _ = self._report("print", ())
+        criteria = self._decide(report.completeness)
+        return self._report("print", criteria)[0], criteria
 
     @property
     def criteria(self) -> tuple[Criterion, ...]:
@@ -59,14 +87,14 @@ class Documents:
         return self.printed_report[1]
 
     @cached_property
-    def site_report(self) -> str:
-        """The report as a page of the site, without its title."""
-        return report(self.context, "site", lambda _: self.criteria)[0].text
+    def finding(self) -> str:
+        """What was found, in a few sentences; the same in every document."""
+        return Renderer(self.context, "hub").render("parts/finding.md")
 
     @cached_property
     def final_report(self) -> str:
         """`final_report.json`."""
-        return report_data(self.context, self.criteria).model_dump_json(indent=2) + "\n"
+        return report_data(self.context, self.criteria, self.finding).model_dump_json(indent=2) + "\n"
 
     def pdf(self) -> bytes:
         """Make the report as PDF, or take it from the cache.
@@ -77,14 +105,50 @@ class Documents:
         return report_pdf(self.context, self.printed_report[0].text)
 
     def committed(self) -> dict[Path, str]:
-        """Return the documents that are committed although they follow from the record, so that people can read them on a code host."""
+        """Return the documents that are committed although they are generated, so that people can read them on a code host."""
         record = self.context.record
         files = {record.root / "README.md": self.readme.text, record.report_path: self.final_report}
+        chart = self.context.charts.get(record.project.readme_chart or "")
+        if chart is not None:
+            files[record.root / README_CHART] = on_white(self.context.rendered(chart, "light.svg").decode())
         if self.dataset_card is not None:
             files[record.data / "README.md"] = self.dataset_card.text
         if record.base_folder is not None and self.base_card is not None:
             files[record.base_folder / "README.md"] = self.base_card
         return files
+
+    def claims(self) -> list[Claim]:
+        """Return every claim of README, cards and report, each once, in the order of the documents."""
+        found = [*self.readme.claims, *self.model_card.claims, *self.printed_report[0].claims]
+        found += self.dataset_card.claims if self.dataset_card else ()
+        return list({(claim.file, claim.line): claim for claim in found}.values())
+
+    def check(self) -> None:
+        """Refuse documents with claims that the record does not support.
+
+        Raises:
+            ClaimsError: All such claims.
+        """
+        failed = unsupported(self.claims())
+        if failed:
+            raise ClaimsError(failed)
+
+    def _document(self, name: str, metadata: str = "", **extra: Any) -> Document:
+        text, renderer = twice(lambda _: Renderer(self.context, "hub", **extra), f"documents/{name}.md")
+        found = completeness(text, REQUIRED.get(name, ()), renderer.absent)
+        head = f"---\n{metadata}\n---\n\n" if metadata else ""
+        return Document(f"{head}{text}\n", found, tuple(renderer.claims))
+
+    def _report(self, target: Target, criteria: tuple[Criterion, ...]) -> tuple[Document, Renderer]:
+        said = statements(self.context, criteria, target)
+        text, renderer = twice(
+            lambda figures: Renderer(self.context, target, numbered=figures),
+            "documents/report.md",
+            criteria=criteria,
+            statements=said,
+        )
+        found = completeness(text, REQUIRED["report"], renderer.absent)
+        return Document(text, found, tuple(renderer.claims)), renderer
 
     def _decide(self, printed: Completeness) -> tuple[Criterion, ...]:
         found = {
@@ -105,7 +169,7 @@ def build(
     project: Path | None = None,
     experiment: Path | None = None,
 ) -> Documents:
-    """Load the record of a repository, and compose its documents.
+    """Load the record of a repository, and prepare its documents.
 
     Args:
         root: The repository.

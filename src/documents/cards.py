@@ -1,154 +1,24 @@
-"""The cards of the Hub: model, dataset and base model, with their metadata."""
+"""Metadata of the Hub's cards: model, dataset and base model."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from src.record.config import MetricConfig
-from src.record.publication import Role
 
-from .compose import Document, Section, completeness, compose
 from .context import Context
 from .demo import Demo
 from .formatting import plain
-from .renderer import Renderer
-
-MODEL_CARD = (
-    Section("Results at a glance", "shared/headline"),
-    Section(
-        "Model Details",
-        parts=(Section("Model Description", "card/description"), Section("Model Sources", "card/sources")),
-    ),
-    Section(
-        "Uses",
-        parts=(
-            Section("Direct Use", "card/uses_direct"),
-            Section("Downstream Use", "card/uses_downstream"),
-            Section("Out-of-Scope Use", "card/uses_out_of_scope"),
-        ),
-    ),
-    Section(
-        "Bias, Risks, and Limitations", "shared/limitations", (Section("Recommendations", "shared/recommendations"),)
-    ),
-    Section("How to Get Started with the Model", "shared/snippet"),
-    Section(
-        "Training Details",
-        parts=(
-            Section("Training Data", "author/training_data"),
-            Section(
-                "Training Procedure",
-                parts=(
-                    Section("Preprocessing", "author/preprocessing"),
-                    Section("Training Hyperparameters", "shared/hyperparameters"),
-                    Section("Speeds, Sizes, Times", "shared/speeds"),
-                ),
-            ),
-        ),
-    ),
-    Section(
-        "Evaluation",
-        parts=(
-            Section(
-                "Testing Data, Factors & Metrics",
-                parts=(
-                    Section("Testing Data", "shared/testing_data"),
-                    Section("Factors", "card/factors"),
-                    Section("Metrics", "shared/metrics"),
-                    Section("Protocol and postprocessing", "shared/protocol"),
-                ),
-            ),
-            Section("Results", "shared/results_table", (Section("Summary", "shared/summary"),)),
-        ),
-    ),
-    Section("Model Examination", "card/examination"),
-    Section("Environmental Impact", "shared/environment_impact"),
-    Section(
-        "Technical Specifications",
-        parts=(
-            Section("Model Architecture and Objective", "card/architecture"),
-            Section(
-                "Compute Infrastructure",
-                parts=(Section("Hardware", "report/hardware"), Section("Software", "report/software")),
-            ),
-        ),
-    ),
-    Section("Citation", "shared/citation"),
-    Section("Glossary", "site/glossary"),
-    Section("More Information", "card/more_information"),
-    Section("Model Card Authors", "card/authors"),
-    Section("Model Card Contact", "card/contact"),
-)
-"""The Hub's annotated model card template, section by section."""
-
-DATASET_CARD = (
-    Section(
-        "Dataset Details",
-        parts=(Section("Dataset Description", "dataset_card/description"), Section("Dataset Sources", "card/sources")),
-    ),
-    Section(
-        "Uses",
-        parts=(Section("Direct Use", "dataset_card/uses"), Section("Out-of-Scope Use", "author/dataset_out_of_scope")),
-    ),
-    Section("Dataset Structure", "dataset_card/structure"),
-    Section(
-        "Dataset Creation",
-        parts=(
-            Section("Curation Rationale", "author/dataset_rationale"),
-            Section(
-                "Source Data",
-                parts=(
-                    Section("Data Collection and Processing", "author/dataset_processing"),
-                    Section("Who are the source data producers?", "author/dataset_producers"),
-                ),
-            ),
-            Section("Annotations", "author/dataset_annotations"),
-            Section("Personal and Sensitive Information", "author/dataset_personal"),
-        ),
-    ),
-    Section("Bias, Risks, and Limitations", "author/dataset_limitations"),
-    Section("Citation", "shared/citation"),
-    Section("Glossary", "site/glossary"),
-    Section("More Information", "dataset_card/more_information"),
-    Section("Dataset Card Authors", "card/authors"),
-    Section("Dataset Card Contact", "card/contact"),
-)
-"""The Hub's annotated dataset card template, section by section."""
-
-BASE_CARD = (
-    Section("Model Details", "author/base_details"),
-    Section("Uses", "author/base_uses"),
-    Section("Bias, Risks, and Limitations", "author/base_limitations"),
-    Section("How to Get Started with the Model", "base_card/snippet"),
-    Section("Training Details", "author/base_training"),
-    Section("Evaluation", "base_card/evaluation"),
-    Section("Environmental Impact", "base_card/environment"),
-    Section("Citation", "shared/citation"),
-)
-"""The card of a base model that this repository pretrained."""
 
 
-def model_card_body(renderer: Renderer) -> Document:
-    """Write the model card without its metadata, for the renderer's target."""
-    title, intro = renderer.fragment("card/title"), renderer.fragment("card/intro")
-    text = f"# {title}\n\n{_receipt(renderer, 'model')}{intro}\n\n{compose(renderer, MODEL_CARD)}\n"
-    return Document(text, completeness(renderer, MODEL_CARD))
-
-
-def _receipt(renderer: Renderer, role: Role) -> str:
-    """Cite the last publication, on the site only: a card on the Hub cannot name the commit that it is part of."""
-    text = renderer.fragment("card/receipt", role=role) if renderer.target == "site" else ""
-    return f"{text}\n\n" if text else ""
-
-
-def model_card(context: Context) -> Document:
-    """Write the model card as it goes to the Hub, metadata and all."""
+def model_card_metadata(context: Context) -> str:
+    """Write the model card's metadata, as YAML."""
     from huggingface_hub import ModelCardData
 
     record = context.record
     data = ModelCardData(
         language=record.project.language,
-        license=record.project.licence,
+        license=record.project.license,
         library_name="peft",
         pipeline_tag="text-generation",
         base_model=context.names.base,
@@ -159,8 +29,7 @@ def model_card(context: Context) -> Document:
         eval_results=_eval_results(context),
         widget=_widget(context),
     )
-    body = model_card_body(Renderer(context, "hub"))
-    return replace(body, text=f"---\n{data.to_yaml()}\n---\n\n{body.text}")
+    return str(data.to_yaml())
 
 
 def _widget(context: Context) -> list[dict[str, Any]] | None:
@@ -203,31 +72,24 @@ def _eval_results(context: Context) -> list[Any]:
             dataset_split="test" if config else None,
             metric_type=_hub_metric(m.key, m.config.measure),
             metric_name=m.config.label,
-            metric_value=m.finetuned,
+            metric_value=m.finetuned.value,
         )
         for m in context.analysis.metrics
     ]
 
 
-def _questions_of(context: Context, metric: MetricConfig | None) -> str | None:
-    """Return the config of the published dataset whose test questions a metric is about; under another condition they are the same."""
-    with_test = {split.config for split in context.record.splits if split.name == "test"}
-    while metric is not None and metric.task not in with_test:
-        metric = context.record.metrics.metrics.get(metric.variant_of or "")
-    return metric.task if metric else None
+def _questions_of(context: Context, metric: MetricConfig) -> str | None:
+    """Return the config of the published dataset whose test questions a metric is about.
+
+    A task that asks them under another condition has the config's name at the beginning of its own.
+    """
+    with_test = [split.config for split in context.record.splits if split.name == "test"]
+    found = [name for name in with_test if metric.task == name or (metric.task or "").startswith(f"{name}_")]
+    return max(found, key=len, default=None)
 
 
-def dataset_card_body(renderer: Renderer) -> Document:
-    """Write the dataset card without its metadata, for the renderer's target."""
-    title = renderer.context.names.dataset.rsplit("/", 1)[-1]
-    intro = renderer.fragment("dataset_card/intro")
-    body = compose(renderer, DATASET_CARD)
-    text = f"# Dataset card: {title}\n\n{_receipt(renderer, 'dataset')}{intro}\n\n{body}\n"
-    return Document(text, completeness(renderer, DATASET_CARD))
-
-
-def dataset_card(context: Context) -> Document:
-    """Write the dataset card as it goes to the Hub; its configs are what `datasets.load_dataset` reads."""
+def dataset_card_metadata(context: Context) -> str:
+    """Write the dataset card's metadata, as YAML; its configs are what `datasets.load_dataset` reads."""
     from huggingface_hub import DatasetCardData
 
     splits = context.record.published_splits
@@ -238,15 +100,14 @@ def dataset_card(context: Context) -> Document:
         )
     data = DatasetCardData(
         language=context.record.project.language,
-        license=context.record.project.licence,
+        license=context.record.project.license,
         pretty_name=context.names.dataset.rsplit("/", 1)[-1].replace("-", " ").capitalize(),
         task_categories=["text-generation", "question-answering"],
         size_categories=[_size_category(sum(split.rows for split in splits))],
         tags=context.record.project.tags,
         configs=[{"config_name": name, "data_files": files} for name, files in configs.items()],
     )
-    body = dataset_card_body(Renderer(context, "hub", role="dataset"))
-    return replace(body, text=f"---\n{data.to_yaml()}\n---\n\n{body.text}")
+    return str(data.to_yaml())
 
 
 def _size_category(rows: int) -> str:
@@ -261,23 +122,15 @@ def _size_category(rows: int) -> str:
     return next((name for bound, name in bounds if rows < bound), "10M<n<100M")
 
 
-def base_card(context: Context) -> str:
-    """Write the card of the base model that this repository pretrained.
-
-    Raises:
-        ValueError: The record's base model was not pretrained here.
-    """
+def base_card_metadata(context: Context) -> str:
+    """Write the metadata of the card of a base model that this repository pretrained, as YAML."""
     from huggingface_hub import ModelCardData
 
-    if context.record.base_training is None or context.names.base is None:
-        raise ValueError("the base model was not pretrained by this repository")
-    renderer = Renderer(context, "hub", role="base")
     data = ModelCardData(
         language=context.record.project.language,
-        license=context.record.project.licence,
+        license=context.record.project.license,
         library_name="transformers",
         pipeline_tag="text-generation",
         tags=["gpt2", "pretrained-from-scratch"],
     )
-    title = context.names.base.rsplit("/", 1)[-1]
-    return f"---\n{data.to_yaml()}\n---\n\n# {title}\n\n{renderer.fragment('base_card/intro')}\n\n{compose(renderer, BASE_CARD)}\n"
+    return str(data.to_yaml())

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from jinja2 import Environment
+from pydantic import TypeAdapter
 
 from src.analysis.analyse import Analysis, analyse
+from src.analysis.inputs import analysis_inputs
+from src.cache import cached
 from src.figures.catalog import Chart, catalog, render
 from src.record.config import ExperimentConfig, ProjectConfig
 from src.record.load import Record
@@ -18,7 +21,7 @@ from src.record.references import Work, read_references
 from .demo import Demo, find_demo
 from .downloads import downloads
 from .prose import prose, shown, shown_analysis
-from .templates import FRAGMENTS, environment
+from .templates import AUTHOR, FRAGMENTS, environment
 from .tokens import split_word
 
 
@@ -68,8 +71,22 @@ class Context:
 
     @cached_property
     def analysis(self) -> Analysis:
-        """The numbers."""
-        return analyse(self.record)
+        """The numbers, from the cache if record and code are the same."""
+        adapter = TypeAdapter(Analysis)
+        key = analysis_inputs(self.record)
+        data = cached(self.cache, "analysis.json", key, lambda: adapter.dump_json(analyse(self.record)))
+        return adapter.validate_json(data)
+
+    def written_by_author(self, name: str) -> bool:
+        """Return whether the author wrote a template of that name."""
+        return (self.record.root / AUTHOR / f"{name}.md.j2").is_file()
+
+    @property
+    def year(self) -> str:
+        """Year of the version: of the project's date, or of the evaluation."""
+        finished = self.record.results.finished
+        date = self.record.project.date
+        return str(date.year) if date else str(finished.year) if finished else "n.d."
 
     @cached_property
     def project(self) -> ProjectConfig:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
+
+from src.record.answers import MAX_ANSWER, Answered
 from src.record.checkpoint import adapter_config, check_safetensors
 from src.record.files import parse_json, read_text, sha256_file
 from src.record.load import Record
-from src.record.predictions import MAX_ANSWER, MODELS, Predictions
-from src.record.schemas import EvaluationResults
+from src.record.questions import ordinal, question_text
 
 from .formatting import plain
-from .habits import Habit, habit
 
 Kind = Literal["spelling", "count", "position"]
 
@@ -43,7 +43,6 @@ _PLAIN_LORA = (
     "use_bdlora",
     "lora_bias",
 )
-_FIELD = re.compile(r"\{(word|letter|ordinal)\}")
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Question:
         prefix: The solved examples that stand before each question.
         template: The question, with `{word}`, `{letter}` and `{ordinal}` in place of what it is about.
         candidates: The answers that are chosen from; None where the answer is written freely.
-        ordinals: How the record writes the positions that were asked for, by position.
+        ordinals: How positions are written, by position.
     """
 
     kind: Kind
@@ -65,11 +64,6 @@ class Question:
     template: str
     candidates: tuple[str, ...] | None
     ordinals: dict[int, str]
-
-    def prompt(self, row: dict[str, Any]) -> str:
-        """Write what the models are given to answer a row of the predictions."""
-        values = {"word": row["word"], "letter": row["letter"], "ordinal": self.ordinals.get(row["position"])}
-        return self.prefix + _FIELD.sub(lambda found: str(values[found[1]]), self.template)
 
 
 @dataclass(frozen=True)
@@ -91,18 +85,18 @@ class DemoFile:
 
 @dataclass(frozen=True)
 class Demo:
-    """What a browser needs to ask both models.
+    """What a browser needs to ask the models.
 
     Attributes:
         record: What was run.
-        predictions: The answers on record.
         files: The models' files, by their path in the site.
+        adapters: Folder of each adapter in the site, by the run's name; the published one first.
         questions: What can be asked, by kind.
     """
 
     record: Record
-    predictions: Predictions
     files: dict[str, Path]
+    adapters: dict[str, str]
     questions: dict[Kind, Question]
 
     @property
@@ -115,30 +109,19 @@ class Demo:
         """Names of the tasks that can be asked."""
         return [question.task for question in self.questions.values()]
 
-    @cached_property
-    def habits(self) -> dict[Kind, dict[str, Habit]]:
-        """What each model answers most often and where it is right, by kind."""
-        tasks = {kind: self.predictions.task(question.task) for kind, question in self.questions.items()}
-        return {kind: {model: habit(rows, model) for model in MODELS} for kind, rows in tasks.items()}
-
-    @cached_property
-    def counts(self) -> dict[Kind, int]:
-        """How many questions are on record, by kind."""
-        return {kind: len(self.predictions.task(question.task)) for kind, question in self.questions.items()}
-
     @property
     def examples(self) -> list[dict[str, Any]]:
         """The first questions of each kind with both models' answers."""
         found = []
         for question in self.questions.values():
-            for row in _rows(self.predictions, question.task, SHOWN):
-                found.append(row | {"question": row["prompt"][len(question.prefix) :]})
+            for row in _first(self.record, question.task, SHOWN):
+                found.append(row | {"task": question.task, "prompt": question.prefix + row["question"]})
         return found
 
     @cached_property
     def recorded(self) -> str:
         """The answers on record, as JSON: by kind, column by column."""
-        return _json({kind: _answers(self.predictions.task(q.task), kind) for kind, q in self.questions.items()})
+        return _json({kind: _answers(self.record, q.task, kind) for kind, q in self.questions.items()})
 
     def manifest(self, files: Iterable[DemoFile] | None = None) -> str:
         """Write what the widget reads first, as JSON.
@@ -146,15 +129,16 @@ class Demo:
         Args:
             files: The models' files; by default those that lie beside the manifest.
         """
-        words = [row["word"] for q in self.questions.values() for row in _rows(self.predictions, q.task)]
+        words = [word for q in self.questions.values() for word in _words(self.record, q.task)]
         listed = list(files or self._here())
         recorded = len(self.recorded.encode())
         return _json(
             {
-                "word": self.record.project.example_word or words[0],
+                "word": self.word,
                 "letter": self.record.project.example_letter,
                 "bytes": sum(file.bytes for file in listed) + recorded,
                 "files": [asdict(file) for file in listed],
+                "models": self.models(),
                 "recorded": {"url": "recorded.json", "bytes": recorded},
                 "questions": {
                     kind: {
@@ -171,6 +155,38 @@ class Demo:
             }
         )
 
+    @property
+    def word(self) -> str:
+        """The word that the page begins with: the project's, or the first of the record."""
+        return self.record.project.example_word or _words(self.record, next(iter(self.questions.values())).task)[0]
+
+    @cached_property
+    def chips(self) -> list[str]:
+        """Words to begin with: the project's, the first that all adapters spell right, and the first that none does."""
+        words = [self.word]
+        question = self.questions.get("spelling")
+        if question is None:
+            return words
+        answers = json.loads(self.recorded)["spelling"]
+        spelled = [[answers[name][i] == word for name in self.adapters] for i, word in enumerate(answers["word"])]
+        for wanted in (all, lambda right: not any(right)):
+            found = next((word for word, right in zip(answers["word"], spelled, strict=True) if wanted(right)), None)
+            words += [found] if found else []
+        return words
+
+    def models(self) -> list[dict[str, Any]]:
+        """Return each model that can be asked: its key, what readers call it, and the folder of its adapter."""
+        study = self.record.study
+        names = {"base": "Base model"}
+        for name in self.adapters:
+            run = study.study.run(name) if study else None
+            label = study.config.arms[run.arm].label if study and run and run.arm else "Fine-tuned model"
+            names[name] = label
+        return [
+            {"key": key, "label": label, "folder": self.adapters.get(key), "published": key == self.record.run_name}
+            for key, label in names.items()
+        ]
+
     def _here(self) -> list[DemoFile]:
         return [DemoFile(name, name, path.stat().st_size, sha256_file(path)) for name, path in self.files.items()]
 
@@ -182,43 +198,38 @@ class Demo:
 
 
 def find_demo(record: Record) -> Demo | str:
-    """Return what a browser needs to ask both models of a record, or why it cannot.
+    """Return what a browser needs to ask a record's models, or why it cannot.
 
-    It can where the base model has the GPT-2 architecture and a byte-level BPE tokenizer, the adapter is a plain LoRA on its linear
-    layers, the files are those that were evaluated and not larger than the project's limit, and the record's questions are about words.
+    It can where the base model has the GPT-2 architecture and a byte-level BPE tokenizer, the adapters are plain LoRA on its linear
+    layers, the files are those that were evaluated and not larger than the project's limit, and the questions are about words.
     """
-    if record.predictions is None:
-        return "the record holds no predictions"
+    if not record.has_answers:
+        return "the record has no answers"
     if record.base_folder is None or not record.checkpoint.is_dir():
-        return "base model and adapter do not both lie beside the record"
-    files = _files(record.base_folder, record.checkpoint)
+        return "base model and adapter are not both in the repository"
+    adapters = {record.run_name: "adapter"} | {name: f"adapters/{name}" for name in record.further_adapters}
+    folders = {record.run_name: record.checkpoint} | record.further_adapters
+    files = {f"base/{name}": record.base_folder / name for name in BASE_FILES}
+    for name, place in adapters.items():
+        files |= {f"{place}/{file}": folders[name] / file for file in ADAPTER_FILES}
     missing = next((path for path in files.values() if not path.is_file()), None)
     if missing is not None:
         return f"there is no {missing.name}"
     limit = record.project.try_it_megabytes
     if sum(path.stat().st_size for path in files.values()) > limit * 1_000_000:
         return f"the models' files are larger than try_it_megabytes, {limit} MB"
-    reason = _unknown_base(record.base_folder) or _unknown_adapter(record.checkpoint)
+    reason = _unknown_base(record.base_folder) or next(filter(None, map(_unknown_adapter, folders.values())), None)
     if reason is not None:
         return reason
     hashes = record.results.hashes
     for name, path in files.items():
+        if name.startswith("adapters/"):
+            continue  # checked with its run
         known = hashes and (hashes.base if name.startswith("base/") else hashes.adapter).get(path.name)
         if known and known != sha256_file(path):
             return f"{path.name} is not the one that was evaluated"
-    predictions = record.predictions.complete
-    questions = _questions(record.results, predictions)
-    return (
-        Demo(record, predictions, files, questions)
-        if questions
-        else "the record's questions are not about the letters of words"
-    )
-
-
-def _files(base: Path, adapter: Path) -> dict[str, Path]:
-    return {f"base/{name}": base / name for name in BASE_FILES} | {
-        f"adapter/{name}": adapter / name for name in ADAPTER_FILES
-    }
+    questions = _questions(record)
+    return Demo(record, files, adapters, questions) if questions else "the questions are not about the letters of words"
 
 
 def _unknown_base(folder: Path) -> str | None:
@@ -248,81 +259,73 @@ def _unknown_adapter(folder: Path) -> str | None:
     return None
 
 
-def _rows(predictions: Predictions, task: str, most: int | None = None) -> list[dict[str, Any]]:
-    """Return a task's rows; columns of the project's own are None where there are none, or where they hold something else."""
-    table = predictions.task(task).table.slice(0, most)
-    given = table.select(["task", "prompt", "reference", *(f"{m}_{k}" for m in MODELS for k in ("answer", "correct"))])
-    rows: list[dict[str, Any]] = given.to_pylist()
-    for name, kind in (("word", str), ("letter", str), ("position", int)):
-        values = table[name].to_pylist() if name in table.column_names else [None] * len(rows)
-        for row, value in zip(rows, values, strict=True):
-            row[name] = value if type(value) is kind else None
+def _first(record: Record, task: str, most: int) -> list[dict[str, Any]]:
+    """Return the first rows of a task, with both models' answers."""
+    base, finetuned = (record.answered(model, task) for model in ("base", "finetuned"))
+    if base is None or finetuned is None or base.task is None:
+        return []
+    rows: list[dict[str, Any]] = base.questions.slice(0, most).to_pylist()
+    for i, row in enumerate(rows):
+        row["question"] = question_text(base.task, row)
+        for model, answers in (("base", base), ("finetuned", finetuned)):
+            row |= {f"{model}_{name}": answers[name][i].as_py() for name in ("answer", "correct", "free")}
     return rows
 
 
-def _questions(results: EvaluationResults, predictions: Predictions) -> dict[Kind, Question]:
-    """Find for each kind the first task whose template, taken from one prompt, gives back every prompt of the record."""
+def _words(record: Record, task: str) -> list[str]:
+    rows = record.answered("base", task)
+    return [str(word) for word in rows["word"].to_pylist()] if rows is not None else []
+
+
+def _questions(record: Record) -> dict[Kind, Question]:
+    """Find for each kind the first task that asks it about a word, without anything written before the question."""
     found: dict[Kind, Question] = {}
-    for task in results.tasks:
-        candidates = results.candidates(task)
-        rows = _rows(predictions, task)
-        kind = _kind(rows, candidates)
-        if kind is None or kind in found:
+    for name, task in record.results.tasks.items():
+        rows = record.answered("base", name)
+        kind = _kind(rows) if rows is not None else None
+        if kind is None or kind in found or task.template is None or set(task.fields) - {"word", "letter", "ordinal"}:
             continue
-        prefix = _shared_lines([row["prompt"] for row in rows])
-        ordinals = {row["position"]: row for row in rows if row["position"] is not None}
-        written = {place: _ordinal(row["prompt"][len(prefix) :], place) for place, row in ordinals.items()}
-        for template in _templates(rows, len(prefix), written):
-            question = Question(kind, task, prefix, template, tuple(candidates) if candidates else None, written)
-            if all(question.prompt(row) == row["prompt"] for row in rows):
-                found[kind] = question
-                break
+        places = (
+            sorted({p for p in rows["position"].to_pylist() if p}) if rows is not None and kind == "position" else []
+        )
+        written = {place: ordinal(place) for place in places}
+        candidates = tuple(task.candidates) if task.candidates else None
+        found[kind] = Question(kind, name, task.prefix, task.template, candidates, written)
     return found
 
 
-def _kind(rows: list[dict[str, Any]], candidates: list[str] | None) -> Kind | None:
-    """Tell by the right answers what a task asks about its words."""
-    if len(rows) < 2 or not all(row["word"] for row in rows):
+def _kind(rows: Answered) -> Kind | None:
+    """Return what a task asks about its words, judged by its right answers; None if it is something else."""
+    columns = rows.questions.column_names
+    if "word" not in columns or not rows.has("word") or not pa.types.is_string(rows["word"].type):
         return None
-    if candidates is None:
-        return "spelling" if all(row["reference"] == row["word"] for row in rows) else None
-    if all(row["letter"] and row["reference"] == str(row["word"].count(row["letter"])) for row in rows):
-        return "count"
-    if all(row["position"] and row["reference"] == row["word"][row["position"] - 1 : row["position"]] for row in rows):
-        return "position"
+    words, references = rows["word"].to_pylist(), rows["reference"].to_pylist()
+    if not rows.candidates:
+        return "spelling" if words == references else None
+    if rows.has("letter") and pa.types.is_string(rows["letter"].type):
+        counts = [str(word.count(letter)) for word, letter in zip(words, rows["letter"].to_pylist(), strict=True)]
+        return "count" if counts == references else None
+    if rows.has("position") and pa.types.is_integer(rows["position"].type):
+        letters = [word[at - 1 : at] for word, at in zip(words, rows["position"].to_pylist(), strict=True)]
+        return "position" if letters == references else None
     return None
 
 
-def _shared_lines(prompts: list[str]) -> str:
-    """Return the whole lines that all prompts begin with: what lies between the first and the last in order begins as they do."""
-    lines = zip(min(prompts).splitlines(True)[:-1], max(prompts).splitlines(True), strict=False)
-    return "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], lines))
-
-
-def _ordinal(question: str, position: int) -> str:
-    found = re.search(rf"(?<!\w){position}\w*", question)
-    return found[0] if found else str(position)
-
-
-def _templates(rows: list[dict[str, Any]], start: int, ordinals: dict[int, str]) -> Iterator[str]:
-    """Make templates of some questions; a letter such as the s of 's may stand in more places than its own, hence several."""
-    for row in {row["letter"]: row for row in rows}.values():
-        values = {"word": row["word"], "letter": row["letter"], "ordinal": ordinals.get(row["position"])}
-        template = row["prompt"][start:]
-        for name, value in values.items():
-            if value:
-                template = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", f"{{{name}}}", template)
-        yield template
-
-
-def _answers(predictions: Predictions, kind: Kind) -> dict[str, list[Any]]:
-    table = predictions.table.slice(0, RECORDED)
+def _answers(record: Record, task: str, kind: Kind) -> dict[str, list[Any]]:
+    base, finetuned = (record.answered(model, task) for model in ("base", "finetuned"))
+    if base is None or finetuned is None:
+        return {}
     about = {"count": "letter", "position": "position"}.get(kind)
-    columns = {"word": "word", "base": "base_answer", "finetuned": "finetuned_answer"} | (
-        {"about": about} if about else {}
-    )
+    columns = {"word": base["word"], "base": base["answer"], record.run_name: finetuned["answer"]}
+    for name in record.further_adapters:
+        run = record.study.runs[name] if record.study else None
+        rows = record.loaded.answered_by(run.answers, task) if run else None
+        if rows is not None:
+            columns[name] = rows["answer"]
+    if about:
+        columns["about"] = base[about]
     return {
-        name: [value if isinstance(value, int) else plain(value, 80) for value in table[column].to_pylist()]
+        name: [value if isinstance(value, int) else plain(value, 80) for value in column.to_pylist()[:RECORDED]]
         for name, column in columns.items()
     }
 

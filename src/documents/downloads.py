@@ -16,7 +16,7 @@ from src.exchange.shared import Names, shared_results, zipped
 from src.figures.catalog import Chart
 from src.record.errors import printable
 from src.record.load import Record
-from src.record.predictions import ADDED, Predictions
+from src.record.results import Results
 
 from .explorer import explorer_json
 
@@ -25,10 +25,6 @@ DOWNLOAD_ROWS = 200_000
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Signs that make a spreadsheet read a cell as a formula."""
-
-
-NUMBERS = tuple(pa.list_(kind) for kind in (pa.float32(), pa.float64()))
-"""Types of columns that stay out of the table."""
 
 
 def _safe(column: list[Any]) -> list[Any]:
@@ -57,7 +53,15 @@ def chart_csv(chart: Chart) -> str:
         f"{chart.header[i - 1]} {name.lower()}" if chart.header.count(name) > 1 else name
         for i, name in enumerate(chart.header)
     ]
-    return to_csv(header, [list(column) for column in zip(*chart.rows, strict=True)])
+    return to_csv(header, [[_number(cell) for cell in column] for column in zip(*chart.rows, strict=True)])
+
+
+def _number(cell: str) -> str | float:
+    """Return a number that a chart's table shows as a number; any other cell as it is."""
+    try:
+        return float(cell.replace("−", "-").replace(",", ""))
+    except ValueError:
+        return cell
 
 
 def downloads(record: Record, analysis: Analysis, names: Names) -> dict[str, bytes]:
@@ -75,36 +79,42 @@ def downloads(record: Record, analysis: Analysis, names: Names) -> dict[str, byt
     tasks = harness_files(record, names.dataset if "/" in names.dataset else None, names.base)
     if tasks:
         found["lm_eval_tasks.zip"] = zipped(tasks)
-    if record.predictions is None:
+    if not record.has_answers:
         return found
-    few = downloadable(record.predictions)
-    found["examples.json"] = explorer_json(record.predictions, record.metrics).encode()
+    few = downloadable(record.loaded)
+    found["examples.json"] = explorer_json(record.loaded, record.metrics).encode()
     if few:
-        found["predictions.csv"] = predictions_csv(record.predictions).encode()
+        found["answers.csv"] = answers_csv(record.loaded).encode()
     results = shared_results(record, analysis, names, answers="published" if few else "none")
     found["every_eval_ever.zip"] = zipped(results)
     return found
 
 
-def downloadable(predictions: Predictions) -> bool:
-    """Tell whether the predictions are few enough to be offered as files of the site."""
-    return len(predictions) <= DOWNLOAD_ROWS
+def downloadable(results: Results) -> bool:
+    """Return whether the answers are few enough to be offered as files of the site."""
+    return results.questions is not None and len(results.questions) <= DOWNLOAD_ROWS
 
 
-def predictions_csv(predictions: Predictions) -> str:
-    """Write all predictions as CSV.
+def answers_csv(results: Results) -> str:
+    """Write every question with both models' answers as CSV.
 
-    Lists of text are joined by `|`. Lists of numbers, such as the score of every candidate, are left to the Parquet file; a column
-    without any value is left out.
+    Lists of text are joined by `|`. Controls and lists of numbers, such as the score of every candidate, are left to the Parquet files;
+    a column without any value is left out.
     """
-    table = predictions.complete.table
-    names = [
-        name
-        for name in table.column_names
-        if name not in ADDED and table[name].null_count < len(table) and table.schema.field(name).type not in NUMBERS
-    ]
-    columns = [
-        (pc.binary_join(table[name], "|") if pa.types.is_list(table[name].type) else table[name]).to_pylist()
-        for name in names
-    ]
-    return to_csv(names, columns)
+    if results.questions is None or results.base is None or results.finetuned is None:
+        return ""
+    table = results.questions.table.select(["id", "task", *results.questions.own, "reference", "references"])
+    columns = dict(zip(table.column_names, table.columns, strict=True)) | {
+        "question": pa.array(results.question_texts())
+    }
+    for model, answers in (("base", results.base), ("finetuned", results.finetuned)):
+        columns |= {
+            f"{model}_{name}": answers.table[name]
+            for name in answers.table.column_names
+            if name not in ("id", "scores")
+        }
+    kept = {name: column for name, column in columns.items() if column.null_count < len(column)}
+    return to_csv(
+        list(kept),
+        [(pc.binary_join(c, "|") if pa.types.is_list(c.type) else c).to_pylist() for c in kept.values()],
+    )

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from src.record.columns import grouped
 from src.record.config import Grouping, MetricsConfig
-from src.record.predictions import Predictions, as_numpy
+from src.record.results import Results
+from src.record.tables import as_numpy
 
 from .formatting import last_line, plain
 
@@ -41,48 +43,57 @@ COLUMNS = 12
 """Most columns of the project's own that are shown or filtered by; those that results are broken down by come first."""
 
 
-def explorer_json(predictions: Predictions, metrics: MetricsConfig) -> str:
+def explorer_json(results: Results, metrics: MetricsConfig) -> str:
     """Write what the examples page loads; texts are bounded and printable.
 
-    Every column is `values`, the different values in order, and `codes`, where each row's value stands among them: numbers of one,
-    two or four bytes in Base64, the lowest byte first. A code past the end is a value that is missing. `outcome` is 0 for both right,
-    1 for fixed, 2 for broken, 3 for both wrong. In a question, a character from U+E000 on stands for the row's value of the column of
-    `own` with that number; shown text holds no such characters.
+    Every column is `values`, the distinct values in order, and `codes`, the index of each row's value: numbers of one, two or four
+    bytes in Base64, little-endian. A code past the end is a missing value. `outcome` is 0 for both right, 1 for fixed, 2 for broken, 3
+    for both wrong, 4 for unknown. In a question, a character from U+E000 on stands for the row's value of the column of `own` with that
+    number; shown text contains no such characters.
     """
-    step = max(1, -(-len(predictions) // ROWS))
-    if step > 1:
-        some = predictions.table.take(np.arange(0, len(predictions), step))
-        predictions = Predictions(predictions.path, some)
-    predictions = predictions.complete
-    table = predictions.table
-    base, tuned = (as_numpy(table[f"{model}_correct"]).astype(bool) for model in ("base", "finetuned"))
-    outcome = np.where(base, np.where(tuned, 0, 2), np.where(tuned, 1, 3))
-    own = _own(predictions, metrics)
+    if results.questions is None or results.base is None or results.finetuned is None:
+        return "{}"
+    step = max(1, -(-len(results.questions) // ROWS))
+    every = np.arange(0, len(results.questions), step)
+    table = results.questions.table.take(every)
+    base, tuned = (answers.table.take(every) for answers in (results.base, results.finetuned))
+    texts = results.question_texts()
+    table = table.append_column("question_text", pa.array([texts[i] for i in every], pa.string()))
+    known = pc.and_(pc.is_valid(base["correct"]), pc.is_valid(tuned["correct"]))
+    right = [as_numpy(pc.fill_null(t["correct"], False)).astype(bool) for t in (base, tuned)]
+    outcome = np.where(right[0], np.where(right[1], 0, 2), np.where(right[1], 1, 3))
+    shown = [name for name in results.questions.own if name not in _whole(results)]
+    own = _own(table, shown, metrics)
     data = {
         "rows": table.num_rows,
         "every": step,
-        "outcome": _packed(outcome, 4),
+        "outcome": _packed(np.where(as_numpy(known), outcome, 4), 5),
         "columns": {
             "task": _texts(table["task"], OWN_TEXT, ordered=True),
             "question": _questions(table, own),
             "reference": _texts(table["reference"], TEXT),
-            "base": _texts(table["base_answer"], TEXT),
-            "tuned": _texts(table["finetuned_answer"], TEXT),
+            "base": _texts(base["answer"], TEXT),
+            "tuned": _texts(tuned["answer"], TEXT),
         },
         "own": own,
     }
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def _own(predictions: Predictions, metrics: MetricsConfig) -> list[dict[str, Any]]:
+def _whole(results: Results) -> set[str]:
+    """Return the columns that are a whole question by themselves, which is shown anyway."""
+    tasks = [task for task in results.evaluation.tasks.values() if len(task.fields) == 1]
+    return {field.column for task in tasks for name, field in task.fields.items() if task.template == f"{{{name}}}"}
+
+
+def _own(table: pa.Table, own: list[str], metrics: MetricsConfig) -> list[dict[str, Any]]:
     """Pack the project's own columns: those with few values as filters, lists and the others to be shown."""
     declared = {by.key: by for metric in reversed(metrics.metrics.values()) for by in metric.breakdowns}
-    names = predictions.own_columns
     about = {by.column for by in declared.values()}
-    names.sort(key=lambda name: name not in about)
+    names = sorted(own, key=lambda name: name not in about)
     found: list[dict[str, Any]] = []
-    for name in sorted(names[:COLUMNS], key=predictions.own_columns.index):
-        column = predictions.table[name]
+    for name in sorted(names[:COLUMNS], key=own.index):
+        column = table[name]
         values = Grouping(column=name, label=declared[name].label if name in declared else None)
         if pa.types.is_list(column.type):
             found.append(_described(values, "list", _lists(column)))
@@ -113,7 +124,7 @@ def _coded(codes: npt.NDArray[np.int64], values: list[Any]) -> dict[str, Any]:
 
 def _questions(table: pa.Table, own: list[dict[str, Any]]) -> dict[str, Any]:
     """Pack the last line of every prompt, with what it repeats of the project's own texts left out, so that few are different."""
-    lines = [plain(last_line(prompt), TEXT) for prompt in table["prompt"].to_pylist()]
+    lines = [plain(last_line(prompt), TEXT) for prompt in table["question_text"].to_pylist()]
     for number, packed in enumerate(own):
         if packed["kind"] != "text":
             continue

@@ -7,7 +7,6 @@ import re
 
 from rich.filesize import decimal
 
-from src.analysis.analyse import Group, MetricResult
 from src.analysis.statistics import Interval
 from src.record.config import MetricConfig
 from src.record.errors import printable
@@ -44,14 +43,6 @@ def value(number: float, metric: MetricConfig, questions: int | None = None) -> 
     return shown.replace("-", "−")
 
 
-def change(result: MetricResult | Group, metric: MetricConfig | None = None) -> str:
-    """Format the change of a metric, or of a group of a breakdown, with its sign: `+12.3 points` or `−0.71`."""
-    config = metric if isinstance(result, Group) else result.config
-    if config is None:
-        raise ValueError("the change of a group needs the metric's declaration")
-    return _signed(result.change, config, result.questions, unit=True)
-
-
 def interval(
     bounds: Interval | None, metric: MetricConfig, questions: int | None = None, *, signed: bool = False
 ) -> str:
@@ -77,6 +68,24 @@ def _signed(number: float, metric: MetricConfig, questions: int | None, *, unit:
 def difference(number: float, metric: MetricConfig, questions: int | None = None) -> str:
     """Format a difference of a metric with its sign and unit: `+12.3 points` or `−0.71`."""
     return _signed(number, metric, questions, unit=True)
+
+
+def percent(share: float | None) -> str:
+    """Format a share as per cent: whole from 10 % on, otherwise with a decimal, as in `53 %` and `4.1 %`."""
+    if share is None:
+        return "not measured"
+    return f"{100 * share:.{0 if share == 0 or share >= 0.0995 else 1}f} %"
+
+
+def relative(share: float | None) -> str:
+    """Format a change as a share of the value before: `+105 %`; `not defined` where that was zero."""
+    return "not defined" if share is None else f"{100 * share:+,.0f} %".replace("-", "−")
+
+
+def plain_block(untrusted: object, limit: int) -> str:
+    """Bound untrusted text and make it printable, line breaks kept, for a fenced block."""
+    raw = str(untrusted)
+    return printable(raw[:limit], allowed="\n").replace("```", "ˋˋˋ") + ("…" if len(raw) > limit else "")
 
 
 def p_value(p: float | None) -> str:
@@ -159,8 +168,10 @@ def last_line(prompt: object) -> str:
 FILTERS = {
     "last_line": last_line,
     "value": value,
-    "change": change,
     "interval": interval,
+    "percent": percent,
+    "relative": relative,
+    "plain_block": plain_block,
     "difference": difference,
     "p_value": p_value,
     "count": count,

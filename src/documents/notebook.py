@@ -8,7 +8,7 @@ import io
 import json
 from typing import Any
 
-from src.record.predictions import MAX_ANSWER
+from src.record.answers import MAX_ANSWER
 
 from .context import Context
 from .demo import Demo
@@ -44,11 +44,11 @@ def notebook(context: Context, demo: Demo) -> str:
     Returns:
         JSON in the notebook format 4.5.
     """
-    renderer = Renderer(context, "hub", lists="none")
+    renderer = Renderer(context, "hub")
     split = next((split for split in context.record.splits if split.name == "test"), None)
     code = {
-        name: renderer.fragment(
-            f"notebook/{name}",
+        name: renderer.render(
+            f"notebook/{name}.md",
             split=split,
             source=inspect.getsource(draw),
             questions=_questions(demo),

@@ -33,7 +33,7 @@ PIPELINE = "author/pipeline.svg.j2"
 
 _CODE = Path(__file__).read_text(encoding="utf-8")
 
-LUA, TYPST = FRAGMENTS / "report/report.lua", FRAGMENTS / "report/report.typ"
+LUA, TYPST = FRAGMENTS / "report.lua", FRAGMENTS / "report.typ"
 
 _MARKDOWN = "markdown-smart-raw_html-raw_tex-tex_math_single_backslash-yaml_metadata_block-simple_tables-multiline_tables-grid_tables-line_blocks-example_lists+lists_without_preceding_blankline"
 _TIMEOUT = 120
@@ -122,7 +122,7 @@ def _bibliographies(context: Context) -> list[Path]:
 def _metadata(context: Context) -> dict[str, object]:
     record, names = context.record, context.names
     facts = [
-        ("Version", f"{record.project.version}, {record.project.licence_name}"),
+        ("Version", f"{record.project.version}, {record.project.license_name}"),
         ("Model", f"`{names.model}`"),
         ("Base model", f"`{names.base}`" if names.base else "not stated in the experiment's config"),
         ("Dataset", f"`{names.dataset}`"),

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from src.analysis.analyse import Analysis
+from src.analysis.analyse import Analysis, MetricResult
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -37,8 +37,12 @@ def shown(model: Model) -> Model:
 
 
 def shown_analysis(analysis: Analysis) -> Analysis:
-    """Return an analysis whose metrics' labels and definitions are as `prose` makes them."""
-    return replace(analysis, metrics=tuple(replace(m, config=shown(m.config)) for m in analysis.metrics))
+    """Return an analysis whose metrics' definitions are as `prose` makes them; labels are text, which templates escape."""
+
+    def shown_metric(m: MetricResult) -> MetricResult:
+        return replace(m, config=m.config.model_copy(update={"definition": prose(m.config.definition)}))
+
+    return replace(analysis, metrics=tuple(map(shown_metric, analysis.metrics)))
 
 
 def _shown(value: Any) -> Any:

@@ -1,51 +1,54 @@
-"""Rendering the fragments of one document for one target, and noting what they cited, drew and lacked."""
+"""Rendering the templates of one document for one target, and noting what they cited, drew, claimed and lacked."""
 
 from __future__ import annotations
 
 import re
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, UndefinedError
 
+from src.analysis.analyse import Group, MetricResult
+from src.analysis.evidence import Comparison, Figures
+from src.analysis.study import ArmMetric
 from src.record.errors import InputError
 from src.record.references import BIBLIOGRAPHY, Work
 
+from .claims import Claim
 from .context import Context
 from .demo import Demo
 from .templates import AUTHOR, FRAGMENTS, Target
 
 CITATION = re.compile(r"\[(@[\w-]+(?:; @[\w-]+)*)\]")
-"""How texts cite, as in `[@hu2022; @wilson1927]`; text that is made safe holds neither the brackets nor the sign."""
+"""How texts cite, as in `[@hu2022; @wilson1927]`; escaped text has neither the brackets nor the sign."""
 
 NOTHING = "Nothing is on record about this."
 """What a section says that only the author could write, and nobody did."""
 
-_SEE = re.compile("\ue000([a-z0-9-]+)\ue001")
-_LATER = re.compile("\ue002([a-z0-9_/]+)\ue003")
-
 
 class _NoFigure(LookupError):
-    """A fragment asks for a figure that is not made."""
+    """A template asks for a figure that is not drawn."""
 
 
 class Renderer:
-    """Renders the fragments of one document for one target, and knows what they cited, drew and lacked.
+    """Renders the templates of one document for one target, and knows what they cited, drew, claimed and lacked.
 
     Args:
-        context: What the fragments see.
+        context: What the templates see.
         target: Where the text goes.
-        root: Relative path from the page to the root of the site, such as `../`.
-        numbered: Whether figures carry numbers.
-        lists: Which works the document's own list of references holds. On the site, one without a list points to the report's.
-        **extra: More names for all fragments.
+        root: Relative path from the page's source to the root of the sources, such as `../`, for links in Markdown.
+        assets: The same from the page's address, for what is written in HTML.
+        numbered: Names of the figures in order, where they carry numbers.
+        works_at: Page with the list of references, where the document has none of its own.
+        **extra: More names for all templates.
 
     Attributes:
         cited: Keys of the works cited so far.
         figures: Names of the charts shown so far, in order.
         absent: Sentences that say that something is not on record.
-        filled: For each section rendered so far, by title, whether it says anything else.
+        claims: Claims rendered so far.
     """
 
     def __init__(
@@ -54,92 +57,68 @@ class Renderer:
         target: Target,
         root: str = "",
         *,
-        numbered: bool = False,
-        lists: Literal["cited", "all", "none"] = "cited",
+        assets: str = "",
+        numbered: list[str] | None = None,
+        works_at: str = "",
         **extra: Any,
     ) -> None:
         self.context = context
         self.target = target
+        self.root = root
         self.env = context.environment
         self.numbered = numbered
-        self.lists_all = lists == "all"
-        self.works_at = f"{root}report.md" if lists == "none" else ""
+        self.works_at = works_at
         self.extra = extra
         self.cited: list[str] = []
         self.figures: list[str] = []
         self.absent: list[str] = []
-        self.filled: dict[str, bool] = {}
-        self._macros: Any = self.env.get_template(f"macros/{target}.j2").make_module({"root": root})
+        self.claims: list[Claim] = []
+        self._macros: Any = self.env.get_template(f"macros/{target}.j2").make_module({"root": root, "assets": assets})
 
-    def fragment(self, name: str, **extra: Any) -> str:
-        """Render one fragment.
+    def render(self, name: str, **extra: Any) -> str:
+        """Render a template.
 
         Args:
-            name: Its path without `.md.j2`. Of `author/NAME` the author's is taken, else the engine's `shared/NAME`, and where there
-                is neither, the text says that nothing is on record.
-            **extra: More names for this fragment.
+            name: Its path inside `src/fragments`, or `author/…` for one inside `docs/fragments`, without `.j2`.
+            **extra: More names for this template.
 
         Returns:
             Markdown without blank lines around it, and never two in a row.
 
         Raises:
-            InputError: The fragment is missing, names something that does not exist, or cites a work without an entry.
+            InputError: The template is missing, names something that does not exist, or cites a work without an entry.
         """
-        folder, _, rest = name.partition("/")
-        own = folder == "author"
-        file = str(AUTHOR / f"{rest}.md.j2") if own else f"src/fragments/{name}.md.j2"
+        file = _file(name)
         try:
-            template = self.env.select_template([f"{name}.md.j2", f"shared/{rest}.md.j2"][: 1 + own])
-            text = template.render(self._names(), **extra)
+            text = self.env.get_template(f"{name}.j2").render(self._names(), **extra)
         except TemplateNotFound as error:
-            if own and error.name == f"shared/{rest}.md.j2":
-                return self._absent(NOTHING)
-            raise _fault(
-                error, file, f"no fragment {error.name}", "a fragment of that name", "Restore it, or correct the name."
-            ) from None
+            hint = "Restore it, or correct the name."
+            raise _fault(error, file, f"no template {error.name}", "a template of that name", hint) from None
         except _NoFigure as error:
-            made = f"one of {', '.join(self.context.charts) or 'none, since the record has no data for charts'}"
-            hint = "Correct the name in the fragment, or ask for the figure only where the record has its data."
-            raise _fault(error, file, f"a figure that is not made: {error}", made, hint) from None
+            drawn = f"one of {', '.join(self.context.charts) or 'none, since the record has no data for charts'}"
+            hint = "Correct the name in the template, or ask for the figure only where the record has its data."
+            raise _fault(error, file, f"a figure that is not drawn: {error}", drawn, hint) from None
         except UndefinedError as error:
-            hint = "Correct the fragment, or declare the name."
+            hint = "Correct the template, or declare the name."
             raise _fault(error, file, error.message, "names that exist", hint) from None
         except (TemplateError, UnicodeDecodeError, RecursionError, TypeError, ArithmeticError) as error:
-            hint = "Correct the fragment; it is a Jinja template."
-            raise _fault(error, file, str(error), "a fragment that can be rendered", hint) from error
+            hint = "Correct the template; it is written in Jinja."
+            raise _fault(error, file, str(error), "a template that can be rendered", hint) from error
         cited = CITATION.sub(lambda found: self._citation(found, file), text.strip())
         return re.sub(r"\n{3,}", "\n\n", cited)
 
-    def later(self, name: str) -> str:
-        """Leave a fragment to be rendered when the rest of the document is written."""
-        return f"\ue002{name}\ue003"
-
-    def resolve(self, text: str) -> str:
-        """Put in what was left for later, and turn references to figures into their numbers.
-
-        Raises:
-            InputError: A figure is referred to and not shown, or as for `fragment`.
-        """
-
-        def number(found: re.Match[str]) -> str:
-            name = found[1]
-            if name not in self.figures:
-                raise InputError(
-                    "the report",
-                    key=f"see({name!r})",
-                    found="a reference to a figure that is not shown",
-                    expected=f"one of {', '.join(self.figures) or 'none'}",
-                    hint="Show the figure, or take the reference out of its fragment.",
-                )
-            return str(self._macros.see(name, self.figures.index(name) + 1))
-
-        return _SEE.sub(number, _LATER.sub(lambda found: self.fragment(found[1]), text))
+    def author(self, name: str, **extra: Any) -> str:
+        """Render one of the author's templates, or say that nothing is on record where there is none."""
+        if not self.context.written_by_author(name):
+            return self._absent(NOTHING)
+        return self.render(f"author/{name}.md", **extra)
 
     def _names(self) -> dict[str, Any]:
-        """Return what every fragment can see."""
+        """Return what every template can see."""
         context, record = self.context, self.context.record
         return {
             "target": self.target,
+            "root": self.root,
             "record": record,
             "project": context.project,
             "experiment": context.experiment,
@@ -147,33 +126,88 @@ class Renderer:
             "log": record.training_log,
             "base_training": record.base_training,
             "analysis": context.shown_analysis,
+            "study": context.analysis.study,
             "charts": context.charts,
             "names": context.names,
             "demo": context.demo if isinstance(context.demo, Demo) else None,
             "space": context.space,
+            "inside_hub": context.inside_hub,
+            "tokens": context.example_tokens,
             "to": self._macros,
             "figure": self._figure,
-            "see": lambda chart: f"\ue000{chart}\ue001",
+            "see": self._see,
             "absent": self._absent,
+            "author": self.author,
+            "written": context.written_by_author,
             "stated": context.stated,
             "cited": self._cited_works,
+            "claim_found": self._claim,
+            "sample": self._sample,
+            "year": context.year,
+            "arm": self._arm,
+            "base": self._base,
+            "run": self._run,
+            "groups": self._groups,
             **self.extra,
         }
 
-    def _figure(self, name: str) -> str:
+    def _figure(self, name: str, title: str | None = None) -> str:
         name = name.replace("_", "-")
-        charts = self.context.charts
-        if name not in charts:
+        if name not in self.context.charts:
             raise _NoFigure(name)
         self.figures.append(name)
-        return str(self._macros.figure(charts[name], len(self.figures) if self.numbered else None))
+        number = len(self.figures) if self.numbered is not None else None
+        return str(self._macros.figure(self.context.charts[name], title or self.context.charts[name].title, number))
+
+    def _see(self, name: str) -> str:
+        name = name.replace("_", "-")
+        known = self.numbered or []
+        return str(self._macros.see(name, known.index(name) + 1)) if name in known else "the figure"
 
     def _absent(self, sentence: str) -> str:
         self.absent.append(sentence)
         return sentence
 
-    def _cited_works(self) -> list[Work]:
-        listed = cited_anywhere(self.context) if self.lists_all else self.cited
+    def _claim(self, claim: Claim) -> str:
+        self.claims.append(claim)
+        return str(self._macros.claim(claim, f"claim-{len(self.claims)}"))
+
+    def _arm(self, name: str) -> dict[str, ArmMetric]:
+        """Return an arm's metrics by key; an arm of another name, or without runs, raises."""
+        study = self.context.analysis.study
+        found = next((arm for arm in study.arms if arm.name == name), None) if study else None
+        if found is None:
+            raise UndefinedError(f"no arm {name}")
+        return found.metrics
+
+    def _base(self, key: str) -> Figures:
+        return self._metric(key).base
+
+    def _run(self, key: str) -> Comparison:
+        return self._metric(key).run
+
+    def _groups(self, metric: str, by: str) -> dict[Any, Group]:
+        """Return the groups of a breakdown by their value; a breakdown that is not there raises."""
+        found = next((b for b in self.context.analysis.breakdowns if (b.metric, b.by.key) == (metric, by)), None)
+        if found is None:
+            raise UndefinedError(f"no breakdown of {metric} by {by}")
+        return {group.value: group for group in found.groups}
+
+    def _metric(self, key: str) -> MetricResult:
+        found = next((m for m in self.context.analysis.metrics if m.key == key), None)
+        if found is None:
+            raise UndefinedError(f"no metric {key}")
+        return found
+
+    def _sample(self, prompt: str, model: str) -> str | None:
+        """Return the line that a model wrote after a prompt, as it was recorded; None if it was not."""
+        deployment = self.context.record.deployment
+        if deployment is None or not self.context.record.deployment_is_current:
+            return None
+        return next((s.line for s in deployment.samples if (s.prompt, s.model) == (prompt, model)), None)
+
+    def _cited_works(self, everything: bool = False) -> list[Work]:
+        listed = cited_anywhere(self.context) if everything else self.cited
         return [work for key, work in self.context.works.items() if key in listed]
 
     def _citation(self, found: re.Match[str], file: str) -> str:
@@ -191,8 +225,31 @@ class Renderer:
         return str(self._macros.cite([self.context.works[key] for key in keys], self.works_at))
 
 
+def twice(make: Callable[[list[str]], Renderer], name: str, **extra: Any) -> tuple[str, Renderer]:
+    """Render a document whose text refers to its own figures and references: once to learn them, once to write them.
+
+    Args:
+        make: Makes a renderer, given the names of the figures in order.
+        name: The document's template.
+        **extra: More names for the template.
+
+    Returns:
+        The text, and the renderer that wrote it.
+    """
+    first = make([])
+    first.render(name, **extra)
+    second = make(first.figures)
+    second.cited = list(first.cited)
+    return second.render(name, **extra), second
+
+
+def _file(name: str) -> str:
+    folder, _, rest = name.partition("/")
+    return str(AUTHOR / f"{rest}.j2") if folder == "author" else f"src/fragments/{name}.j2"
+
+
 def _fault(error: Exception, file: str, found: object, expected: str, hint: str) -> InputError:
-    """Name the fragment and line at fault, which Jinja puts into the traceback; where it did not, the fault is in `file`."""
+    """Name the template and line at fault, which Jinja puts into the traceback; where it did not, the fault is in `file`."""
     frames = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(".j2")]
     if isinstance(error, TemplateSyntaxError) and error.filename:
         frames.append((error.filename, error.lineno))
@@ -209,7 +266,7 @@ def _keys(text: str) -> list[str]:
 
 
 def cited_anywhere(context: Context) -> set[str]:
-    """Return the keys that some fragment or the project's own texts cite; a work that nothing cites is not listed."""
+    """Return the keys that some template or the project's own texts cite; a work that nothing cites is not listed."""
     folders = (FRAGMENTS, context.record.root / AUTHOR)
     texts = [path.read_text(encoding="utf-8") for folder in folders for path in sorted(folder.rglob("*.j2"))]
     return {key for text in (*texts, context.record.project.model_dump_json()) for key in _keys(text)}

@@ -27,10 +27,10 @@ def space_files(context: Context, demo: Demo, files: Iterable[DemoFile]) -> dict
     found: dict[str, Path | bytes] = {
         f"demo/{name}": regular_file(context.record.root / "docs/assets/demo", name) for name in CODE
     }
-    page = Renderer(context, "hub", lists="none")
+    page = Renderer(context, "hub")
     return found | {
         "README.md": space_card(context).encode(),
-        "index.html": unbroken(page.fragment("try_it/space_page")).encode(),
+        "index.html": unbroken(page.render("documents/space_page.html")).encode(),
         "demo/demo.json": demo.manifest(files).encode(),
         "demo/recorded.json": demo.recorded.encode(),
     }
@@ -45,7 +45,7 @@ def space_card(context: Context) -> str:
         title=project.title,
         sdk="static",
         app_file="index.html",
-        license=project.licence,
+        license=project.license,
         models=[name for name in (names.base, names.model) if name],
         datasets=[names.dataset] if context.record.splits else None,
         tags=project.tags or None,
@@ -53,4 +53,4 @@ def space_card(context: Context) -> str:
         colorFrom="red",
         colorTo="gray",
     )
-    return f"---\n{data.to_yaml()}\n---\n\n{Renderer(context, 'hub', lists='none').fragment('try_it/space_card')}\n"
+    return f"---\n{data.to_yaml()}\n---\n\n{Renderer(context, 'hub').render('documents/space_card.md')}\n"

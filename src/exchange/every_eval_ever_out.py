@@ -13,10 +13,11 @@ from typing import Any
 import pyarrow as pa
 
 from src.analysis.statistics import Interval
+from src.record.answers import Answers
 from src.record.config import MetricConfig, MetricsConfig
 from src.record.measures import available, per_question
-from src.record.predictions import Predictions
-from src.record.schemas import EvaluationResults
+from src.record.results import Results
+from src.record.schemas import EvaluationResults, Hashes
 
 SCHEMA_VERSION = "0.3.0"
 """Version of the schemas that this follows."""
@@ -25,53 +26,74 @@ FOLDER = "every_eval_ever"
 LIBRARY = "strawberry-spelling"
 UNKNOWN = "unknown"
 
+SCORED = ("exact_match", "character_accuracy", "normalized_levenshtein", "value")
+"""Measures whose values are written as the score of an answer."""
+
 
 @dataclass(frozen=True)
 class Subject:
     """Whose results are written.
 
     Attributes:
-        model: `base` or `finetuned`.
+        model: `base`, `finetuned`, or `run` for a further run of a study.
         model_id: The model's name on the Hub, or as near to it as is known.
-        label: What readers call it.
-        dataset: The dataset's name on the Hub, or as near to it as is known.
-        organisation: Who evaluated it.
-        intervals: Interval of each metric, where it is known, and the level of confidence.
-        confidence: The level of the intervals, such as 0.95.
+        label: Name that readers see.
     """
 
     model: str
     model_id: str
     label: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the results come from.
+
+    Attributes:
+        dataset: The dataset's name on the Hub, or as near to it as is known.
+        organization: Who evaluated.
+        confidence: The level of the intervals, such as 0.95.
+    """
+
     dataset: str
-    organisation: str
-    intervals: dict[str, Interval]
+    organization: str
     confidence: float
 
 
 def every_eval_ever(
-    results: EvaluationResults, predictions: Predictions | None, metrics: MetricsConfig, subject: Subject
+    loaded: Results,
+    answers: Answers | None,
+    stated: dict[str, float],
+    hashes: Hashes | None,
+    metrics: MetricsConfig,
+    subject: Subject,
+    source: Source,
+    intervals: dict[str, Interval],
 ) -> dict[str, bytes]:
     """Write one model's results.
 
     Args:
-        results: The run's results.
-        predictions: Its answers; None to leave them out.
+        loaded: The results that it is part of.
+        answers: Its answers; None to leave them out.
+        stated: Its metrics.
+        hashes: What was evaluated, as SHA-256.
         metrics: The declared metrics.
         subject: Whose results are written.
+        source: Where they come from.
+        intervals: Interval of each metric, where it is known.
 
     Returns:
         Content by path, laid out as the community's own collection is.
     """
+    results = loaded.evaluation
     base = subject.model == "base"
-    stated = (results.base_model if base else results.finetuned_model).metrics
     time = str(int(results.finished.timestamp())) if results.finished else UNKNOWN
-    identifier = f"{subject.dataset}/{subject.model_id}/{time}"
-    place = _place(subject, identifier, stated)
+    identifier = f"{source.dataset}/{subject.model_id}/{time}"
+    place = _place(subject, source, identifier, stated)
     files = {}
     detailed = None
-    if predictions is not None:
-        lines = list(_lines(results, predictions.complete, metrics, subject, identifier, stated))
+    if answers is not None:
+        lines = list(_lines(loaded, answers, metrics, subject, identifier, stated))
         content = ("\n".join(lines) + "\n").encode() if lines else b""
         path = f"{place}_samples.jsonl"
         files[f"{FOLDER}/{path}"] = content
@@ -86,9 +108,9 @@ def every_eval_ever(
         **({"evaluation_timestamp": time} if time != UNKNOWN else {}),
         "retrieved_timestamp": time,
         "source_metadata": {
-            "source_name": subject.dataset,
+            "source_name": source.dataset,
             "source_type": "evaluation_run",
-            "source_organization_name": subject.organisation,
+            "source_organization_name": source.organization,
             "evaluator_relationship": "first_party",
         },
         "eval_library": {
@@ -103,11 +125,12 @@ def every_eval_ever(
             "additional_details": {
                 "deployment_type": "self_deployed",
                 "model_availability": "open_weights",
-                **_hashes(results, base=base),
+                **_hashes(hashes, base=base),
             },
         },
         "evaluation_results": [
-            _result(key, value, metrics.metrics[key], results, subject, identifier) for key, value in stated.items()
+            _result(key, value, metrics.metrics[key], results, source, intervals.get(key))
+            for key, value in stated.items()
         ],
         **({"detailed_evaluation_results": detailed} if detailed else {}),
     }
@@ -115,42 +138,41 @@ def every_eval_ever(
     return files
 
 
-def _place(subject: Subject, identifier: str, stated: dict[str, float]) -> str:
+def _place(subject: Subject, source: Source, identifier: str, stated: dict[str, float]) -> str:
     """Return where a model's results lie: `data/BENCHMARK/DEVELOPER/MODEL/UUID`, the UUID made from what they are."""
     digest = hashlib.sha256(repr((identifier, sorted(stated.items()))).encode()).digest()
     developer, _, model = (
         subject.model_id.rpartition("/") if "/" in subject.model_id else ("local", "", subject.model_id)
     )
-    parts = (subject.dataset.split("/")[-1], developer, model)
+    parts = (source.dataset.split("/")[-1], developer, model)
     safe = [re.sub(r"[^A-Za-z0-9._-]", "_", part) or "unnamed" for part in parts]
     return "/".join(["data", *safe, str(uuid.UUID(bytes=digest[:16], version=4))])
 
 
-def _hashes(results: EvaluationResults, *, base: bool) -> dict[str, str]:
-    if results.hashes is None:
+def _hashes(hashes: Hashes | None, *, base: bool) -> dict[str, str]:
+    if hashes is None:
         return {}
-    files = results.hashes.base if base else results.hashes.adapter
+    files = hashes.base if base else hashes.adapter
     return {f"sha256 {name}": digest for name, digest in sorted(files.items()) if name.endswith(".safetensors")}
 
 
 def _result(
-    key: str, value: float, metric: MetricConfig, results: EvaluationResults, subject: Subject, identifier: str
+    key: str, value: float, metric: MetricConfig, results: EvaluationResults, given: Source, bounds: Interval | None
 ) -> dict[str, Any]:
     task = results.tasks.get(metric.task or "")
-    bounds = subject.intervals.get(key)
     uncertainty: dict[str, Any] = {"num_samples": task.questions} if task else {}
     if bounds is not None:
         method = "Wilson" if metric.measure == "exact_match" else "percentile bootstrap"
         uncertainty["confidence_interval"] = {
-            "lower": bounds.low, "upper": bounds.high, "confidence_level": subject.confidence, "method": method,
+            "lower": bounds.low, "upper": bounds.high, "confidence_level": given.confidence, "method": method,
         }  # fmt: skip
-    source = {"dataset_name": metric.task or subject.dataset}
-    data = {"source_type": "hf_dataset", "hf_repo": subject.dataset, "hf_split": "test"}
-    low, high = (0, 1) if metric.bounded else (-1, 1) if metric.measure == "kappa" else (None, None)
+    source = {"dataset_name": metric.task or given.dataset}
+    data = {"source_type": "hf_dataset", "hf_repo": given.dataset, "hf_split": "test"}
+    low, high = (0, 1) if metric.bounded else (None, None)
     described: dict[str, Any] = {
         "evaluation_result_id": key,
         "evaluation_name": metric.task or key,
-        "source_data": source | (data if "/" in subject.dataset else {"source_type": "other"}),
+        "source_data": source | (data if "/" in given.dataset else {"source_type": "other"}),
         "metric_config": {
             "evaluation_description": metric.definition,
             "metric_id": key,
@@ -173,8 +195,8 @@ def _result(
 
 
 def _lines(
-    results: EvaluationResults,
-    predictions: Predictions,
+    loaded: Results,
+    answers: Answers,
     metrics: MetricsConfig,
     subject: Subject,
     identifier: str,
@@ -182,32 +204,35 @@ def _lines(
 ) -> Iterator[str]:
     """Yield one line per answer, scored by the first metric of its task that has a value for each question."""
     encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-    for name in dict.fromkeys(predictions.table["task"].to_pylist()):
-        rows = predictions.task(name)
-        candidates = results.candidates(name)
+    for name in loaded.tasks:
+        rows = loaded.answered_by(answers, name)
+        if rows is None:
+            continue
         single = [
             key
             for key in stated
             if metrics.metrics[key].task == name
-            and metrics.metrics[key].measure in ("exact_match", "character_accuracy", "normalized_levenshtein", "value")
+            and metrics.metrics[key].only is None
+            and metrics.metrics[key].measure in SCORED
             and available(rows, metrics.metrics[key])
         ]
-        correct = rows.column(f"{subject.model}_correct").tolist()
-        scores = [float(value) for value in correct]
+        correct = rows["correct"].to_pylist()
+        scores: list[float | None] = [None if value is None else float(value) for value in correct]
         joined = {}
         if single:
-            scores = per_question(rows, subject.model, metrics.metrics[single[0]], candidates).tolist()
+            scores = per_question(rows, metrics.metrics[single[0]]).tolist()
             joined = {"evaluation_result_id": single[0]}
-        columns = {
-            key: rows.table[key].to_pylist() for key in ("id", "reference", "references", f"{subject.model}_answer")
-        }
-        prompts = rows.table["prompt"].to_pylist()
-        given = rows.table[f"{subject.model}_prompt"].to_pylist()
-        own = {key: _texts(rows.table[key]) for key in rows.own_columns}
-        method = "custom" if candidates is None else "highest log-likelihood"
+        columns = {key: rows[key].to_pylist() for key in ("id", "reference", "references", "answer")}
+        prompts = rows.prompts()
+        own = (
+            {key: _texts(rows.questions[key]) for key in loaded.questions.own if key != "prompt"}
+            if loaded.questions
+            else {}
+        )
+        method = "highest log-likelihood" if rows.candidates else "custom"
         for i, identity in enumerate(columns["id"]):
             references = columns["references"][i] or [columns["reference"][i]]
-            answer = columns[f"{subject.model}_answer"][i]
+            answer = columns["answer"][i]
             yield encode(
                 {
                     "schema_version": SCHEMA_VERSION,
@@ -218,7 +243,7 @@ def _lines(
                     "sample_id": identity,
                     "sample_hash": hashlib.sha256((prompts[i] + "".join(references)).encode()).hexdigest(),
                     "interaction_type": "single_turn",
-                    "input": {"raw": prompts[i], **({"formatted": given[i]} if given[i] else {}), "reference": references, **({"choices": candidates} if candidates else {})},
+                    "input": {"raw": prompts[i], "reference": references, **({"choices": list(rows.candidates)} if rows.candidates else {})},
                     "output": {"raw": [answer]},
                     "answer_attribution": [
                         {

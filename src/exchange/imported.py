@@ -1,4 +1,4 @@
-"""Write another tool's results as a record: predictions, results, config, and the metrics that are not declared yet."""
+"""Write another tool's results as a record: questions, answers, results, config, and the metrics that are not declared yet."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import yaml
 
+from src.record.answers import MODELS, Answers, read_answers, write_answers
+from src.record.answers import SCHEMA as ANSWERS
 from src.record.checkpoint import adapter_config
-from src.record.columns import MOST, NAME, VALUE
+from src.record.columns import MOST, NAME
 from src.record.config import ExperimentConfig, MetricConfig, MetricsConfig
 from src.record.errors import InputError
 from src.record.files import atomic, load_yaml, read_text, sha256_file, write_json
 from src.record.load import PROJECT
-from src.record.measures import available, summary
-from src.record.predictions import SCHEMA, Predictions, read_predictions, write_predictions
-from src.record.results import METRICS
+from src.record.measures import available, per_question
+from src.record.questions import SCHEMA, Questions, read_questions, write_questions
+from src.record.results import METRICS, answered
+from src.record.schemas import Task as TaskEntry
 
 from .answers import Answer, Import, Task, safe_name
 
@@ -84,13 +88,24 @@ def write_record(found: Import, root: Path, name: str, *, replace: bool) -> list
         },
     }
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "predictions.parquet"
-    predictions = None
-    if any(task.base for task in found.tasks):
-        results["predictions"] = write_predictions(path, _table([task for task in found.tasks if task.base]))
-        predictions = read_predictions(path)
+    answers: tuple[Answers, Answers] | None = None
+    questions: Questions | None = None
+    entries = {key: TaskEntry.model_validate(task) for key, task in results["tasks"].items()}
+    with_answers = [task for task in found.tasks if task.base]
+    if with_answers:
+        asked, *tables = _tables(with_answers)
+        path = folder / "questions.parquet"
+        results["questions"] = write_questions(path, asked)
+        questions = read_questions(path)
+        results["answers"] = {}
+        loaded = []
+        for model, table in zip(MODELS, tables, strict=True):
+            place = folder / "answers" / f"{model}.parquet"
+            results["answers"][model] = write_answers(place, table)
+            loaded.append(read_answers(place, questions, entries))
+        answers = (loaded[0], loaded[1])
     for key, (metric, stated) in metrics.items():
-        values = stated if stated is not None else _computed(predictions, metric, results["tasks"])
+        values = stated if stated is not None else _computed(questions, answers, metric, entries)
         results["base_model"]["metrics"][key], results["finetuned_model"]["metrics"][key] = values
     write_json(folder / "evaluation_results.json", results)
     texts[config_path] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
@@ -98,9 +113,9 @@ def write_record(found: Import, root: Path, name: str, *, replace: bool) -> list
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic(target) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    answers = sum(len(task.base) for task in found.tasks)
+    asked_number = sum(len(task.base) for task in found.tasks)
     return [
-        f"results/{name}: {answers:,} questions of {len(found.tasks):,} tasks, {len(metrics):,} metrics",
+        f"results/{name}: {asked_number:,} questions of {len(found.tasks):,} tasks, {len(metrics):,} metrics",
         f"configs/experiments/{name}.yaml: what is known of the run; add how it was trained",
         f"{METRICS}: {len(new):,} metrics added",
         f"{PROJECT}: shows {name} from now on; describe it there",
@@ -165,6 +180,7 @@ def _candidates(task: Task) -> list[str] | None:
 def _described(task: Task) -> dict[str, Any]:
     return {
         "questions": len(task.base), "method": task.method, "candidates": _candidates(task), "few_shot": task.few_shot,
+        "template": "{prompt}", "fields": {"prompt": {"column": "prompt"}},
     }  # fmt: skip
 
 
@@ -198,14 +214,6 @@ def _metrics(tasks: list[Task], declared: MetricsConfig, path: Path) -> dict[str
                 MetricConfig(**fields, primary=primary and first),
                 stated,
             )
-            if metric.exact and _candidates(task):
-                for measure_name, what in (("balanced_accuracy", "balanced accuracy"), ("kappa", "Cohen's kappa")):
-                    more = fields | {
-                        "label": f"{label}, {what}"[:120], "measure": measure_name,
-                        "definition": f"{what.capitalize()} of the task {task.name}; a constant answer cannot win it.",
-                        "unit": "number" if measure_name == "kappa" else "proportion",
-                    }  # fmt: skip
-                    found[safe_name(f"{task.name}_{measure_name}").lower()] = (MetricConfig(**more), None)
     for key, (metric_config, _) in found.items():
         before = declared.metrics.get(key)
         if before is not None and (before.task, before.measure, before.value) != (
@@ -227,53 +235,64 @@ def _is_mean(task: Task, name: str) -> bool:
     )
 
 
-def _computed(predictions: Predictions | None, metric: MetricConfig, tasks: dict[str, Any]) -> tuple[float, float]:
-    rows = (predictions or _none()).task(metric.task or "")
-    if not available(rows, metric):
+def _computed(
+    questions: Questions | None,
+    answers: tuple[Answers, Answers] | None,
+    metric: MetricConfig,
+    tasks: dict[str, TaskEntry],
+) -> tuple[float, float]:
+    values = []
+    for model in answers or ():
+        rows = answered(metric.task, questions, model, tasks) if questions is not None else None
+        if rows is not None and available(rows, metric):
+            values.append(float(per_question(rows, metric).mean()))
+    if len(values) != len(MODELS):
         raise InputError(
-            "the predictions",
-            key=metric.label,
-            found="nothing",
-            expected="one value per question",
-            hint="Import again.",
-        )
-    candidates = tasks[metric.task or ""]["candidates"]
-    return summary(rows, "base", metric, candidates), summary(rows, "finetuned", metric, candidates)
+            "the answers", key=metric.label, found="nothing", expected="one value per question", hint="Import again.",
+        )  # fmt: skip
+    return values[0], values[1]
 
 
-def _none() -> Predictions:
-    return Predictions(Path(), pa.Table.from_pylist([], schema=SCHEMA))
-
-
-def _table(tasks: list[Task]) -> pa.Table:
-    """Put the answers of all tasks into columns."""
+def _tables(tasks: list[Task]) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """Put the questions of all tasks, and both models' answers, into columns."""
     identifiers: list[str] = []
-    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
     rows = sum(len(task.base) for task in tasks)
-    own: dict[str, list[Any]] = {}
+    asked: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
+    given: list[dict[str, list[Any]]] = [{name: [] for name in ANSWERS.names} for _ in MODELS]
+    values: list[dict[str, list[Any]]] = [{} for _ in MODELS]
+    own: dict[str, list[Any]] = {"prompt": [None] * rows}
     done = 0
     for task in tasks:
+        own["prompt"][done : done + len(task.base)] = [answer.prompt for answer in task.base]
         identifiers += _ids(task, set(identifiers))
-        columns["task"] += [task.name] * len(task.base)
-        columns["prompt"] += [answer.prompt for answer in task.base]
-        columns["reference"] += [answer.references[0] for answer in task.base]
-        columns["references"] += [list(a.references) if len(a.references) > 1 else None for a in task.base]
-        for model, answers in (("base", task.base), ("finetuned", task.tuned)):
-            columns[f"{model}_answer"] += [answer.answer for answer in answers]
-            columns[f"{model}_correct"] += [answer.correct for answer in answers]
-            columns[f"{model}_prompt"] += [answer.own_prompt for answer in answers]
-            columns[f"{model}_score"] += [answer.score for answer in answers]
-            columns[f"{model}_scores"] += [answer.scores for answer in answers]
+        asked["task"] += [task.name] * len(task.base)
+        asked["reference"] += [answer.references[0] for answer in task.base]
+        asked["references"] += [list(a.references) if len(a.references) > 1 else None for a in task.base]
+        for answers, columns, numbers in zip((task.base, task.tuned), given, values, strict=True):
+            columns["answer"] += [answer.answer for answer in answers]
+            columns["correct"] += [answer.correct for answer in answers]
+            columns["prompt"] += [answer.own_prompt for answer in answers]
+            columns["score"] += [answer.score for answer in answers]
+            listed = _candidates(task) is not None
+            columns["scores"] += [
+                None if answer.scores is None or not listed else np.array(answer.scores, dtype=np.float16)
+                for answer in answers
+            ]
             for name in {name: None for answer in answers for name in answer.values}:
-                column = own.setdefault(f"{model}_{safe_name(name).lower()}", [None] * rows)
+                column = numbers.setdefault(safe_name(name).lower(), [None] * rows)
                 column[done : done + len(answers)] = [answer.values.get(name) for answer in answers]
-        for name, values in _fields(task.base).items():
+        for name, fields in _fields(task.base).items():
             if name in own or len(own) < MOST:
-                own.setdefault(name, [None] * rows)[done : done + len(values)] = values
+                own.setdefault(name, [None] * rows)[done : done + len(fields)] = fields
         done += len(task.base)
-    columns["id"] = identifiers
-    arrays = {name: pa.array(columns[name] or [None] * rows, SCHEMA.field(name).type) for name in SCHEMA.names}
-    return pa.table(arrays | {name: _array(values) for name, values in own.items()})
+    asked["id"] = identifiers
+    questions = {name: pa.array(asked[name] or [None] * rows, SCHEMA.field(name).type) for name in SCHEMA.names}
+    models = []
+    for columns, numbers in zip(given, values, strict=True):
+        columns["id"] = identifiers
+        known = {name: pa.array(columns[name] or [None] * rows, ANSWERS.field(name).type) for name in ANSWERS.names}
+        models.append(pa.table(known | {name: pa.array(column, pa.float64()) for name, column in numbers.items()}))
+    return pa.table(questions | {name: _array(column) for name, column in own.items()}), models[0], models[1]
 
 
 def _ids(task: Task, taken: set[str]) -> list[str]:
@@ -291,7 +310,7 @@ def _fields(answers: list[Answer]) -> dict[str, list[Any]]:
     found = {}
     for name in names:
         column = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[:50] or "field"
-        if column in SCHEMA.names or VALUE.fullmatch(column) or not NAME.fullmatch(column) or column in found:
+        if column in (*SCHEMA.names, *ANSWERS.names) or not NAME.fullmatch(column) or column in found:
             column = f"doc_{column}"
         found[column] = [_bounded(answer.columns.get(name)) for answer in answers]
     return {name: values for name, values in found.items() if any(value is not None for value in values)}

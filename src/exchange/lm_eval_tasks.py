@@ -83,27 +83,25 @@ def _task(record: Record, name: str) -> HarnessTask | str:
     """Make one task, or say why it cannot be made."""
     path = record.data / name / "test.parquet"
     settings = record.results.tasks[name]
-    if record.predictions is None:
-        return "the record holds no predictions to compare its prompts with"
+    asked = record.answered("base", name)
+    if asked is None:
+        return "the record has no answers"
     if not path.is_file() or not set(NEEDED) <= set(pq.read_schema(path).names):
-        return "the dataset holds no questions for it"
+        return "the dataset has no questions for it"
     table = pq.ParquetFile(path).read(list(NEEDED))
-    asked = record.predictions.complete.task(name).table
     if asked["id"].to_pylist() != table["id"].to_pylist():
         return "its questions are not those of the dataset"
-    written = settings.example_format or "{question}"
+    written = record.experiment.evaluation_config.for_task(name).example_format
     questions = [written.replace("{question}", question) for question in table["question"].to_pylist()]
-    prompts = asked["prompt"].to_pylist()
-    description = prompts[0].removesuffix(questions[0])
-    if [description + question for question in questions] != prompts:
-        return "its prompts differ in more than the question"
+    if [settings.prefix + question for question in questions] != asked.prompts():
+        return "its prompts are not those of the dataset"
     config: dict[str, Any] = {
         "include": SHARED,
         "task": f"{group_name(record)}_{name}",
         "dataset_name": name,
         "test_split": "test",
         "num_fewshot": 0,
-        "description": _literal(description),
+        "description": _literal(settings.prefix),
         "doc_to_text": "{{question}}".join(_literal(part) for part in written.split("{question}")),
         "doc_to_target": "{{answer}}",
         "target_delimiter": " ",

@@ -9,10 +9,10 @@ from typing import Literal, Protocol
 import yaml
 
 from src.analysis.analyse import Analysis
+from src.analysis.statistics import Interval
 from src.record.load import Record
-from src.record.results import Results
 
-from .every_eval_ever_out import Subject, every_eval_ever
+from .every_eval_ever_out import Source, Subject, every_eval_ever
 from .lm_eval_tasks import harness_files, harness_tasks
 
 Answers = Literal["all", "published", "none"]
@@ -81,26 +81,33 @@ def shared_results(
         answers: Whose single answers are written with the results.
 
     Returns:
-        Content by path; empty where the record holds no predictions.
+        Content by path; empty where the record has no answers.
     """
-    if record.predictions is None:
+    if not record.has_answers:
         return {}
     model, dataset = names.model, names.dataset
-    runs = record.study.results if record.study else {}
-    published = Results(record.results_path, record.results, record.predictions, record.training_log)
     name = record.study.config.published if record.study else record.experiment.experiment_name
-    subjects = [("base", published, names.base or "base-model", "base model"), ("finetuned", published, model, name)]
-    subjects += [("finetuned", run, f"{model}/runs/{key}", key) for key, run in runs.items() if key != name]
+    evaluation, loaded = record.results, record.loaded
+    base, finetuned = evaluation.base_model.metrics, evaluation.finetuned_model.metrics
+    subjects = [
+        (Subject("base", names.base or "base-model", "base model"), base, loaded.base, evaluation.hashes),
+        (Subject("finetuned", model, name), finetuned, loaded.finetuned, evaluation.hashes),
+    ]
+    for key, run in record.study.runs.items() if record.study else ():
+        if key != name:
+            subjects.append((Subject("run", f"{model}/runs/{key}", key), run.metrics, run.answers, run.hashes))
     files: dict[str, bytes] = {}
-    for kind, run, model_id, label in subjects:
-        intervals = {}
-        if run is published:
-            found = {m.key: m.base_interval if kind == "base" else m.finetuned_interval for m in analysis.metrics}
+    organization = dataset.split("/")[0] if "/" in dataset else record.project.title
+    for subject, values, given, hashes in subjects:
+        intervals: dict[str, Interval] = {}
+        if subject.model != "run":
+            found = {m.key: (m.base if subject.model == "base" else m.finetuned).interval for m in analysis.metrics}
             intervals = {key: bounds for key, bounds in found.items() if bounds is not None}
-        organisation = dataset.split("/")[0] if "/" in dataset else record.project.title
-        subject = Subject(kind, model_id, label, dataset, organisation, intervals, 1 - analysis.level)
-        written = answers == "all" or (answers == "published" and run is published)
-        files |= every_eval_ever(run.evaluation, run.predictions if written else None, record.metrics, subject)
+        source = Source(dataset, organization, 1 - analysis.level)
+        written = answers == "all" or (answers == "published" and subject.model != "run")
+        files |= every_eval_ever(
+            loaded, given if written else None, values, hashes, record.metrics, subject, source, intervals
+        )
     return files
 
 

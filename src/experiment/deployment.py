@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -15,6 +15,7 @@ from typing import Any
 from src.record.checkpoint import checkpoint_files
 from src.record.config import ExperimentConfig
 from src.record.deployment import Deployment, Variant, VariantName
+from src.record.deployment import Sample as Line
 from src.record.files import sha256_file, write_json
 
 from .progress import progress_bar
@@ -45,6 +46,8 @@ def benchmark(
     prompt: str,
     output: Path,
     *,
+    adapters: dict[str, Path] | None = None,
+    samples_of: Sequence[str] = (),
     processes: int = 5,
     answers: int = 20,
     new_tokens: int = 32,
@@ -59,6 +62,8 @@ def benchmark(
         checkpoint: The adapter's folder.
         prompt: Text that is continued.
         output: Where `deployment.json` is written.
+        adapters: Folder of every adapter that is published, by its run's name, for the samples.
+        samples_of: Further prompts whose greedy continuations are recorded.
         processes: Processes a variant.
         answers: Timed answers per process.
         new_tokens: Tokens of each answer.
@@ -82,6 +87,7 @@ def benchmark(
                 samples[variant].append(_apart(_measure, name, adapter, prompt, answers, new_tokens))
                 bar.update(task, advance=1, note=variant)
         weights = {"base": _weights(Path(base)), "merged": _weights(merged)}
+        lines = _apart(_sample, base, adapters or {}, [prompt, *samples_of], new_tokens)
     weights["adapter"] = weights["base"] + _weights(checkpoint)
     environment = describe_environment()
     result = Deployment(
@@ -95,6 +101,7 @@ def benchmark(
         environment=environment,
         adapter_sha256=sha256_file(checkpoint / "adapter_model.safetensors"),
         variants=[_variant(variant, samples[variant], weights[variant], new_tokens) for variant in VARIANTS],
+        samples=lines,
     )
     write_json(output, result.model_dump(mode="json"))
     return result
@@ -165,6 +172,30 @@ def _merge(base: str, checkpoint: Path, merged: Path) -> None:
     model = load_adapter(load_base(base), checkpoint).merge_and_unload()
     model.to(saved).save_pretrained(merged)
     load_tokenizer(base).save_pretrained(merged)
+
+
+def _sample(base: str, adapters: dict[str, Path], prompts: list[str], new_tokens: int) -> list[Line]:
+    """Write the first line of each model's greedy continuation of each prompt; runs in a process of its own."""
+    import torch
+
+    from .models import load_adapter, load_base, load_tokenizer
+
+    _quiet()
+    tokenizer = load_tokenizer(base)
+    found = []
+    for name, folder in [("base", None), *adapters.items()]:
+        model = load_base(base).eval()
+        if folder is not None:
+            model = load_adapter(model, folder)
+        for prompt in prompts:
+            inputs = tokenizer(prompt, return_tensors="pt")
+            with torch.inference_mode():
+                output = model.generate(
+                    **inputs, max_new_tokens=new_tokens, do_sample=False, pad_token_id=tokenizer.eos_token_id
+                )  # fmt: skip
+            text = tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+            found.append(Line(prompt=prompt, model=name, line=text.strip().split("\n")[0][:500]))
+    return found
 
 
 def _measure(name: str, adapter: Path | None, prompt: str, answers: int, new_tokens: int) -> Sample:

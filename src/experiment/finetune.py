@@ -13,14 +13,14 @@ import torch
 
 from src.record.binding import flat
 from src.record.checkpoint import checkpoint_files, hash_files
-from src.record.config import ExperimentConfig
 from src.record.errors import InputError
 from src.record.files import write_json
+from src.record.study import Run
 
 from .energy import total, track
 from .environment import describe_environment, git_state
-from .materials import IGNORED, held_out_sequences, material_files, training_sequences
 from .models import base_hashes, check_finite, load_base, load_tokenizer
+from .training_data import IGNORED, held_out_sequences, material_files, training_sequences
 
 DIVERGED = (
     "The training diverged: lower learning_rate, or raise warmup_steps. The adapter that lay there before is kept."
@@ -28,17 +28,17 @@ DIVERGED = (
 """What can be done about a loss or weights that are not finite."""
 
 
-def train(config: ExperimentConfig, results: Path, work: Path, *, fresh: bool = False) -> dict[str, Any]:
+def train(run: Run, log: Path, work: Path, *, fresh: bool = False) -> dict[str, Any]:
     """Train the adapter, or resume a run that was interrupted.
 
     Args:
-        config: The experiment.
-        results: Folder that receives `training_log.json`.
+        run: The experiment, or a run of a study.
+        log: File that receives the training log; for a further run of a study, under the key `training_log`.
         work: Folder of the Trainer's own checkpoints, which a resumed run starts from.
-        fresh: Whether to delete what lies in `work` and begin again.
+        fresh: Whether to delete the contents of `work` and start again.
 
     Returns:
-        What `training_log.json` holds.
+        The training log.
 
     Raises:
         InputError: The base model or the dataset is missing, the base model has no such modules, `work` holds a run of other settings
@@ -49,6 +49,7 @@ def train(config: ExperimentConfig, results: Path, work: Path, *, fresh: bool = 
     from transformers import Trainer, TrainingArguments, set_seed
     from transformers.trainer_utils import get_last_checkpoint
 
+    config = run.experiment
     settings = config.required_training
     if "wandb" in settings.report_to:
         os.environ.setdefault("WANDB_MODE", "offline")
@@ -156,7 +157,7 @@ def train(config: ExperimentConfig, results: Path, work: Path, *, fresh: bool = 
         check_finite(model.half(), "training_config", DIVERGED)
         _export(model, tokenizer, checkpoint)
         result["hashes"] = {**hashes, "adapter": hash_files(checkpoint_files(checkpoint))}
-        write_json(results / "training_log.json", result)
+        write_json(log, {"run": run.name, "training_log": result} if run.further else result)
     return result
 
 

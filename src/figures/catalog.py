@@ -1,4 +1,4 @@
-"""Which charts a record gives, with their words."""
+"""The charts that a record has the data for, with their words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from src.analysis.analyse import Analysis, Breakdown, Confusion, MetricResult
 from src.analysis.statistics import Interval
-from src.analysis.study import StudyAnalysis
+from src.analysis.study import ArmMetric, ArmResult, StudyAnalysis
 from src.cache import cached
 from src.record.config import MetricConfig
 from src.record.schemas import TrainingLog
@@ -18,6 +18,7 @@ from src.record.study import LoadedStudy
 from src.record.wording import midsentence
 
 from . import charts, style
+from .charts import NARROW, WIDE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,13 +30,13 @@ class Chart:
 
     Attributes:
         name: File name without ending.
-        title: What it shows.
-        caption: What to see in it.
-        alt: The same for those who cannot see it.
+        title: Its message, or what it shows where nobody wrote one.
+        caption: How to read it.
+        alt: Its content for those who cannot see it; the title precedes it.
         header: Column names of its table.
         rows: The numbers drawn, as text.
-        draw: Draws it in a scheme.
-        size: Width and height in points.
+        draw: Draws it in a scheme and at a width in inches.
+        height: Height in inches, by width.
         data: What the drawing depends on, for the cache.
     """
 
@@ -45,9 +46,14 @@ class Chart:
     alt: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    draw: Callable[[style.Scheme], Figure]
-    size: tuple[int, int]
+    draw: Callable[[style.Scheme, float], Figure]
+    height: dict[float, float]
     data: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the wide variant, in points."""
+        return round(72 * WIDE), round(72 * self.height[WIDE])
 
 
 LARGEST_CONFUSION = 30
@@ -58,12 +64,13 @@ def catalog(analysis: Analysis, log: TrainingLog | None, study: LoadedStudy | No
     """List the charts that the record has the data for."""
     found: list[Chart] = []
     if analysis.study is not None and study is not None:
-        found += _arms(analysis, analysis.study)
+        found += _runs(analysis, analysis.study)
         courses = list(_courses(analysis.study, study))
         if courses:
             found.append(_course(courses))
-    if any(m.config.bounded for m in (*analysis.primary, *analysis.others)):
-        found.append(_metrics(analysis))
+    shown = [m for m in (*analysis.primary, *analysis.others) if m.config.unit == "proportion"]
+    if shown:
+        found.append(_metrics(shown, analysis))
     found += [_breakdown(b, analysis.metric(b.metric).config) for b in analysis.breakdowns]
     found += [_confusion(c) for c in analysis.confusions if _can_be_drawn(c)]
     if log is not None and log.log:
@@ -71,55 +78,59 @@ def catalog(analysis: Analysis, log: TrainingLog | None, study: LoadedStudy | No
     return found
 
 
-def _arms(analysis: Analysis, study: StudyAnalysis) -> Iterator[Chart]:
-    """Draw what belongs together side by side: a primary metric's measures, its other conditions, and the secondary metrics."""
-    compared = {key for arm in study.arms for key in arm.metrics}
-    for primary in analysis.primary:
-        measures = [m for m in (primary, *analysis.beside(primary.key)) if m.key in compared]
-        if measures:
-            yield _study(study, primary.key, f"{primary.config.label} of every arm", _labelled(measures))
-        conditions = [m for m in analysis.variants(primary.key) if m.key in compared]
-        if conditions and primary.key in compared:
-            panels = [(primary, "asked directly"), *((m, m.config.variant or m.config.label) for m in conditions)]
-            title = f"{primary.config.label} of every arm under other conditions"
-            yield _study(study, f"{primary.key}-conditions", title, panels)
-    others = [m for m in analysis.others if m.key in compared]
-    if others:
-        yield _study(study, "others", "Secondary metrics of every arm", _labelled(others))
+def shown(number: float | None, metric: MetricConfig) -> str:
+    """Write a value as charts' tables show it: per cent with one decimal, or three decimals."""
+    if number is None:
+        return ""
+    factor = charts.scale(metric)
+    return f"{factor * number:.{1 if factor == 100 else 3}f}".replace("-", "−")
 
 
-def _labelled(results: Sequence[MetricResult]) -> list[charts.Panel]:
-    return [(m, m.config.label) for m in results]
+def _span(interval: Interval | None, metric: MetricConfig) -> tuple[str, str]:
+    return (shown(interval.low, metric), shown(interval.high, metric)) if interval else ("", "")
 
 
-def _study(study: StudyAnalysis, name: str, title: str, panels: Sequence[charts.Panel]) -> Chart:
-    def row(label: str, model: str, seeds: str, values: Sequence[float], mean: float, span: str) -> tuple[str, ...]:
-        return label, model, seeds, f"{mean:.3f}", span, ", ".join(f"{value:.3f}" for value in values)
+def _unit(metric: MetricConfig) -> str:
+    return ", %" if metric.unit == "proportion" else ""
 
-    arms = [arm for arm in study.arms if arm.seeds]
-    rows, said, cut = [], [], False
-    for result, label in panels:
-        rows.append(row(label, "Base model", "none", (result.base,), result.base, "not applicable"))
-        means = [f"base model {result.base:.3f}"]
-        for arm in arms:
-            found = arm.metrics[result.key]
-            span = found.interval
-            cut |= bool(result.config.bounded and span and (span.low < 0 or span.high > 1))
-            seeds = ", ".join(str(seed) for seed in arm.seeds)
-            rows.append(row(label, arm.label, seeds, found.values, found.mean, _span(found.interval)))
-            means.append(f"{arm.label} {found.mean:.3f}")
-        said.append(f"{label}: {', '.join(means)}")
+
+def _both(height: float) -> dict[float, float]:
+    return {WIDE: height, NARROW: height}
+
+
+def _runs(analysis: Analysis, study: StudyAnalysis) -> Iterator[Chart]:
+    for result in analysis.metrics:
+        arms = [arm for arm in study.arms if result.key in arm.metrics]
+        if arms:
+            yield _arms(arms, result)
+
+
+def _arms(arms: Sequence[ArmResult], result: MetricResult) -> Chart:
+    metric = result.config
+    rows = [("Base model", "", shown(result.base.value, metric), shown(result.base.control, metric))]
+    said = [f"base model {shown(result.base.value, metric)}"]
+    for arm in arms:
+        found: ArmMetric = arm.metrics[result.key]
+        for name, run in zip(arm.names, found.runs, strict=True):
+            rows.append((arm.label, name, shown(run.figures.value, metric), shown(run.figures.control, metric)))
+        said.append(f"{arm.label} {', '.join(shown(value, metric) for value in found.values)}")
+    parts = ["a dot per run", "the base model as a line"]
+    if any(run.figures.control is not None for arm in arms for run in arm.metrics[result.key].runs):
+        parts.insert(1, "its control as a stroke")
+    if result.run.shortcut is not None:
+        parts.append(
+            f"the best answer that ignores part of the question ({result.run.shortcut.label}) as a dashed line"
+        )
     return Chart(
-        name=f"study-{name}".replace("_", "-"),
-        title=title,
-        caption=f"{title}: a circle for each seed, the mean of each arm with its t interval over seeds where there are two or more,"
-        f" and the base model as a line.{' Intervals of metrics between 0 and 1 are cut at these bounds.' if cut else ''}",
-        alt=f"Means over seeds. {'. '.join(said)}.",
-        header=("Metric", "Arm", "Seeds", "Mean", "Interval", "Values"),
+        name=f"runs-{result.key}".replace("_", "-"),
+        title=f"{metric.label}, by recipe",
+        caption=f"{metric.label} by training recipe: {', '.join(parts[:-1])}, and {parts[-1]}.",
+        alt=f"{metric.label}{_unit(metric)}: {'; '.join(said)}.",
+        header=("Recipe", "Run", f"Value{_unit(metric)}", f"Control{_unit(metric)}"),
         rows=tuple(rows),
-        draw=partial(charts.study_chart, arms, panels),
-        size=_points(charts.study_size(len(arms), len(panels))),
-        data=repr((arms, panels)),
+        draw=partial(charts.runs_chart, arms, result),
+        height={width: charts.runs_height(len(arms), width) for width in (WIDE, NARROW)},
+        data=repr((arms, result)),
     )
 
 
@@ -129,8 +140,9 @@ Course = tuple[str, int, list[tuple[int, float]]]
 def _courses(analysis: StudyAnalysis, study: LoadedStudy) -> Iterator[Course]:
     for number, arm in enumerate(analysis.arms):
         for run in study.done(arm.name):
-            log = study.results[run.name].log
-            points = [(e.step, e.validation_loss) for e in log.log if e.validation_loss is not None] if log else []
+            points = (
+                [(e.step, e.validation_loss) for e in run.log.log if e.validation_loss is not None] if run.log else []
+            )
             if points:
                 yield arm.label, number, points
 
@@ -140,82 +152,88 @@ def _course(courses: list[Course]) -> Chart:
     return Chart(
         name="study-course",
         title="Validation loss of every run",
-        caption="Validation loss of every run by step. Each arm's loss is measured on texts written as that arm writes them, so only"
-        " runs of one arm compare by it.",
-        alt="Validation loss at the last step: " + "; ".join(f"{label} {loss:.2f}" for label, (_, loss) in last) + ".",
-        header=("Arm", "Step", "Validation loss"),
+        caption="Validation loss by optimizer step, a line per run. Recipes with other training text have other validation text, so "
+        "heights compare within a recipe only.",
+        alt="Last validation losses: " + "; ".join(f"{label} {loss:.2f}" for label, (_, loss) in last) + ".",
+        header=("Recipe", "Step", "Validation loss"),
         rows=tuple((label, str(step), f"{loss:.4f}") for label, _, points in courses for step, loss in points),
         draw=partial(charts.course_chart, courses),
-        size=_points((charts.SIZE[0], 3.8)),
+        height={WIDE: 4.2, NARROW: 5.0},
         data=repr(courses),
     )
 
 
-def _points(inches: tuple[float, float]) -> tuple[int, int]:
-    return round(72 * inches[0]), round(72 * inches[1])
-
-
-def _span(interval: Interval | None) -> str:
-    return f"{interval.low:.3f} to {interval.high:.3f}" if interval else "not measured"
-
-
-def _metrics(analysis: Analysis) -> Chart:
-    shown = tuple(m for m in (*analysis.primary, *analysis.others) if m.config.bounded)
+def _metrics(results: Sequence[MetricResult], analysis: Analysis) -> Chart:
     rows = tuple(
-        (m.config.label, f"{m.base:.3f}", _span(m.base_interval), f"{m.finetuned:.3f}", _span(m.finetuned_interval))
-        for m in shown
+        (
+            m.config.label,
+            model,
+            shown(figures.value, m.config),
+            *_span(figures.interval, m.config),
+            shown(figures.control, m.config),
+        )
+        for m in results
+        for model, figures in (("base", m.base), ("fine-tuned", m.finetuned))
     )
-    caption = "Both models, the fine-tuned one as published" if analysis.study else "Both models"
-    if any(m.base_interval for m in analysis.metrics):
-        caption += f", with {100 * (1 - analysis.level):g} % intervals"
-    if any(m.baselines for m in analysis.metrics):
-        caption += " and, for choices, what chance and the majority class would score"
+    parts = []
+    if any(m.base.interval for m in results):
+        parts.append(f"with {100 * (1 - analysis.level):g} % intervals")
+    if any(m.finetuned.control is not None for m in results):
+        parts.append(
+            "each with its control, the accuracy that the same answers would have if what is asked for were exchanged"
+        )
     return Chart(
         name="metrics",
-        title="Base model against fine-tuned model",
-        caption=f"{caption}.",
-        alt="; ".join(f"{label}: base {base}, fine-tuned {tuned}" for label, base, _, tuned, _ in rows),
-        header=("Metric", "Base", "Interval", "Fine-tuned", "Interval"),
+        title="Base model and fine-tuned model",
+        caption=f"Both models{', ' if parts else ''}{', and '.join(parts)}.",
+        alt="; ".join(
+            f"{m.config.label}: base {shown(m.base.value, m.config)} %, fine-tuned {shown(m.finetuned.value, m.config)} %"
+            for m in results
+        ),
+        header=("Metric", "Model", "Value, %", "Low", "High", "Control, %"),
         rows=rows,
-        draw=partial(charts.metrics_chart, shown),
-        size=_points(charts.metrics_size(len(shown))),
-        data=repr(shown),
+        draw=partial(charts.metrics_chart, results),
+        height=_both(charts.metrics_height(len(results))),
+        data=repr(results),
     )
 
 
 def _breakdown(breakdown: Breakdown, metric: MetricConfig) -> Chart:
     axis = midsentence(breakdown.by.name)
-    first, last = breakdown.groups[0], breakdown.groups[-1]
+    control = any(g.control is not None for g in breakdown.groups)
     rows = tuple(
         (
             str(g.value),
             str(g.questions),
-            f"{g.base:.3f}",
-            _span(g.base_interval),
-            f"{g.finetuned:.3f}",
-            _span(g.finetuned_interval),
+            shown(g.base, metric),
+            *_span(g.base_interval, metric),
+            shown(g.finetuned, metric),
+            *_span(g.finetuned_interval, metric),
+            *((shown(g.control, metric),) if control else ()),
         )
         for g in breakdown.groups
     )
+    names = ("Base", "Base low", "Base high", "Fine-tuned", "Fine-tuned low", "Fine-tuned high")
     return Chart(
         name=f"{breakdown.metric}-by-{breakdown.by.key}".replace("_", "-"),
         title=f"{metric.label} by {axis}",
-        caption=(
-            f"{metric.label} ({metric.direction} is better) by {axis}. The fine-tuned model goes from {first.finetuned:.2f} at"
-            f" {first.value} to {last.finetuned:.2f} at {last.value}, the base model from {first.base:.2f} to {last.base:.2f}."
+        caption=f"{metric.label} by {axis}, both models with intervals"
+        f"{', and the control of the fine-tuned model as a dashed line' if control else ''}.",
+        alt=f"{metric.label}{_unit(metric)} by {axis}: "
+        + "; ".join(
+            f"{g.value}: base {shown(g.base, metric)}, fine-tuned {shown(g.finetuned, metric)}"
+            for g in breakdown.groups
         ),
-        alt=f"{metric.label} by {axis}: "
-        + "; ".join(f"{g.value}: base {g.base:.2f}, fine-tuned {g.finetuned:.2f}" for g in breakdown.groups),
-        header=(breakdown.by.name, "Questions", "Base", "Interval", "Fine-tuned", "Interval"),
+        header=(breakdown.by.name, "Questions", *names, *(("Control",) if control else ())),
         rows=rows,
         draw=partial(charts.breakdown_chart, breakdown, metric),
-        size=_points(charts.SIZE),
+        height=_both(3.4),
         data=repr((breakdown, metric)),
     )
 
 
 def _can_be_drawn(confusion: Confusion) -> bool:
-    """Tell whether the answers are few and all numbers: others are a model's free text, and belong in no caption."""
+    """Return whether the answers are few and all numbers: others are a model's free text, and belong in no caption."""
     labels = confusion.labels
     return len(labels) <= LARGEST_CONFUSION and all(label.isdecimal() and len(label) < 6 for label in labels)
 
@@ -233,44 +251,44 @@ def _confusion(confusion: Confusion) -> Chart:
         totals = [sum(row[i] for row in counts) for i in range(len(confusion.labels))]
         most = max(range(len(totals)), key=totals.__getitem__)
         said.append(
-            f"the {model} answers {confusion.labels[most]} most often, in {totals[most]:,} of {sum(totals):,} cases"
+            f"the {model} answers {confusion.labels[most]} most often, {totals[most]:,} of {sum(totals):,} times"
         )
     return Chart(
         name=f"confusion-{confusion.task}".replace("_", "-"),
         title=f"What was answered: {task}",
-        caption=f"What was answered in the task {task}, by right answer: {'; '.join(said)}. Outlined fields are right answers.",
-        alt=f"Answers by right answer, {task}: {'; '.join(said)}.",
+        caption="Answers by right answer; the darker a field, the larger its share of the row. Outlined fields are right answers.",
+        alt=f"{'; '.join(said)}.",
         header=("Right answer", "Model", *confusion.labels),
         rows=rows,
         draw=partial(charts.confusion_chart, confusion),
-        size=_points(charts.SIZE),
+        height={WIDE: 3.4, NARROW: 5.4},
         data=repr(confusion),
     )
 
 
 def _training(log: TrainingLog) -> Chart:
     validation = [(e.step, e.validation_loss) for e in log.log if e.validation_loss is not None]
-    caption = "Loss on the training text by step"
+    said = "Loss on the training text by step"
     if validation:
-        caption += f"; the validation loss goes from {validation[0][1]:.2f} at step {validation[0][0]} to {validation[-1][1]:.2f} at step {validation[-1][0]}"
+        first, last = validation[0], validation[-1]
+        said += f"; the validation loss goes from {first[1]:.2f} at step {first[0]} to {last[1]:.2f} at step {last[0]}"
     return Chart(
         name="training",
         title="Training and validation loss",
-        caption=f"{caption}. The two are measured on different texts, so their heights do not compare.",
-        alt=f"{caption}.",
+        caption="Losses by optimizer step. The two are measured on different texts, so their heights do not compare.",
+        alt=f"{said}.",
         header=("Step", "Validation loss"),
         rows=tuple((str(step), f"{loss:.4f}") for step, loss in validation),
         draw=partial(charts.training_chart, log),
-        size=_points(charts.SIZE),
+        height=_both(3.4),
         data=log.model_dump_json(include={"log", "best_step"}),
     )
 
 
 _CHARTS = Path(charts.__file__).read_text(encoding="utf-8")
 
-
-def _code() -> str:
-    return style.fingerprint() + _CHARTS
+KINDS = ("light.svg", "dark.svg", "narrow.light.svg", "narrow.dark.svg")
+"""What the site shows of each chart: both color schemes, each for desktops and for phones."""
 
 
 def render(chart: Chart, kind: str, cache_folder: Path | None) -> bytes:
@@ -278,23 +296,24 @@ def render(chart: Chart, kind: str, cache_folder: Path | None) -> bytes:
 
     Args:
         chart: What to draw.
-        kind: `light.svg`, `dark.svg` or `png`.
+        kind: One of `KINDS`, or `png`.
         cache_folder: The cache; None to always draw.
 
     Returns:
         The file's bytes.
     """
-    if kind == "dark.svg":
-        return style.recoloured(render(chart, "light.svg", cache_folder), style.LIGHT, style.DARK)
+    if kind.endswith("dark.svg"):
+        light = render(chart, kind.replace("dark", "light"), cache_folder)
+        return style.recolored(light, style.LIGHT, style.DARK)
     return cached(cache_folder, kind, (kind, *drawn_from(chart)), lambda: _draw(chart, kind))
 
 
 def drawn_from(chart: Chart) -> tuple[str, ...]:
-    """Return all that a chart's drawing follows from: its name and data, and the code and the fonts that draw it."""
-    return chart.name, chart.data, _code()
+    """Return everything that a chart's drawing depends on: its name and data, and the code and the fonts that draw it."""
+    return chart.name, chart.data, style.fingerprint() + _CHARTS
 
 
 def _draw(chart: Chart, kind: str) -> bytes:
     with style.styled(style.LIGHT):
-        figure = chart.draw(style.LIGHT)
+        figure = chart.draw(style.LIGHT, NARROW if kind.startswith("narrow") else WIDE)
         return style.save_png(figure) if kind == "png" else style.save_svg(figure)

@@ -1,11 +1,11 @@
-"""The charts."""
+"""One function per chart: numbers in, a Matplotlib figure out."""
 
 from __future__ import annotations
 
 import math
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from src.analysis.analyse import Breakdown, Confusion, MetricResult
 from src.analysis.statistics import Interval
@@ -19,214 +19,210 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SIZE = (7.2, 3.4)
-"""Width and height of most charts, in inches."""
+WIDE, NARROW = 7.2, 3.7
+"""Widths in inches: for desktops and print, and for phones, where the same type is as large on the screen."""
 
-COLUMNS = 2
-"""Panels side by side."""
+LABEL_CHARACTERS = {WIDE: 30, NARROW: 17}
+"""Characters of a row's label that fit on one line, by width."""
 
-PANEL_LABEL = 36
-"""Characters of a panel's label that fit on one line."""
-
-BASELINE_STYLES = (":", "--")
-"""Lines of a metric's baselines, in their order."""
-
-Panel = tuple[MetricResult, str]
-"""A metric, and what its panel is labelled."""
+BASELINE_STYLES = (":", "--", "-.", (0, (5, 1)), (0, (1, 1)))
+"""Line styles of a metric's baselines, in their order."""
 
 
-def metrics_size(count: int) -> tuple[float, float]:
-    """Return width and height of the chart of so many metrics, in inches."""
-    return SIZE[0], 1.3 + 0.75 * count
-
-
-def _figure(size: tuple[float, float]) -> Figure:
+def _figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
 
-    return Figure(figsize=size)
+    return Figure(figsize=(width, height))
 
 
-def _errors(values: Sequence[float], intervals: Sequence[Interval | None]) -> list[list[float]] | None:
-    """Return how far each interval reaches below and above its value, of shape (2, values); None if there is no interval.
+def scale(metric: MetricConfig) -> float:
+    """Return the factor by which a metric's values are shown: 100 for a proportion, which is shown in per cent."""
+    return 100.0 if metric.unit == "proportion" else 1.0
+
+
+def _errors(values: Sequence[float], intervals: Sequence[Interval | None], factor: float) -> list[list[float]] | None:
+    """Return how far each interval extends below and above its value, of shape (2, values); None if there is no interval.
 
     A value without an interval gets NaN, which draws nothing.
     """
     if not any(intervals):
         return None  # no bars in the legend either
-    below = [math.nan if i is None else max(0.0, v - i.low) for v, i in zip(values, intervals, strict=True)]
-    above = [math.nan if i is None else max(0.0, i.high - v) for v, i in zip(values, intervals, strict=True)]
+    pairs = list(zip(values, intervals, strict=True))
+    below = [math.nan if i is None else factor * max(0.0, v - i.low) for v, i in pairs]
+    above = [math.nan if i is None else factor * max(0.0, i.high - v) for v, i in pairs]
     return [below, above]
 
 
-def metrics_chart(results: Sequence[MetricResult], scheme: Scheme) -> Figure:
-    """Base against fine-tuned for every metric between 0 and 1, with intervals and baselines.
+def _wrapped(label: str, width: float) -> str:
+    return textwrap.fill(label, LABEL_CHARACTERS[width])
+
+
+def _legend(figure: Figure, width: float, place: Literal["outside upper center", "outside lower center"]) -> None:
+    entries = {
+        label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    columns = 4 if width == WIDE else 2
+    lines, labels = list(entries.values()), list(entries)
+    figure.legend(lines, labels, loc=place, ncols=min(columns, max(1, len(entries))))
+
+
+def metrics_height(count: int) -> float:
+    """Return the height of the chart of so many metrics, in inches."""
+    return 1.4 + 0.75 * count
+
+
+def metrics_chart(results: Sequence[MetricResult], scheme: Scheme, width: float = WIDE) -> Figure:
+    """Draw both models in every metric between 0 and 1, with intervals and each model's control.
 
     Args:
         results: The metrics, in order from top to bottom.
-        scheme: Colours.
+        scheme: Colors.
+        width: `WIDE` or `NARROW`.
     """
-    shown = [r for r in results if r.config.bounded]
-    figure = _figure(metrics_size(len(shown)))
+    figure = _figure(width, metrics_height(len(results)))
     axes = figure.subplots()
-    rows, upwards = range(len(shown)), shown[::-1]
-    base, finetuned = [r.base for r in upwards], [r.finetuned for r in upwards]
-    axes.hlines(rows, base, finetuned, color=scheme.faint, linewidth=3, zorder=1)
-    for values, intervals, color, marker, label in (
-        (base, [r.base_interval for r in upwards], scheme.base, "o", "base model"),
-        (finetuned, [r.finetuned_interval for r in upwards], scheme.finetuned, "D", "fine-tuned model"),
+    upwards = list(results)[::-1]
+    for name, color, marker, shift in (
+        ("base model", scheme.base, "o", 0.12),
+        ("fine-tuned model", scheme.finetuned, "D", -0.12),
     ):
-        errors = _errors(values, intervals)
-        axes.errorbar(values, rows, xerr=errors, fmt=marker, color=color, capsize=3, zorder=3, label=label)
-    for number, style in enumerate(BASELINE_STYLES):
-        found = [(r.baselines[number].value, row) for row, r in enumerate(upwards) if len(r.baselines) > number]
-        places, at = [value for value, _ in found], [row for _, row in found]
-        low, high = [row - 0.3 for row in at], [row + 0.3 for row in at]
-        axes.vlines(places, low, high, linestyle=style, color=scheme.accent, linewidth=1.6, zorder=2)
-    if any(r.baselines for r in shown):
-        for style, label in zip(BASELINE_STYLES, ("chance", "majority class"), strict=True):
-            axes.plot([], [], linestyle=style, color=scheme.accent, label=label)
-    axes.set_yticks(rows, [f"{r.config.label}\n({r.config.direction} is better)" for r in upwards])
-    axes.set_ylim(-0.6, len(shown) - 0.4)
-    axes.set_xlim(-0.02, 1.02)
+        figures = [r.base if name == "base model" else r.finetuned for r in upwards]
+        rows = [row + shift for row in range(len(upwards))]
+        values = [f.value for f in figures]
+        axes.errorbar(
+            [100 * v for v in values], rows, xerr=_errors(values, [f.interval for f in figures], 100.0), fmt=marker, color=color,
+            capsize=3, markersize=5, zorder=3, label=name,
+        )  # fmt: skip
+        controls = [(100 * f.control, row) for f, row in zip(figures, rows, strict=True) if f.control is not None]
+        if controls:
+            axes.plot(
+                *zip(*controls, strict=True), linestyle="none", marker="|", markersize=14, markeredgewidth=1.6, color=scheme.accent,
+                zorder=2, label="its control",
+            )  # fmt: skip
+    axes.set_yticks(range(len(upwards)), [_wrapped(r.config.label, width) for r in upwards])
+    axes.set_ylim(-0.6, len(upwards) - 0.4)
+    axes.set_xlim(-2, 102)
+    axes.set_xlabel("%")
     axes.grid(visible=False, axis="y")
-    figure.legend(loc="outside lower center", ncols=4)
+    _legend(figure, width, "outside lower center")
     return figure
 
 
-def study_size(arms: int, panels: int) -> tuple[float, float]:
-    """Return width and height of a chart of so many arms in so many panels, in inches."""
-    return SIZE[0], 0.5 + math.ceil(panels / COLUMNS) * (0.85 + 0.3 * arms)
+def runs_height(arms: int, width: float) -> float:
+    """Return the height of a chart of the runs of so many arms, in inches."""
+    return 1.3 + (0.34 if width == WIDE else 0.46) * arms
 
 
-def study_chart(arms: Sequence[ArmResult], panels: Sequence[Panel], scheme: Scheme) -> Figure:
-    """Metrics of every arm, a panel each: a circle for each seed, the mean with its t interval, the base model and the baselines.
+def runs_chart(arms: Sequence[ArmResult], result: MetricResult, scheme: Scheme, width: float = WIDE) -> Figure:
+    """Draw one metric of every arm: a dot per run with its control, the base model, and the best answer that ignores part of the question.
 
     Args:
         arms: The arms that have runs.
-        panels: The metrics, each with its panel's label.
-        scheme: Colours.
+        result: The metric.
+        scheme: Colors.
+        width: `WIDE` or `NARROW`.
     """
-    figure = _figure(study_size(len(arms), len(panels)))
-    rows, columns = math.ceil(len(panels) / COLUMNS), min(COLUMNS, len(panels))
-    grid = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
-    for axes, (result, label) in zip(grid, panels, strict=False):
-        _study_panel(axes, arms, result, scheme)
-        text = textwrap.fill(f"{label[0].upper()}{label[1:]}", PANEL_LABEL)
-        axes.set_xlabel(f"{text}\n({result.config.direction} is better)", fontsize=8)
-    for axes in grid[len(panels) :]:
-        axes.set_visible(False)
-    grid[0].set_yticks(range(len(arms)), [arm.label for arm in reversed(arms)])
-    grid[0].set_ylim(-0.6, len(arms) - 0.4)
-    entries = {label: line for axes in grid for line, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(entries.values(), entries.keys(), loc="outside upper center", ncols=5)
+    factor = scale(result.config)
+    figure = _figure(width, runs_height(len(arms), width))
+    axes = figure.subplots()
+    axes.axvline(factor * result.base.value, color=scheme.base, linewidth=1.8, label="base model")
+    shortcut = result.run.shortcut
+    if shortcut is not None:
+        axes.axvline(factor * shortcut.value, color=scheme.accent, linestyle="--", linewidth=1.4, label="best shortcut")
+    runs = [
+        (row, found)
+        for row, arm in enumerate(reversed(arms))
+        for found in arm.metrics[result.key].runs
+    ]  # fmt: skip
+    controls = [(factor * f.figures.control, row) for row, f in runs if f.figures.control is not None]
+    if controls:
+        axes.plot(
+            *zip(*controls, strict=True), linestyle="none", marker="|", markersize=15, markeredgewidth=1.6, color=scheme.accent,
+            label="its control",
+        )  # fmt: skip
+    dots = [(factor * found.figures.value, row) for row, found in runs]
+    axes.plot(
+        *zip(*dots, strict=True),
+        linestyle="none",
+        marker="o",
+        markersize=7,
+        color=scheme.finetuned,
+        alpha=0.8,
+        label="a run",
+        zorder=3,
+    )
+    axes.set_yticks(range(len(arms)), [_wrapped(arm.label, width) for arm in reversed(arms)])
+    axes.set_ylim(-0.6, len(arms) - 0.4)
+    if result.config.bounded:
+        axes.set_xlim(-0.02 * factor, 1.02 * factor)
+    axes.set_xlabel(f"{_wrapped(result.config.label, width)}{', %' if factor == 100 else ''}")
+    axes.grid(visible=False, axis="y")
+    _legend(figure, width, "outside upper center")
     return figure
 
 
-def _study_panel(axes: Axes, arms: Sequence[ArmResult], result: MetricResult, scheme: Scheme) -> None:
-    axes.axvline(result.base, color=scheme.base, linewidth=1.6, label="base model")
-    for baseline, style in zip(result.baselines, BASELINE_STYLES, strict=False):
-        axes.axvline(baseline.value, linestyle=style, color=scheme.accent, linewidth=1.4, label=baseline.label)
-    found = [arm.metrics[result.key] for arm in reversed(arms)]
-    seeds = [(value, row) for row, metric in enumerate(found) for value in metric.values]
-    axes.plot(
-        *zip(*seeds, strict=True),
-        linestyle="none",
-        marker="o",
-        markersize=6,
-        markerfacecolor="none",
-        color=scheme.finetuned,
-        label="one seed",
-    )
-    means = [metric.mean for metric in found]
-    axes.errorbar(
-        means,
-        range(len(means)),
-        xerr=_errors(means, [metric.interval for metric in found]),
-        fmt="D",
-        markersize=4,
-        color=scheme.text,
-        capsize=3,
-        zorder=3,
-        label="mean over seeds",
-    )
-    if result.config.bounded:
-        low, high = axes.get_xlim()
-        axes.set_xlim(max(-0.02, low), min(1.02, high))
-    axes.locator_params(axis="x", nbins=5)
-    axes.tick_params(axis="x", labelsize=8)
-    axes.grid(visible=False, axis="y")
-
-
-def course_chart(courses: Sequence[tuple[str, int, Sequence[tuple[int, float]]]], scheme: Scheme) -> Figure:
-    """Validation loss by step of every run; runs of one arm share a line style.
+def course_chart(
+    courses: Sequence[tuple[str, int, Sequence[tuple[int, float]]]], scheme: Scheme, width: float = WIDE
+) -> Figure:
+    """Draw the validation loss by step of every run; runs of one arm share color and line style.
 
     Args:
         courses: Label of the arm, its number, and steps with losses, for each run.
-        scheme: Colours.
+        scheme: Colors.
+        width: `WIDE` or `NARROW`.
     """
-    figure = _figure((SIZE[0], 3.8))
+    figure = _figure(width, 4.2 if width == WIDE else 5.0)
     axes = figure.subplots()
     colors = (scheme.finetuned, scheme.accent, scheme.base, scheme.text)
     styles = ("-", "--", ":")
     named: set[str] = set()
     for label, arm, points in courses:
         axes.plot(
-            *zip(*points, strict=True),
-            color=colors[arm % len(colors)],
-            linestyle=styles[arm // len(colors) % len(styles)],
-            linewidth=1.3,
-            label=None if label in named else label,
-        )
+            *zip(*points, strict=True), color=colors[arm % len(colors)], linestyle=styles[arm // len(colors) % len(styles)],
+            linewidth=1.3, label=None if label in named else label,
+        )  # fmt: skip
         named.add(label)
-    axes.set_xlabel("Optimiser step")
+    axes.set_xlabel("Optimizer step")
     axes.set_ylabel("Validation loss (nats per token)")
     axes.set_ylim(bottom=0)
-    figure.legend(loc="outside upper center", ncols=3)
+    _legend(figure, width, "outside upper center")
     return figure
 
 
-def breakdown_chart(breakdown: Breakdown, metric: MetricConfig, scheme: Scheme) -> Figure:
-    """One metric by a property of the questions, both models with intervals.
+def breakdown_chart(breakdown: Breakdown, metric: MetricConfig, scheme: Scheme, width: float = WIDE) -> Figure:
+    """Draw one metric by a property of the questions: both models with intervals, and the fine-tuned model's control.
 
     Args:
         breakdown: The groups.
         metric: The metric's declaration.
-        scheme: Colours.
+        scheme: Colors.
+        width: `WIDE` or `NARROW`.
     """
-    figure = _figure(SIZE)
+    factor = scale(metric)
+    figure = _figure(width, 3.4)
     axes: Axes = figure.subplots()
-    labels = [str(g.value) for g in breakdown.groups]
-    places = range(len(labels))
-    for values, intervals, color, marker, label, shift in (
-        (
-            [g.base for g in breakdown.groups],
-            [g.base_interval for g in breakdown.groups],
-            scheme.base,
-            "o",
-            "base model",
-            -0.06,
-        ),
-        (
-            [g.finetuned for g in breakdown.groups],
-            [g.finetuned_interval for g in breakdown.groups],
-            scheme.finetuned,
-            "D",
-            "fine-tuned model",
-            0.06,
-        ),
+    groups = breakdown.groups
+    for name, color, marker, shift in (
+        ("base model", scheme.base, "o", -0.06),
+        ("fine-tuned model", scheme.finetuned, "D", 0.06),
     ):
-        x = [p + shift for p in places]
-        errors = _errors(values, intervals)
+        base = name == "base model"
+        values = [g.base if base else g.finetuned for g in groups]
+        intervals = [g.base_interval if base else g.finetuned_interval for g in groups]
         axes.errorbar(
-            x, values, yerr=errors, color=color, marker=marker, markersize=5, capsize=2, elinewidth=1, label=label
-        )
-    axes.set_xticks(list(places), labels)
+            [place + shift for place in range(len(groups))], [factor * v for v in values], yerr=_errors(values, intervals, factor),
+            color=color, marker=marker, markersize=5, capsize=2, elinewidth=1, label=name,
+        )  # fmt: skip
+    controls = [(place, factor * g.control) for place, g in enumerate(groups) if g.control is not None]
+    if controls:
+        axes.plot(*zip(*controls, strict=True), color=scheme.accent, linestyle="--", linewidth=1.2, label="its control")
+    axes.set_xticks(range(len(groups)), [str(g.value)[:12] for g in groups])
     axes.set_xlabel(breakdown.by.name)
-    axes.set_ylabel(metric.label)
+    axes.set_ylabel(f"{_wrapped(metric.label, width)}{', %' if factor == 100 else ''}")
     if metric.bounded:
-        axes.set_ylim(-0.02, 1.02)
+        axes.set_ylim(-0.02 * factor, 1.02 * factor)
     axes.grid(visible=False, axis="x")
-    figure.legend(loc="outside upper right", ncols=2)
+    _legend(figure, width, "outside upper center")
     return figure
 
 
@@ -234,20 +230,22 @@ def _square(x: float, y: float) -> list[tuple[float, float]]:
     return [(x - 0.5, y - 0.5), (x + 0.5, y - 0.5), (x + 0.5, y + 0.5), (x - 0.5, y + 0.5)]
 
 
-def confusion_chart(confusion: Confusion, scheme: Scheme) -> Figure:
-    """What was answered, by right answer, for both models side by side; the darker a field, the larger its share of the row.
+def confusion_chart(confusion: Confusion, scheme: Scheme, width: float = WIDE) -> Figure:
+    """Draw what was answered, by right answer, for both models; the darker a field, the larger its share of the row.
 
     Args:
         confusion: Counts of both models.
-        scheme: Colours.
+        scheme: Colors.
+        width: `WIDE` or `NARROW`.
     """
     from matplotlib.collections import PolyCollection
     from matplotlib.colors import to_rgba
 
-    figure = _figure(SIZE)
+    figure = _figure(width, 3.4 if width == WIDE else 5.4)
     places = [i for i, row in enumerate(confusion.base) if sum(row)]
+    grid = figure.subplots(1, 2, sharey=True) if width == WIDE else figure.subplots(2, 1, sharex=True)
     for axes, counts, color, title in zip(
-        figure.subplots(1, 2, sharey=True),
+        grid,
         (confusion.base, confusion.finetuned),
         (scheme.base, scheme.finetuned),
         ("base model", "fine-tuned model"),
@@ -265,13 +263,13 @@ def confusion_chart(confusion: Confusion, scheme: Scheme) -> Figure:
         axes.grid(visible=False)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("Answer")
-    figure.axes[0].set_ylabel("Right answer")
+        axes.set_ylabel("Right answer")
     return figure
 
 
-def training_chart(log: TrainingLog, scheme: Scheme) -> Figure:
-    """Training loss and validation loss by step."""
-    figure = _figure(SIZE)
+def training_chart(log: TrainingLog, scheme: Scheme, width: float = WIDE) -> Figure:
+    """Draw training loss and validation loss by step."""
+    figure = _figure(width, 3.4)
     axes = figure.subplots()
     training = [(e.step, e.loss) for e in log.log if e.loss is not None]
     validation = [(e.step, e.validation_loss) for e in log.log if e.validation_loss is not None]
@@ -282,11 +280,9 @@ def training_chart(log: TrainingLog, scheme: Scheme) -> Figure:
             *zip(*validation, strict=True), color=scheme.finetuned, marker="D", markersize=4, label="validation loss"
         )
     if log.best_step is not None:
-        axes.axvline(
-            log.best_step, color=scheme.accent, linestyle="--", linewidth=1.2, label="checkpoint that was kept"
-        )
-    axes.set_xlabel("Optimiser step")
+        axes.axvline(log.best_step, color=scheme.accent, linestyle="--", linewidth=1.2, label="checkpoint kept")
+    axes.set_xlabel("Optimizer step")
     axes.set_ylabel("Cross-entropy (nats per token)")
     axes.set_ylim(bottom=0)
-    figure.legend(loc="outside upper right", ncols=3)
+    _legend(figure, width, "outside upper center")
     return figure

@@ -1,4 +1,4 @@
-"""How every chart looks, in both colour schemes, and how it is saved."""
+"""How every chart looks, in both color schemes, and how it is saved."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scheme:
-    """Colours of one scheme, checked for contrast of at least 3:1 against the page behind."""
+    """Colors of one scheme, checked for contrast of at least 3:1 against the page behind."""
 
     name: str
     text: str
@@ -35,7 +35,7 @@ DARK = Scheme("dark", text="#e6e6eb", faint="#474a57", base="#a3a9b8", finetuned
 
 
 FONTS = tuple(sorted((Path(__file__).parent / "fonts").glob("*.ttf")))
-"""The site's typeface, Inter, as outlines that Matplotlib reads; licence: docs/assets/fonts/inter-OFL.txt."""
+"""The site's typeface, Inter, as outlines that Matplotlib reads; license: docs/assets/fonts/inter-OFL.txt."""
 
 
 _CODE = Path(__file__).read_text(encoding="utf-8")
@@ -99,10 +99,17 @@ def save_svg(figure: Figure) -> bytes:
     return out.getvalue().encode()
 
 
-def recoloured(svg: bytes, old: Scheme, new: Scheme) -> bytes:
-    """Turn a chart drawn in one scheme into the other: it differs in nothing but the colours."""
+def recolored(svg: bytes, old: Scheme, new: Scheme) -> bytes:
+    """Turn a chart drawn in one scheme into the other: it differs in nothing but the colors."""
     pairs = {getattr(old, f.name).encode(): getattr(new, f.name).encode() for f in fields(Scheme) if f.name != "name"}
     return re.sub(rb"#[0-9a-f]{6}", lambda found: pairs.get(found[0], found[0]), svg)
+
+
+def on_white(svg: str) -> str:
+    """Put a white background behind a chart, for pages whose color scheme is not known."""
+    head, tag, rest = svg.partition("<svg")
+    attributes, close, body = rest.partition(">")
+    return f'{head}{tag}{attributes}{close}\n <rect width="100%" height="100%" fill="#ffffff"/>{body}'
 
 
 def save_png(figure: Figure) -> bytes:

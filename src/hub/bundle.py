@@ -207,7 +207,7 @@ def _space(documents: Documents, space: str, demo: Demo, base: str, endpoint: st
         ]
         return _hashed(space_files(context, demo, files), None)
 
-    return Repository("space", space, "space", _hashed({"LICENSE": _licence(context)}, None), write)
+    return Repository("space", space, "space", _hashed({"LICENSE": _license(context)}, None), write)
 
 
 def write_bundle(repos: list[Repository], output: Path) -> None:
@@ -244,7 +244,7 @@ def _hashed(sources: dict[str, Path | bytes], progress: Progress | None) -> dict
     return files
 
 
-def _licence(context: Context) -> Path:
+def _license(context: Context) -> Path:
     return regular_file(context.record.root, "LICENSE")
 
 
@@ -260,7 +260,7 @@ def _adapter(context: Context, folder: Path) -> dict[str, Path | bytes]:
 def _model(documents: Documents, further: Mapping[str, Path]) -> dict[str, Path | bytes]:
     context = documents.context
     record = context.record
-    files: dict[str, Path | bytes] = {"README.md": documents.model_card.text.encode(), "LICENSE": _licence(context)}
+    files: dict[str, Path | bytes] = {"README.md": documents.model_card.text.encode(), "LICENSE": _license(context)}
     files |= _adapter(context, record.checkpoint)
     for folder, checkpoint in further.items():
         if not FOLDER.fullmatch(folder) or folder == "charts":
@@ -283,7 +283,7 @@ def _model(documents: Documents, further: Mapping[str, Path]) -> dict[str, Path 
 
 def _dataset(documents: Documents) -> dict[str, Path | bytes]:
     record = documents.context.record
-    files: dict[str, Path | bytes] = {"LICENSE": _licence(documents.context)}
+    files: dict[str, Path | bytes] = {"LICENSE": _license(documents.context)}
     if documents.dataset_card is not None:
         files["README.md"] = documents.dataset_card.text.encode()
     files |= {name: regular_file(record.data, name) for name in dataset_files(record.data)}
@@ -309,7 +309,7 @@ def _base(documents: Documents) -> dict[str, Path | bytes]:
             raise InputError(
                 folder / needed, found="no such file", expected="a model as transformers saves it", hint=hint
             )
-    files["LICENSE"] = _licence(documents.context)
+    files["LICENSE"] = _license(documents.context)
     if documents.base_card is not None:
         files["README.md"] = documents.base_card.encode()
     elif (folder / "README.md").exists():

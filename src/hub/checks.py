@@ -1,4 +1,4 @@
-"""What is checked before anything else: names, account, rights, licence."""
+"""What is checked before anything else: names, account, rights, license."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 NEEDED = ("torch", "transformers", "peft", "datasets")
 """Packages that load what is published."""
 
-LICENCES = {
+LICENSES = {
     "mit": ("permission is hereby granted, free of charge", 'the software is provided "as is"'),
     "apache-2.0": ("apache license", "version 2.0, january 2004"),
     "bsd-2-clause": ("redistribution and use in source and binary forms",),
@@ -51,7 +51,7 @@ LICENCES = {
     "cc-by-nc-4.0": ("attribution-noncommercial 4.0 international",),
     "openrail": ("rail",),
 }
-"""What the text of a licence contains, in lower case and with single spaces, by the Hub's identifier."""
+"""What the text of a license contains, in lower case and with single spaces, by the Hub's identifier."""
 
 
 def check_login(hub: Hub, given: str | None) -> tuple[str, str]:
@@ -111,23 +111,23 @@ def missing_packages() -> list[str]:
     return [name for name in NEEDED if importlib.util.find_spec(name) is None]
 
 
-def check_licence(licence: str, path: Path) -> None:
-    """Check that the licence's text is the one that the project config names, for the licences that are known here.
+def check_license(license: str, path: Path) -> None:
+    """Check that the license's text is the one that the project config names, for the licenses that are known here.
 
     Raises:
         InputError: It is another.
     """
-    phrases = LICENCES.get(licence)
+    phrases = LICENSES.get(license)
     if phrases is None:
         return
-    text = " ".join(read_text(path, "Put the licence's text there.").lower().split())
+    text = " ".join(read_text(path, "Put the license's text there.").lower().split())
     missing = [phrase for phrase in phrases if phrase not in text]
     if missing:
         raise InputError(
             path,
             found=f"a text without “{missing[0]}”",
-            expected=f"the text of {licence}, which the project config names",
-            hint="Correct `licence` in the project config, or the text.",
+            expected=f"the text of {license}, which the project config names",
+            hint="Correct `license` in the project config, or the text.",
         )
 
 

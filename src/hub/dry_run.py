@@ -11,7 +11,7 @@ from src.documents.context import Context, RepoNames
 from src.record.load import Record
 
 from .bundle import collect, local_base, write_bundle
-from .checks import check_base, check_licence, check_names, check_something, missing_packages
+from .checks import check_base, check_license, check_names, check_something, missing_packages
 from .client import Retry, local_token, prepare
 from .errors import Ended, Refused, Stopped
 from .options import INSTALL, Options
@@ -49,7 +49,7 @@ def dry_run(
     if full and names.namespace is None:
         names = RepoNames.of(record, PLACEHOLDER)
     check_names(names, options.tag)
-    check_licence(record.project.licence, record.root / "LICENSE")
+    check_license(record.project.license, record.root / "LICENSE")
     context = Context(record, names, cache, inside_hub=True)
     with screen.hashing() as progress:
         repos = collect(Documents(context), options.only, progress, options.further)

@@ -18,7 +18,11 @@ from .process import Home
 PROMPTS = ("Once upon a time", "Question: What is two and two?\nAnswer:", "0 1 2 a b c")
 """Texts whose logits are compared; fixed, so that the receipts of several publications can be compared."""
 
-SNIPPETS: dict[Role, str] = {"base": "base_card/snippet", "dataset": "dataset_card/uses", "model": "shared/snippet"}
+SNIPPETS: dict[Role, str] = {
+    "base": "parts/base_snippet.md",
+    "dataset": "parts/dataset_snippet.md",
+    "model": "parts/snippet.md",
+}
 """The fragments that write a card's snippet."""
 
 CODE = re.compile(r"^```python\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
@@ -134,7 +138,7 @@ class Loading:
         role = repo.role
         if role not in SNIPPETS or (role == "base" and self._context.record.base_training is None):
             return None  # somebody else's card
-        code = CODE.findall(Renderer(self._context, "hub").fragment(SNIPPETS[role]))
+        code = CODE.findall(Renderer(self._context, "hub").render(SNIPPETS[role]))
         return str(code[0]) if code else None
 
     def _printed(self, role: Role, found: Any) -> None:

@@ -19,7 +19,7 @@ from src.record.load import Record
 from src.record.publication import Check, Publication, Role
 
 from .bundle import Repository, collect, local_base
-from .checks import check_base, check_licence, check_login, check_names, check_plan, check_something, missing_packages
+from .checks import check_base, check_license, check_login, check_names, check_plan, check_something, missing_packages
 from .client import Retry, find_token, prepare
 from .commit import Sender
 from .errors import Ended, Refused, Stopped
@@ -91,7 +91,7 @@ class _Publishing:
         """Do what was asked for."""
         options, screen, clock = self.options, self.screen, self.clock
         check_names(RepoNames.of(self.record, options.namespace), options.tag)
-        check_licence(self.record.project.licence, self.record.root / "LICENSE")
+        check_license(self.record.project.license, self.record.root / "LICENSE")
         prepare(self.retry, verbose=options.verbose)
         with clock.doing("logging in"):
             token = find_token()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .config import TRAINED, ExperimentConfig
 from .errors import InputError
 from .files import validate
-from .schemas import EvaluationResults, TrainingLog
+from .schemas import Hashes, TrainingLog
 
 FREE = frozenset({"experiment_name", "note", "checkpoint", "dataset_config.path"})
 """Keys of an experiment's config that name or describe, and change nothing that was run."""
@@ -18,25 +19,22 @@ def check_settings(
     config_path: Path,
     config: ExperimentConfig,
     results_path: Path,
-    results: EvaluationResults,
-    log: TrainingLog | None,
+    runs: Mapping[str, dict[str, Any] | None],
     adapter: dict[str, Any],
 ) -> None:
     """Refuse a config that states other settings than were run; parts that stored none are not compared.
 
     Args:
-        config_path: Where the config lies.
+        config_path: Where the config is.
         config: What it states.
-        results_path: Where the results lie.
-        results: What the evaluation wrote.
-        log: What the training wrote.
+        results_path: Where the results are.
+        runs: The configs that `the evaluation` and `the training` stored.
         adapter: The adapter's `adapter_config.json`; empty if there is none.
 
     Raises:
         InputError: The first key that differs, with what was run and what is stated.
     """
     stated = flat(config.model_dump(mode="json"))
-    runs = {"the evaluation": results.config, "the training": log.config if log else None}
     for what, stored in runs.items():
         if stored is None:
             continue
@@ -70,28 +68,23 @@ def check_settings(
         )
 
 
-def check_trained(log_path: Path, log: TrainingLog, results: EvaluationResults) -> None:
-    """Refuse a training log of another adapter, base model or dataset than were evaluated; what stored no hashes is not compared.
+def check_trained(log_path: Path, log: TrainingLog, evaluated: Hashes | None) -> None:
+    """Refuse a training log of another adapter, base model or dataset than were evaluated; without hashes nothing is compared.
 
     Raises:
         InputError: The first file that differs.
     """
-    if results.hashes is None:
+    if evaluated is None or log.hashes is None:
         return
-    weights = "adapter_model.safetensors"
-    trained: dict[str, dict[str, str]] = {"adapter": {weights: log.adapter_sha256}} if log.adapter_sha256 else {}
-    if log.hashes is not None:
-        trained = {"base": log.hashes.base, "data": log.hashes.data, "adapter": log.hashes.adapter}
-    evaluated = {"base": results.hashes.base, "data": results.hashes.data, "adapter": results.hashes.adapter}
-    for part, files in trained.items():
-        for name, digest in sorted(files.items()):
-            found = evaluated[part].get(name)
-            if evaluated[part] and found != digest:
+    for part in ("base", "data", "adapter"):
+        before, after = getattr(log.hashes, part), getattr(evaluated, part)
+        for name, digest in sorted(before.items()):
+            if after and after.get(name) != digest:
                 raise InputError(
                     log_path,
                     key=f"hashes.{part}.{name}",
                     found=f"sha256 {digest}, which was trained",
-                    expected=f"sha256 {found}, which was evaluated",
+                    expected=f"sha256 {after.get(name)}, which was evaluated",
                     hint="Run `python -m src.evaluate` on the adapter that was trained, or restore its log.",
                 )
 

@@ -1,4 +1,4 @@
-"""Columns of the predictions that are the project's own: any name, a few types, by which results can be broken down and filtered."""
+"""Columns that a project adds to its questions or answers: any name, a few types, for breakdowns, filters and metrics."""
 
 from __future__ import annotations
 
@@ -17,16 +17,8 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 MOST = 200
 """Most columns that a project may have of its own."""
 
-VALUE = re.compile(r"(base|finetuned)_([A-Za-z0-9_]+)")
-"""How a column is named that holds a metric's value of one model, by the metric's `value`."""
-
 _TYPES = "text, whole numbers, numbers, truth values or lists of text"
 _HINT = "Convert the column, or leave it out."
-
-
-def is_value(name: str) -> bool:
-    """Tell whether a column holds a metric's value of one model for each question."""
-    return VALUE.fullmatch(name) is not None
 
 
 def own_columns(path: Path, table: pa.Table, known: list[str]) -> dict[str, pa.ChunkedArray]:
@@ -34,26 +26,46 @@ def own_columns(path: Path, table: pa.Table, known: list[str]) -> dict[str, pa.C
 
     Args:
         path: The file, for errors.
-        table: The predictions.
+        table: Its columns.
         known: Names of the columns that are not the project's.
 
     Raises:
         InputError: A name or a type that cannot be used, or too many columns.
     """
+    return {name: _plain(path, name, table[name]) for name in _own_names(path, table, known)}
+
+
+def number_columns(path: Path, table: pa.Table, known: list[str]) -> dict[str, pa.ChunkedArray]:
+    """Return the columns that hold a metric's value for each question, as float64; what is not finite becomes null.
+
+    Raises:
+        InputError: A name that cannot be used, a column that is not of numbers, or too many columns.
+    """
+    columns = {}
+    for name in _own_names(path, table, known):
+        kind = table[name].type
+        if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind)):
+            raise InputError(
+                path, key=f"column {name}", found=str(kind), expected="a number per row, which is a metric's value",
+                hint="Convert the column, leave it out, or add it to the questions.",
+            )  # fmt: skip
+        columns[name] = _finite(table[name].cast(pa.float64()))
+    return columns
+
+
+def _own_names(path: Path, table: pa.Table, known: list[str]) -> list[str]:
     names = [name for name in table.column_names if name not in known]
     if len(names) > MOST:
         raise InputError(
             path, found=f"{len(names)} further columns", expected=f"at most {MOST}", hint="Leave some out."
         )
-    columns = {}
     for name in names:
         if not NAME.fullmatch(name) or names.count(name) > 1:
             raise InputError(
                 path, key=f"column {name}", found="that name", expected="letters, digits and `_`, and each name once",
                 hint="Rename the column.",
             )  # fmt: skip
-        columns[name] = _plain(path, name, table[name])
-    return columns
+    return names
 
 
 def _plain(path: Path, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -61,13 +73,6 @@ def _plain(path: Path, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     kind = column.type
     if pa.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type
-    if is_value(name) and (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind)):
-        return _finite(column.cast(pa.float64()))
-    if is_value(name):
-        raise InputError(
-            path, key=name, found=str(kind), expected="one number per row: the name is that of a model's value",
-            hint="Rename the column, or convert it.",
-        )  # fmt: skip
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         return column
     if pa.types.is_floating(kind):
@@ -80,7 +85,7 @@ def _plain(path: Path, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _finite(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Take what is no finite number for a value that is missing."""
+    """Replace non-finite values with null."""
     return pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
 
 
@@ -110,7 +115,7 @@ def check_grouping(path: Path, key: str, by: Grouping, table: pa.Table) -> None:
         path: The config, for errors.
         key: Where it is declared.
         by: What is declared.
-        table: What is grouped, such as the predictions.
+        table: What is grouped, such as the questions.
 
     Raises:
         InputError: The column is missing or of another type.
@@ -118,7 +123,7 @@ def check_grouping(path: Path, key: str, by: Grouping, table: pa.Table) -> None:
     if by.column not in table.column_names:
         raise InputError(
             path, key=f"{key}.column", found=by.column,
-            expected=f"a column of the predictions: {', '.join(table.column_names[:40])}",
+            expected=f"a column of the questions: {', '.join(table.column_names[:40])}",
             hint="Correct the name, or take the breakdown out.",
         )  # fmt: skip
     kind = table.schema.field(by.column).type

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from string import Formatter
 from typing import Annotated, Any, Literal
 
@@ -40,7 +41,7 @@ class PretrainConfig(Strict):
     n_embd: int = Field(256, ge=8, description="Width of the residual stream.")
     context_length: int = Field(256, ge=8, description="Tokens per window.")
     held_out_every: int = Field(40, ge=2, description="Every Nth book is held out for evaluation.")
-    max_steps: int = Field(ge=1, description="Optimiser steps.")
+    max_steps: int = Field(ge=1, description="Optimizer steps.")
     batch_size: int = Field(16, ge=1, description="Windows per step.")
     learning_rate: float = Field(1.5e-3, gt=0, description="Peak learning rate of AdamW.")
     warmup_steps: int = Field(200, ge=0, description="Steps of linear warm-up; linear decay to zero follows.")
@@ -74,7 +75,7 @@ class TrainingConfig(Strict):
     )
     per_device_train_batch_size: int = Field(ge=1, description="Packed sequences per device and step.")
     gradient_accumulation_steps: int = Field(1, ge=1, description="Steps whose gradients are added up.")
-    max_steps: int = Field(ge=1, description="Optimiser steps.")
+    max_steps: int = Field(ge=1, description="Optimizer steps.")
     warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
     lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = Field(
         "linear", description="How the learning rate falls after the warm-up."
@@ -237,7 +238,7 @@ class ExperimentConfig(Strict):
 
 
 MIT = "MIT License"
-"""What the licence is called by default."""
+"""Name of the license by default."""
 
 
 class Uses(Strict):
@@ -299,16 +300,17 @@ class ProjectConfig(Strict):
         None, description="What kind of model the base is, where a reader could be misled."
     )
     version: Line = Field("0.1.0", description="Version of the publication.")
+    date: datetime.date | None = Field(None, description="Date of that version; the evaluation's when left out.")
     language: str = Field("en", pattern="^[a-z]{2,3}$", description="Language of the data, as an ISO 639-1 code.")
-    licence: str = Field(
+    license: str = Field(
         "mit",
         pattern="^[a-z0-9][a-z0-9.+-]*$",
-        description="Licence of model and dataset, as the Hub's licence identifier.",
+        description="License of model and dataset, as the Hub's license identifier.",
     )
-    licence_name: Line = Field(MIT, description="The licence in words; required for any other licence.")
+    license_name: Line = Field(MIT, description="The license in words; required for any other license.")
     authors: list[Line] = Field(default_factory=list, description="Who made it; left out of the documents while empty.")
     namespace: Name | None = Field(
-        None, description="User or organisation on the Hub; the logged-in user when left out."
+        None, description="User or organization on the Hub; the logged-in user when left out."
     )
     model_repo: Name = Field(description="Name of the model repository on the Hub.")
     dataset_repo: Name = Field(description="Name of the dataset repository on the Hub.")
@@ -324,6 +326,9 @@ class ProjectConfig(Strict):
     )
     repository_url: str | None = Field(None, pattern=r"^https://", description="Where the code is.")
     site_url: str | None = Field(None, pattern=r"^https://", description="Where the site is.")
+    sample_prompts: list[str] = Field(
+        default_factory=list, description="Further prompts whose continuations `src.benchmark` records, to be quoted."
+    )
     example_prompt: str = Field("Hello", pattern=r"^[^\"\\\n]{1,200}$", description="Text that the snippet continues.")
     ignored_in_answers: dict[str, str] = Field(
         default_factory=dict,
@@ -333,6 +338,7 @@ class ProjectConfig(Strict):
     dataset_counts: list[Grouping] = Field(
         default_factory=list, description="Columns of the dataset whose values its card counts, where a split has them."
     )
+    readme_chart: str | None = Field(None, description="Name of the chart that the README shows.")
     try_it_megabytes: int = Field(
         50,
         ge=0,
@@ -345,7 +351,7 @@ class ProjectConfig(Strict):
     limitations: list[str] = Field(min_length=1, description="What the model and its evaluation cannot do.")
     risks: list[str] = Field(min_length=1, description="Biases and risks.")
     recommendations: list[str] = Field(min_length=1, description="What users should do about them.")
-    acknowledgements: list[str] = Field(
+    acknowledgments: list[str] = Field(
         default_factory=list, description="Data, software and ideas that the work stands on."
     )
     introduction: str | None = Field(
@@ -355,23 +361,23 @@ class ProjectConfig(Strict):
     future_work: list[str] = Field(default_factory=list, description="What remains to be done, for the report.")
 
     @model_validator(mode="after")
-    def _licence_is_named(self) -> ProjectConfig:
-        if self.licence != "mit" and self.licence_name == MIT:
-            raise ValueError(f"a licence_name that says {self.licence}, and not {MIT}")
+    def _license_is_named(self) -> ProjectConfig:
+        if self.license != "mit" and self.license_name == MIT:
+            raise ValueError(f"a license_name that says {self.license}, and not {MIT}")
         return self
 
 
-Measure = Literal[
-    "exact_match",
-    "character_accuracy",
-    "normalized_levenshtein",
-    "score",
-    "value",
-    "balanced_accuracy",
-    "kappa",
-    "calibrated_accuracy",
-]
-"""How a metric follows from the predictions: see `src.record.measures`."""
+class Only(Strict):
+    """The questions that a metric is limited to: those with a number in a range."""
+
+    column: str = Field(description="A column of numbers of the questions.", max_length=60)
+    at_least: float | None = Field(None, description="Smallest value.")
+    at_most: float | None = Field(None, description="Largest value.")
+    control: str | None = Field(
+        None,
+        pattern="^control_[a-z0-9_]{1,50}$",
+        description="Column of the questions with the control within this range, where that is another one.",
+    )
 
 
 class MetricConfig(Strict):
@@ -386,13 +392,14 @@ class MetricConfig(Strict):
     primary: bool = Field(
         False, description="Whether the question is about this metric; primary tests share Holm's correction."
     )
-    task: str | None = Field(None, description="Task whose predictions it is computed from.")
-    measure: Measure | None = Field(None, description="How it follows from a prediction.")
+    task: str | None = Field(None, description="Task whose answers it is computed from.")
+    measure: str | None = Field(None, description="How it is computed from an answer: a name of `src.record.measures`.")
     value: str | None = Field(
         None,
         pattern="^[a-z0-9_]{1,50}$",
-        description="For the measure `value`: the columns `base_NAME` and `finetuned_NAME` of the predictions hold it for each question.",
+        description="For the measure `value`: the column of the answers that holds it for each question.",
     )
+    only: Only | None = Field(None, description="The questions that it is limited to; all of the task's when left out.")
     breakdowns: list[Grouping] = Field(default_factory=list, description="What it is broken down by.")
 
     variant_of: str | None = Field(
@@ -403,7 +410,7 @@ class MetricConfig(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> MetricConfig:
         if (self.measure == "value") != (self.value is not None):
-            raise ValueError("`value` names the columns of the measure `value`, and of no other")
+            raise ValueError("`value` with the measure `value`, and with no other")
         keys = [by.key for by in self.breakdowns]
         if len(keys) > len(set(keys)):
             raise ValueError("breakdowns name the same column twice")

@@ -16,7 +16,7 @@ class Variant(Strict):
     """One way to run the model, measured in processes of its own."""
 
     variant: VariantName = Field(
-        description="base: without the adapter; adapter: base with the adapter beside it; merged: added into the weights."
+        description="base: without the adapter; adapter: base with the adapter next to it; merged: added into the weights."
     )
     parameters: int = Field(ge=1, description="Parameters in memory.")
     disk_bytes: int = Field(ge=1, description="Bytes of the weights that are read, as they are published or merged.")
@@ -25,6 +25,14 @@ class Variant(Strict):
     latency_p95_seconds: float = Field(gt=0, description="95th percentile of the same times.")
     tokens_per_second: float = Field(gt=0, description="Generated tokens by the median time.")
     peak_memory_bytes: int = Field(ge=1, description="Median of the processes' peak resident memory.")
+
+
+class Sample(Strict):
+    """What a model wrote after a prompt."""
+
+    prompt: str
+    model: str = Field(description="`base`, or the name of a run.")
+    line: str = Field(max_length=500, description="First line of the greedy continuation.")
 
 
 class Deployment(Strict):
@@ -42,3 +50,7 @@ class Deployment(Strict):
     environment: Environment
     adapter_sha256: Sha256 = Field(description="SHA-256 of the adapter that was measured.")
     variants: list[Variant] = Field(min_length=1)
+    samples: list[Sample] = Field(
+        default_factory=list,
+        description="What the models that are published write after the project's example prompts.",
+    )

@@ -50,11 +50,14 @@ class Finding(Strict):
     p_value: float | None = Field(None, description="Two-sided, not corrected.")
     p_adjusted: float | None = Field(None, description="After Holm, for primary metrics.")
     baselines: dict[str, float] = Field(default_factory=dict)
+    control: float | None = Field(None, description="Accuracy of the same answers if what is asked for were exchanged.")
+    control_p: float | None = Field(None, description="Chance of as many right answers in that case; one-sided.")
+    answered: float | None = Field(None, description="Share of freely written lines that are candidates.")
     verdict: str
 
 
 class Conclusion(Strict):
-    """What came of it."""
+    """The outcome."""
 
     success_criteria_met: dict[str, bool | None] = Field(
         description="By criterion: true if met, false if not, null while it is not decided."
@@ -65,10 +68,11 @@ class Conclusion(Strict):
 
 
 class FinalReport(Strict):
-    """The final report: everything it states, and what that stands on."""
+    """The final report: everything it states, and its evidence."""
 
     project_name: str
     version: str
+    finding: str = Field(description="What was found, word for word as in every document.")
     model_repository: str | None = Field(description="Address on the Hub; null while it is not known.")
     dataset_repository: str | None = Field(description="Address on the Hub; null while it is not known.")
     configuration: dict[str, Any] = Field(description="The experiment's config.")

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from .answers import Answered
 from .checkpoint import adapter_config, base_files, check_hashes, checkpoint_files, hash_files
 from .config import ExperimentConfig, MetricsConfig, ProjectConfig
 from .criteria import CriteriaConfig, SignificantImprovement
 from .deployment import Deployment
 from .errors import InputError
 from .files import Model, load_yaml, parse_json, read_text, sha256_file, validate
-from .predictions import Predictions
 from .publication import Publication
 from .references import BIBLIOGRAPHY
-from .results import METRICS, load_results
+from .results import METRICS, Results, load_results
 from .schemas import BaseTraining, EvaluationResults, TrainingLog
-from .splits import Split, dataset_files, read_splits
+from .splits import Split, dataset_files, file_split, read_splits, split_name
 from .study import LoadedStudy, load_study
 
 PROJECT = Path("configs/project.yaml")
@@ -32,14 +32,35 @@ class Record:
     project: ProjectConfig
     metrics: MetricsConfig
     experiment: ExperimentConfig
-    results: EvaluationResults
-    results_path: Path
-    predictions: Predictions | None
-    training_log: TrainingLog | None
+    loaded: Results
     publication: Publication | None = None
     criteria: CriteriaConfig = field(default_factory=CriteriaConfig)
     deployment: Deployment | None = None
     study: LoadedStudy | None = None
+
+    @property
+    def results(self) -> EvaluationResults:
+        """What `evaluation_results.json` says."""
+        return self.loaded.evaluation
+
+    @property
+    def results_path(self) -> Path:
+        """Where `evaluation_results.json` is."""
+        return self.loaded.path
+
+    @property
+    def training_log(self) -> TrainingLog | None:
+        """The training log, if it is on record."""
+        return self.loaded.log
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether both models' answers are on record."""
+        return self.loaded.finetuned is not None
+
+    def answered(self, model: str, task: str | None) -> Answered | None:
+        """Return a model's (`base` or `finetuned`) answers to one task, if they are on record."""
+        return self.loaded.answered(model, task)
 
     @property
     def deployment_is_current(self) -> bool:
@@ -94,8 +115,26 @@ class Record:
 
     @cached_property
     def published_splits(self) -> list[Split]:
-        """The splits of the dataset as it is published: the dataset's, and the predictions of every run of a study."""
-        return [*self.splits, *(self.study.prediction_splits() if self.study and self.splits else ())]
+        """The splits of the dataset as it is published: the dataset's, then the questions and every model's answers."""
+        return [*self.splits, *(self._answer_splits() if self.splits else ())]
+
+    def _answer_splits(self) -> list[Split]:
+        answers = {"base": self.loaded.base, self.run_name: self.loaded.finetuned}
+        answers |= {name: run.answers for name, run in (self.study.runs.items() if self.study else ())}
+        paths = {name: found.path for name, found in answers.items() if found is not None}
+        splits = [file_split("answers", split_name(name), path) for name, path in paths.items()]
+        questions = self.loaded.questions
+        return [*([file_split("questions", "test", questions.path)] if questions else ()), *splits]
+
+    @property
+    def run_name(self) -> str:
+        """Name of the published run."""
+        return self.study.config.published if self.study else "finetuned"
+
+    @cached_property
+    def further_adapters(self) -> dict[str, Path]:
+        """Folders of the further adapters that are published next to the main one, by the run's name."""
+        return self.study.adapters(self.root) if self.study else {}
 
     @cached_property
     def adapter(self) -> dict[str, object]:
@@ -143,11 +182,7 @@ class Record:
         check_hashes(hash_files(dataset_files(self.data)), self.results.hashes.data, self.data, "dataset")
         if self.base_folder is not None:
             evaluated = self.results.hashes.base
-            actual = hash_files(base_files(self.base_folder))
-            if not evaluated and self.results.hashes.base_weights:
-                evaluated = {"model.safetensors": self.results.hashes.base_weights}
-                actual = {name: actual[name] for name in evaluated if name in actual}
-            check_hashes(actual, evaluated, self.base_folder, "base model")
+            check_hashes(hash_files(base_files(self.base_folder)), evaluated, self.base_folder, "base model")
 
 
 def load_record(
@@ -190,10 +225,7 @@ def load_record(
         project_config,
         metrics_config,
         experiment_config,
-        found.evaluation,
-        path,
-        found.predictions,
-        found.log,
+        found,
         _beside(path, "publication.json", Publication, "Restore the receipt, or publish again after removing it."),
         _criteria(root / CRITERIA, metrics_config),
         _beside(path, "deployment.json", Deployment, "Run `python -m src.benchmark` again, or remove it."),

@@ -1,4 +1,4 @@
-"""Load what one run's evaluation and training wrote, and check that its parts agree with each other and with what was run."""
+"""Load what evaluation and training wrote, and check that the parts agree with each other and with what was run."""
 
 from __future__ import annotations
 
@@ -6,73 +6,134 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.compute as pc
+
+from .answers import Answered, Answers, read_answers
 from .binding import check_settings, check_trained
 from .checkpoint import adapter_config
 from .columns import check_grouping
-from .config import ExperimentConfig, MetricsConfig
+from .config import ExperimentConfig, MetricConfig, MetricsConfig
 from .errors import InputError
 from .files import parse_json, read_text, sha256_file, validate
-from .measures import available, summary
-from .predictions import MODELS, Predictions, read_predictions
-from .schemas import EvaluationResults, FileReference, TrainingLog
+from .questions import Questions, question_text, read_questions
+from .schemas import EvaluationResults, FileReference, Task, TrainingLog
 
 METRICS = Path("configs/metrics.yaml")
-TOLERANCE = 1e-6
-"""How far a stated metric may be from the one that follows from the predictions (JSON may have been rounded)."""
+
+OWN_WORDS = "…"
+"""What is shown in the place of a model's own words within a question that both models were asked."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """The results of one run, validated.
+    """The results of one experiment, validated.
 
     Attributes:
-        path: Where `evaluation_results.json` lies.
+        path: Where `evaluation_results.json` is.
         evaluation: What it says.
-        predictions: Both models' answers, if they are on record.
+        questions: What was asked, if it is on record.
+        base: The base model's answers, if they are on record; `finetuned` likewise.
         log: The training log, if it is on record.
     """
 
     path: Path
     evaluation: EvaluationResults
-    predictions: Predictions | None
-    log: TrainingLog | None
+    questions: Questions | None = None
+    base: Answers | None = None
+    finetuned: Answers | None = None
+    log: TrainingLog | None = None
+
+    def answered(self, model: str, task: str | None) -> Answered | None:
+        """Return a model's answers to the questions of one task, if they are on record.
+
+        Args:
+            model: `base` or `finetuned`.
+            task: The task.
+        """
+        return self.answered_by(self.base if model == "base" else self.finetuned, task)
+
+    def answered_by(self, answers: Answers | None, task: str | None) -> Answered | None:
+        """Return any run's answers to the questions of one task, if they are on record."""
+        if self.questions is None or answers is None:
+            return None
+        return answered(task, self.questions, answers, self.evaluation.tasks)
+
+    def question_texts(self) -> list[str]:
+        """Write every question, without the solved examples before it, in the order of the questions; empty without questions.
+
+        An ellipsis is in the place of what each model wrote itself before it was asked.
+        """
+        if self.questions is None:
+            return []
+        tasks = self.evaluation.tasks
+        rows = self.questions.table.select(["task", *self.questions.own]).to_pylist()
+        return [
+            question_text(tasks[row["task"]], {**row, "context": OWN_WORDS}) if row["task"] in tasks else ""
+            for row in rows
+        ]
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names of the tasks whose questions are on record, in the order of the file."""
+        return [] if self.questions is None else self.questions.table["task"].unique().to_pylist()
+
+
+def answered(task: str | None, questions: Questions, answers: Answers, tasks: dict[str, Task]) -> Answered | None:
+    """Return one model's answers to one task; None where no question is of that task."""
+    mask = pc.equal(questions.table["task"], task or "")
+    rows = questions.table.filter(mask)
+    return Answered(task, tasks.get(task), rows, answers.table.filter(mask)) if task and len(rows) else None
 
 
 def load_results(
     path: Path, metrics: MetricsConfig, experiment: ExperimentConfig, config_path: Path, checkpoint: Path
 ) -> Results:
-    """Load the results of one run.
+    """Load the results of one experiment.
 
     Args:
         path: `evaluation_results.json`.
         metrics: The declared metrics.
         experiment: What the config says was run.
-        config_path: Where that config lies.
+        config_path: Where that config is.
         checkpoint: The adapter's folder, which may be missing.
 
     Raises:
-        InputError: A file is missing or malformed, or says something else than another one.
+        InputError: A file is missing or malformed, or disagrees with another one.
     """
+    check_measures(metrics)
     hint = "Run `python -m src.evaluate --config CONFIG`, or see the file formats."
     evaluation = validate(path, parse_json(path, read_text(path, hint)), EvaluationResults, hint)
-    _check_metrics(path, evaluation, metrics)
-    predictions = None
-    if evaluation.predictions is not None:
-        predictions = read_predictions(_referenced(path, evaluation.predictions))
-        _check_predictions(path, evaluation, metrics, predictions)
+    check_metrics(path, "base_model", evaluation.base_model.metrics, metrics)
+    check_metrics(path, "finetuned_model", evaluation.finetuned_model.metrics, metrics)
+    _check_pairs(path, evaluation)
+    questions = base = finetuned = None
+    if evaluation.questions is not None:
+        questions = read_questions(referenced(path, evaluation.questions))
+        _check_questions(path, evaluation, metrics, questions)
+        if evaluation.answers is not None:
+            base, finetuned = (
+                read_answers(referenced(path, reference), questions, evaluation.tasks)
+                for reference in (evaluation.answers.base, evaluation.answers.finetuned)
+            )
     log = None
     if evaluation.training_log is not None:
-        log_path = _referenced(path, evaluation.training_log)
+        log_path = referenced(path, evaluation.training_log)
         log = validate(
             log_path, parse_json(log_path, read_text(log_path, hint)), TrainingLog, "Run `python -m src.train` again."
         )
-        check_trained(log_path, log, evaluation)
+        check_trained(log_path, log, evaluation.hashes)
     adapter = adapter_config(checkpoint) if checkpoint.is_dir() else {}
-    check_settings(config_path, experiment, path, evaluation, log, adapter)
-    return Results(path, evaluation, predictions, log)
+    runs = {"the evaluation": evaluation.config, "the training": log.config if log else None}
+    check_settings(config_path, experiment, path, runs, adapter)
+    return Results(path, evaluation, questions, base, finetuned, log)
 
 
-def _referenced(results: Path, reference: FileReference) -> Path:
+def referenced(results: Path, reference: FileReference) -> Path:
+    """Return the path of a file that the results name.
+
+    Raises:
+        InputError: It is missing, or is not the file that was written.
+    """
     path = results.parent / reference.file
     found = sha256_file(path) if path.is_file() else None
     if found != reference.sha256:
@@ -85,79 +146,85 @@ def _referenced(results: Path, reference: FileReference) -> Path:
     return path
 
 
-def _check_metrics(path: Path, evaluation: EvaluationResults, config: MetricsConfig) -> None:
+def check_metrics(path: Path, section: str, values: dict[str, float], config: MetricsConfig) -> None:
+    """Refuse metrics that are not declared, or outside their range.
+
+    Raises:
+        InputError: The first such metric.
+    """
+    for key, value in values.items():
+        where = f"{section}.metrics.{key}"
+        if key not in config.metrics:
+            raise InputError(
+                path, key=where, found="a metric that is not declared", expected=f"one of {', '.join(sorted(config.metrics))}",
+                hint="Declare it in configs/metrics.yaml, or remove it.",
+            )  # fmt: skip
+        if config.metrics[key].bounded and not 0 <= value <= 1:
+            raise InputError(
+                path, key=where, found=value, expected="a number from 0 to 1",
+                hint="Divide a percentage by 100.",
+            )  # fmt: skip
+        if not math.isfinite(value):
+            raise InputError(path, key=where, found=value, expected="a finite number", hint="Leave the metric out.")
+
+
+def _check_pairs(path: Path, evaluation: EvaluationResults) -> None:
     base, finetuned = evaluation.base_model.metrics, evaluation.finetuned_model.metrics
-    for section, metrics in (("base_model", base), ("finetuned_model", finetuned)):
-        for key, value in metrics.items():
-            where = f"{section}.metrics.{key}"
-            if key not in config.metrics:
-                raise InputError(
-                    path,
-                    key=where,
-                    found="a metric that is not declared",
-                    expected=f"one of {', '.join(sorted(config.metrics))}",
-                    hint="Declare it in configs/metrics.yaml, or remove it.",
-                )
-            if config.metrics[key].bounded and not 0 <= value <= 1:
-                raise InputError(
-                    path,
-                    key=where,
-                    found=value,
-                    expected="a number from 0 to 1",
-                    hint="Give the value as a fraction, not in per cent.",
-                )
-            if not math.isfinite(value):
-                raise InputError(path, key=where, found=value, expected="a finite number", hint="Leave the metric out.")
     for key in sorted(base.keys() ^ finetuned.keys()):
         section = "finetuned_model" if key in base else "base_model"
         raise InputError(
-            path,
-            key=f"{section}.metrics.{key}",
-            found="nothing",
-            expected="the metric of both models",
+            path, key=f"{section}.metrics.{key}", found="nothing", expected="the metric of both models",
             hint="Evaluate both models on it.",
-        )
+        )  # fmt: skip
 
 
-def _check_predictions(
-    path: Path, evaluation: EvaluationResults, config: MetricsConfig, predictions: Predictions
-) -> None:
-    stated_rows = evaluation.predictions.rows if evaluation.predictions else None
-    if stated_rows is not None and stated_rows != len(predictions):
-        raise InputError(
-            path,
-            key="predictions.rows",
-            found=stated_rows,
-            expected=f"{len(predictions)}, the rows of the file",
-            hint="Evaluate again.",
-        )
+def _check_questions(path: Path, evaluation: EvaluationResults, config: MetricsConfig, questions: Questions) -> None:
+    names = questions.table["task"].to_pylist()
     for name, task in evaluation.tasks.items():
-        rows = len(predictions.task(name))
-        if rows != task.questions:
+        if names.count(name) != task.questions:
             raise InputError(
-                path,
-                key=f"tasks.{name}.questions",
-                found=task.questions,
-                expected=f"{rows}, the rows of the predictions",
-                hint="Evaluate again.",
-            )
-    for key, stated in evaluation.base_model.metrics.items():
-        metric = config.metrics[key]
-        answers = predictions.tasks.get(metric.task or "")
-        if answers is None:
-            continue
-        for i, by in enumerate(metric.breakdowns):
-            check_grouping(METRICS, f"metrics.{key}.breakdowns[{i}]", by, answers.holding(by.column))
-        if not available(answers, metric):
-            continue
-        candidates = evaluation.candidates(metric.task)
-        for model, value in zip(MODELS, (stated, evaluation.finetuned_model.metrics[key]), strict=True):
-            actual = summary(answers, model, metric, candidates)
-            if abs(actual - value) > TOLERANCE:
+                path, key=f"tasks.{name}.questions", found=task.questions,
+                expected=f"{names.count(name)}, the rows of {questions.path.name}", hint="Evaluate again.",
+            )  # fmt: skip
+        for label, column in task.shortcuts.items():
+            if column not in questions.table.column_names:
                 raise InputError(
-                    path,
-                    key=f"{model}_model.metrics.{key}",
-                    found=value,
-                    expected=f"{actual:.6f}, which follows from the predictions",
-                    hint="Evaluate again, or correct the metric's task and measure in configs/metrics.yaml.",
-                )
+                    path, key=f"tasks.{name}.shortcuts.{label}", found=column, expected=f"a column of {questions.path.name}",
+                    hint="Evaluate again, or correct the name.",
+                )  # fmt: skip
+    for key in evaluation.base_model.metrics:
+        metric = config.metrics[key]
+        if metric.task in names:
+            check_columns(key, metric, questions)
+
+
+def check_measures(metrics: MetricsConfig) -> None:
+    """Refuse a metric that names a measure that is not there.
+
+    Raises:
+        InputError: The first such metric.
+    """
+    from .measures import measures  # which needs what this module and its imports define
+
+    for key, metric in metrics.metrics.items():
+        if metric.measure is not None and metric.measure not in measures():
+            raise InputError(
+                METRICS, key=f"metrics.{key}.measure", found=metric.measure, expected=f"one of {', '.join(measures())}",
+                hint="Correct the name, or add the measure to src/record/measures.",
+            )  # fmt: skip
+
+
+def check_columns(key: str, metric: MetricConfig, questions: Questions) -> None:
+    """Refuse a metric that is limited to, or broken down by, a column that is not there.
+
+    Raises:
+        InputError: The first such column.
+    """
+    for i, by in enumerate(metric.breakdowns):
+        check_grouping(METRICS, f"metrics.{key}.breakdowns[{i}]", by, questions.table)
+    if metric.only is not None and metric.only.column not in questions.table.column_names:
+        raise InputError(
+            METRICS, key=f"metrics.{key}.only.column", found=metric.only.column,
+            expected=f"a column of the questions: {', '.join(questions.table.column_names[:40])}",
+            hint="Correct the name, or take `only` out.",
+        )  # fmt: skip

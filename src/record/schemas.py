@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -22,15 +22,27 @@ class ModelResults(Strict):
 
 
 class FileReference(Strict):
-    """A file beside the results, with the hash that it had."""
+    """A file next to the results, with the hash that it had."""
 
-    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the file, in the same folder.")
+    file: str = Field(
+        pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Name of the file, in the same folder or in one below it.",
+    )
     sha256: Sha256
     rows: int | None = Field(None, ge=0)
 
 
+class PromptField(Strict):
+    """What fills one placeholder of a task's template."""
+
+    column: str = Field(description="Column of the questions, or `context` of the answers.")
+    form: Literal["text", "ordinal", "letters"] = Field(
+        "text", description="text: as it is; ordinal: 3 as 3rd; letters: each character after a space."
+    )
+
+
 class Task(Strict):
-    """How a task's questions were put and scored."""
+    """How a task's questions were asked and scored."""
 
     questions: int = Field(ge=1)
     method: str = Field(description="How an answer was obtained.")
@@ -38,7 +50,20 @@ class Task(Strict):
         None, description="The answers that were chosen from, where there was a choice."
     )
     few_shot: int | None = Field(None, ge=0, description="Solved examples before each question.")
-    example_format: str | None = Field(None, description="How a question was written.")
+    prefix: str = Field("", description="The solved examples, as they were written before each question.")
+    template: str | None = Field(None, description="How a question was written; placeholders are the keys of `fields`.")
+    fields: dict[str, PromptField] = Field(default_factory=dict, description="What fills each placeholder.")
+    ignores: str | None = Field(
+        None, description="What a question asks for and its control exchanges, in a few words, such as `the position`."
+    )
+    shortcuts: dict[str, str] = Field(
+        default_factory=dict,
+        description="Answers that ignore part of the question: for each, in words, the column of the questions that holds it.",
+    )
+    judged: Literal["comparison", "tool"] = Field(
+        "comparison",
+        description="comparison: right if equal to a reference; tool: right or wrong as another tool said.",
+    )
 
 
 class Environment(Strict):
@@ -80,14 +105,8 @@ class Hashes(Strict):
     base: dict[str, Sha256] = Field(
         default_factory=dict, description="Each file of the base model, its tokenizer's too."
     )
-    base_weights: Sha256 | None = Field(None, description="The base model's weights alone; what older records hold.")
     adapter: dict[str, Sha256] = Field(description="Each file of the checkpoint.")
     data: dict[str, Sha256] = Field(description="Each Parquet file of the dataset.")
-
-    @property
-    def base_weights_known(self) -> str | None:
-        """The hash of the base model's weights, where they are one file."""
-        return self.base.get("model.safetensors", self.base_weights)
 
 
 class Source(Strict):
@@ -99,6 +118,13 @@ class Source(Strict):
     left_out: list[str] = Field(default_factory=list, description="What was not taken over, and why.")
 
 
+class AnswerFiles(Strict):
+    """Both models' answers."""
+
+    base: FileReference
+    finetuned: FileReference
+
+
 class EvaluationResults(Strict):
     """The results of one experiment; only the two dictionaries of metrics are required."""
 
@@ -107,7 +133,8 @@ class EvaluationResults(Strict):
     base_model: ModelResults
     finetuned_model: ModelResults
     tasks: dict[str, Task] = Field(default_factory=dict)
-    predictions: FileReference | None = None
+    questions: FileReference | None = Field(None, description="What was asked.")
+    answers: AnswerFiles | None = Field(None, description="What both models answered.")
     training_log: FileReference | None = None
     environment: Environment | None = None
     resources: Resources | None = None
@@ -159,7 +186,21 @@ class TrainingLog(Strict):
     environment: Environment
     git: GitState | None = None
     hashes: Hashes | None = None
-    adapter_sha256: Sha256 | None = Field(None, description="The adapter's weights alone; what older logs hold.")
+
+
+class RunResults(Strict):
+    """A further run of a study (`results/NAME/runs/RUN.json`): what its training wrote, then what its evaluation added."""
+
+    run: str
+    training_log: TrainingLog | None = None
+    config: dict[str, Any] | None = Field(None, description="The whole config of the run, as it was evaluated.")
+    metrics: dict[str, float] = Field(default_factory=dict, description="Value of each metric.")
+    answers: FileReference | None = None
+    hashes: Hashes | None = None
+    environment: Environment | None = None
+    resources: Resources | None = None
+    git: GitState | None = None
+    finished: datetime | None = Field(None, description="When the evaluation ended.")
 
 
 class BaseTraining(Strict):

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from .columns import check_grouping, grouped, is_text
 from .config import Grouping
 from .errors import InputError
-from .predictions import as_numpy
+from .tables import as_numpy
 
 MOST_VALUES = 40
 """Most different values that are counted."""
@@ -51,6 +51,18 @@ class Split:
 def dataset_files(folder: Path) -> dict[str, Path]:
     """List the Parquet files of a dataset by path inside the folder; empty if there is no such folder."""
     return {path.relative_to(folder).as_posix(): path for path in sorted(folder.glob("*/*.parquet"))}
+
+
+def split_name(name: str) -> str:
+    """Return a name as the Hub allows it for a split."""
+    return name.replace("-", "_").replace(".", "_")
+
+
+def file_split(config: str, name: str, path: Path) -> Split:
+    """Describe a Parquet file of the record as a split of the published dataset."""
+    file = pq.ParquetFile(path)
+    columns = {field.name: str(field.type) for field in file.schema_arrow}
+    return Split(config, name, path, file.metadata.num_rows, columns, [], {}, {})
 
 
 def read_splits(folder: Path, counted: Sequence[Grouping], declared: Path) -> list[Split]:

@@ -8,18 +8,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import pyarrow.parquet as pq
 from pydantic import Field
 
-from .checkpoint import check_hashes, checkpoint_files, hash_files
+from .answers import Answers, read_answers
+from .binding import check_settings, check_trained
+from .checkpoint import adapter_config, check_hashes, checkpoint_files, hash_files
 from .config import ExperimentConfig, MetricsConfig, Name, Strict
 from .errors import InputError
-from .files import load_yaml, parse_yaml, read_text, validate
-from .results import Results, load_results
-from .splits import Split
+from .files import load_yaml, parse_json, parse_yaml, read_text, validate
+from .results import Results, check_metrics, referenced
+from .schemas import Hashes, RunResults, TrainingLog
 
 BUDGET = ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "sequence_length")
 """Settings of the training that make up its budget, and are the same for all runs of a study."""
+
+FREE_BUDGET = ("max_steps",)
+"""Those that an arm with the role `further` may change."""
 
 
 class Arm(Strict):
@@ -27,7 +31,7 @@ class Arm(Strict):
 
     label: str = Field(description="Name that readers see.")
     role: Literal["main", "control", "further"] = Field(
-        description="main: the recipe that is published; control: what a claim about it is compared with; further: another question."
+        description="main: the recipe that is published; control: what a claim about it is compared with; further: another question, perhaps with another number of steps."
     )
     purpose: str = Field(description="What it is for, in a sentence or two.")
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, description="Seeds, a run each.")
@@ -39,9 +43,13 @@ class Arm(Strict):
 class StudyConfig(Strict):
     """A study (`configs/studies/NAME.yaml`)."""
 
-    study: Name = Field(description="Name of the study and of its folder in results/.")
+    study: Name = Field(description="Name of the study and of its folder in checkpoints/.")
     experiment: str = Field(description="Config of the experiment that all runs share.")
     published: str = Field(description="The run whose adapter is published, as ARM-SEED.")
+    also_published: list[str] = Field(
+        default_factory=list,
+        description="Further runs whose adapters are published in the same repository, each in a folder of its own.",
+    )
     arms: dict[Name, Arm] = Field(min_length=1, description="The arms, by name.")
 
 
@@ -53,8 +61,10 @@ class Run:
         name: ARM-SEED, or the experiment's name.
         arm: Its arm; None for an experiment of its own.
         experiment: Everything that is run.
-        results: Folder of its results.
-        work: Folder of what training keeps while it is under way.
+        results: Folder of the record that it is part of.
+        work: Folder of what training keeps while it runs.
+        further: Whether it is a run of a study other than the published one.
+        all_scores: Whether the log-likelihoods of all candidates are kept, since the adapter is published.
     """
 
     name: str
@@ -62,6 +72,18 @@ class Run:
     experiment: ExperimentConfig
     results: Path
     work: Path
+    further: bool = False
+    all_scores: bool = True
+
+    @property
+    def log(self) -> Path:
+        """Where its training log is written: a file of its own, or part of the run's file."""
+        return self.results / "runs" / f"{self.name}.json" if self.further else self.results / "training_log.json"
+
+    @property
+    def answers(self) -> Path:
+        """Where its answers are written."""
+        return self.results / "answers" / f"{self.name if self.arm else 'finetuned'}.parquet"
 
 
 @dataclass(frozen=True)
@@ -90,12 +112,12 @@ class Study:
 def read_study(path: Path, root: Path = Path()) -> Study:
     """Read a study and resolve its runs; paths in it start from the root.
 
-    The published run is the experiment itself: it keeps the experiment's name, checkpoint and results. The others have theirs in
-    folders of the study.
+    The published run is the experiment itself: it keeps the experiment's name and checkpoint. The others have their checkpoints in the
+    study's folder; all are part of the experiment's record.
 
     Raises:
-        InputError: A file is missing or malformed, a seed comes twice, there is not exactly one main arm, the published run is not
-            the experiment itself, or a run has another budget than the others.
+        InputError: A file is missing or malformed, a seed is duplicated, there is not exactly one main arm, the published run is not
+            the experiment itself, a published run is not declared, or a run has another budget than its role allows.
     """
     config = load_yaml(root / path, StudyConfig)
     mains = [name for name, arm in config.arms.items() if arm.role == "main"]
@@ -123,6 +145,10 @@ def read_study(path: Path, root: Path = Path()) -> Study:
             config.published,
             f"the run of {mains[0]} with the seed of {config.experiment}, {experiment.seed}",
         )
+    names = [run.name for run in runs if run.further]
+    unknown = next((name for name in config.also_published if name not in names), None)
+    if unknown is not None:
+        raise _refused(path, "also_published", unknown, f"further runs of the study: {', '.join(names)}")
     return Study(path, config, runs)
 
 
@@ -136,25 +162,32 @@ def _run(
     seed: int,
 ) -> Run:
     run = f"{name}-{seed}"
-    if run == config.published:
-        folder = experiment.experiment_name
-        own: dict[str, Any] = {"seed": seed}
-    else:
-        folder = f"{config.study}/{run}"
-        own = {"seed": seed, "experiment_name": run, "checkpoint": f"checkpoints/{folder}"}
+    further = run != config.published
+    own: dict[str, Any] = {"seed": seed}
+    if further:
+        own |= {"experiment_name": run, "checkpoint": f"checkpoints/{config.study}/{run}"}
     resolved = validate(
         path,
         _merged(_merged(settings, arm.changes), own),
         ExperimentConfig,
         f"Correct arms.{name}.changes; its keys are those of an experiment.",
     )
-    for key in BUDGET:
+    free = FREE_BUDGET if arm.role == "further" else ()
+    for key in (key for key in BUDGET if key not in free):
         found, expected = getattr(resolved.required_training, key), getattr(experiment.required_training, key)
         if found != expected:
             raise _refused(
                 path, f"arms.{name}.changes.training_config.{key}", found, f"{expected}, as in {config.experiment}"
             )
-    return Run(run, name, resolved, Path("results") / folder, Path("runs") / folder)
+    return Run(
+        name=run,
+        arm=name,
+        experiment=resolved,
+        results=Path("results") / experiment.experiment_name,
+        work=Path("runs") / config.study / run,
+        further=further,
+        all_scores=not further or run in config.also_published,
+    )
 
 
 def _merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,17 +220,36 @@ def read_run(path: Path, name: str | None) -> Run:
 
 
 @dataclass(frozen=True)
+class LoadedRun:
+    """One run of a study that is done.
+
+    Attributes:
+        run: What was to be run.
+        metrics: Value of each metric.
+        answers: Its answers, to the questions of the published run.
+        log: Its training log, if it is on record.
+        hashes: What it was trained and evaluated on, as SHA-256, if that is on record.
+    """
+
+    run: Run
+    metrics: dict[str, float]
+    answers: Answers
+    log: TrainingLog | None
+    hashes: Hashes | None
+
+
+@dataclass(frozen=True)
 class LoadedStudy:
     """A study with the results of the runs that are done.
 
     Attributes:
         study: What was to be run.
-        results: The results of each run that is done, by name.
-        missing: What is not done yet, by the run's name, in words.
+        runs: The runs that are done, by name.
+        missing: What is not done yet, in words, by the run's name.
     """
 
     study: Study
-    results: dict[str, Results]
+    runs: dict[str, LoadedRun]
     missing: dict[str, str]
 
     @property
@@ -210,49 +262,34 @@ class LoadedStudy:
         """Name of the arm that is published."""
         return next(name for name, arm in self.config.arms.items() if arm.role == "main")
 
-    def prediction_splits(self) -> list[Split]:
-        """Return the predictions of every run as splits of a dataset; a split's name may hold no hyphen."""
-        return [
-            Split(
-                config="predictions",
-                name=name.replace("-", "_").replace(".", "_"),
-                path=found.predictions.path,
-                rows=len(found.predictions),
-                columns={field.name: str(field.type) for field in pq.read_schema(found.predictions.path)},
-                sample=[],
-                examples={},
-                counts={},
-            )
-            for name, found in self.results.items()
-            if found.predictions is not None
-        ]
-
     def adapters(self, root: Path) -> dict[str, Path]:
-        """Return the checkpoints of the runs that are not the published one, by the run's name.
+        """Return the checkpoints of the further runs that are published, by the run's name.
 
         Raises:
-            InputError: A checkpoint is not the one that was evaluated.
+            InputError: A run is not done, or a checkpoint is not the one that was evaluated.
         """
         folders = {}
-        for run in self.study.runs:
-            found = self.results.get(run.name)
-            if found is None or run.name == self.config.published:
-                continue
+        for name in self.config.also_published:
+            run = self.study.run(name)
+            if name not in self.runs:
+                raise InputError(
+                    self.study.path, key="also_published", found=f"{name}, {self.missing[name]}", expected="a run that is done",
+                    hint=f"Run it with `python -m src.train --config {self.study.path} --run {name}`, or take it out.",
+                )  # fmt: skip
             folder = root / run.experiment.checkpoint
-            if found.evaluation.hashes is not None:
-                check_hashes(
-                    hash_files(checkpoint_files(folder)), found.evaluation.hashes.adapter, folder, "checkpoint"
-                )
-            folders[run.name] = folder
+            hashes = self.runs[name].hashes
+            if hashes is not None:
+                check_hashes(hash_files(checkpoint_files(folder)), hashes.adapter, folder, "checkpoint")
+            folders[name] = folder
         return folders
 
-    def done(self, arm: str) -> list[Run]:
+    def done(self, arm: str) -> list[LoadedRun]:
         """Return the runs of an arm that are done, in the order of its seeds."""
-        return [run for run in self.study.runs if run.arm == arm and run.name in self.results]
+        return [found for found in self.runs.values() if found.run.arm == arm]
 
 
 def load_study(root: Path, path: Path, metrics: MetricsConfig, published: Results) -> LoadedStudy:
-    """Load the results of a study's runs; runs that are not done are no error.
+    """Load the results of a study's runs; runs that are not done are not an error.
 
     Args:
         root: Folder that relative paths start from.
@@ -261,56 +298,64 @@ def load_study(root: Path, path: Path, metrics: MetricsConfig, published: Result
         published: The results of the published run, which were loaded before.
 
     Raises:
-        InputError: The study or the results of a run are malformed, or a run was made with other settings, another base model or other
-            data than the study says.
+        InputError: The study or the results of a run are malformed, the published run has no answers, or a run was made with other
+            settings, another base model or other data than the study says.
     """
     study = read_study(path, root)
-    results: dict[str, Results] = {}
+    runs: dict[str, LoadedRun] = {}
     missing: dict[str, str] = {}
     for run in study.runs:
-        place = root / run.results / "evaluation_results.json"
-        if run.name == study.config.published:
-            found = published
-        elif not place.is_file():
-            trained = (place.parent / "training_log.json").is_file()
-            missing[run.name] = "trained, and not evaluated yet" if trained else "not trained yet"
+        if not run.further:
+            if published.finetuned is None:
+                raise InputError(
+                    published.path, key="answers", found="nothing", expected=f"the answers of {run.name}, the study's published run",
+                    hint=f"Run `python -m src.evaluate --config {path} --run {run.name}`, or take `study` out of the project's config.",
+                )  # fmt: skip
+            values = published.evaluation.finetuned_model.metrics
+            runs[run.name] = LoadedRun(run, values, published.finetuned, published.log, published.evaluation.hashes)
             continue
-        else:
-            found = load_results(place, metrics, run.experiment, root / path, root / run.experiment.checkpoint)
-        problem = _unlike(found, published)
-        if problem is not None:
-            key, expected = problem
+        place = root / run.log
+        if not place.is_file():
+            missing[run.name] = "not trained yet"
+            continue
+        stored = validate(
+            place, parse_json(place, read_text(place, "")), RunResults, "Train and evaluate the run again."
+        )
+        if stored.answers is None:
+            missing[run.name] = "trained, not evaluated yet"
+            continue
+        runs[run.name] = _load_run(root, path, run, place, stored, metrics, published)
+    return LoadedStudy(study, runs, missing)
+
+
+def _load_run(
+    root: Path, path: Path, run: Run, place: Path, stored: RunResults, metrics: MetricsConfig, published: Results
+) -> LoadedRun:
+    """Load a further run, and check it against the published one."""
+    evaluation = published.evaluation
+    if stored.answers is None or published.questions is None:
+        raise InputError(
+            published.path, key="questions", found="nothing", expected=f"the questions that {run.name} was asked",
+            hint="Evaluate the published run again.",
+        )  # fmt: skip
+    for part, what in (("base", "base model"), ("data", "dataset")):
+        found, expected = (getattr(hashes, part, None) for hashes in (stored.hashes, evaluation.hashes))
+        if found != expected:
             raise InputError(
-                found.path,
-                key=key,
-                found="another one than the published run's",
-                expected=expected,
+                place, key=f"hashes.{part}", found=f"another {what} than the published run's", expected=f"the same {what} in every run",
                 hint=f"Evaluate {run.name} again, or take it out of {path}.",
-            )
-        if found.predictions is None:
-            missing[run.name] = "evaluated without predictions, so it cannot be compared"
-            continue
-        results[run.name] = found
-    return LoadedStudy(study, results, missing)
-
-
-def _unlike(found: Results, published: Results) -> tuple[str, str] | None:
-    """Return what differs between a run and the published one and must not."""
-    a, b = found.evaluation.hashes, published.evaluation.hashes
-    if a is None or b is None:
-        return None if a is b else ("hashes", "hashes of base model and data in all runs or in none")
-    if a.base != b.base:
-        return "hashes.base", "the same base model in every run"
-    if a.data != b.data:
-        return "hashes.data", "the same dataset in every run"
-    if found.predictions is not None and published.predictions is not None:
-        ids = [r.table["id"] for r in (found.predictions, published.predictions)]
-        if not ids[0].equals(ids[1]):
-            return "predictions", "the same questions in the same order in every run"
-        columns = [
-            {field.name: field.type for field in pq.read_schema(r.path)}
-            for r in (found.predictions, published.predictions)
-        ]
-        if columns[0] != columns[1]:
-            return "predictions", "the same columns in every run, since all are splits of one dataset"
-    return None
+            )  # fmt: skip
+    check_metrics(place, "finetuned_model", stored.metrics, metrics)
+    answers = read_answers(referenced(place.parent, stored.answers), published.questions, evaluation.tasks)
+    if stored.training_log is not None:
+        check_trained(place, stored.training_log, stored.hashes)
+    log_config = stored.training_log.config if stored.training_log else None
+    checkpoint = root / run.experiment.checkpoint
+    check_settings(
+        root / path,
+        run.experiment,
+        place,
+        {"the evaluation": stored.config, "the training": log_config},
+        adapter_config(checkpoint) if checkpoint.is_dir() else {},
+    )
+    return LoadedRun(run, stored.metrics, answers, stored.training_log, stored.hashes)

@@ -1,5 +1,5 @@
 /* A GPT-2 with a LoRA adapter, in plain JavaScript: it reads the safetensors that are published, and answers as
-   src/experiment/asking.py does. Runs in a web worker and in Node; knows nothing of pages, prompts or candidates. */
+   src/experiment/evaluate.py does. Runs in a web worker and in Node; knows nothing of pages, prompts or candidates. */
 
 const HALF = (() => {
   // Every 16-bit float as a 32-bit one: reading half precision is then a look-up.
@@ -437,7 +437,7 @@ export class Evaluator {
   }
 }
 
-/** Read a spelled word out of generated text, as src/experiment/asking.py does: the letters a-z of its first line. */
+/** Read a spelled word out of generated text, as src/experiment/evaluate.py does: the letters a-z of its first line. */
 export function lettersOf(generated, most) {
   const line = generated.replace(/^\n+/, "").split("\n", 1)[0];
   return line.toLowerCase().replace(/[^a-z]/g, "").slice(0, most);

@@ -1,8 +1,7 @@
-/* Try it: ask both models about a word. Nothing is loaded until the reader asks; what models write is only ever set as text. */
+/* Try it: ask the models about a word. Nothing loads before the first question; what models write is only ever set as text. */
 (() => {
   "use strict";
   const here = document.currentScript.src;
-  const MODELS = { base: "Base model", finetuned: "Fine-tuned model" };
 
   const make = (tag, properties = {}, ...children) => {
     const element = Object.assign(document.createElement(tag), properties);
@@ -24,6 +23,11 @@
   const heading = (level, text) => make(`h${level}`, { textContent: text });
   const scrolling = (label, table) =>
     attributes(make("div", { className: "try-it-scroll", tabIndex: 0 }, table), { role: "region", "aria-label": label });
+  const header = (text) => attributes(make("th", { textContent: text }), { scope: "col" });
+  const rowHeader = (...content) => attributes(make("th", {}, ...content), { scope: "row" });
+  const fill = (template, values) => template.replace(/\{(word|letter|ordinal)\}/g, (_, name) => values[name]);
+  /** A freely written line without spaces around it and without a period at its end, as the evaluation reads it. */
+  const plain = (line) => line.trim().replace(/\.$/, "").trim();
 
   function start(root) {
     const address = new URL(root.dataset.tryIt, location.href).href;
@@ -39,270 +43,271 @@
       return;
     }
     if (!window.Worker || !window.ReadableStream || !window.MessageChannel) {
-      root.prepend(make("p", { textContent: "This browser cannot run the models. What they answered when they were evaluated stands here." }));
+      root.prepend(make("p", { textContent: "This browser cannot run the models. Their recorded answers are below." }));
       return;
     }
-    const loaded = attributes(make("progress", { max: 1, value: 0, hidden: true }), { "aria-label": "Loading" });
-    const button = make("button", { type: "button", className: "md-button md-button--primary try-it-load" });
-    button.textContent = `Ask both models (loads ${megabytes(Number(root.dataset.bytes))})`;
     const fallback = [...root.childNodes];
-    const first = make("div", { className: "try-it-begin" }, button, loaded);
-    root.prepend(first, status);
+    const field = attributes(
+      make("input", { type: "text", value: wanted.get("word") || root.dataset.word || "", maxLength: 200, autocomplete: "off", spellcheck: false }),
+      { autocapitalize: "none", enterkeyhint: "go" },
+    );
+    const button = make("button", { type: "submit", className: "md-button md-button--primary try-it-load", textContent: "Ask" });
+    const form = make("form", { className: "try-it-form" }, make("label", {}, make("span", { textContent: "A word" }), field), button);
+    const chips = make("p", { className: "try-it-chips" });
+    for (const word of (root.dataset.chips || "").split(" ").filter(Boolean)) {
+      const chip = make("button", { type: "button", className: "try-it-chip", textContent: word });
+      chip.addEventListener("click", () => {
+        field.value = word;
+        form.requestSubmit();
+      });
+      chips.append(chip);
+    }
+    const weight = make("p", { className: "try-it-note", textContent: `The first question loads the models (${megabytes(Number(root.dataset.bytes))}).` });
+    const loaded = attributes(make("progress", { max: 1, value: 0, hidden: true }), { "aria-label": "Loading" });
+    const out = make("div", { className: "try-it-out" });
+    root.prepend(form, chips, weight, loaded, status, out);
+    root.dataset.state = "waiting";
 
-    let workers = {};
-    const stop = () => {
-      for (const worker of Object.values(workers)) worker.terminate();
-      workers = {};
-    };
-    const fail = (message) => {
-      stop();
-      button.disabled = false;
-      loaded.hidden = true;
-      say(message, true);
-    };
+    let session;
+    let loading = false;
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (session) session.ask(field.value.trim());
+      else if (!loading) begin();
+    });
 
-    button.addEventListener("click", () => {
-      button.disabled = true;
+    async function begin() {
+      if (!field.value.trim()) {
+        say("Type a word first.", true);
+        field.focus();
+        return;
+      }
+      loading = true;
       loaded.hidden = false;
       say("Loading …");
-      const { port1, port2 } = new MessageChannel();
-      const waiting = new Set(Object.keys(MODELS));
-      let told;
+      let workers = {};
+      const fail = (message) => {
+        for (const worker of Object.values(workers)) worker.terminate();
+        workers = {};
+        loading = false;
+        loaded.hidden = true;
+        say(message, true);
+      };
+      let manifest;
       try {
-        for (const name of waiting) {
-          workers[name] = new Worker(new URL("worker.js", here), { type: "module", name });
-          workers[name].onerror = (event) => {
+        const reply = await fetch(address);
+        if (!reply.ok) throw new Error(`The list of files could not be loaded (HTTP ${reply.status}).`);
+        manifest = await reply.json();
+      } catch (error) {
+        fail(`The models could not be loaded. ${error.message}`);
+        return;
+      }
+      const waiting = new Set(manifest.models.map(({ key }) => key));
+      let recorded;
+      try {
+        const ports = [];
+        for (const { key, folder } of manifest.models) {
+          const worker = new Worker(new URL("worker.js", here), { type: "module", name: key });
+          workers[key] = worker;
+          worker.onerror = (event) => {
             event.preventDefault();
-            fail("This browser could not start the models: it has to know module workers, as browsers since 2023 do.");
+            fail("This browser could not start the models: it has to support module workers, as browsers since 2023 do.");
           };
-          workers[name].onmessage = ({ data }) => {
+          worker.onmessage = ({ data }) => {
             if (data.type === "progress") {
               loaded.value = data.loaded / data.total;
               say(`Loading: ${megabytes(data.loaded)} of ${megabytes(data.total)}`);
             } else if (data.type === "failed") fail(`The models could not be loaded. ${data.message}`);
             else if (data.type === "ready") {
-              waiting.delete(name);
-              if (data.questions) told = data;
+              waiting.delete(key);
+              recorded = data.recorded || recorded;
               if (waiting.size) return;
-              for (const node of [...fallback, first]) node.remove();
-              say("");
-              ask(root, level, workers, told, say, wanted);
+              for (const node of [...fallback, weight, loaded]) node.remove();
+              session = open(root, level, workers, manifest, recorded, say, out, wanted);
+              session.ask(field.value.trim());
             }
           };
+          if (folder) {
+            const { port1, port2 } = new MessageChannel();
+            ports.push(port1);
+            worker.postMessage({ type: "join", manifest, folder, port: port2 }, [port2]);
+          }
         }
+        workers.base.postMessage({ type: "load", address, manifest, ports }, ports);
       } catch (error) {
         fail(`This browser could not start the models: ${error.message}`);
-        return;
       }
-      workers.base.postMessage({ type: "load", address, port: port1 }, [port1]);
-      workers.finetuned.postMessage({ type: "join", port: port2 }, [port2]);
-    });
-    root.dataset.state = "waiting";
+    }
+    if (wanted.has("word")) begin();
   }
 
-  function ask(root, level, workers, { questions, lengths, word: begin, letter: counted, recorded }, say, wanted) {
-    const fill = (template, values) => template.replace(/\{(word|letter|ordinal)\}/g, (_, name) => values[name]);
+  /** Ask loaded models about words; returns a function that asks about one. */
+  function open(root, level, workers, manifest, recorded, say, out, wanted) {
+    const { questions, lengths, models } = manifest;
+    const label = Object.fromEntries(models.map(({ key, label: text }) => [key, text]));
+    const keys = models.map(({ key }) => key);
     // A question of the record names its letter.
-    const asksFor = (letter) => fill(questions.count.template, { word: wanted.get("word"), letter }) === wanted.get("question");
-    const named = questions.count && [...(wanted.get("word") || "")].find(asksFor);
-    const state = { round: 0, word: "", letter: named || counted || "" };
-    const field = attributes(
-      make("input", { type: "text", value: wanted.get("word") || begin, maxLength: 200, autocomplete: "off", spellcheck: false }),
-      { autocapitalize: "none", enterkeyhint: "go" },
-    );
-    const form = make(
-      "form",
-      { className: "try-it-form" },
-      make("label", {}, make("span", { textContent: "A word" }), field),
-      make("button", { type: "submit", className: "md-button md-button--primary", textContent: "Ask" }),
-    );
-    const out = make("div", { className: "try-it-out" });
-    root.append(form, out);
-    root.querySelector(".try-it-status").after(form);
+    const named = questions.count && [...(wanted.get("word") || "")].find((letter) => fill(questions.count.template, { word: wanted.get("word"), letter }) === wanted.get("question"));
+    const state = { round: 0, word: "", letter: named || manifest.letter || "", position: 1 };
+    let show = {};
+    let pending = 0;
 
-    const onRecord = (kind, about) => {
-      const { word, about: abouts, base, finetuned } = recorded[kind] || { word: [] };
+    const onRecord = (kind, key, about) => {
+      const { word = [], about: abouts = [], [key]: answers = [] } = recorded[kind] || {};
       const i = word.findIndex((known, n) => known === state.word && (about === undefined || String(abouts[n]) === String(about)));
-      return i < 0 ? null : { base: base[i], finetuned: finetuned[i] };
+      return i < 0 ? undefined : answers[i];
     };
-    const record = (found, name) => (found ? make("span", { className: "try-it-recorded", textContent: ` on record: ${found[name] || "nothing"}` }) : null);
-
-    let places = {};
-    let open = 0;
-    const send = (kind, values, names = Object.keys(MODELS)) => {
+    const send = (kind, part, values, to = keys) => {
       root.dataset.state = "asking";
-      for (const name of names) {
-        open += 1;
-        workers[name].postMessage({ type: "ask", round: state.round, id: open, kind, values: { word: state.word, ...values } });
+      for (const key of to) {
+        pending += 1;
+        workers[key].postMessage({ type: "ask", round: state.round, id: pending, kind, part, values: { word: state.word, ...values } });
       }
+    };
+    /** A table with a row per model, in which each model's line appears as it writes. */
+    const lines = (caption) => {
+      const cells = Object.fromEntries(keys.map((key) => [key, make("td", { className: "try-it-letters", textContent: "…" })]));
+      const rows = keys.map((key) => make("tr", {}, rowHeader(label[key]), cells[key]));
+      return [cells, make("table", { className: "try-it-table" }, make("caption", { textContent: caption }), make("tbody", {}, ...rows))];
+    };
+    const written = (cells, key, line, done, right) => {
+      cells[key].replaceChildren(...(done ? mark(right) : []), line.trim() || (done ? "an empty line" : "…"));
+      cells[key].classList.toggle("try-it-good", Boolean(done) && right);
+      if (done) cells[key].dataset.line = line;
+    };
+    const known = (cell, found) => {
+      if (found !== undefined) cell.append(make("span", { className: "try-it-recorded", textContent: ` on record: ${found || "nothing"}` }));
     };
 
     function spelling() {
-      const rows = Object.entries(MODELS).map(([name, label]) => {
-        places[`spelling ${name}`] = make("td", { className: "try-it-letters", textContent: "…" });
-        return make("tr", {}, attributes(make("th", { textContent: label }), { scope: "row" }), places[`spelling ${name}`]);
-      });
-      out.append(
-        heading(level, "How it is spelled"),
-        make("table", { className: "try-it-table" }, make("tbody", {}, ...rows)),
-        code(`[...${JSON.stringify(state.word)}].join(" ")  →  ${[...state.word].join(" ")}`),
-      );
-      send("spelling", {});
+      const [cells, table] = lines("What each model writes");
+      out.append(heading(level, "How is it spelled?"), table, code(`[...${JSON.stringify(state.word)}].join(" ")  →  ${[...state.word].join(" ")}`));
+      show["spelling write"] = (key, { line, answer, done }) => {
+        written(cells, key, line, done, answer === state.word);
+        if (done) {
+          cells[key].dataset.answer = answer;
+          known(cells[key], onRecord("spelling", key));
+        }
+      };
+      send("spelling", "write", {});
+    }
+
+    /** One question at a time, chosen by radio buttons: what each model writes, then the probability of each candidate. */
+    function choosing(kind, title, legend, options, chosen, describe) {
+      const place = make("div", {});
+      const group = make("fieldset", { className: "try-it-choice" }, make("legend", { textContent: legend }));
+      for (const { value, text } of options) {
+        const radio = make("input", { type: "radio", name: `${kind}-${root.id}`, value, checked: value === chosen });
+        radio.addEventListener("change", () => question(value));
+        group.append(make("label", {}, radio, make("span", { textContent: text })));
+      }
+      out.append(heading(level, title), group, place);
+
+      function question(value) {
+        const { values, truth, about, shown, source } = describe(value);
+        const [cells, table] = lines("What each model writes when it is asked");
+        const bars = {};
+        const rows = shown.map((candidate) => {
+          const right = candidate === truth;
+          bars[candidate] = Object.fromEntries(keys.map((key) => [key, make("td", { className: "try-it-share", textContent: "…" })]));
+          const name = rowHeader(candidate, right ? make("span", { className: "try-it-true", textContent: " true" }) : null);
+          return make("tr", { className: right ? "try-it-right-row" : "" }, name, ...keys.map((key) => bars[candidate][key]));
+        });
+        const together = Object.fromEntries(keys.map((key) => [key, make("td", { textContent: "…" })]));
+        rows.push(make("tr", {}, rowHeader("All candidates together"), ...keys.map((key) => together[key])));
+        const head = make("thead", {}, make("tr", {}, header("Candidate"), ...keys.map((key) => header(label[key]))));
+        const chart = make("table", { className: "try-it-table try-it-bars" }, make("caption", { textContent: "If it has to choose: each candidate's share of the probability that all of them have" }), head, make("tbody", {}, ...rows));
+        place.replaceChildren(make("p", { className: "try-it-question", textContent: fill(questions[kind].template, { word: state.word, ...values }) }), table, scrolling(`Probability of each candidate: ${title}`, chart), code(source));
+        show[`${kind} write`] = (key, data) => {
+          if (String(data.values.asked) === String(value)) written(cells, key, data.line, data.done, plain(data.line) === truth);
+        };
+        show[`${kind} choose`] = (key, data) => {
+          if (String(data.values.asked) !== String(value)) return;
+          const total = data.scores.reduce((sum, score) => sum + Math.exp(score), 0);
+          questions[kind].candidates.forEach((candidate, i) => {
+            if (!bars[candidate]) return;
+            const share = total ? Math.exp(data.scores[i]) / total : 0;
+            const bar = attributes(make("span", { className: `try-it-bar try-it-bar--${keys.indexOf(key)}` }), { "aria-hidden": "true" });
+            bar.style.width = `${100 * share}%`;
+            bars[candidate][key].replaceChildren(make("span", { className: "try-it-track" }, bar), make("span", { textContent: percent(share) }));
+          });
+          together[key].replaceChildren(total < 0.0005 ? "less than 0.1\u00a0%" : percent(Math.min(1, total)), " of all; chooses ", make("strong", { textContent: data.answer }));
+          together[key].dataset.answer = data.answer;
+          known(together[key], onRecord(kind, key, about));
+        };
+        send(kind, "write", { ...values, asked: value });
+        send(kind, "choose", { ...values, asked: value });
+      }
+      question(chosen);
     }
 
     function counting() {
       const letters = [...new Set(state.word)].filter((letter) => letter.trim());
       if (!letters.includes(state.letter)) [state.letter] = letters;
-      const group = make("fieldset", { className: "try-it-choice" }, make("legend", { textContent: "Letter" }));
-      for (const letter of letters) {
-        const radio = make("input", { type: "radio", name: `letter-${root.id}`, value: letter, checked: letter === state.letter });
-        radio.addEventListener("change", () => {
-          state.letter = letter;
-          count(letter);
-        });
-        group.append(make("label", {}, radio, make("span", { textContent: letter })));
-      }
-      places.count = make("div", {});
-      out.append(heading(level, "How many of a letter"), group, places.count);
-      count(state.letter);
-    }
-
-    function count(letter) {
-      const truth = [...state.word].filter((each) => each === letter).length;
-      const rows = questions.count.candidates.map((candidate) => {
-        const right = candidate === String(truth);
-        const cells = Object.keys(MODELS).map((name) => (places[`count ${name} ${candidate}`] = make("td", { className: "try-it-share" })));
-        const label = make("th", {}, candidate, right ? make("span", { className: "try-it-true", textContent: " true" }) : null);
-        return make("tr", { className: right ? "try-it-right-row" : "" }, attributes(label, { scope: "row" }), ...cells);
+      choosing("count", "How many of a letter?", "Letter", letters.map((letter) => ({ value: letter, text: letter })), state.letter, (letter) => {
+        state.letter = letter;
+        const truth = String([...state.word].filter((each) => each === letter).length);
+        const source = `[...${JSON.stringify(state.word)}].filter((c) => c === ${JSON.stringify(letter)}).length  →  ${truth}`;
+        return { values: { letter }, truth, about: letter, shown: questions.count.candidates, source };
       });
-      const head = ["Count", ...Object.values(MODELS)].map((text) => attributes(make("th", { textContent: text }), { scope: "col" }));
-      const answers = Object.entries(MODELS).map(([name, label]) => (places[`count ${name}`] = make("li", { textContent: `${label}: …` })));
-      places.letter = letter;
-      places.truth = truth;
-      places.count.replaceChildren(
-        make("ul", { className: "try-it-answers" }, ...answers),
-        make("table", { className: "try-it-table try-it-bars" }, make("caption", { textContent: "Probability of each count, of those that could be chosen" }), make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)),
-        code(`[...${JSON.stringify(state.word)}].filter((c) => c === ${JSON.stringify(letter)}).length  →  ${truth}`),
-      );
-      send("count", { letter });
     }
 
     function positions() {
       const letters = [...state.word];
-      const asked = letters.map((letter, i) => ({ letter, position: i + 1, ordinal: questions.position.ordinals[i + 1] })).filter(({ ordinal }) => ordinal);
-      const head = asked.map(({ position }) => attributes(make("th", { textContent: position }), { scope: "col" }));
-      const row = (label, cells) => make("tr", {}, attributes(make("th", { textContent: label }), { scope: "row" }), ...cells);
-      const rows = Object.entries(MODELS).map(([name, label]) => row(label, asked.map(({ position }) => (places[`position ${name} ${position}`] = make("td", { textContent: "…" })))));
-      const table = make(
-        "table",
-        { className: "try-it-table try-it-grid" },
-        make("thead", {}, make("tr", {}, attributes(make("th", { textContent: "Position" }), { scope: "col" }), ...head)),
-        make("tbody", {}, row("The word", asked.map(({ letter }) => make("td", { textContent: letter }))), ...rows),
-      );
-      const most = Math.max(...Object.keys(questions.position.ordinals).map(Number));
-      out.append(heading(level, "Which letter stands where"), scrolling("Letters by position", table));
-      const notes = [];
-      if (letters.length > asked.length) notes.push(`The study asks up to position ${most}.`);
-      if (asked.some(({ position }) => onRecord("position", position))) notes.push("A dot marks a question of the test set; what was answered then stands on it.");
-      if (notes.length) out.append(make("p", { className: "try-it-note", textContent: notes.join(" ") }));
-      out.append(code(`${JSON.stringify(state.word)}[0]  →  ${letters[0]}`));
-      for (const { position, ordinal } of asked) send("position", { position, ordinal });
+      const asked = letters.map((_, i) => i + 1).filter((position) => questions.position.ordinals[position]);
+      if (!asked.length) return;
+      if (!asked.includes(state.position)) [state.position] = asked;
+      const options = asked.map((position) => ({ value: position, text: questions.position.ordinals[position] }));
+      choosing("position", "Which letter is where?", "Position", options, state.position, (position) => {
+        state.position = position;
+        const truth = letters[position - 1];
+        const shown = questions.position.candidates.filter((candidate) => letters.includes(candidate));
+        const source = `[...${JSON.stringify(state.word)}][${position - 1}]  →  ${truth}`;
+        return { values: { position, ordinal: questions.position.ordinals[position] }, truth, about: position, shown, source };
+      });
     }
 
-    const show = {
-      tokens({ pieces }) {
-        places.tokens.replaceChildren(...pieces.map((piece) => make("span", { textContent: piece })));
-        places.tokens.setAttribute("aria-label", `${state.word} in its tokens: ${pieces.join(", ")}`);
-        places.cut.textContent = pieces.length === 1 ? "To the models this is one token:" : `To the models this is ${pieces.length} tokens:`;
-      },
-      spelling(name, { answer, done }) {
-        const cell = places[`spelling ${name}`];
-        const right = answer === state.word;
-        cell.replaceChildren(...(done ? mark(right) : []), [...answer].join(" ") || (done ? "no letters" : "…"));
-        cell.classList.toggle("try-it-good", Boolean(done) && right);
-        if (done) cell.dataset.answer = answer;
-        const found = done && onRecord("spelling");
-        if (found) cell.append(record({ base: [...found.base].join(" "), finetuned: [...found.finetuned].join(" ") }, name));
-      },
-      count(name, { answer, scores, values }) {
-        if (values.letter !== places.letter) return;
-        const best = Math.max(...scores);
-        const weights = scores.map((score) => Math.exp(score - best));
-        const sum = weights.reduce((total, weight) => total + weight, 0);
-        questions.count.candidates.forEach((candidate, i) => {
-          const bar = attributes(make("span", { className: `try-it-bar try-it-bar--${name}` }), { "aria-hidden": "true" });
-          bar.style.width = `${(100 * weights[i]) / sum}%`;
-          places[`count ${name} ${candidate}`].replaceChildren(make("span", { className: "try-it-track" }, bar), make("span", { textContent: percent(weights[i] / sum) }));
-        });
-        const found = onRecord("count", values.letter);
-        places[`count ${name}`].dataset.answer = answer;
-        const item = make("strong", { textContent: answer });
-        places[`count ${name}`].replaceChildren(`${MODELS[name]}: `, ...mark(answer === String(places.truth)), item, ...[record(found, name)].filter(Boolean));
-      },
-      position(name, { answer, values }) {
-        const cell = places[`position ${name} ${values.position}`];
-        const right = answer === [...state.word][values.position - 1];
-        cell.replaceChildren(...mark(right), answer);
-        Object.assign(cell.dataset, { answer, position: values.position });
-        cell.className = right ? "try-it-good" : "try-it-bad";
-        const found = onRecord("position", values.position);
-        if (found) {
-          cell.classList.add("try-it-known");
-          cell.title = `on record: ${found[name]}`;
-          cell.append(hidden(`, on record: ${found[name]}`));
-        }
-      },
-    };
-
-    for (const [name, worker] of Object.entries(workers)) {
+    for (const [key, worker] of Object.entries(workers)) {
       worker.onmessage = ({ data }) => {
         if (data.type !== "answer" || data.round !== state.round) return;
-        if (data.error) {
-          say(`${MODELS[name]}: ${data.error}`, true);
-          for (const [key, place] of Object.entries(places)) {
-            if (key.startsWith(`${data.kind} ${name}`)) place.textContent = place.textContent.replace(/…$/, "not asked");
-          }
-        } else if (data.kind === "tokens") show.tokens(data);
-        else show[data.kind](name, data);
-        if (data.done !== false) open -= 1;
-        root.dataset.state = open ? "asking" : "done";
-        if (!open && !status().classList.contains("try-it-wrong")) say("Both models have answered.");
+        if (data.error) say(`${label[key]}: ${data.error}`, true);
+        else show[data.kind === "tokens" ? "tokens" : `${data.kind} ${data.part}`]?.(key, data);
+        if (data.done !== false) pending -= 1;
+        root.dataset.state = pending ? "asking" : "done";
+        if (!pending && !root.querySelector(".try-it-status").classList.contains("try-it-wrong")) say("All models have answered.");
       };
     }
-    const status = () => root.querySelector(".try-it-status");
 
-    function run() {
-      const word = field.value.trim();
+    function ask(word) {
       if (!word) {
         say("Type a word first.", true);
-        field.focus();
+        root.querySelector(".try-it-form input").focus();
         return;
       }
       state.round += 1;
       state.word = word;
-      open = 0;
-      places = {};
-      say("Asking both models …");
+      pending = 0;
+      show = {};
+      say("Asking …");
       const [least, most] = lengths;
-      places.cut = make("p", { textContent: "…" });
-      places.tokens = attributes(make("p", { className: "tokens try-it-tokens" }), { role: "img", "aria-label": word });
-      out.replaceChildren(places.cut, places.tokens);
+      const cut = make("p", { textContent: "…" });
+      const tokens = attributes(make("p", { className: "tokens try-it-tokens" }), { role: "img", "aria-label": word });
+      out.replaceChildren(cut, tokens);
+      show.tokens = (_, { pieces }) => {
+        tokens.replaceChildren(...pieces.map((piece) => make("span", { textContent: piece })));
+        tokens.setAttribute("aria-label", `${word} in its tokens: ${pieces.join(", ")}`);
+        cut.textContent = `The models see ${pieces.length} ${pieces.length === 1 ? "token" : "tokens"}, not letters:`;
+      };
       const length = [...word].length;
       if (!/^[a-z]+$/.test(word) || length < least || length > most) {
-        out.append(make("p", { className: "try-it-note", textContent: `The study asked about words of ${least} to ${most} letters a to z in lower case; this is something else.` }));
+        out.append(make("p", { className: "try-it-note", textContent: `The study asked about words of ${least} to ${most} lower-case letters a to z; this is something else.` }));
       }
-      send("tokens", {}, ["base"]);
-      if (questions.spelling) spelling();
+      send("tokens", "tokens", {}, ["base"]);
       if (questions.count) counting();
       if (questions.position) positions();
+      if (questions.spelling) spelling();
     }
-
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      run();
-    });
-    run();
-    if (wanted.has("word")) field.focus();
+    return { ask };
   }
 
   document.querySelectorAll("[data-try-it]").forEach((root, i) => {

@@ -1,4 +1,4 @@
-/* Runs one of the two models beside the page. The worker of the base model also fetches the files, for both. */
+/* Runs one of the models next to the page. The worker of the base model also fetches the files, for all of them. */
 import { Evaluator, Gpt2, Tokenizer, lettersOf, readSafetensors } from "./engine.js";
 
 let manifest;
@@ -33,7 +33,8 @@ async function fetchFile(entry, address, store, advance) {
   const url = new URL(entry.url, address);
   if (entry.sha256 && url.origin === self.location.origin) url.searchParams.set("v", entry.sha256.slice(0, 12));
   const kept = entry.sha256 && (await store?.match(url.href));
-  const reply = kept || (await fetch(url));
+  // What the store keeps, the browser's own cache need not: it would give a damaged file again.
+  const reply = kept || (await fetch(url, { cache: store && entry.sha256 ? "no-store" : "default" }));
   if (!reply.ok) throw new Error(`${entry.url} could not be loaded (HTTP ${reply.status}).`);
   const parts = [];
   let length = 0;
@@ -54,10 +55,8 @@ async function fetchFile(entry, address, store, advance) {
   return [url.href, bytes.buffer];
 }
 
-async function load(address, port) {
-  const reply = await fetch(address);
-  if (!reply.ok) throw new Error(`The list of files could not be loaded (HTTP ${reply.status}).`);
-  manifest = await reply.json();
+async function load(address, found, ports) {
+  manifest = found;
   const store = await openStore(address);
   let loaded = 0;
   let told = 0;
@@ -69,22 +68,20 @@ async function load(address, port) {
     }
   };
   const entries = [...manifest.files, manifest.recorded];
-  const found = await Promise.all(entries.map((entry) => fetchFile(entry, address, store, advance)));
-  const current = new Set(found.map(([url]) => url));
+  const fetched = await Promise.all(entries.map((entry) => fetchFile(entry, address, store, advance)));
+  const current = new Set(fetched.map(([url]) => url));
   for (const request of (await store?.keys()) || []) if (!current.has(request.url)) await store.delete(request);
-  const files = Object.fromEntries(manifest.files.map((entry, i) => [entry.path, found[i][1]]));
-  port.postMessage({ manifest, files });
-  const recorded = JSON.parse(new TextDecoder().decode(found.at(-1)[1]));
-  const { questions, lengths, word, letter } = manifest;
-  begin(files, false, { questions, lengths, word, letter, recorded });
+  const files = Object.fromEntries(manifest.files.map((entry, i) => [entry.path, fetched[i][1]]));
+  for (const port of ports) port.postMessage(files);
+  begin(files, null, { recorded: JSON.parse(new TextDecoder().decode(fetched.at(-1)[1])) });
 }
 
-function begin(files, tuned, more) {
+function begin(files, folder, more) {
   const json = (path) => JSON.parse(new TextDecoder().decode(files[path]));
   const config = json("base/config.json");
-  const adapter = tuned && {
-    config: json("adapter/adapter_config.json"),
-    tensors: readSafetensors(files["adapter/adapter_model.safetensors"]),
+  const adapter = folder && {
+    config: json(`${folder}/adapter_config.json`),
+    tensors: readSafetensors(files[`${folder}/adapter_model.safetensors`]),
   };
   tokenizer = new Tokenizer(json("base/tokenizer.json"));
   model = new Gpt2(config, readSafetensors(files["base/model.safetensors"]), adapter || undefined);
@@ -98,18 +95,19 @@ function evaluatorOf(kind) {
   return evaluators.get(kind);
 }
 
-async function answer({ id, kind, values }) {
-  const tell = (what) => self.postMessage({ type: "answer", round, id, kind, values, ...what });
-  if (kind === "tokens") return tell({ pieces: tokenizer.pieces(` ${values.word}`).map((piece) => piece.trim()).filter(Boolean) });
+async function answer({ id, kind, part, values }) {
+  const reply = (what) => self.postMessage({ type: "answer", round, id, kind, part, values, ...what });
+  if (kind === "tokens") return reply({ pieces: tokenizer.pieces(` ${values.word}`).map((piece) => piece.trim()).filter(Boolean) });
   const { template, candidates } = manifest.questions[kind];
   const prompt = template.replace(/\{(word|letter|ordinal)\}/g, (_, name) => values[name]);
-  if (candidates) return tell(evaluatorOf(kind).choose(prompt, candidates));
+  if (part === "choose") return reply(evaluatorOf(kind).choose(prompt, candidates));
   const mine = round;
   const writing = evaluatorOf(kind).write(prompt, manifest.most_tokens);
   for (;;) {
     const step = writing.next();
     const text = step.done ? step.value.text : step.value;
-    tell({ answer: lettersOf(text, manifest.most_letters), done: step.done });
+    const line = text.replace(/^\n+/, "").split("\n", 1)[0];
+    reply({ line, answer: lettersOf(text, manifest.most_letters), done: step.done });
     if (step.done) return undefined;
     await turn();
     if (round !== mine) return undefined;
@@ -125,7 +123,7 @@ async function work() {
     try {
       await answer(job);
     } catch (error) {
-      self.postMessage({ type: "answer", round: job.round, id: job.id, kind: job.kind, values: job.values, error: error.message });
+      self.postMessage({ type: "answer", round: job.round, id: job.id, kind: job.kind, part: job.part, values: job.values, error: error.message });
     }
     await turn();
   }
@@ -135,12 +133,12 @@ async function work() {
 const failed = (error) => self.postMessage({ type: "failed", message: error.message });
 
 self.onmessage = ({ data }) => {
-  if (data.type === "load") load(data.address, data.port).catch(failed);
+  if (data.type === "load") load(data.address, data.manifest, data.ports).catch(failed);
   else if (data.type === "join") {
-    data.port.onmessage = ({ data: { manifest: found, files } }) => {
-      manifest = found;
+    data.port.onmessage = ({ data: files }) => {
+      manifest = data.manifest;
       try {
-        begin(files, true, {});
+        begin(files, data.folder, {});
       } catch (error) {
         failed(error);
       }

@@ -1,0 +1,79 @@
+"""Where the models go wrong: outcomes question by question, the wrong answers, and what is written when nothing is listed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from src.record.answers import Answered
+from src.record.tables import frequencies
+
+FREQUENT = 3
+"""Most answers that are named for each model."""
+
+
+@dataclass(frozen=True)
+class WrongAnswers:
+    """One model's wrong answers in a task.
+
+    Attributes:
+        count: Number of wrong answers.
+        frequent: The most frequent ones with their number; empty where answers were not chosen from a list.
+        right_length: Number that have as many characters as the right answer.
+        right_start: Number that begin with the right answer's first character.
+    """
+
+    count: int
+    frequent: tuple[tuple[str, int], ...]
+    right_length: int
+    right_start: int
+
+
+@dataclass(frozen=True)
+class ErrorProfile:
+    """How both models fare on the questions of one task.
+
+    Attributes:
+        both_right: Questions that both got right; `fixed`: only the fine-tuned model; `broken`: only the base model.
+        choice: Whether answers were chosen from a list of candidates.
+    """
+
+    task: str
+    questions: int
+    both_right: int
+    fixed: int
+    broken: int
+    both_wrong: int
+    choice: bool
+    base: WrongAnswers
+    finetuned: WrongAnswers
+
+
+def error_profile(base: Answered, finetuned: Answered) -> ErrorProfile:
+    """Profile the errors of a task in which it is known of every answer whether it is right."""
+    before, after = base.column("correct").astype(bool), finetuned.column("correct").astype(bool)
+    return ErrorProfile(
+        task=base.name,
+        questions=len(base),
+        both_right=int(np.sum(before & after)),
+        fixed=int(np.sum(~before & after)),
+        broken=int(np.sum(before & ~after)),
+        both_wrong=int(np.sum(~before & ~after)),
+        choice=bool(base.candidates),
+        base=_wrong(base),
+        finetuned=_wrong(finetuned),
+    )
+
+
+def _wrong(rows: Answered) -> WrongAnswers:
+    wrong = rows.where(~rows.column("correct").astype(bool))
+    answers, references = wrong.texts("answer"), wrong.texts("reference")
+    pairs = [(answer or "", reference or "") for answer, reference in zip(answers, references, strict=True)]
+    frequent = frequencies(wrong["answer"]) if rows.candidates and len(wrong) else {}
+    return WrongAnswers(
+        count=len(wrong),
+        frequent=tuple(sorted(frequent.items(), key=lambda pair: (-pair[1], pair[0]))[:FREQUENT]),
+        right_length=sum(len(answer) == len(reference) for answer, reference in pairs),
+        right_start=sum(answer[:1] == reference[:1] for answer, reference in pairs),
+    )

@@ -1,0 +1,277 @@
+"""One model's figures in one metric, a fine-tuned run against the base model, and the verdict that the evidence allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from src.record.answers import Answered
+from src.record.config import MetricConfig
+from src.record.errors import InputError
+from src.record.measures import measures
+from src.record.tables import FloatArray, frequencies
+
+from .statistics import (
+    Interval,
+    bootstrap_mean,
+    kappa,
+    mcnemar,
+    paired_permutation,
+    poisson_binomial_tail,
+    wilson,
+)
+
+Verdict = Literal["not tested", "does not answer", "no evidence of use", "worse", "improved", "no difference"]
+"""What is known of a change, in the order in which it is decided; the first that applies is the verdict.
+
+not tested: no answers on record. does not answer: fewer than half of the lines that the model writes freely are candidates. no evidence
+of use: not above the control, or not above the best answer that ignores part of the question. Then a paired test against the base model.
+"""
+
+ANSWERS = 0.5
+"""Smallest share of freely written lines that are candidates for a model to count as answering."""
+
+CONSTANT = 0.99
+"""Smallest share of the questions for which an answer counts as constant."""
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """An answer without the model, or without part of the question, on the same questions.
+
+    Attributes:
+        label: What is answered: `chance`, `the most common answer`, or a shortcut in the record's words.
+        value: Its accuracy.
+    """
+
+    label: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Constant:
+    """An answer that a model gives to nearly every question of a task, and the share of the questions."""
+
+    answer: str
+    share: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One model in one metric.
+
+    Attributes:
+        value: The metric.
+        interval: Wilson's or a bootstrap interval; None without answers on record.
+        control: Accuracy that the same answers would be expected to have if what is asked for were exchanged.
+        control_p: Chance of as many right answers as were observed, if it were (Poisson binomial, one-sided).
+        kappa: Agreement with the right answers beyond chance, for choices.
+        answered: Share of the lines written freely that are candidates.
+        free_right: Share of the lines written freely that are the right answer.
+        constant: The answer given to nearly every question, if there is one.
+    """
+
+    value: float
+    interval: Interval | None = None
+    control: float | None = None
+    control_p: float | None = None
+    kappa: float | None = None
+    answered: float | None = None
+    free_right: float | None = None
+    constant: Constant | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A fine-tuned run against the base model in one metric.
+
+    Attributes:
+        figures: The run's own figures.
+        change: Run minus base, in the metric's own unit.
+        relative: The change as a share of the base's value; None where that is zero.
+        better: Whether the change is for the better.
+        change_interval: Paired bootstrap interval.
+        test: Name of the test.
+        p_value: Two-sided, uncorrected.
+        p_adjusted: After Holm's correction over the primary metrics; None for the others.
+        shortcut: The best answer that ignores part of the question.
+        shortcut_p: McNemar's test of the run against it; two-sided.
+        above_control: Whether the answers are right more often than their control allows; None without a control.
+        above_shortcut: Whether they are right more often than the best answer that ignores part of the question; None without one.
+        verdict: What the evidence allows to say.
+    """
+
+    figures: Figures
+    change: float
+    relative: float | None
+    better: bool
+    change_interval: Interval | None = None
+    test: str | None = None
+    p_value: float | None = None
+    p_adjusted: float | None = None
+    shortcut: Baseline | None = None
+    shortcut_p: float | None = None
+    above_control: bool | None = None
+    above_shortcut: bool | None = None
+    verdict: Verdict = "not tested"
+
+    @property
+    def p_shown(self) -> float | None:
+        """The p-value of the comparison with the base model that the verdict uses."""
+        return self.p_value if self.p_adjusted is None else self.p_adjusted
+
+
+TOLERANCE = 1e-6
+"""How far a stated metric may be from the one that is computed from the answers (JSON may have been rounded)."""
+
+
+def check_stated(path: Path, key: str, value: float, computed: float) -> None:
+    """Refuse a stated metric that is not the one that is computed from the answers.
+
+    Raises:
+        InputError: They differ.
+    """
+    if abs(computed - value) > TOLERANCE:
+        raise InputError(
+            path, key=key, found=value, expected=f"{computed:.6f}, computed from the answers",
+            hint="Evaluate again, or correct the metric's task and measure in configs/metrics.yaml.",
+        )  # fmt: skip
+
+
+def stated(base: float, finetuned: float, metric: MetricConfig) -> Comparison:
+    """Compare two stated values, without answers."""
+    change = finetuned - base
+    relative = change / abs(base) if base else None
+    better = change > 0 if metric.direction == "higher" else change < 0
+    return Comparison(Figures(finetuned), change, relative, better)
+
+
+def figures(
+    rows: Answered, metric: MetricConfig, values: FloatArray, level: float, *, intervals: bool = True
+) -> Figures:
+    """Compute one model's figures.
+
+    Args:
+        rows: Its answers to the questions that the metric is about.
+        metric: The metric.
+        values: Its value per question, of shape (questions,).
+        level: One minus the confidence level.
+        intervals: Whether to compute an interval.
+    """
+    bounds = interval(values, right_or_wrong(metric, values), level) if intervals else None
+    found = Figures(float(values.mean()), bounds)
+    if metric.measure != "exact_match" or not rows.candidates:
+        return found
+    shares = rows.control_shares(metric.only.control if metric.only else None)
+    free = rows.has("answered")
+    lines = rows["free"].to_pylist() if free and rows.has("free") else []
+    references = rows["reference"].to_pylist()
+    right = [_plain(line) == reference for line, reference in zip(lines, references, strict=False)]
+    answer, times = max(frequencies(rows["answer"]).items(), key=lambda pair: pair[1])
+    return replace(
+        found,
+        control=None if shares is None else float(shares.mean()),
+        control_p=None if shares is None else poisson_binomial_tail(shares, int(values.sum())),
+        kappa=kappa(rows.texts("reference"), rows.texts("answer")),
+        answered=float(rows.column("answered").mean()) if free else None,
+        free_right=float(np.mean(right)) if right else None,
+        constant=Constant(answer, times / len(rows)) if times >= CONSTANT * len(rows) else None,
+    )
+
+
+def _plain(line: str) -> str:
+    """Return a freely written line without spaces around it and without a period at its end."""
+    return line.strip().removesuffix(".").strip()
+
+
+def compare(
+    rows: Answered,
+    metric: MetricConfig,
+    level: float,
+    values: tuple[FloatArray, FloatArray],
+    *,
+    intervals: bool = True,
+) -> Comparison:
+    """Compare a run with the base model; the verdict waits for Holm's correction.
+
+    Args:
+        rows: The run's answers to the questions that the metric is about.
+        metric: The metric.
+        level: One minus the confidence level.
+        values: The base model's and the run's values per question.
+        intervals: Whether to compute intervals.
+    """
+    before, after = values
+    exact = right_or_wrong(metric, before, after)
+    own = figures(rows, metric, after, level, intervals=intervals)
+    best, best_p = None, None
+    if metric.measure == "exact_match" and rows.candidates:
+        best, right = max(shortcuts(rows), key=lambda pair: pair[0].value)
+        best_p = mcnemar(right, after)
+    return replace(
+        stated(float(before.mean()), own.value, metric),
+        figures=own,
+        change_interval=bootstrap_mean(after - before, level) if intervals else None,
+        test="exact McNemar" if exact else "paired permutation",
+        p_value=mcnemar(before, after) if exact else paired_permutation(before, after),
+        shortcut=best,
+        shortcut_p=best_p,
+    )
+
+
+def judge(found: Comparison, level: float) -> Comparison:
+    """Reach the verdict: the first of `Verdict` that applies."""
+    own = found.figures
+    if own.control_p is not None:
+        found = replace(found, above_control=own.control_p < level)
+    if found.shortcut is not None and found.shortcut_p is not None:
+        found = replace(found, above_shortcut=own.value > found.shortcut.value and found.shortcut_p < level)
+    return replace(found, verdict=_verdict(found, level))
+
+
+def _verdict(found: Comparison, level: float) -> Verdict:
+    answered, p = found.figures.answered, found.p_shown
+    if p is None:
+        return "not tested"
+    if answered is not None and answered < ANSWERS:
+        return "does not answer"
+    if found.above_control is False or found.above_shortcut is False:
+        return "no evidence of use"
+    if p >= level:
+        return "no difference"
+    return "improved" if found.better else "worse"
+
+
+def shortcuts(rows: Answered) -> list[tuple[Baseline, FloatArray]]:
+    """Return each answer that ignores part of the question, with its right answers, of shape (questions,)."""
+    common = max(frequencies(rows["reference"]).items(), key=lambda pair: pair[1])[0]
+    found = [("the most common answer", np.full(len(rows), common, dtype=object))]
+    if rows.task is not None:
+        found += [(label, rows.texts(column)) for label, column in rows.task.shortcuts.items()]
+    references = rows.texts("reference")
+    return [
+        (Baseline(label, float((answers == references).mean())), (answers == references).astype(np.float64))
+        for label, answers in found
+    ]
+
+
+def baselines(rows: Answered) -> tuple[Baseline, ...]:
+    """Return what chance and each answer that ignores part of the question would score."""
+    if not rows.candidates:
+        return ()
+    return (Baseline("chance", 1 / len(rows.candidates)), *(baseline for baseline, _ in shortcuts(rows)))
+
+
+def right_or_wrong(metric: MetricConfig, *values: FloatArray) -> bool:
+    """Return whether a metric's values are right or wrong, and nothing between."""
+    if metric.measure == "value":
+        return all(bool(np.isin(v, (0.0, 1.0)).all()) for v in values)
+    return measures()[metric.measure or ""].right_or_wrong
+
+
+def interval(values: FloatArray, exact: bool, level: float) -> Interval | None:
+    """Compute the interval of a mean: Wilson's for right or wrong, a bootstrap interval for numbers."""
+    return wilson(int(values.sum()), len(values), level) if exact else bootstrap_mean(values, level)

@@ -1,0 +1,164 @@
+"""Claims: prose that states the condition under which it is true.
+
+In a template:
+
+    {% claim arm("spelling").words_spelled.lowest > base("words_spelled").value %}
+    It learned to spell: {{ … }} of the words.
+    {% endclaim %}
+
+The sentence is shown only while the condition holds. When it does not, or a value in it is missing, the build names file, line, sentence,
+condition and values, and stops.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, nodes
+from jinja2.exceptions import TemplateSyntaxError, UndefinedError
+from jinja2.ext import Extension
+from jinja2.parser import Parser
+from jinja2.runtime import Context as Names
+
+from src.record.errors import CommandError
+
+_OPENING = re.compile(r"\{%-?\s*claim\s+(.*?)\s*-?%\}", flags=re.DOTALL)
+_OPERATORS = re.compile(r"\s*(?:<=|>=|==|!=|<|>)\s*|\s+(?:and|or)\s+|\bnot\b")
+_QUIET = re.compile(r"`[^`]*`|\[@[^\]]*\]|https?://\S+")
+_DIGIT = re.compile(r"(?<![\w-])\d")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim as it was found in a document.
+
+    Attributes:
+        file: Its template, relative to the repository.
+        line: Line of its condition.
+        condition: The condition, as it is written.
+        values: Each operand of the condition with its value.
+        holds: Whether the condition is true, and no value is missing.
+        sentence: The prose, rendered for the document's target.
+    """
+
+    file: str
+    line: int
+    condition: str
+    values: tuple[tuple[str, str], ...]
+    holds: bool
+    sentence: str
+
+    def failure(self) -> str:
+        """Describe a claim that does not hold, in a line."""
+        values = "; ".join(f"{name} is {value}" for name, value in self.values)
+        return f"{self.file}:{self.line}: “{self.sentence}” needs {self.condition}, but {values}."
+
+
+class ClaimsError(CommandError):
+    """Claims that the record does not support."""
+
+    exit_code = 2
+
+    def __init__(self, failed: Iterable[Claim]) -> None:
+        lines = [claim.failure() for claim in failed]
+        count = f"{len(lines)} {'claim does' if len(lines) == 1 else 'claims do'} not hold"
+        super().__init__("\n  ".join([f"{count}. Correct the sentence, or its condition:", *lines]))
+
+
+def unsupported(claims: Iterable[Claim]) -> list[Claim]:
+    """Return the claims that do not hold, each once."""
+    return list({(claim.file, claim.line): claim for claim in claims if not claim.holds}.values())
+
+
+class ClaimExtension(Extension):
+    """Jinja's `{% claim CONDITION %} … {% endclaim %}`."""
+
+    tags = {"claim"}  # noqa: RUF012, the type that Jinja declares
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self._sources: dict[str, list[str]] = {}
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """Keep the source, from which conditions are quoted."""
+        self._sources[name or ""] = source.splitlines()
+        return source
+
+    def parse(self, parser: Parser) -> nodes.Node:
+        """Parse a claim into a call of `_claim`.
+
+        Raises:
+            TemplateSyntaxError: The condition depends on nothing, or the prose has a number written out in digits.
+        """
+        line = next(parser.stream).lineno
+        condition = parser.parse_expression()
+        body = parser.parse_statements(("name:endclaim",), drop_needle=True)
+        name, file = parser.name or "", parser.filename
+        if next(condition.find_all(nodes.Name), None) is None and not isinstance(condition, nodes.Name):
+            raise TemplateSyntaxError("a claim whose condition is constant", line, name, file)
+        for part in (data for node in body for data in node.find_all(nodes.TemplateData)):
+            if _DIGIT.search(_QUIET.sub("", part.data)):
+                raise TemplateSyntaxError("a claim with a number in digits; print the value instead", line, name, file)
+        source = "\n".join(self._sources.get(name, [])[line - 1 :])
+        found = _OPENING.search(source)
+        text = " ".join(found[1].split()) if found else "unknown"
+        place = nodes.Const(file or name), nodes.Const(line), nodes.Const(text), nodes.DerivedContextReference()
+        return nodes.CallBlock(self.call_method("_claim", list(place)), [], [], body).set_lineno(line)
+
+    def _claim(self, name: str, line: int, text: str, names: Names, caller: Callable[[], str]) -> str:
+        given = names.get_all()
+        holds, reason = _checked(lambda: self._value(text, given))
+        try:
+            sentence = " ".join(str(caller()).split())
+        except (UndefinedError, TypeError, AttributeError, KeyError) as error:
+            holds, sentence = False, f"(a value is missing: {error})"
+        values = []
+        for part in dict.fromkeys(filter(None, map(_operand, _OPERATORS.split(text)))):
+            if not re.fullmatch(r"[\d.]+|\"[^\"]*\"|'[^']*'", part):
+                values.append((part, _shown(partial(self._value, part, given))))
+        if reason:
+            values.append(("the condition", reason))
+        claim = Claim(_path(name), line, text, tuple(values), holds, sentence)
+        return f"{given['claim_found'](claim)}\n"
+
+    def _value(self, text: str, given: dict[str, Any]) -> Any:
+        return self.environment.compile_expression(text, undefined_to_none=False)(given)
+
+
+def _operand(text: str) -> str:
+    """Return an operand without parentheses that only group."""
+    text = text.strip()
+    while text.count("(") > text.count(")") and text.startswith("("):
+        text = text[1:].strip()
+    while text.count(")") > text.count("(") and text.endswith(")"):
+        text = text[:-1].strip()
+    return text
+
+
+def _checked(condition: Callable[[], Any]) -> tuple[bool, str]:
+    try:
+        return bool(condition()), ""
+    except (UndefinedError, TypeError, AttributeError, KeyError, TemplateSyntaxError) as error:
+        return False, f"not known ({error})"
+
+
+def _shown(value: Callable[[], Any]) -> str:
+    try:
+        found = value()
+        return f"{found:.4g}" if isinstance(found, float) else str(found)
+    except (UndefinedError, TypeError, AttributeError, KeyError, TemplateSyntaxError) as error:
+        return f"not known ({error})"
+
+
+def _path(file: str) -> str:
+    """Name a template's file, relative to the repository."""
+    path = Path(file)
+    engine = Path(__file__).parent.parent / "fragments"
+    if path.is_relative_to(engine):
+        return f"src/fragments/{path.relative_to(engine).as_posix()}"
+    return f"docs/fragments/{path.name}"

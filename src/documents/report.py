@@ -1,0 +1,103 @@
+"""The final report as data, and the success criteria in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from src.analysis.analyse import MetricResult
+from src.analysis.criteria import Criterion
+from src.analysis.statistics import Interval
+from src.record.files import parse_json, read_text, sha256_file
+from src.record.final_report import Conclusion, CriterionFound, EvidenceFound, FinalReport, Finding
+
+from .context import Context
+from .renderer import Renderer
+from .templates import Target
+
+
+def report_data(context: Context, criteria: tuple[Criterion, ...], finding: str) -> FinalReport:
+    """Return the report as data: the keys of the requirements with all evidence, numbers to six significant digits."""
+    record, names = context.record, context.names
+    text = read_text(record.results_path, "Restore it.")
+    return FinalReport(
+        project_name=record.project.title,
+        version=record.project.version,
+        finding=finding,
+        model_repository=names.url(names.model),
+        dataset_repository=names.url(names.dataset, "dataset") if record.splits else None,
+        configuration=record.experiment.model_dump(mode="json", exclude_unset=not record.settings_recorded),
+        evaluation_results=parse_json(record.results_path, text),
+        evaluation_results_sha256=sha256_file(record.results_path),
+        conclusion=_conclusion(context, criteria),
+        deployment=record.deployment if record.deployment_is_current else None,
+    )
+
+
+def _conclusion(context: Context, criteria: tuple[Criterion, ...]) -> Conclusion:
+    said = statements(context, criteria)
+    return Conclusion(
+        success_criteria_met={c.key: _AS_BOOLEAN[c.outcome] for c in criteria},
+        criteria={
+            c.key: CriterionFound(
+                label=c.label,
+                outcome=c.outcome,
+                evidence=[
+                    EvidenceFound(kind=e.kind, outcome=e.outcome, statement=statement, facts=_rounded(e.facts))
+                    for e, statement in zip(c.evidence, said[c.key], strict=True)
+                ],
+            )
+            for c in criteria
+        },
+        significance_level=context.analysis.level,
+        findings={m.key: _finding(m) for m in context.analysis.metrics},
+    )
+
+
+_AS_BOOLEAN = {"met": True, "not met": False, "not decided yet": None}
+
+
+def statements(context: Context, criteria: tuple[Criterion, ...], target: Target = "hub") -> dict[str, list[str]]:
+    """Put each piece of evidence into words on one line, by criterion."""
+    renderer = Renderer(context, target)
+    return {
+        c.key: [" ".join(renderer.render("parts/evidence.md", evidence=e).split()) for e in c.evidence]
+        for c in criteria
+    }
+
+
+def _finding(m: MetricResult) -> Finding:
+    run = m.run
+    return Finding(
+        label=m.config.label,
+        primary=m.config.primary,
+        direction=m.config.direction,
+        base=_rounded(m.base.value),
+        finetuned=_rounded(m.finetuned.value),
+        change=_rounded(run.change),
+        relative_change=_rounded(run.relative),
+        questions=m.questions,
+        base_interval=_bounds(m.base.interval),
+        finetuned_interval=_bounds(m.finetuned.interval),
+        change_interval=_bounds(run.change_interval),
+        test=run.test,
+        p_value=_rounded(run.p_value),
+        p_adjusted=_rounded(run.p_adjusted),
+        baselines={b.label: _rounded(b.value) for b in m.baselines},
+        control=_rounded(m.finetuned.control),
+        control_p=_rounded(m.finetuned.control_p),
+        answered=_rounded(m.finetuned.answered),
+        verdict=m.verdict,
+    )
+
+
+def _bounds(interval: Interval | None) -> tuple[float, float] | None:
+    return None if interval is None else (_rounded(interval.low), _rounded(interval.high))
+
+
+def _rounded(value: Any) -> Any:
+    """Keep six significant digits of every fraction, so that another processor's last digit changes nothing."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    return value

@@ -1,0 +1,538 @@
+"""Ask the base model and a fine-tuned model the same questions, and write the record.
+
+Base models do not follow instructions, so tasks with a list of candidates are scored the way lm-evaluation-harness scores multiple
+choice (Gao et al., https://github.com/EleutherAI/lm-evaluation-harness): after a few-shot prompt, the candidate with the highest
+log-likelihood is the answer. What the model writes freely after the same prompt is stored next to it. Spelling is generated greedily.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import torch
+
+from src.record.answers import MAX_ANSWER, MODELS, Answers, read_answers, write_answers
+from src.record.binding import flat
+from src.record.checkpoint import checkpoint_files, hash_files
+from src.record.config import EvaluationConfig, ExperimentConfig, MetricsConfig
+from src.record.errors import InputError
+from src.record.files import parse_json, read_text, sha256_file, validate, write_json
+from src.record.measures import available, per_question
+from src.record.questions import CONTROL, Questions, question_text, read_questions, write_questions
+from src.record.questions import SCHEMA as QUESTIONS_SCHEMA
+from src.record.results import answered
+from src.record.schemas import EvaluationResults, PromptField, RunResults, Task
+from src.record.splits import dataset_files
+from src.record.study import Run
+
+from .build import CANDIDATES, QUESTION_SCHEMA, QUESTIONS, SKILL_TASKS, read_rows
+from .decoding import Answer, Evaluator
+from .environment import describe_environment, git_state
+from .models import base_hashes, check_finite, load_adapter, load_base, load_tokenizer
+from .progress import progress_bar
+from .templates import SKILL_TEMPLATES
+
+OWN_COLUMNS = ("word", "tokens", "letter", "position")
+"""Columns of the dataset's questions that the record keeps."""
+
+METHODS = {
+    "choice": "The candidate with the highest log-likelihood after the prompt.",
+    "generation": "Greedy generation up to a line break; the letters a-z of that line are the answer.",
+}
+
+EXCHANGED = {"count": "the word", "position": "the position"}
+"""What the control of a question exchanges, by what the question asks for."""
+
+BEYOND_FIRST = "control_beyond_first"
+"""Column with the control of a position from the 2nd on, exchanged for another one from the 2nd on."""
+
+_LETTERS_OF_WORD = "The word {word} is spelled{letters}. "
+
+
+@dataclass(frozen=True)
+class EvalTask:
+    """A task as it is put to the models.
+
+    Attributes:
+        name: Its name in the record.
+        source: The task of the dataset whose questions are asked.
+        variant: `letters_shown` or `spelled_first` where the word's letters precede the question.
+    """
+
+    name: str
+    source: str
+    variant: str | None = None
+
+    @property
+    def candidates(self) -> tuple[str, ...] | None:
+        """The answers that are chosen from; None where the answer is written freely."""
+        return CANDIDATES.get(self.source)
+
+    @property
+    def asks_for(self) -> str | None:
+        """`count` or `position`; None for spelling."""
+        return self.source.rsplit("_", 1)[1] if self.candidates else None
+
+    @property
+    def question(self) -> str:
+        """The question, with the placeholders of `fields`."""
+        if self.source in SKILL_TASKS:
+            prompt = next(t for t in SKILL_TEMPLATES if t.skill == SKILL_TASKS[self.source]).prompt
+            return prompt.replace(" {letters}", "{letters}")
+        return (_LETTERS_OF_WORD if self.variant else "") + QUESTIONS[self.source]
+
+    @property
+    def fields(self) -> dict[str, PromptField]:
+        """What fills each placeholder of the question."""
+        fields = {
+            "word": PromptField(column="word"),
+            "letter": PromptField(column="letter"),
+            "ordinal": PromptField(column="position", form="ordinal"),
+            "letters": PromptField(column="context" if self.variant == "spelled_first" else "word", form="letters"),
+        }
+        return {name: field for name, field in fields.items() if f"{{{name}}}" in self.question}
+
+    def described(self, config: ExperimentConfig, questions: int) -> Task:
+        """Return how the task is asked and scored, as the record states it."""
+        settings = config.evaluation_config.for_task(self.source)
+        return Task(
+            questions=questions,
+            method=METHODS["choice" if self.candidates else "generation"],
+            candidates=list(self.candidates) if self.candidates else None,
+            few_shot=settings.few_shot,
+            prefix=few_shot_prefix(settings, config, self),
+            template=settings.example_format.replace("{question}", self.question),
+            fields=self.fields,
+            ignores=EXCHANGED[self.asks_for] if self.asks_for else None,
+            shortcuts=SHORTCUTS[self.asks_for] if self.asks_for else {},
+        )
+
+
+SHORTCUTS = {
+    "count": {"the letter alone": "count_by_letter"},
+    "position": {
+        "the position alone": "letter_by_position",
+        "the word's first letter": "first_letter",
+        "the word's most frequent letter": "frequent_letter",
+    },
+}
+"""Answers that ignore part of a question, and the column of the questions that holds each."""
+
+
+def tasks_of(config: ExperimentConfig) -> list[EvalTask]:
+    """List the tasks that an experiment asks: the dataset's, then the variants of those that ask about letters of a word."""
+    sources = list(config.dataset_config.test_questions)
+    about_words = [task for task in sources if task in QUESTIONS and task in CANDIDATES]
+    return [
+        *(EvalTask(task, task) for task in sources),
+        *(
+            EvalTask(f"{task}_{variant}", task, variant)
+            for variant in config.evaluation_config.variants
+            for task in about_words
+        ),
+    ]
+
+
+def solved_examples(config: EvaluationConfig, data: Path, task: str, seed: int) -> list[dict[str, Any]]:
+    """Choose the solved examples that stand before each question of a task, from the validation questions.
+
+    The answers of multiple-choice examples are spread: as far as possible no answer comes twice.
+    """
+    rows = read_rows(data / task / "validation.parquet")
+    random.Random(f"{seed}/few-shot/{task}").shuffle(rows)
+    chosen: list[dict[str, Any]] = []
+    for fresh in (True, False):
+        for row in rows:
+            repeated = any(row["answer"] == other["answer"] for other in chosen)
+            if len(chosen) < config.few_shot and row not in chosen and not (fresh and repeated):
+                chosen.append(row)
+    random.Random(f"{seed}/few-shot-order/{task}").shuffle(chosen)
+    return chosen
+
+
+def few_shot_prefix(settings: EvaluationConfig, config: ExperimentConfig, task: EvalTask) -> str:
+    """Write the solved examples that precede each question of a task; in a variant, with the right letters shown."""
+    data = Path(config.dataset_config.path)
+    examples = solved_examples(settings, data, task.source, config.dataset_config.seed)
+    plain = EvalTask(task.name, task.source, "letters_shown" if task.variant else None)
+    template = Task(
+        questions=1,
+        method="",
+        template=settings.example_format.replace("{question}", plain.question),
+        fields=plain.fields,
+    )
+    return "".join(f"{question_text(template, row)} {row['answer']}\n" for row in examples)
+
+
+def letters_of(line: str) -> str:
+    """Return the letters a-z of a line, in lower case, `MAX_ANSWER` at most."""
+    return re.sub(r"[^a-z]", "", line.lower())[:MAX_ANSWER]
+
+
+def is_candidate(line: str, candidates: Sequence[str]) -> bool:
+    """Return whether a freely written line is one of the candidates, apart from spaces and a period at its end."""
+    return line.strip().removesuffix(".").strip() in candidates
+
+
+class Runner:
+    """Puts tasks to one model.
+
+    With several processes (`accelerate launch`) each answers its share, and all get all answers.
+
+    Args:
+        model: The model.
+        tokenizer: Its tokenizer.
+        config: The experiment.
+        label: Name of the model in progress bars.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, config: ExperimentConfig, label: str) -> None:
+        from accelerate import PartialState
+
+        self.model, self.tokenizer, self.config, self.label = model, tokenizer, config, label
+        self.processes = PartialState()
+        self._spelled: dict[str, str] = {}
+
+    def answers(self, task: EvalTask, rows: list[dict[str, Any]], *, all_scores: bool) -> list[dict[str, Any]]:
+        """Answer a task's questions.
+
+        Args:
+            task: The task.
+            rows: Its questions.
+            all_scores: Whether to keep the log-likelihoods of all candidates.
+
+        Returns:
+            A row of the answers per question, without id.
+        """
+        contexts: list[str | None] = [None] * len(rows)
+        if task.variant == "spelled_first":
+            contexts = list(self._spellings([row["word"] for row in rows]))
+        described = task.described(self.config, len(rows))
+        given = zip(rows, contexts, strict=True)
+        prompts = [question_text(described, {**row, "context": context}) for row, context in given]
+        written = self._run(task, described.prefix, prompts, "written freely", Evaluator.write)
+        if not task.candidates:
+            texts = [letters_of(answer.text) for answer in written]
+            chosen = [Answer(text, answer.score) for text, answer in zip(texts, written, strict=True)]
+        else:
+            candidates = task.candidates
+            chosen = self._run(
+                task,
+                described.prefix,
+                prompts,
+                "chosen",
+                lambda e, batch, advance: e.choose(batch, candidates, advance),
+            )
+        return [
+            {
+                "context": context,
+                "answer": answer.text,
+                "correct": answer.text == reference(task, row),
+                "score": answer.score,
+                "scores": answer.scores if all_scores else None,
+                "free": line.text[:MAX_ANSWER],
+                "answered": is_candidate(line.text, task.candidates) if task.candidates else None,
+            }
+            for row, context, answer, line in zip(rows, contexts, chosen, written, strict=True)
+        ]
+
+    def _spellings(self, words: list[str]) -> Sequence[str]:
+        """Return each word's letters as the model itself writes them when asked to spell it."""
+        new = sorted(set(words) - self._spelled.keys())
+        task = EvalTask("spelling", "spelling")
+        described = task.described(self.config, 1)
+        prompts = [question_text(described, {"word": word}) for word in new]
+        written = self._run(task, described.prefix, prompts, "its own spellings", Evaluator.write)
+        self._spelled |= {word: letters_of(answer.text) for word, answer in zip(new, written, strict=True)}
+        return [self._spelled[word] for word in words]
+
+    def _run(
+        self,
+        task: EvalTask,
+        prefix: str,
+        prompts: Sequence[str],
+        doing: str,
+        method: Callable[[Evaluator, list[str], Callable[[int], object]], list[Answer]],
+    ) -> list[Answer]:
+        """Run this process's share of the prompts, and return the answers to all of them."""
+        from accelerate.utils import gather_object
+
+        mine = range(self.processes.process_index, len(prompts), self.processes.num_processes)
+        evaluator = Evaluator(self.model, self.tokenizer, prefix, self.config.evaluation_config.for_task(task.source))
+        with progress_bar() as bar:
+            shown = bar.add_task(f"{self.label}, {task.name}, {doing}", total=len(mine))
+            answers = method(evaluator, [prompts[index] for index in mine], lambda n: bar.advance(shown, n))
+        if self.processes.num_processes == 1:
+            return answers
+        everybody: list[tuple[int, Answer]] = gather_object(list(zip(mine, answers, strict=True)))
+        return [answer for _, answer in sorted(everybody, key=lambda pair: pair[0])]
+
+
+def reference(task: EvalTask, row: dict[str, Any]) -> str:
+    """Return the right answer: one of the candidates, or the word that is to be spelled."""
+    return str(row["answer"] if task.candidates else row["word"])
+
+
+def evaluate(
+    run: Run, metrics: MetricsConfig, split: str, output: Path, *, further: bool = False, all_scores: bool = False
+) -> dict[str, float] | None:
+    """Ask a split's questions and write the record.
+
+    Args:
+        run: The experiment, or a run of a study.
+        metrics: The metrics; those whose task was asked are computed.
+        split: `validation` or `test`.
+        output: The record's folder; `training_log.json` is read from it if there is one.
+        further: Whether this is a further run of a study whose published run was evaluated into `output`: only the fine-tuned model is
+            asked, and `answers/RUN.parquet` and `runs/RUN.json` are written.
+        all_scores: Whether to keep a further run's log-likelihoods of all candidates.
+
+    Returns:
+        The fine-tuned model's metrics; None in a process that is not the first.
+
+    Raises:
+        InputError: Base model, adapter or dataset are missing or malformed, or the record in `output` is of another base model or data.
+    """
+    config = run.experiment
+    checkpoint = Path(config.checkpoint)
+    base_name = config.required_base_model
+    tokenizer = load_tokenizer(base_name)  # first, since it says in one line that there is no such model
+    hashes = {
+        "base": base_hashes(base_name),
+        "adapter": hash_files(checkpoint_files(checkpoint)),
+        "data": hash_files(dataset_files(Path(config.dataset_config.path))),
+    }
+    published = _published(output, config, hashes) if further else None
+    base = load_base(base_name)
+    base.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    check_finite(base, base_name, "Restore the weights.")
+    began = time.perf_counter()
+    rows = {task: _questions(config, task, split) for task in tasks_of(config)}
+    tables: dict[str, pa.Table] = {}
+    for model in MODELS[1:] if further else MODELS:
+        # Merged into the base model's weights, which are not needed any more, the adapter costs nothing.
+        tuned = model == "finetuned"
+        runner = Runner(load_adapter(base, checkpoint).merge_and_unload() if tuned else base, tokenizer, config, model)
+        if tuned:
+            check_finite(runner.model, config.checkpoint, "Restore the weights, or train again.")
+        answers = [
+            {"id": _identifier(task, row), **answer}
+            for task, asked in rows.items()
+            for row, answer in zip(
+                asked, runner.answers(task, asked, all_scores=all_scores or not further), strict=True
+            )
+        ]
+        tables[model] = pa.Table.from_pylist(answers)
+    if not runner.processes.is_main_process:
+        return None
+
+    common = {
+        "config": config.model_dump(mode="json"),
+        "environment": describe_environment(),
+        "resources": {"duration_seconds": round(time.perf_counter() - began, 1)},
+        "hashes": hashes,
+        "git": git_state(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    (output / "answers").mkdir(parents=True, exist_ok=True)
+    if published is not None:
+        return _write_further(run, output, metrics, published, tables["finetuned"], common)
+    questions_path = output / "questions.parquet"
+    questions_entry = write_questions(questions_path, _question_table(config, rows, tokenizer))
+    questions = read_questions(questions_path)
+    tasks = {task.name: task.described(config, len(asked)) for task, asked in rows.items()}
+    entries, values = {}, {}
+    for model, name in (("base", "base"), ("finetuned", run.name if run.arm else "finetuned")):
+        path = output / "answers" / f"{name}.parquet"
+        entries[model] = write_answers(path, tables[model])
+        values[model] = metric_values(metrics, questions, read_answers(path, questions, tasks), tasks)
+    log = output / "training_log.json"
+    write_json(
+        output / "evaluation_results.json",
+        {
+            "experiment_name": config.experiment_name,
+            "base_model": {"name": base_name, "metrics": values["base"]},
+            "finetuned_model": {"name": config.checkpoint, "metrics": values["finetuned"]},
+            "tasks": {name: task.model_dump(mode="json", exclude_defaults=True) for name, task in tasks.items()},
+            "questions": questions_entry,
+            "answers": entries,
+            "training_log": {"file": log.name, "sha256": sha256_file(log)} if log.is_file() else None,
+            **common,
+        },
+    )
+    return values["finetuned"]
+
+
+def _published(output: Path, config: ExperimentConfig, hashes: dict[str, Any]) -> EvaluationResults:
+    """Read the published run's evaluation, and check that a further run asks the same base model the same questions."""
+    path = output / "evaluation_results.json"
+    hint = "Evaluate the study's published run first."
+    found = validate(path, parse_json(path, read_text(path, hint)), EvaluationResults, hint)
+    before: dict[str, Any] = {
+        "hashes.base": found.hashes.base if found.hashes else None,
+        "hashes.data": found.hashes.data if found.hashes else None,
+        **{
+            f"config.{k}": v
+            for k, v in flat((found.config or {}).get("evaluation_config"), "evaluation_config").items()
+        },
+    }
+    now: dict[str, Any] = {
+        "hashes.base": hashes["base"],
+        "hashes.data": hashes["data"],
+        **{
+            f"config.{k}": v
+            for k, v in flat(config.evaluation_config.model_dump(mode="json"), "evaluation_config").items()
+        },
+    }
+    for key in before.keys() | now.keys():
+        if before.get(key) != now.get(key):
+            raise InputError(
+                path, key=key, found="another one than this run's", expected="the same in every run", hint=hint
+            )
+    return found
+
+
+def _write_further(
+    run: Run,
+    output: Path,
+    metrics: MetricsConfig,
+    published: EvaluationResults,
+    table: pa.Table,
+    common: dict[str, Any],
+) -> dict[str, float]:
+    """Add a further run's answers and metrics to the record."""
+    questions = read_questions(output / "questions.parquet")
+    path = output / "answers" / f"{run.name}.parquet"
+    entry = write_answers(path, table)
+    values = metric_values(metrics, questions, read_answers(path, questions, published.tasks), published.tasks)
+    place = output / "runs" / f"{run.name}.json"
+    stored = RunResults(run=run.name)
+    if place.is_file():
+        stored = validate(place, parse_json(place, read_text(place, "")), RunResults, "Train the run again.")
+    log = stored.training_log.model_dump(mode="json", exclude_none=True) if stored.training_log else None
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_json(place, {"run": run.name, "metrics": values, "answers": entry, **common, "training_log": log})
+    return values
+
+
+def _identifier(task: EvalTask, row: dict[str, Any]) -> str:
+    return f"{row['id']}-{task.variant}" if task.variant else str(row["id"])
+
+
+def _questions(config: ExperimentConfig, task: EvalTask, split: str) -> list[dict[str, Any]]:
+    """Read a task's questions; of validation questions, without those that serve as solved examples."""
+    data = Path(config.dataset_config.path)
+    rows = read_rows(data / task.source / f"{split}.parquet")
+    if split != "validation":
+        return rows
+    settings = config.evaluation_config.for_task(task.source)
+    solved = solved_examples(settings, data, task.source, config.dataset_config.seed)
+    return [row for row in rows if row not in solved]
+
+
+def _question_table(config: ExperimentConfig, rows: dict[EvalTask, list[dict[str, Any]]], tokenizer: Any) -> pa.Table:
+    """Put the questions of all tasks into columns, with their controls and shortcuts."""
+    data = Path(config.dataset_config.path)
+    trained = _tokens_inside_words(data / "training/train.parquet", tokenizer)
+    table = []
+    for task, asked in rows.items():
+        controls = _controls(task, asked)
+        shortcuts = _shortcuts(task, asked, data)
+        for row, control in zip(asked, controls, strict=True):
+            table.append(
+                {
+                    "id": _identifier(task, row),
+                    "task": task.name,
+                    **{name: row[name] for name in OWN_COLUMNS},
+                    "untrained_token": None if task.source in SKILL_TASKS else not set(row["tokens"]) <= trained,
+                    **{column: answer(row) for column, answer in shortcuts.items()},
+                    "reference": reference(task, row),
+                    "control": control,
+                    BEYOND_FIRST: _distribution(row["word"][1:]) if (row["position"] or 0) > 1 else None,
+                }
+            )
+    own = [QUESTION_SCHEMA.field(name) for name in OWN_COLUMNS]
+    columns = [column for names in SHORTCUTS.values() for column in names.values()]
+    return pa.Table.from_pylist(
+        table,
+        schema=pa.schema(
+            [*list(QUESTIONS_SCHEMA)[:2], *own, ("untrained_token", pa.bool_())]
+            + [(column, pa.string()) for column in columns]
+            + [("reference", pa.string()), ("control", CONTROL), (BEYOND_FIRST, CONTROL)]
+        ),
+    )
+
+
+def _controls(task: EvalTask, rows: list[dict[str, Any]]) -> list[list[dict[str, Any]] | None]:
+    """Return for each question the distribution of right answers if what it asks for were exchanged.
+
+    For a letter at a position: the word's letters, each with its share of positions. For a count: the counts of that letter in all
+    words that the split asks about it.
+    """
+    if task.asks_for == "position":
+        return [_distribution(row["word"]) for row in rows]
+    if task.asks_for == "count":
+        counts = defaultdict(list)
+        for row in rows:
+            counts[row["letter"]].append(row["answer"])
+        by_letter = {letter: _distribution(answers) for letter, answers in counts.items()}
+        return [by_letter[row["letter"]] for row in rows]
+    return [None] * len(rows)
+
+
+def _distribution(answers: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"answer": answer, "share": n / len(answers)} for answer, n in sorted(Counter(answers).items())]
+
+
+def _shortcuts(
+    task: EvalTask, rows: list[dict[str, Any]], data: Path
+) -> dict[str, Callable[[dict[str, Any]], str | None]]:
+    """Return what fills the columns of `SHORTCUTS`; what needs examples is taken from validation questions."""
+    if task.asks_for is None:
+        return {}
+    given = "letter" if task.asks_for == "count" else "position"
+    seen: dict[Any, Counter[str]] = defaultdict(Counter)
+    for row in read_rows(data / task.source / "validation.parquet"):
+        seen[row[given]][row["answer"]] += 1
+    overall = sum(seen.values(), Counter()).most_common(1)[0][0]
+
+    def best(row: dict[str, Any]) -> str:
+        return seen[row[given]].most_common(1)[0][0] if seen[row[given]] else overall
+
+    if task.asks_for == "count":
+        return {"count_by_letter": best}
+    return {
+        "letter_by_position": best,
+        "first_letter": lambda row: str(row["word"][0]),
+        "frequent_letter": lambda row: Counter(row["word"]).most_common(1)[0][0],
+    }
+
+
+def _tokens_inside_words(path: Path, tokenizer: Any) -> set[str]:
+    """Return the tokens that training spells out as parts of words of several tokens."""
+    ids = pq.read_table(path, columns=["token_ids"])["token_ids"].combine_chunks()
+    parts = ids.filter(pc.greater(pc.list_value_length(ids), 1)).flatten().unique().to_pylist()
+    return {tokenizer.decode([token]) for token in parts}
+
+
+def metric_values(
+    config: MetricsConfig, questions: Questions, answers: Answers, tasks: dict[str, Task]
+) -> dict[str, float]:
+    """Compute every declared metric that the answers allow."""
+    values = {}
+    for key, metric in config.metrics.items():
+        rows = answered(metric.task, questions, answers, tasks) if metric.task in tasks else None
+        if rows is not None and available(rows.only(metric.only), metric):
+            values[key] = float(per_question(rows, metric).mean())
+    return values

@@ -1,0 +1,267 @@
+"""What a model answered: `results/NAME/answers/MODEL.parquet`, one row per question, in the order of the questions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from .columns import grouped, number_columns
+from .config import Grouping, Only
+from .errors import InputError, printable
+from .files import atomic, sha256_file
+from .questions import Questions, question_text
+from .schemas import Task
+from .tables import FloatArray, as_numpy, check_ids, read_table, typed, without_empty
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("context", pa.string()),
+        ("prompt", pa.string()),
+        ("answer", pa.string()),
+        ("correct", pa.bool_()),
+        ("score", pa.float32()),
+        ("scores", pa.list_(pa.float16())),
+        ("free", pa.string()),
+        ("answered", pa.bool_()),
+    ]
+)
+"""Columns with a meaning of their own; further columns of numbers hold a metric's value for each question, by the metric's `value`.
+
+`context` is what the model itself wrote before it was asked. `prompt` is the whole prompt where it is not the one that the task's
+template gives. `answer` is what was scored, `correct` whether it is right (null if unknown), `score` its log-likelihood in nats,
+`scores` those of all candidates in their order. `free` is the first line that the model writes greedily after the same prompt,
+`answered` whether that line is one of the candidates.
+"""
+
+OPTIONAL = frozenset(SCHEMA.names) - {"id"}
+MODELS = ("base", "finetuned")
+MAX_ANSWER = 64
+"""Characters of a freely written answer that are kept."""
+
+_HINT = "Run `python -m src.evaluate` again; it writes questions, answers and results together."
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One model's answers.
+
+    Attributes:
+        path: Their file.
+        table: A row per question, with the columns of `SCHEMA` and columns of numbers.
+    """
+
+    path: Path
+    table: pa.Table
+
+
+def write_answers(path: Path, table: pa.Table) -> dict[str, Any]:
+    """Write answers, whole or not at all; a column without any value is left out.
+
+    Args:
+        path: Where to.
+        table: Columns of `SCHEMA`, in the order of the questions, and columns of numbers.
+
+    Returns:
+        The file's entry in the results: name, SHA-256 and number of rows.
+    """
+    checked = without_empty(_typed(path, table), OPTIONAL)
+    numbers = {"scores.list.element": "BYTE_STREAM_SPLIT"} if "scores" in checked.column_names else {}
+    with atomic(path) as temporary:
+        pq.write_table(
+            checked,
+            temporary,
+            compression="zstd",
+            compression_level=19,
+            use_dictionary=[name for name in checked.column_names if name not in ("scores", "score", "id")],
+            column_encoding=numbers | {"id": "DELTA_BYTE_ARRAY"},
+        )
+    return {"file": f"{path.parent.name}/{path.name}", "sha256": sha256_file(path), "rows": table.num_rows}
+
+
+def read_answers(path: Path, questions: Questions, tasks: dict[str, Task]) -> Answers:
+    """Read and check one model's answers.
+
+    Args:
+        path: The file.
+        questions: What was asked.
+        tasks: How it was asked, by task.
+
+    Raises:
+        InputError: The file is missing or malformed, answers other questions, has a `correct` that disagrees with its answer, or another
+            number of scores than there are candidates.
+    """
+    table = _typed(path, read_table(path, _HINT))
+    check_ids(path, table, _HINT)
+    if not table["id"].equals(questions.table["id"]):
+        raise InputError(
+            path, key="id", found="answers to other questions", expected=f"the questions of {questions.path.name}, in their order",
+            hint=_HINT,
+        )  # fmt: skip
+    if not pc.all(pc.is_finite(table["score"]), min_count=0).as_py():
+        raise InputError(path, key="score", found="NaN or infinity", expected="finite numbers", hint=_HINT)
+    _check_correct(path, questions, table, tasks)
+    _check_scores(path, questions, table, tasks)
+    return Answers(path, table)
+
+
+def _typed(path: Path, table: pa.Table) -> pa.Table:
+    known = typed(path, table, SCHEMA, OPTIONAL, _HINT)
+    numbers = number_columns(path, table, SCHEMA.names)
+    return pa.table(dict(zip(known.column_names, known.columns, strict=True)) | numbers)
+
+
+def _check_correct(path: Path, questions: Questions, table: pa.Table, tasks: dict[str, Task]) -> None:
+    compared = [name for name, task in tasks.items() if task.judged == "comparison"]
+    rows = pc.and_(
+        pc.is_in(questions.table["task"], value_set=pa.array(compared, pa.string())), pc.is_valid(table["correct"])
+    )
+    right = is_right(questions.table, table["answer"])
+    wrong = pc.indices_nonzero(pc.and_(rows, pc.not_equal(right, table["correct"])).combine_chunks())
+    if len(wrong):
+        row = int(wrong[0].as_py())
+        raise InputError(
+            path, key=f"correct, id {table['id'][row].as_py()}",
+            found=f"{table['correct'][row].as_py()} for {table['answer'][row].as_py()!r}",
+            expected=f"whether that is {questions.table['reference'][row].as_py()!r}", hint=_HINT,
+        )  # fmt: skip
+
+
+def is_right(questions: pa.Table, answers: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Compare answers with their references: equal to the only one, or to one of several."""
+    right = pc.fill_null(pc.equal(answers, questions["reference"]), False)
+    several = questions["references"].combine_chunks()
+    if several.null_count == len(several):
+        return right
+    rows = pc.list_parent_indices(several)
+    equal = pc.fill_null(pc.equal(answers.combine_chunks().take(rows), several.flatten()), False)
+    among = np.bincount(as_numpy(rows)[as_numpy(equal)], minlength=len(questions))
+    return pc.if_else(pc.is_null(questions["references"]), right, pa.array(among > 0))
+
+
+def _check_scores(path: Path, questions: Questions, table: pa.Table, tasks: dict[str, Task]) -> None:
+    lengths = as_numpy(pc.list_value_length(table["scores"]).fill_null(-1))
+    if (lengths < 0).all():
+        return
+    names = questions.table["task"].to_pylist()
+    expected = np.array([len(tasks[t].candidates or ()) if t in tasks else 0 for t in names])
+    wrong = np.flatnonzero((lengths >= 0) & (lengths != expected))
+    if len(wrong):
+        row = int(wrong[0])
+        raise InputError(
+            path, key=f"scores, id {table['id'][row].as_py()}", found=f"{lengths[row]} scores",
+            expected=f"{expected[row]}, one per candidate", hint=_HINT,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One model's answers to the questions of one task.
+
+    Attributes:
+        name: The task.
+        task: How it was asked; None where the record does not say.
+        questions: The questions' columns.
+        answers: The answers' columns, in the same order.
+    """
+
+    name: str
+    task: Task | None
+    questions: pa.Table
+    answers: pa.Table
+
+    def __len__(self) -> int:
+        return int(self.questions.num_rows)
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The answers that were chosen from; empty where there was no choice."""
+        return tuple(self.task.candidates or ()) if self.task else ()
+
+    def __getitem__(self, column: str) -> pa.ChunkedArray:
+        return (self.answers if column in self.answers.column_names else self.questions)[column]
+
+    def has(self, column: str) -> bool:
+        """Return whether every row has a value in a column."""
+        table = self.answers if column in self.answers.column_names else self.questions
+        return len(self) > 0 and column in table.column_names and not table[column].null_count
+
+    def gaps(self, column: str) -> int:
+        """Count the rows without a value in a column; all of them where there is no such column."""
+        table = self.answers if column in self.answers.column_names else self.questions
+        return int(table[column].null_count) if column in table.column_names else len(self)
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        """Return a column as a NumPy array."""
+        return as_numpy(self[name])
+
+    def texts(self, name: str) -> npt.NDArray[Any]:
+        """Return a column of text as a NumPy array of objects, None where there is no value."""
+        return np.array([*self[name].to_pylist(), None], dtype=object)[:-1]
+
+    def where(self, mask: npt.NDArray[np.bool_]) -> Answered:
+        """Return the rows that a mask of shape (questions,) selects."""
+        kept = pa.array(mask)
+        return replace(self, questions=self.questions.filter(kept), answers=self.answers.filter(kept))
+
+    def only(self, rows: Only | None) -> Answered:
+        """Return the rows that a metric is limited to; all of them where it is not."""
+        if rows is None:
+            return self
+        values = self.column(rows.column).astype(np.float64)
+        low = -np.inf if rows.at_least is None else rows.at_least
+        high = np.inf if rows.at_most is None else rows.at_most
+        return self.where((values >= low) & (values <= high))
+
+    def group(self, by: Grouping) -> tuple[npt.NDArray[Any], list[Any]]:
+        """Return the group of each row, as codes.
+
+        Returns:
+            A code per row, -1 where there is no value, of shape (questions,); and the value of each code.
+        """
+        encoded = grouped(self[by.column], by).combine_chunks().dictionary_encode()
+        values = [printable(value) if isinstance(value, str) else value for value in encoded.dictionary.to_pylist()]
+        return as_numpy(encoded.indices.fill_null(-1)), values
+
+    def control_shares(self, column: str | None = None) -> FloatArray | None:
+        """Return for each row the chance that its answer is right if what is asked for were exchanged.
+
+        Args:
+            column: Column of the questions with the controls; `control` by default.
+
+        Returns:
+            Shares of shape (questions,), or None where the questions have no control.
+        """
+        name = column or "control"
+        if not len(self) or name not in self.questions.column_names or self.questions[name].null_count:
+            return None
+        control = self.questions[name].combine_chunks()
+        rows = pc.list_parent_indices(control)
+        entries = control.flatten()
+        hit = pc.fill_null(pc.equal(self["answer"].combine_chunks().take(rows), entries.field("answer")), False)
+        shares = np.where(as_numpy(hit), as_numpy(entries.field("share")).astype(np.float64), 0.0)
+        return np.asarray(np.bincount(as_numpy(rows), weights=shares, minlength=len(self)), dtype=np.float64)
+
+    def prompts(self) -> list[str]:
+        """Write the prompts that the model was given."""
+        if self.task is None or self.task.template is None:
+            return ["" for _ in range(len(self))]
+        names = {field.column for field in self.task.fields.values()} & {
+            *self.questions.column_names,
+            *self.answers.column_names,
+        }
+        values = {name: self[name].to_pylist() for name in names}
+        own = self["prompt"].to_pylist()
+        return [
+            prompt
+            if prompt is not None
+            else self.task.prefix + question_text(self.task, {name: column[i] for name, column in values.items()})
+            for i, prompt in enumerate(own)
+        ]

@@ -1,0 +1,85 @@
+"""Measures: how a metric's value is computed from each answer. One module per measure; adding a file here adds a measure.
+
+A module defines `MEASURE`. A metric of `configs/metrics.yaml` names it by the module's name.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+from src.record.answers import Answered
+from src.record.config import MetricConfig
+from src.record.errors import InputError
+from src.record.tables import FloatArray
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One way to compute a value from each answer.
+
+    Attributes:
+        about: What the value of one answer is, in a sentence that documents print.
+        needs: Columns of questions or answers that it is computed from.
+        values: Computes it: a value per question, of shape (questions,).
+        right_or_wrong: Whether each value is 1 for right or 0 for wrong. Such values get Wilson's interval and McNemar's test, all others
+            a bootstrap and a permutation test.
+    """
+
+    about: str
+    needs: tuple[str, ...]
+    values: Callable[[Answered, MetricConfig], FloatArray]
+    right_or_wrong: bool = False
+
+
+@cache
+def measures() -> dict[str, Measure]:
+    """Return every measure by its name."""
+    return {
+        module.name: import_module(f"{__name__}.{module.name}").MEASURE for module in pkgutil.iter_modules(__path__)
+    }
+
+
+def needed(metric: MetricConfig) -> tuple[str, ...]:
+    """Return the columns that a metric is computed from; empty where it names no measure."""
+    if metric.measure is None:
+        return ()
+    own = (metric.value,) if metric.value else ()
+    limit = (metric.only.column,) if metric.only else ()
+    return (*measures()[metric.measure].needs, *own, *limit)
+
+
+def available(rows: Answered | None, metric: MetricConfig) -> bool:
+    """Return whether the record has what a metric is computed from."""
+    return rows is not None and metric.measure is not None and all(map(rows.has, needed(metric)))
+
+
+def check_known(path: Path, key: str, model: str, rows: Answered | None, metric: MetricConfig) -> None:
+    """Refuse a metric that some questions have the data for, and others not.
+
+    Raises:
+        InputError: A column that it needs has gaps.
+    """
+    if rows is None:
+        return
+    for column in needed(metric):
+        gaps = rows.gaps(column)
+        if 0 < gaps < len(rows):
+            raise InputError(
+                path, key=key, found=f"{gaps} of {len(rows)} questions of {rows.name} without `{column}` for {model}",
+                expected=f"`{column}` for every question, which the measure {metric.measure} needs",
+                hint="Fill it in, or leave the measure out of the metric.",
+            )  # fmt: skip
+
+
+def per_question(rows: Answered, metric: MetricConfig) -> FloatArray:
+    """Compute a metric for each question that it is about.
+
+    Returns:
+        Values of shape (questions,), of the questions that `metric.only` selects.
+    """
+    return measures()[metric.measure or ""].values(rows.only(metric.only), metric)

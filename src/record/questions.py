@@ -1,0 +1,167 @@
+"""What was asked: `results/NAME/questions.parquet`, one row per question, without any model's answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from .columns import own_columns
+from .errors import InputError
+from .files import atomic, sha256_file
+from .schemas import Task
+from .tables import as_numpy, check_ids, read_table, typed, without_empty
+
+CONTROL = pa.list_(pa.struct([("answer", pa.string()), ("share", pa.float32())]))
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("task", pa.string()),
+        ("reference", pa.string()),
+        ("references", pa.list_(pa.string())),
+        ("control", CONTROL),
+    ]
+)
+"""Columns with a meaning of their own; a file may have any others, which are the project's (see `src.record.columns`).
+
+`references` lists all accepted answers, where `reference` is not the only one. `control` is the distribution of right answers if what
+the question asks for were exchanged and the rest kept: a list of answers, each with its share.
+"""
+
+OPTIONAL = frozenset({"references", "control"})
+_HINT = "Run `python -m src.evaluate` again; it writes questions, answers and results together."
+_SHARES = 1e-3
+"""How far the shares of a control may be from one in sum: they are stored with seven digits."""
+
+
+@dataclass(frozen=True)
+class Questions:
+    """The questions of an evaluation.
+
+    Attributes:
+        path: Their file.
+        table: A row per question: the columns of `SCHEMA`, then the project's own.
+    """
+
+    path: Path
+    table: pa.Table
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @property
+    def own(self) -> list[str]:
+        """Names of the project's own columns, in the order of the file."""
+        return [name for name in self.table.column_names if name not in SCHEMA.names and not _is_control(name)]
+
+
+def write_questions(path: Path, table: pa.Table) -> dict[str, Any]:
+    """Write questions, whole or not at all.
+
+    Returns:
+        The file's entry in `evaluation_results.json`: name, SHA-256 and number of rows.
+    """
+    checked = _checked(path, table)
+    with atomic(path) as temporary:
+        pq.write_table(without_empty(checked, OPTIONAL), temporary, compression="zstd", compression_level=19)
+    return {"file": path.name, "sha256": sha256_file(path), "rows": table.num_rows}
+
+
+def read_questions(path: Path) -> Questions:
+    """Read and check a file of questions.
+
+    Raises:
+        InputError: It is missing or not a Parquet file, a column is missing or of another type, an id is duplicated, or the shares of a
+            control do not sum to one.
+    """
+    return Questions(path, _checked(path, read_table(path, _HINT)))
+
+
+def _checked(path: Path, table: pa.Table) -> pa.Table:
+    controls = [name for name in table.column_names if _is_control(name)]
+    schema = pa.schema([*SCHEMA, *((name, CONTROL) for name in controls)])
+    known = typed(path, table, schema, OPTIONAL | set(controls), _HINT)
+    own = own_columns(path, table, schema.names)
+    known = pa.table(dict(zip(known.column_names, known.columns, strict=True)) | own)
+    check_ids(path, known, _HINT)
+    _check_shares(path, known, "control")
+    _check_whole(path, known)
+    for name in controls:
+        _check_shares(path, known, name)
+    return known
+
+
+def _is_control(name: str) -> bool:
+    return name.startswith("control_")
+
+
+def _check_shares(path: Path, table: pa.Table, column: str) -> None:
+    """Refuse shares that do not sum to one."""
+    control = table[column].combine_chunks()
+    if control.null_count == len(control):
+        return
+    shares = as_numpy(control.flatten().field("share")).astype(np.float64)
+    sums = np.bincount(as_numpy(pc.list_parent_indices(control)), weights=shares, minlength=len(control))
+    known = as_numpy(control.is_valid())
+    wrong = np.flatnonzero(known & ~(np.abs(sums - 1) < _SHARES))
+    if len(wrong) or (shares < 0).any():
+        row = int(wrong[0]) if len(wrong) else 0
+        raise InputError(
+            path, key=f"{column}, id {table['id'][row].as_py()}", found=f"shares that sum to {sums[row]:.4g}",
+            expected="shares from 0 to 1 that sum to 1", hint="Correct the control, or leave the column out.",
+        )  # fmt: skip
+
+
+def _check_whole(path: Path, table: pa.Table) -> None:
+    """Refuse a task in which only some questions have a control."""
+    known = as_numpy(table["control"].is_valid())
+    if known.all() or not known.any():
+        return
+    with_control = set(table["task"].filter(pa.array(known)).unique().to_pylist())
+    for place in np.flatnonzero(~known).tolist():
+        if table["task"][place].as_py() in with_control:
+            raise InputError(
+                path, key=f"control, id {table['id'][place].as_py()}", found="no control",
+                expected="one for every question of the task, as the others have",
+                hint="Add it, or leave the column out for the task.",
+            )  # fmt: skip
+
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+def ordinal(number: int) -> str:
+    """Return 1st, 2nd, 3rd, 4th, … for a number of one or more."""
+    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"
+
+
+def _written(value: Any, form: str) -> str:
+    if value is None:
+        return ""
+    if form == "letters":
+        return "".join(f" {letter}" for letter in str(value))
+    return ordinal(value) if form == "ordinal" else str(value)
+
+
+def question_text(task: Task, row: Mapping[str, Any]) -> str:
+    """Write one question from its task's template and a row's values, without the solved examples before it.
+
+    Args:
+        task: The task, whose `fields` say which column fills which placeholder of its template.
+        row: The question's columns, and the answer's `context` where the template shows it.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        field = task.fields.get(match[1])
+        return match[0] if field is None else _written(row.get(field.column), field.form)
+
+    return _PLACEHOLDER.sub(value, task.template or "")

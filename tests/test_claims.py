@@ -1,0 +1,129 @@
+"""Claims: prose is stated only while its condition holds, and the build names it when it does not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from src.documents.build import Documents, build
+from src.documents.claims import ClaimsError
+from src.documents.pages import site_pages
+from src.record.errors import InputError
+
+from .conftest import TINY, Run, invoke
+
+FINDING = "docs/fragments/finding.md.j2"
+
+
+def claim(condition: str, sentence: str = "It is so.") -> str:
+    return f"{{% claim {condition} %}}\n{sentence}\n{{% endclaim %}}\n"
+
+
+def write(project: Path, *claims: str) -> Documents:
+    (project / FINDING).write_text("".join(claims))
+    return build(project, project / ".cache")
+
+
+def test_every_claim_of_the_project_holds(documents: Documents) -> None:
+    pages, claims, _ = site_pages(documents, pdf=False)
+    assert claims
+    assert all(found.holds for _, _, found in claims)
+    documents.check()
+    listed = pages["results/claims.md"]
+    for _, _, found in claims:
+        assert found.condition[:40].split("[")[0] in listed
+
+
+def test_all_claims_that_fail_are_named_with_line_sentence_and_values(project: Path) -> None:
+    documents = write(
+        project,
+        claim('base("words_spelled").value > 2', 'The base model spells {{ base("words_spelled").value | percent }}.'),
+        claim('base("words_spelled").value < 2'),
+        claim('arm("spelling").words_spelled.lowest > 3 and record.project.language == "en"', "More than all."),
+    )
+    with pytest.raises(ClaimsError) as refused:
+        documents.check()
+    message = str(refused.value)
+    assert "2 claims do not hold" in message
+    assert re.search(
+        FINDING + r':1: “The base model spells [0-9.]+ %\.” needs base\("words_spelled"\)\.value > 2, but base', message
+    )
+    assert f"{FINDING}:7: “More than all.”" in message
+    assert "record.project.language is en" in message
+    assert "It is so" not in message
+
+
+@pytest.mark.parametrize(
+    ("condition", "says"),
+    [
+        ('base("no_such_metric").value > 0', "no metric no_such_metric"),
+        ('arm("nobody").words_spelled.lowest > 0', "no arm nobody"),
+        ('sample("What?", "base") > 1', "not known"),
+        ("record.nothing > 1", "nothing"),
+    ],
+)
+def test_a_missing_value_fails_like_a_false_one(project: Path, condition: str, says: str) -> None:
+    with pytest.raises(ClaimsError, match=says):
+        write(project, claim(condition)).check()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (claim("1 < 2"), "constant"),
+        (claim("true"), "constant"),
+        (claim('base("words_spelled").value < 2', "It spells 53 % of them."), "number in digits"),
+    ],
+)
+def test_a_claim_that_checks_nothing_is_refused(project: Path, text: str, says: str) -> None:
+    with pytest.raises(InputError, match=says) as refused:
+        write(project, text).check()
+    assert FINDING in str(refused.value)
+
+
+def test_names_may_have_digits(project: Path) -> None:
+    write(
+        project, claim('base("words_spelled").value < 2', "The GPT-2 of `seed 1`, both-1 included, see [@hu2022].")
+    ).check()
+
+
+def test_a_changed_record_stops_the_build_with_the_sentence(project: Path, run: Run) -> None:
+    value = build(project, project / ".cache").context.analysis.metric("words_spelled").base.value
+    (project / FINDING).write_text(
+        claim(f'base("words_spelled").value == {value} + 1', "A sentence that no longer holds.")
+    )
+    done = run(project, "-m", "mkdocs", "build")
+    assert done.returncode != 0
+    assert "A sentence that no longer holds." in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    listed = invoke(project, "render", "--claims")
+    assert listed.returncode == 1
+    assert f"FAILS  {FINDING}:1" in listed.stdout
+    assert invoke(project, "render").returncode == 2
+    assert not (project / "README.md").exists()
+
+
+def test_while_serving_the_sentence_is_marked_in_its_place(project: Path) -> None:
+    documents = write(
+        project, claim('base("words_spelled").value > 2', "Not so."), claim('base("words_spelled").value < 2')
+    )
+    pages, _, _ = site_pages(documents, pdf=False)
+    assert '<mark id="claim-1" class="claim-failed">Not so. (does not hold' in pages["index.md"]
+    assert '<span id="claim-2">It is so.</span>' in pages["index.md"]
+
+
+def test_untrusted_values_stay_text(project: Path) -> None:
+    path = project / "configs/project.yaml"
+    path.write_text(re.sub(r"(?m)^title:.*$", "title: a <script>alert(1)</script> b", path.read_text()))
+    documents = write(project, claim('record.project.title != "x"', "It has a title."))
+    pages, _, _ = site_pages(documents, pdf=False)
+    for page in ("index.md", "results/claims.md"):
+        assert "<script>alert" not in re.sub(r"`[^`]*`", "", pages[page]).split("claim-why")[-1]
+
+
+def test_prose_about_another_record_is_refused(minimal: Path) -> None:
+    (minimal / FINDING).write_text((TINY / FINDING).read_text())
+    with pytest.raises(ClaimsError):
+        build(minimal, None).check()

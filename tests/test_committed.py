@@ -1,0 +1,70 @@
+"""The committed record: what this repository itself claims. A fork with another record leaves these out: `-m "not committed"`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from src.documents.build import Documents
+from src.documents.context import Context, RepoNames
+from src.documents.pages import site_pages
+from src.record.load import Record, load_record
+
+from .conftest import REPO
+
+pytestmark = pytest.mark.committed
+
+
+@pytest.fixture(scope="module")
+def ours() -> Record:
+    return load_record(REPO)
+
+
+@pytest.fixture(scope="module")
+def our_documents(ours: Record, session_folder: Path) -> Documents:
+    return Documents(Context(ours, RepoNames.of(ours), session_folder / "cache"))
+
+
+def test_committed_documents_match_the_record(our_documents: Documents) -> None:
+    for path, text in our_documents.committed().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path}: run `make render`"
+
+
+def test_the_record_is_complete(ours: Record) -> None:
+    assert ours.has_answers
+    assert ours.study is not None
+    assert not ours.study.missing
+    assert ours.training_log is not None
+    assert ours.results.hashes is not None
+    assert ours.training_log.tracking is not None
+    assert ours.training_log.tracking.run_id
+    assert ours.training_log.resources.energy_kwh
+    questions = {name: task.questions for name, task in ours.results.tasks.items()}
+    assert questions["letter_count"] >= 2000
+    assert questions["letter_position"] >= 2000
+    assert questions["spelling"] >= 1000
+    ours.check_evaluated()
+
+
+def test_training_kept_its_best_checkpoint(ours: Record) -> None:
+    log = ours.training_log
+    assert log is not None
+    losses = {e.step: e.validation_loss for e in log.log if e.validation_loss is not None}
+    assert log.best_step is not None
+    assert losses[log.best_step] == min(losses.values())
+
+
+def test_documents_say_which_base_model_it_is(our_documents: Documents) -> None:
+    pages, _, _ = site_pages(our_documents, pdf=True)
+    for name, text in {
+        **{name: pages[name] for name in ("index.md", "methodology.md", "model-card.md")},
+        "card": our_documents.model_card.text,
+        "readme": our_documents.readme.text,
+    }.items():
+        assert "does not contain OpenAI's GPT-2 weights" in text, name
+
+
+def test_the_sources_list_names_216_books() -> None:
+    lines = (REPO / "models/gpt2-mini/sources.tsv").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 217  # with the names of the columns

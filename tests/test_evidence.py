@@ -1,0 +1,161 @@
+"""Evidence before verdict: an answer that does not depend on the question is never an improvement."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy import stats
+
+from src.analysis.evidence import compare, judge, shortcuts
+from src.analysis.statistics import poisson_binomial_tail
+from src.record.answers import SCHEMA as ANSWERS
+from src.record.answers import Answered
+from src.record.config import MetricConfig
+from src.record.measures import per_question
+from src.record.questions import SCHEMA as QUESTIONS
+from src.record.schemas import Task
+
+WORDS = [
+    "strawberry", "banana", "letters", "reading", "kettle", "garden", "window", "silver", "purple", "dinner", "planet", "yellow",
+    "cactus", "button", "little", "basket", "tunnel", "hammer", "bottle", "carrot",
+]  # fmt: skip
+LETTERS = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+METRIC = MetricConfig(
+    label="Position", definition="…", direction="higher", unit="proportion", task="position", measure="exact_match"
+)
+
+
+def rows(answers: list[str], *, count: bool = False, answered: list[bool] | None = None) -> Answered:
+    """Answer every position question of every word, or every count question."""
+    questions = []
+    if count:
+        pairs = [(word, letter) for word in WORDS for letter in sorted(set(word))]
+        seen: dict[str, list[str]] = {}
+        for word, letter in pairs:
+            seen.setdefault(letter, []).append(str(word.count(letter)))
+        for i, (word, letter) in enumerate(pairs):
+            control = [{"answer": a, "share": n / len(seen[letter])} for a, n in Counter(seen[letter]).items()]
+            questions.append((i, str(word.count(letter)), control, Counter(seen[letter]).most_common(1)[0][0]))
+    else:
+        for i, (word, place) in enumerate((w, p) for w in WORDS for p in range(len(w))):
+            control = [{"answer": a, "share": n / len(word)} for a, n in Counter(word).items()]
+            questions.append((i, word[place], control, Counter(word).most_common(1)[0][0]))
+    table = pa.Table.from_pylist(
+        [
+            {
+                "id": str(i),
+                "task": "t",
+                "reference": right,
+                "references": None,
+                "control": control,
+                "shortcut": shortcut,
+            }
+            for i, right, control, shortcut in questions
+        ],
+        schema=pa.schema([*QUESTIONS, ("shortcut", pa.string())]),
+    )
+    given = [
+        {"id": str(i), "answer": a, "correct": a == q[1], "answered": True if answered is None else answered[i]}
+        for i, (a, q) in enumerate(zip(answers, questions, strict=True))
+    ]
+    task = Task(
+        questions=len(questions),
+        method="choice",
+        candidates=[str(n) for n in range(10)] if count else LETTERS,
+        shortcuts={"a shortcut": "shortcut"},
+    )
+    return Answered("t", task, table, pa.Table.from_pylist(given, schema=ANSWERS))
+
+
+def places() -> list[tuple[str, int]]:
+    return [(word, place) for word in WORDS for place in range(len(word))]
+
+
+def counted() -> list[tuple[str, str]]:
+    return [(word, letter) for word in WORDS for letter in sorted(set(word))]
+
+
+DULL_POSITIONS = {
+    "constant": lambda word: "e",
+    "first letter": lambda word: word[0],
+    "most frequent letter": lambda word: Counter(word).most_common(1)[0][0],
+}
+
+
+@pytest.mark.parametrize("name", DULL_POSITIONS)
+def test_a_dull_model_gets_no_evidence_of_use_on_positions(name: str) -> None:
+    """However bad the base model is, here one that is never right."""
+    dull = rows([DULL_POSITIONS[name](word) for word, _ in places()])
+    base = rows(["z" for _ in places()])
+    found = judge(compare(dull, METRIC, 0.05, (per_question(base, METRIC), per_question(dull, METRIC))), 0.05)
+    assert found.p_value is not None and found.p_value < 0.05, "the paired test alone would call it an improvement"
+    assert found.verdict == "no evidence of use"
+
+
+@pytest.mark.parametrize("name", ["constant", "by letter"])
+def test_a_dull_model_gets_no_evidence_of_use_on_counts(name: str) -> None:
+    typical = {
+        letter: Counter(str(w.count(letter)) for w in WORDS if letter in w).most_common(1)[0][0]
+        for letter in LETTERS
+        if any(letter in w for w in WORDS)
+    }
+    dull = rows(["1" if name == "constant" else typical[letter] for _, letter in counted()], count=True)
+    base = rows(["9" for _ in counted()], count=True)
+    found = judge(compare(dull, METRIC, 0.05, (per_question(base, METRIC), per_question(dull, METRIC))), 0.05)
+    assert found.verdict == "no evidence of use"
+
+
+def test_a_model_that_uses_the_position_improves() -> None:
+    right = [word[place] if (i % 3) else "q" for i, (word, place) in enumerate(places())]
+    tuned, base = rows(right), rows(["z" for _ in places()])
+    found = judge(compare(tuned, METRIC, 0.05, (per_question(base, METRIC), per_question(tuned, METRIC))), 0.05)
+    assert found.above_control and found.above_shortcut
+    assert found.verdict == "improved"
+
+
+def test_a_model_that_writes_something_else_does_not_answer() -> None:
+    right = [word[place] for word, place in places()]
+    tuned = rows(right, answered=[i % 3 == 0 for i in range(len(right))])
+    base = rows(["z" for _ in places()])
+    found = judge(compare(tuned, METRIC, 0.05, (per_question(base, METRIC), per_question(tuned, METRIC))), 0.05)
+    assert found.verdict == "does not answer"
+
+
+def test_worse_and_no_difference_need_use_first() -> None:
+    base = rows([word[place] for word, place in places()])
+    half = rows([word[place] if i % 2 else "q" for i, (word, place) in enumerate(places())])
+    values = per_question(base, METRIC), per_question(half, METRIC)
+    assert judge(compare(half, METRIC, 0.05, values), 0.05).verdict == "worse"
+    assert judge(compare(base, METRIC, 0.05, (values[0], values[0])), 0.05).verdict == "no difference"
+
+
+def test_the_tail_is_exact() -> None:
+    """Against the sum over all outcomes, and against SciPy's binomial distribution."""
+    chances = np.array([0.1, 0.5, 0.5, 0.9, 0.0, 1.0])
+    for hits in range(7):
+        brute = sum(
+            float(np.prod([p if hit else 1 - p for p, hit in zip(chances, outcome, strict=True)]))
+            for outcome in itertools.product([0, 1], repeat=6)
+            if sum(outcome) >= hits
+        )
+        assert poisson_binomial_tail(chances, hits) == pytest.approx(brute, abs=1e-12)
+    assert poisson_binomial_tail(np.full(2000, 0.3), 650) == pytest.approx(stats.binom.sf(649, 2000, 0.3), rel=1e-9)
+
+
+def test_the_control_of_a_constant_answer_is_its_own_accuracy_on_average() -> None:
+    """An answer that ignores the position is right as often as its control, whatever it is."""
+    for letter in "eat":
+        found = rows([letter for _ in places()])
+        shares = found.control_shares()
+        assert shares is not None
+        assert shares.mean() == pytest.approx(found.column("correct").mean())
+
+
+def test_the_best_shortcut_is_compared() -> None:
+    named = {baseline.label: baseline.value for baseline, _ in shortcuts(rows(["z" for _ in places()]))}
+    assert set(named) == {"the most common answer", "a shortcut"}
+    assert named["a shortcut"] > named["the most common answer"]
