@@ -110,14 +110,14 @@ def publish(
             "--create-pr only opens pull requests: leave --tag, --collection and --make-public out"
         )
     screen = Screen(quiet=as_json, verbose=verbose)
+    record = load_record(Path(), project=project, experiment=config, results=results, checkpoint=model)
     options = Options(
         namespace=namespace,
         only=tuple(role for role in ROLES if only is None or role in {str(choice) for choice in only}),
         plan_only=plan, verify_only=verify_only, yes=yes, create_pr=create_pr, overwrite=overwrite,
         make_public=make_public or (), tag=tag, collection=collection, timeout=timeout, load=load, smoke=smoke,
-        verbose=verbose,
+        verbose=verbose, further=record.further_adapters,
     )  # fmt: skip
-    record = load_record(Path(), project=project, experiment=config, results=results, checkpoint=model)
     if dry_run or verify:
         report = write_and_check(record, options, screen, Path(".cache"), output, full=verify)
     else:

@@ -158,7 +158,7 @@ class Desk:
         self.jobs: list[str] = []
         self.slept = 0.0
         self.verified: list[Repository] = []
-        shutil.copy(bundle.record.results_path, folder / "evaluation_results.json")
+        monkeypatch.setattr(Record, "publication_path", property(lambda record: folder / "publication.json"))
         monkeypatch.setenv("HF_TOKEN", TOKEN)
         monkeypatch.setattr(hf.constants, "HF_HUB_DISABLE_XET", True)
         monkeypatch.setattr("time.sleep", self._sleep)
@@ -196,7 +196,6 @@ class Desk:
         """Publish, without being asked."""
         record = replace(
             self.bundle.record,
-            results_path=self.folder / "evaluation_results.json",
             publication=Publication.model_validate_json(self.receipt_path.read_text())
             if self.receipt_path.exists()
             else None,

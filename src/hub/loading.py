@@ -18,11 +18,11 @@ PROMPTS = ("Once upon a time", "Question: What is two and two?\nAnswer:", "0 1 2
 """Texts whose logits are compared; fixed, so that the receipts of several publications can be compared."""
 
 SNIPPETS: dict[Role, str] = {
-    "base": "documents/base_card.md",
-    "dataset": "documents/dataset_card.md",
+    "base": "parts/base_snippet.md",
+    "dataset": "parts/dataset_snippet.md",
     "model": "parts/snippet.md",
 }
-"""The templates whose first block of code is a card's snippet."""
+"""The fragments that write a card's snippet."""
 
 CODE = re.compile(r"^```python\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
 
