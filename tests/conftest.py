@@ -182,8 +182,8 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, session_folder: Path) -> t
     from .publishing import make_bundle
 
     folder, cache = tmp_path_factory.mktemp("bundles"), session_folder / "cache"
-    changed = "Does a changed question change the cards?"
-    return make_bundle(folder / "first", cache), make_bundle(folder / "second", cache, question=changed)
+    changed = make_bundle(folder / "second", cache, tags=["toy", "changed-tag"])
+    return make_bundle(folder / "first", cache), changed
 
 
 @pytest.fixture(scope="session")

@@ -41,6 +41,7 @@ def logits(request: dict[str, Any]) -> Any:
         request: `prompts`, and for `published` and `local` each `base`, `tokenizer`, and `adapters`: pairs of name and subfolder.
     """
     import torch
+    from huggingface_hub import snapshot_download
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -51,6 +52,8 @@ def logits(request: dict[str, Any]) -> Any:
         values = []
         for name, subfolder in where["adapters"] or [(None, None)]:
             model = AutoModelForCausalLM.from_pretrained(where["base"])
+            if subfolder and request["offline"]:  # offline, peft does not look for a subfolder in the cache
+                name, subfolder = str(Path(snapshot_download(name)) / subfolder), ""
             if name is not None:
                 model = PeftModel.from_pretrained(model, name, **({"subfolder": subfolder} if subfolder else {}))
             with torch.inference_mode():
@@ -109,7 +112,7 @@ def main() -> None:
     for job in request["jobs"]:
         os.chdir(job["place"])
         try:
-            replies.append({"result": JOBS[job["job"]](job)})
+            replies.append({"result": JOBS[job["job"]](job | {"offline": request["offline"]})})
         except (Exception, SystemExit) as error:  # noqa: BLE001 - reported as the failure of this job
             lines = str(error).strip().splitlines()
             replies.append({"error": f"{type(error).__name__}: {lines[0] if lines else ''}"})
