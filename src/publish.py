@@ -116,7 +116,7 @@ def publish(
         only=tuple(role for role in ROLES if only is None or role in {str(choice) for choice in only}),
         plan_only=plan, verify_only=verify_only, yes=yes, create_pr=create_pr, overwrite=overwrite,
         make_public=make_public or (), tag=tag, collection=collection, timeout=timeout, load=load, smoke=smoke,
-        verbose=verbose, further=record.further_adapters,
+        verbose=verbose,
     )  # fmt: skip
     if dry_run or verify:
         report = write_and_check(record, options, screen, Path(".cache"), output, full=verify)
