@@ -97,11 +97,15 @@ class Loading:
             self.note("dataset", SPLITS, False, str(found))
             return
         splits = self._context.record.published_splits
-        wrong = []
-        for split in splits:  # splits of one config share their columns, so one may get empty ones of another
-            there = found.get(split.config, {}).get(split.name)
-            if there is None or there["rows"] != split.rows or not set(split.columns) <= set(there["columns"]):
-                wrong.append(f"{split.config}/{split.name}")
+        columns: dict[str, set[str]] = {}
+        for split in splits:  # the splits of a config share their columns; one without values of its own is null
+            columns.setdefault(split.config, set()).update(split.columns)
+        wrong = [
+            f"{split.config}/{split.name}"
+            for split in splits
+            if found.get(split.config, {}).get(split.name)
+            != {"rows": split.rows, "columns": sorted(columns[split.config])}
+        ]
         rows = sum(split.rows for split in splits)
         detail = f"differing: {', '.join(wrong)}" if wrong else f"{len(splits)} splits, {rows:,} rows"
         self.note("dataset", SPLITS, not wrong, detail)
