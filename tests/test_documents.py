@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import markdown
+import pyarrow as pa
 import pytest
 from huggingface_hub import DatasetCard, ModelCard
 from hypothesis import given
@@ -18,7 +19,7 @@ from src.analysis.analyse import MetricResult
 from src.analysis.evidence import Baseline, Comparison, Figures
 from src.analysis.statistics import Interval
 from src.documents import formatting
-from src.documents.build import Documents
+from src.documents.build import Documents, build
 from src.documents.completeness import REQUIRED, completeness, headings
 from src.documents.context import Context, RepoNames
 from src.documents.pages import site_pages
@@ -30,6 +31,7 @@ from src.record.load import load_record
 
 from .conftest import TINY, invoke
 from .make_golden import GOLDEN
+from .records import rewrite, tables
 
 
 @pytest.mark.slow
@@ -133,6 +135,25 @@ def test_the_finding_is_the_same_in_six_places(documents: Documents) -> None:
     for page in ("index.md", "results/index.md"):
         plain = re.sub(r'<span class="claim-why".*?</span>|<button.*?</button>|<[^>]+>', " ", pages[page])
         assert said in " ".join(plain.replace("\N{NO-BREAK SPACE}", " ").split()), page
+
+
+def test_a_hostile_answer_is_text_on_every_page_and_card(project: Path) -> None:
+    questions, *both = tables(project)
+    changed = []
+    for table in both:
+        rows = table.to_pylist()
+        for row in rows:
+            if not row["correct"]:
+                row["answer"] = row["free"] = "<script>pwned()</script>|`[x](javascript:pwned())"
+        changed.append(pa.Table.from_pylist(rows, schema=table.schema))
+    rewrite(project, questions, *changed)
+    documents = build(project, project / ".cache")
+    pages, _, _ = site_pages(documents, pdf=True)
+    assert "&#60;script&#62;pwned" in pages["examples.md"]
+    texts = {**pages, "card": documents.model_card.text, "README": documents.readme.text}
+    for name, text in texts.items():
+        shown = re.sub(r"\A---.*?\n---\n", "", text, flags=re.DOTALL)
+        assert not re.search(r"<script|\]\(javascript", shown), name
 
 
 HOSTILE = [
