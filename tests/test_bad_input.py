@@ -44,6 +44,17 @@ def edit_table(root: Path, path: str, change: Callable[[pa.Table], pa.Table]) ->
     edit_json(root / RESULTS, lambda d: (d["answers"][key] if key else d["questions"]).update(sha256=digest))
 
 
+def unannounced(path: str, column: str) -> Callable[[Path], object]:
+    """Change a column's values, all of the right kind, without the new hash."""
+
+    def spoil(root: Path) -> None:
+        table = pq.read_table(root / path)
+        values = [value and value[::-1] for value in table[column].to_pylist()]
+        pq.write_table(set_column(table, column, values), root / path)
+
+    return spoil
+
+
 def append(path: str, text: str) -> Callable[[Path], object]:
     return lambda root: (root / path).write_text((root / path).read_text() + text)
 
@@ -172,6 +183,9 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda root: (root / TUNED).write_bytes((root / TUNED).read_bytes() + b"x"),
         [TUNED, "sha256"],
     ),
+    "changed questions": (unannounced(QUESTIONS, "word"), [QUESTIONS, "sha256"]),
+    "changed answers of the base model": (unannounced(BASE, "free"), [BASE, "sha256"]),
+    "changed answers of another run": (unannounced(RUN_ANSWERS, "free"), [RUN_ANSWERS, "sha256"]),
     "questions that are not Parquet": (
         lambda root: (
             (root / QUESTIONS).write_text("id,task\n"),

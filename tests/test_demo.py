@@ -268,6 +268,9 @@ def test_the_page_answers_as_on_record(address: str, browser: Browser, demo: Dem
     written = page.locator(".try-it-table:not(.try-it-bars)").first.locator("td").all()
     for cell, model in zip(written, ("base", "finetuned"), strict=False):
         assert (cell.get_attribute("data-line") or "")[:64].strip() == row[f"{model}_free"].strip()
+    chosen = page.locator(".try-it-out table").evaluate_all("all => all.map(t => t.classList.contains('try-it-bars'))")
+    assert chosen.count(True) == 2
+    assert not any(chosen[i - 1] if i else True for i, bars in enumerate(chosen) if bars), "what is written comes first"
     spelled = rows_of(demo, "spelling")[0]
     ask_for(page, spelled["word"])
     answered(page)

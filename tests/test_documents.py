@@ -7,28 +7,31 @@ from dataclasses import replace
 from pathlib import Path
 
 import markdown
+import pyarrow as pa
 import pytest
 from huggingface_hub import DatasetCard, ModelCard
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.container import ErrorbarContainer
+from matplotlib.figure import Figure
 
 from src.analysis.analyse import MetricResult
 from src.analysis.evidence import Baseline, Comparison, Figures
 from src.analysis.statistics import Interval
 from src.documents import formatting
-from src.documents.build import Documents
+from src.documents.build import Documents, build
 from src.documents.completeness import REQUIRED, completeness, headings
 from src.documents.context import Context, RepoNames
 from src.documents.pages import site_pages
 from src.documents.renderer import Renderer
 from src.figures import style
-from src.figures.charts import WIDE, metrics_chart
+from src.figures.charts import WIDE, breakdown_chart, metrics_chart
 from src.record.config import MetricConfig
 from src.record.load import load_record
 
 from .conftest import TINY, invoke
 from .make_golden import GOLDEN
+from .records import rewrite, tables
 
 
 @pytest.mark.slow
@@ -132,6 +135,25 @@ def test_the_finding_is_the_same_in_six_places(documents: Documents) -> None:
     for page in ("index.md", "results/index.md"):
         plain = re.sub(r'<span class="claim-why".*?</span>|<button.*?</button>|<[^>]+>', " ", pages[page])
         assert said in " ".join(plain.replace("\N{NO-BREAK SPACE}", " ").split()), page
+
+
+def test_a_hostile_answer_is_text_on_every_page_and_card(project: Path) -> None:
+    questions, *both = tables(project)
+    changed = []
+    for table in both:
+        rows = table.to_pylist()
+        for row in rows:
+            if not row["correct"]:
+                row["answer"] = row["free"] = "<script>pwned()</script>|`[x](javascript:pwned())"
+        changed.append(pa.Table.from_pylist(rows, schema=table.schema))
+    rewrite(project, questions, *changed)
+    documents = build(project, project / ".cache")
+    pages, _, _ = site_pages(documents, pdf=True)
+    assert "&#60;script&#62;pwned" in pages["examples.md"]
+    texts = {**pages, "card": documents.model_card.text, "README": documents.readme.text}
+    for name, text in texts.items():
+        shown = re.sub(r"\A---.*?\n---\n", "", text, flags=re.DOTALL)
+        assert not re.search(r"<script|\]\(javascript", shown), name
 
 
 HOSTILE = [
@@ -270,6 +292,51 @@ def test_the_legend_has_bars_where_the_chart_has_intervals(context: Context) -> 
     for metrics, bars in ((shown, 2), (bare, 0)):
         handles, _ = metrics_chart(metrics, style.LIGHT).axes[0].get_legend_handles_labels()
         assert sum(isinstance(handle, ErrorbarContainer) and handle.has_xerr for handle in handles) == bars
+
+
+def test_each_models_values_are_drawn_under_its_name(context: Context) -> None:
+    """Metrics and groups: neither model is drawn in the place of the other."""
+
+    def drawn(figure: Figure, axis: int) -> dict[str, list[float]]:
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        return {
+            label: [float(number) for number in handle.lines[0].get_data()[axis]]
+            for handle, label in zip(handles, labels, strict=True)
+            if isinstance(handle, ErrorbarContainer)
+        }
+
+    shown = [metric for metric in context.analysis.metrics if metric.config.bounded]
+    assert drawn(metrics_chart(shown, style.LIGHT), 0) == {
+        "base model": pytest.approx([100 * m.base.value for m in reversed(shown)]),
+        "fine-tuned model": pytest.approx([100 * m.finetuned.value for m in reversed(shown)]),
+    }
+    for found in context.analysis.breakdowns:
+        metric = context.analysis.metric(found.metric).config
+        factor = 100 if metric.unit == "proportion" else 1
+        assert drawn(breakdown_chart(found, metric, style.LIGHT), 1) == {
+            "base model": pytest.approx([factor * group.base for group in found.groups]),
+            "fine-tuned model": pytest.approx([factor * group.finetuned for group in found.groups]),
+        }
+
+
+METHODS = (
+    "Data",
+    "Models",
+    "How the questions are asked",
+    "Metrics",
+    "Statistics and verdicts",
+    "Threats to validity",
+    "References",
+)
+
+
+def test_the_methods_page_has_every_section_and_none_empty(documents: Documents) -> None:
+    pages, _, _ = site_pages(documents, pdf=True)
+    found = completeness(pages["methodology.md"], METHODS, ())
+    assert not found.missing
+    assert not found.empty
+    for limitation in documents.context.record.project.limitations:
+        assert limitation in pages["methodology.md"].replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_numbers_stay_with_their_units_on_the_site() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -123,6 +124,19 @@ def test_a_model_that_writes_something_else_does_not_answer() -> None:
     base = rows(["z" for _ in places()])
     found = judge(compare(tuned, METRIC, 0.05, (per_question(base, METRIC), per_question(tuned, METRIC))), 0.05)
     assert found.verdict == "does not answer"
+
+
+def test_the_first_verdict_that_applies_is_the_verdict() -> None:
+    """Answers that are off the list, not above their control, and worse than the base model's: all three are true of them."""
+    dull = ["e" for _ in places()]
+    base = rows([word[place] for word, place in places()])
+    values = per_question(base, METRIC), per_question(rows(dull), METRIC)
+    silent = judge(compare(rows(dull, answered=[False] * len(dull)), METRIC, 0.05, values), 0.05)
+    assert silent.above_control is False
+    assert silent.p_value is not None and silent.p_value < 0.05 and not silent.better
+    assert silent.verdict == "does not answer"
+    assert judge(compare(rows(dull), METRIC, 0.05, values), 0.05).verdict == "no evidence of use"
+    assert judge(replace(silent, p_value=None), 0.05).verdict == "not tested"
 
 
 def test_worse_and_no_difference_need_use_first() -> None:

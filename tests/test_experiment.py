@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 
 from src.experiment.build import SKILL_TASKS, Strings, skill_rows, string_questions
 from src.experiment.decoding import PASS_TOKENS, Evaluator
-from src.experiment.evaluate import EvalTask, few_shot_prefix, is_candidate, letters_of
+from src.experiment.evaluate import EvalTask, Runner, few_shot_prefix, is_candidate, letters_of
 from src.experiment.models import load_adapter, load_base, load_tokenizer
 from src.experiment.pretrain import strip_header
 from src.experiment.training_data import IGNORED, encode_examples, other_letters, pack
@@ -634,6 +634,26 @@ def test_writing_matches_generate(scored: tuple[object, object]) -> None:
         out = model.generate(input_ids=ids, max_new_tokens=12, do_sample=False, pad_token_id=0)  # type: ignore[attr-defined]
         text = tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)  # type: ignore[attr-defined]
         assert answer.text == text.lstrip("\n").split("\n", 1)[0]
+
+
+@pytest.mark.parametrize("task", ["letter_count", "letter_position"])
+def test_what_is_spelled_first_is_the_models_own_spelling(scored: tuple[object, object], task: str) -> None:
+    """Right or wrong: the toy spells no word right, so its prompts have wrong letters."""
+    model, tokenizer = scored
+    config = ExperimentConfig(
+        experiment_name="tiny",
+        dataset_config=DatasetConfig(path=str(TINY / "data")),
+        evaluation_config=EvaluationConfig(few_shot=1, max_new_tokens=8),
+    )
+    words = ["cherry", "lily", "posses"]
+    rows = [{"word": word, "letter": word[0], "position": 2, "answer": "1"} for word in words]
+
+    def asked(task: EvalTask) -> list[dict[str, object]]:
+        return Runner(model, tokenizer, config, "finetuned").answers(task, rows, all_scores=False)
+
+    spelled = [row["answer"] for row in asked(EvalTask("spelling", "spelling"))]
+    assert not set(spelled) & set(words)
+    assert [row["context"] for row in asked(EvalTask(f"{task}_spelled_first", task, "spelled_first"))] == spelled
 
 
 def test_few_shot_examples_come_from_validation_words() -> None:

@@ -90,9 +90,9 @@ KINDS = (
 def test_pages_in_a_browser(built: tuple[Path, str], address: str, browser: Browser, every: bool) -> None:
     """No request leaves the site, nothing fails, nothing scrolls sideways, and axe finds nothing, whatever the impact.
 
-    The dark scheme differs in nothing but its colours, and the rows of a table not even in them.
+    The dark scheme differs only in its colors, and the rows of a table not even in them.
     """
-    seen = Watched(browser, address, color_scheme="light", reduced_motion="reduce")  # colours change at once
+    seen = Watched(browser, address, color_scheme="light", reduced_motion="reduce")  # colors change at once
     page = seen.page
     problems: list[str] = []
 
