@@ -233,7 +233,9 @@ def _splits(job: dict[str, Any]) -> Any:
     splits = job["desk"].bundle.record.published_splits
     found: dict[str, Any] = {}
     for split in splits:
-        shared = {name for other in splits if other.config == split.config for name in other.columns}  # as datasets does
+        shared = {
+            name for other in splits if other.config == split.config for name in other.columns
+        }  # as datasets does
         found.setdefault(split.config, {})[split.name] = {"rows": split.rows, "columns": sorted(shared)}
     return found
 
