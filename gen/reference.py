@@ -107,7 +107,7 @@ def _options(params: list[Any]) -> Iterator[str]:
             shown = "required"
         choices = list(_choices(param.type_descriptor.annotation))
         words = (param.help or "").rstrip(".") + (f" ({', '.join(choices)})" if choices else "")
-        yield f"| {', '.join(f'`{option}`' for option in param.opts)} | {words} | {shown} |"
+        yield f"| {', '.join(f'`{option}`' for option in [*param.opts, *param.secondary_opts])} | {words} | {shown} |"
 
 
 def _choices(annotation: Any) -> Iterator[str]:
