@@ -52,7 +52,22 @@ def new_hub(folder: Path) -> HubServer:
     return hub
 
 
-class Author:
+class Published:
+    """What a publication left: the receipt, and the repositories on the Hub."""
+
+    hub: HubServer
+    receipt_path: Path
+
+    @property
+    def receipt(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.receipt_path.read_text())
+        return found
+
+    def repo(self, role: str) -> Repo:
+        return self.hub.repos[(KINDS[role], NAMES[role])]
+
+
+class Author(Published):
     """Somebody at a copy of the tiny project, with a Hub in reach.
 
     Args:
@@ -62,22 +77,11 @@ class Author:
 
     def __init__(self, hub: HubServer, root: Path) -> None:
         self.hub, self.root = hub, root
+        self.receipt_path = root / "results/tiny/publication.json"
         shutil.copytree(TINY, root)
         shutil.copytree(REPO / "docs/assets/demo", root / "docs/assets/demo")  # the widget, which is not an author's
         (root / ".cache").symlink_to(os.environ["CACHE_OF_TESTS"])
         self.token: str | None = TOKEN
-
-    @property
-    def receipt_path(self) -> Path:
-        return self.root / "results/tiny/publication.json"
-
-    @property
-    def receipt(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.receipt_path.read_text())
-        return found
-
-    def repo(self, role: str) -> Repo:
-        return self.hub.repos[(KINDS[role], NAMES[role])]
 
     def environment(self, **extra: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
@@ -141,7 +145,7 @@ class Ending:
         ]
 
 
-class Desk:
+class Desk(Published):
     """Somebody who publishes in this process, with what models answer given.
 
     Args:
@@ -152,6 +156,7 @@ class Desk:
 
     def __init__(self, folder: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.bundle, self.patch = folder, bundle, monkeypatch
+        self.receipt_path = folder / "publication.json"
         self.hub = new_hub(folder / "hub")
         self.transport = InProcess(self.hub)
         self.answers: dict[str, Callable[[dict[str, Any]], Any]] = dict(ANSWERS)
@@ -179,18 +184,6 @@ class Desk:
     def _run(self, jobs: list[dict[str, Any]], offline: bool) -> list[Any]:
         self.jobs += [job["job"] for job in jobs]
         return [self.answers[job["job"]](job | {"desk": self, "offline": offline}) for job in jobs]
-
-    @property
-    def receipt_path(self) -> Path:
-        return self.folder / "publication.json"
-
-    @property
-    def receipt(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.receipt_path.read_text())
-        return found
-
-    def repo(self, role: str) -> Repo:
-        return self.hub.repos[(KINDS[role], NAMES[role])]
 
     def publish(self, **options: Any) -> Ending:
         """Publish, without being asked."""

@@ -148,7 +148,7 @@ def a_project(minimal: Path, metrics: str = METRICS) -> Record:
     return load_record(minimal)
 
 
-def test_breakdowns_and_charts_are_labelled_as_declared(minimal: Path) -> None:
+def test_breakdowns_and_charts_are_labeled_as_declared(minimal: Path) -> None:
     analysis = analyse(a_project(minimal))
     by = {b.by.key: b for b in analysis.breakdowns}
     assert {key: b.by.name for key, b in by.items()} == {

@@ -485,8 +485,8 @@ def test_a_vocabulary_without_enough_made_up_words_ends_with_their_number(tmp_pa
     assert not (tmp_path / "data/training").exists()
 
 
-def test_loss_and_gradients_of_the_labelled_positions_are_those_of_the_whole() -> None:
-    from src.experiment.finetune import project_only_labelled_positions
+def test_loss_and_gradients_of_the_labeled_positions_are_those_of_the_whole() -> None:
+    from src.experiment.finetune import project_only_labeled_positions
 
     ids = torch.tensor([[5, 6, 7, 8, 9, 10], [11, 12, 13, 14, 15, 16]])
     labels = ids.clone()
@@ -495,7 +495,7 @@ def test_loss_and_gradients_of_the_labelled_positions_are_those_of_the_whole() -
     for changed in (False, True):
         model = load_base(str(TINY / "models/tiny"))
         if changed:
-            project_only_labelled_positions(model)
+            project_only_labeled_positions(model)
         loss = model(input_ids=ids, labels=labels).loss
         loss.backward()
         found.append((float(loss), model.transformer.h[0].attn.c_attn.weight.grad))

@@ -23,9 +23,9 @@ from src.record.load import Record
 def test_wilson_matches_the_closed_formula() -> None:
     n, k, z = 263, 81, 1.959963984540054
     p = k / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    center = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    assert wilson(k, n, 0.05) == pytest.approx((centre - half, centre + half))
+    assert wilson(k, n, 0.05) == pytest.approx((center - half, center + half))
 
 
 @given(n=st.integers(1, 5000), data=st.data())

@@ -21,7 +21,7 @@ from src.record.results import Results
 from .explorer import explorer_json
 
 DOWNLOAD_ROWS = 200_000
-"""Most predictions that the site offers as files of its own; of more, the record's Parquet file is the one to load."""
+"""Most questions that the site offers as files of its own; of more, the record's Parquet file is the one to load."""
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Signs that make a spreadsheet read a cell as a formula."""

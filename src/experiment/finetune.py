@@ -105,7 +105,7 @@ def train(run: Run, log: Path, work: Path, *, fresh: bool = False) -> dict[str, 
         fan_in_fan_out=base.config.model_type == "gpt2",
     )
     if base.config.model_type == "gpt2":
-        project_only_labelled_positions(base)
+        project_only_labeled_positions(base)
     model = get_peft_model(base, adapter)
     if settings.torch_compile:
         base.base_model.compile(dynamic=False)
@@ -213,7 +213,7 @@ def _same_run(work: Path, identity: dict[str, Any], *, fresh: bool) -> None:
             )
 
 
-def project_only_labelled_positions(model: Any) -> None:
+def project_only_labeled_positions(model: Any) -> None:
     """Make a causal language model compute its loss from the positions that have a label, and no logits for any other.
 
     The projection to the vocabulary is a third of a small model's work, and its logits most of its memory traffic, while prompts
@@ -231,10 +231,10 @@ def project_only_labelled_positions(model: Any) -> None:
         options.pop("return_dict", None)
         hidden = model.base_model(input_ids=input_ids, use_cache=False, **options).last_hidden_state[:, :-1]
         targets = labels[:, 1:]
-        labelled = targets != IGNORED
-        logits = model.get_output_embeddings()(hidden[labelled]).float()
+        labeled = targets != IGNORED
+        logits = model.get_output_embeddings()(hidden[labeled]).float()
         loss = torch.nn.functional.cross_entropy(
-            logits, targets[labelled], reduction="mean" if num_items_in_batch is None else "sum"
+            logits, targets[labeled], reduction="mean" if num_items_in_batch is None else "sum"
         )
         return CausalLMOutput(loss=loss if num_items_in_batch is None else loss / num_items_in_batch)
 

@@ -1,1 +1,1 @@
-"""What was run: configs, evaluation, predictions, training log and dataset, loaded and validated, read-only."""
+"""What was run: configs, evaluation, answers, training log and dataset, loaded and validated, read-only."""
