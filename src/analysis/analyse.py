@@ -171,10 +171,6 @@ class Analysis:
         """Return a metric's result by its key."""
         return next(m for m in self.metrics if m.key == key)
 
-    def first_breakdown(self, key: str) -> Breakdown | None:
-        """Return the first breakdown that a metric declares, if the record has the data for it."""
-        return next((b for b in self.breakdowns if b.metric == key), None)
-
     def variants(self, key: str) -> list[MetricResult]:
         """Return the metrics that ask the same as a metric under other conditions."""
         return [m for m in self.metrics if m.config.variant_of == key]

@@ -28,11 +28,6 @@ class Template:
     states_position: bool = False
     states_count: bool = False
 
-    @property
-    def word_first(self) -> bool:
-        """Whether the word comes before its letters."""
-        return "{word}" in self.prompt
-
 
 TEMPLATES = (
     # Word first.

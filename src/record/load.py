@@ -233,20 +233,8 @@ def load_record(
     )
 
 
-def record_folders(root: Path) -> list[Path]:
-    """Return the folders outside configs/ and results/ that a repository's record is read from: data, adapter and local base model.
-
-    Raises:
-        InputError: The project's or the experiment's config is missing or malformed.
-    """
-    project = load_yaml(root / PROJECT, ProjectConfig)
-    experiment = load_yaml(root / project.experiment, ExperimentConfig)
-    named = (experiment.dataset_config.path, experiment.checkpoint, experiment.base_model)
-    return [root / name for name in named if name and (root / name).is_dir()]
-
-
 def _beside(results: Path, name: str, model: type[Model], hint: str) -> Model | None:
-    """Read a file that may lie beside the results."""
+    """Read a file next to the results, if it is there."""
     path = results.parent / name
     return validate(path, parse_json(path, read_text(path, hint)), model, hint) if path.exists() else None
 
