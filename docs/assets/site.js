@@ -3,7 +3,9 @@
    What a table needs to be read on a phone is added here as well. */
 (() => {
   "use strict";
-  const WIDE = 5; // Tables of more columns are stacked on phones, each cell with the name of its column.
+  // Tables of more columns are stacked on phones, each cell with the name of its column.
+  const WIDE = 5;
+  const NARROW = 3;
   const name = (root) => {
     for (const dialog of root.querySelectorAll('[role="dialog"]:not([aria-label])')) dialog.setAttribute("aria-label", "Search");
     document.querySelectorAll(".md-code__nav:not([aria-label])").forEach((nav) => {
@@ -20,7 +22,7 @@
     });
     for (const table of root.querySelectorAll(".md-typeset table:not([data-stacks])")) {
       const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
-      if (heads.length <= WIDE) continue;
+      if (heads.length <= (table.closest(".try-it") ? NARROW : WIDE) || table.closest(".try-it-scroll")) continue;
       table.dataset.stacks = "";
       for (const row of table.querySelectorAll("tbody tr")) [...row.cells].forEach((cell, i) => (cell.dataset.label = heads[i]));
     }

@@ -48,7 +48,7 @@
     }
     const fallback = [...root.childNodes];
     const field = attributes(
-      make("input", { type: "text", value: wanted.get("word") || root.dataset.word || "", maxLength: 200, autocomplete: "off", spellcheck: false }),
+      make("input", { type: "text", value: wanted.get("word") || root.dataset.word || "", maxLength: 64, autocomplete: "off", spellcheck: false }),
       { autocapitalize: "none", enterkeyhint: "go" },
     );
     const button = make("button", { type: "submit", className: "md-button md-button--primary try-it-load", textContent: "Ask" });
@@ -214,6 +214,9 @@
           return make("tr", { className: right ? "try-it-right-row" : "" }, name, ...keys.map((key) => bars[candidate][key]));
         });
         const together = Object.fromEntries(keys.map((key) => [key, make("td", { textContent: "…" })]));
+        const others = Object.fromEntries(keys.map((key) => [key, make("td", { textContent: "…" })]));
+        const left = questions[kind].candidates.filter((candidate) => !bars[candidate]);
+        if (left.length) rows.push(make("tr", {}, rowHeader("All others"), ...keys.map((key) => others[key])));
         rows.push(make("tr", {}, rowHeader("All candidates together"), ...keys.map((key) => together[key])));
         const head = make("thead", {}, make("tr", {}, header("Candidate"), ...keys.map((key) => header(label[key]))));
         const chart = make("table", { className: "try-it-table try-it-bars" }, make("caption", { textContent: "If it has to choose: each candidate's share of the probability that all of them have" }), head, make("tbody", {}, ...rows));
@@ -231,6 +234,8 @@
             bar.style.width = `${100 * share}%`;
             bars[candidate][key].replaceChildren(make("span", { className: "try-it-track" }, bar), make("span", { textContent: percent(share) }));
           });
+          const rest = questions[kind].candidates.reduce((sum, candidate, i) => sum + (bars[candidate] ? 0 : Math.exp(data.scores[i])), 0);
+          others[key].textContent = percent(total ? rest / total : 0);
           together[key].replaceChildren(total < 0.0005 ? "less than 0.1\u00a0%" : percent(Math.min(1, total)), " of all; chooses ", make("strong", { textContent: data.answer }));
           together[key].dataset.answer = data.answer;
           known(together[key], onRecord(kind, key, about));
