@@ -19,6 +19,7 @@
     attributes(make("span", { className: "try-it-mark", textContent: right ? "✓" : "✗" }), { "aria-hidden": "true" }),
     hidden(right ? "right: " : "wrong: "),
   ];
+  const LONGEST = 64; // characters of a word, so that the longest prompt fits what the models read
   const code = (text) => make("p", { className: "try-it-code" }, "One line of code: ", make("code", { textContent: text }));
   const heading = (level, text) => make(`h${level}`, { textContent: text });
   const scrolling = (label, table) =>
@@ -48,7 +49,7 @@
     }
     const fallback = [...root.childNodes];
     const field = attributes(
-      make("input", { type: "text", value: wanted.get("word") || root.dataset.word || "", maxLength: 64, autocomplete: "off", spellcheck: false }),
+      make("input", { type: "text", value: (wanted.get("word") || root.dataset.word || "").slice(0, LONGEST), maxLength: LONGEST, autocomplete: "off", spellcheck: false }),
       { autocapitalize: "none", enterkeyhint: "go" },
     );
     const button = make("button", { type: "submit", className: "md-button md-button--primary try-it-load", textContent: "Ask" });
