@@ -20,6 +20,8 @@ from src.hub import verify
 from .hub_server import Repo
 from .publishing import KINDS, NAMES, Bundle, Desk, Ending, commits
 
+pytestmark = pytest.mark.slow
+
 ROLES = {(KINDS[role], name): role for role, name in NAMES.items()}
 
 FOREIGN = b"somebody else's"

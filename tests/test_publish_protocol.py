@@ -29,6 +29,8 @@ from src.record.files import sha256_file
 from .hub_server import User
 from .publishing import TOKEN, Bundle, Desk, commits
 
+pytestmark = pytest.mark.slow
+
 DATASET = {"only": ("dataset",)}
 
 
