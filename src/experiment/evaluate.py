@@ -147,7 +147,7 @@ def tasks_of(config: ExperimentConfig) -> list[EvalTask]:
 def solved_examples(config: EvaluationConfig, data: Path, task: str, seed: int) -> list[dict[str, Any]]:
     """Choose the solved examples that stand before each question of a task, from the validation questions.
 
-    The answers of multiple-choice examples are spread: as far as possible no answer comes twice.
+    The answers of multiple-choice examples are spread: as far as possible each answer is a different one.
     """
     rows = read_rows(data / task / "validation.parquet")
     random.Random(f"{seed}/few-shot/{task}").shuffle(rows)
@@ -307,7 +307,7 @@ def evaluate(
     config = run.experiment
     checkpoint = Path(config.checkpoint)
     base_name = config.required_base_model
-    tokenizer = load_tokenizer(base_name)  # first, since it says in one line that there is no such model
+    tokenizer = load_tokenizer(base_name)  # first, since its error names a missing model in one line
     hashes = {
         "base": base_hashes(base_name),
         "adapter": hash_files(checkpoint_files(checkpoint)),

@@ -30,7 +30,7 @@ class Chart:
 
     Attributes:
         name: File name without ending.
-        title: Its message, or what it shows where nobody wrote one.
+        title: Its message; what it shows where the author wrote none.
         caption: How to read it.
         alt: Its content for those who cannot see it; the title precedes it.
         header: Column names of its table.
