@@ -135,7 +135,7 @@ def training_rows(tokenizer: Any, seed: int, chains: int, forbidden: frozenset[s
         written = f"see {word}." if spaced else f'see "{word}".'
         if token_id in tokenizer.encode(written, add_special_tokens=False):
             rows += [_training_row(rng, [token_id], word, template, quoted=not spaced) for template in TEMPLATES]
-    for ids, word in _chains(tokenizer, rng, chains, forbidden):
+    for ids, word in made_up_words(tokenizer, rng, chains, forbidden):
         rows.append(_training_row(rng, ids, word, rng.choice(TEMPLATES), quoted=False))
     rng.shuffle(rows)
     return rows
@@ -159,16 +159,29 @@ def _training_row(rng: random.Random, ids: list[int], word: str, template: Templ
     }
 
 
-def _chains(tokenizer: Any, rng: random.Random, wanted: int, forbidden: frozenset[str]) -> list[tuple[list[int], str]]:
+def made_up_words(
+    tokenizer: Any, rng: random.Random, wanted: int, forbidden: frozenset[str], allowed: frozenset[str] | None = None
+) -> list[tuple[list[int], str]]:
     """Draw made-up words of two or three lower-case tokens that the tokenizer cuts just there, at most 14 letters long.
+
+    Args:
+        tokenizer: The base model's tokenizer.
+        rng: What is drawn with.
+        wanted: Number of words.
+        forbidden: Real words, which no made-up word may be.
+        allowed: Letters of the tokens that words are made of; all letters-only tokens by default.
+
+    Returns:
+        Token ids and letters of each word.
 
     Raises:
         InputError: The vocabulary does not give as many.
     """
-    lower = [(i, word, spaced) for i, word, spaced in letter_tokens(tokenizer) if word.islower()]
+    tokens = [(i, word, spaced) for i, word, spaced in letter_tokens(tokenizer) if word.islower()]
+    known = {word for _, word, _ in tokens}
+    lower = [(i, word, spaced) for i, word, spaced in tokens if allowed is None or word in allowed]
     heads = [(i, word) for i, word, spaced in lower if spaced]
     tails = [(i, word) for i, word, spaced in lower if not spaced]
-    known = {word for _, word, _ in lower}
     found: dict[str, list[int]] = {}
     fruitless = 0
     while len(found) < wanted:

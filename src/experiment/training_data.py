@@ -12,10 +12,17 @@ from src.record.config import DatasetConfig, ExperimentConfig
 from src.record.errors import InputError
 
 from .build import SKILL_TASKS, read_rows
+from .sentences import book_sentences
 from .templates import SEPARATORS, TEMPLATES, fill
+from .word_questions import question_examples
+from .words import read_word_list
 
 IGNORED = -100
 """Label of a token that does not count in the loss (PyTorch's cross-entropy convention)."""
+
+HELD_OUT_QUESTIONS = 600
+HELD_OUT_SENTENCES = 300
+"""Examples that validation takes of what is drawn when training starts."""
 
 Batch = dict[str, list[Any]]
 
@@ -28,6 +35,8 @@ def material_files(config: DatasetConfig) -> dict[str, Path]:
     if "letter_skills" in config.material:
         names += ["letter_skills/train.parquet", *(f"{task}/validation.parquet" for task in SKILL_TASKS)]
     files = {name: Path(config.path) / name for name in names}
+    if "questions" in config.material:
+        files["words.txt"] = Path(config.word_list)
     for path in files.values():
         if not path.is_file():
             raise InputError(
@@ -81,6 +90,10 @@ def training_sequences(config: ExperimentConfig, tokenizer: Any, length: int) ->
         parts.append(spellings)
     if "letter_skills" in settings.material:
         parts.append(Dataset.from_parquet(str(Path(settings.path) / "letter_skills/train.parquet")))
+    if "questions" in settings.material:
+        parts.append(Dataset.from_list(_questions(config, tokenizer)[0]))
+    if "books" in settings.material:
+        parts.append(Dataset.from_list(_sentences(config)[HELD_OUT_SENTENCES:]))
     columns = ["prompt", "completion", "separator", "letters_start", "letters_end"]
     parts = [
         part.shuffle(seed=config.seed).select_columns([c for c in columns if c in part.column_names]) for part in parts
@@ -90,7 +103,7 @@ def training_sequences(config: ExperimentConfig, tokenizer: Any, length: int) ->
 
 
 def held_out_sequences(config: ExperimentConfig, tokenizer: Any, length: int) -> Any:
-    """Write, encode and pack what the validation loss is measured on: validation words and held-out strings.
+    """Write, encode and pack what the validation loss is measured on: validation words, held-out strings, questions and sentences.
 
     Words are spelled plainly, with a space between the letters, and in a control with the letters that it trains on.
     """
@@ -108,7 +121,31 @@ def held_out_sequences(config: ExperimentConfig, tokenizer: Any, length: int) ->
         for task in SKILL_TASKS:
             questions = read_rows(Path(settings.path) / task / "validation.parquet")
             rows += [{"prompt": row["question"], "completion": f" {row['answer']}"} for row in questions]
+    if "questions" in settings.material:
+        rows += _questions(config, tokenizer)[1]
+    if "books" in settings.material:
+        rows += _sentences(config)[:HELD_OUT_SENTENCES]
     return _packed(Dataset.from_list(rows), tokenizer, length, completion_only=True)
+
+
+def _questions(config: ExperimentConfig, tokenizer: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    settings = config.dataset_config
+    words = frozenset(read_word_list(Path(settings.word_list)))
+    return question_examples(tokenizer, settings, words, held_out=HELD_OUT_QUESTIONS)
+
+
+def _sentences(config: ExperimentConfig) -> list[dict[str, Any]]:
+    settings = config.dataset_config
+    if settings.books is None:
+        raise InputError(
+            f"experiment {config.experiment_name}",
+            key="dataset_config.books",
+            found="nothing",
+            expected="the folder of the books, since `material` names them",
+            hint="Name the folder that `python -m src.pretrain --corpus` takes.",
+        )
+    sources = Path(config.required_base_model) / "sources.tsv"
+    return book_sentences(Path(settings.books), sources, settings.questions + HELD_OUT_SENTENCES, settings.seed)
 
 
 def other_letters(word: str, letters: str, words: dict[int, list[str]], seed: str) -> str:

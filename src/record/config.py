@@ -123,11 +123,30 @@ class DatasetConfig(Strict):
     skills: int = Field(
         0, ge=0, description="Examples of counting and indexing in strings of letters that are no words; also built."
     )
-    material: tuple[Literal["spelling", "letter_skills"], ...] = Field(
+    questions: int = Field(
+        0,
+        ge=0,
+        description="Training questions about made-up words, in the wording of the test, where `material` has them.",
+    )
+    question_share: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Share of the letters-only tokens that training questions are about; test questions are divided by it.",
+    )
+    question_tokens: Literal["asked", "all"] = Field(
+        "asked", description="Whether training asks about words made of that share of the tokens, or of all of them."
+    )
+    books: str | None = Field(
+        None,
+        description="Folder of the books that the base model was pretrained on, for the material `books`.",
+    )
+    material: tuple[Literal["spelling", "letter_skills", "questions", "books"], ...] = Field(
         ("spelling",),
         min_length=1,
         max_length=2,
-        description="What is trained on: spellings, examples of letter skills, or both mixed.",
+        description="What is trained on: spellings, examples of letter skills, questions in the wording of the test, sentences of "
+        "books, or two of these mixed, half of the examples each.",
     )
     letters: Literal["own", "other_word", "shuffled"] = Field(
         "own",

@@ -1,0 +1,109 @@
+"""Training questions about made-up words, in the wording of the test, and which tokens they are about."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from src.record.config import DatasetConfig
+
+from .build import QUESTIONS, letter_tokens, made_up_words, ordinal
+
+COUNTS = (0, 1, 2, 3)
+"""Right answers of training questions about a count, each equally often; the last stands for 3 and more."""
+
+
+def asked_tokens(tokenizer: Any, config: DatasetConfig) -> frozenset[str]:
+    """Draw the letters-only tokens that training questions are about, as their lower-case letters.
+
+    A token with a space before it, in capitals or without is one and the same here, so that none of its spellings is held out while
+    another one is asked about.
+    """
+    strings = sorted({word.lower() for _, word, _ in letter_tokens(tokenizer)})
+    share = 1.0 if config.question_share is None else config.question_share
+    return frozenset(random.Random(f"{config.seed}/asked tokens").sample(strings, round(len(strings) * share)))
+
+
+def question_examples(
+    tokenizer: Any, config: DatasetConfig, forbidden: frozenset[str], *, held_out: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Ask about made-up words of two or three tokens: as many questions for a count as for a position, in random order.
+
+    A count of 0, 1, 2 or at least 3 is equally often right, a position is drawn evenly from the word's. A word may be asked about more
+    than once.
+
+    Args:
+        tokenizer: The base model's tokenizer.
+        config: The dataset's settings.
+        forbidden: Real words, which no made-up word may be.
+        held_out: Questions, about further words, that are not trained on.
+
+    Returns:
+        Training examples and held-out ones: `prompt` and `completion`.
+    """
+    rng = random.Random(f"{config.seed}/word questions")
+    allowed = asked_tokens(tokenizer, config) if config.question_tokens == "asked" else None
+    words = [word for _, word in made_up_words(tokenizer, rng, config.chains, forbidden, allowed)]
+    kept = len(words) // 20
+    return _examples(rng, words[kept:], config.questions), _examples(rng, words[:kept], held_out)
+
+
+def _examples(rng: random.Random, words: list[str], total: int) -> list[dict[str, Any]]:
+    letters: dict[int, dict[str, list[str]]] = {wanted: {} for wanted in COUNTS}
+    for word in words:
+        groups = defaultdict(list)
+        for letter, count in sorted(Counter(word).items()):
+            groups[min(count, COUNTS[-1])].append(letter)
+        groups[0] = [letter for letter in "abcdefghijklmnopqrstuvwxyz" if letter not in word]
+        for wanted, found in groups.items():
+            letters[wanted][word] = found
+    pools = {wanted: list(found) for wanted, found in letters.items()}
+    rows = []
+    for index in range(total):
+        if index % 2:
+            wanted = rng.choice([count for count in COUNTS if pools[count]])
+            word = rng.choice(pools[wanted])
+            letter = rng.choice(letters[wanted][word])
+            prompt = QUESTIONS["letter_count"].format(letter=letter, word=word)
+            answer = str(word.count(letter))
+        else:
+            word = rng.choice(words)
+            position = rng.randint(1, len(word))
+            prompt = QUESTIONS["letter_position"].format(ordinal=ordinal(position), word=word)
+            answer = word[position - 1]
+        rows.append({"prompt": prompt, "completion": f" {answer}"})
+    rng.shuffle(rows)
+    return rows
+
+
+def tokens_asked_about(row: dict[str, Any], asked: frozenset[str]) -> str | None:
+    """Return whether training asks about the tokens that hold the letter that a test question asks for.
+
+    Args:
+        row: A question: `word`, `tokens`, and `letter` or `position`.
+        asked: The tokens that training questions are about.
+
+    Returns:
+        `yes` or `no` where all of those tokens agree, otherwise `partly`; a token of one letter counts as asked about, since the letter
+        itself is what it shows. None for a question that asks for no letter.
+    """
+    pieces = [str(token).strip() for token in row["tokens"]]
+    if row["position"]:
+        start = 0
+        holding = []
+        for piece in pieces:
+            if start < row["position"] <= start + len(piece):
+                holding = [piece]
+            start += len(piece)
+    elif row["letter"]:
+        holding = [piece for piece in pieces if row["letter"] in piece]
+    else:
+        return None
+    return _agreed(len(piece) == 1 or piece.lower() in asked for piece in holding)
+
+
+def _agreed(answers: Iterable[bool]) -> str:
+    found = set(answers)
+    return "partly" if len(found) != 1 else "yes" if found == {True} else "no"
