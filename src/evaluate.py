@@ -19,7 +19,10 @@ class SplitName(StrEnum):
 def evaluate(
     config: Annotated[Path, typer.Option(help="The experiment; with --run, the study.")] = EXPERIMENT,
     run_name: Annotated[str | None, typer.Option("--run", help="Run of a study, as ARM-SEED.")] = None,
-    metrics: Annotated[Path, typer.Option(help="The metrics that are computed.")] = Path("configs/metrics.yaml"),
+    metrics: Annotated[
+        Path | None,
+        typer.Option(help="The metrics that are computed; the study's, or configs/metrics.yaml by default."),
+    ] = None,
     split: Annotated[
         SplitName, typer.Option(help="Ask validation questions while choosing a recipe; test questions once.")
     ] = SplitName.test,
@@ -41,7 +44,7 @@ def evaluate(
     chosen = read_run(config, run_name)
     from src.experiment.evaluate import evaluate as library  # after the config, since it imports torch
 
-    declared = load_yaml(metrics, MetricsConfig)
+    declared = load_yaml(metrics or chosen.metrics, MetricsConfig)
     target = output or (chosen.results if split is SplitName.test else chosen.work / "validation")
     further = chosen.further and split is SplitName.test
     values = library(chosen, declared, split.value, target, further=further, all_scores=chosen.all_scores)

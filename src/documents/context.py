@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -81,6 +81,12 @@ class Context:
         """Return whether the author wrote a template of that name."""
         return (self.record.root / AUTHOR / f"{name}.md.j2").is_file()
 
+    @cached_property
+    def second(self) -> Context | None:
+        """The second study, if there is one."""
+        second = self.record.second
+        return None if second is None else Context(second, self.names, self.cache)
+
     @property
     def year(self) -> str:
         """Year of the version: of the project's date, or of the evaluation."""
@@ -106,8 +112,11 @@ class Context:
 
     @cached_property
     def charts(self) -> dict[str, Chart]:
-        """The charts that there is data for, by name."""
-        return {c.name: c for c in catalog(self.analysis, self.record.training_log, self.record.study)}
+        """The charts that there is data for, by name; those of the second study begin with `second-`."""
+        found = {c.name: c for c in catalog(self.analysis, self.record.training_log, self.record.study)}
+        if self.second is not None:
+            found |= {f"second-{name}": replace(c, name=f"second-{name}") for name, c in self.second.charts.items()}
+        return found
 
     @cached_property
     def downloads(self) -> dict[str, bytes]:

@@ -144,10 +144,9 @@ class Renderer:
             "claim_found": self._claim,
             "sample": self._sample,
             "year": context.year,
-            "arm": self._arm,
-            "base": self._base,
-            "run": self._run,
-            "groups": self._groups,
+            "second": context.second,
+            **_numbers(context),
+            **({f"second_{name}": read for name, read in _numbers(context.second).items()} if context.second else {}),
             **self.extra,
         }
 
@@ -171,33 +170,6 @@ class Renderer:
     def _claim(self, claim: Claim) -> str:
         self.claims.append(claim)
         return str(self._macros.claim(claim, f"claim-{len(self.claims)}"))
-
-    def _arm(self, name: str) -> dict[str, ArmMetric]:
-        """Return an arm's metrics by key; an arm of another name, or without runs, raises."""
-        study = self.context.analysis.study
-        found = next((arm for arm in study.arms if arm.name == name), None) if study else None
-        if found is None:
-            raise UndefinedError(f"no arm {name}")
-        return found.metrics
-
-    def _base(self, key: str) -> Figures:
-        return self._metric(key).base
-
-    def _run(self, key: str) -> Comparison:
-        return self._metric(key).run
-
-    def _groups(self, metric: str, by: str) -> dict[Any, Group]:
-        """Return the groups of a breakdown by their value; a breakdown that is not there raises."""
-        found = next((b for b in self.context.analysis.breakdowns if (b.metric, b.by.key) == (metric, by)), None)
-        if found is None:
-            raise UndefinedError(f"no breakdown of {metric} by {by}")
-        return {group.value: group for group in found.groups}
-
-    def _metric(self, key: str) -> MetricResult:
-        found = next((m for m in self.context.analysis.metrics if m.key == key), None)
-        if found is None:
-            raise UndefinedError(f"no metric {key}")
-        return found
 
     def _sample(self, prompt: str, model: str) -> str | None:
         """Return the line that a model wrote after a prompt, as it was recorded; None if it was not."""
@@ -223,6 +195,39 @@ class Renderer:
                 )
         self.cited += keys
         return str(self._macros.cite([self.context.works[key] for key in keys], self.works_at))
+
+
+def _numbers(context: Context) -> dict[str, Callable[..., Any]]:
+    """Return what conditions read numbers with; each raises where the record has no such thing."""
+
+    def arm(name: str) -> dict[str, ArmMetric]:
+        """Return an arm's metrics by key."""
+        study = context.analysis.study
+        found = next((arm for arm in study.arms if arm.name == name), None) if study else None
+        if found is None:
+            raise UndefinedError(f"no arm {name}")
+        return found.metrics
+
+    def metric(key: str) -> MetricResult:
+        found = next((m for m in context.analysis.metrics if m.key == key), None)
+        if found is None:
+            raise UndefinedError(f"no metric {key}")
+        return found
+
+    def base(key: str) -> Figures:
+        return metric(key).base
+
+    def run(key: str) -> Comparison:
+        return metric(key).run
+
+    def groups(key: str, by: str) -> dict[Any, Group]:
+        """Return the groups of a breakdown by their value."""
+        found = next((b for b in context.analysis.breakdowns if (b.metric, b.by.key) == (key, by)), None)
+        if found is None:
+            raise UndefinedError(f"no breakdown of {key} by {by}")
+        return {group.value: group for group in found.groups}
+
+    return {"arm": arm, "base": base, "run": run, "groups": groups}
 
 
 def twice(make: Callable[[list[str]], Renderer], name: str, **extra: Any) -> tuple[str, Renderer]:

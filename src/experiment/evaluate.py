@@ -42,6 +42,7 @@ from .environment import describe_environment, git_state
 from .models import base_hashes, check_finite, load_adapter, load_base, load_tokenizer
 from .progress import progress_bar
 from .templates import SKILL_TEMPLATES
+from .word_questions import asked_tokens, tokens_asked_about
 
 OWN_COLUMNS = ("word", "tokens", "letter", "position")
 """Columns of the dataset's questions that the record keeps."""
@@ -56,6 +57,9 @@ EXCHANGED = {"count": "the word", "position": "the position"}
 
 BEYOND_FIRST = "control_beyond_first"
 """Column with the control of a position from the 2nd on, exchanged for another one from the 2nd on."""
+
+ASKED = "asked_about"
+"""Column that says whether training asked about the tokens that hold the letter that a question asks for."""
 
 _LETTERS_OF_WORD = "The word {word} is spelled{letters}. "
 
@@ -445,6 +449,8 @@ def _question_table(config: ExperimentConfig, rows: dict[EvalTask, list[dict[str
     """Put the questions of all tasks into columns, with their controls and shortcuts."""
     data = Path(config.dataset_config.path)
     trained = _tokens_inside_words(data / "training/train.parquet", tokenizer)
+    divided = config.dataset_config.question_share is not None
+    about = asked_tokens(tokenizer, config.dataset_config) if divided else frozenset()
     table = []
     for task, asked in rows.items():
         controls = _controls(task, asked)
@@ -456,6 +462,11 @@ def _question_table(config: ExperimentConfig, rows: dict[EvalTask, list[dict[str
                     "task": task.name,
                     **{name: row[name] for name in OWN_COLUMNS},
                     "untrained_token": None if task.source in SKILL_TASKS else not set(row["tokens"]) <= trained,
+                    **(
+                        {ASKED: None if task.source in SKILL_TASKS else tokens_asked_about(row, about)}
+                        if divided
+                        else {}
+                    ),
                     **{column: answer(row) for column, answer in shortcuts.items()},
                     "reference": reference(task, row),
                     "control": control,
@@ -468,6 +479,7 @@ def _question_table(config: ExperimentConfig, rows: dict[EvalTask, list[dict[str
         table,
         schema=pa.schema(
             [*list(QUESTIONS_SCHEMA)[:2], *own, ("untrained_token", pa.bool_())]
+            + ([(ASKED, pa.string())] if divided else [])
             + [(column, pa.string()) for column in columns]
             + [("reference", pa.string()), ("control", CONTROL), (BEYOND_FIRST, CONTROL)]
         ),

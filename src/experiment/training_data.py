@@ -20,9 +20,8 @@ from .words import read_word_list
 IGNORED = -100
 """Label of a token that does not count in the loss (PyTorch's cross-entropy convention)."""
 
-HELD_OUT_QUESTIONS = 600
 HELD_OUT_SENTENCES = 300
-"""Examples that validation takes of what is drawn when training starts."""
+"""Sentences of books that the validation loss is measured on."""
 
 Batch = dict[str, list[Any]]
 
@@ -91,7 +90,7 @@ def training_sequences(config: ExperimentConfig, tokenizer: Any, length: int) ->
     if "letter_skills" in settings.material:
         parts.append(Dataset.from_parquet(str(Path(settings.path) / "letter_skills/train.parquet")))
     if "questions" in settings.material:
-        parts.append(Dataset.from_list(_questions(config, tokenizer)[0]))
+        parts.append(Dataset.from_list(_questions(config, tokenizer, held_out=False)))
     if "books" in settings.material:
         parts.append(Dataset.from_list(_sentences(config)[HELD_OUT_SENTENCES:]))
     columns = ["prompt", "completion", "separator", "letters_start", "letters_end"]
@@ -122,16 +121,15 @@ def held_out_sequences(config: ExperimentConfig, tokenizer: Any, length: int) ->
             questions = read_rows(Path(settings.path) / task / "validation.parquet")
             rows += [{"prompt": row["question"], "completion": f" {row['answer']}"} for row in questions]
     if "questions" in settings.material:
-        rows += _questions(config, tokenizer)[1]
+        rows += _questions(config, tokenizer, held_out=True)
     if "books" in settings.material:
         rows += _sentences(config)[:HELD_OUT_SENTENCES]
     return _packed(Dataset.from_list(rows), tokenizer, length, completion_only=True)
 
 
-def _questions(config: ExperimentConfig, tokenizer: Any) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    settings = config.dataset_config
-    words = frozenset(read_word_list(Path(settings.word_list)))
-    return question_examples(tokenizer, settings, words, held_out=HELD_OUT_QUESTIONS)
+def _questions(config: ExperimentConfig, tokenizer: Any, *, held_out: bool) -> list[dict[str, Any]]:
+    words = frozenset(read_word_list(Path(config.dataset_config.word_list)))
+    return question_examples(tokenizer, config.dataset_config, words, held_out=held_out)
 
 
 def _sentences(config: ExperimentConfig) -> list[dict[str, Any]]:

@@ -11,6 +11,10 @@ from src.record.config import DatasetConfig
 
 from .build import QUESTIONS, letter_tokens, made_up_words, ordinal
 
+HELD_OUT_WORDS = 1000
+HELD_OUT = 600
+"""Made-up words that no training question is about, and questions about them, for the validation loss."""
+
 COUNTS = (0, 1, 2, 3)
 """Right answers of training questions about a count, each equally often; the last stands for 3 and more."""
 
@@ -27,8 +31,8 @@ def asked_tokens(tokenizer: Any, config: DatasetConfig) -> frozenset[str]:
 
 
 def question_examples(
-    tokenizer: Any, config: DatasetConfig, forbidden: frozenset[str], *, held_out: int
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    tokenizer: Any, config: DatasetConfig, forbidden: frozenset[str], *, held_out: bool = False
+) -> list[dict[str, Any]]:
     """Ask about made-up words of two or three tokens: as many questions for a count as for a position, in random order.
 
     A count of 0, 1, 2 or at least 3 is equally often right, a position is drawn evenly from the word's. A word may be asked about more
@@ -38,16 +42,19 @@ def question_examples(
         tokenizer: The base model's tokenizer.
         config: The dataset's settings.
         forbidden: Real words, which no made-up word may be.
-        held_out: Questions, about further words, that are not trained on.
+        held_out: Whether to ask the questions that the validation loss is measured on, about words of their own.
 
     Returns:
-        Training examples and held-out ones: `prompt` and `completion`.
+        Examples with `prompt` and `completion`.
     """
-    rng = random.Random(f"{config.seed}/word questions")
     allowed = asked_tokens(tokenizer, config) if config.question_tokens == "asked" else None
-    words = [word for _, word in made_up_words(tokenizer, rng, config.chains, forbidden, allowed)]
-    kept = len(words) // 20
-    return _examples(rng, words[kept:], config.questions), _examples(rng, words[:kept], held_out)
+    rng = random.Random(f"{config.seed}/held-out questions")
+    words = [word for _, word in made_up_words(tokenizer, rng, HELD_OUT_WORDS, forbidden, allowed)]
+    if held_out:
+        return _examples(rng, words, HELD_OUT)
+    rng = random.Random(f"{config.seed}/questions")
+    drawn = made_up_words(tokenizer, rng, config.chains, forbidden | frozenset(words), allowed)
+    return _examples(rng, [word for _, word in drawn], config.questions)
 
 
 def _examples(rng: random.Random, words: list[str], total: int) -> list[dict[str, Any]]:

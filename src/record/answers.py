@@ -218,6 +218,8 @@ class Answered:
         """Return the rows that a metric is limited to; all of them where it is not."""
         if rows is None:
             return self
+        if rows.equals is not None:
+            return self.where(self.texts(rows.column) == rows.equals)
         values = self.column(rows.column).astype(np.float64)
         low = -np.inf if rows.at_least is None else rows.at_least
         high = np.inf if rows.at_most is None else rows.at_most

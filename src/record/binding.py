@@ -11,7 +11,16 @@ from .errors import InputError
 from .files import validate
 from .schemas import Hashes, TrainingLog
 
-FREE = frozenset({"experiment_name", "note", "checkpoint", "dataset_config.path"})
+FREE = frozenset(
+    {
+        "experiment_name",
+        "note",
+        "checkpoint",
+        "dataset_config.path",
+        "dataset_config.books",
+        "training_config.report_to",
+    }
+)
 """Keys of an experiment's config that name or describe, and change nothing that was run."""
 
 

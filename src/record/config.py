@@ -315,6 +315,9 @@ class ProjectConfig(Strict):
         None,
         description="Config of the study that the experiment is the published run of; one run stands alone without.",
     )
+    second_study: str | None = Field(
+        None, description="Config of a study of another experiment, which has a page of its own."
+    )
     base_model_note: str | None = Field(
         None, description="What kind of model the base is, where a reader could be misled."
     )
@@ -387,9 +390,10 @@ class ProjectConfig(Strict):
 
 
 class Only(Strict):
-    """The questions that a metric is limited to: those with a number in a range."""
+    """The questions that a metric is limited to: those with a number in a range, or with one value."""
 
-    column: str = Field(description="A column of numbers of the questions.", max_length=60)
+    column: str = Field(description="A column of the questions.", max_length=60)
+    equals: str | None = Field(None, description="The value, of a column of text.")
     at_least: float | None = Field(None, description="Smallest value.")
     at_most: float | None = Field(None, description="Largest value.")
     control: str | None = Field(
@@ -397,6 +401,12 @@ class Only(Strict):
         pattern="^control_[a-z0-9_]{1,50}$",
         description="Column of the questions with the control within this range, where that is another one.",
     )
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Only:
+        if self.equals is not None and (self.at_least is not None or self.at_most is not None):
+            raise ValueError("either `equals` or a range")
+        return self
 
 
 class MetricConfig(Strict):

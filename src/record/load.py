@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from .references import BIBLIOGRAPHY
 from .results import METRICS, Results, load_results
 from .schemas import BaseTraining, EvaluationResults, TrainingLog
 from .splits import Split, dataset_files, file_split, read_splits, split_name
-from .study import LoadedStudy, load_study
+from .study import LoadedStudy, load_study, read_study
 
 PROJECT = Path("configs/project.yaml")
 CRITERIA = Path("configs/criteria.yaml")
@@ -26,7 +26,14 @@ CRITERIA = Path("configs/criteria.yaml")
 
 @dataclass(frozen=True)
 class Record:
-    """Everything that was run and declared, validated; read-only."""
+    """Everything that was run and declared, validated; read-only.
+
+    Attributes:
+        root: Folder that relative paths start from.
+        loaded: The results.
+        study: The study whose published run the experiment is.
+        second: A study of another experiment, which has a page of its own.
+    """
 
     root: Path
     project: ProjectConfig
@@ -37,6 +44,7 @@ class Record:
     criteria: CriteriaConfig = field(default_factory=CriteriaConfig)
     deployment: Deployment | None = None
     study: LoadedStudy | None = None
+    second: Record | None = None
 
     @property
     def results(self) -> EvaluationResults:
@@ -207,7 +215,27 @@ def load_record(
     Raises:
         InputError: A part is missing or malformed, or the parts do not agree.
     """
-    project_config = load_yaml(root / (project or PROJECT), ProjectConfig)
+    declared = load_yaml(root / (project or PROJECT), ProjectConfig)
+    found = _load(root, declared, experiment=experiment, metrics=metrics, results=results, checkpoint=checkpoint)
+    if declared.second_study is None or experiment is not None:
+        return found
+    path = Path(declared.second_study)
+    config = read_study(path, root).config
+    changes = {"experiment": config.experiment, "study": str(path), "second_study": None}
+    own = Path(config.metrics) if config.metrics else None
+    return replace(found, second=_load(root, declared.model_copy(update=changes), metrics=own, criteria=False))
+
+
+def _load(
+    root: Path,
+    project_config: ProjectConfig,
+    *,
+    experiment: Path | None = None,
+    metrics: Path | None = None,
+    results: Path | None = None,
+    checkpoint: Path | None = None,
+    criteria: bool = True,
+) -> Record:
     metrics_config = load_yaml(root / (metrics or METRICS), MetricsConfig)
     experiment_config = load_yaml(root / (experiment or Path(project_config.experiment)), ExperimentConfig)
     if checkpoint is not None:
@@ -227,7 +255,7 @@ def load_record(
         experiment_config,
         found,
         _beside(path, "publication.json", Publication, "Restore the receipt, or publish again after removing it."),
-        _criteria(root / CRITERIA, metrics_config),
+        _criteria(root / CRITERIA, metrics_config) if criteria else CriteriaConfig(),
         _beside(path, "deployment.json", Deployment, "Run `python -m src.benchmark` again, or remove it."),
         load_study(root, Path(project_config.study), metrics_config, found) if project_config.study else None,
     )

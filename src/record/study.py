@@ -16,7 +16,7 @@ from .checkpoint import adapter_config, check_hashes, checkpoint_files, hash_fil
 from .config import ExperimentConfig, MetricsConfig, Name, Strict
 from .errors import InputError
 from .files import load_yaml, parse_json, parse_yaml, read_text, validate
-from .results import Results, check_metrics, referenced
+from .results import METRICS, Results, check_metrics, referenced
 from .schemas import Hashes, RunResults, TrainingLog
 
 BUDGET = ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "sequence_length")
@@ -50,6 +50,9 @@ class StudyConfig(Strict):
         default_factory=list,
         description="Further runs whose adapters are published in the same repository, each in a folder of its own.",
     )
+    metrics: str | None = Field(
+        None, description="Metrics of a second study, where they are not those of configs/metrics.yaml."
+    )
     arms: dict[Name, Arm] = Field(min_length=1, description="The arms, by name.")
 
 
@@ -65,6 +68,7 @@ class Run:
         work: Folder of what training keeps while it runs.
         further: Whether it is a run of a study other than the published one.
         all_scores: Whether the log-likelihoods of all candidates are kept, since the adapter is published.
+        metrics: The metrics' config.
     """
 
     name: str
@@ -74,6 +78,7 @@ class Run:
     work: Path
     further: bool = False
     all_scores: bool = True
+    metrics: Path = METRICS
 
     @property
     def log(self) -> Path:
@@ -187,6 +192,7 @@ def _run(
         work=Path("runs") / config.study / run,
         further=further,
         all_scores=not further or run in config.also_published,
+        metrics=Path(config.metrics) if config.metrics else METRICS,
     )
 
 
