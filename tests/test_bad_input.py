@@ -253,8 +253,8 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda root: truncate(root / CHECKPOINT / "adapter_model.safetensors"),
         ["adapter_model.safetensors", "bytes"],
     ),
-    "a pickle": (
-        lambda root: (root / CHECKPOINT / "adapter_model.bin").write_bytes(b"\x80\x04."),
+    "only a pickle": (
+        lambda root: (root / CHECKPOINT / "adapter_model.safetensors").rename(root / CHECKPOINT / "adapter_model.bin"),
         ["adapter_model.bin", "pickle", "safetensors"],
     ),
     "a pickle called safetensors": (

@@ -342,10 +342,10 @@ def test_an_adapter_that_does_not_fit_is_found_from_the_headers() -> None:
     base = {"transformer.h.0.attn.c_attn.weight": (8, 24)}
     name = "base_model.model.transformer.h.0.attn.c_attn.lora_"
     fitting = {f"{name}A.weight": (2, 8), f"{name}B.weight": (24, 2)}
-    assert misfits({"r": 2}, fitting, base) == []
-    assert misfits({"r": 4}, fitting, base) == list(fitting)
-    assert misfits({"r": 2}, {f"{name}A.weight": (2, 9)}, base) == [f"{name}A.weight"]
-    assert misfits({"r": 2}, {name.replace("h.0", "h.7") + "A.weight": (2, 8)}, base)
+    assert misfits(2, fitting, base) == []
+    assert misfits(4, fitting, base) == list(fitting)
+    assert misfits(2, {f"{name}A.weight": (2, 9)}, base) == [f"{name}A.weight"]
+    assert misfits(2, {name.replace("h.0", "h.7") + "A.weight": (2, 8)}, base)
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,12 @@ def model_card_metadata(context: Context) -> str:
     from huggingface_hub import ModelCardData
 
     record = context.record
+    model = record.model
     data = ModelCardData(
         language=record.project.language,
         license=record.project.license,
-        library_name="peft",
-        pipeline_tag="text-generation",
+        library_name=model.library,
+        pipeline_tag=model.head.pipeline if model.head else None,
         base_model=context.names.base,
         datasets=[context.names.dataset] if record.splits else None,
         metrics=list(dict.fromkeys(_hub_metric(m.key, m.config.measure) for m in context.analysis.metrics)),
@@ -54,17 +55,17 @@ def _hub_metric(key: str, measure: str | None) -> str:
 
 def _tags(context: Context) -> list[str]:
     record = context.record
-    found = ["lora"] if record.adapter.get("peft_type") == "LORA" else []
+    found = ["lora"] if record.model.is_lora else []
     return list(dict.fromkeys([*found, *record.project.tags]))
 
 
 def _eval_results(context: Context) -> list[Any]:
     from huggingface_hub import EvalResult
 
-    published = context.record.splits
+    published, head = context.record.splits, context.record.model.head
     return [
         EvalResult(
-            task_type="text-generation",
+            task_type=head.pipeline if head else (m.config.task or m.key).replace("_", "-"),
             task_name=(m.config.task or m.key).replace("_", " "),
             dataset_type=context.names.dataset if published else m.config.task or m.key,
             dataset_name=context.names.dataset.rsplit("/", 1)[-1] if published else m.config.task or m.key,

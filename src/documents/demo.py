@@ -252,6 +252,8 @@ def _unknown_base(folder: Path) -> str | None:
 
 def _unknown_adapter(folder: Path) -> str | None:
     config = adapter_config(folder)
+    if not config:
+        return "the published model is not an adapter"
     names = check_safetensors(folder / "adapter_model.safetensors").keys() - {"__metadata__"}
     unusual = [key for key in _PLAIN_LORA if config.get(key)]
     if config.get("peft_type") != "LORA" or unusual or not all(_LINEAR.fullmatch(name) for name in names):

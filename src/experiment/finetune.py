@@ -13,6 +13,7 @@ import torch
 
 from src.record.binding import flat
 from src.record.checkpoint import checkpoint_files, hash_files
+from src.record.config import ExperimentConfig
 from src.record.errors import InputError
 from src.record.files import write_json
 from src.record.study import Run
@@ -60,7 +61,9 @@ def train(run: Run, log: Path, work: Path, *, fresh: bool = False) -> dict[str, 
     on_cpu = not torch.cuda.is_available()
     # PyTorch's fused attention is slower than plain matrix products on a CPU, for heads as narrow as these.
     base = load_base(config.required_base_model, attention="eager" if on_cpu else None)
-    _check_modules(base, config.required_lora.target_modules or [])
+    lora = config.required_lora
+    _check_known(config)
+    _check_modules(base, lora.target_modules if isinstance(lora.target_modules, list) else [])
     arguments = TrainingArguments(
         output_dir=str(work),
         run_name=config.experiment_name,
@@ -98,10 +101,13 @@ def train(run: Run, log: Path, work: Path, *, fresh: bool = False) -> dict[str, 
     set_seed(config.seed)
     adapter = LoraConfig(
         task_type="CAUSAL_LM",
-        r=config.required_lora.r,
-        lora_alpha=config.required_lora.alpha,
-        lora_dropout=config.required_lora.dropout,
-        target_modules=config.required_lora.target_modules,
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.target_modules,
+        use_rslora=lora.use_rslora,
+        bias=lora.bias,
+        modules_to_save=lora.modules_to_save,
         fan_in_fan_out=base.config.model_type == "gpt2",
     )
     if base.config.model_type == "gpt2":
@@ -147,7 +153,7 @@ def train(run: Run, log: Path, work: Path, *, fresh: bool = False) -> dict[str, 
             "total": sum(p.numel() for p in model.parameters()),
         },
         "log": [{"step": 0, "validation_loss": before}, *_log(trainer.state.log_history)],
-        "resources": total(ledger, settings.max_steps),
+        "resources": total(ledger, trainer.state.max_steps),
         "tracking": _tracking(settings.report_to),
         "environment": describe_environment(),
         "git": git_state(),
@@ -159,6 +165,20 @@ def train(run: Run, log: Path, work: Path, *, fresh: bool = False) -> dict[str, 
         result["hashes"] = {**hashes, "adapter": hash_files(checkpoint_files(checkpoint))}
         write_json(log, {"run": run.name, "training_log": result} if run.further else result)
     return result
+
+
+def _check_known(config: ExperimentConfig) -> None:
+    """Refuse settings that belong to another trainer, instead of training without them."""
+    training = config.required_training
+    foreign = {key: getattr(training, key) for key in ("num_train_epochs", "optim", "warmup_ratio")}
+    stated = {f"training_config.{key}": value for key, value in foreign.items() if value is not None}
+    stated |= {f"training_config.{key}": value for key, value in training.others.items()}
+    stated |= {f"lora_config.{key}": value for key, value in config.required_lora.others.items()}
+    for key, value in stated.items():
+        raise InputError(
+            f"experiment {config.experiment_name}", key=key, found=value, expected="a setting that `src.train` knows",
+            hint="Take it out, or train with the program that it belongs to.",
+        )  # fmt: skip
 
 
 def _check_converged(log: list[dict[str, Any]]) -> None:

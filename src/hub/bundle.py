@@ -17,24 +17,12 @@ from src.documents.demo import Demo, DemoFile
 from src.documents.notebook import PATH, notebook
 from src.documents.space import space_files
 from src.exchange.shared import exchange_files
-from src.record.checkpoint import adapter_config, checkpoint_files
-from src.record.errors import InputError
+from src.record.checkpoint import adapter_config, base_files, checkpoint_files
 from src.record.files import regular_file, replacing, sha256_file
 from src.record.publication import Role
 from src.record.splits import dataset_files
 
 from .eval_results import results_file, results_path
-
-BASE_FILES = (
-    "config.json",
-    "generation_config.json",
-    "model.safetensors",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "training.json",
-    "sources.tsv",
-)
-"""Files of a local base model that are published with it."""
 
 NOTICES = ("COPYRIGHT", "LICENSE", "NOTICE")
 """Notices in the dataset's folders, next to what they are about."""
@@ -258,9 +246,10 @@ def _license(context: Context) -> Path:
 
 def _adapter(context: Context, folder: Path) -> dict[str, Path | bytes]:
     files: dict[str, Path | bytes] = {**checkpoint_files(folder)}
-    if context.names.base:
+    settings = adapter_config(folder)
+    if settings and context.names.base:
         # A visitor has no local folder, so the base model has its name on the Hub.
-        settings = adapter_config(folder) | {"base_model_name_or_path": context.names.base}
+        settings["base_model_name_or_path"] = context.names.base
         files["adapter_config.json"] = (json.dumps(settings, indent=2, sort_keys=True) + "\n").encode()
     return files
 
@@ -301,15 +290,7 @@ def _base(documents: Documents) -> dict[str, Path | bytes]:
     folder = documents.context.record.base_folder
     if folder is None:
         return {}
-    files: dict[str, Path | bytes] = {
-        name: regular_file(folder, name) for name in BASE_FILES if (folder / name).exists()
-    }
-    for needed in ("config.json", "model.safetensors"):
-        if needed not in files:
-            hint = "Restore the base model: `save_pretrained` writes both."
-            raise InputError(
-                folder / needed, found="no such file", expected="a model as transformers saves it", hint=hint
-            )
+    files: dict[str, Path | bytes] = {**base_files(folder)}
     files["LICENSE"] = _license(documents.context)
     if documents.base_card is not None:
         files["README.md"] = documents.base_card.encode()

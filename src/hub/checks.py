@@ -15,8 +15,10 @@ from huggingface_hub.utils._http import hf_raise_for_status
 from huggingface_hub.utils._validators import validate_repo_id
 
 from src.documents.context import Context, RepoNames
+from src.record.checkpoint import json_object, left_out
 from src.record.errors import InputError, show
 from src.record.files import read_text
+from src.record.load import Record
 from src.record.publication import Role
 
 from .bundle import Repository
@@ -257,8 +259,41 @@ def _validate(hub: Hub, repo: Repository) -> str:
     return errors or ("HTTP 400" if answer.status_code == 400 else "")
 
 
+def check_tokens(record: Record) -> None:
+    """Refuse an adapter whose tokenizer has more tokens than there are embeddings: those of added tokens were not saved.
+
+    Raises:
+        Refused: Token ids of the tokenizer have no embedding.
+    """
+    path = record.checkpoint / "tokenizer.json"
+    rows = record.model.vocabulary or record.base_vocabulary
+    if record.model.full or rows is None or not path.is_file():
+        return
+    tokenizer = json_object(path)
+    vocabulary = (tokenizer.get("model") or {}).get("vocab") or {}
+    ids = list(vocabulary.values()) if isinstance(vocabulary, dict) else list(range(len(vocabulary)))
+    ids += [token.get("id", 0) for token in tokenizer.get("added_tokens") or []]
+    highest = max((i for i in ids if isinstance(i, int)), default=-1)
+    if highest >= rows:
+        raise Refused(
+            f"{path}: has {highest + 1 - rows:,} tokens more than the {rows:,} embeddings of base model and adapter. Save the adapter "
+            "again with `save_embedding_layers=True`, or the tokenizer that it was trained with."
+        )
+
+
+def left_out_notes(record: Record) -> list[str]:
+    """Say what is in the checkpoints' folders and is not published."""
+    folders = [record.checkpoint, *record.further_adapters.values()]
+    found = {folder: left_out(folder) for folder in folders}
+    return [
+        f"not published from {folder.relative_to(record.root) if folder.is_relative_to(record.root) else folder.name}: {', '.join(names)}"
+        for folder, names in found.items()
+        if names
+    ]
+
+
 def check_base(visitor: Hub, context: Context) -> str | None:
-    """Look at a base model that is not published along, as somebody without a token.
+    """Look at a base model that is not published along, as somebody without a token; a full model needs none.
 
     Returns:
         What keeps visitors from loading it; None if nothing does.
@@ -268,6 +303,8 @@ def check_base(visitor: Hub, context: Context) -> str | None:
         Unreachable: The Hub did not answer as it should.
     """
     base = context.names.base
+    if context.record.model.full:
+        return None
     if base is None:
         raise Refused(
             "the experiment's config names no base model, so the adapter could not be loaded. Add `base_model`."

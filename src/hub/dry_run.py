@@ -10,7 +10,15 @@ from src.documents.context import Context, RepoNames
 from src.record.load import Record
 
 from .bundle import checked, collect, local_base, write_bundle
-from .checks import check_base, check_license, check_names, check_something, missing_packages
+from .checks import (
+    check_base,
+    check_license,
+    check_names,
+    check_something,
+    check_tokens,
+    left_out_notes,
+    missing_packages,
+)
 from .client import Retry, local_token, prepare
 from .errors import Ended, Refused, Stopped
 from .options import INSTALL, Options
@@ -53,6 +61,9 @@ def dry_run(
     with screen.hashing() as progress:
         repos = collect(checked(context), options.only, progress)
     check_something(context, options.only, bool(repos))
+    check_tokens(record)
+    for line in left_out_notes(record):
+        screen.warn(line)
     for line in check_secrets(repos, local_token(), record.project.allow_secrets, cache):
         screen.warn(line)
     verification = Verification(context, repos, screen.check)

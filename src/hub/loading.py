@@ -72,6 +72,8 @@ class Loading:
             if repo.role == "dataset":
                 jobs.append(self._dataset(repo))
                 reports.append(self._compare_splits)
+            elif repo.role == "model" and self._context.record.model.head is None:
+                self.note("model", LOGITS, "not checked", "the checkpoint does not state its task")
             elif repo.role == "model":
                 jobs.append(self._logits(repo))
                 reports.append(self._compare_logits)
@@ -112,9 +114,23 @@ class Loading:
 
     def _logits(self, repo: Repository) -> dict[str, Any]:
         record, names = self._context.record, self._context.names
+        model = record.model
+        job: dict[str, Any] = {
+            "job": "logits",
+            "prompts": PROMPTS,
+            "auto": model.head.auto if model.head else None,
+            "options": {"num_labels": model.labels} if model.labels else {},
+            "resized": record.resized,
+        }
+        checkpoint = str(record.checkpoint.absolute())
+        if model.full:
+            sides = {"published": repo.repo_id, "local": checkpoint}
+            return job | {side: {"base": name, "tokenizer": name, "adapters": []} for side, name in sides.items()}
         base = str(record.base_folder.absolute()) if record.base_folder else names.base
         checkpoints = {"": record.checkpoint, **record.further_adapters}
         own = record.checkpoint_has_tokenizer
+        if model.revision and not record.base_folder:
+            job["options"] |= {"revision": model.revision}
         published = {
             "base": names.base,
             "tokenizer": repo.repo_id if own else names.base,
@@ -122,10 +138,10 @@ class Loading:
         }
         local = {
             "base": base,
-            "tokenizer": str(record.checkpoint.absolute()) if own else base,
+            "tokenizer": checkpoint if own else base,
             "adapters": [[str(path.absolute()), ""] for path in checkpoints.values()],
         }
-        return {"job": "logits", "prompts": PROMPTS, "published": published, "local": local}
+        return job | {"published": published, "local": local}
 
     def _compare_logits(self, found: Any) -> None:
         if isinstance(found, ValueError):

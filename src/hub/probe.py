@@ -35,34 +35,46 @@ def dataset(request: dict[str, Any]) -> Any:
 
 
 def logits(request: dict[str, Any]) -> Any:
-    """Compare adapters by their names on the Hub with the local ones; return the largest difference and the number of logits.
+    """Compare models by their names on the Hub with the local ones; return the largest difference and the number of logits.
 
     Args:
-        request: `prompts`, and for `published` and `local` each `base`, `tokenizer`, and `adapters`: pairs of name and subfolder.
+        request: `prompts`; `auto`, the class that loads the model, and `options` for it; `resized`, the number of token embeddings if
+            it is another one than the base model's; and for `published` and `local` each `base`, `tokenizer`, and `adapters`: pairs of
+            name and subfolder, none for a full model, whose name is then `base`.
     """
     import torch
+    import transformers
     from huggingface_hub import snapshot_download
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     found: list[list[Any]] = []
     for side in ("published", "local"):
         where = request[side]
-        tokenizer = AutoTokenizer.from_pretrained(where["tokenizer"])
+        tokenizer = transformers.AutoTokenizer.from_pretrained(where["tokenizer"])
         values = []
         for name, subfolder in where["adapters"] or [(None, None)]:
-            model = AutoModelForCausalLM.from_pretrained(where["base"])
+            model = getattr(transformers, request["auto"]).from_pretrained(where["base"], **request["options"])
+            if request["resized"]:
+                model.resize_token_embeddings(request["resized"])
             if subfolder and request["offline"]:  # offline, peft does not look for a subfolder in the cache
                 name, subfolder = str(Path(snapshot_download(name)) / subfolder), ""
             if name is not None:
                 model = PeftModel.from_pretrained(model, name, **({"subfolder": subfolder} if subfolder else {}))
-            with torch.inference_mode():
-                values += [model.eval()(**tokenizer(p, return_tensors="pt")).logits.float() for p in request["prompts"]]
+            values += [_output(model.eval(), tokenizer(p, return_tensors="pt"), torch) for p in request["prompts"]]
         found.append(values)
     if [a.shape for a in found[0]] != [b.shape for b in found[1]]:
         return {"difference": None, "count": 0}
     pairs = list(zip(*found, strict=True))
     return {"difference": max(float((a - b).abs().max()) for a, b in pairs), "count": sum(a.numel() for a, _ in pairs)}
+
+
+def _output(model: Any, inputs: Any, torch: Any) -> Any:
+    """Return a model's first output: logits, or an encoder's hidden states."""
+    given = dict(inputs)
+    if model.config.is_encoder_decoder:
+        given["decoder_input_ids"] = inputs["input_ids"][:, :1]
+    with torch.inference_mode():
+        return model(**given)[0].float()
 
 
 def snippet(request: dict[str, Any]) -> Any:

@@ -18,7 +18,17 @@ from src.record.load import Record
 from src.record.publication import Check, Publication, Role
 
 from .bundle import Repository, checked, collect, local_base
-from .checks import check_base, check_license, check_login, check_names, check_plan, check_something, missing_packages
+from .checks import (
+    check_base,
+    check_license,
+    check_login,
+    check_names,
+    check_plan,
+    check_something,
+    check_tokens,
+    left_out_notes,
+    missing_packages,
+)
 from .client import Retry, find_token, prepare
 from .commit import Sender
 from .errors import Ended, Refused, Stopped
@@ -102,7 +112,9 @@ class _Publishing:
         with screen.hashing() as progress:
             repos = collect(checked(self.context), options.only, progress, self.hub.endpoint)
         check_something(self.context, options.only, bool(repos))
-        warnings = check_secrets(repos, token, self.record.project.allow_secrets, self.cache)
+        check_tokens(self.record)
+        warnings = left_out_notes(self.record)
+        warnings += check_secrets(repos, token, self.record.project.allow_secrets, self.cache)
         self.receipt = Receipt(self.record.publication_path, self.hub.endpoint)
         self.sender = Sender(self.hub, self.retry, self.receipt)
         with clock.doing("comparing with the Hub"):
@@ -168,7 +180,7 @@ class _Publishing:
     def _base(self, plans: list[RepoPlan]) -> str | None:
         """Check the base model that an adapter without it will be loaded on; return what keeps visitors from loading it."""
         roles = {plan.repo.role for plan in plans}
-        if "model" not in roles or "base" in roles:
+        if "model" not in roles or "base" in roles or self.record.model.full:
             return None
         if self.record.base_folder is None:
             return check_base(self.visitor, self.context)

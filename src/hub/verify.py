@@ -11,7 +11,7 @@ import huggingface_hub as hf
 
 from src.documents.context import Context
 from src.exchange.shared import BENCHMARK, declared_tasks
-from src.record.checkpoint import adapter_config, check_safetensors
+from src.record.model import tensor_shapes
 from src.record.publication import Check, Outcome, Role
 
 from .bundle import Repository
@@ -145,9 +145,10 @@ class Verification:
             self._add(repo.role, LOGITS, "not checked", obstacle)
             return False
         name = str(self._context.names.base)
-        needed = base.size if base is not None else _size(visitor, name)
+        full = self._context.record.model.full
+        needed = repo.size if full else base.size if base is not None else _size(visitor, name)
         if load and needed < _free_memory():
-            if base is None:
+            if base is None and not full:
                 job = {"job": "fetch", "name": name}
                 (error,) = home.run([job], f"downloading {name} without a token", offline=False)
                 if isinstance(error, ValueError):
@@ -156,16 +157,17 @@ class Verification:
             return True
         why = "not loaded" if not load else f"not loaded: {needed / 1e9:.1f} GB are more than the free memory"
         self._add(repo.role, LOGITS, "not checked", why)
-        if repo.role == "model":
-            wrong = misfits(adapter_config(self._context.record.checkpoint), *self._shapes(visitor, base, name))
+        if repo.role == "model" and self._context.record.model.is_lora:
+            wrong = misfits(self._context.record.model.rank, *self._shapes(visitor, base, name))
             self._add("model", SHAPES, not wrong, f"not loaded; {', '.join(wrong[:3]) or 'compared from the headers'}")
         return False
 
     def _shapes(self, visitor: Hub, base: Repository | None, name: str) -> tuple[Shapes, Shapes]:
-        adapter = header_shapes(self._context.record.checkpoint / "adapter_model.safetensors")
+        adapter = self._context.record.model.shapes
         if base is not None:
-            source = base.files["model.safetensors"].source
-            return adapter, header_shapes(source) if isinstance(source, Path) else {}
+            weights = [file.source for name, file in base.files.items() if name.endswith(".safetensors")]
+            parts = [tensor_shapes(source) for source in weights if isinstance(source, Path)]
+            return adapter, {name: shape for part in parts for name, shape in part.items()}
         found = visitor.call(visitor.api.get_safetensors_metadata, name)
         return adapter, {k: tuple(t.shape) for file in found.files_metadata.values() for k, t in file.tensors.items()}
 
@@ -183,15 +185,9 @@ class Verification:
         return self.checks
 
 
-def header_shapes(path: Path) -> Shapes:
-    """Return the shapes in a safetensors file, without reading its tensors."""
-    header = check_safetensors(path)
-    return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
-
-
-def misfits(config: dict[str, Any], adapter: Shapes, base: Shapes) -> list[str]:
+def misfits(rank: object, adapter: Shapes, base: Shapes) -> list[str]:
     """List the tensors of a LoRA adapter that do not fit a base model: another rank, no such module, another width."""
-    rank, wrong = config.get("r"), []
+    wrong = []
     ends = {f"{prefix}{name}": shape for name, shape in base.items() for prefix in ("", "transformer.", "model.")}
     for name, shape in adapter.items():
         module, _, part = name.removeprefix("base_model.model.").partition(".lora_")

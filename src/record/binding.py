@@ -62,12 +62,18 @@ def check_settings(
     lora = config.lora_config
     if lora is None:
         return
-    names = {"r": ("r", lora.r), "lora_alpha": ("alpha", lora.alpha), "lora_dropout": ("dropout", lora.dropout)}
+    names = {
+        "r": ("r", lora.r),
+        "lora_alpha": ("alpha", lora.alpha),
+        "lora_dropout": ("dropout", lora.dropout),
+        "use_rslora": ("use_rslora", lora.use_rslora),
+        "bias": ("bias", lora.bias),
+    }
     for key, (name, value) in names.items():
         if key in adapter:
             _compare(config_path, f"lora_config.{name}", adapter[key], value, "adapter_config.json")
     modules = adapter.get("target_modules")
-    if lora.target_modules is not None and isinstance(modules, list):
+    if isinstance(lora.target_modules, list) and isinstance(modules, list):
         _compare(
             config_path,
             "lora_config.target_modules",

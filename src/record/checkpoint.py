@@ -2,51 +2,107 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from .errors import InputError
 from .files import parse_json, read_text, regular_file, sha256_file, untrusted_json
 
-PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"})
-"""Endings of files that can run code when they are loaded."""
-
-FILES = (
-    "adapter_config.json",
-    "adapter_model.safetensors",
+TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
     "vocab.json",
+    "vocab.txt",
     "merges.txt",
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "sentencepiece.model",
+    "spm.model",
+    "source.spm",
+    "target.spm",
+    "tekken.json",
+    "tiktoken.model",
     "chat_template.jinja",
+    "chat_template.json",
 )
-"""Files of an adapter that are evaluated and published; the first two are required."""
+"""Files that transformers' tokenizers are saved as."""
+
+FILES = ("adapter_config.json", "config.json", "generation_config.json", *TOKENIZER_FILES)
+"""Files of a checkpoint that are evaluated and published next to its weights; no other file is."""
+
+_WEIGHTS = re.compile(r"(adapter_model|model)(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json")
+"""Names of the files with weights, whole or in shards."""
+
+
+def is_full(folder: Path) -> bool:
+    """Determine whether a folder holds a full model instead of an adapter."""
+    return not (folder / "adapter_config.json").is_file() and (folder / "config.json").is_file()
 
 
 def checkpoint_files(folder: Path) -> dict[str, Path]:
-    """List the files of a checkpoint that count, by name.
+    """List the files of a checkpoint that count, by name: its config, its weights and its tokenizer.
 
     Raises:
-        InputError: The folder or a required file is missing, a pickle lies in it, or the weights are not safetensors.
+        InputError: The folder or a required file is missing, or the weights are not whole safetensors files.
     """
     hint = "Run `python -m src.train --config CONFIG`, or correct `checkpoint` in the config."
     if not folder.is_dir():
         raise InputError(folder, found="no such folder", expected="the adapter's folder", hint=hint)
-    for path in sorted(folder.rglob("*")):
-        if path.suffix in PICKLES:
-            raise InputError(
-                path,
-                found="a pickle, which can run code when it is loaded",
-                expected="weights as safetensors",
-                hint="Save the adapter with `save_pretrained` (safetensors is its default) and delete this file.",
-            )
-    present = {name: regular_file(folder, name) for name in FILES if (folder / name).exists()}
-    for name in FILES[:2]:
-        if name not in present:
-            raise InputError(folder / name, found="no such file", expected="an adapter as peft saves it", hint=hint)
-    check_safetensors(present["adapter_model.safetensors"])
-    return present
+    full = is_full(folder)
+    config = "config.json" if full else "adapter_config.json"
+    weights = weight_files(folder)
+    if not (folder / config).is_file():
+        raise InputError(folder / config, found="no such file", expected="an adapter as peft saves it", hint=hint)
+    if not weights:
+        name = "model.safetensors" if full else "adapter_model.safetensors"
+        pickled = any((folder / old).is_file() for old in ("adapter_model.bin", "pytorch_model.bin"))
+        raise InputError(
+            folder / name,
+            found="only a pickle, which can run code when it is loaded" if pickled else "no such file",
+            expected="weights as safetensors",
+            hint="Save the model with `save_pretrained`, whose default is safetensors." if pickled else hint,
+        )
+    _check_shards(folder, weights)
+    skipped = () if full else ("config.json", "generation_config.json")
+    present = {name: regular_file(folder, name) for name in FILES if name not in skipped and (folder / name).exists()}
+    for path in weights.values():
+        check_safetensors(path)
+    index = folder / "model.safetensors.index.json"
+    return present | weights | ({index.name: regular_file(folder, index.name)} if full and index.exists() else {})
+
+
+def weight_files(folder: Path) -> dict[str, Path]:
+    """List a checkpoint's safetensors files, by name; of a full model's or an adapter's, never both."""
+    prefix = "model" if is_full(folder) else "adapter_model"
+    names = sorted(path.name for path in folder.iterdir() if _WEIGHTS.fullmatch(path.name))
+    return {n: regular_file(folder, n) for n in names if n.startswith(prefix) and n.endswith(".safetensors")}
+
+
+def left_out(folder: Path) -> list[str]:
+    """List what is in a checkpoint's folder and is not published, folders with a slash at their end."""
+    kept = checkpoint_files(folder)
+    return sorted(f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir() if path.name not in kept)
+
+
+def _check_shards(folder: Path, weights: dict[str, Path]) -> None:
+    """Refuse sharded weights of which a shard or the index is missing."""
+    shards = [name for name in weights if "-of-" in name]
+    if not shards:
+        return
+    total = int(shards[0].rsplit("-of-", 1)[1].split(".")[0])
+    if len(shards) != total:
+        raise InputError(
+            folder, found=f"{len(shards)} of {total} shards", expected="all of them", hint="Copy the missing files.",
+        )  # fmt: skip
+    if is_full(folder) and not (folder / "model.safetensors.index.json").is_file():
+        raise InputError(
+            folder / "model.safetensors.index.json", found="no such file", expected="the index of the shards",
+            hint="Copy it too; transformers finds the shards by it.",
+        )  # fmt: skip
 
 
 def check_safetensors(path: Path) -> dict[str, Any]:
@@ -74,8 +130,12 @@ def check_safetensors(path: Path) -> dict[str, Any]:
 
 
 def adapter_config(folder: Path) -> dict[str, Any]:
-    """Read an adapter's `adapter_config.json`."""
-    path = folder / "adapter_config.json"
+    """Read an adapter's `adapter_config.json`; empty for a full model."""
+    return {} if is_full(folder) else json_object(folder / "adapter_config.json")
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file of a checkpoint, which must be an object."""
     data = parse_json(path, read_text(path, "Save the adapter again with `save_pretrained`."))
     if not isinstance(data, dict):
         raise InputError(path, found=type(data).__name__, expected="a JSON object", hint="Save the adapter again.")
@@ -83,12 +143,13 @@ def adapter_config(folder: Path) -> dict[str, Any]:
 
 
 def base_files(folder: Path) -> dict[str, Path]:
-    """List the files of a base model's folder that are run and published, by name; its card is made from the record and left out."""
-    return {
-        name: regular_file(folder, name)
-        for name in sorted(path.name for path in folder.iterdir())
-        if name != "README.md" and not name.startswith(".")
-    }
+    """List the files of a base model's folder that are run and published, by name; its card is made from the record and left out.
+
+    Raises:
+        InputError: Its config or its weights are missing, or are not whole safetensors files.
+    """
+    own = ("training.json", "sources.tsv")
+    return checkpoint_files(folder) | {name: regular_file(folder, name) for name in own if (folder / name).exists()}
 
 
 def hash_files(files: dict[str, Path]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from difflib import get_close_matches
 from string import Formatter
 from typing import Annotated, Any, Literal
 
@@ -49,7 +50,32 @@ class PretrainConfig(Strict):
     max_grad_norm: float = Field(1.0, gt=0, description="Gradient norm that is clipped to.")
 
 
-class LoraConfig(Strict):
+Setting = Annotated[str, Field(max_length=200)] | bool | int | float | None
+"""A value of a setting that this project does not know."""
+
+
+class Settings(BaseModel):
+    """Settings that may hold keys of peft or the Trainer which are not understood here: those are shown as they are stated."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, populate_by_name=True)
+    __pydantic_extra__: dict[str, Setting | list[Setting] | dict[str, Setting]]
+
+    @model_validator(mode="after")
+    def _no_slips(self) -> Settings:
+        known = {*type(self).model_fields, "lora_alpha", "lora_dropout"}
+        for key in self.others:
+            near = get_close_matches(key, known, 1, 0.8)
+            if near:
+                raise ValueError(f"known keys; {key} is not one, {near[0]} is")
+        return self
+
+    @property
+    def others(self) -> dict[str, Any]:
+        """The keys that are not understood, with their values."""
+        return self.__pydantic_extra__ or {}
+
+
+class LoraConfig(Settings):
     """The adapter, in the terms of Hu et al. 2021 (arXiv 2106.09685) and peft."""
 
     r: int = Field(ge=1, description="Rank of the update matrices.")
@@ -58,29 +84,42 @@ class LoraConfig(Strict):
         validation_alias=AliasChoices("alpha", "lora_alpha"),
         description="Scale: an update is multiplied by alpha / r. `lora_alpha` is accepted too.",
     )
-    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout on the adapter's input.")
-    target_modules: list[str] | None = Field(
-        None, description="Modules that are adapted, by name; peft's default when left out."
+    dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        validation_alias=AliasChoices("dropout", "lora_dropout"),
+        description="Dropout on the adapter's input. `lora_dropout` is accepted too.",
     )
+    target_modules: list[str] | str | None = Field(
+        None,
+        description="Modules that are adapted, by name, or `all-linear` or a pattern; peft's default when left out.",
+    )
+    use_rslora: bool = Field(False, description="Whether an update is multiplied by alpha / √r instead.")
+    bias: Literal["none", "all", "lora_only"] = Field("none", description="Which biases are trained.")
+    modules_to_save: list[str] | None = Field(None, description="Modules that are trained in full.")
 
 
-class TrainingConfig(Strict):
-    """How the adapter is trained, in the terms of transformers' TrainingArguments."""
+class TrainingConfig(Settings):
+    """How the model is trained, in the terms of transformers' TrainingArguments."""
 
-    learning_rate: float = Field(gt=0, description="Peak learning rate of AdamW.")
+    learning_rate: float | None = Field(None, gt=0, description="Peak learning rate.")
     loraplus_lr_ratio: float = Field(
         1.0,
         ge=1,
         description="Learning rate of the matrices B as a multiple of the matrices A's, as in LoRA+ (Hayou et al. 2024, arXiv 2402.12354).",
     )
-    per_device_train_batch_size: int = Field(ge=1, description="Packed sequences per device and step.")
+    per_device_train_batch_size: int | None = Field(None, ge=1, description="Sequences per device and step.")
     gradient_accumulation_steps: int = Field(1, ge=1, description="Steps whose gradients are added up.")
-    max_steps: int = Field(ge=1, description="Optimizer steps.")
+    max_steps: int | None = Field(None, ge=1, description="Optimizer steps.")
+    num_train_epochs: float | None = Field(None, gt=0, description="Epochs, where no steps are stated.")
+    optim: str | None = Field(None, max_length=60, description="The optimizer; AdamW in `src.train`.")
     warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
-    lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = Field(
-        "linear", description="How the learning rate falls after the warm-up."
+    warmup_ratio: float | None = Field(None, ge=0, le=1, description="Share of the steps that warms up.")
+    lr_scheduler_type: str = Field(
+        "linear", pattern="^[a-z_]{3,40}$", description="How the learning rate falls after the warm-up."
     )
-    weight_decay: float = Field(0.0, ge=0, description="AdamW weight decay.")
+    weight_decay: float = Field(0.0, ge=0, description="Weight decay.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradient norm that is clipped to.")
     sequence_length: int = Field(
         256, ge=16, description="Tokens per packed sequence; examples are packed one per line."
@@ -96,6 +135,12 @@ class TrainingConfig(Strict):
         default_factory=lambda: ["wandb"],
         description="Trainer integrations that track the run; W&B runs offline unless WANDB_MODE says otherwise.",
     )
+
+    @property
+    def sequences_per_step(self) -> int | None:
+        """Sequences that a step sees on one device."""
+        size = self.per_device_train_batch_size
+        return None if size is None else size * self.gradient_accumulation_steps
 
 
 class DatasetConfig(Strict):
@@ -249,6 +294,9 @@ class ExperimentConfig(Strict):
         """The training's settings, where a command cannot do without."""
         if self.training_config is None:
             raise self._lacks("training_config", "the training's settings")
+        for key in ("learning_rate", "per_device_train_batch_size", "max_steps"):
+            if getattr(self.training_config, key) is None:
+                raise self._lacks(f"training_config.{key}", "a number")
         return self.training_config
 
     def _lacks(self, key: str, expected: str) -> InputError:

@@ -7,12 +7,14 @@ from functools import cached_property
 from pathlib import Path
 
 from .answers import Answered
-from .checkpoint import adapter_config, base_files, check_hashes, checkpoint_files, hash_files
+from .checkpoint import base_files, check_hashes, checkpoint_files, hash_files, json_object
 from .config import ExperimentConfig, MetricsConfig, ProjectConfig
 from .criteria import CriteriaConfig, SignificantImprovement
 from .deployment import Deployment
 from .errors import InputError
-from .files import Model, load_yaml, parse_json, read_text, sha256_file, validate
+from .files import Model as Schema
+from .files import load_yaml, parse_json, read_text, sha256_file, validate
+from .model import Model, read_model
 from .publication import Publication
 from .references import BIBLIOGRAPHY
 from .results import METRICS, Results, load_results
@@ -145,9 +147,21 @@ class Record:
         return self.study.adapters(self.root) if self.study else {}
 
     @cached_property
-    def adapter(self) -> dict[str, object]:
-        """The adapter's config; empty if there is no checkpoint beside the record."""
-        return adapter_config(self.checkpoint) if self.checkpoint.is_dir() else {}
+    def model(self) -> Model:
+        """What the checkpoint says of itself."""
+        return read_model(self.checkpoint)
+
+    @cached_property
+    def base_vocabulary(self) -> int | None:
+        """Number of tokens of a local base model."""
+        config = json_object(self.base_folder / "config.json") if self.base_folder else {}
+        size = config.get("vocab_size")
+        return size if isinstance(size, int) else None
+
+    @property
+    def resized(self) -> int | None:
+        """Number of token embeddings that the checkpoint was saved with, unless it is known to be the base model's."""
+        return self.model.vocabulary if self.model.vocabulary != self.base_vocabulary else None
 
     @property
     def settings_recorded(self) -> bool:
@@ -261,7 +275,7 @@ def _load(
     )
 
 
-def _beside(results: Path, name: str, model: type[Model], hint: str) -> Model | None:
+def _beside(results: Path, name: str, model: type[Schema], hint: str) -> Schema | None:
     """Read a file next to the results, if it is there."""
     path = results.parent / name
     return validate(path, parse_json(path, read_text(path, hint)), model, hint) if path.exists() else None

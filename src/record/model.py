@@ -1,0 +1,219 @@
+"""What a checkpoint is, as its own files say it: an adapter of some kind, or a full model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from .checkpoint import check_safetensors, checkpoint_files, is_full, json_object, weight_files
+
+METHODS = {
+    "LORA": "LoRA",
+    "ADALORA": "AdaLoRA",
+    "IA3": "IA³",
+    "LOHA": "LoHa",
+    "LOKR": "LoKr",
+    "OFT": "OFT",
+    "BOFT": "BOFT",
+    "VERA": "VeRA",
+    "HRA": "HRA",
+    "VBLORA": "VB-LoRA",
+    "RANDLORA": "RandLoRA",
+    "FOURIERFT": "FourierFT",
+    "XLORA": "X-LoRA",
+    "MISS": "MiSS",
+    "PROMPT_TUNING": "prompt tuning",
+    "MULTITASK_PROMPT_TUNING": "multitask prompt tuning",
+    "PREFIX_TUNING": "prefix tuning",
+    "P_TUNING": "P-tuning",
+    "LN_TUNING": "layer-norm tuning",
+    "ADAPTION_PROMPT": "LLaMA-Adapter",
+    "TRAINABLE_TOKENS": "trainable tokens",
+}
+"""Names of peft's methods by its `peft_type`; any other is shown as it is written there."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a model does with its last hidden states.
+
+    Attributes:
+        auto: Class of transformers that loads it.
+        pipeline: The Hub's name for the task.
+        words: The kind of model, with its article.
+    """
+
+    auto: str
+    pipeline: str
+    words: str
+
+
+HEADS = {
+    "CAUSAL_LM": Head("AutoModelForCausalLM", "text-generation", "a causal language model"),
+    "SEQ_2_SEQ_LM": Head("AutoModelForSeq2SeqLM", "text2text-generation", "a sequence-to-sequence model"),
+    "SEQ_CLS": Head("AutoModelForSequenceClassification", "text-classification", "a text classifier"),
+    "TOKEN_CLS": Head("AutoModelForTokenClassification", "token-classification", "a token classifier"),
+    "QUESTION_ANS": Head("AutoModelForQuestionAnswering", "question-answering", "an extractive question answerer"),
+    "FEATURE_EXTRACTION": Head("AutoModel", "feature-extraction", "an encoder"),
+}
+"""What peft's `task_type` says."""
+
+ARCHITECTURES = (
+    ("ForCausalLM", "CAUSAL_LM"),
+    ("LMHeadModel", "CAUSAL_LM"),
+    ("ForConditionalGeneration", "SEQ_2_SEQ_LM"),
+    ("ForSequenceClassification", "SEQ_CLS"),
+    ("ForTokenClassification", "TOKEN_CLS"),
+    ("ForQuestionAnswering", "QUESTION_ANS"),
+)
+"""Ends of the names of a full model's classes, in `architectures` of its config.json, and the task that each is for."""
+
+EMBEDDINGS = ("embed_tokens", "wte", "word_embeddings", "shared", "embed_in", "tok_embeddings")
+CLASSIFIERS = ("score", "classifier", "out_proj")
+"""Last names of modules that hold the token embeddings and a classifier's output."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A checkpoint as its own files describe it; what they do not state is None.
+
+    Attributes:
+        folder: Its folder.
+        config: `adapter_config.json` of an adapter, `config.json` of a full model; empty if there is no checkpoint.
+        full: Whether it is a full model.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    full: bool = False
+
+    @property
+    def method(self) -> str | None:
+        """Name of the adapter's method."""
+        stated = self.config.get("peft_type")
+        return METHODS.get(stated, stated) if isinstance(stated, str) and stated and not self.full else None
+
+    @property
+    def head(self) -> Head | None:
+        """What the model does."""
+        if not self.full:
+            return HEADS.get(str(self.config.get("task_type")))
+        names = self.config.get("architectures")
+        first = str(names[0]) if isinstance(names, list) and names else ""
+        return next((HEADS[task] for end, task in ARCHITECTURES if first.endswith(end)), None)
+
+    @property
+    def library(self) -> str | None:
+        """The Hub's name of the library that loads it."""
+        return "transformers" if self.full else "peft" if self.config else None
+
+    @property
+    def is_lora(self) -> bool:
+        """Whether it is LoRA or a variant that peft calls so."""
+        return not self.full and self.config.get("peft_type") == "LORA"
+
+    @property
+    def rank_stabilized(self) -> bool:
+        """Whether the update is multiplied by alpha over the square root of r (rsLoRA)."""
+        return self.is_lora and bool(self.config.get("use_rslora"))
+
+    @property
+    def dora(self) -> bool:
+        """Whether magnitudes are trained apart from directions (DoRA)."""
+        return self.is_lora and bool(self.config.get("use_dora"))
+
+    @property
+    def patterns(self) -> list[str]:
+        """Which of rank and alpha differ from module to module."""
+        names = {"rank_pattern": "rank", "alpha_pattern": "alpha"}
+        return [word for key, word in names.items() if self.is_lora and self.config.get(key)]
+
+    @property
+    def rank(self) -> object:
+        """The rank of a LoRA adapter; None of another one."""
+        return self.config.get("r") if self.is_lora else None
+
+    @property
+    def alpha(self) -> object:
+        """The alpha of a LoRA adapter; None of another one."""
+        return self.config.get("lora_alpha") if self.is_lora else None
+
+    @property
+    def targets(self) -> list[str]:
+        """The modules that are adapted, or the pattern that names them."""
+        stated = self.config.get("target_modules")
+        return [stated] if isinstance(stated, str) else sorted(map(str, stated)) if isinstance(stated, list) else []
+
+    @property
+    def trained_whole(self) -> list[str]:
+        """Modules that were trained in full and are saved with the adapter."""
+        stated = self.config.get("modules_to_save")
+        return sorted(map(str, stated)) if isinstance(stated, list) and not self.full else []
+
+    @property
+    def bias(self) -> str | None:
+        """Which biases were trained: `all` or `lora_only`."""
+        stated = self.config.get("bias")
+        return str(stated) if stated and stated != "none" and not self.full else None
+
+    @property
+    def revision(self) -> str | None:
+        """The base model's revision that the adapter was trained on, where it is pinned."""
+        stated = self.config.get("revision")
+        safe = isinstance(stated, str) and re.fullmatch(r"[\w./-]{1,100}", stated)
+        return str(stated) if safe and stated != "main" and not self.full else None
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each tensor, by name, from the files' headers."""
+        found: dict[str, tuple[int, ...]] = {}
+        for path in weight_files(self.folder).values() if self.config else ():
+            found |= tensor_shapes(path)
+        return found
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters in the checkpoint."""
+        return sum(prod(shape) for shape in self.shapes.values())
+
+    @property
+    def vocabulary(self) -> int | None:
+        """Rows of the token embeddings that are saved with an adapter."""
+        return None if self.full else self._rows(EMBEDDINGS)
+
+    @property
+    def labels(self) -> int | None:
+        """Number of classes of a classifier that is saved with an adapter."""
+        classifies = self.head in (HEADS["SEQ_CLS"], HEADS["TOKEN_CLS"])
+        return self._rows(CLASSIFIERS) if classifies and not self.full else None
+
+    def _rows(self, modules: tuple[str, ...]) -> int | None:
+        for name, shape in self.shapes.items():
+            parts = name.split(".")
+            if parts[-1] == "weight" and any(module in parts for module in modules) and "lora_" not in name:
+                return shape[0]
+        return None
+
+
+def read_model(folder: Path) -> Model:
+    """Read what a checkpoint says of itself; an empty description if there is no checkpoint.
+
+    Raises:
+        InputError: Its files are malformed.
+    """
+    if not folder.is_dir():
+        return Model(folder, {})
+    full = is_full(folder)
+    name = "config.json" if full else "adapter_config.json"
+    return Model(folder, json_object(checkpoint_files(folder)[name]), full)
+
+
+def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shapes in a safetensors file, without reading its tensors."""
+    header = check_safetensors(path)
+    return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}

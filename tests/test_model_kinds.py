@@ -1,0 +1,228 @@
+"""What documents say of a checkpoint is what its files say: adapters of many kinds, classifiers, full models."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.documents.build import build
+from src.documents.renderer import Renderer
+from src.record.checkpoint import left_out
+from src.record.errors import InputError
+from src.record.model import read_model
+
+CHECKPOINT = "checkpoints/best_model"
+
+Kind = tuple[dict[str, Any], list[str], list[str]]
+
+CAUSAL = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 8, "lora_alpha": 16, "target_modules": ["c_attn"]}
+
+KINDS: dict[str, Kind] = {
+    "LoRA": (CAUSAL, ["LoRA adapter (rank 8, alpha 16) on c_attn", "alpha / r times", "the base model's weights stay"], ["√r", "DoRA"]),
+    "rsLoRA": (CAUSAL | {"use_rslora": True}, ["alpha / √r times", "rsLoRA"], ["alpha / r times"]),
+    "DoRA": (CAUSAL | {"use_dora": True}, ["(DoRA)"], ["√r"]),
+    "rank pattern": (CAUSAL | {"rank_pattern": {"h.0": 4}}, ["Rank differs from module to module."], ["Alpha"]),
+    "both patterns": (
+        CAUSAL | {"rank_pattern": {"h.0": 4}, "alpha_pattern": {"h.0": 4}},
+        ["Rank and alpha differ from module to module."],
+        [],
+    ),
+    "modules to save": (
+        CAUSAL | {"modules_to_save": ["lm_head"]},
+        ["all other weights stay frozen", "saved with the adapter: lm_head"],
+        ["the base model's weights stay"],
+    ),
+    "bias": (CAUSAL | {"bias": "all"}, ["`bias: all`", "all other weights"], []),
+    "a pattern": (CAUSAL | {"target_modules": "all-linear"}, ["on all-linear"], []),
+    "IA3": ({"peft_type": "IA3", "task_type": "CAUSAL_LM", "target_modules": ["c_attn"]}, ["of the kind IA³ on c_attn"], ["rank", "@hu2022", "Hu et al"]),
+    "prompt tuning": ({"peft_type": "PROMPT_TUNING", "task_type": "CAUSAL_LM"}, ["of the kind prompt tuning"], ["rank", " on "]),
+    "unknown to us": ({"peft_type": "NEWKIND", "task_type": "CAUSAL_LM"}, ["of the kind NEWKIND"], ["rank", "alpha"]),
+    "hostile": ({"peft_type": "<b>*x*</b>", "task_type": "CAUSAL_LM"}, ["&#60;b"], ["<b>"]),
+    "nothing stated": ({}, ["is not stated"], ["LoRA", "rank"]),
+}  # fmt: skip
+
+
+def adapter(root: Path, config: dict[str, Any]) -> None:
+    """Make the project's checkpoint say something else of itself."""
+    (root / CHECKPOINT / "adapter_config.json").write_text(json.dumps(config))
+
+
+def without_settings(root: Path) -> None:
+    """Take out what the record itself says of the adapter."""
+    path = root / "configs/experiments/tiny.yaml"
+    lines = path.read_text().splitlines(True)
+    start = next(i for i, line in enumerate(lines) if line.startswith("lora_config"))
+    end = next(i for i in range(start + 1, len(lines)) if not lines[i].startswith(" "))
+    path.write_text("".join(lines[:start] + lines[end:]))
+    for name in ("evaluation_results", "training_log"):
+        file = root / f"results/tiny/{name}.json"
+        data = json.loads(file.read_text())
+        data["config"] = None
+        data["hashes"] = None
+        file.write_text(json.dumps(data))
+    results = json.loads((root / "results/tiny/evaluation_results.json").read_text())
+    results["training_log"] = None
+    (root / "results/tiny/evaluation_results.json").write_text(json.dumps(results))
+    (root / "results/tiny/training_log.json").unlink()
+    project = root / "configs/project.yaml"
+    project.write_text("".join(line for line in project.read_text().splitlines(True) if not line.startswith("study:")))
+    (root / "docs/fragments/finding.md.j2").unlink(missing_ok=True)
+
+
+@pytest.fixture
+def bare(project: Path) -> Path:
+    without_settings(project)
+    return project
+
+
+def part(root: Path, name: str) -> str:
+    return Renderer(build(root, None).context, "hub").render(f"parts/{name}.md")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_card_says_what_the_adapter_is(kind: str, bare: Path) -> None:
+    config, said, unsaid = KINDS[kind]
+    adapter(bare, config)
+    text = part(bare, "adapter")
+    for fragment in said:
+        assert fragment in text, text
+    for fragment in unsaid:
+        assert fragment not in text, text
+
+
+@pytest.mark.parametrize(
+    ("task", "auto", "last", "tag"),
+    [
+        ("CAUSAL_LM", "AutoModelForCausalLM", "model.generate(", "text-generation"),
+        ("SEQ_2_SEQ_LM", "AutoModelForSeq2SeqLM", "model.generate(", "text2text-generation"),
+        ("SEQ_CLS", "AutoModelForSequenceClassification", "id2label", "text-classification"),
+        ("TOKEN_CLS", "AutoModelForTokenClassification", "id2label", "token-classification"),
+        ("QUESTION_ANS", "AutoModelForQuestionAnswering", "start_logits", "question-answering"),
+        ("FEATURE_EXTRACTION", "AutoModel", "last_hidden_state", "feature-extraction"),
+    ],
+)
+def test_snippet_and_tag_follow_the_task(task: str, auto: str, last: str, tag: str, bare: Path) -> None:
+    adapter(bare, CAUSAL | {"task_type": task})
+    text = part(bare, "snippet")
+    assert f"from transformers import {auto}, AutoTokenizer" in text and last in text
+    card = build(bare, None).model_card.text
+    assert f"pipeline_tag: {tag}\n" in card and "library_name: peft\n" in card
+
+
+def test_without_a_task_there_is_no_snippet(bare: Path) -> None:
+    adapter(bare, {"peft_type": "LORA", "r": 8, "lora_alpha": 16})
+    assert "does not state its task" in part(bare, "snippet")
+    assert "pipeline_tag" not in build(bare, None).model_card.text
+
+
+def test_a_pinned_revision_reaches_the_snippet(bare: Path) -> None:
+    path = bare / "configs/experiments/tiny.yaml"
+    path.write_text(path.read_text().replace("base_model: models/tiny", "base_model: org/base"))
+    adapter(bare, CAUSAL | {"revision": "abc123"})
+    assert 'from_pretrained("org/base", revision="abc123")' in part(bare, "snippet")
+    adapter(bare, CAUSAL | {"revision": '"); import os #'})
+    assert "import os" not in part(bare, "snippet")
+
+
+def peft_model(base: Path, folder: Path, auto: str, change: Callable[[Any], None] | None = None, **config: Any) -> None:
+    """Save a real adapter on the tiny base model, as people do."""
+    import transformers
+    from peft import LoraConfig, get_peft_model
+
+    options = {"num_labels": 3} if "Sequence" in auto else {}
+    model = getattr(transformers, auto).from_pretrained(base, **options)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(base)
+    if change is not None:
+        change((model, tokenizer))
+    model.config.pad_token_id = tokenizer.eos_token_id
+    found = get_peft_model(model, LoraConfig(r=2, lora_alpha=4, target_modules=["c_attn"], fan_in_fan_out=True, **config))
+    shutil.rmtree(folder)
+    found.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def add_tokens(pair: Any) -> None:
+    model, tokenizer = pair
+    tokenizer.add_tokens(["<think>", "</think>"])
+    model.resize_token_embeddings(len(tokenizer))
+
+
+def verified(root: Path) -> str:
+    from tests.conftest import invoke
+
+    done: subprocess.CompletedProcess[str] = invoke(root, "publish", "--verify", "--only", "model")
+    return f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.slow
+def test_a_classifier_is_loaded_and_its_snippet_run(bare: Path) -> None:
+    peft_model(bare / "models/tiny", bare / CHECKPOINT, "AutoModelForSequenceClassification", task_type="SEQ_CLS")
+    assert read_model(bare / CHECKPOINT).labels == 3
+    said = verified(bare)
+    assert "num_labels=3" in part(bare, "snippet")
+    assert "the card's snippet runs (printed 'LABEL_" in said and "largest difference 0" in said, said
+
+
+@pytest.mark.slow
+def test_added_tokens_are_resized_for(bare: Path) -> None:
+    peft_model(bare / "models/tiny", bare / CHECKPOINT, "AutoModelForCausalLM", add_tokens, task_type="CAUSAL_LM")
+    rows = read_model(bare / CHECKPOINT).vocabulary
+    assert f"base.resize_token_embeddings({rows})" in part(bare, "snippet")
+    said = verified(bare)
+    assert said.startswith("0\n") and "largest difference 0" in said, said
+
+
+def test_tokens_without_embeddings_are_refused(bare: Path) -> None:
+    path = bare / CHECKPOINT / "tokenizer.json"
+    data = json.loads(path.read_text())
+    data["added_tokens"].append({"id": 9_999_999, "content": "<new>", "special": False})
+    path.write_text(json.dumps(data))
+    from tests.conftest import invoke
+
+    done = invoke(bare, "publish", "--dry-run")
+    assert done.returncode == 3 and "tokens more than" in done.stderr, done.stderr
+
+
+@pytest.mark.slow
+def test_a_full_model_is_published_like_an_adapter(bare: Path) -> None:
+    shutil.rmtree(bare / CHECKPOINT)
+    shutil.copytree(bare / "models/tiny", bare / CHECKPOINT)
+    (bare / CHECKPOINT / "training_args.bin").write_bytes(b"\x80\x04.")
+    text = part(bare, "adapter")
+    assert text.startswith("A full model (GPT2LMHeadModel) with ") and "LoRA" not in text
+    snippet = part(bare, "snippet")
+    assert "peft" not in snippet and "AutoModelForCausalLM.from_pretrained(" in snippet
+    said = verified(bare)
+    assert said.startswith("0\n") and "largest difference 0" in said and "the card's snippet runs" in said, said
+    assert "training_args.bin" in said  # named as left out
+
+
+def test_only_the_allow_list_is_published(bare: Path) -> None:
+    folder = bare / CHECKPOINT
+    (folder / "training_args.bin").write_bytes(b"\x80\x04.")
+    (folder / "checkpoint-500").mkdir()
+    (folder / "checkpoint-500/optimizer.pt").write_bytes(b"\x80\x04.")
+    (folder / "added_tokens.json").write_text("{}")
+    (folder / "spiece.model").write_bytes(b"x")
+    assert left_out(folder) == ["checkpoint-500/", "training_args.bin"]
+    from tests.conftest import invoke
+
+    done = invoke(bare, "publish", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "not published from checkpoints/best_model: checkpoint-500/, training_args.bin" in done.stdout
+    assert (bare / "dist/hub/model/spiece.model").is_file() and not list((bare / "dist/hub").rglob("*.bin"))
+
+
+def test_a_missing_shard_is_refused(tmp_path: Path, bare: Path) -> None:
+    folder = bare / CHECKPOINT
+    shutil.copytree(bare / "models/tiny", folder, dirs_exist_ok=True)
+    (folder / "adapter_config.json").unlink()
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    with pytest.raises(InputError, match="1 of 2 shards"):
+        read_model(folder)
