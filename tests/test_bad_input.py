@@ -255,7 +255,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "only a pickle": (
         lambda root: (root / CHECKPOINT / "adapter_model.safetensors").rename(root / CHECKPOINT / "adapter_model.bin"),
-        ["adapter_model.bin", "pickle", "safetensors"],
+        ["adapter_model.safetensors", "pickle", "safetensors"],
     ),
     "a pickle called safetensors": (
         lambda root: (root / CHECKPOINT / "adapter_model.safetensors").write_bytes(b"\x80\x04" + b"." * 100),

@@ -141,7 +141,9 @@ def peft_model(base: Path, folder: Path, auto: str, change: Callable[[Any], None
     if change is not None:
         change((model, tokenizer))
     model.config.pad_token_id = tokenizer.eos_token_id
-    found = get_peft_model(model, LoraConfig(r=2, lora_alpha=4, target_modules=["c_attn"], fan_in_fan_out=True, **config))
+    found = get_peft_model(
+        model, LoraConfig(r=2, lora_alpha=4, target_modules=["c_attn"], fan_in_fan_out=True, **config)
+    )
     shutil.rmtree(folder)
     found.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

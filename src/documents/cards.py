@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from src.record.config import MetricConfig
+from src.record.config import MetricConfig, ProjectConfig
 
 from .context import Context
 from .demo import Demo
@@ -19,7 +20,7 @@ def model_card_metadata(context: Context) -> str:
     model = record.model
     data = ModelCardData(
         language=record.project.language,
-        license=record.project.license,
+        **_license(record.project),
         library_name=model.library,
         pipeline_tag=model.head.pipeline if model.head else None,
         base_model=context.names.base,
@@ -31,6 +32,14 @@ def model_card_metadata(context: Context) -> str:
         widget=_widget(context),
     )
     return str(data.to_yaml())
+
+
+def _license(project: ProjectConfig) -> dict[str, Any]:
+    """Name the license as the Hub wants it: one of its own, or `other` with a name and a link."""
+    if project.license != "other":
+        return {"license": project.license}
+    name = re.sub(r"[^a-z0-9.]+", "-", project.license_name.lower()).strip("-")
+    return {"license": "other", "license_name": name, "license_link": project.license_link or "LICENSE"}
 
 
 def _widget(context: Context) -> list[dict[str, Any]] | None:
@@ -101,7 +110,7 @@ def dataset_card_metadata(context: Context) -> str:
         )
     data = DatasetCardData(
         language=context.record.project.language,
-        license=context.record.project.license,
+        **_license(context.record.project),
         pretty_name=context.names.dataset.rsplit("/", 1)[-1].replace("-", " ").capitalize(),
         task_categories=["text-generation", "question-answering"],
         size_categories=[_size_category(sum(split.rows for split in splits))],
@@ -129,7 +138,7 @@ def base_card_metadata(context: Context) -> str:
 
     data = ModelCardData(
         language=context.record.project.language,
-        license=context.record.project.license,
+        **_license(context.record.project),
         library_name="transformers",
         pipeline_tag="text-generation",
         tags=["gpt2", "pretrained-from-scratch"],

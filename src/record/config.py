@@ -15,6 +15,10 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
 """A name that is safe as a file name and as part of a Hub repository id."""
 
 
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})?$")]
+"""A language's code."""
+
+
 def _one_line(value: str) -> str:
     if not value.strip() or "\n" in value:
         raise ValueError("one line of text")
@@ -371,13 +375,20 @@ class ProjectConfig(Strict):
     )
     version: Line = Field("0.1.0", description="Version of the publication.")
     date: datetime.date | None = Field(None, description="Date of that version; the evaluation's when left out.")
-    language: str = Field("en", pattern="^[a-z]{2,3}$", description="Language of the data, as an ISO 639-1 code.")
+    language: Language | list[Language] = Field(
+        "en", description="Language of the data, as an ISO 639-1 code, or several."
+    )
     license: str = Field(
         "mit",
         pattern="^[a-z0-9][a-z0-9.+-]*$",
         description="License of model and dataset, as the Hub's license identifier.",
     )
     license_name: Line = Field(MIT, description="The license in words; required for any other license.")
+    license_link: str | None = Field(
+        None,
+        pattern=r"^(https://|LICENSE)",
+        description="Where the text of the license `other` is; LICENSE by default.",
+    )
     authors: list[Line] = Field(default_factory=list, description="Who made it; left out of the documents while empty.")
     namespace: Name | None = Field(
         None, description="User or organization on the Hub; the logged-in user when left out."
@@ -435,6 +446,11 @@ class ProjectConfig(Strict):
         if self.license != "mit" and self.license_name == MIT:
             raise ValueError(f"a license_name that says {self.license}, and not {MIT}")
         return self
+
+    @property
+    def languages(self) -> list[str]:
+        """The codes of the languages."""
+        return [self.language] if isinstance(self.language, str) else self.language
 
 
 class Only(Strict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import errno
 import hashlib
 import json
@@ -42,7 +43,7 @@ def read_text(path: Path, hint: str) -> str:
         size = path.stat().st_size
         if size > MAX_TEXT_BYTES:
             raise InputError(path, found=f"{size:,} bytes", expected=f"at most {MAX_TEXT_BYTES:,} bytes", hint=hint)
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # Windows editors write a byte order mark
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(path, found="no such file", expected="a readable file", hint=hint) from None
     except IsADirectoryError:
@@ -203,6 +204,8 @@ def validate(path: Path, data: Any, model: type[Model], hint: str) -> Model:
             raise InputError(
                 path, key=key, found="nothing", expected="a value (the key is required)", hint=hint
             ) from None
+        if first["type"] == "string_type" and isinstance(first["input"], bool | int | float | datetime.date):
+            hint = "Put it in quotes: YAML reads `no`, `1.0` and dates without them as something else than text."
         expected = first["msg"].removeprefix("Value error, ")
         expected = expected.removeprefix("Input should be ")
         raise InputError(path, key=key, found=repr(first["input"]), expected=expected, hint=hint) from None

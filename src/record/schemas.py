@@ -69,8 +69,8 @@ class Task(Strict):
 class Environment(Strict):
     """Versions and hardware."""
 
-    python: str
-    system: str
+    python: str | None = None
+    system: str | None = None
     packages: dict[str, str]
     cpu: str | None = None
     cores: int | None = None
@@ -88,7 +88,7 @@ class GitState(Strict):
 class Resources(Strict):
     """Time and energy of a run."""
 
-    duration_seconds: float = Field(ge=0)
+    duration_seconds: float | None = Field(None, ge=0)
     energy_kwh: float | None = Field(None, ge=0)
     emissions_kg: float | None = Field(None, ge=0)
     country_iso_code: str | None = None
@@ -177,13 +177,13 @@ class TrainingLog(Strict):
     best_step: int | None = None
     best_validation_loss: float | None = None
     steps: int = Field(ge=0)
-    examples: int = Field(ge=0)
-    sequences: int = Field(ge=0)
-    parameters: dict[str, int]
+    examples: int | None = Field(None, ge=0)
+    sequences: int | None = Field(None, ge=0)
+    parameters: dict[str, int] = Field(description="`trainable` and `total`, as far as they are known.")
     log: list[LogEntry]
     resources: Resources
     tracking: Tracking | None = None
-    environment: Environment
+    environment: Environment | None = None
     git: GitState | None = None
     hashes: Hashes | None = None
 

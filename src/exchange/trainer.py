@@ -1,0 +1,155 @@
+"""Read what transformers' Trainer leaves in a model's folder: its state, and the hyperparameters in its README."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from src.record.errors import InputError
+from src.record.files import parse_yaml, read_text, untrusted_json
+from src.record.model import read_model
+
+HYPERPARAMETERS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "learning_rate": ("learning_rate", float),
+    "train_batch_size": ("per_device_train_batch_size", int),
+    "gradient_accumulation_steps": ("gradient_accumulation_steps", int),
+    "lr_scheduler_type": ("lr_scheduler_type", lambda text: text.removeprefix("SchedulerType.").lower()),
+    "lr_scheduler_warmup_steps": ("warmup_steps", lambda text: round(float(text))),
+    "lr_scheduler_warmup_ratio": ("warmup_ratio", float),
+    "num_epochs": ("num_train_epochs", float),
+    "training_steps": ("max_steps", int),
+    "optimizer": ("optim", lambda text: text.removeprefix("Use ").split(" ")[0][:60]),
+    "mixed_precision_training": ("mixed_precision_training", str),
+}
+"""Lines of the README that the Trainer writes, the setting that each states, and how it is read."""
+
+_LINE = re.compile(r"^- ([a-z_]{3,40}): (.{1,200})$", flags=re.MULTILINE)
+_VERSION = re.compile(r"^- (PEFT|Transformers|Pytorch|Datasets|Tokenizers):? ([\w.+-]{1,40})$", flags=re.MULTILINE)
+_PACKAGES = {"Pytorch": "torch"}
+_LOSSES = {"loss": "loss", "eval_loss": "validation_loss", "learning_rate": "learning_rate", "grad_norm": "grad_norm"}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a folder says of its training; what it does not say is left out.
+
+    Attributes:
+        log: A training log, ready for `training_log.json`; None without a Trainer's state.
+        settings: Keys of `training_config`.
+        seed: The seed.
+        card: Front matter of its README.
+    """
+
+    log: dict[str, Any] | None
+    settings: dict[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    card: dict[str, Any] = field(default_factory=dict)
+
+
+def read_trainer(folder: Path, name: str) -> Trained:
+    """Read a Trainer's output folder. No pickle is opened.
+
+    Args:
+        folder: The folder, with the adapter or the model in it.
+        name: Name of the experiment that the log is written for.
+
+    Raises:
+        InputError: A file is malformed.
+    """
+    settings, seed, packages, card = _readme(folder)
+    place = _state_file(folder)
+    if place is None:
+        return Trained(None, settings, seed, card)
+    state = _state(place)
+    history = [entry for entry in state.get("log_history") or [] if isinstance(entry, dict)]
+    runtime = next((_number(e.get("train_runtime")) for e in reversed(history) if "train_runtime" in e), None)
+    steps = _whole(state.get("global_step")) or 0
+    there = any((folder / config).is_file() for config in ("adapter_config.json", "config.json"))
+    saved = read_model(folder).parameters if there else 0
+    log = {
+        "experiment_name": name,
+        "steps": steps,
+        "best_step": _whole(state.get("best_global_step")),
+        "best_validation_loss": _number(state.get("best_metric")) if _best_is_loss(state, history) else None,
+        "parameters": {"trainable": saved} if saved else {},
+        "log": _entries(history),
+        "resources": {"duration_seconds": runtime, "steps": steps},
+        "environment": {"packages": packages} if packages else None,
+    }
+    settings.setdefault("max_steps", steps or None)
+    if (size := _whole(state.get("train_batch_size"))) is not None:
+        settings.setdefault("per_device_train_batch_size", size)
+    return Trained(log, {key: value for key, value in settings.items() if value is not None}, seed, card)
+
+
+def _state_file(folder: Path) -> Path | None:
+    """Find the Trainer's state: in the folder itself, or in its last checkpoint."""
+    if (folder / "trainer_state.json").is_file():
+        return folder / "trainer_state.json"
+    numbered = [(int(path.parent.name.rsplit("-", 1)[1]), path) for path in folder.glob("checkpoint-*/trainer_state.json")
+                if path.parent.name.rsplit("-", 1)[1].isdigit()]  # fmt: skip
+    return max(numbered)[1] if numbered else None
+
+
+def _state(path: Path) -> dict[str, Any]:
+    """Read a state; the Trainer writes NaN where a gradient or a loss was none."""
+    try:
+        state = untrusted_json(read_text(path, "Leave it out."))
+    except ValueError as error:
+        raise InputError(
+            path, found=str(error).splitlines()[0], expected="the state that the Trainer saves", hint="Leave it out."
+        ) from None
+    if not isinstance(state, dict):
+        raise InputError(path, found=type(state).__name__, expected="a JSON object", hint="Leave it out.")
+    return state
+
+
+def _readme(folder: Path) -> tuple[dict[str, Any], int | None, dict[str, str], dict[str, Any]]:
+    path = folder / "README.md"
+    if not path.is_file():
+        return {}, None, {}, {}
+    text = read_text(path, "Leave it out.")
+    card: Any = {}
+    if text.startswith("---\n") and "\n---" in text[4:]:
+        head, _, text = text[4:].partition("\n---")
+        card = parse_yaml(path, head)
+    settings: dict[str, Any] = {}
+    stated = dict(_LINE.findall(text))
+    for key, (setting, read) in HYPERPARAMETERS.items():
+        if key in stated:
+            try:
+                settings[setting] = read(stated[key].strip())
+            except (ValueError, OverflowError):
+                continue  # a line that states it in another way states nothing that could be shown as a number
+    seed = int(stated["seed"]) if stated.get("seed", "").strip().isdigit() else None
+    packages = {_PACKAGES.get(name, name.lower()): version for name, version in _VERSION.findall(text)}
+    return settings, seed, packages, card if isinstance(card, dict) else {}
+
+
+def _entries(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    merged: dict[int, dict[str, float]] = {}
+    for entry in history:
+        kept = {name: number for key, name in _LOSSES.items() if (number := _number(entry.get(key))) is not None}
+        step = _whole(entry.get("step"))
+        if kept and step is not None:
+            merged.setdefault(step, {}).update(kept)
+    return [{"step": step, **values} for step, values in sorted(merged.items())]
+
+
+def _best_is_loss(state: dict[str, Any], history: list[dict[str, Any]]) -> bool:
+    """Determine whether the best metric is the validation loss: the Trainer does not name it, but logged its value."""
+    best = _number(state.get("best_metric"))
+    return best is not None and any(_number(entry.get("eval_loss")) == best for entry in history)
+
+
+def _number(value: Any) -> float | None:
+    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if known else None
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,0 +1,106 @@
+"""A Trainer's output folder is read as people have it, without opening a pickle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from src.exchange.trainer import read_trainer
+from src.record.errors import InputError
+from src.record.schemas import TrainingLog
+
+README = """---
+base_model: org/base
+library_name: peft
+license: apache-2.0
+---
+# out
+
+### Training hyperparameters
+
+The following hyperparameters were used during training:
+- learning_rate: 0.0002
+- train_batch_size: 8
+- eval_batch_size: 8
+- seed: 42
+- gradient_accumulation_steps: 4
+- total_train_batch_size: 32
+- optimizer: Use adamw_torch with betas=(0.9,0.999) and epsilon=1e-08 and optimizer_args=No additional optimizer arguments
+- lr_scheduler_type: cosine
+- lr_scheduler_warmup_ratio: 0.03
+- num_epochs: 3
+- mixed_precision_training: Native AMP
+
+### Framework versions
+
+- PEFT 0.18.0
+- Transformers 5.2.0
+- Pytorch 2.11.0+cu130
+"""
+
+STATE = """{"global_step": 120, "epoch": 3.0, "max_steps": 120, "best_metric": 0.5, "best_global_step": 100, "train_batch_size": 8,
+ "log_history": [
+  {"step": 50, "loss": 1.2, "grad_norm": NaN, "learning_rate": 0.0002, "epoch": 1.2},
+  {"step": 100, "loss": 0.8, "learning_rate": 0.0001}, {"step": 100, "eval_loss": 0.5, "eval_runtime": 2.0},
+  {"step": 120, "train_runtime": 61.5, "train_loss": 0.9}]}"""
+
+
+def folder(tmp_path: Path, readme: str = README, state: str = STATE, place: str = "trainer_state.json") -> Path:
+    (tmp_path / "README.md").write_text(readme)
+    (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / place).write_text(state)
+    (tmp_path / "training_args.bin").write_bytes(b"\x80\x04.")
+    return tmp_path
+
+
+@pytest.mark.parametrize("place", ["trainer_state.json", "checkpoint-120/trainer_state.json"])
+def test_state_and_readme_are_read(place: str, tmp_path: Path) -> None:
+    found = read_trainer(folder(tmp_path, place=place), "mine")
+    assert found.settings == {
+        "learning_rate": 0.0002,
+        "per_device_train_batch_size": 8,
+        "gradient_accumulation_steps": 4,
+        "lr_scheduler_type": "cosine",
+        "warmup_ratio": 0.03,
+        "num_train_epochs": 3.0,
+        "optim": "adamw_torch",
+        "mixed_precision_training": "Native AMP",
+        "max_steps": 120,
+    }
+    assert found.seed == 42 and found.card["base_model"] == "org/base"
+    log = TrainingLog.model_validate(found.log)
+    assert (log.steps, log.best_step, log.best_validation_loss, log.resources.duration_seconds) == (120, 100, 0.5, 61.5)
+    assert [(e.step, e.loss, e.validation_loss) for e in log.log] == [(50, 1.2, None), (100, 0.8, 0.5)]
+    assert log.environment is not None and log.environment.packages["torch"] == "2.11.0+cu130"
+
+
+def test_the_last_checkpoint_counts(tmp_path: Path) -> None:
+    folder(tmp_path, place="checkpoint-120/trainer_state.json")
+    folder(tmp_path, state='{"global_step": 20}', place="checkpoint-20/trainer_state.json")
+    found = read_trainer(tmp_path, "mine")
+    assert found.log is not None and found.log["steps"] == 120
+
+
+def test_an_accuracy_is_not_called_a_loss(tmp_path: Path) -> None:
+    state = json.dumps({"global_step": 5, "best_metric": 0.91, "log_history": [{"step": 5, "eval_accuracy": 0.91}]})
+    found = read_trainer(folder(tmp_path, state=state), "mine")
+    assert found.log is not None and found.log["best_validation_loss"] is None
+
+
+def test_a_folder_without_either_says_nothing(tmp_path: Path) -> None:
+    found = read_trainer(tmp_path, "mine")
+    assert (found.log, found.settings, found.seed) == (None, {}, None)
+
+
+@pytest.mark.parametrize("state", ["[]", "{", '{"a": ' * 5000])
+def test_a_broken_state_is_named(state: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"trainer_state\.json"):
+        read_trainer(folder(tmp_path, state=state), "mine")
+
+
+def test_hostile_lines_state_nothing(tmp_path: Path) -> None:
+    readme = README.replace("0.0002", "1e999999<script>").replace("- seed: 42", "- seed: 4.2")
+    found = read_trainer(folder(tmp_path, readme=readme, state="{}"), "mine")
+    assert "learning_rate" not in found.settings and found.seed is None
