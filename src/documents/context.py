@@ -40,9 +40,11 @@ class RepoNames:
         """Derive the names from the record; the namespace is the given one, the config's, or the last publication's."""
         owner = namespace or record.project.namespace or (record.publication and record.publication.namespace) or None
         prefix = f"{owner}/" if owner else ""
-        base = record.experiment.base_model
+        base = record.base_name.id if record.base_name else None
         if record.base_folder is not None:
             base = prefix + record.base_folder.name
+        elif record.base_name and record.base_name.local:
+            base = None  # a folder of another machine, which no visitor can load
         space = record.project.space_repo and prefix + record.project.space_repo
         return cls(prefix + record.project.model_repo, prefix + record.project.dataset_repo, base, owner, space)
 
@@ -97,7 +99,9 @@ class Context:
     def experiment(self) -> ExperimentConfig:
         """The experiment's config as documents show it: its note is the author's prose, the rest is settings."""
         experiment = self.record.experiment
-        return experiment.model_copy(update={"note": experiment.note and prose(experiment.note)})
+        base = self.record.base_name
+        shown = experiment.base_model if self.record.base_folder or base is None else base.id
+        return experiment.model_copy(update={"note": experiment.note and prose(experiment.note), "base_model": shown})
 
     @cached_property
     def shown_analysis(self) -> Analysis:

@@ -231,7 +231,9 @@ def _lines(
         )
         method = "highest log-likelihood" if rows.candidates else "custom"
         for i, identity in enumerate(columns["id"]):
-            references = columns["references"][i] or [columns["reference"][i]]
+            if correct[i] is None or scores[i] is None:
+                continue  # the schema requires a verdict and a score
+            references = columns["references"][i] or [text for text in [columns["reference"][i]] if text is not None]
             answer = columns["answer"][i]
             yield encode(
                 {

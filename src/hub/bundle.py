@@ -20,6 +20,7 @@ from src.exchange.shared import exchange_files
 from src.record.checkpoint import adapter_config, checkpoint_files
 from src.record.errors import InputError
 from src.record.files import regular_file, replacing, sha256_file
+from src.record.model_name import parse_model_name
 from src.record.publication import Role
 from src.record.splits import dataset_files
 
@@ -258,9 +259,11 @@ def _license(context: Context) -> Path:
 
 def _adapter(context: Context, folder: Path) -> dict[str, Path | bytes]:
     files: dict[str, Path | bytes] = {**checkpoint_files(folder)}
-    if context.names.base:
+    settings = adapter_config(folder)
+    if settings.get("base_model_name_or_path"):
         # A visitor has no local folder, so the base model has its name on the Hub.
-        settings = adapter_config(folder) | {"base_model_name_or_path": context.names.base}
+        name = context.names.base or parse_model_name(str(settings["base_model_name_or_path"])).id
+        settings |= {"base_model_name_or_path": name}
         files["adapter_config.json"] = (json.dumps(settings, indent=2, sort_keys=True) + "\n").encode()
     return files
 

@@ -9,6 +9,7 @@ from typing import Any
 from .config import TRAINED, ExperimentConfig
 from .errors import InputError
 from .files import validate
+from .model_name import parse_model_name
 from .schemas import Hashes, TrainingLog
 
 FREE = frozenset({"experiment_name", "note", "checkpoint", "dataset_config.path"})
@@ -48,8 +49,10 @@ def check_settings(
                 continue
             _compare(config_path, key, ran.get(key), stated.get(key), what)
     base = adapter.get("base_model_name_or_path")
-    if isinstance(base, str) and base and config.base_model and Path(base).name != Path(config.base_model).name:
-        _compare(config_path, "base_model", base, config.base_model, "adapter_config.json")  # folders may have moved
+    if isinstance(base, str) and base and config.base_model:
+        trained, named = parse_model_name(base), parse_model_name(config.base_model)
+        if not trained.same_model(named):
+            _compare(config_path, "base_model", trained.id, named.id, "adapter_config.json")
     lora = config.lora_config
     if lora is None:
         return

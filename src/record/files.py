@@ -42,7 +42,7 @@ def read_text(path: Path, hint: str) -> str:
         size = path.stat().st_size
         if size > MAX_TEXT_BYTES:
             raise InputError(path, found=f"{size:,} bytes", expected=f"at most {MAX_TEXT_BYTES:,} bytes", hint=hint)
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         raise InputError(path, found="no such file", expected="a readable file", hint=hint) from None
     except IsADirectoryError:
@@ -61,7 +61,7 @@ def text_lines(path: Path, hint: str) -> Iterator[str]:
     Raises:
         InputError: It is not UTF-8.
     """
-    with path.open(encoding="utf-8") as stream:
+    with path.open(encoding="utf-8-sig") as stream:
         try:
             yield from stream
         except UnicodeDecodeError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from .criteria import CriteriaConfig, SignificantImprovement
 from .deployment import Deployment
 from .errors import InputError
 from .files import Model, load_yaml, parse_json, read_text, sha256_file, validate
+from .model_name import ModelName, parse_model_name
 from .publication import Publication
 from .references import BIBLIOGRAPHY
 from .results import METRICS, Results, load_results
@@ -156,8 +157,20 @@ class Record:
         """The base model's folder, if it is a local one."""
         if self.experiment.base_model is None:
             return None
+        name = parse_model_name(self.experiment.base_model)
         folder = self.root / self.experiment.base_model
-        return folder if folder.is_dir() else None
+        cached = (
+            not name.local and name.id != self.experiment.base_model
+        )  # a path into a cache names a model of the Hub
+        return folder if folder.is_dir() and not cached else None
+
+    @property
+    def base_name(self) -> ModelName | None:
+        """The base model's name, without any path; its revision is the config's, or the one that its path names."""
+        if self.experiment.base_model is None:
+            return None
+        name = parse_model_name(self.experiment.base_model)
+        return replace(name, revision=self.experiment.base_revision or name.revision)
 
     @cached_property
     def base_training(self) -> BaseTraining | None:
