@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from src.record.errors import printable
+from src.record.errors import InputError, printable
+from src.record.files import text_lines, untrusted_json
 from src.record.model_name import parse_model_name
 from src.record.schemas import Uncertainty
-
 
 TOLERANCE = 1e-4
 """How far a stated value may be from the mean of the answers' values; some files state four digits."""
@@ -21,7 +21,11 @@ UNNAMED = "score"
 """Name of a metric that the tool does not name."""
 
 
-class Unusable(ValueError):
+MALFORMED = (KeyError, TypeError, IndexError, AttributeError)
+"""What reading a row of another shape raises."""
+
+
+class Unusable(Exception):
     """Why a task, or its answers, cannot be imported: a clause without a path, since it goes on record."""
 
 
@@ -56,6 +60,11 @@ class Answer:
     values: dict[str, float] = field(default_factory=dict)
     columns: dict[str, Any] = field(default_factory=dict)
     own_prompt: str | None = None
+
+    def choose(self, weights: list[float]) -> None:
+        """Take the candidate with the largest weight as the answer."""
+        best = max(range(len(weights)), key=weights.__getitem__)
+        self.answer, self.score = (self.candidates or ())[best], (self.scores or ())[best]
 
 
 @dataclass
@@ -107,40 +116,41 @@ class Task:
     members: tuple[str, ...] = ()
     prompts_differ: str | None = None
 
-    def join(self, base: Iterable[Answer], tuned: Iterable[Answer]) -> None:
+    def join(self, base: Iterable[Answer], tuned: Iterable[Answer], reason: str | None = None) -> None:
         """Take over both models' answers, joined by id, question and target, never by order.
+
+        Args:
+            base: The base model's answers.
+            tuned: The tuned model's answers.
+            reason: Why their prompts may differ, if the tool states why.
 
         Raises:
             Unusable: The prompts or candidates differ without a stated reason, or no question is shared.
         """
         left = {answer.key: answer for answer in tuned}
-        keys: dict[tuple[str, ...], str | None] = {}
+        by_question: dict[tuple[str, ...], str | None] = {}
         for key, answer in left.items():
-            keys[answer.question] = None if answer.question in keys else key
+            by_question[answer.question] = None if answer.question in by_question else key
         for answer in base:
-            other = left.get(answer.key)
-            if other is None or other.question != answer.question:
-                other = left.get(keys.get(answer.question) or "")
-            if other is None:
+            key = answer.key
+            if key not in left or left[key].question != answer.question:
+                key = by_question.get(answer.question) or ""
+            if key in left:
+                self._pair(answer, left.pop(key), reason)
+            else:
                 self.unpaired += 1
-                continue
-            del left[other.key]
-            self._pair(answer, other)
         if not self.base:
             raise Unusable("the two runs share no question; evaluate both models on the same questions")
         self.unpaired += len(left)
 
-    def _pair(self, answer: Answer, other: Answer) -> None:
-        if other.candidates != answer.candidates:
-            if not (self.prompts_differ and len(other.candidates or ()) == len(answer.candidates or ())):
-                raise Unusable(f"the candidates of question {answer.key} differ; evaluate both models with one version")
-            other.answer = (answer.candidates or ())[(other.candidates or ()).index(other.answer)]
-        if other.prompt != answer.prompt:
-            if self.prompts_differ is None:
-                raise Unusable(
-                    f"the prompts of question {answer.key} differ; evaluate both models with the same settings"
-                )
-            other.own_prompt = other.prompt
+    def _pair(self, answer: Answer, other: Answer, reason: str | None) -> None:
+        ours, theirs = answer.candidates or (), other.candidates or ()
+        if answer.prompt != other.prompt or ours != theirs:
+            if reason is None or len(ours) != len(theirs):
+                raise Unusable(f"prompt or candidates of question {answer.key[:40]} differ; evaluate both models alike")
+            self.prompts_differ, other.own_prompt = reason, other.prompt
+            if theirs:
+                other.answer, other.candidates = ours[theirs.index(other.answer)], ours
         other.columns = {}
         self.base.append(answer)
         self.tuned.append(other)
@@ -186,6 +196,25 @@ def few(names: Iterable[str]) -> str:
     return f"{', '.join(listed[:5])}{f' and {len(listed) - 5} more' if len(listed) > 5 else ''}"
 
 
+def json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the rows of a JSONL file, each with its place for messages.
+
+    Raises:
+        Unusable: The file or a line cannot be read.
+    """
+    number = 0
+    try:
+        for number, line in enumerate(text_lines(path, ""), 1):
+            if line.strip():
+                yield f"line {number} of {path.name}", mapping(untrusted_json(line))
+    except InputError as error:
+        raise Unusable(f"{path.name} has {error.found}") from None
+    except OSError as error:
+        raise Unusable(f"{path.name} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise Unusable(f"line {number} of {path.name} is not valid JSON; the file may be cut short") from None
+
+
 def finite(value: object, what: str) -> float:
     """Read a number, which may be written as text.
 
@@ -201,26 +230,14 @@ def finite(value: object, what: str) -> float:
     return number
 
 
-_MODELS = (
-    "pretrained",
-    "model",
-    "path",
-    "engine",
-    "tokenizer",
-    "peft",
-    "lora_local_path",
-    "delta",
-    "adapter",
-    "id",
-    "name",
-)
-_KEYS = frozenset(
-    "add_bos_token attn_implementation autogptq backend batch_size data_parallel_size date device do_sample dtype enable_lora "
-    "enable_thinking fewshot_as_multiturn fewshot_seed git_hash gpu_memory_utilization limit lm_eval_version load_in_4bit load_in_8bit "
-    "logits_cache max_batch_size max_gen_toks max_length max_lora_rank max_model_len max_tokens min_p model_dtype model_num_parameters "
-    "model_revision model_sha num_beams num_concurrent num_fewshot numpy_seed parallelize prefix_token_id quantization random_seed revision "
-    "seed softmax_dtype subfolder temperature tensor_parallel_size tokenized_requests tokenizer_backend top_k top_p torch_seed "
-    "transformers_version truncation trust_remote_code use_fast_tokenizer version chat_template_sha system_instruction_sha developer".split()
+_MODELS = re.compile(r"pretrained|model|path|engine|tokenizer|peft|lora_local_path|delta|adapter|id|name")
+_KEYS = re.compile(
+    r"add_bos_token|attn_implementation|backend|batch_size|calls|date|developer|device|do_sample|dtype|enable_lora|enable_thinking|"
+    r"fewshot_as_multiturn|gpu_memory_utilization|limit|lm_eval_version|load_in_[48]bit|max_(?:batch_size|gen_toks|length|lora_rank|"
+    r"model_len|tokens)|(?:model|softmax)_dtype|model_num_parameters|model_revision|model_sha|num_(?:beams|concurrent|fewshot)|"
+    r"(?:data|tensor)_parallel_size|parallelize|prefix_token_id|quantization|revision|(?:random_|numpy_|torch_|fewshot_)?seed|subfolder|"
+    r"temperature|tokenized_requests|tokenizer_backend|top_[kp]|transformers_version|truncation|trust_remote_code|version|git_hash|"
+    r"(?:chat_template|system_instruction)_sha"
 )
 _VALUE = re.compile(r"[\w.:+ -]{1,80}")
 
@@ -232,11 +249,10 @@ def settings(*given: Mapping[str, Any]) -> dict[str, Any]:
     """
     kept: dict[str, Any] = {}
     for key, value in (pair for part in given for pair in part.items()):
-        if key in _MODELS and isinstance(value, str) and value:
+        if isinstance(value, str) and _MODELS.fullmatch(key):
             kept[key] = shown_model(value)
-        elif key in _KEYS and (
-            isinstance(value, bool | int)
-            or (isinstance(value, float) and math.isfinite(value))
+        elif _KEYS.fullmatch(key) and (
+            (isinstance(value, int | float) and math.isfinite(value))
             or (isinstance(value, str) and _VALUE.fullmatch(value))
         ):
             kept[key] = value
@@ -248,15 +264,23 @@ def shown_model(model: str) -> str:
     return printable(parse_model_name(model).id)[:200]
 
 
-def check_sides(base: tuple[object, str | None], tuned: tuple[object, str | None]) -> str | None:
-    """Say why two runs cannot be a base model's and a tuned model's.
+def check_sides(path: Path, key: str, base: tuple[str, str | None], tuned: tuple[str, str | None]) -> None:
+    """Refuse two runs that cannot be a base model's and a tuned model's.
 
     Args:
+        path: The tuned model's file, for errors.
+        key: Where it names the model.
         base: What identifies the base model, and its adapter.
         tuned: The same of the tuned model.
+
+    Raises:
+        InputError: They are of the same model, or only the base run has an adapter.
     """
-    if base == tuned:
-        return "the same model in both runs"
+    found = "the same model in both runs" if base[0] == tuned[0] else None
     if base[1] and not tuned[1]:
-        return f"an adapter ({shown_model(base[1])}) in the base run only, as if the two were exchanged"
-    return None
+        found = f"an adapter ({shown_model(base[1])}) in the base run only, as if the two were exchanged"
+    if found:
+        raise InputError(
+            path, key=key, found=found, expected="another model than the base run's, or the same with an adapter",
+            hint="Give the base model's results first and the tuned model's second.",
+        )  # fmt: skip

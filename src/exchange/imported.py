@@ -275,49 +275,41 @@ def _add_answers(results: dict[str, Any], tasks: list[Task], metrics: dict[str, 
 
 
 def _tables(tasks: list[Task]) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """Put the questions of all tasks, and both models' answers, into columns."""
-    identifiers: list[str] = []
-    rows = sum(len(task.base) for task in tasks)
-    asked: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
-    given: list[dict[str, list[Any]]] = [{name: [] for name in ANSWERS.names} for _ in MODELS]
-    values: list[dict[str, list[Any]]] = [{} for _ in MODELS]
-    own: dict[str, list[Any]] = {"prompt": [None] * rows}
-    done = 0
+    """Return the questions of all tasks, and both models' answers."""
+    asked: list[dict[str, Any]] = []
+    given: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+    taken: set[str] = set()
     for task in tasks:
-        own["prompt"][done : done + len(task.base)] = [answer.prompt for answer in task.base]
-        identifiers += _ids(task, set(identifiers))
-        asked["task"] += [task.name] * len(task.base)
-        asked["reference"] += [next(iter(answer.references), None) for answer in task.base]
-        asked["references"] += [list(a.references) if len(a.references) > 1 else None for a in task.base]
+        ids, columns = _ids(task, taken), _columns(task.base)
+        taken.update(ids)
         listed = _candidates(task) is not None
-        for answers, columns, numbers in zip((task.base, task.tuned), given, values, strict=True):
-            columns["answer"] += [answer.answer for answer in answers]
-            columns["correct"] += [answer.correct for answer in answers]
-            columns["prompt"] += [answer.own_prompt for answer in answers]
-            columns["score"] += [answer.score for answer in answers]
-            columns["scores"] += [
-                None if answer.scores is None or not listed else np.array(answer.scores, dtype=np.float16)
-                for answer in answers
-            ]
-            for name in {name: None for answer in answers for name in answer.values}:
-                column = numbers.setdefault(name, [None] * rows)
-                column[done : done + len(answers)] = [answer.values.get(name) for answer in answers]
-        for name, fields in _fields(task.base).items():
-            if name in own or len(own) < MOST:
-                own.setdefault(name, [None] * rows)[done : done + len(fields)] = fields
-        done += len(task.base)
-    asked["id"] = identifiers
-    questions = {name: pa.array(asked[name] or [None] * rows, SCHEMA.field(name).type) for name in SCHEMA.names}
-    models = []
-    for columns, numbers in zip(given, values, strict=True):
-        columns["id"] = identifiers
-        known = {name: pa.array(columns[name] or [None] * rows, ANSWERS.field(name).type) for name in ANSWERS.names}
-        models.append(pa.table(known | {name: pa.array(column, pa.float64()) for name, column in numbers.items()}))
-    return pa.table(questions | {name: _array(column) for name, column in own.items()}), models[0], models[1]
+        for identity, answer in zip(ids, task.base, strict=True):
+            own = {column: _bounded(answer.columns.get(name)) for column, name in columns.items()}
+            known = list(answer.references)
+            reference = {"reference": known[0] if known else None, "references": known if len(known) > 1 else None}
+            asked.append({"id": identity, "task": task.name, "prompt": answer.prompt, **reference, **own})
+        for rows, answers in zip(given, (task.base, task.tuned), strict=True):
+            for identity, a in zip(ids, answers, strict=True):
+                scores = None if a.scores is None or not listed else np.array(a.scores, dtype=np.float16)
+                known_of = {"answer": a.answer, "correct": a.correct, "prompt": a.own_prompt, "score": a.score}
+                rows.append({"id": identity, "scores": scores, **known_of, **a.values})
+    return _table(asked, SCHEMA), _table(given[0], ANSWERS), _table(given[1], ANSWERS)
+
+
+def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    names = dict.fromkeys([*schema.names, *(name for row in rows for name in row)])
+    columns = {name: [row.get(name) for row in rows] for name in list(names)[: len(schema.names) + MOST]}
+    return pa.table(
+        {
+            name: pa.array(values, schema.field(name).type) if name in schema.names else _array(values)
+            for name, values in columns.items()
+            if name in schema.names or any(value is not None for value in values)
+        }
+    )
 
 
 def _ids(task: Task, taken: set[str]) -> list[str]:
-    """Return each question's own id, or its place within the task where an id is missing or comes twice."""
+    """Return each question's own id, or its key within the task where an id is missing or duplicated."""
     own = [answer.columns.get("id") for answer in task.base]
     named = [str(value) for value in own if isinstance(value, str | int) and str(value)]
     if len(named) == len(own) == len(set(named)) and not taken & set(named):
@@ -325,16 +317,15 @@ def _ids(task: Task, taken: set[str]) -> list[str]:
     return [f"{task.name}/{answer.key}" for answer in task.base]
 
 
-def _fields(answers: list[Answer]) -> dict[str, list[Any]]:
-    """Return the fields of the questions, by the names of columns."""
-    names = list(dict.fromkeys(name for answer in answers for name in answer.columns if name != "id"))[:COLUMNS]
-    found = {}
-    for name in names:
+def _columns(answers: list[Answer]) -> dict[str, str]:
+    """Return the fields of the questions by the names of their columns."""
+    found: dict[str, str] = {}
+    for name in list(dict.fromkeys(name for answer in answers for name in answer.columns if name != "id"))[:COLUMNS]:
         column = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[:50] or "field"
         if column in (*SCHEMA.names, *ANSWERS.names) or not NAME.fullmatch(column) or column in found:
             column = f"doc_{column}"
-        found[column] = [_bounded(answer.columns.get(name)) for answer in answers]
-    return {name: values for name, values in found.items() if any(value is not None for value in values)}
+        found.setdefault(column, name)
+    return found
 
 
 def _bounded(value: Any) -> Any:
@@ -350,13 +341,10 @@ def _bounded(value: Any) -> Any:
 def _array(values: list[Any]) -> pa.Array:
     """Give a column the type that its values share, or text."""
     kinds = {type(value) for value in values if value is not None}
-    if kinds <= {int, float} and len(kinds) == 2:
+    if kinds == {int, float}:
         values = [None if value is None else float(value) for value in values]
     elif len(kinds) > 1:
-        values = [
-            value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            for value in values
-        ]
+        values = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
     try:
         return pa.array(values)
     except (pa.ArrowInvalid, OverflowError):  # whole numbers beyond 64 bits

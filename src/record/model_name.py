@@ -13,8 +13,44 @@ _HUB_URL = re.compile(
 )
 _PATH_START = re.compile(r"[/\\~.$]|[A-Za-z]:|\w+://")
 _FOLDERS = frozenset(
-    "adapter adapters cache checkpoint checkpoints ckpt ckpts data exp experiments log logs lora loras mnt model models opt out "
-    "output outputs peft result results run runs save saved saves scratch tmp train training weights work workspace".split()
+    [
+        "adapter",
+        "adapters",
+        "cache",
+        "checkpoint",
+        "checkpoints",
+        "ckpt",
+        "ckpts",
+        "data",
+        "exp",
+        "experiments",
+        "log",
+        "logs",
+        "lora",
+        "loras",
+        "mnt",
+        "model",
+        "models",
+        "opt",
+        "out",
+        "output",
+        "outputs",
+        "peft",
+        "result",
+        "results",
+        "run",
+        "runs",
+        "save",
+        "saved",
+        "saves",
+        "scratch",
+        "tmp",
+        "train",
+        "training",
+        "weights",
+        "work",
+        "workspace",
+    ]
 )
 """First parts of relative paths. Nothing else distinguishes `out/adapter` from a Hub id."""
 
