@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,14 +42,12 @@ class Aggregate:
     Attributes:
         results: Each stated result, by evaluation and metric.
         ids: The metric by `evaluation_result_id`.
-        answers: The file of its answers, if there is one.
     """
 
     path: Path
     data: dict[str, Any]
     results: dict[tuple[str, str], dict[str, Any]]
     ids: dict[str, str]
-    answers: Path | None
 
     def part(self, name: str) -> dict[str, Any]:
         """Return one of its objects."""
@@ -64,6 +63,11 @@ class Aggregate:
         """The model's adapter, if one is stated."""
         details = mapping(self.part("model_info").get("additional_details"))
         return next((str(details[key]) for key in _ADAPTER_KEYS if details.get(key)), None)
+
+    @cached_property
+    def answers(self) -> Path | None:
+        """The file of its answers, if there is one."""
+        return _detailed(self.path, self.part("detailed_evaluation_results"))
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -157,7 +161,7 @@ def _read(path: Path) -> Aggregate:
             )
         found[name, metric] = entry
         ids[str(result_id)] = metric
-    side = Aggregate(path, data, found, ids, _detailed(path, data.get("detailed_evaluation_results")))
+    side = Aggregate(path, data, found, ids)
     if side.model == "None":
         raise InputError(path, key="model_info.id", found="nothing", expected="the model's name", hint=_HINT)
     return side
@@ -211,9 +215,8 @@ def _uncertainty(stated: dict[str, Any], divisor: int) -> Uncertainty | None:
     return Uncertainty(**found, level=level if level is not None and 0 < level < 1 else None)
 
 
-def _detailed(path: Path, named: object) -> Path | None:
+def _detailed(path: Path, stated: dict[str, Any]) -> Path | None:
     """Find the answers next to the aggregate file, and check that they are the ones it names."""
-    stated = mapping(named)
     if not stated:
         return None
     name = re.split(r"[/\\]", str(stated.get("file_path", "")))[-1] or "samples.jsonl"

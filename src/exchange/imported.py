@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -114,9 +115,10 @@ def write_record(found: Import, root: Path, name: str, *, replace: bool) -> list
 
 def _shown(model: str, root: Path) -> str:
     """Name a model as a document may: a folder of the repository by its path in it, anything else by its Hub id or last folder."""
-    place = (root / model).resolve() if model and "://" not in model else root.resolve()
-    inside = place.is_relative_to(root.resolve()) and place != root.resolve() and place.is_dir()
-    return place.relative_to(root.resolve()).as_posix() if inside else shown_model(model)
+    own = root.absolute()
+    place = Path(os.path.normpath(own / model))
+    inside = place != own and place.is_relative_to(own) and place.is_dir()
+    return place.relative_to(own).as_posix() if inside else shown_model(model)
 
 
 def _hashes(files: tuple[list[Path], list[Path]]) -> dict[str, str]:
@@ -229,7 +231,13 @@ def _measure(task: Task, metric: Metric, tasks: list[Task]) -> dict[str, str]:
             return {}
         if not task.unpaired and abs(sum(known) / len(known) - stated) > TOLERANCE:
             return {}  # it is not the mean of its values
-    return {"measure": "value", "value": safe_name(metric.name).lower()[:50]}
+    return {"measure": "value", "value": _value_column(metric.name)}
+
+
+def _value_column(metric: str) -> str:
+    """Name the column of the answers that holds a metric's value for each question."""
+    name = safe_name(metric).lower()[:44]
+    return name if NAME.fullmatch(name) and name not in ANSWERS.names else f"value_{name}"
 
 
 def _pooled(group: Task, tasks: list[Task]) -> Metric | None:
@@ -251,7 +259,7 @@ def _add_answers(results: dict[str, Any], tasks: list[Task], metrics: dict[str, 
     columns = {(m.task, m.value): m for m, _ in metrics.values() if m.value}
     for task in tasks:
         for answer in (*task.base, *task.tuned):
-            named = {safe_name(name).lower()[:50]: value for name, value in answer.values.items()}
+            named = {_value_column(name): value for name, value in answer.values.items()}
             answer.values = {name: value for name, value in named.items() if (task.name, name) in columns}
     asked, *tables = _tables(tasks)
     path = folder / "questions.parquet"
