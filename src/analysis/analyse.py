@@ -36,6 +36,9 @@ from .study import StudyAnalysis, analyse_study
 SENTENCES = 6
 """Most metrics that documents say a sentence about each; more are left to the table."""
 
+MANY = 20
+"""Most metrics that a card or a chart shows."""
+
 MIN_GROUP = 5
 """Smallest group of questions that a breakdown shows."""
 
@@ -189,6 +192,11 @@ class Analysis:
         """The metrics that documents say a sentence about: the primary ones, or all; none if a table is easier to read."""
         shown = self.primary or self.metrics
         return shown if len(shown) <= SENTENCES else ()
+
+    @property
+    def main(self) -> tuple[MetricResult, ...]:
+        """The metrics of documents that have no room for all: all, or of more than `MANY` the primary ones, or the first."""
+        return self.metrics if len(self.metrics) <= MANY else self.primary or self.metrics[:MANY]
 
     @property
     def others(self) -> tuple[MetricResult, ...]:

@@ -117,7 +117,8 @@ def _shown(model: str, root: Path) -> str:
     """Name a model as a document may: a folder of the repository by its path in it, anything else by its Hub id or last folder."""
     own = root.absolute()
     place = Path(os.path.normpath(own / model))
-    inside = place != own and place.is_relative_to(own) and place.is_dir()
+    short = max(map(len, place.parts)) < 256  # longer names cannot be looked up
+    inside = short and place != own and place.is_relative_to(own) and place.is_dir()
     return place.relative_to(own).as_posix() if inside else shown_model(model)
 
 

@@ -60,10 +60,6 @@ LARGEST_CONFUSION = 30
 """Most different answers that are drawn against each other."""
 
 
-MOST_METRICS = 20
-"""Most metrics in one chart; of more, the primary ones are drawn."""
-
-
 def catalog(analysis: Analysis, log: TrainingLog | None, study: LoadedStudy | None = None) -> list[Chart]:
     """List the charts that the record has the data for."""
     found: list[Chart] = []
@@ -72,8 +68,9 @@ def catalog(analysis: Analysis, log: TrainingLog | None, study: LoadedStudy | No
         courses = list(_courses(analysis.study, study))
         if courses:
             found.append(_course(courses))
+    main = {m.key for m in analysis.main}
     both = (*analysis.primary, *analysis.others)
-    shown = [m for m in (both if len(both) <= MOST_METRICS else analysis.primary) if m.config.unit == "proportion"]
+    shown = [m for m in both if m.config.unit == "proportion" and m.key in main]
     if shown:
         found.append(_metrics(shown, analysis))
     found += [_breakdown(b, analysis.metric(b.metric).config) for b in analysis.breakdowns]

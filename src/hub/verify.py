@@ -90,7 +90,7 @@ class Verification:
             for outcome in entry["results"]
             for result in outcome["metrics"]
         }
-        measured = {metric.config.label: metric.finetuned.value for metric in self._context.analysis.metrics}
+        measured = {metric.config.label: metric.finetuned.value for metric in self._context.analysis.main}
         equal = stated.keys() == measured.keys() and all(math.isclose(stated[k], measured[k]) for k in stated)
         self._add(repo.role, METADATA, equal, f"{len(data)} keys, {len(stated)} metrics as in the record")
 
