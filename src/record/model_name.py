@@ -63,6 +63,8 @@ _LEGACY = {
     "albert": r"albert-.+",
     "xlnet": r"xlnet-.+",
     "almanach": r"camembert-base",
+    "Salesforce": r"ctrl",
+    "transfo-xl": r"transfo-xl-wt103",
 }
 """Organizations of the models that the Hub still accepts without one."""
 
@@ -87,6 +89,11 @@ class ModelName:
     def id(self) -> str:
         """The Hub id, or the name alone."""
         return f"{self.organization}/{self.name}" if self.organization else self.name
+
+    @property
+    def on_hub(self) -> bool:
+        """Whether the name is enough to find the model on the Hub."""
+        return (self.organization or _legacy_organization(self)) is not None
 
     def same_model(self, other: ModelName) -> bool:
         """Compare organization and name; a folder's organization is unknown, so only its name counts."""
