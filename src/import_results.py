@@ -31,7 +31,7 @@ def import_results(
 
     Reads folders of lm-evaluation-harness (`lm_eval run … --output_path DIR --log_samples`), or aggregate files of Every Eval Ever with
     their instance-level files beside them. Writes results/NAME/, configs/experiments/NAME.yaml and the metrics that are not declared
-    yet, and shows the new record in configs/project.yaml. What cannot be read in one way only is refused.
+    yet, and shows the new record in configs/project.yaml. What is left out is printed and listed in the results.
     """
     from src.exchange.imported import checked_name, write_record
 
