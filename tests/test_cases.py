@@ -473,9 +473,7 @@ def test_a_chat_template_on_one_side_is_joined_and_said(tmp_path: Path, minimal:
         imported(tmp_path)  # nothing explains it
     write_run(tmp_path / "t", make("t"), TUNED, chat_template="{{x}}", chat_template_sha="ab")
     found = imported(tmp_path)
-    assert any(
-        "The fine-tuned model's prompts use a chat template, and the base model's do not." in s for s in found.said
-    )
+    assert any("Only the fine-tuned model's prompts use a chat template." in s for s in found.said)
     record = recorded(found, minimal)
     base, tuned = record.answered("base", "colors"), record.answered("finetuned", "colors")
     assert base is not None
@@ -766,7 +764,7 @@ def test_a_bad_value_costs_its_metric(tmp_path: Path, change: dict[str, Any], sa
     rows = [{"name": name, "min": 0, "max": 1, "score": 0.4} for name in ("A", "B")]
     found = shared(tmp_path, rows, [rows[0] | change, rows[1]])
     assert [task.name for task in found.tasks] == ["B"]
-    assert [line for line in found.said if "score of A" in line and says in line]
+    assert [line for line in found.said if "A: left out: score" in line and says in line]
 
 
 def test_one_model_before_and_after_is_told_apart_by_its_adapter(tmp_path: Path, minimal: Path) -> None:

@@ -162,7 +162,7 @@ def test_parts_of_another_shape_are_left_out(runs: Path) -> None:
     names = {task.name for task in found.tasks}
     assert "odd_write" in names
     assert not {"odd_pick", "odd_next"} & names
-    assert any("odd_next (which way is better is not stated)" in line for line in found.said)
+    assert any("odd_next: left out: " in line and "(which way is better is not stated)" in line for line in found.said)
 
 
 def test_model_args_as_text_and_the_adapter_only_in_peft(runs: Path) -> None:
@@ -297,7 +297,7 @@ def test_a_task_that_was_evaluated_in_two_ways_is_left_out(runs: Path, name: str
     change(runs)
     found = read(runs)
     assert {t.name for t in found.tasks} == before - {task}
-    [line] = [line for line in found.said if line.startswith(f"left out: {task}: ")]
+    [line] = [line for line in found.said if line.startswith(f"{task}: left out: ")]
     assert all(part in line for part in says)
 
 
@@ -328,7 +328,7 @@ def test_a_number_that_is_none_is_left_out_and_said(runs: Path) -> None:
     edit(file_of(runs, "base", "results_*"), lambda d: d["results"]["odd_pick"].update({"acc_norm,none": float("nan")}))
     found = read(runs)
     assert "acc_norm" not in [m.name for t in found.tasks for m in t.metrics]
-    assert any("acc_norm of odd_pick (not a number)" in line for line in found.said)
+    assert any("odd_pick: left out: acc_norm (not a number)" in line for line in found.said)
 
 
 def test_the_verdict_is_the_harness_own_whatever_the_target_says(runs: Path, minimal: Path) -> None:

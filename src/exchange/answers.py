@@ -196,6 +196,16 @@ def few(names: Iterable[str]) -> str:
     return f"{', '.join(listed[:5])}{f' and {len(listed) - 5} more' if len(listed) > 5 else ''}"
 
 
+def collapsed(said: list[str]) -> list[str]:
+    """Put lines `NAME: reason` of one reason together if there are many."""
+    names: dict[str, list[str]] = {}
+    for line in said:
+        name, _, reason = line.partition(": ")
+        names.setdefault(reason or line, []).append(name)
+    many = {reason: f"{few(of)}: {reason}" for reason, of in names.items() if len(of) > 5}
+    return list(dict.fromkeys(many.get(line.partition(": ")[2], line) for line in said))
+
+
 def json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the rows of a JSONL file, each with its place for messages.
 

@@ -23,6 +23,7 @@ from .answers import (
     Task,
     Unusable,
     check_sides,
+    collapsed,
     finite,
     json_rows,
     mapping,
@@ -102,7 +103,7 @@ def import_every_eval_ever(base: Path, tuned: Path, wanted: str | None = None) -
         try:
             found = _metric(metric, first.results[name, metric], second.results[name, metric])
         except Unusable as why:
-            said.append(f"left out: {metric} of {name}: {why}")
+            said.append(f"{name}: left out: {metric}: {why}")
             continue
         tasks.setdefault(name, Task(safe_name(name), f"As {TOOL} states it.", [])).metrics.append(found)
     for name, task in tasks.items():
@@ -131,7 +132,14 @@ def import_every_eval_ever(base: Path, tuned: Path, wanted: str | None = None) -
     files = [[side.path, *([side.answers] if side.answers else [])] for side in sides]
     kept = {"base": first.settings, "finetuned": second.settings}
     return Import(
-        tool, first.model, second.model, second.adapter, list(tasks.values()), (files[0], files[1]), kept, said
+        tool,
+        first.model,
+        second.model,
+        second.adapter,
+        list(tasks.values()),
+        (files[0], files[1]),
+        kept,
+        collapsed(said),
     )
 
 
@@ -265,7 +273,7 @@ def _answers(side: Aggregate, wanted: str | None, said: list[str]) -> dict[str, 
             except MALFORMED:
                 bad.setdefault(name, f"{where} is not an answer as the schema has it")
     except Unusable as why:
-        said.append(f"left out: all answers of {side.path.name}: {why}")
+        said.append(f"{side.path.name}: all answers left out: {why}")
         return {}
     said += [f"{name}: its answers are left out and only its metrics imported: {why}" for name, why in bad.items()]
     return {name: list(rows.values()) for name, rows in found.items() if name not in bad}

@@ -6,13 +6,12 @@ import ast
 import math
 import os
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from src.record.errors import InputError
+from src.record.errors import InputError, printable
 from src.record.files import read_text, untrusted_json
 from src.record.model_name import parse_model_name
 from src.record.schemas import Uncertainty
@@ -26,12 +25,14 @@ from .answers import (
     Task,
     Unusable,
     check_sides,
+    collapsed,
     few,
     finite,
     json_rows,
     mapping,
     safe_name,
     settings,
+    shown_model,
 )
 
 TOOL = "lm-evaluation-harness"
@@ -50,15 +51,22 @@ _COMPARED = re.compile(r"acc|exact|em$|f1|bleu|rouge|chrf|ter$|wer|cer|anls|math
 """Metrics that compare an answer with the target, so that the target is an answer too."""
 
 
-@dataclass(frozen=True)
-class ResultsFile:
-    """What one call of lm_eval wrote about one model."""
+@dataclass
+class HarnessRun:
+    """All results of one model, of one call of lm_eval or of several.
 
-    path: Path
+    Attributes:
+        files: The results files that were read.
+        data: Their contents; of several, the dictionaries by task are merged, and the rest is the first file's.
+        samples: Each task's samples, if there are any.
+    """
+
+    files: list[Path]
     data: dict[str, Any]
+    samples: dict[str, Path]
 
     def part(self, name: str) -> dict[str, Any]:
-        """Return one of its dictionaries."""
+        """Return one of the results' dictionaries."""
         return mapping(self.data.get(name))
 
     @cached_property
@@ -75,7 +83,7 @@ class ResultsFile:
         """The model as it was named, possibly by a path, without an adapter."""
         args = self.model_args
         named = next((args[key] for key in ("pretrained", "model", "path", "engine") if key in args), None)
-        return str(named or self.data.get("model_name") or self.path.parent.name.replace("__", "/"))
+        return str(named or self.data.get("model_name") or self.files[0].parent.name.replace("__", "/"))
 
     @property
     def adapter(self) -> str | None:
@@ -86,8 +94,7 @@ class ResultsFile:
     @property
     def name(self) -> str:
         """Model and adapter as they may be printed."""
-        names = [parse_model_name(given).id for given in (self.model, self.adapter) if given]
-        return " with ".join(names)
+        return " with ".join(shown_model(given) for given in (self.model, self.adapter) if given)
 
     @property
     def identity(self) -> str:
@@ -95,14 +102,6 @@ class ResultsFile:
         parsed = [parse_model_name(given or "") for given in (self.model, self.adapter)]
         folders = [given for given, name in zip((self.model, self.adapter), parsed, strict=True) if name.local]
         return repr((parsed, folders, self.model_args.get("revision"), self.model_args.get("subfolder")))
-
-    @property
-    def prompting(self) -> dict[str, Any]:
-        """What shapes prompts besides the task."""
-        chat = "chat" in str(self.part("config").get("model")) or None
-        parts = {"chat template": "chat_template", "system instruction": "system_instruction"}
-        found = {what: self.data.get(f"{key}_sha") or self.data.get(key) or None for what, key in parts.items()}
-        return found | {"chat template": found["chat template"] or chat}
 
     def numbers(self, task: str) -> dict[tuple[str, str], float]:
         """Return what is stated of a task or group by metric and filter, standard errors included."""
@@ -113,32 +112,14 @@ class ResultsFile:
             if comma and isinstance(value, int | float) and not isinstance(value, bool)
         }
 
-    def samples(self, task: str) -> Path | None:
-        """Find a task's samples: those of the same date, or the only ones if the results' name has no date."""
-        date = re.search(_DATE + "$", self.path.stem)
-        names = "|".join(re.escape(re.sub(kind, "_", task)[:150]) for kind in (r"\W", r"[/\\\0]"))
-        pattern = re.compile(
-            rf"samples_(?:{names})_{re.escape(date[0])}\.jsonl" if date else rf"samples_(?:{names})(?:_{_DATE})?\.jsonl"
-        )
-        found = [path for path in self.path.parent.iterdir() if pattern.fullmatch(path.name)]
-        return found[0] if len(found) == 1 else None
+    def filters(self, task: str) -> list[str]:
+        """Return a task's filters, in the order of the results."""
+        return list(dict.fromkeys(filtered for _, filtered in self.numbers(task)))
 
-
-@dataclass(frozen=True)
-class HarnessRun:
-    """All results of one model, of one call of lm_eval or of several.
-
-    Attributes:
-        files: What was read.
-        tasks: The file that has a task or group, by name.
-    """
-
-    files: list[ResultsFile]
-    tasks: dict[str, ResultsFile]
-
-    def of(self, part: str, task: str) -> Any:
-        """Return what one of the results' dictionaries states of a task; None if nothing."""
-        return self.tasks[task].part(part).get(task) if task in self.tasks else None
+    def stated(self, task: str) -> list[Any]:
+        """Return what two results of one task must share."""
+        numbers = {key: value for key, value in self.numbers(task).items() if not key[0].endswith("_stderr")}
+        return [numbers, *(self.part(name).get(task) for name in ("versions", "n-shot", "n-samples"))]
 
     def members(self, group: str) -> tuple[str, ...]:
         """Return the tasks of a group, those of groups in it included; empty for a task."""
@@ -146,13 +127,31 @@ class HarnessRun:
         seen, left = {group}, [group]
         while left:
             name = left.pop(0)
-            stated = self.of("group_subtasks", name)
+            stated = self.part("group_subtasks").get(name)
             inside = [str(one) for one in stated] if isinstance(stated, list) else []
             if not inside and name != group:
                 found[name] = None
             left += [one for one in inside if one not in seen]
             seen.update(inside)
         return tuple(found)
+
+    def add(self, other: HarnessRun, path: Path) -> None:
+        """Merge another call's results.
+
+        Raises:
+            InputError: Both have a task, with different results.
+        """
+        for task in self.part("results").keys() & other.part("results").keys():
+            if self.stated(task) != other.stated(task):
+                raise InputError(
+                    path, key=f"results.{task}", found=f"different results in {other.files[0].name} and another file",
+                    expected="one result per task", hint="Move one of the two files away, or name the file to import.",
+                )  # fmt: skip
+        for name, part in other.data.items():
+            if isinstance(part, dict) and name != "config":
+                self.data[name] = part | self.part(name)
+        self.samples = other.samples | self.samples
+        self.files += other.files
 
 
 def read_run(path: Path, said: list[str]) -> HarnessRun:
@@ -165,47 +164,33 @@ def read_run(path: Path, said: list[str]) -> HarnessRun:
     Raises:
         InputError: There are none, they are of several models or of an older version, or state a task twice with different results.
     """
-    files, refused = [], []
+    runs, refused = [], []
     for candidate in [path] if path.is_file() else sorted(path.rglob("*.json")):
         try:
-            files.append(_results_file(candidate))
+            runs.append(_results_file(candidate))
         except InputError as error:
             refused.append(error)
-            said += [f"left out: {candidate.name}, {error.found}"] if candidate.name.startswith("results") else []
-    if not files and refused:
+            said += [f"{candidate.name}: left out: {error.found}"] if candidate.name.startswith("results") else []
+    if not runs and refused:
         raise next((error for error in refused if error.expected != _RESULTS), refused[0])
-    if not files:
+    if not runs:
         samples = sum(1 for _ in path.rglob("samples_*.jsonl")) if path.is_dir() else 0
         found = f"{samples} files of samples without results" if samples else "0 files of results"
         raise InputError(
             path, found=found if path.exists() else "no such file or folder", expected=_RESULTS, hint=_HINT
         )
-    models = {file.identity: f"{file.path.name} of {file.name}" for file in files}
+    models = {run.identity: f"{run.files[0].name} of {run.name}" for run in runs}
     if len(models) > 1:
         raise InputError(
             path, found=f"results of {len(models)} models: {few(models.values())}", expected="results of one model",
             hint="Name the file of one model, or move each model's files to a folder of its own.",
         )  # fmt: skip
-    tasks: dict[str, ResultsFile] = {}
-    for file in files:
-        for task in file.part("results"):
-            other = tasks.setdefault(task, file)
-            if other is not file and _stated(other, task) != _stated(file, task):
-                raise InputError(
-                    path, key=f"results.{task}", found=f"different results in {other.path.name} and {file.path.name}",
-                    expected="one result per task", hint="Move one of the two files away, or name the file to import.",
-                )  # fmt: skip
-            if other.samples(task) is None:
-                tasks[task] = file
-    return HarnessRun(files, tasks)
+    for other in runs[1:]:
+        runs[0].add(other, path)
+    return runs[0]
 
 
-def _stated(file: ResultsFile, task: str) -> list[Any]:
-    numbers = {key: value for key, value in file.numbers(task).items() if not key[0].endswith("_stderr")}
-    return [numbers, *(file.part(name).get(task) for name in ("versions", "n-shot", "n-samples"))]
-
-
-def _results_file(path: Path) -> ResultsFile:
+def _results_file(path: Path) -> HarnessRun:
     try:
         data = mapping(untrusted_json(read_text(path, _HINT)))
     except ValueError:
@@ -229,7 +214,20 @@ def _results_file(path: Path) -> ResultsFile:
             path, found=f"results of {old}", expected="results of lm_eval 0.4.3 or later",
             hint="Evaluate again with a newer lm_eval; samples of this version cannot be read.",
         )  # fmt: skip
-    return ResultsFile(path, data)
+    samples = {task: found for task in results if (found := _samples(path, task)) is not None}
+    return HarnessRun([path], data, samples)
+
+
+def _samples(results: Path, task: str) -> Path | None:
+    """Find a task's samples: those of the same date, or the only ones if the results' name has no date."""
+    date = re.search(_DATE + "$", results.stem)
+    names = {re.sub(kind, "_", task)[:150] for kind in (r"\W", r"[/\\\0]")}
+    if date:
+        found = [path for name in names if (path := results.with_name(f"samples_{name}_{date[0]}.jsonl")).is_file()]
+    else:
+        pattern = re.compile(rf"samples_(?:{'|'.join(map(re.escape, names))})(?:_{_DATE})?\.jsonl")
+        found = [path for path in results.parent.iterdir() if pattern.fullmatch(path.name)]
+    return found[0] if len(found) == 1 else None
 
 
 def import_lm_eval(base: Path, tuned: Path, wanted_filter: str | None = None) -> Import:
@@ -244,52 +242,42 @@ def import_lm_eval(base: Path, tuned: Path, wanted_filter: str | None = None) ->
         InputError: Results are missing or malformed, do not belong together, or a task has several filters and none was chosen.
     """
     said: list[str] = []
-    runs = read_run(base, said), read_run(tuned, said)
-    first, second = (run.files[0] for run in runs)
-    check_sides(second.path, "config.model_args", (first.identity, first.adapter), (second.identity, second.adapter))
+    runs = first, second = read_run(base, said), read_run(tuned, said)
+    path = second.files[0]
+    check_sides(path, "config.model_args", (first.identity, first.adapter), (second.identity, second.adapter))
     if first.adapter:
         said.append(f"the base run has an adapter too: {first.name}")
     for run, other in (runs, runs[::-1]):
-        alone = [name for name in run.tasks if name not in other.tasks and run.tasks[name].numbers(name)]
+        alone = [name for name in run.part("results") if name not in other.part("results") and run.numbers(name)]
         if alone:
-            said.append(f"left out, since only the run of {run.files[0].name} has them: {few(alone)}")
+            said.append(f"left out, since only the run of {run.name} has them: {', '.join(map(printable, alone))}")
     tasks: dict[str, Task] = {}
-    shared = [name for name in runs[0].tasks if name in runs[1].tasks and runs[0].tasks[name].numbers(name)]
-    for name in sorted(shared, key=lambda name: not runs[0].members(name)):  # groups first, which readers look for
+    shared = [name for name in first.part("results") if name in second.part("results") and first.numbers(name)]
+    for name in sorted(shared, key=lambda name: not first.members(name)):  # groups first, which readers look for
         try:
             task = _task(runs, name, wanted_filter, said)
         except Unusable as why:
-            said.append(f"left out: {name}: {why}")
+            said.append(f"{name}: left out: {why}")
             continue
         if task.name in tasks:
-            raise InputError(
-                second.path, key=name, found="two tasks of that name", expected="one", hint="Leave one out."
-            )
+            raise InputError(path, key=name, found="two tasks of that name", expected="one", hint="Leave one out.")
         tasks[task.name] = task
     if all(task.members for task in tasks.values()):
-        reasons = "; ".join(line for line in said if line.startswith("left out"))
+        reasons = "; ".join(line for line in collapsed(said) if "left out" in line)
         raise InputError(
-            second.path, found=f"no task that can be imported ({reasons[:140] or 'none has numbers'})",
-            expected="a task that both runs have", hint="Evaluate both models on the same tasks, with one version and the same settings.",
+            path, found=f"no task that can be imported ({reasons[:140] or 'none has numbers'})", expected="a task that both runs have",
+            hint="Evaluate both models on the same tasks, with one version and the same settings.",
         )  # fmt: skip
     version = str(first.data.get("lm_eval_version") or "")
     kept: dict[str, Any] = {"filter": wanted_filter}
     for side, run in zip(("base", "finetuned"), runs, strict=True):
-        file = run.files[0]
-        kept[side] = {
-            **settings(file.part("config"), file.data),
-            "model_args": settings(file.model_args),
-            "calls": len(run.files),
-        }
+        args = settings(run.model_args)
+        kept[side] = {**settings(run.part("config"), run.data), "model_args": args, "calls": len(run.files)}
     for part in ("n-samples", "n-shot", "versions"):
-        kept[part.replace("-", "_")] = {task: _plain(runs[0].of(part, task)) for task in shared}
-    base_files, tuned_files = (
-        [*(file.path for file in run.files), *(path for name in shared if (path := run.tasks[name].samples(name)))]
-        for run in runs
-    )
+        kept[part.replace("-", "_")] = {task: _plain(first.part(part).get(task)) for task in shared}
     return Import(
-        f"{TOOL} {version}" if re.fullmatch(r"[\w.+-]{1,40}", version) else TOOL,
-        first.model, second.model, second.adapter, list(tasks.values()), (base_files, tuned_files), kept, said,
+        f"{TOOL} {version}" if re.fullmatch(r"[\w.+-]{1,40}", version) else TOOL, first.model, second.model, second.adapter,
+        list(tasks.values()), ([*first.files, *first.samples.values()], [*second.files, *second.samples.values()]), kept, collapsed(said),
     )  # fmt: skip
 
 
@@ -306,70 +294,62 @@ def _task(runs: tuple[HarnessRun, HarnessRun], name: str, wanted: str | None, sa
     Raises:
         Unusable: The runs do not agree on how it was evaluated, or state no metric that can be compared.
     """
-    base_run, tuned_run = runs
-    members = base_run.members(name)
-    if sorted(members) != sorted(tuned_run.members(name)):
+    first, second = runs
+    members = first.members(name)
+    if sorted(members) != sorted(second.members(name)):
         raise Unusable("the group has other tasks in the other run")
     for part, what in (("versions", "version"), ("n-shot", "number of solved examples")):
-        ours, theirs = base_run.of(part, name), tuned_run.of(part, name)
+        ours, theirs = first.part(part).get(name), second.part(part).get(name)
         if ours != theirs:
             raise Unusable(f"{what} {theirs} in the tuned run and {ours} in the base run; evaluate both alike")
-    files = base_run.tasks[name], tuned_run.tasks[name]
-    chosen = _filter(files[0], name, wanted)
-    stated = [{m: value for (m, f), value in file.numbers(name).items() if f == chosen} for file in files]
+    filters = first.filters(name)
+    if len(filters) > 1 and wanted not in filters:
+        raise InputError(
+            first.files[0], key=f"results.{name}", found=f"answers by several filters: {', '.join(sorted(filters))}",
+            expected="one to count", hint="Choose with --filter.",
+        )  # fmt: skip
+    chosen = str(wanted) if wanted in filters else filters[0]
+    numbers = [{m: value for (m, f), value in run.numbers(name).items() if f == chosen} for run in runs]
     task = Task(safe_name(name), "As lm-evaluation-harness states it.", [], members=tuple(map(safe_name, members)))
-    for metric in [m for m in stated[0] if m in stated[1] and not m.endswith("_stderr")]:
-        directions = [mapping(base_run.of("higher_is_better", of)).get(metric) for of in (name, *members)]
+    for metric in [m for m in numbers[0] if m in numbers[1] and not m.endswith("_stderr")]:
+        directions = [mapping(first.part("higher_is_better").get(of)).get(metric) for of in (name, *members)]
         better = next((direction for direction in directions if isinstance(direction, bool)), None)
-        values = stated[0][metric], stated[1][metric]
+        values = numbers[0][metric], numbers[1][metric]
         if better is None or not all(map(math.isfinite, values)):
             why = "which way is better is not stated" if better is None else "not a number"
-            said.append(f"left out: {metric} of {name} ({why})")
+            said.append(f"{name}: left out: {metric} ({why})")
             continue
-        errors = [numbers.get(f"{metric}_stderr", math.nan) for numbers in stated]
+        errors = [stated.get(f"{metric}_stderr", math.nan) for stated in numbers]
         noted = [Uncertainty(standard_error=error) if 0 <= error < math.inf else None for error in errors]
-        share = _SHARE.fullmatch(metric) and all(0 <= value <= 1 for value in values)
         found = Metric(metric, "higher" if better else "lower", *values, uncertainty=(noted[0], noted[1]))
-        found.unit = "proportion" if share else None
+        found.unit = "proportion" if _SHARE.fullmatch(metric) and all(0 <= value <= 1 for value in values) else None
         task.metrics.append(found)
     if not task.metrics:
         raise Unusable("no metric that both runs state as a number")
     if not members:
-        shots = base_run.of("n-shot", name)
+        shots = first.part("n-shot").get(name)
         task.few_shot = shots if isinstance(shots, int) and shots >= 0 else None
-        _add_answers(task, name, files, chosen, said)
+        _add_answers(task, name, runs, chosen, said)
     return task
 
 
-def _filter(file: ResultsFile, task: str, wanted: str | None) -> str:
-    filters = list(dict.fromkeys(filtered for _, filtered in file.numbers(task)))
-    if len(filters) > 1 and wanted not in filters:
-        raise InputError(
-            file.path, key=f"results.{task}", found=f"answers by several filters: {', '.join(sorted(filters))}",
-            expected="one to count", hint="Choose with --filter.",
-        )  # fmt: skip
-    return str(wanted) if wanted in filters else filters[0]
-
-
-def _add_answers(task: Task, name: str, files: Sequence[ResultsFile], chosen: str, said: list[str]) -> None:
+def _add_answers(task: Task, name: str, runs: tuple[HarnessRun, HarnessRun], chosen: str, said: list[str]) -> None:
     """Add both models' answers to a task; where they cannot be read, say so and leave the metrics as stated."""
-    config = mapping(files[0].part("configs").get(name))
+    config = mapping(runs[0].part("configs").get(name))
     read = []
     try:
-        for file, side in zip(files, ("base", "tuned"), strict=True):
-            path = file.samples(name)
-            answers = _read(path, file, name, chosen, task.metrics, config) if path else []
-            if not answers:
-                said.append(
-                    f"{name}: no answers to single questions ({'--log_samples' if not path else 'none is logged'}), so no tests"
-                )
-                return
-            _check_mean(task.metrics, answers, side)
-            read.append(answers)
+        for run, side in zip(runs, ("base", "tuned"), strict=True):
+            read.append(
+                _read(run.samples[name], run.filters(name), chosen, task.metrics, config) if name in run.samples else []
+            )
+            _check_mean(task.metrics, read[-1], side)
     except Unusable as why:
         said.append(f"{name}: its answers are left out and only its metrics imported: {why}")
         return
-    task.join(read[0], read[1], _difference(*files))
+    if not all(read):
+        said.append(f"{name}: no answers to single questions in both runs (--log_samples), so no tests")
+        return
+    task.join(read[0], read[1], _difference(*runs))
     if task.prompts_differ:
         said.append(f"{name}: {task.prompts_differ}")
     if task.unpaired:
@@ -380,22 +360,25 @@ def _add_answers(task: Task, name: str, files: Sequence[ResultsFile], chosen: st
     _judge(task)
 
 
-def _difference(first: ResultsFile, second: ResultsFile) -> str | None:
+def _difference(first: HarnessRun, second: HarnessRun) -> str | None:
     """Say why the two models' prompts may differ; None if nothing stated explains it."""
     found = []
-    for what, ours in first.prompting.items():
-        theirs = second.prompting[what]
+    for what in ("chat template", "system instruction"):
+        key = what.replace(" ", "_")
+        ours, theirs = (run.data.get(f"{key}_sha") or run.data.get(key) or None for run in (first, second))
+        if what == "chat template":
+            ours, theirs = (
+                one or "chat" in str(run.part("config").get("model")) or None
+                for one, run in ((ours, first), (theirs, second))
+            )
         if ours and theirs and ours != theirs:
             found.append(f"The two models' prompts use different {what}s.")
         elif ours != theirs:
-            sides = ("base", "fine-tuned") if ours else ("fine-tuned", "base")
-            found.append(f"The {sides[0]} model's prompts use a {what}, and the {sides[1]} model's do not.")
+            found.append(f"Only the {'base' if ours else 'fine-tuned'} model's prompts use a {what}.")
     return " ".join(found) or None
 
 
-def _read(
-    path: Path, file: ResultsFile, task: str, chosen: str, metrics: list[Metric], config: dict[str, Any]
-) -> list[Answer]:
+def _read(path: Path, filters: list[str], chosen: str, metrics: list[Metric], config: dict[str, Any]) -> list[Answer]:
     """Read a task's samples; empty where they are of texts as a whole.
 
     Before lm_eval 0.4.6 samples do not name their filter: the answers by one filter follow those by another, in the results' order.
@@ -405,7 +388,6 @@ def _read(
     """
     if config.get("output_type") == "loglikelihood_rolling":
         return []
-    filters = list(dict.fromkeys(filtered for _, filtered in file.numbers(task)))
     answers: dict[str, Answer] = {}
     times: dict[str, int] = {}
     for where, sample in json_rows(path):
@@ -482,7 +464,7 @@ def _verdict(metrics: list[Metric], answers: list[Answer]) -> Metric | None:
 
 def _check_mean(metrics: list[Metric], answers: list[Answer], side: str) -> None:
     """Refuse samples of another run: their verdicts must have the stated mean."""
-    metric = _verdict(metrics, answers)
+    metric = _verdict(metrics, answers) if answers else None
     if metric is not None:
         mean = sum(answer.values[metric.name] for answer in answers) / len(answers)
         stated = metric.base if side == "base" else metric.tuned
