@@ -16,10 +16,11 @@ import pytest
 from src.analysis.analyse import analyse
 from src.documents.context import Context, RepoNames
 from src.documents.renderer import Renderer
-from src.exchange.answers import Import, settings
+from src.exchange.answers import Import
 from src.exchange.every_eval_ever import import_every_eval_ever
 from src.exchange.imported import write_record
 from src.exchange.lm_eval import import_lm_eval
+from src.exchange.reading import settings
 from src.hub.eval_results import entries
 from src.record.checkpoint import adapter_config
 from src.record.errors import InputError

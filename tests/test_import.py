@@ -240,7 +240,7 @@ BAD_ROWS: dict[str, tuple[str, Callable[[Path], Any], list[str]]] = {
     "a likelihood that is not a number": (
         "odd_pick",
         lambda r: edit(file_of(r, "base", "samples_odd_pick*"), lambda d: d["filtered_resps"][0].__setitem__(0, "nan"), 0),
-        ["a log-likelihood in line 1", "'nan'"],
+        ["a log-likelihood in line 1", "not a finite number"],
     ),
     "a value that is not a number": (
         "odd_pick", lambda r: edit(file_of(r, "base", "samples_odd_pick*"), lambda d: d.update(acc=float("nan")), 0), ["acc in line 1"],

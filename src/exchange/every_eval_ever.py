@@ -13,27 +13,11 @@ from src.record.errors import InputError
 from src.record.files import read_text, untrusted_json
 from src.record.schemas import Uncertainty
 
-from .answers import (
-    MALFORMED,
-    TOLERANCE,
-    UNNAMED,
-    Answer,
-    Import,
-    Metric,
-    Task,
-    Unusable,
-    check_sides,
-    collapsed,
-    finite,
-    json_rows,
-    mapping,
-    safe_name,
-    settings,
-)
+from .answers import TOLERANCE, UNNAMED, Answer, Import, Metric, Task, Unusable
+from .reading import ADAPTERS, MALFORMED, check_sides, collapsed, finite, json_rows, mapping, settings, unique_names
 
 TOOL = "Every Eval Ever"
 _HINT = "Give the aggregate JSON of one model, as the package every-eval-ever or its converters write it."
-_ADAPTER_KEYS = ("adapter", "peft", "lora", "adapter_name", "adapter_path", "lora_path", "lora_local_path", "delta")
 
 
 @dataclass(frozen=True)
@@ -63,7 +47,7 @@ class Aggregate:
     def adapter(self) -> str | None:
         """The model's adapter, if one is stated."""
         details = mapping(self.part("model_info").get("additional_details"))
-        return next((str(details[key]) for key in _ADAPTER_KEYS if details.get(key)), None)
+        return next((str(details[key]) for key in ADAPTERS if details.get(key)), None)
 
     @cached_property
     def answers(self) -> Path | None:
@@ -98,6 +82,7 @@ def import_every_eval_ever(base: Path, tuned: Path, wanted: str | None = None) -
         alone = [f"{metric} of {name}" for name, metric in side.results if (name, metric) not in other.results]
         if alone:
             said.append(f"left out, since only {side.path.name} has them: {'; '.join(alone)}")
+    names = unique_names(dict.fromkeys(name for name, _ in first.results))
     tasks: dict[str, Task] = {}
     for name, metric in [key for key in first.results if key in second.results]:
         try:
@@ -105,7 +90,7 @@ def import_every_eval_ever(base: Path, tuned: Path, wanted: str | None = None) -
         except Unusable as why:
             said.append(f"{name}: left out: {metric}: {why}")
             continue
-        tasks.setdefault(name, Task(safe_name(name), f"As {TOOL} states it.", [])).metrics.append(found)
+        tasks.setdefault(name, Task(names[name], f"As {TOOL} states it.", [])).metrics.append(found)
     for name, task in tasks.items():
         if not all(found.get(name) for found in answers):
             said.append(f"{name}: no answers to single questions, so no tests")
@@ -120,10 +105,8 @@ def import_every_eval_ever(base: Path, tuned: Path, wanted: str | None = None) -
         if task.unpaired:
             said.append(f"{name}: {task.unpaired} answers have no partner in the other file and are left out")
         _judge(task)
-    if not tasks or len({task.name for task in tasks.values()}) < len(tasks):
-        found_tasks = (
-            "two evaluations of one name" if tasks else f"no evaluation that can be imported ({'; '.join(said)[:140]})"
-        )
+    if not tasks:
+        found_tasks = f"no evaluation that can be imported ({'; '.join(said)[:140]})"
         raise InputError(
             tuned, key="evaluation_results", found=found_tasks, expected="one that both files have", hint=_HINT
         )
@@ -160,10 +143,10 @@ def _read(path: Path) -> Aggregate:
         )
         stated = [config.get(key) for key in ("metric_id", "metric_name", "metric_kind")]
         metric = next((str(part) for part in stated if part), UNNAMED)
-        if (name, metric) in found and result_id:
-            metric = str(result_id)
-        if not isinstance(name, str) or (name, metric) in found:
-            problem = f"{metric} of {name} twice" if isinstance(name, str) else "no evaluation_name"
+        name = name if isinstance(name, str) else ""
+        metric = str(result_id) if (name, metric) in found and result_id else metric
+        if not name or (name, metric) in found:
+            problem = f"{metric} of {name} twice" if name else "no evaluation_name"
             raise InputError(
                 path, key=f"evaluation_results[{i}]", found=problem, expected="a name, and each metric once", hint=_HINT
             )
@@ -227,7 +210,7 @@ def _detailed(path: Path, stated: dict[str, Any]) -> Path | None:
     """Find the answers next to the aggregate file, and check that they are the ones it names."""
     if not stated:
         return None
-    name = re.split(r"[/\\]", str(stated.get("file_path", "")))[-1] or "samples.jsonl"
+    name = re.split(r"[/\\]", str(stated.get("file_path", "")))[-1][-200:] or "samples.jsonl"
     found = next((p for p in (path.with_name(name), path.with_suffix(".jsonl")) if p.is_file()), None)
     if found is None:
         raise InputError(
@@ -281,7 +264,7 @@ def _answers(side: Aggregate, wanted: str | None, said: list[str]) -> dict[str, 
 
 def _answer(row: dict[str, Any], metric: str) -> Answer:
     if row["interaction_type"] != "single_turn":
-        raise Unusable(f"interaction_type {row['interaction_type']} cannot be shown yet, only single_turn")
+        raise Unusable("conversations and agents cannot be shown yet, only interaction_type single_turn")
     given, evaluation = row["input"], row["evaluation"]
     references = tuple(map(str, given.get("reference") or ()))
     final = [entry for entry in row.get("answer_attribution") or () if entry.get("is_terminal")]

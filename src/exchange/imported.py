@@ -26,7 +26,8 @@ from src.record.questions import SCHEMA, read_questions, write_questions
 from src.record.results import METRICS, answered
 from src.record.schemas import Task as TaskEntry
 
-from .answers import TOLERANCE, UNNAMED, Answer, Import, Metric, Task, safe_name, shown_model
+from .answers import TOLERANCE, UNNAMED, Answer, Import, Metric, Task
+from .reading import safe_name, shown_model
 
 PRIMARY_TASKS = 20
 """Most tasks whose metrics are declared as primary, and so corrected together and shown first."""
@@ -67,6 +68,11 @@ def write_record(found: Import, root: Path, name: str, *, replace: bool) -> list
     ExperimentConfig.model_validate(config)
     declared = load_yaml(root / METRICS, MetricsConfig)
     metrics = _metrics(found.tasks, declared, root / METRICS)
+    if not metrics:
+        raise InputError(
+            found.tool, found="no metric of the questions that both models answered", expected="one at least",
+            hint="Evaluate both models on the same questions.",
+        )  # fmt: skip
     new = {key: metric for key, (metric, _) in metrics.items() if key not in declared.metrics}
     texts = {root / METRICS: _with_metrics(root / METRICS, new), root / PROJECT: _showing(root / PROJECT, name)}
     texts[config_path] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
@@ -181,10 +187,14 @@ def _metrics(tasks: list[Task], declared: MetricsConfig, path: Path) -> dict[str
     """Declare each metric of each task and group; a value that cannot be computed from the answers is taken over as stated."""
     found: dict[str, Declared] = {}
     primary = _primary(tasks)
+    columns: set[tuple[str, str | None]] = set()
     for task in tasks:
         for metric in task.metrics:
             name = safe_name(metric.name).lower()
             measure = _measure(task, metric, tasks)
+            if (task.name, measure.get("value")) in columns:
+                measure = {}  # another metric's values have that column
+            columns.add((task.name, measure.get("value") or metric.name))
             if not measure and task.unpaired:
                 continue  # it is of other questions than those that both models answered
             values = [answer.values.get(metric.name) for answer in (*task.base, *task.tuned)]
@@ -197,7 +207,10 @@ def _metrics(tasks: list[Task], declared: MetricsConfig, path: Path) -> dict[str
                 "primary": task.name in primary and metric is task.metrics[0],
                 "task": task.name if measure or not task.members else None, **measure,
             }  # fmt: skip
-            found[safe_name(f"{task.name}_{name}").lower()] = MetricConfig(**fields), None if measure else metric
+            key = safe_name(f"{task.name}_{name}").lower()
+            while key in found:
+                key += "_2"
+            found[key] = MetricConfig(**fields), None if measure else metric
     for key, (metric_config, _) in found.items():
         before = declared.metrics.get(key)
         if before is not None and (before.task, before.measure, before.value) != (
@@ -299,7 +312,8 @@ def _tables(tasks: list[Task]) -> tuple[pa.Table, pa.Table, pa.Table]:
             asked.append({"id": identity, "task": task.name, "prompt": answer.prompt, **reference, **own})
         for rows, answers in zip(given, (task.base, task.tuned), strict=True):
             for identity, a in zip(ids, answers, strict=True):
-                scores = None if a.scores is None or not listed else np.array(a.scores, dtype=np.float16)
+                stored = listed and a.scores is not None and max(map(abs, a.scores)) < np.finfo(np.float16).max
+                scores = np.array(a.scores, dtype=np.float16) if stored else None
                 known_of = {"answer": a.answer, "correct": a.correct, "prompt": a.own_prompt, "score": a.score}
                 rows.append({"id": identity, "scores": scores, **known_of, **a.values})
     return _table(asked, SCHEMA), _table(given[0], ANSWERS), _table(given[1], ANSWERS)

@@ -16,23 +16,19 @@ from src.record.files import read_text, untrusted_json
 from src.record.model_name import parse_model_name
 from src.record.schemas import Uncertainty
 
-from .answers import (
+from .answers import TOLERANCE, Answer, Import, Metric, Task, Unusable
+from .reading import (
+    ADAPTERS,
     MALFORMED,
-    TOLERANCE,
-    Answer,
-    Import,
-    Metric,
-    Task,
-    Unusable,
     check_sides,
     collapsed,
     few,
     finite,
     json_rows,
     mapping,
-    safe_name,
     settings,
     shown_model,
+    unique_names,
 )
 
 TOOL = "lm-evaluation-harness"
@@ -88,8 +84,7 @@ class HarnessRun:
     @property
     def adapter(self) -> str | None:
         """The adapter, or the delta weights."""
-        keys = ("peft", "lora_local_path", "adapter", "delta")
-        return next((self.model_args[key] for key in keys if key in self.model_args), None)
+        return next((self.model_args[key] for key in ADAPTERS if key in self.model_args), None)
 
     @property
     def name(self) -> str:
@@ -251,18 +246,15 @@ def import_lm_eval(base: Path, tuned: Path, wanted_filter: str | None = None) ->
         alone = [name for name in run.part("results") if name not in other.part("results") and run.numbers(name)]
         if alone:
             said.append(f"left out, since only the run of {run.name} has them: {', '.join(map(printable, alone))}")
-    tasks: dict[str, Task] = {}
+    tasks: list[Task] = []
     shared = [name for name in first.part("results") if name in second.part("results") and first.numbers(name)]
+    names = unique_names(shared)
     for name in sorted(shared, key=lambda name: not first.members(name)):  # groups first, which readers look for
         try:
-            task = _task(runs, name, wanted_filter, said)
+            tasks.append(_task(runs, name, names, wanted_filter, said))
         except Unusable as why:
             said.append(f"{name}: left out: {why}")
-            continue
-        if task.name in tasks:
-            raise InputError(path, key=name, found="two tasks of that name", expected="one", hint="Leave one out.")
-        tasks[task.name] = task
-    if all(task.members for task in tasks.values()):
+    if all(task.members for task in tasks):
         reasons = "; ".join(line for line in collapsed(said) if "left out" in line)
         raise InputError(
             path, found=f"no task that can be imported ({reasons[:140] or 'none has numbers'})", expected="a task that both runs have",
@@ -277,7 +269,7 @@ def import_lm_eval(base: Path, tuned: Path, wanted_filter: str | None = None) ->
         kept[part.replace("-", "_")] = {task: _plain(first.part(part).get(task)) for task in shared}
     return Import(
         f"{TOOL} {version}" if re.fullmatch(r"[\w.+-]{1,40}", version) else TOOL, first.model, second.model, second.adapter,
-        list(tasks.values()), ([*first.files, *first.samples.values()], [*second.files, *second.samples.values()]), kept, collapsed(said),
+        tasks, ([*first.files, *first.samples.values()], [*second.files, *second.samples.values()]), kept, collapsed(said),
     )  # fmt: skip
 
 
@@ -288,7 +280,9 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)) else None
 
 
-def _task(runs: tuple[HarnessRun, HarnessRun], name: str, wanted: str | None, said: list[str]) -> Task:
+def _task(
+    runs: tuple[HarnessRun, HarnessRun], name: str, names: dict[str, str], wanted: str | None, said: list[str]
+) -> Task:
     """Read a task, or a group of tasks.
 
     Raises:
@@ -301,16 +295,20 @@ def _task(runs: tuple[HarnessRun, HarnessRun], name: str, wanted: str | None, sa
     for part, what in (("versions", "version"), ("n-shot", "number of solved examples")):
         ours, theirs = first.part(part).get(name), second.part(part).get(name)
         if ours != theirs:
-            raise Unusable(f"{what} {theirs} in the tuned run and {ours} in the base run; evaluate both alike")
+            stated = f"{_plain(theirs)} in the tuned run and {_plain(ours)} in the base run"
+            raise Unusable(f"{what} {stated}; evaluate both alike")
     filters = first.filters(name)
-    if len(filters) > 1 and wanted not in filters:
+    if len(filters) > 1 and wanted and wanted not in filters:
+        raise Unusable(f"it has several filters, and {wanted} is not among them: {', '.join(sorted(filters))}")
+    if len(filters) > 1 and not wanted:
         raise InputError(
             first.files[0], key=f"results.{name}", found=f"answers by several filters: {', '.join(sorted(filters))}",
             expected="one to count", hint="Choose with --filter.",
         )  # fmt: skip
     chosen = str(wanted) if wanted in filters else filters[0]
     numbers = [{m: value for (m, f), value in run.numbers(name).items() if f == chosen} for run in runs]
-    task = Task(safe_name(name), "As lm-evaluation-harness states it.", [], members=tuple(map(safe_name, members)))
+    known = tuple(names.get(member, "") for member in members)
+    task = Task(names[name], "As lm-evaluation-harness states it.", [], members=known)
     for metric in [m for m in numbers[0] if m in numbers[1] and not m.endswith("_stderr")]:
         directions = [mapping(first.part("higher_is_better").get(of)).get(metric) for of in (name, *members)]
         better = next((direction for direction in directions if isinstance(direction, bool)), None)
@@ -371,8 +369,13 @@ def _difference(first: HarnessRun, second: HarnessRun) -> str | None:
                 one or "chat" in str(run.part("config").get("model")) or None
                 for one, run in ((ours, first), (theirs, second))
             )
-        if ours and theirs and ours != theirs:
-            found.append(f"The two models' prompts use different {what}s.")
+        if ours and theirs:
+            how = "the same" if ours == theirs else "different"
+            found.append(
+                f"The two models' prompts differ; they use {how} {what}s.".replace(
+                    "same chat templates", "same chat template"
+                )
+            )
         elif ours != theirs:
             found.append(f"Only the {'base' if ours else 'fine-tuned'} model's prompts use a {what}.")
     return " ".join(found) or None
@@ -406,7 +409,9 @@ def _read(path: Path, filters: list[str], chosen: str, metrics: list[Metric], co
 
 def _answer(where: str, key: str, sample: dict[str, Any], metrics: list[Metric], config: dict[str, Any]) -> Answer:
     arguments = [sample["arguments"][f"gen_args_{i}"] for i in range(len(sample["arguments"]))]
-    responses, doc, target = sample["filtered_resps"], sample["doc"], str(sample["target"])
+    responses, doc, target = list(sample["filtered_resps"]), sample["doc"], str(sample["target"])
+    if not responses:
+        raise KeyError("filtered_resps")
     answer = Answer(key, (str(sample.get("doc_hash") or doc), target), _prompt(arguments[0]["arg_0"]), "")
     for name in (metric.name for metric in metrics):
         if isinstance(sample.get(name), int | float):
@@ -416,6 +421,8 @@ def _answer(where: str, key: str, sample: dict[str, Any], metrics: list[Metric],
     pairs = all(isinstance(one, list) and len(one) == 2 and str(one[1]) in ("True", "False") for one in responses)
     if pairs and kind in ("multiple_choice", None if len(responses) > 1 else ""):
         likely = [finite(response[0], f"a log-likelihood in {where}") for response in responses]
+        if len(likely) != len(arguments):
+            raise IndexError("filtered_resps")
         half = len(likely) // 2
         if len(likely) % 2 == 0 and half and all(a["arg_0"] == "" for a in arguments[half:]):
             likely, arguments = likely[:half], arguments[:half]  # the rest are the candidates without the question
