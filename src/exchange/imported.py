@@ -15,7 +15,7 @@ import yaml
 from src.record.answers import MODELS, read_answers, write_answers
 from src.record.answers import SCHEMA as ANSWERS
 from src.record.checkpoint import adapter_config
-from src.record.columns import MOST, NAME
+from src.record.columns import NAME
 from src.record.config import ExperimentConfig, MetricConfig, MetricsConfig
 from src.record.errors import InputError
 from src.record.files import atomic, load_yaml, read_text, sha256_file, write_json
@@ -25,6 +25,7 @@ from src.record.model_name import parse_model_name
 from src.record.questions import SCHEMA, read_questions, write_questions
 from src.record.results import METRICS, answered
 from src.record.schemas import Task as TaskEntry
+from src.record.tables import table_of
 
 from .answers import TOLERANCE, UNNAMED, Answer, Import, Metric, Task
 from .reading import safe_name, shown_model
@@ -316,19 +317,7 @@ def _tables(tasks: list[Task]) -> tuple[pa.Table, pa.Table, pa.Table]:
                 scores = np.array(a.scores, dtype=np.float16) if stored else None
                 known_of = {"answer": a.answer, "correct": a.correct, "prompt": a.own_prompt, "score": a.score}
                 rows.append({"id": identity, "scores": scores, **known_of, **a.values})
-    return _table(asked, SCHEMA), _table(given[0], ANSWERS), _table(given[1], ANSWERS)
-
-
-def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
-    names = dict.fromkeys([*schema.names, *(name for row in rows for name in row)])
-    columns = {name: [row.get(name) for row in rows] for name in list(names)[: len(schema.names) + MOST]}
-    return pa.table(
-        {
-            name: pa.array(values, schema.field(name).type) if name in schema.names else _array(values)
-            for name, values in columns.items()
-            if name in schema.names or any(value is not None for value in values)
-        }
-    )
+    return table_of(asked, SCHEMA), table_of(given[0], ANSWERS), table_of(given[1], ANSWERS)
 
 
 def _ids(task: Task, taken: set[str]) -> list[str]:
@@ -359,19 +348,6 @@ def _bounded(value: Any) -> Any:
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
         return [part[:COLUMN_TEXT] for part in value[:100]]
     return json.dumps(value, ensure_ascii=False, default=str)[:COLUMN_TEXT]
-
-
-def _array(values: list[Any]) -> pa.Array:
-    """Give a column the type that its values share, or text."""
-    kinds = {type(value) for value in values if value is not None}
-    if kinds == {int, float}:
-        values = [None if value is None else float(value) for value in values]
-    elif len(kinds) > 1:
-        values = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
-    try:
-        return pa.array(values)
-    except (pa.ArrowInvalid, OverflowError):  # whole numbers beyond 64 bits
-        return pa.array([None if value is None else str(value) for value in values])
 
 
 def _with_metrics(path: Path, new: dict[str, MetricConfig]) -> str:

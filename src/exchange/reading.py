@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from src.record.errors import InputError, printable
-from src.record.files import text_lines, untrusted_json
+from src.record.files import json_lines
 from src.record.model_name import parse_model_name
 
 from .answers import Unusable
@@ -67,17 +67,12 @@ def json_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     Raises:
         Unusable: The file or a line cannot be read.
     """
-    number = 0
     try:
-        for number, line in enumerate(text_lines(path, ""), 1):
-            if line.strip():
-                yield f"line {number} of {path.name}", mapping(untrusted_json(line))
+        yield from ((f"line {number} of {path.name}", mapping(row)) for number, row in json_lines(path))
     except InputError as error:
-        raise Unusable(f"{path.name} has {error.found}") from None
-    except OSError as error:
-        raise Unusable(f"{path.name} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise Unusable(f"line {number} of {path.name} is not valid JSON; the file may be cut short") from None
+        raise Unusable(
+            f"{f'{error.key} of ' if error.key else ''}{path.name} has {error.found}; it may be cut short"
+        ) from None
 
 
 def finite(value: object, what: str) -> float:
