@@ -406,6 +406,24 @@ def test_a_part_that_is_missing_or_of_another_shape_is_no_crash(tmp_path: Path, 
             assert "the same model" in str(error)
 
 
+def test_an_import_that_fails_leaves_the_former_record_whole(
+    tmp_path: Path, minimal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_both(tmp_path, lambda side: {"colors": colors(side)})
+    recorded(imported(tmp_path), minimal)
+    before = {path: path.read_bytes() for path in minimal.rglob("*") if path.is_file() and ".cache" not in path.parts}
+
+    def full(path: Path, table: Any) -> Any:
+        raise InputError(path, found="no space", expected="some", hint="Free some.")
+
+    monkeypatch.setattr("src.exchange.imported.write_answers", full)
+    with pytest.raises(InputError, match="no space"):
+        write_record(imported(tmp_path), minimal, "mine", replace=True)
+    assert {
+        path: path.read_bytes() for path in minimal.rglob("*") if path.is_file() and ".cache" not in path.parts
+    } == before
+
+
 # --- Groups ---
 
 

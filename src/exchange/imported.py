@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +94,6 @@ def write_record(found: Import, root: Path, name: str, *, replace: bool) -> list
             "left_out": found.said,
         },
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    if with_answers:
-        _add_answers(results, with_answers, metrics, folder)
     for key, (_, stated) in metrics.items():
         if stated is not None:
             for side, value, uncertainty in zip(
@@ -105,7 +103,17 @@ def write_record(found: Import, root: Path, name: str, *, replace: bool) -> list
                 if uncertainty is not None:
                     noted = results[side].setdefault("uncertainty", {})
                     noted[key] = uncertainty.model_dump(exclude_none=True)
-    write_json(folder / "evaluation_results.json", results)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        dir=folder, prefix="."
+    ) as given:  # what cannot be written leaves the former record whole
+        staging = Path(given)
+        if with_answers:
+            _add_answers(results, with_answers, metrics, staging)
+        write_json(staging / "evaluation_results.json", results)
+        for path in [path for path in staging.rglob("*") if path.is_file()]:
+            (folder / path.relative_to(staging)).parent.mkdir(exist_ok=True)
+            path.replace(folder / path.relative_to(staging))
     for target, text in texts.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic(target) as temporary:

@@ -139,7 +139,7 @@ class HarnessRun:
         for task in self.part("results").keys() & other.part("results").keys():
             if self.stated(task) != other.stated(task):
                 raise InputError(
-                    path, key=f"results.{task}", found=f"different results in {other.files[0].name} and another file",
+                    path, key=f"results.{task}", found=f"different results in {few(file.name for file in (*self.files, *other.files))}",
                     expected="one result per task", hint="Move one of the two files away, or name the file to import.",
                 )  # fmt: skip
         for name, part in other.data.items():
