@@ -227,7 +227,7 @@ def _metrics(tasks: list[Task], declared: MetricsConfig, path: Path) -> dict[str
         ):  # fmt: skip
             raise InputError(
                 path, key=f"metrics.{key}", found="that metric of another task or measure", expected="none of that name",
-                hint="Rename the declared metric.",
+                hint="Remove the declared metric, or rename it.",
             )  # fmt: skip
     return {key: (declared.metrics.get(key, metric), stated) for key, (metric, stated) in found.items()}
 

@@ -189,7 +189,8 @@ def _results_file(path: Path) -> HarnessRun:
     try:
         data = mapping(untrusted_json(read_text(path, _HINT)))
     except ValueError:
-        raise InputError(path, found="no results, since it is not valid JSON", expected=_RESULTS, hint=_HINT) from None
+        what = "samples, not results" if path.suffix == ".jsonl" else "no results, since it is not valid JSON"
+        raise InputError(path, found=what, expected=_RESULTS, hint=_HINT) from None
     results, version = data.get("results"), str(data.get("lm_eval_version") or "")
     if not isinstance(results, dict):
         raise InputError(path, found="no results", expected=_RESULTS, hint=_HINT)
