@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from src.analysis.analyse import analyse
@@ -21,6 +22,7 @@ from src.exchange.every_eval_ever import import_every_eval_ever
 from src.exchange.imported import write_record
 from src.exchange.lm_eval import import_lm_eval
 from src.exchange.reading import settings
+from src.exchange.shared import shared_results
 from src.hub.eval_results import entries
 from src.record.checkpoint import adapter_config
 from src.record.errors import InputError
@@ -836,6 +838,39 @@ def test_a_bad_row_of_the_shared_form_costs_its_evaluations_answers(tmp_path: Pa
     found = import_every_eval_ever(answers_of(tmp_path, "b"), tuned)
     assert [(task.name, len(task.base)) for task in found.tasks] == [("E", 0), ("F", 0)]
     assert any("E: its answers are left out" in line and "line 8 of t.jsonl" in line for line in found.said)
+
+
+def test_an_imported_record_goes_out_in_the_shared_form_without_inventing(tmp_path: Path, minimal: Path) -> None:
+    def make(side: str) -> dict[str, Task]:
+        shares = [choice(i, r) | {"acc": 0.25 + r / 2} for i, r in enumerate(RIGHT[side])]
+        return {
+            "mc2": Task(shares),
+            "if": Task(
+                [text(i, r, "prompt_level_strict_acc", "0") for i, r in enumerate(RIGHT[side])], "generate_until"
+            ),
+        }
+
+    root = grouped(tmp_path / "grouped", 3, weighted=False)
+    for side in ("b", "t"):
+        later = DATE.replace("T10", "T11")
+        write_run(root / side, make(side), ARGS[side], name=f"results_{later}.json", date=later)
+    record = recorded(imported(root), minimal)
+    context = Context(record, RepoNames("me/m", "me/d", "a/b", "me"))
+    files = shared_results(record, context.analysis, context.names)
+    schemas = REPO / "tests/data/every_eval_ever"
+    rows: dict[str, int] = {}
+    for name, content in files.items():
+        kind = "instance_level_eval" if name.endswith("l") else "eval"
+        valid = jsonschema.Draft7Validator(json.loads((schemas / f"{kind}.schema.json").read_text()))
+        for line in content.decode().splitlines() if name.endswith("l") else [content.decode()]:
+            found = json.loads(line)
+            assert not list(valid.iter_errors(found))
+            if name.endswith("l"):
+                rows[found["evaluation_name"]] = rows.get(found["evaluation_name"], 0) + 1
+            else:
+                assert "inference_engine" not in found["model_info"]
+    assert rows["if"] == 24
+    assert "mc2" not in rows  # the form requires a verdict
 
 
 # --- A real run ---
