@@ -17,6 +17,7 @@ import pytest
 from src.analysis.analyse import analyse
 from src.documents.context import Context, RepoNames
 from src.documents.renderer import Renderer
+from src.documents.report import report_data
 from src.exchange.answers import Import
 from src.exchange.every_eval_ever import import_every_eval_ever
 from src.exchange.imported import write_record
@@ -642,6 +643,19 @@ def test_a_cached_base_is_named_and_pinned_in_the_snippet(tmp_path: Path, minima
     assert f'from_pretrained("meta-llama/Llama-2-7b-hf", revision="{COMMIT}")' in snippet
     assert record.results.finetuned_model.name == "checkpoint-500"
     assert "someone" not in everything(minimal) + snippet
+
+
+@pytest.mark.parametrize(
+    "path", [f"/home/me/hub/models--a--b/snapshots/{COMMIT}", r"C:\\Users\\me\\a_b", "~/me/models/b"]
+)
+def test_a_config_that_names_its_base_by_a_path_shows_the_name_alone(minimal: Path, path: str) -> None:
+    experiment = minimal / "configs/experiments/tiny.yaml"
+    experiment.write_text(f'{experiment.read_text()}base_model: "{path}"\n')
+    record = load_record(minimal)
+    context = Context(record, RepoNames.of(record))
+    report = report_data(context, (), "")
+    shown = f"{context.names} {context.experiment} {report.configuration} {Renderer(context, 'hub').render('parts/base_model.md')}"
+    assert not [part for part in ("/home", "Users", "~", "snapshots") if part in shown]
 
 
 def test_a_base_that_is_a_folder_elsewhere_has_no_hub_id(tmp_path: Path, minimal: Path) -> None:
