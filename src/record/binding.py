@@ -47,12 +47,13 @@ def check_settings(
         for key in sorted(ran.keys() | stated.keys()):
             if key in FREE or (what == "the training" and key.split(".")[0] not in TRAINED):
                 continue
-            _compare(config_path, key, ran.get(key), stated.get(key), what)
+            if key == "base_model":
+                _compare_base(config_path, ran.get(key), stated.get(key), what)
+            else:
+                _compare(config_path, key, ran.get(key), stated.get(key), what)
     base = adapter.get("base_model_name_or_path")
-    if isinstance(base, str) and base and config.base_model:
-        trained, named = parse_model_name(base), parse_model_name(config.base_model)
-        if not trained.same_model(named):
-            _compare(config_path, "base_model", trained.id, named.id, "adapter_config.json")
+    if base and config.base_model:
+        _compare_base(config_path, base, config.base_model, "adapter_config.json")
     lora = config.lora_config
     if lora is None:
         return
@@ -90,6 +91,16 @@ def check_trained(log_path: Path, log: TrainingLog, evaluated: Hashes | None) ->
                     expected=f"sha256 {after.get(name)}, which was evaluated",
                     hint="Run `python -m src.evaluate` on the adapter that was trained, or restore its log.",
                 )
+
+
+def _compare_base(path: Path, ran: object, stated: object, what: str) -> None:
+    """Compare two names of a base model, which may be ids or paths."""
+    if not (isinstance(ran, str) and isinstance(stated, str)):
+        _compare(path, "base_model", ran, stated, what)
+        return
+    names = parse_model_name(ran), parse_model_name(stated)
+    if not names[0].same_model(names[1]):
+        _compare(path, "base_model", names[0].id, names[1].id, what)
 
 
 def _compare(path: Path, key: str, ran: object, stated: object, what: str) -> None:
