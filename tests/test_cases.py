@@ -629,7 +629,15 @@ def test_an_adapter_of_another_organizations_base_is_refused_without_a_path(mini
     with pytest.raises(InputError) as refused:
         load_record(minimal)
     assert "found copies/L, expected meta-llama/L" in str(refused.value)
+    assert "published_for" in str(refused.value)
     assert "/home" not in str(refused.value)
+    experiment.write_text(own + "base_model: meta-llama/L\npublished_for: copies/L\n")
+    record = load_record(minimal)
+    context = Context(record, RepoNames.of(record))
+    assert context.names.base == "copies/L"
+    card = Renderer(context, "hub").render("documents/model_card.md")
+    assert "**Fine-tuned from:** `meta-llama/L`, and published for `copies/L`" in card
+    assert 'AutoModelForCausalLM.from_pretrained("copies/L")' in card
 
 
 def test_a_cached_base_is_named_and_pinned_in_the_snippet(tmp_path: Path, minimal: Path) -> None:

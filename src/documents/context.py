@@ -16,6 +16,7 @@ from src.cache import cached
 from src.figures.catalog import Chart, catalog, render
 from src.record.config import ExperimentConfig, ProjectConfig
 from src.record.load import Record
+from src.record.model_name import parse_model_name
 from src.record.references import Work, read_references
 
 from .demo import Demo, find_demo
@@ -99,8 +100,8 @@ class Context:
     def experiment(self) -> ExperimentConfig:
         """The experiment's config as documents show it: its note is the author's prose, the rest is settings."""
         experiment = self.record.experiment
-        base = self.record.base_name
-        shown = experiment.base_model if self.record.base_folder or base is None else base.id
+        base = experiment.base_model
+        shown = base if self.record.base_folder or base is None else parse_model_name(base).id
         return experiment.model_copy(update={"note": experiment.note and prose(experiment.note), "base_model": shown})
 
     @cached_property

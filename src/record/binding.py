@@ -12,7 +12,7 @@ from .files import validate
 from .model_name import parse_model_name
 from .schemas import Hashes, TrainingLog
 
-FREE = frozenset({"experiment_name", "note", "checkpoint", "dataset_config.path"})
+FREE = frozenset({"experiment_name", "note", "checkpoint", "dataset_config.path", "published_for", "base_revision"})
 """Keys of an experiment's config that name or describe, and change nothing that was run."""
 
 
@@ -100,7 +100,9 @@ def _compare_base(path: Path, ran: object, stated: object, what: str) -> None:
         return
     names = parse_model_name(ran), parse_model_name(stated)
     if not names[0].same_model(names[1]):
-        _compare(path, "base_model", names[0].id, names[1].id, what)
+        hint = "State the base that was used; to publish the adapter for another one on purpose, set `published_for`."
+        expected = f"{names[0].id}, which {what} says was run"
+        raise InputError(path, key="base_model", found=names[1].id, expected=expected, hint=hint)
 
 
 def _compare(path: Path, key: str, ran: object, stated: object, what: str) -> None:

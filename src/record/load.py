@@ -155,7 +155,7 @@ class Record:
     @cached_property
     def base_folder(self) -> Path | None:
         """The base model's folder, if it is a local one."""
-        if self.experiment.base_model is None:
+        if self.experiment.base_model is None or self.experiment.published_for is not None:
             return None
         name = parse_model_name(self.experiment.base_model)
         folder = self.root / self.experiment.base_model
@@ -166,7 +166,9 @@ class Record:
 
     @property
     def base_name(self) -> ModelName | None:
-        """The base model's name, without any path; its revision is the config's, or the one that its path names."""
+        """Name of the base that the adapter is published for, without any path; its revision is the config's, or its path's."""
+        if self.experiment.published_for is not None:
+            return parse_model_name(self.experiment.published_for)
         if self.experiment.base_model is None:
             return None
         name = parse_model_name(self.experiment.base_model)
