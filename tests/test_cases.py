@@ -759,6 +759,8 @@ def test_ranges_and_uncertainty_are_read(tmp_path: Path, minimal: Path) -> None:
         {"name": "WER", "min": 0, "max": 1, "score": 0.3, "lower": True, "config": {"metric_id": "wer"}},
         {"name": "MT", "min": 1, "max": 10, "score": 7.5},
         {"name": "Elo", "min": None, "max": "Infinity", "score": 1250},
+        {"name": "pass", "score": 12.5, "config": {"metric_unit": "percent"}},
+        {"name": "far", "score": 0.25, "config": {"metric_unit": "distance"}},
         {"name": "BLEU", "min": 0, "max": 100, "score": 34.0, "config": {"metric_unit": "points"}},
     ]
     record = recorded(shared(tmp_path, rows, [row | {"score": row["score"] * 1.1} for row in rows]), minimal)
@@ -773,6 +775,8 @@ def test_ranges_and_uncertainty_are_read(tmp_path: Path, minimal: Path) -> None:
     assert found["mt_score"] == ("number", 7.5)
     assert found["elo_score"] == ("number", 1250)
     assert found["bleu_score"] == ("number", 34.0)
+    assert found["pass_score"] == ("proportion", 0.125)
+    assert found["far_score"] == ("distance", 0.25)
     assert "from 1 to 10" in record.metrics.metrics["mt_score"].definition
     assert record.metrics.metrics["wer_wer"].direction == "lower"
     analysis = analyse(record)

@@ -17,6 +17,7 @@ from .answers import TOLERANCE, UNNAMED, Answer, Import, Metric, Task, Unusable
 from .reading import ADAPTERS, MALFORMED, check_sides, collapsed, finite, json_rows, mapping, settings, unique_names
 
 TOOL = "Every Eval Ever"
+_PERCENT, _SHARES = ("percent", "percentage", "%"), ("proportion", "distance")
 _HINT = "Give the aggregate JSON of one model, as the package every-eval-ever or its converters write it."
 
 
@@ -171,9 +172,11 @@ def _metric(name: str, base: dict[str, Any], tuned: dict[str, Any]) -> Metric:
     named = str(configs[0].get("metric_unit") or "").lower()
     divisor, note = 1, ""
     unit: Literal["proportion", "distance", "number"] = "number"
-    if (low, high) == (0, 100) and named in ("", "percent", "percentage", "%"):
+    if (low, high) == (None, None) and named in (*_PERCENT, *_SHARES):
+        low, high = 0, 100 if named in _PERCENT else 1
+    if (low, high) == (0, 100) and named in ("", *_PERCENT):
         divisor, unit, note = 100, "proportion", " Reported from 0 to 100, shown as a share."
-    elif (low, high) == (0, 1) and named in ("", "proportion", "distance"):
+    elif (low, high) == (0, 1) and named in ("", *_SHARES):
         unit = "distance" if named == "distance" else "proportion"
     elif low is not None and high is not None:
         note = f" It ranges from {low:g} to {high:g}."
@@ -181,6 +184,8 @@ def _metric(name: str, base: dict[str, Any], tuned: dict[str, Any]) -> Metric:
     for entry in (base, tuned):
         details = mapping(entry.get("score_details"))
         value = finite(details.get("score"), "its score")
+        if value == -1 and configs[0].get("has_unknown_level") is True:
+            raise Unusable("the score is stated as unknown")
         if (low is not None and value < low) or (high is not None and value > high):
             raise Unusable(f"the score {value:g} is outside of its stated range")
         values.append(value / divisor)
