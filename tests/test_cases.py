@@ -506,6 +506,8 @@ def test_a_chat_template_on_one_side_is_joined_and_said(tmp_path: Path, minimal:
     said = Renderer(Context(record, RepoNames.of(record)), "hub").render("parts/protocol.md")
     assert "in the same prompts" not in said
     assert "use a chat template" in said
+    assert "- Base model: Q1 is" in said
+    assert "Fine-tuned model: &lt;|user|" in said or "Fine-tuned model: &#60;" in said
 
 
 def test_questions_in_another_order_are_joined_by_question_and_target(tmp_path: Path) -> None:
