@@ -507,7 +507,7 @@ def test_a_chat_template_on_one_side_is_joined_and_said(tmp_path: Path, minimal:
     assert "in the same prompts" not in said
     assert "use a chat template" in said
     assert "- Base model: Q1 is" in said
-    assert "Fine-tuned model: &lt;|user|" in said or "Fine-tuned model: &#60;" in said
+    assert "- Fine-tuned model: &#60;&#124;user&#124;&#62; Q1 is" in said
 
 
 def test_questions_in_another_order_are_joined_by_question_and_target(tmp_path: Path) -> None:
