@@ -30,8 +30,8 @@ def import_results(
     """Make a record of two runs of another tool, one of the base model and one of the fine-tuned model.
 
     Reads folders of lm-evaluation-harness (`lm_eval run … --output_path DIR --log_samples`), or aggregate files of Every Eval Ever with
-    their instance-level files beside them. Writes results/NAME/, configs/experiments/NAME.yaml and the metrics that are not declared
-    yet, and shows the new record in configs/project.yaml. What cannot be read in one way only is refused.
+    their instance-level files next to them. Writes results/NAME/, configs/experiments/NAME.yaml and the metrics that are not declared
+    yet, and shows the new record in configs/project.yaml. What is left out is printed and listed in the results.
     """
     from src.exchange.imported import checked_name, write_record
 

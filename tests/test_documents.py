@@ -205,8 +205,8 @@ def result(verdict: str, base: float = 0.1, finetuned: float = 0.5, **more: obje
         (result("improved", p_value=1e-9), "A significant improvement (exact McNemar, p < 0.001)."),
         (result("worse", 0.5, 0.1, p_value=0.01), "Significantly worse (exact McNemar, p = 0.010)."),
         (result("no difference"), "No significant difference (exact McNemar, p = 0.600)."),
-        (result("not tested"), "Better, but not tested: no answers are on record."),
-        (result("not tested", 0.4, 0.4), "Unchanged, and not tested: no answers are on record."),
+        (result("not tested"), "Better, but not tested: it is not computed from the answers on record."),
+        (result("not tested", 0.4, 0.4), "Unchanged, and not tested: it is not computed from the answers on record."),
         (result("does not answer"), "does not answer: 20 % of the lines"),
         (result("no evidence of use", above_control=False), "50.0 % are right, and 31.0 % would be if"),
         (

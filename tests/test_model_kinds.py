@@ -13,7 +13,7 @@ import pytest
 
 from src.documents.build import build
 from src.documents.renderer import Renderer
-from src.record.checkpoint import left_out
+from src.record.checkpoint import checkpoint_files, left_out
 from src.record.errors import InputError
 from src.record.model import read_model
 
@@ -227,4 +227,4 @@ def test_a_missing_shard_is_refused(tmp_path: Path, bare: Path) -> None:
     (folder / "adapter_config.json").unlink()
     (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
     with pytest.raises(InputError, match="1 of 2 shards"):
-        read_model(folder)
+        checkpoint_files(folder)

@@ -28,9 +28,16 @@ from .evidence import (
     judge,
     right_or_wrong,
     stated,
+    stated_interval,
 )
 from .statistics import Interval, holm
 from .study import StudyAnalysis, analyse_study
+
+SENTENCES = 6
+"""Most metrics that documents say a sentence about each; more are left to the table."""
+
+MANY = 20
+"""Most metrics that a card or a chart shows."""
 
 MIN_GROUP = 5
 """Smallest group of questions that a breakdown shows."""
@@ -181,6 +188,17 @@ class Analysis:
         return tuple(m for m in self.metrics if m.config.primary)
 
     @property
+    def in_sentences(self) -> tuple[MetricResult, ...]:
+        """The metrics that documents say a sentence about: the primary ones, or all; none if a table is easier to read."""
+        shown = self.primary or self.metrics
+        return shown if len(shown) <= SENTENCES else ()
+
+    @property
+    def main(self) -> tuple[MetricResult, ...]:
+        """The metrics of documents that have no room for all: all, or of more than `MANY` the primary ones, or the first."""
+        return self.metrics if len(self.metrics) <= MANY else self.primary or self.metrics[:MANY]
+
+    @property
     def others(self) -> tuple[MetricResult, ...]:
         """The secondary metrics that are not variants of another one."""
         return tuple(m for m in self.metrics if not m.config.primary and m.config.variant_of is None)
@@ -222,8 +240,12 @@ def _one_metric(record: Record, key: str, config: MetricConfig) -> tuple[MetricR
     for model, answers in zip(MODELS, (base, finetuned), strict=True):
         check_known(record.results_path, f"metrics.{key}", model, answers, config)
     if base is None or finetuned is None or not (available(base, config) and available(finetuned, config)):
-        reason = "It is not computed from answers on record, so there is no interval and no test."
-        return MetricResult(key, config, Figures(values[0]), stated(*values, config), missing=reason), []
+        reason = "It is not computed from answers on record, so there is no test."
+        notes = record.results.base_model.uncertainty, record.results.finetuned_model.uncertainty
+        bounds = [stated_interval(value, of.get(key), config, level) for value, of in zip(values, notes, strict=True)]
+        run = stated(*values, config)
+        run = replace(run, figures=replace(run.figures, interval=bounds[1]))
+        return MetricResult(key, config, Figures(values[0], bounds[0]), run, missing=reason), []
     computed = per_question(base, config), per_question(finetuned, config)
     for section, value, actual in zip(("base_model", "finetuned_model"), values, computed, strict=True):
         check_stated(record.results_path, f"{section}.metrics.{key}", value, float(actual.mean()))
@@ -338,7 +360,7 @@ def _free_answers(record: Record, tasks: dict[str, tuple[Answered, Answered]]) -
 
 
 def _is_count(rows: Answered) -> bool:
-    return bool(rows.candidates) and all(c.isdecimal() for c in rows.candidates)
+    return bool(rows.candidates) and rows.has("reference") and all(c.isdecimal() for c in rows.candidates)
 
 
 def _confusion(base: Answered, finetuned: Answered) -> Confusion | None:

@@ -69,7 +69,7 @@ def error_profile(base: Answered, finetuned: Answered) -> ErrorProfile:
 def _wrong(rows: Answered) -> WrongAnswers:
     wrong = rows.where(~rows.column("correct").astype(bool))
     answers, references = wrong.texts("answer"), wrong.texts("reference")
-    pairs = [(answer or "", reference or "") for answer, reference in zip(answers, references, strict=True)]
+    pairs = [(a or "", reference) for a, reference in zip(answers, references, strict=True) if reference is not None]
     frequent = frequencies(wrong["answer"]) if rows.candidates and len(wrong) else {}
     return WrongAnswers(
         count=len(wrong),

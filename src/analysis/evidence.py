@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import scipy
 
 from src.record.answers import Answered
 from src.record.config import MetricConfig
 from src.record.errors import InputError
 from src.record.measures import measures
+from src.record.schemas import Uncertainty
 from src.record.tables import FloatArray, frequencies
 
 from .statistics import (
@@ -149,6 +151,31 @@ def stated(base: float, finetuned: float, metric: MetricConfig) -> Comparison:
     return Comparison(Figures(finetuned), change, relative, better)
 
 
+def stated_interval(value: float, noted: Uncertainty | None, metric: MetricConfig, level: float) -> Interval | None:
+    """Return the interval that another tool states, or the one that follows from its standard error; None without either.
+
+    Args:
+        value: The metric.
+        noted: Its uncertainty, as the tool states it.
+        metric: The metric's declaration.
+        level: One minus the confidence level.
+    """
+    if noted is None:
+        return None
+    if (
+        noted.low is not None
+        and noted.high is not None
+        and noted.level is not None
+        and abs(noted.level - 1 + level) < 1e-9
+    ):
+        return Interval(noted.low, noted.high)
+    if noted.standard_error is None:
+        return None
+    reach = float(scipy.special.ndtri(1 - level / 2)) * noted.standard_error
+    low, high = (0.0, 1.0) if metric.bounded else (-np.inf, np.inf)
+    return Interval(max(value - reach, low), min(value + reach, high))
+
+
 def figures(
     rows: Answered, metric: MetricConfig, values: FloatArray, level: float, *, intervals: bool = True
 ) -> Figures:
@@ -168,14 +195,14 @@ def figures(
     shares = rows.control_shares(metric.only.control if metric.only else None)
     free = rows.has("answered")
     lines = rows["free"].to_pylist() if free and rows.has("free") else []
-    references = rows["reference"].to_pylist()
+    references = rows["reference"].to_pylist() if rows.has("reference") else []
     right = [_plain(line) == reference for line, reference in zip(lines, references, strict=False)]
     answer, times = max(frequencies(rows["answer"]).items(), key=lambda pair: pair[1])
     return replace(
         found,
         control=None if shares is None else float(shares.mean()),
         control_p=None if shares is None else poisson_binomial_tail(shares, int(values.sum())),
-        kappa=kappa(rows.texts("reference"), rows.texts("answer")),
+        kappa=kappa(rows.texts("reference"), rows.texts("answer")) if references else None,
         answered=float(rows.column("answered").mean()) if free else None,
         free_right=float(np.mean(right)) if right else None,
         constant=Constant(answer, times / len(rows)) if times >= CONSTANT * len(rows) else None,
@@ -208,7 +235,7 @@ def compare(
     exact = right_or_wrong(metric, before, after)
     own = figures(rows, metric, after, level, intervals=intervals)
     best, best_p = None, None
-    if metric.measure == "exact_match" and rows.candidates:
+    if metric.measure == "exact_match" and rows.candidates and rows.has("reference"):
         best, right = max(shortcuts(rows), key=lambda pair: pair[0].value)
         best_p = mcnemar(right, after)
     return replace(
@@ -260,7 +287,7 @@ def shortcuts(rows: Answered) -> list[tuple[Baseline, FloatArray]]:
 
 def baselines(rows: Answered) -> tuple[Baseline, ...]:
     """Return what chance and each answer that ignores part of the question would score."""
-    if not rows.candidates:
+    if not rows.candidates or not rows.has("reference"):
         return ()
     return (Baseline("chance", 1 / len(rows.candidates)), *(baseline for baseline, _ in shortcuts(rows)))
 

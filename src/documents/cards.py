@@ -25,7 +25,7 @@ def model_card_metadata(context: Context) -> str:
         pipeline_tag=model.head.pipeline if model.head else None,
         base_model=context.names.base,
         datasets=[context.names.dataset] if record.splits else None,
-        metrics=list(dict.fromkeys(_hub_metric(m.key, m.config.measure) for m in context.analysis.metrics)),
+        metrics=list(dict.fromkeys(_hub_metric(m.key, m.config.measure) for m in context.analysis.main)),
         tags=_tags(context),
         model_name=context.names.model.rsplit("/", 1)[-1],
         eval_results=_eval_results(context),
@@ -84,7 +84,7 @@ def _eval_results(context: Context) -> list[Any]:
             metric_name=m.config.label,
             metric_value=m.finetuned.value,
         )
-        for m in context.analysis.metrics
+        for m in context.analysis.main
     ]
 
 

@@ -16,6 +16,7 @@ from src.cache import cached
 from src.figures.catalog import Chart, catalog, render
 from src.record.config import ExperimentConfig, ProjectConfig
 from src.record.load import Record
+from src.record.model_name import parse_model_name
 from src.record.references import Work, read_references
 
 from .demo import Demo, find_demo
@@ -40,9 +41,11 @@ class RepoNames:
         """Derive the names from the record; the namespace is the given one, the config's, or the last publication's."""
         owner = namespace or record.project.namespace or (record.publication and record.publication.namespace) or None
         prefix = f"{owner}/" if owner else ""
-        base = record.experiment.base_model
+        base = record.base_name.id if record.base_name else None
         if record.base_folder is not None:
             base = prefix + record.base_folder.name
+        elif record.base_name and not record.base_name.on_hub:
+            base = None  # such as a folder of another machine, which no visitor can load
         space = record.project.space_repo and prefix + record.project.space_repo
         return cls(prefix + record.project.model_repo, prefix + record.project.dataset_repo, base, owner, space)
 
@@ -103,7 +106,9 @@ class Context:
     def experiment(self) -> ExperimentConfig:
         """The experiment's config as documents show it: its note is the author's prose, the rest is settings."""
         experiment = self.record.experiment
-        return experiment.model_copy(update={"note": experiment.note and prose(experiment.note)})
+        base = experiment.base_model
+        shown = base if self.record.base_folder or base is None else parse_model_name(base).id
+        return experiment.model_copy(update={"note": experiment.note and prose(experiment.note), "base_model": shown})
 
     @cached_property
     def shown_analysis(self) -> Analysis:

@@ -18,6 +18,9 @@ from .templates import Target
 def report_data(context: Context, criteria: tuple[Criterion, ...], finding: str) -> FinalReport:
     """Return the report as data: the keys of the requirements with all evidence, numbers to six significant digits."""
     record, names = context.record, context.names
+    experiment, base = record.experiment, context.experiment.base_model
+    if base != experiment.base_model:  # a path, which is named without its folders
+        experiment = experiment.model_copy(update={"base_model": base})
     text = read_text(record.results_path, "Restore it.")
     return FinalReport(
         project_name=record.project.title,
@@ -25,7 +28,7 @@ def report_data(context: Context, criteria: tuple[Criterion, ...], finding: str)
         finding=finding,
         model_repository=names.url(names.model),
         dataset_repository=names.url(names.dataset, "dataset") if record.splits else None,
-        configuration=record.experiment.model_dump(
+        configuration=experiment.model_dump(
             mode="json", exclude_none=True, exclude_unset=not record.settings_recorded
         ),
         evaluation_results=parse_json(record.results_path, text),

@@ -1,15 +1,23 @@
-"""Answers of two models as another tool gives them, before they become a record; the base model's and the tuned one's are joined by key."""
+"""Two models' answers and metrics as another tool states them, before they become a record."""
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from src.record.errors import InputError
+from src.record.schemas import Uncertainty
+
+TOLERANCE = 1e-4
+"""How far a stated value may be from the mean of the answers' values; some files state four digits."""
+
+UNNAMED = "score"
+"""Name of a metric that the tool does not name."""
+
+
+class Unusable(Exception):
+    """Why a task, or its answers, cannot be imported: a clause without a path, since it goes on record."""
 
 
 @dataclass(slots=True)
@@ -17,24 +25,26 @@ class Answer:
     """One model's answer to one question.
 
     Attributes:
-        key: What the question is known by within its task.
-        checks: Hashes of question, prompt and target, which both models' answers must share.
+        key: The question's id within its task.
+        question: What identifies the question and its target; the same for both models.
         prompt: What the model was given.
-        references: The answers that count as right, the first to be shown.
         answer: What the model answered.
-        score: The answer's log-likelihood in nats, where it is known.
+        correct: The tool's verdict; None if it states none.
+        references: Accepted answers, the first to be shown; empty if unknown.
+        score: The answer's log-likelihood in nats, if known.
         scores: Those of all candidates, in their order.
-        candidates: The candidates, where there were some.
-        values: Value of each metric that has one for each question.
-        columns: What else is known of the question.
-        own_prompt: What the model was given, where it is not the prompt that both share.
+        candidates: The candidates, if the answer was chosen from some.
+        values: Each metric's value for this question, if it has one.
+        columns: Further fields of the question.
+        own_prompt: The prompt, if it is not the one that both models share.
     """
 
     key: str
-    checks: tuple[str, ...]
+    question: tuple[str, ...]
     prompt: str
-    references: tuple[str, ...]
     answer: str
+    correct: bool | None = None
+    references: tuple[str, ...] = ()
     score: float | None = None
     scores: tuple[float, ...] | None = None
     candidates: tuple[str, ...] | None = None
@@ -42,10 +52,10 @@ class Answer:
     columns: dict[str, Any] = field(default_factory=dict)
     own_prompt: str | None = None
 
-    @property
-    def correct(self) -> bool:
-        """Whether the answer is one of the references."""
-        return self.answer in self.references
+    def choose(self, weights: list[float]) -> None:
+        """Take the candidate with the largest weight as the answer."""
+        best = max(range(len(weights)), key=weights.__getitem__)
+        self.answer, self.score = (self.candidates or ())[best], (self.scores or ())[best]
 
 
 @dataclass
@@ -53,22 +63,28 @@ class Metric:
     """A metric of a task, as the tool states it.
 
     Attributes:
-        name: Its name for the tool.
+        name: The tool's name for it.
         direction: Which way is better.
         base: The base model's value; `tuned` likewise.
-        exact: Whether it is the share of answers that are right.
+        verdict: Whether it is the share of answers that the tool judged right.
+        unit: The unit, if the tool states the range; None to derive it from the answers.
+        note: A further sentence of its definition.
+        uncertainty: What the tool states of the uncertainty of both values.
     """
 
     name: str
     direction: Literal["higher", "lower"]
     base: float
     tuned: float
-    exact: bool = False
+    verdict: bool = False
+    unit: Literal["proportion", "distance", "number"] | None = None
+    note: str = ""
+    uncertainty: tuple[Uncertainty | None, Uncertainty | None] = (None, None)
 
 
 @dataclass
 class Task:
-    """What two runs hold of a task.
+    """A task, or a group of tasks, of both runs.
 
     Attributes:
         name: Its name, safe as a part of a file's name.
@@ -76,6 +92,9 @@ class Task:
         metrics: The metrics that both runs state.
         base: The base model's answers; `tuned` in the same order.
         few_shot: Solved examples before each question.
+        unpaired: Number of answers without a partner in the other run.
+        members: Names of the tasks of a group; empty for a task.
+        prompts_differ: How the two models' prompts differ, in a sentence.
     """
 
     name: str
@@ -85,6 +104,47 @@ class Task:
     tuned: list[Answer] = field(default_factory=list)
     few_shot: int | None = None
     unpaired: int = 0
+    members: tuple[str, ...] = ()
+    prompts_differ: str | None = None
+
+    def join(self, base: Iterable[Answer], tuned: Iterable[Answer], reason: str | None = None) -> None:
+        """Take over both models' answers, joined by id, question and target, never by order.
+
+        Args:
+            base: The base model's answers.
+            tuned: The tuned model's answers.
+            reason: Why their prompts may differ, if the tool states why.
+
+        Raises:
+            Unusable: The prompts or candidates differ without a stated reason, or no question is shared.
+        """
+        left = {answer.key: answer for answer in tuned}
+        by_question: dict[tuple[str, ...], str | None] = {}
+        for key, answer in left.items():
+            by_question[answer.question] = None if answer.question in by_question else key
+        for answer in base:
+            key = answer.key
+            if key not in left or left[key].question != answer.question:
+                key = by_question.get(answer.question) or ""
+            if key in left:
+                self._pair(answer, left.pop(key), reason)
+            else:
+                self.unpaired += 1
+        if not self.base:
+            raise Unusable("the two runs share no question; evaluate both models on the same questions")
+        self.unpaired += len(left)
+
+    def _pair(self, answer: Answer, other: Answer, reason: str | None) -> None:
+        ours, theirs = answer.candidates or (), other.candidates or ()
+        if answer.prompt != other.prompt or ours != theirs:
+            if reason is None or len(ours) != len(theirs):
+                raise Unusable(f"prompt or candidates of question {answer.key[:40]} differ; evaluate both models alike")
+            self.prompts_differ, other.own_prompt = reason, other.prompt
+            if theirs:
+                other.answer, other.candidates = ours[theirs.index(other.answer)], ours
+        other.columns = {}
+        self.base.append(answer)
+        self.tuned.append(other)
 
 
 @dataclass
@@ -92,11 +152,12 @@ class Import:
     """Two runs of another tool, ready to become a record.
 
     Attributes:
-        tool: The tool, with its version where it is stated.
-        base_model: The base model's name; `tuned_model` likewise.
-        tasks: What was asked.
-        files: The files that were read.
-        settings: What the tool states of the runs.
+        tool: The tool, with its version if stated.
+        base_model: The base model as the run names it, possibly by a path; `tuned_model` likewise.
+        adapter: The tuned model's adapter, likewise; None if the run names none.
+        tasks: What was asked, groups included.
+        files: The base run's files and the tuned run's.
+        settings: What the tool states of the runs, limited to the keys of `settings`.
         said: What was left out, and why.
     """
 
@@ -105,73 +166,6 @@ class Import:
     tuned_model: str
     adapter: str | None
     tasks: list[Task]
-    files: list[Path]
+    files: tuple[list[Path], list[Path]]
     settings: dict[str, Any]
     said: list[str] = field(default_factory=list)
-
-
-def mapping(value: object) -> dict[str, Any]:
-    """Return an object of untrusted JSON; an empty one for anything else."""
-    return value if isinstance(value, dict) else {}
-
-
-def safe_name(name: str) -> str:
-    """Make a name safe as a part of a file's name and of a metric's key."""
-    return re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[:80] or "task"
-
-
-def paired(
-    path: Path, task: str, base: Iterable[Answer], tuned: Iterable[Answer]
-) -> tuple[list[Answer], list[Answer], int]:
-    """Join two models' answers by key, never by order.
-
-    Args:
-        path: The tuned model's file, for errors.
-        task: The task, for errors.
-        base: The base model's answers.
-        tuned: The tuned model's answers.
-
-    Returns:
-        The answers to the questions that both answered, in the base model's order, and how many answers have no partner.
-
-    Raises:
-        InputError: The same question was put in another way to the other model, or they have no question in common.
-    """
-    others = {answer.key: answer for answer in tuned}
-    first, second, alone = [], [], 0
-    for answer in base:
-        other = others.pop(answer.key, None)
-        if other is None:
-            alone += 1
-            continue
-        if other.checks != answer.checks or other.candidates != answer.candidates:
-            raise InputError(
-                path, key=f"{task}, question {answer.key}", found="another question, prompt or right answer than the base model's",
-                expected="the same in both runs", hint="Evaluate both models with the same version of the task and the same settings.",
-            )  # fmt: skip
-        other.columns = {}
-        first.append(answer)
-        second.append(other)
-    if not first:
-        raise InputError(
-            path, key=task, found="no question that the base model answered too", expected="answers to the same questions",
-            hint="Evaluate both models with the same --limit and --samples.",
-        )  # fmt: skip
-    return first, second, alone + len(others)
-
-
-def finite(path: Path, key: str, value: object) -> float:
-    """Read a number, which may be written as text.
-
-    Raises:
-        InputError: It is none, or not finite.
-    """
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError(
-            path, key=key, found=value, expected="a finite number", hint="Evaluate again, or leave the task out."
-        )
-    return number

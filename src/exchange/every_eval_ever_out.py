@@ -121,12 +121,11 @@ def every_eval_ever(
         "model_info": {
             "name": subject.label,
             "id": subject.model_id,
-            "inference_engine": {"name": "transformers", "version": str(packages.get("transformers", UNKNOWN))},
-            "additional_details": {
-                "deployment_type": "self_deployed",
-                "model_availability": "open_weights",
-                **_hashes(hashes, base=base),
-            },
+            **(
+                {"additional_details": {"deployment_type": UNKNOWN, "model_availability": UNKNOWN}}
+                if results.source
+                else _deployed(packages.get("transformers", UNKNOWN), hashes, base=base)
+            ),
         },
         "evaluation_results": [
             _result(key, value, metrics.metrics[key], results, source, intervals.get(key))
@@ -149,11 +148,14 @@ def _place(subject: Subject, source: Source, identifier: str, stated: dict[str, 
     return "/".join(["data", *safe, str(uuid.UUID(bytes=digest[:16], version=4))])
 
 
-def _hashes(hashes: Hashes | None, *, base: bool) -> dict[str, str]:
-    if hashes is None:
-        return {}
-    files = hashes.base if base else hashes.adapter
-    return {f"sha256 {name}": digest for name, digest in sorted(files.items()) if name.endswith(".safetensors")}
+def _deployed(transformers: str, hashes: Hashes | None, *, base: bool) -> dict[str, Any]:
+    """Say how the project's own evaluation ran a model; how another tool did is not on record."""
+    files = (hashes.base if base else hashes.adapter) if hashes else {}
+    weights = {f"sha256 {name}": digest for name, digest in sorted(files.items()) if name.endswith(".safetensors")}
+    return {
+        "inference_engine": {"name": "transformers", "version": str(transformers)},
+        "additional_details": {"deployment_type": "self_deployed", "model_availability": "open_weights", **weights},
+    }
 
 
 def _result(
@@ -162,7 +164,9 @@ def _result(
     task = results.tasks.get(metric.task or "")
     uncertainty: dict[str, Any] = {"num_samples": task.questions} if task else {}
     if bounds is not None:
-        method = "Wilson" if metric.measure == "exact_match" else "percentile bootstrap"
+        method = (
+            "Wilson" if metric.measure == "exact_match" else "percentile bootstrap" if metric.measure else "as stated"
+        )
         uncertainty["confidence_interval"] = {
             "lower": bounds.low, "upper": bounds.high, "confidence_level": given.confidence, "method": method,
         }  # fmt: skip
@@ -231,7 +235,9 @@ def _lines(
         )
         method = "highest log-likelihood" if rows.candidates else "custom"
         for i, identity in enumerate(columns["id"]):
-            references = columns["references"][i] or [columns["reference"][i]]
+            if correct[i] is None or scores[i] is None:
+                continue  # the schema requires a verdict and a score
+            references = columns["references"][i] or [text for text in [columns["reference"][i]] if text is not None]
             answer = columns["answer"][i]
             yield encode(
                 {

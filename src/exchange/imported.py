@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
-from collections.abc import Sequence
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,23 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
-from src.record.answers import MODELS, Answers, read_answers, write_answers
+from src.record.answers import MODELS, read_answers, write_answers
 from src.record.answers import SCHEMA as ANSWERS
 from src.record.checkpoint import adapter_config
-from src.record.columns import MOST, NAME
+from src.record.columns import NAME
 from src.record.config import ExperimentConfig, MetricConfig, MetricsConfig
 from src.record.errors import InputError
 from src.record.files import atomic, load_yaml, read_text, sha256_file, write_json
 from src.record.load import PROJECT
 from src.record.measures import available, per_question
-from src.record.questions import SCHEMA, Questions, read_questions, write_questions
+from src.record.model_name import parse_model_name
+from src.record.questions import SCHEMA, read_questions, write_questions
 from src.record.results import METRICS, answered
 from src.record.schemas import Task as TaskEntry
+from src.record.tables import table_of
 
-from .answers import Answer, Import, Task, safe_name
+from .answers import TOLERANCE, UNNAMED, Answer, Import, Metric, Task
+from .reading import safe_name, shown_model
 
 PRIMARY_TASKS = 20
 """Most tasks whose metrics are declared as primary, and so corrected together and shown first."""
@@ -68,54 +70,58 @@ def write_record(found: Import, root: Path, name: str, *, replace: bool) -> list
     ExperimentConfig.model_validate(config)
     declared = load_yaml(root / METRICS, MetricsConfig)
     metrics = _metrics(found.tasks, declared, root / METRICS)
-    for task in found.tasks:
-        single = {m.value for m, _ in metrics.values() if m.task == task.name}
-        for answer in (*task.base, *task.tuned):
-            answer.values = {n: value for n, value in answer.values.items() if safe_name(n).lower() in single}
+    if not metrics:
+        raise InputError(
+            found.tool, found="no metric of the questions that both models answered", expected="one at least",
+            hint="Evaluate both models on the same questions.",
+        )  # fmt: skip
     new = {key: metric for key, (metric, _) in metrics.items() if key not in declared.metrics}
     texts = {root / METRICS: _with_metrics(root / METRICS, new), root / PROJECT: _showing(root / PROJECT, name)}
+    texts[config_path] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
 
+    with_answers = [task for task in found.tasks if task.base]
+    groups = {t.name: list(t.members) for t in found.tasks if _pooled(t, found.tasks)}
     results: dict[str, Any] = {
         "experiment_name": name,
         "base_model": {"name": config["base_model"], "metrics": {}},
-        "finetuned_model": {"name": config.get("checkpoint") or _shown(found.tuned_model, root), "metrics": {}},
-        "tasks": {t.name: _described(t) for t in found.tasks if t.base},
+        "finetuned_model": {"name": _shown(found.adapter or found.tuned_model, root), "metrics": {}},
+        "tasks": {t.name: _described(t) for t in with_answers},
+        "groups": groups,
         "source": {
             "tool": found.tool,
-            "files": {_file_name(path, found.files): sha256_file(path) for path in found.files},
-            "settings": _without_paths(found.settings, root),
+            "files": _hashes(found.files),
+            "settings": found.settings,
             "left_out": found.said,
         },
     }
+    for key, (_, stated) in metrics.items():
+        if stated is not None:
+            for side, value, uncertainty in zip(
+                ("base_model", "finetuned_model"), (stated.base, stated.tuned), stated.uncertainty, strict=True
+            ):
+                results[side]["metrics"][key] = value
+                if uncertainty is not None:
+                    noted = results[side].setdefault("uncertainty", {})
+                    noted[key] = uncertainty.model_dump(exclude_none=True)
     folder.mkdir(parents=True, exist_ok=True)
-    answers: tuple[Answers, Answers] | None = None
-    questions: Questions | None = None
-    entries = {key: TaskEntry.model_validate(task) for key, task in results["tasks"].items()}
-    with_answers = [task for task in found.tasks if task.base]
-    if with_answers:
-        asked, *tables = _tables(with_answers)
-        path = folder / "questions.parquet"
-        results["questions"] = write_questions(path, asked)
-        questions = read_questions(path)
-        results["answers"] = {}
-        loaded = []
-        for model, table in zip(MODELS, tables, strict=True):
-            place = folder / "answers" / f"{model}.parquet"
-            results["answers"][model] = write_answers(place, table)
-            loaded.append(read_answers(place, questions, entries))
-        answers = (loaded[0], loaded[1])
-    for key, (metric, stated) in metrics.items():
-        values = stated if stated is not None else _computed(questions, answers, metric, entries)
-        results["base_model"]["metrics"][key], results["finetuned_model"]["metrics"][key] = values
-    write_json(folder / "evaluation_results.json", results)
-    texts[config_path] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    with tempfile.TemporaryDirectory(
+        dir=folder, prefix="."
+    ) as given:  # what cannot be written leaves the former record whole
+        staging = Path(given)
+        if with_answers:
+            _add_answers(results, with_answers, metrics, staging)
+        write_json(staging / "evaluation_results.json", results)
+        for path in [path for path in staging.rglob("*") if path.is_file()]:
+            (folder / path.relative_to(staging)).parent.mkdir(exist_ok=True)
+            path.replace(folder / path.relative_to(staging))
     for target, text in texts.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic(target) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    asked_number = sum(len(task.base) for task in found.tasks)
+    questions = sum(len(task.base) for task in with_answers)
+    of_groups = sum(1 for task in found.tasks if task.members)
     return [
-        f"results/{name}: {asked_number:,} questions of {len(found.tasks):,} tasks, {len(metrics):,} metrics",
+        f"results/{name}: questions {questions:,}, tasks {len(found.tasks) - of_groups:,}, groups {of_groups:,}, metrics {len(metrics):,}",
         f"configs/experiments/{name}.yaml: what is known of the run; add how it was trained",
         f"{METRICS}: {len(new):,} metrics added",
         f"{PROJECT}: shows {name} from now on; describe it there",
@@ -123,41 +129,38 @@ def write_record(found: Import, root: Path, name: str, *, replace: bool) -> list
 
 
 def _shown(model: str, root: Path) -> str:
-    """Name a model as a document may: a folder relative to the repository, or by its last part alone."""
-    path = Path(model)
-    if not path.is_absolute():
-        return model
-    return path.relative_to(root.resolve()).as_posix() if path.is_relative_to(root.resolve()) else path.name
+    """Name a model as a document may: a folder of the repository by its path in it, anything else by its Hub id or last folder."""
+    own = root.absolute()
+    place = Path(os.path.normpath(own / model))
+    short = max(map(len, place.parts)) < 256  # longer names cannot be looked up
+    inside = short and place != own and place.is_relative_to(own) and place.is_dir()
+    return place.relative_to(own).as_posix() if inside else shown_model(model)
 
 
-def _without_paths(value: Any, root: Path) -> Any:
-    """Name models in settings as a document may."""
-    if isinstance(value, dict):
-        return {str(key): _without_paths(inner, root) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_without_paths(inner, root) for inner in value]
-    if isinstance(value, str):
-        return _shown(value, root) if value.startswith("/") else value
-    return value if value is None or isinstance(value, bool | int) else _finite_or_text(value)
-
-
-def _finite_or_text(value: object) -> object:
-    """Keep a finite number; write anything else as text, which JSON can hold."""
-    return value if isinstance(value, float) and math.isfinite(value) else str(value)
-
-
-def _file_name(path: Path, files: Sequence[Path]) -> str:
-    """Name a file that was read, by the folders that tell it from the others."""
-    common = Path(os.path.commonpath([file.resolve().parent for file in files]))
-    return path.resolve().relative_to(common).as_posix()
+def _hashes(files: tuple[list[Path], list[Path]]) -> dict[str, str]:
+    """Return each file's hash, by side and name; the folders that it is in may be named after a path."""
+    found: dict[str, str] = {}
+    for side, paths in zip(("base", "finetuned"), files, strict=True):
+        for path in paths:
+            name, number = f"{side}/{path.name}", 1
+            while name in found:
+                number += 1
+                name = f"{side}/{number}/{path.name}"
+            found[name] = sha256_file(path)
+    return found
 
 
 def _experiment(found: Import, root: Path, name: str) -> dict[str, Any]:
-    adapter = found.adapter
-    config: dict[str, Any] = {"experiment_name": name, "base_model": _shown(found.base_model, root)}
-    config["checkpoint"] = _shown(adapter, root) if adapter else f"checkpoints/{name}"
-    folder = root / adapter if adapter else None
-    if folder is not None and (folder / "adapter_config.json").is_file():
+    base = _shown(found.base_model, root)
+    config: dict[str, Any] = {"experiment_name": name, "base_model": base}
+    revision = found.settings.get("base", {}).get("model_args", {}).get("revision")
+    revision = parse_model_name(found.base_model).revision or revision
+    if revision and base == parse_model_name(found.base_model).id:
+        config["base_revision"] = revision
+    adapter = _shown(found.adapter, root) if found.adapter else ""
+    config["checkpoint"] = adapter if (root / adapter / "adapter_config.json").is_file() else f"checkpoints/{name}"
+    folder = root / config["checkpoint"]
+    if (folder / "adapter_config.json").is_file():
         settings = adapter_config(folder)
         if {"r", "lora_alpha"} <= settings.keys():
             modules = settings.get("target_modules")
@@ -180,40 +183,43 @@ def _candidates(task: Task) -> list[str] | None:
 def _described(task: Task) -> dict[str, Any]:
     return {
         "questions": len(task.base), "method": task.method, "candidates": _candidates(task), "few_shot": task.few_shot,
-        "template": "{prompt}", "fields": {"prompt": {"column": "prompt"}},
+        "template": "{prompt}", "fields": {"prompt": {"column": "prompt"}}, "judged": "tool",
+        "prompts_differ": task.prompts_differ,
     }  # fmt: skip
 
 
-Declared = tuple[MetricConfig, tuple[float, float] | None]
+Declared = tuple[MetricConfig, Metric | None]
+"""A metric's declaration; and the metric, where its values are not computed from answers."""
 
 
 def _metrics(tasks: list[Task], declared: MetricsConfig, path: Path) -> dict[str, Declared]:
-    """Declare a metric of each that a task states; with the values of both models where they cannot be computed from the answers."""
+    """Declare each metric of each task and group; a value that cannot be computed from the answers is taken over as stated."""
     found: dict[str, Declared] = {}
+    primary = _primary(tasks)
+    columns: set[tuple[str, str | None]] = set()
     for task in tasks:
-        primary = len(tasks) <= PRIMARY_TASKS
-        label = task.name.replace("_", " ")
         for metric in task.metrics:
             name = safe_name(metric.name).lower()
-            own = [answer.values.get(metric.name) for answer in (*task.base, *task.tuned)]
-            single = bool(own) and all(value is not None for value in own) and _is_mean(task, metric.name)
-            share = metric.exact or (single and all(0 <= (value or 0) <= 1 for value in own))
-            measure = (
-                {"measure": "exact_match"} if metric.exact else {"measure": "value", "value": name} if single else {}
-            )
+            measure = _measure(task, metric, tasks)
+            if (task.name, measure.get("value")) in columns:
+                measure = {}  # another metric's values have that column
+            columns.add((task.name, measure.get("value") or metric.name))
             if not measure and task.unpaired:
                 continue  # it is of other questions than those that both models answered
+            values = [answer.values.get(metric.name) for answer in (*task.base, *task.tuned)]
+            share = metric.verdict or (measure and all(value is not None and 0 <= value <= 1 for value in values))
+            label = task.name.replace("_", " ") + (f", {metric.name}" if metric.name != UNNAMED else "")
+            of = f"the group {task.name} ({len(task.members)} tasks)" if task.members else f"the task {task.name}"
             fields = {
-                "label": f"{label}, {metric.name}"[:120],
-                "definition": f"{metric.name} of the task {task.name}, as its evaluation defines it.",
-                "direction": metric.direction, "unit": "proportion" if share else "number", "task": task.name, **measure,
+                "label": label[:120], "definition": f"{metric.name} of {of}, as its evaluation defines it.{metric.note}",
+                "direction": metric.direction, "unit": metric.unit or ("proportion" if share else "number"),
+                "primary": task.name in primary and metric is task.metrics[0],
+                "task": task.name if measure or not task.members else None, **measure,
             }  # fmt: skip
-            first = metric is task.metrics[0]
-            stated = None if measure else (metric.base, metric.tuned)
-            found[safe_name(f"{task.name}_{name}").lower()] = (
-                MetricConfig(**fields, primary=primary and first),
-                stated,
-            )
+            key = safe_name(f"{task.name}_{name}").lower()
+            while key in found:
+                key += "_2"
+            found[key] = MetricConfig(**fields), None if measure else metric
     for key, (metric_config, _) in found.items():
         before = declared.metrics.get(key)
         if before is not None and (before.task, before.measure, before.value) != (
@@ -221,82 +227,109 @@ def _metrics(tasks: list[Task], declared: MetricsConfig, path: Path) -> dict[str
         ):  # fmt: skip
             raise InputError(
                 path, key=f"metrics.{key}", found="that metric of another task or measure", expected="none of that name",
-                hint="Rename the declared metric.",
+                hint="Remove the declared metric, or rename it.",
             )  # fmt: skip
     return {key: (declared.metrics.get(key, metric), stated) for key, (metric, stated) in found.items()}
 
 
-def _is_mean(task: Task, name: str) -> bool:
-    """Tell whether a metric is the mean of its values of single questions, as far as the questions that were left out allow."""
-    metric = next(m for m in task.metrics if m.name == name)
-    return bool(task.unpaired) or all(
-        abs(sum(answer.values[name] for answer in answers) / len(answers) - stated) < 1e-6
-        for answers, stated in ((task.base, metric.base), (task.tuned, metric.tuned))
-    )
+def _primary(tasks: list[Task]) -> set[str]:
+    """Name the tasks that the question is about: groups in place of their tasks; of too many, none."""
+    members = {name for task in tasks for name in task.members}
+    inner = {task.name for task in tasks if any(set(task.members) < set(other.members) for other in tasks)}
+    shown = {task.name for task in tasks if task.name not in members}
+    shown = shown if len(shown) <= PRIMARY_TASKS else shown - inner
+    return shown if len(shown) <= PRIMARY_TASKS else set()
 
 
-def _computed(
-    questions: Questions | None,
-    answers: tuple[Answers, Answers] | None,
-    metric: MetricConfig,
-    tasks: dict[str, TaskEntry],
-) -> tuple[float, float]:
-    values = []
-    for model in answers or ():
-        rows = answered(metric.task, questions, model, tasks) if questions is not None else None
-        if rows is not None and available(rows, metric):
-            values.append(float(per_question(rows, metric).mean()))
-    if len(values) != len(MODELS):
-        raise InputError(
-            "the answers", key=metric.label, found="nothing", expected="one value per question", hint="Import again.",
-        )  # fmt: skip
-    return values[0], values[1]
+def _measure(task: Task, metric: Metric, tasks: list[Task]) -> dict[str, str]:
+    """Return how a metric is computed from the answers; empty where it cannot be."""
+    if task.members:
+        return {"measure": "exact_match"} if _pooled(task, tasks) is metric else {}
+    if metric.verdict:
+        return {"measure": "exact_match"}
+    for answers, stated in ((task.base, metric.base), (task.tuned, metric.tuned)):
+        values = [answer.values.get(metric.name) for answer in answers]
+        known = [value for value in values if value is not None]
+        if not known or len(known) < len(values):
+            return {}
+        if not task.unpaired and abs(sum(known) / len(known) - stated) > TOLERANCE:
+            return {}  # it is not the mean of its values
+    return {"measure": "value", "value": _value_column(metric.name)}
+
+
+def _value_column(metric: str) -> str:
+    """Name the column of the answers that holds a metric's value for each question."""
+    name = safe_name(metric).lower()[:44]
+    return name if NAME.fullmatch(name) and name not in ANSWERS.names else f"value_{name}"
+
+
+def _pooled(group: Task, tasks: list[Task]) -> Metric | None:
+    """Return the metric of a group that is the share of right answers over all questions of its tasks."""
+    inside = [task for task in tasks if task.name in group.members and task.base and not task.unpaired]
+    if not group.members or len(inside) != len(group.members):
+        return None
+    for metric in group.metrics:
+        if all(any(m.verdict and m.name == metric.name for m in task.metrics) for task in inside):
+            answers = [[a.correct for t in inside for a in getattr(t, side)] for side in ("base", "tuned")]
+            means = [sum(map(bool, side)) / len(side) for side in answers]
+            if abs(means[0] - metric.base) < TOLERANCE and abs(means[1] - metric.tuned) < TOLERANCE:
+                return metric
+    return None
+
+
+def _add_answers(results: dict[str, Any], tasks: list[Task], metrics: dict[str, Declared], folder: Path) -> None:
+    """Write questions and answers, and compute the metrics that are computed from them."""
+    columns = {(m.task, m.value): m for m, _ in metrics.values() if m.value}
+    for task in tasks:
+        for answer in (*task.base, *task.tuned):
+            named = {_value_column(name): value for name, value in answer.values.items()}
+            answer.values = {name: value for name, value in named.items() if (task.name, name) in columns}
+    asked, *tables = _tables(tasks)
+    path = folder / "questions.parquet"
+    results["questions"] = write_questions(path, asked)
+    questions = read_questions(path)
+    results["answers"] = {}
+    entries = {key: TaskEntry.model_validate(task) for key, task in results["tasks"].items()}
+    for model, side, table in zip(MODELS, ("base_model", "finetuned_model"), tables, strict=True):
+        place = folder / "answers" / f"{model}.parquet"
+        results["answers"][model] = write_answers(place, table)
+        answers = read_answers(place, questions, entries)
+        for key, (metric, stated) in metrics.items():
+            if stated is None:
+                rows = answered(metric.task, questions, answers, entries, results["groups"])
+                if rows is None or not available(rows, metric):
+                    raise InputError(
+                        place, key=key, found="no values", expected=f"one per question of {metric.task}",
+                        hint="Remove or rename the declared metric in configs/metrics.yaml.",
+                    )  # fmt: skip
+                results[side]["metrics"][key] = float(per_question(rows, metric).mean())
 
 
 def _tables(tasks: list[Task]) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """Put the questions of all tasks, and both models' answers, into columns."""
-    identifiers: list[str] = []
-    rows = sum(len(task.base) for task in tasks)
-    asked: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
-    given: list[dict[str, list[Any]]] = [{name: [] for name in ANSWERS.names} for _ in MODELS]
-    values: list[dict[str, list[Any]]] = [{} for _ in MODELS]
-    own: dict[str, list[Any]] = {"prompt": [None] * rows}
-    done = 0
+    """Return the questions of all tasks, and both models' answers."""
+    asked: list[dict[str, Any]] = []
+    given: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+    taken: set[str] = set()
     for task in tasks:
-        own["prompt"][done : done + len(task.base)] = [answer.prompt for answer in task.base]
-        identifiers += _ids(task, set(identifiers))
-        asked["task"] += [task.name] * len(task.base)
-        asked["reference"] += [answer.references[0] for answer in task.base]
-        asked["references"] += [list(a.references) if len(a.references) > 1 else None for a in task.base]
-        for answers, columns, numbers in zip((task.base, task.tuned), given, values, strict=True):
-            columns["answer"] += [answer.answer for answer in answers]
-            columns["correct"] += [answer.correct for answer in answers]
-            columns["prompt"] += [answer.own_prompt for answer in answers]
-            columns["score"] += [answer.score for answer in answers]
-            listed = _candidates(task) is not None
-            columns["scores"] += [
-                None if answer.scores is None or not listed else np.array(answer.scores, dtype=np.float16)
-                for answer in answers
-            ]
-            for name in {name: None for answer in answers for name in answer.values}:
-                column = numbers.setdefault(safe_name(name).lower(), [None] * rows)
-                column[done : done + len(answers)] = [answer.values.get(name) for answer in answers]
-        for name, fields in _fields(task.base).items():
-            if name in own or len(own) < MOST:
-                own.setdefault(name, [None] * rows)[done : done + len(fields)] = fields
-        done += len(task.base)
-    asked["id"] = identifiers
-    questions = {name: pa.array(asked[name] or [None] * rows, SCHEMA.field(name).type) for name in SCHEMA.names}
-    models = []
-    for columns, numbers in zip(given, values, strict=True):
-        columns["id"] = identifiers
-        known = {name: pa.array(columns[name] or [None] * rows, ANSWERS.field(name).type) for name in ANSWERS.names}
-        models.append(pa.table(known | {name: pa.array(column, pa.float64()) for name, column in numbers.items()}))
-    return pa.table(questions | {name: _array(column) for name, column in own.items()}), models[0], models[1]
+        ids, columns = _ids(task, taken), _columns(task.base)
+        taken.update(ids)
+        listed = _candidates(task) is not None
+        for identity, answer in zip(ids, task.base, strict=True):
+            own = {column: _bounded(answer.columns.get(name)) for column, name in columns.items()}
+            known = list(answer.references)
+            reference = {"reference": known[0] if known else None, "references": known if len(known) > 1 else None}
+            asked.append({"id": identity, "task": task.name, "prompt": answer.prompt, **reference, **own})
+        for rows, answers in zip(given, (task.base, task.tuned), strict=True):
+            for identity, a in zip(ids, answers, strict=True):
+                stored = listed and a.scores is not None and max(map(abs, a.scores)) < np.finfo(np.float16).max
+                scores = np.array(a.scores, dtype=np.float16) if stored else None
+                known_of = {"answer": a.answer, "correct": a.correct, "prompt": a.own_prompt, "score": a.score}
+                rows.append({"id": identity, "scores": scores, **known_of, **a.values})
+    return table_of(asked, SCHEMA), table_of(given[0], ANSWERS), table_of(given[1], ANSWERS)
 
 
 def _ids(task: Task, taken: set[str]) -> list[str]:
-    """Return each question's own id, or its place within the task where an id is missing or comes twice."""
+    """Return each question's own id, or its key within the task where an id is missing or duplicated."""
     own = [answer.columns.get("id") for answer in task.base]
     named = [str(value) for value in own if isinstance(value, str | int) and str(value)]
     if len(named) == len(own) == len(set(named)) and not taken & set(named):
@@ -304,16 +337,15 @@ def _ids(task: Task, taken: set[str]) -> list[str]:
     return [f"{task.name}/{answer.key}" for answer in task.base]
 
 
-def _fields(answers: list[Answer]) -> dict[str, list[Any]]:
-    """Return the fields of the questions, by the names of columns."""
-    names = list(dict.fromkeys(name for answer in answers for name in answer.columns if name != "id"))[:COLUMNS]
-    found = {}
-    for name in names:
+def _columns(answers: list[Answer]) -> dict[str, str]:
+    """Return the fields of the questions by the names of their columns."""
+    found: dict[str, str] = {}
+    for name in list(dict.fromkeys(name for answer in answers for name in answer.columns if name != "id"))[:COLUMNS]:
         column = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[:50] or "field"
         if column in (*SCHEMA.names, *ANSWERS.names) or not NAME.fullmatch(column) or column in found:
             column = f"doc_{column}"
-        found[column] = [_bounded(answer.columns.get(name)) for answer in answers]
-    return {name: values for name, values in found.items() if any(value is not None for value in values)}
+        found.setdefault(column, name)
+    return found
 
 
 def _bounded(value: Any) -> Any:
@@ -324,22 +356,6 @@ def _bounded(value: Any) -> Any:
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
         return [part[:COLUMN_TEXT] for part in value[:100]]
     return json.dumps(value, ensure_ascii=False, default=str)[:COLUMN_TEXT]
-
-
-def _array(values: list[Any]) -> pa.Array:
-    """Give a column the type that its values share, or text."""
-    kinds = {type(value) for value in values if value is not None}
-    if kinds <= {int, float} and len(kinds) == 2:
-        values = [None if value is None else float(value) for value in values]
-    elif len(kinds) > 1:
-        values = [
-            value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            for value in values
-        ]
-    try:
-        return pa.array(values)
-    except (pa.ArrowInvalid, OverflowError):  # whole numbers beyond 64 bits
-        return pa.array([None if value is None else str(value) for value in values])
 
 
 def _with_metrics(path: Path, new: dict[str, MetricConfig]) -> str:

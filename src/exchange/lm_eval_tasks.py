@@ -161,7 +161,8 @@ def _readme(
     record: Record, tasks: list[HarnessTask], left_out: dict[str, str], dataset: str | None, base: str | None
 ) -> str:
     group = group_name(record)
-    model = (base if dataset else record.experiment.base_model) or "MODEL"
+    folder = record.base_folder is not None and record.experiment.base_model
+    model = (base if dataset else folder or base) or "MODEL"
     get = (
         f"hf download {dataset} --repo-type dataset --include '{FOLDER}/*' --local-dir .\n"
         if dataset

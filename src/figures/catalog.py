@@ -68,7 +68,9 @@ def catalog(analysis: Analysis, log: TrainingLog | None, study: LoadedStudy | No
         courses = list(_courses(analysis.study, study))
         if courses:
             found.append(_course(courses))
-    shown = [m for m in (*analysis.primary, *analysis.others) if m.config.unit == "proportion"]
+    main = {m.key for m in analysis.main}
+    both = (*analysis.primary, *analysis.others)
+    shown = [m for m in both if m.config.unit == "proportion" and m.key in main]
     if shown:
         found.append(_metrics(shown, analysis))
     found += [_breakdown(b, analysis.metric(b.metric).config) for b in analysis.breakdowns]

@@ -19,6 +19,7 @@ from src.documents.space import space_files
 from src.exchange.shared import exchange_files
 from src.record.checkpoint import adapter_config, base_files, checkpoint_files
 from src.record.files import regular_file, replacing, sha256_file
+from src.record.model_name import parse_model_name
 from src.record.publication import Role
 from src.record.splits import dataset_files
 
@@ -247,9 +248,10 @@ def _license(context: Context) -> Path:
 def _adapter(context: Context, folder: Path) -> dict[str, Path | bytes]:
     files: dict[str, Path | bytes] = {**checkpoint_files(folder)}
     settings = adapter_config(folder)
-    if settings and context.names.base:
+    if settings.get("base_model_name_or_path"):
         # A visitor has no local folder, so the base model has its name on the Hub.
-        settings["base_model_name_or_path"] = context.names.base
+        name = context.names.base or parse_model_name(str(settings["base_model_name_or_path"])).id
+        settings |= {"base_model_name_or_path": name}
         files["adapter_config.json"] = (json.dumps(settings, indent=2, sort_keys=True) + "\n").encode()
     return files
 

@@ -307,7 +307,7 @@ def check_base(visitor: Hub, context: Context) -> str | None:
         return None
     if base is None:
         raise Refused(
-            "the experiment's config names no base model, so the adapter could not be loaded. Add `base_model`."
+            "the experiment's config names no base model on the Hub, so visitors could not load the adapter. Set `base_model` to its Hub id."
         )
     try:
         info = visitor.call(visitor.api.model_info, base)

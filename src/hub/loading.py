@@ -129,8 +129,8 @@ class Loading:
         base = str(record.base_folder.absolute()) if record.base_folder else names.base
         checkpoints = {"": record.checkpoint, **record.further_adapters}
         own = record.checkpoint_has_tokenizer
-        if model.revision and not record.base_folder:
-            job["options"] |= {"revision": model.revision}
+        if record.base_pinned:
+            job["options"] |= {"revision": record.base_pinned}
         published = {
             "base": names.base,
             "tokenizer": repo.repo_id if own else names.base,

@@ -94,12 +94,12 @@ def fetch(request: dict[str, Any]) -> Any:
     """Download a base model from the Hub, without a token; return its folder.
 
     Args:
-        request: `name`.
+        request: `name`, and `revision`, None for its head.
     """
     from huggingface_hub import snapshot_download
 
     wanted = ["*.json", "*.txt", "*.model", "*.safetensors", "*.jinja"]
-    return snapshot_download(request["name"], token=False, allow_patterns=wanted)
+    return snapshot_download(request["name"], revision=request["revision"], token=False, allow_patterns=wanted)
 
 
 def space(request: dict[str, Any]) -> Any:

@@ -90,7 +90,7 @@ class Verification:
             for outcome in entry["results"]
             for result in outcome["metrics"]
         }
-        measured = {metric.config.label: metric.finetuned.value for metric in self._context.analysis.metrics}
+        measured = {metric.config.label: metric.finetuned.value for metric in self._context.analysis.main}
         equal = stated.keys() == measured.keys() and all(math.isclose(stated[k], measured[k]) for k in stated)
         self._add(repo.role, METADATA, equal, f"{len(data)} keys, {len(stated)} metrics as in the record")
 
@@ -149,7 +149,7 @@ class Verification:
         needed = repo.size if full else base.size if base is not None else _size(visitor, name)
         if load and needed < _free_memory():
             if base is None and not full:
-                job = {"job": "fetch", "name": name}
+                job = {"job": "fetch", "name": name, "revision": self._context.record.base_pinned}
                 (error,) = home.run([job], f"downloading {name} without a token", offline=False)
                 if isinstance(error, ValueError):
                     self._add(repo.role, LOGITS, False, f"{name}: {error}")

@@ -9,6 +9,7 @@ from typing import Any
 from .config import TRAINED, ExperimentConfig
 from .errors import InputError
 from .files import validate
+from .model_name import parse_model_name
 from .schemas import Hashes, TrainingLog
 
 FREE = frozenset(
@@ -16,6 +17,8 @@ FREE = frozenset(
         "experiment_name",
         "note",
         "checkpoint",
+        "published_for",
+        "base_revision",
         "dataset_config.path",
         "dataset_config.books",
         "training_config.report_to",
@@ -55,10 +58,13 @@ def check_settings(
         for key in sorted(ran.keys() | stated.keys()):
             if key in FREE or (what == "the training" and key.split(".")[0] not in TRAINED):
                 continue
-            _compare(config_path, key, ran.get(key), stated.get(key), what)
+            if key == "base_model":
+                _compare_base(config_path, ran.get(key), stated.get(key), what)
+            else:
+                _compare(config_path, key, ran.get(key), stated.get(key), what)
     base = adapter.get("base_model_name_or_path")
-    if isinstance(base, str) and base and config.base_model and Path(base).name != Path(config.base_model).name:
-        _compare(config_path, "base_model", base, config.base_model, "adapter_config.json")  # folders may have moved
+    if base and config.base_model:
+        _compare_base(config_path, base, config.base_model, "adapter_config.json")
     lora = config.lora_config
     if lora is None:
         return
@@ -94,7 +100,8 @@ def check_trained(log_path: Path, log: TrainingLog, evaluated: Hashes | None) ->
     for part in ("base", "data", "adapter"):
         before, after = getattr(log.hashes, part), getattr(evaluated, part)
         for name, digest in sorted(before.items()):
-            if after and after.get(name) != digest:
+            asked = name in after or name.endswith((".parquet", ".safetensors"))  # the word list is the training's alone
+            if after and asked and after.get(name) != digest:
                 raise InputError(
                     log_path,
                     key=f"hashes.{part}.{name}",
@@ -102,6 +109,18 @@ def check_trained(log_path: Path, log: TrainingLog, evaluated: Hashes | None) ->
                     expected=f"sha256 {after.get(name)}, which was evaluated",
                     hint="Run `python -m src.evaluate` on the adapter that was trained, or restore its log.",
                 )
+
+
+def _compare_base(path: Path, ran: object, stated: object, what: str) -> None:
+    """Compare two names of a base model, which may be ids or paths."""
+    if not (isinstance(ran, str) and isinstance(stated, str)):
+        _compare(path, "base_model", ran, stated, what)
+        return
+    names = parse_model_name(ran), parse_model_name(stated)
+    if not names[0].same_model(names[1]):
+        hint = "State the base that was used; to publish the adapter for another one on purpose, set `published_for`."
+        expected = f"{names[0].id}, which {what} says was run"
+        raise InputError(path, key="base_model", found=names[1].id, expected=expected, hint=hint)
 
 
 def _compare(path: Path, key: str, ran: object, stated: object, what: str) -> None:

@@ -62,11 +62,28 @@ def text_lines(path: Path, hint: str) -> Iterator[str]:
     Raises:
         InputError: It is not UTF-8.
     """
-    with path.open(encoding="utf-8") as stream:
+    with path.open(encoding="utf-8-sig") as stream:
         try:
             yield from stream
         except UnicodeDecodeError:
             raise InputError(path, found="bytes that are not UTF-8", expected="UTF-8 text", hint=hint) from None
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """Yield the number and the value of each line of a JSONL file; empty lines are skipped.
+
+    Raises:
+        InputError: The file cannot be opened or is not UTF-8, or a line is not JSON.
+    """
+    hint, number = "Write the file again.", 0
+    try:
+        for number, line in enumerate(text_lines(path, hint), 1):
+            if line.strip():
+                yield number, untrusted_json(line)
+    except OSError as error:
+        raise InputError(path, found=error.strerror, expected="a readable file", hint=hint) from None
+    except ValueError:
+        raise InputError(path, key=f"line {number}", found="invalid JSON", expected="JSON", hint=hint) from None
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -15,6 +15,7 @@ from .errors import InputError
 from .files import Model as Schema
 from .files import load_yaml, parse_json, read_text, sha256_file, validate
 from .model import Model, read_model
+from .model_name import ModelName, parse_model_name
 from .publication import Publication
 from .references import BIBLIOGRAPHY
 from .results import METRICS, Results, load_results
@@ -176,10 +177,31 @@ class Record:
     @cached_property
     def base_folder(self) -> Path | None:
         """The base model's folder, if it is a local one."""
+        if self.experiment.base_model is None or self.experiment.published_for is not None:
+            return None
+        name = parse_model_name(self.experiment.base_model)
+        folder = self.root / self.experiment.base_model
+        cached = (
+            not name.local and name.id != self.experiment.base_model
+        )  # a path into a cache names a model of the Hub
+        return folder if folder.is_dir() and not cached else None
+
+    @property
+    def base_name(self) -> ModelName | None:
+        """Name of the base that the adapter is published for, without any path; its revision is the config's, or its path's."""
+        if self.experiment.published_for is not None:
+            return parse_model_name(self.experiment.published_for)
         if self.experiment.base_model is None:
             return None
-        folder = self.root / self.experiment.base_model
-        return folder if folder.is_dir() else None
+        name = parse_model_name(self.experiment.base_model)
+        return replace(name, revision=self.experiment.base_revision or name.revision)
+
+    @property
+    def base_pinned(self) -> str | None:
+        """The revision of a base model on the Hub, where config, name or adapter pin it."""
+        if self.base_folder is not None:
+            return None
+        return (self.base_name.revision if self.base_name else None) or self.model.revision
 
     @cached_property
     def base_training(self) -> BaseTraining | None:

@@ -10,7 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from .checkpoint import check_safetensors, checkpoint_files, is_full, json_object, weight_files
+from .checkpoint import check_safetensors, is_full, json_object, weight_files
 
 METHODS = {
     "LORA": "LoRA",
@@ -204,13 +204,11 @@ def read_model(folder: Path) -> Model:
     """Read what a checkpoint says of itself; an empty description if there is no checkpoint.
 
     Raises:
-        InputError: Its files are malformed.
+        InputError: Its config is malformed.
     """
-    if not folder.is_dir():
-        return Model(folder, {})
     full = is_full(folder)
-    name = "config.json" if full else "adapter_config.json"
-    return Model(folder, json_object(checkpoint_files(folder)[name]), full)
+    path = folder / ("config.json" if full else "adapter_config.json")
+    return Model(folder, json_object(path) if path.is_file() else {}, full)
 
 
 def tensor_shapes(path: Path) -> dict[str, tuple[int, ...]]:

@@ -32,11 +32,11 @@ SCHEMA = pa.schema(
 )
 """Columns with a meaning of their own; a file may have any others, which are the project's (see `src.record.columns`).
 
-`references` lists all accepted answers, where `reference` is not the only one. `control` is the distribution of right answers if what
+`reference` is the right answer, null if unknown. `references` lists all accepted answers, where `reference` is not the only one. `control` is the distribution of right answers if what
 the question asks for were exchanged and the rest kept: a list of answers, each with its share.
 """
 
-OPTIONAL = frozenset({"references", "control"})
+OPTIONAL = frozenset({"reference", "references", "control"})
 _HINT = "Run `python -m src.evaluate` again; it writes questions, answers and results together."
 _SHARES = 1e-3
 """How far the shares of a control may be from one in sum: they are stored with seven digits."""
@@ -71,7 +71,9 @@ def write_questions(path: Path, table: pa.Table) -> dict[str, Any]:
     """
     checked = _checked(path, table)
     with atomic(path) as temporary:
-        pq.write_table(without_empty(checked, OPTIONAL), temporary, compression="zstd", compression_level=19)
+        pq.write_table(
+            without_empty(checked, OPTIONAL - {"reference"}), temporary, compression="zstd", compression_level=19
+        )
     return {"file": path.name, "sha256": sha256_file(path), "rows": table.num_rows}
 
 
@@ -87,6 +89,8 @@ def read_questions(path: Path) -> Questions:
 
 def _checked(path: Path, table: pa.Table) -> pa.Table:
     controls = [name for name in table.column_names if _is_control(name)]
+    if "reference" not in table.column_names:
+        raise InputError(path, key="reference", found="no such column", expected="string", hint=_HINT)
     schema = pa.schema([*SCHEMA, *((name, CONTROL) for name in controls)])
     known = typed(path, table, schema, OPTIONAL | set(controls), _HINT)
     own = own_columns(path, table, schema.names)

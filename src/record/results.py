@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -54,7 +56,7 @@ class Results:
         """Return any run's answers to the questions of one task, if they are on record."""
         if self.questions is None or answers is None:
             return None
-        return answered(task, self.questions, answers, self.evaluation.tasks)
+        return answered(task, self.questions, answers, self.evaluation.tasks, self.evaluation.groups)
 
     def question_texts(self) -> list[str]:
         """Write every question, without the solved examples before it, in the order of the questions; empty without questions.
@@ -80,9 +82,16 @@ class Results:
         return [] if self.questions is None else self.questions.table["task"].unique().to_pylist()
 
 
-def answered(task: str | None, questions: Questions, answers: Answers, tasks: dict[str, Task]) -> Answered | None:
-    """Return one model's answers to one task; None where no question is of that task."""
-    mask = pc.equal(questions.table["task"], task or "")
+def answered(
+    task: str | None,
+    questions: Questions,
+    answers: Answers,
+    tasks: dict[str, Task],
+    groups: Mapping[str, list[str]] = MappingProxyType({}),
+) -> Answered | None:
+    """Return one model's answers to one task, or to all tasks of a group; None where no question is of that task."""
+    members = groups.get(task or "", [task or ""])
+    mask = pc.is_in(questions.table["task"], value_set=pa.array(members, pa.string()))
     rows = questions.table.filter(mask)
     return Answered(task, tasks.get(task), rows, answers.table.filter(mask)) if task and len(rows) else None
 
@@ -187,6 +196,12 @@ def _check_questions(path: Path, evaluation: EvaluationResults, config: MetricsC
             raise InputError(
                 path, key=f"tasks.{name}.questions", found=task.questions,
                 expected=f"{names.count(name)}, the rows of {questions.path.name}", hint="Evaluate again.",
+            )  # fmt: skip
+        unknown = questions.table["reference"].filter(pc.equal(questions.table["task"], name)).null_count
+        if unknown and task.judged == "comparison":
+            raise InputError(
+                questions.path, key="reference", found=f"{unknown} rows of {name} without a value", expected="none",
+                hint="Fill it in, or state `judged: tool` if another tool judged the answers.",
             )  # fmt: skip
         for label, column in task.shortcuts.items():
             if column not in questions.table.column_names:

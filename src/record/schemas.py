@@ -12,12 +12,25 @@ from .config import Strict
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+class Uncertainty(Strict):
+    """The uncertainty of a value as another tool states it."""
+
+    standard_error: float | None = Field(None, ge=0)
+    low: float | None = Field(None, description="Lower bound of the interval.")
+    high: float | None = Field(None, description="Upper bound of the interval.")
+    level: float | None = Field(None, gt=0, lt=1, description="Confidence level of the interval, such as 0.95.")
+
+
 class ModelResults(Strict):
     """One model's metrics."""
 
     name: str | None = Field(None, description="The model as it was named to the evaluation.")
     metrics: dict[str, Annotated[float, Field(strict=True, ge=-1e100, le=1e100)]] = Field(
         min_length=1, description="Value of each metric."
+    )
+    uncertainty: dict[str, Uncertainty] = Field(
+        default_factory=dict,
+        description="Uncertainty of metrics that are not computed from answers on record, as another tool states it.",
     )
 
 
@@ -62,7 +75,10 @@ class Task(Strict):
     )
     judged: Literal["comparison", "tool"] = Field(
         "comparison",
-        description="comparison: right if equal to a reference; tool: right or wrong as another tool said.",
+        description="comparison: right if equal to a reference; tool: right, wrong or unknown as another tool said.",
+    )
+    prompts_differ: str | None = Field(
+        None, description="How the two models' prompts differ, in a sentence; left out if they are the same."
     )
 
 
@@ -133,6 +149,9 @@ class EvaluationResults(Strict):
     base_model: ModelResults
     finetuned_model: ModelResults
     tasks: dict[str, Task] = Field(default_factory=dict)
+    groups: dict[str, list[str]] = Field(
+        default_factory=dict, description="Tasks whose questions are scored together, by the group's name."
+    )
     questions: FileReference | None = Field(None, description="What was asked.")
     answers: AnswerFiles | None = Field(None, description="What both models answered.")
     training_log: FileReference | None = None
