@@ -79,7 +79,7 @@ class Context:
 
     def written_by_author(self, name: str) -> bool:
         """Return whether the author wrote a template of that name."""
-        return (self.record.root / AUTHOR / f"{name}.md.j2").is_file()
+        return self.record.described and (self.record.root / AUTHOR / f"{name}.md.j2").is_file()
 
     @property
     def year(self) -> str:
@@ -138,7 +138,8 @@ class Context:
     @cached_property
     def works(self) -> dict[str, Work]:
         """The works that can be cited: those that the engine's own fragments cite, and the author's."""
-        return read_references(FRAGMENTS / "references.bib", self.record.bibliography)
+        own = self.record.bibliography
+        return read_references(FRAGMENTS / "references.bib", *([own] if own else []))
 
     def stated(self, section: str) -> set[str]:
         """Return the keys of a section of the experiment's config that documents may state: what was run, or what the config says.

@@ -267,6 +267,6 @@ def _keys(text: str) -> list[str]:
 
 def cited_anywhere(context: Context) -> set[str]:
     """Return the keys that some template or the project's own texts cite; a work that nothing cites is not listed."""
-    folders = (FRAGMENTS, context.record.root / AUTHOR)
+    folders = (FRAGMENTS, context.record.root / AUTHOR) if context.record.described else (FRAGMENTS,)
     texts = [path.read_text(encoding="utf-8") for folder in folders for path in sorted(folder.rglob("*.j2"))]
     return {key for text in (*texts, context.record.project.model_dump_json()) for key in _keys(text)}

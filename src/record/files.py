@@ -176,7 +176,11 @@ def _unique(path: Path) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
             names = [key for key, _ in pairs]
             twice = next(key for key in names if names.count(key) > 1)
             raise InputError(
-                path, key=twice, found="a key that is written twice", expected="each key once", hint="Remove one of them."
+                path,
+                key=twice,
+                found="a key that is written twice",
+                expected="each key once",
+                hint="Remove one of them.",
             )
         return found
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from .answers import Answered
 from .checkpoint import adapter_config, base_files, check_hashes, checkpoint_files, hash_files
-from .config import ExperimentConfig, MetricsConfig, ProjectConfig
+from .config import ExperimentConfig, MetricsConfig, ProjectConfig, without_words
 from .criteria import CriteriaConfig, SignificantImprovement
 from .deployment import Deployment
 from .errors import InputError
 from .files import Model, load_yaml, parse_json, read_text, sha256_file, validate
+from .known_metrics import with_known
 from .publication import Publication
 from .references import BIBLIOGRAPHY
 from .results import METRICS, Results, load_results
@@ -26,7 +27,11 @@ CRITERIA = Path("configs/criteria.yaml")
 
 @dataclass(frozen=True)
 class Record:
-    """Everything that was run and declared, validated; read-only."""
+    """Everything that was run and declared, validated; read-only.
+
+    Attributes:
+        described: Whether the project's words are about it: they are not where another experiment's config was given by hand.
+    """
 
     root: Path
     project: ProjectConfig
@@ -37,6 +42,7 @@ class Record:
     criteria: CriteriaConfig = field(default_factory=CriteriaConfig)
     deployment: Deployment | None = None
     study: LoadedStudy | None = None
+    described: bool = True
 
     @property
     def results(self) -> EvaluationResults:
@@ -65,10 +71,12 @@ class Record:
     @property
     def deployment_is_current(self) -> bool:
         """Whether the benchmark that lies here measured the adapter that was evaluated, as far as the results say."""
-        hashes = self.results.hashes
-        return self.deployment is not None and (
-            hashes is None or self.deployment.adapter_sha256 in hashes.adapter.values()
-        )
+        if self.deployment is None:
+            return False
+        weights = self.checkpoint / "adapter_model.safetensors"
+        if self.results.hashes is not None:
+            return self.deployment.adapter_sha256 in self.results.hashes.adapter.values()
+        return weights.is_file() and self.deployment.adapter_sha256 == sha256_file(weights)
 
     @property
     def report_path(self) -> Path:
@@ -76,9 +84,10 @@ class Record:
         return self.results_path.parent / "final_report.json"
 
     @property
-    def bibliography(self) -> Path:
-        """Where the author's bibliography lies, if there is one."""
-        return self.root / BIBLIOGRAPHY
+    def bibliography(self) -> Path | None:
+        """The author's bibliography, if there is one and it belongs to this record."""
+        path = self.root / BIBLIOGRAPHY
+        return path if self.described and path.is_file() else None
 
     @property
     def publication_path(self) -> Path:
@@ -208,29 +217,44 @@ def load_record(
         InputError: A part is missing or malformed, or the parts do not agree.
     """
     project_config = load_yaml(root / (project or PROJECT), ProjectConfig)
-    metrics_config = load_yaml(root / (metrics or METRICS), MetricsConfig)
-    experiment_config = load_yaml(root / (experiment or Path(project_config.experiment)), ExperimentConfig)
+    config_path = root / (experiment or Path(project_config.experiment))
+    described = config_path.resolve() == (root / project_config.experiment).resolve()
+    experiment_config = load_yaml(config_path, ExperimentConfig)
+    name = experiment_config.experiment_name
+    if not described:
+        project_config = without_words(project_config, str(experiment), name)
     if checkpoint is not None:
         experiment_config = experiment_config.model_copy(update={"checkpoint": str(checkpoint)})
-    path = root / (results or Path("results") / experiment_config.experiment_name / "evaluation_results.json")
-    found = load_results(
-        path,
-        metrics_config,
-        experiment_config,
-        root / (experiment or Path(project_config.experiment)),
-        root / experiment_config.checkpoint,
-    )
+    usual = root / "results" / name / "evaluation_results.json"
+    path = root / results if results else usual
+    metrics_config = load_yaml(root / (metrics or METRICS), MetricsConfig)
+    if not described:
+        metrics_config = with_known(metrics_config, path)
+    found = load_results(path, metrics_config, experiment_config, config_path, root / experiment_config.checkpoint)
+    study = Path(project_config.study) if project_config.study and path.resolve() == usual.resolve() else None
     return Record(
         root,
         project_config,
         metrics_config,
         experiment_config,
         found,
-        _beside(path, "publication.json", Publication, "Restore the receipt, or publish again after removing it."),
-        _criteria(root / CRITERIA, metrics_config),
+        _receipt(path, project_config),
+        _criteria(root / CRITERIA, metrics_config) if described else CriteriaConfig(),
         _beside(path, "deployment.json", Deployment, "Run `python -m src.benchmark` again, or remove it."),
-        load_study(root, Path(project_config.study), metrics_config, found) if project_config.study else None,
+        load_study(root, study, metrics_config, found) if study else None,
+        described,
     )
+
+
+def _receipt(results: Path, project: ProjectConfig) -> Publication | None:
+    """Read the receipt next to the results, unless it is about repositories that this project does not publish."""
+    hint = "Restore the receipt, or publish again after removing it."
+    receipt = _beside(results, "publication.json", Publication, hint)
+    if receipt is None:
+        return None
+    own = {"model": project.model_repo, "dataset": project.dataset_repo, "space": project.space_repo}
+    named = [repo.repo_id.split("/")[1] == own[repo.role] for repo in receipt.repos if repo.role in own]
+    return receipt if any(named) or not named else None
 
 
 def _beside(results: Path, name: str, model: type[Model], hint: str) -> Model | None:
