@@ -178,16 +178,25 @@ class Record:
             path, parse_json(path, read_text(path, "")), BaseTraining, "Run `python -m src.pretrain` again."
         )
 
+    def check_adapter(self) -> None:
+        """Refuse an adapter that is not the one that was evaluated.
+
+        Raises:
+            InputError: A file is missing, or the record names hashes and a file differs from them.
+        """
+        files = hash_files(checkpoint_files(self.checkpoint))
+        if self.results.hashes is not None:
+            check_hashes(files, self.results.hashes.adapter, self.checkpoint, "checkpoint")
+
     def check_evaluated(self) -> None:
         """Refuse weights and data that are not the ones that were evaluated.
 
         Raises:
             InputError: The record names hashes, and a file differs from them or is missing.
         """
-        files = hash_files(checkpoint_files(self.checkpoint))
+        self.check_adapter()
         if self.results.hashes is None:
             return
-        check_hashes(files, self.results.hashes.adapter, self.checkpoint, "checkpoint")
         check_hashes(hash_files(dataset_files(self.data)), self.results.hashes.data, self.data, "dataset")
         if self.base_folder is not None:
             evaluated = self.results.hashes.base
