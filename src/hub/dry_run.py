@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from src.documents.context import Context, RepoNames
+from src.record.gaps import unready
 from src.record.load import Record
 
 from .bundle import checked, collect, local_base, write_bundle
@@ -54,6 +55,8 @@ def dry_run(
         repos = collect(checked(context), options.only, progress)
     check_something(context, options.only, bool(repos))
     for line in check_secrets(repos, local_token(), record.project.allow_secrets, cache):
+        screen.warn(line)
+    for line in unready(record):
         screen.warn(line)
     verification = Verification(context, repos, screen.check)
     verification.documents()

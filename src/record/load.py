@@ -23,6 +23,8 @@ from .study import LoadedStudy, load_study
 
 PROJECT = Path("configs/project.yaml")
 CRITERIA = Path("configs/criteria.yaml")
+WORDS = Path("docs/fragments")
+"""The author's templates, relative to the repository: what only this project can say."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Record:
 
     Attributes:
         described: Whether the project's words are about it: they are not where another experiment's config was given by hand.
+        configs: The files that declare it.
     """
 
     root: Path
@@ -43,6 +46,7 @@ class Record:
     deployment: Deployment | None = None
     study: LoadedStudy | None = None
     described: bool = True
+    configs: tuple[Path, ...] = ()
 
     @property
     def results(self) -> EvaluationResults:
@@ -82,6 +86,13 @@ class Record:
     def report_path(self) -> Path:
         """Where the final report lies, or will lie."""
         return self.results_path.parent / "final_report.json"
+
+    @property
+    def written(self) -> list[Path]:
+        """The files that its author wrote: configs, and the words about it."""
+        own = [self.root / BIBLIOGRAPHY, self.root / "CHANGELOG.md", *sorted((self.root / WORDS).rglob("*.j2"))]
+        files = [*self.configs, self.root / "LICENSE", *(own if self.described else ())]
+        return [path for path in files if path.is_file()]
 
     @property
     def bibliography(self) -> Path | None:
@@ -240,6 +251,7 @@ def load_record(
     if not described:
         metrics_config = with_known(metrics_config, path)
     found = load_results(path, metrics_config, experiment_config, config_path, root / experiment_config.checkpoint)
+    own = [project or PROJECT, metrics or METRICS, CRITERIA] if described else []
     study = Path(project_config.study) if project_config.study and path.resolve() == usual.resolve() else None
     return Record(
         root,
@@ -252,6 +264,7 @@ def load_record(
         _beside(path, "deployment.json", Deployment, "Run `python -m src.benchmark` again, or remove it."),
         load_study(root, study, metrics_config, found) if study else None,
         described,
+        (config_path, *(root / name for name in own), *([root / study] if study else ())),
     )
 
 
