@@ -57,8 +57,9 @@ def _plain_config(path: Path) -> dict[str, Any]:
     for key in ("watch", "exclude_docs"):
         del config[key]
     config["plugins"] = [plugin for plugin in config["plugins"] if "gen-files" not in plugin]
-    reference = next(plugin["mkdocstrings"] for plugin in config["plugins"] if "mkdocstrings" in plugin)
-    reference["handlers"]["python"]["paths"] = [str(Path().absolute())]
+    for plugin in config["plugins"]:
+        if "mkdocstrings" in plugin:
+            plugin["mkdocstrings"]["handlers"]["python"]["paths"] = [str(Path().absolute())]
     return config
 
 

@@ -39,15 +39,21 @@ def generate(root: Path, cache: Path | None, *, lenient: bool = False) -> dict[s
         InputError: The record is missing or malformed.
         ClaimsError: Claims do not hold.
     """
-    return site_files(build(root, cache), lenient=lenient)
+    return site_files(build(root, cache), lenient=lenient, reference=_has_reference(root))
 
 
-def site_files(documents: Documents, *, lenient: bool = False) -> dict[str, bytes]:
+def _has_reference(root: Path) -> bool:
+    """Return whether the site has the engine's Python reference, which mkdocstrings writes."""
+    return "\n  - mkdocstrings:" in (root / "mkdocs.yml").read_text(encoding="utf-8")
+
+
+def site_files(documents: Documents, *, lenient: bool = False, reference: bool = True) -> dict[str, bytes]:
     """Return every generated file of the site, by path inside its source folder.
 
     Args:
         documents: All that is made from the record.
         lenient: Whether a claim that does not hold is marked in its place.
+        reference: Whether the Python reference is part of it.
 
     Raises:
         ClaimsError: Claims do not hold.
@@ -63,7 +69,7 @@ def site_files(documents: Documents, *, lenient: bool = False) -> dict[str, byte
     charts = [context.charts[name] for name in figures]
     texts = {
         **reference_pages(),
-        **api_pages(Path(__file__).parent.parent),
+        **(api_pages(Path(__file__).parent.parent) if reference else {}),
         **pages,
         **{f"assets/data/{chart.name}.csv": chart_csv(chart) for chart in charts},
         "assets/data/final_report.json": documents.final_report,
@@ -72,7 +78,7 @@ def site_files(documents: Documents, *, lenient: bool = False) -> dict[str, byte
     files |= {f"assets/data/{name}": content for name, content in context.downloads.items()}
     if isinstance(context.demo, Demo):
         files |= context.demo.site_files()
-    else:
+    elif record.project.try_it_megabytes:
         say(f"the site is built without the page Try it: {context.demo}")
     for kind in KINDS:
         files |= {f"assets/charts/{chart.name}.{kind}": context.rendered(chart, kind) for chart in charts}

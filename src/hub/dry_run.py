@@ -52,10 +52,12 @@ def dry_run(
     check_license(record.project.license, record.root / "LICENSE")
     context = Context(record, names, cache, inside_hub=True)
     with screen.hashing() as progress:
-        repos = collect(checked(context), options.only, progress)
+        repos = collect(checked(context), options.only, progress, unfinished=not full)
     check_something(context, options.only, bool(repos))
     for line in check_secrets(repos, local_token(), record.project.allow_secrets, cache):
         screen.warn(line)
+    if record.lacks_adapter:
+        screen.warn(f"{record.experiment.checkpoint}: no adapter yet; the model's repository is written without it")
     for line in unready(record):
         screen.warn(line)
     verification = Verification(context, repos, screen.check)

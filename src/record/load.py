@@ -116,6 +116,11 @@ class Record:
         return self.root / self.experiment.checkpoint
 
     @property
+    def lacks_adapter(self) -> bool:
+        """Whether there is no adapter yet, and the results name none."""
+        return not self.checkpoint.is_dir() and self.results.hashes is None
+
+    @property
     def data(self) -> Path:
         """The dataset's folder."""
         return self.root / self.experiment.dataset_config.path
