@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator
 from enum import Enum
 from functools import cache
-from importlib.util import find_spec
 from typing import Any
 
 import typer
@@ -41,7 +40,7 @@ CONFIGS: dict[str, tuple[str, str, type[BaseModel]]] = {
 }
 """Configs by the name of their schema: file, what it is, model."""
 
-MAKES_RECORDS = find_spec("src.experiment") is not None
+MAKES_RECORDS = "train" in COMMANDS
 """Whether this project has the commands that make a record."""
 
 if MAKES_RECORDS:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ EXPERIMENTS = ("pretrain", "dataset", "train", "evaluate", "benchmark")
 COMMANDS = tuple(
     name
     for name in (*EXPERIMENTS[:4], "new", "import_results", "benchmark", "report", "publish", "render")
-    if find_spec(f"src.{name}") is not None
+    if (Path(__file__).parent / f"{name}.py").is_file()
 )
 """The commands that there are, in pipeline order."""
 

@@ -241,6 +241,8 @@ def minimal(tmp_path: Path) -> Path:
     root = tmp_path / "minimal"
     for name in ("configs", "docs"):
         shutil.copytree(TINY / name, root / name)
+    shutil.rmtree(root / "docs/fragments")
+    (root / "configs/criteria.yaml").unlink()
     shutil.copy(TINY / "LICENSE", root / "LICENSE")
     copy_engine(root)
     (root / "configs/experiments/tiny.yaml").write_text(MINIMAL_CONFIG)

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ def create(
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as temporary:
         root = Path(temporary) / place.name
         lines = [f"{_copy_engine(root, with_experiment=with_experiment):,} files of the engine, {ENGINE} {VERSION}"]
-        _write_starter(root, name)
+        write_starter(root, name)
         _write_settings(root, name, with_experiment=with_experiment)
         if lm_eval is not None:
             from src.exchange.lm_eval import import_lm_eval
@@ -150,11 +150,19 @@ def _copy_engine(root: Path, *, with_experiment: bool) -> int:
     return count + 1
 
 
-def _write_starter(root: Path, name: str) -> None:
+def write_starter(root: Path, name: str, only: Collection[str] = ()) -> None:
+    """Write the files that an author begins with.
+
+    Args:
+        root: The project.
+        name: Name of the experiment.
+        only: Files and folders to write; all by default.
+    """
     year = str(datetime.datetime.now(datetime.UTC).year)
     for path in sorted(STARTER.rglob("*")):
         relative = path.relative_to(STARTER)
-        if path.is_file() and path.suffix != ".py" and "__pycache__" not in relative.parts:
+        chosen = not only or any(relative.is_relative_to(part) for part in only)
+        if chosen and path.is_file() and path.suffix != ".py" and "__pycache__" not in relative.parts:
             target = root / (".gitignore" if relative.name == "gitignore" else relative)
             target.parent.mkdir(parents=True, exist_ok=True)
             text = path.read_text(encoding="utf-8").replace("{{ name }}", name).replace("{{ year }}", year)
@@ -364,6 +372,13 @@ def _write_documents(root: Path) -> None:
     for path, text in build(root, None).committed().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+
+
+def describe(root: Path, name: str, known: dict[str, Any]) -> None:
+    """Put what was known of a run before into the experiment's config."""
+    path = root / "configs/experiments" / f"{name}.yaml"
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    _write_yaml(path, {**written, **known})
 
 
 def _write_yaml(path: Path, data: dict[str, Any]) -> None:
