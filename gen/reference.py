@@ -40,19 +40,6 @@ CONFIGS: dict[str, tuple[str, str, type[BaseModel]]] = {
 }
 """Configs by the name of their schema: file, what it is, model."""
 
-MAKES_RECORDS = "train" in COMMANDS
-"""Whether this project has the commands that make a record."""
-
-if MAKES_RECORDS:
-    CONFIGS["pretrain"] = ("configs/pretrain/NAME.yaml", "How the small base model is trained.", PretrainConfig)
-
-ONLY_SHOWN = (
-    {}
-    if MAKES_RECORDS
-    else {DatasetConfig.__name__: {"path"}, EvaluationConfig.__name__: set[str](), "Prompting": set()}
-)
-"""Of configs that only those commands read, the keys that documents read as well."""
-
 FORMATS: dict[str, tuple[str, str, type[BaseModel]]] = {
     "evaluation_results": (
         "results/NAME/evaluation_results.json",
@@ -67,9 +54,23 @@ FORMATS: dict[str, tuple[str, str, type[BaseModel]]] = {
         FinalReport,
     ),
     "publication": ("results/NAME/publication.json", "The receipt of the last publication.", Publication),
-    "base_training": ("models/NAME/training.json", "How a base model of one's own was pretrained.", BaseTraining),
 }
 """Files of the record, the same way."""
+
+MAKES_RECORDS = "train" in COMMANDS
+"""Whether this project has the commands that make a record."""
+
+if MAKES_RECORDS:
+    CONFIGS["pretrain"] = ("configs/pretrain/NAME.yaml", "How the small base model is trained.", PretrainConfig)
+    training = ("models/NAME/training.json", "How a base model of one's own was pretrained.", BaseTraining)
+    FORMATS["base_training"] = training
+
+ONLY_SHOWN = (
+    {}
+    if MAKES_RECORDS
+    else {DatasetConfig.__name__: {"path"}, EvaluationConfig.__name__: set[str](), "Prompting": set()}
+)
+"""Of configs that only those commands read, the keys that documents read as well."""
 
 
 @cache  # it follows from nothing but the code that is loaded

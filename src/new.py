@@ -18,6 +18,10 @@ def new(
         tuple[Path, Path] | None,
         typer.Option(metavar="BASE TUNED", help="Both models' results of lm-evaluation-harness, with logged answers."),
     ] = None,
+    filter: Annotated[
+        str | None,
+        typer.Option("--filter", help="With --lm-eval: whose answers count, where a task has several filters."),
+    ] = None,
     metrics: Annotated[
         Path | None, typer.Option(metavar="FILE", help="JSON with the metrics of both models, where there is no more.")
     ] = None,
@@ -36,7 +40,7 @@ def new(
     if lm_eval is not None and metrics is not None:
         raise typer.BadParameter("give --lm-eval or --metrics, not both")
     for line in create(
-        folder, name, adapter=adapter, lm_eval=lm_eval, metrics=metrics, with_experiment=with_experiment
+        folder, name, adapter=adapter, lm_eval=lm_eval, filter=filter, metrics=metrics, with_experiment=with_experiment
     ):
         say(line)
     say(f"created: {folder}. Next:")

@@ -399,7 +399,7 @@ def without_words(project: ProjectConfig, experiment: str, name: str) -> Project
         experiment: Config of the record's experiment.
         name: Name of the experiment, which then names the publication and its repositories.
     """
-    kept = {"language", "license", "license_name", "authors", "namespace", "visibility", "allow_secrets"}
+    kept = {"language", "license", "license_name", "namespace", "visibility", "allow_secrets"}
     words = {
         "title": name, "question": name, "summary": "", "experiment": experiment, "model_repo": name, "dataset_repo": f"{name}-data",
         "uses": Uses(direct="", downstream="", out_of_scope=""), "limitations": [], "risks": [], "recommendations": [],

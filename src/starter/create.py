@@ -61,6 +61,7 @@ def create(
     *,
     adapter: Path | None = None,
     lm_eval: tuple[Path, Path] | None = None,
+    filter: str | None = None,
     metrics: Path | None = None,
     with_experiment: bool = False,
 ) -> list[str]:
@@ -71,6 +72,7 @@ def create(
         name: Name of the experiment and of the model's repository.
         adapter: The adapter's folder, whose publishable files are copied.
         lm_eval: The base model's and the tuned model's results of lm-evaluation-harness.
+        filter: Which filter's answers count, where a task has several.
         metrics: A file with the metrics of both models.
         with_experiment: Whether the project does this repository's experiment: dataset, training, evaluation.
 
@@ -95,7 +97,7 @@ def create(
         if lm_eval is not None:
             from src.exchange.lm_eval import import_lm_eval
 
-            found = import_lm_eval(*lm_eval, None)
+            found = import_lm_eval(*lm_eval, filter)
             lines += [*found.said, *write_record(found, root, name, replace=False)]
         elif metrics is not None:
             lines += _write_metrics(root, name, metrics)
