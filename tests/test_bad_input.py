@@ -382,6 +382,7 @@ def test_the_site_build_fails_with_the_same_line(name: str, project: Path, run: 
         assert fragment in output
 
 
+@pytest.mark.experiment
 @pytest.mark.parametrize("command", ["train", "evaluate", "dataset"])
 def test_experiment_commands_refuse(command: str, tmp_path: Path) -> None:
     config = tmp_path / "configs.yaml"
@@ -392,6 +393,7 @@ def test_experiment_commands_refuse(command: str, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.experiment
 def test_a_base_model_that_is_not_there(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text((TINY / CONFIG).read_text().replace("models/tiny", "models/nowhere"))

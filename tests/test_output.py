@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import REPO, copy_project, run_in
+from .conftest import REPO, copy_tiny, run_in
 from .publishing import Author, change_project
 from .test_publish import author
 
@@ -93,7 +93,7 @@ def test_a_secret_does_not_get_into_the_bundle(author: Author) -> None:
 
 
 def test_make_site_makes_what_is_not_there(tmp_path: Path) -> None:
-    root = copy_project(tmp_path / "project")
+    root = copy_tiny(tmp_path / "project")
     shutil.copy(REPO / "Makefile", root)
     (root / "pyproject.toml").touch()
     (root / "constraints.txt").touch()

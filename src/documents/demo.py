@@ -203,8 +203,6 @@ def find_demo(record: Record) -> Demo | str:
     It can where the base model has the GPT-2 architecture and a byte-level BPE tokenizer, the adapters are plain LoRA on its linear
     layers, the files are those that were evaluated and not larger than the project's limit, and the questions are about words.
     """
-    if record.project.try_it_megabytes == 0:
-        return "try_it_megabytes is 0"
     if not record.has_answers:
         return "the record has no answers"
     if record.base_folder is None or not record.checkpoint.is_dir():
