@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Collection
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -106,13 +107,29 @@ def navigation(nav: list[Any], files: Collection[str], docs: Path) -> list[Any]:
 
 
 def names(root: Path) -> dict[str, str]:
-    """Return the site's name and description as mkdocs.yml would state them: the project's title and question, safe in HTML.
+    """Return the site's name, description and address as mkdocs.yml would state them, safe in HTML.
+
+    They are the project's title, question and site_url; without a site_url there is no address.
 
     Raises:
         InputError: The project config is missing or malformed.
     """
     project = load_yaml(root / PROJECT, ProjectConfig)
-    return {
+    found = {
         "site_name": html.escape(project.title, quote=True),
         "site_description": html.escape(project.question, quote=True),
     }
+    return found | ({"site_url": project.site_url.rstrip("/") + "/"} if project.site_url else {})
+
+
+def theme_language(root: Path) -> str:
+    """Return the language of the site's menus: the project's, where the theme speaks it, and otherwise English.
+
+    Raises:
+        InputError: The project config is missing or malformed.
+    """
+    language = load_yaml(root / PROJECT, ProjectConfig).language
+    theme = find_spec("material")
+    folders = (theme.submodule_search_locations or []) if theme else []
+    known = any((Path(folder) / f"templates/partials/languages/{language}.html").is_file() for folder in folders)
+    return language if known else "en"

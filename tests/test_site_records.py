@@ -20,8 +20,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from gen.site import theme_language
+
 from .browsing import Watched, browsing, serving
 from .conftest import REPO, Run, copy_tiny, run_in
+from .publishing import change_project
 from .records import rewrite, set_column, tables
 
 pytestmark = pytest.mark.slow
@@ -290,7 +293,8 @@ def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_p
     subprocess.run(["git", "remote", "add", "origin", str(bare)], cwd=minimal, check=True)
     names = {f"GIT_{who}_{what}": "author@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     known = "https://example.org/spelling/"
-    done = run_in(minimal, "-m", "mkdocs", "gh-deploy", "--force", SITE_URL=known, **names)
+    change_project(minimal, site_url=known)
+    done = run_in(minimal, "-m", "mkdocs", "gh-deploy", "--force", SITE_URL="https://example.org/elsewhere/", **names)
     assert done.returncode == 0, done.stdout + done.stderr
     subprocess.run(["git", "clone", "-q", "-b", "gh-pages", str(bare), str(tmp_path / "pages")], check=True)
     page = (tmp_path / "pages/results/index.html").read_text()
@@ -299,9 +303,25 @@ def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_p
     assert struct.unpack(">II", (tmp_path / "pages/assets/social.png").read_bytes()[16:24]) == (1200, 630)
     with serving(tmp_path / "pages", "/spelling/") as address, browsing() as browser:
         seen = Watched(browser, address)
-        for path in ("", "results/breakdowns/", "examples/", "reference/hub/"):
+        for path in ("", "results/breakdowns/", "examples/", "reference/hub/", "404.html"):
             seen.page.goto(address + path, wait_until="networkidle")
         assert not seen.wrong
+    unknown = (tmp_path / "pages/404.html").read_text()
+    assert 'href="/spelling/assets/stylesheets/' in unknown  # from whatever address it is shown at
+
+
+@pytest.mark.slow
+def test_the_site_is_in_the_projects_language_and_at_its_address(project: Path) -> None:
+    change_project(project, language="de", site_url="https://example.org/tiere")
+    done = run_in(project, "-m", "mkdocs", "build", SITE_URL="https://example.org/elsewhere/")
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (project / "site/methodology/index.html").read_text()
+    assert '<html lang="de"' in page
+    assert 'placeholder="Suche"' in page
+    assert '<link rel="canonical" href="https://example.org/tiere/methodology/">' in page
+    assert 'href="/tiere/assets/stylesheets/' in (project / "site/404.html").read_text()
+    change_project(project, language="tlh")  # which the theme does not speak
+    assert theme_language(project) == "en"
 
 
 @pytest.mark.parametrize(
