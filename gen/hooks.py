@@ -1,5 +1,6 @@
 """Read by MkDocs before anything is built: what configs/project.yaml says of the site takes the place of mkdocs.yml."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,14 @@ def on_config(config: Any) -> Any:
         config["site_url"] = address
     if _RUNNING["command"] == "gh-deploy" and address is None:
         say("configs/project.yaml: without site_url, the page for unknown addresses has no style, and links no preview")
+    _check_writable(Path(config["site_dir"]))
     config.update(found)
     config["theme"]["language"] = language
     return config
+
+
+def _check_writable(site: Path) -> None:
+    """Refuse a site folder that cannot be written, which MkDocs would notice after the build."""
+    existing = next(path for path in (site, *site.parents) if path.exists())
+    if not os.access(existing, os.W_OK):
+        raise PluginError(f"{site}: found a folder that is read-only, expected one to write. Give another --site-dir.")

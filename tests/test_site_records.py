@@ -337,3 +337,28 @@ def test_a_record_with_a_missing_part_stops_the_build_with_one_line(project: Pat
     assert done.returncode != 0
     assert missing in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_checkout_that_may_only_be_read_builds_elsewhere(project: Path, tmp_path: Path) -> None:
+    """Permissions do not stop an administrator, so the folders are mounted read-only, where that is allowed."""
+    (project / ".cache").unlink()
+    mount = f"mount --bind {project} {project} && mount -o remount,ro,bind {project}"
+    if subprocess.run(["unshare", "-m", "bash", "-c", mount], capture_output=True, check=False).returncode:
+        pytest.skip("folders cannot be mounted here")
+    env = os.environ | {"PYTHONPATH": str(REPO), "ENABLE_MKDOCSTRINGS": "false"}
+
+    def build(*arguments: str) -> subprocess.CompletedProcess[str]:
+        script = f'{mount} && cd {project} && exec "$@"'
+        command = ["unshare", "-m", "bash", "-c", script, "bash", sys.executable, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+
+    assert build("-c", "open('x', 'w')").returncode != 0
+    done = build("-m", "mkdocs", "build", "--site-dir", str(tmp_path / "site"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "site/index.html").is_file()
+    assert not (project / ".cache").exists()
+    refused = build("-m", "mkdocs", "build")
+    assert refused.returncode != 0
+    assert "Traceback" not in refused.stderr
+    assert "--site-dir" in refused.stderr
