@@ -212,6 +212,8 @@ def test_metrics_alone_are_declared_by_what_their_names_say(tmp_path: Path) -> N
     build_site(root)
     dry_run(root)
     assert not words_of_ours(root)
+    for empty in ("results/claims", "results/training", "results/runs", "examples", "try-it", "dataset-card"):
+        assert not (root / "site" / empty).exists(), empty  # and strictly built: nothing links to them
 
 
 @pytest.mark.parametrize(
@@ -392,3 +394,28 @@ def test_an_import_takes_the_place_of_the_sample(nothing: Path, tmp_path: Path) 
     assert record.experiment.base_model == BASE
     assert "sample" not in (record.experiment.note or "")
     build_site(root)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("given", [(), ("--with-experiment",)], ids=["without the experiment", "with it"])
+def test_the_new_projects_own_tests_are_green(tmp_path: Path, given: tuple[str, ...]) -> None:
+    """As `make site` and `make test` run them, in this environment without this repository's own code."""
+    root = new(tmp_path, *given)
+    binaries = root / ".venv/bin"
+    binaries.mkdir(parents=True)
+    for tool in Path(sys.executable).parent.iterdir():
+        (binaries / tool.name).symlink_to(tool)
+    for mark in (".site", ".test"):
+        (root / ".venv" / mark).touch()
+    (tmp_path / "apart").mkdir()
+    (tmp_path / "apart/sitecustomize.py").write_text(
+        "import sys\nsys.meta_path[:] = [f for f in sys.meta_path if 'editable' not in getattr(f, '__module__', '')]\n"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{root}:{tmp_path / 'apart'}"}
+    environment.pop("PYTEST_ADDOPTS", None)
+    for target in ("site", "test"):
+        done = subprocess.run(
+            ["make", target], cwd=root, env=environment, capture_output=True, text=True, timeout=1800, check=False
+        )
+        assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+    assert (root / "dist/hub/model/README.md").is_file()

@@ -122,7 +122,8 @@ def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
         assert text in page
     assert "significant improvement" not in page
     assert "Not measured: there is no training log." in (minimal / "site/results/training/index.html").read_text()
-    assert "No answers are on record" in (minimal / "site/examples/index.html").read_text()
+    assert not (minimal / "site/examples").exists()
+    assert "examples/" not in (minimal / "site/index.html").read_text()
     assert not (minimal / "site/results/runs").exists()
     assert "Seeds and controls" not in page
     home = (minimal / "site/index.html").read_text()

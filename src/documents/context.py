@@ -18,6 +18,7 @@ from src.record.config import ExperimentConfig, ProjectConfig
 from src.record.load import Record
 from src.record.references import Work, read_references
 
+from .claims import CLAIM
 from .demo import Demo, find_demo
 from .downloads import downloads
 from .prose import prose, shown, shown_analysis
@@ -80,6 +81,13 @@ class Context:
     def written_by_author(self, name: str) -> bool:
         """Return whether the author wrote a template of that name."""
         return self.record.described and (self.record.root / AUTHOR / f"{name}.md.j2").is_file()
+
+    @cached_property
+    def makes_claims(self) -> bool:
+        """Whether one of the author's templates makes a claim."""
+        folder = self.record.root / AUTHOR
+        written = folder.rglob("*.j2") if self.record.described else ()
+        return any(CLAIM.search(path.read_text(encoding="utf-8")) for path in written)
 
     @property
     def year(self) -> str:
