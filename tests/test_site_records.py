@@ -135,8 +135,6 @@ def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
         for path in (
             "",
             "results/",
-            "results/breakdowns/",
-            "examples/",
             "methodology/",
             "model-card/",
         ):
@@ -304,7 +302,7 @@ def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_p
     assert struct.unpack(">II", (tmp_path / "pages/assets/social.png").read_bytes()[16:24]) == (1200, 630)
     with serving(tmp_path / "pages", "/spelling/") as address, browsing() as browser:
         seen = Watched(browser, address)
-        for path in ("", "results/breakdowns/", "examples/", "reference/hub/", "404.html"):
+        for path in ("", "results/training/", "model-card/", "reference/hub/", "404.html"):
             seen.page.goto(address + path, wait_until="networkidle")
         assert not seen.wrong
     unknown = (tmp_path / "pages/404.html").read_text()

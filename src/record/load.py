@@ -274,11 +274,11 @@ def load_record(
 
 
 def _receipt(results: Path, project: ProjectConfig) -> Publication | None:
-    """Read the receipt next to the results, unless it is about repositories that this project does not publish."""
+    """Read the receipt next to the results, unless it is about other results in repositories that this project does not publish."""
     hint = "Restore the receipt, or publish again after removing it."
     receipt = _beside(results, "publication.json", Publication, hint)
-    if receipt is None:
-        return None
+    if receipt is None or receipt.results_sha256 == sha256_file(results):
+        return receipt
     own = {"model": project.model_repo, "dataset": project.dataset_repo, "space": project.space_repo}
     named = [repo.repo_id.split("/")[1] == own[repo.role] for repo in receipt.repos if repo.role in own]
     return receipt if any(named) or not named else None

@@ -44,7 +44,7 @@ OWN = ("docs/assets/readme-chart.svg", "docs/assets/logo.svg", "docs/assets/favi
 
 EXPERIMENT = (
     "src/experiment/*", "src/pretrain.py", "src/dataset.py", "src/train.py", "src/evaluate.py", "src/benchmark.py", "tests/test_experiment.py",
-    "tests/test_dataset.py", "tests/make_tiny.py", "docs/assets/demo/*", "docs/guides/reproduce.md", "docs/guides/try-it.md",
+    "tests/test_dataset.py", "tests/make_tiny.py", "docs/assets/demo/*", "docs/guides/reproduce.md", "docs/guides/ask.md",
 )  # fmt: skip
 """Of these, what makes a record or asks models about letters, for a project that does the same experiment."""
 
