@@ -39,12 +39,14 @@ SHARED = (
 )  # fmt: skip
 """What every project shares, as patterns of paths."""
 
-OWN = ("docs/assets/readme-chart.svg", "docs/assets/logo.svg", "docs/assets/favicon.svg", "tests/test_committed.py")
+OWN = (
+    "docs/assets/readme-chart.svg", "docs/assets/logo.svg", "docs/assets/favicon.svg", "docs/guides/reproduce.md", "tests/test_committed.py",
+)  # fmt: skip
 """Of these, what belongs to the project that the engine is taken from."""
 
 EXPERIMENT = (
     "src/experiment/*", "src/pretrain.py", "src/dataset.py", "src/train.py", "src/evaluate.py", "src/benchmark.py", "tests/test_experiment.py",
-    "tests/test_dataset.py", "tests/make_tiny.py", "docs/assets/demo/*", "docs/guides/reproduce.md", "docs/guides/ask.md",
+    "tests/test_dataset.py", "tests/make_tiny.py", "docs/assets/demo/*", "docs/guides/ask.md",
 )  # fmt: skip
 """Of these, what makes a record or asks models about letters, for a project that does the same experiment."""
 
@@ -86,6 +88,11 @@ def create(
     if target.is_symlink() or (target.exists() and not (target.is_dir() and not any(target.iterdir()))):
         raise InputError(
             target, found="something that is there already", expected="a new or empty folder", hint="Name another folder.",
+        )  # fmt: skip
+    if with_experiment and not (ENGINE_ROOT / "src/experiment").is_dir():
+        raise InputError(
+            ENGINE_ROOT / "src/experiment", found="no such folder", expected="the experiment, to take along",
+            hint="Run the command in a repository that has it.",
         )  # fmt: skip
     place = target.absolute()
     place.parent.mkdir(parents=True, exist_ok=True)
