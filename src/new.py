@@ -1,5 +1,6 @@
 """`python -m src.new`: create a project of its own for a model and its results."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +45,7 @@ def new(
     ):
         say(line)
     say(f"created: {folder}. Next:")
-    print(f"cd {folder} && git init\nmake serve\npython -m src.publish")
+    print(f"cd {shlex.quote(str(folder))} && git init\nmake serve\npython -m src.publish")
 
 
 if __name__ == "__main__":

@@ -127,10 +127,12 @@ def _engine_files() -> Iterator[str]:
         )  # fmt: skip
     try:
         listed = subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            ["git", "ls-files", "-z"],
             cwd=ENGINE_ROOT, capture_output=True, check=True, text=True,
         ).stdout.split("\0")  # fmt: skip
     except (OSError, subprocess.CalledProcessError):
+        listed = []
+    if "mkdocs.yml" not in listed:
         listed = [path.relative_to(ENGINE_ROOT).as_posix() for path in ENGINE_ROOT.rglob("*")]
     for name in listed:
         if (ENGINE_ROOT / name).is_file() and "__pycache__" not in name:

@@ -74,7 +74,7 @@ def set_aside(root: Path, name: str) -> Iterator[list[str]]:
         name: Name of the experiment that is imported.
 
     Yields:
-        What was set aside, a line; nothing if the words may stay.
+        What was set aside, in lines; nothing if the words may stay.
     """
     before, words = words_about_another(root, name)
     if not words:
@@ -91,7 +91,10 @@ def set_aside(root: Path, name: str) -> Iterator[list[str]]:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).replace(folder / path)
         write_starter(root, name, only={"configs", "docs/fragments", "docs/references.bib", "CHANGELOG.md"})
-        yield [f"{len(moved)} files about {before} set aside in {folder.relative_to(root)}"]
+        yield [
+            f"{len(moved)} files about {before} set aside in {folder.relative_to(root)}",
+            "README.md is still about it, until `python -m src.render` writes it again",
+        ]
     except BaseException:
         shutil.rmtree(root / WORDS, ignore_errors=True)
         for path in moved:
