@@ -189,12 +189,12 @@ def _write_settings(root: Path, name: str, *, with_experiment: bool) -> None:
     text = re.sub(r"(?m)^license(-files)? = .*\n", "", text)
     if not with_experiment:
         text = re.sub(r"(?ms)^experiment = \[.*?^\]\n", "", text)
-    text = re.sub(rf"(?ms)^\[tool\.{ENGINE}\].*?(?=^\[|\Z)", "", text).rstrip()
-    commit = _commit()
-    noted = f'version = "{VERSION}"\n' + (f'commit = "{commit}"\n' if commit else "")
-    (root / "pyproject.toml").write_text(
-        f"{text}\n\n[tool.{ENGINE}] # the engine in src, gen and tests\n{noted}", encoding="utf-8"
-    )
+    noted = re.search(rf"(?ms)^\[tool\.{ENGINE}\].*?(?=^\[|\Z)", text)
+    if noted is None:  # this is the engine's own repository
+        commit = _commit()
+        text = f'{text.rstrip()}\n\n[tool.{ENGINE}] # the engine in src, gen and tests\nversion = "{VERSION}"\n'
+        text += f'commit = "{commit}"\n' if commit else ""
+    (root / "pyproject.toml").write_text(text, encoding="utf-8")
     if not with_experiment:  # the engine's Python reference is for those who work on it
         config = root / "mkdocs.yml"
         text = config.read_text(encoding="utf-8")
