@@ -38,7 +38,7 @@ def gaps(record: Record) -> list[Gap]:
         for number, line in enumerate(read_text(path, "Restore it.").splitlines(), 1):
             gap = _GAP.search(_CODE.sub("", line))
             if gap:
-                found.append(Gap(_shown(path, record.root), number, gap[0].strip()))
+                found.append(Gap(_shown(path, record.root), number, gap[0].strip(" \t\"'")))
     return found
 
 

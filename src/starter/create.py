@@ -115,7 +115,7 @@ def create(
         if place.exists():
             place.rmdir()
         root.replace(place)
-    return lines
+    return list(dict.fromkeys(lines))
 
 
 def _engine_files() -> Iterator[str]:
