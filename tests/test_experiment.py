@@ -58,7 +58,9 @@ training_config:
   sequence_length: 64
   eval_steps: 3
   logging_steps: 1
+checkpoint: checkpoints/best_model
 dataset_config:
+  path: data
   chains: 20
   skills: 40
   test_questions: {letter_count: 12, letter_position: 12, spelling: 6, string_count: 6, string_position: 6}

@@ -409,7 +409,7 @@ def test_the_commands_page_has_every_option_of_every_help(
     monkeypatch.setenv("COLUMNS", "200")
     for name in COMMANDS:
         shown = invoke(REPO, name, "--help").stdout
-        for option in re.findall(r"(?<=\s)--[a-z-]+", shown):
+        for option in re.findall(r"(?<=\s)--[a-z-]+(?![a-z_-])", shown):
             assert option == "--help" or f"<code>{option}</code>" in page, f"{name} {option}"
 
 
