@@ -167,7 +167,7 @@ def test_training_again_goes_on_and_does_not_train_twice(tiny: Path) -> None:
 
 def test_another_config_does_not_resume_a_run(tiny: Path) -> None:
     text = (tiny / "configs/tiny.yaml").read_text().replace("r: 4, alpha: 8", "r: 2, alpha: 8")
-    (tiny / "configs/other.yaml").write_text(text + "checkpoint: checkpoints/other\n")
+    (tiny / "configs/other.yaml").write_text(text.replace("checkpoints/best_model", "checkpoints/other"))
     command = ("--config", "configs/other.yaml", "--log", "other.json", "--work", "runs/other")
     shutil.copytree(tiny / "runs/tiny", tiny / "runs/other")
     done = invoke(tiny, "train", *command)
