@@ -396,11 +396,30 @@ def test_an_import_takes_the_place_of_the_sample(nothing: Path, tmp_path: Path) 
     build_site(root)
 
 
+@pytest.mark.slow
+@pytest.mark.experiment
+def test_the_experiment_comes_along_where_it_is_asked_for(tmp_path: Path) -> None:
+    root = new(tmp_path, "--with-experiment")
+    for name in (
+        "src/experiment",
+        "src/train.py",
+        "docs/assets/demo",
+        "Snakefile",
+        "experiment.mk",
+        "data/words/words.txt",
+    ):
+        assert (root / name).exists(), name
+    assert not (root / "docs/guides/reproduce.md").exists()
+    assert not [path for path in (root / "data").rglob("*.parquet")]
+    made = subprocess.run(["make", "-n", "experiment"], cwd=root, capture_output=True, text=True, check=True).stdout
+    assert "src.train" in made
+    build_site(root)
+
+
 @pytest.mark.nightly
-@pytest.mark.parametrize("given", [(), ("--with-experiment",)], ids=["without", "with"])
-def test_the_new_projects_own_tests_are_green(tmp_path: Path, given: tuple[str, ...]) -> None:
+def test_the_new_projects_own_tests_are_green(tmp_path: Path) -> None:
     """As `make site` and `make test` run them, in this environment without this repository's own code."""
-    root = new(tmp_path, *given)
+    root = new(tmp_path)
     binaries = root / ".venv/bin"
     binaries.mkdir(parents=True)
     for tool in ("python", "ruff", "mypy", "mkdocs"):
