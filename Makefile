@@ -6,15 +6,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLER ?= $(BIN)/pip install --disable-pip-version-check
-CONFIG ?= configs/experiments/gpt2-mini.yaml
-SOURCES := $(shell find mkdocs.yml LICENSE CHANGELOG.md docs gen overrides src configs results data models checkpoints -name __pycache__ -prune -o -print | sed 's/ /\\ /g')
+TEST_EXTRAS := site,report,$(if $(wildcard src/experiment),experiment,publish),test
+SOURCES := $(shell find $(wildcard mkdocs.yml LICENSE CHANGELOG.md docs gen overrides src configs results data models checkpoints) -name __pycache__ -prune -o -print | sed 's/ /\\ /g')
 LIGHTHOUSE := 12.8.2
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: help site serve check test test-all nightly golden experiment study render format clean
+.PHONY: help site serve check test test-all nightly golden render format clean
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 5) and "Python 3.11.5 or newer is needed")'
@@ -25,7 +25,7 @@ $(VENV)/.site: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALLER) --quiet -c constraints.txt -e ".[site,report,experiment,test]"
+	$(INSTALLER) --quiet -c constraints.txt -e ".[$(TEST_EXTRAS)]"
 	@touch $@ $(VENV)/.site
 
 site: .cache/built ## Build the site into site/ and the Hub bundle into dist/hub/
@@ -89,15 +89,6 @@ endif
 		npm install --silent --no-fund --no-audit --prefix $(@D) lighthouse@$(LIGHTHOUSE) && touch $@; \
 	else echo "npm is not installed and cannot be installed here: install Node with npm."; exit 1; fi
 
-experiment: $(VENV)/.test ## Build the dataset, train the adapter and evaluate it (about an hour on two cores)
-	$(BIN)/python -m src.dataset --config $(CONFIG)
-	$(BIN)/python -m src.train --config $(CONFIG)
-	$(BIN)/python -m src.evaluate --config $(CONFIG)
-	$(BIN)/python -m src.render
-
-study: $(VENV)/.test ## Train and evaluate the runs of the study that are not done yet (hours on two cores)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --profile configs/snakemake/local
-
 render: $(VENV)/.site ## Write README.md and the committed cards again from the record
 	$(BIN)/python -m src.render
 
@@ -107,3 +98,5 @@ format: $(VENV)/.test ## Format the code
 
 clean: ## Remove what was built, but not the environment
 	rm -rf site dist .cache
+
+-include experiment.mk

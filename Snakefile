@@ -5,9 +5,10 @@
 # by hashes, and every command refuses what does not fit.
 from pathlib import Path
 
+from src.cli import chosen
 from src.record.study import read_study
 
-STUDY = config.get("study", "configs/studies/spelling.yaml")
+STUDY = str(chosen(Path(config["study"]) if "study" in config else None, study=True))
 THREADS = int(config.get("threads", 1))
 GPUS = int(config.get("gpus", 0))
 PROCESSES = int(config.get("processes", 1))

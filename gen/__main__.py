@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from gen.site import generate, names, navigation
+from gen.site import generate, names, navigation, theme_language
 from src.record.errors import CommandError
 from src.record.files import replacing
 
@@ -30,6 +30,7 @@ def write(
             shutil.copytree("overrides", folder / "overrides")
             plain = _plain_config(Path("mkdocs.yml"))
             plain |= names(Path()) | {"nav": navigation(plain["nav"], files, Path("docs"))}
+            plain["theme"]["language"] = theme_language(Path())
             config = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
             (folder / "mkdocs.yml").write_text(config, encoding="utf-8")
             for path, content in files.items():
@@ -54,11 +55,12 @@ class _Loader(yaml.SafeLoader):
 def _plain_config(path: Path) -> dict[str, Any]:
     """Read mkdocs.yml without what only this repository's own build needs."""
     config: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    for key in ("watch", "exclude_docs"):
+    for key in ("watch", "exclude_docs", "hooks"):
         del config[key]
     config["plugins"] = [plugin for plugin in config["plugins"] if "gen-files" not in plugin]
-    reference = next(plugin["mkdocstrings"] for plugin in config["plugins"] if "mkdocstrings" in plugin)
-    reference["handlers"]["python"]["paths"] = [str(Path().absolute())]
+    for plugin in config["plugins"]:
+        if "mkdocstrings" in plugin:
+            plugin["mkdocstrings"]["handlers"]["python"]["paths"] = [str(Path().absolute())]
     return config
 
 

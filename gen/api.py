@@ -11,7 +11,7 @@ PACKAGES = ("record", "analysis", "figures", "documents", "hub", "experiment")
 def api_pages(root: Path) -> dict[str, str]:
     """Write a page for each package, by path inside docs/."""
     pages = {}
-    for package in PACKAGES:
+    for package in (name for name in PACKAGES if (root / "src" / name).is_dir()):
         modules = sorted(p.stem for p in (root / "src" / package).glob("*.py") if p.stem != "__init__")
         parts = [
             f"---\ndescription: Python reference of src.{package}, from its docstrings.\n---\n\n# src.{package}",

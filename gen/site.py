@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Collection
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +40,21 @@ def generate(root: Path, cache: Path | None, *, lenient: bool = False) -> dict[s
         InputError: The record is missing or malformed.
         ClaimsError: Claims do not hold.
     """
-    return site_files(build(root, cache), lenient=lenient)
+    return site_files(build(root, cache), lenient=lenient, reference=_has_reference(root))
 
 
-def site_files(documents: Documents, *, lenient: bool = False) -> dict[str, bytes]:
+def _has_reference(root: Path) -> bool:
+    """Return whether the site has the engine's Python reference, which mkdocstrings writes."""
+    return "\n  - mkdocstrings:" in (root / "mkdocs.yml").read_text(encoding="utf-8")
+
+
+def site_files(documents: Documents, *, lenient: bool = False, reference: bool = True) -> dict[str, bytes]:
     """Return every generated file of the site, by path inside its source folder.
 
     Args:
         documents: All that is made from the record.
         lenient: Whether a claim that does not hold is marked in its place.
+        reference: Whether the Python reference is part of it.
 
     Raises:
         ClaimsError: Claims do not hold.
@@ -63,7 +70,7 @@ def site_files(documents: Documents, *, lenient: bool = False) -> dict[str, byte
     charts = [context.charts[name] for name in figures]
     texts = {
         **reference_pages(),
-        **api_pages(Path(__file__).parent.parent),
+        **(api_pages(Path(__file__).parent.parent) if reference else {}),
         **pages,
         **{f"assets/data/{chart.name}.csv": chart_csv(chart) for chart in charts},
         "assets/data/final_report.json": documents.final_report,
@@ -72,7 +79,7 @@ def site_files(documents: Documents, *, lenient: bool = False) -> dict[str, byte
     files |= {f"assets/data/{name}": content for name, content in context.downloads.items()}
     if isinstance(context.demo, Demo):
         files |= context.demo.site_files()
-    else:
+    elif record.project.try_it_megabytes:
         say(f"the site is built without the page Try it: {context.demo}")
     for kind in KINDS:
         files |= {f"assets/charts/{chart.name}.{kind}": context.rendered(chart, kind) for chart in charts}
@@ -100,13 +107,29 @@ def navigation(nav: list[Any], files: Collection[str], docs: Path) -> list[Any]:
 
 
 def names(root: Path) -> dict[str, str]:
-    """Return the site's name and description as mkdocs.yml would state them: the project's title and question, safe in HTML.
+    """Return the site's name, description and address as mkdocs.yml would state them, safe in HTML.
+
+    They are the project's title, question and site_url; without a site_url there is no address.
 
     Raises:
         InputError: The project config is missing or malformed.
     """
     project = load_yaml(root / PROJECT, ProjectConfig)
-    return {
+    found = {
         "site_name": html.escape(project.title, quote=True),
         "site_description": html.escape(project.question, quote=True),
     }
+    return found | ({"site_url": project.site_url.rstrip("/") + "/"} if project.site_url else {})
+
+
+def theme_language(root: Path) -> str:
+    """Return the language of the site's menus: the project's, where the theme speaks it, and otherwise English.
+
+    Raises:
+        InputError: The project config is missing or malformed.
+    """
+    language = load_yaml(root / PROJECT, ProjectConfig).languages[0]
+    theme = find_spec("material")
+    folders = (theme.submodule_search_locations or []) if theme else []
+    known = any((Path(folder) / f"templates/partials/languages/{language}.html").is_file() for folder in folders)
+    return language if known else "en"

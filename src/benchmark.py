@@ -23,21 +23,25 @@ def benchmark(
     """Measure load time, latency and memory on the CPU: base model, with the adapter next to it, and with it merged.
 
     Takes about two minutes on two cores; let nothing else run meanwhile. Also records what the published models write after the
-    project's example prompts, which documents quote.
+    project's example prompts, which documents quote. An adapter that is not the one that was evaluated is refused.
     """
     from src.experiment.deployment import benchmark as library
-    from src.record.config import ExperimentConfig, ProjectConfig
-    from src.record.files import load_yaml
-    from src.record.study import read_study
+    from src.record.errors import InputError
+    from src.record.load import load_record
 
-    described = load_yaml(project, ProjectConfig)
-    experiment = load_yaml(config or Path(described.experiment), ExperimentConfig)
+    record = load_record(Path(), project=project, experiment=config)
+    record.check_adapter()
+    experiment, described = record.experiment, record.project
     adapters = {"finetuned": Path(experiment.checkpoint)}
-    if described.study is not None and config is None:
-        study = read_study(Path(described.study))
-        names = [study.config.published, *study.config.also_published]
-        adapters = {name: Path(study.run(name).experiment.checkpoint) for name in names}
+    if record.study is not None:
+        names = [record.study.config.published, *record.study.config.also_published]
+        adapters = {name: Path(record.study.study.run(name).experiment.checkpoint) for name in names}
     target = output or Path("results") / experiment.experiment_name / "deployment.json"
+    if record.results.hashes is None and target.exists() and not record.deployment_is_current:
+        raise InputError(
+            target, found="measurements of another adapter", expected=f"none, or those of {experiment.checkpoint}",
+            hint="Name another file with --output, or remove it.",
+        )  # fmt: skip
     result = library(
         experiment,
         Path(experiment.checkpoint),

@@ -37,10 +37,10 @@ def cached(folder: Path | None, name: str, key: Iterable[str], make: Callable[[]
 
 
 def _read(path: Path) -> bytes | None:
-    """Return the content after a cached file's own hash; None if there is no such file, or it was cut short."""
+    """Return the content after a cached file's own hash; None if there is no such file, it may not be read, or it was cut short."""
     try:
         found = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return None
     except OSError as error:
         raise _unusable(path.parent, error) from None

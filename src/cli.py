@@ -11,13 +11,41 @@ import typer
 
 from src.record.errors import CommandError, InputError
 
-EXPERIMENT = Path("configs/experiments/gpt2-mini.yaml")
-"""The experiment that a command takes where none is named."""
+EXPERIMENTS = ("pretrain", "dataset", "train", "evaluate", "benchmark")
+"""The commands that make a record, which a project without src/experiment does not have."""
 
-COMMANDS = (
-    "pretrain", "dataset", "train", "evaluate", "import_results", "benchmark", "report", "publish", "render",
-)  # fmt: skip
-"""The commands, in pipeline order."""
+COMMANDS = tuple(
+    name
+    for name in (*EXPERIMENTS[:4], "new", "import_results", "benchmark", "report", "publish", "render")
+    if (Path(__file__).parent / f"{name}.py").is_file()
+)
+"""The commands that there are, in pipeline order."""
+
+
+def chosen(config: Path | None, *, study: bool = False) -> Path:
+    """Return the config that a command was given, or else the one that the project names.
+
+    Args:
+        config: The config that was given.
+        study: Whether it is a study's config instead of an experiment's.
+
+    Raises:
+        InputError: The project config is missing or malformed, or names no study.
+    """
+    if config is not None:
+        return config
+    from src.record.config import ProjectConfig
+    from src.record.files import load_yaml
+    from src.record.load import PROJECT
+
+    project = load_yaml(PROJECT, ProjectConfig)
+    named = project.study if study else project.experiment
+    if named is None:
+        raise InputError(
+            PROJECT, key="study", found="nothing", expected="a study, whose run --run names",
+            hint="Name the study's config with --config.",
+        )  # fmt: skip
+    return Path(named)
 
 
 def run(command: Callable[..., Any]) -> None:

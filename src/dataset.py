@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 
-from src.cli import EXPERIMENT, run, say
+from src.cli import chosen, run, say
 
 
 def dataset(
-    config: Annotated[Path, typer.Option(help="The experiment.")] = EXPERIMENT,
+    config: Annotated[
+        Path | None, typer.Option(help="The experiment; the one that the project names by default.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder for the Parquet files; dataset_config.path by default.")
     ] = None,
@@ -29,7 +31,7 @@ def dataset(
     from src.record.config import ExperimentConfig
     from src.record.files import load_yaml
 
-    experiment = load_yaml(config, ExperimentConfig)
+    experiment = load_yaml(chosen(config), ExperimentConfig)
     settings = experiment.dataset_config
     words = Path(settings.word_list)
     if dictionary is not None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from src.cli import EXPERIMENT, run, say
+from src.cli import chosen, run, say
 
 
 class SplitName(StrEnum):
@@ -17,7 +17,9 @@ class SplitName(StrEnum):
 
 
 def evaluate(
-    config: Annotated[Path, typer.Option(help="The experiment; with --run, the study.")] = EXPERIMENT,
+    config: Annotated[
+        Path | None, typer.Option(help="The experiment, or with --run the study; those of the project by default.")
+    ] = None,
     run_name: Annotated[str | None, typer.Option("--run", help="Run of a study, as ARM-SEED.")] = None,
     metrics: Annotated[
         Path | None,
@@ -41,13 +43,13 @@ def evaluate(
     from src.record.files import load_yaml
     from src.record.study import read_run
 
-    chosen = read_run(config, run_name)
+    what = read_run(chosen(config, study=run_name is not None), run_name)
     from src.experiment.evaluate import evaluate as library  # after the config, since it imports torch
 
-    declared = load_yaml(metrics or chosen.metrics, MetricsConfig)
-    target = output or (chosen.results if split is SplitName.test else chosen.work / "validation")
-    further = chosen.further and split is SplitName.test
-    values = library(chosen, declared, split.value, target, further=further, all_scores=chosen.all_scores)
+    declared = load_yaml(metrics or what.metrics, MetricsConfig)
+    target = output or (what.results if split is SplitName.test else what.work / "validation")
+    further = what.further and split is SplitName.test
+    values = library(what, declared, split.value, target, further=further, all_scores=what.all_scores)
     if values is None:
         return
     for key, value in values.items():

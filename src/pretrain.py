@@ -5,15 +5,19 @@ from typing import Annotated
 
 import typer
 
-from src.cli import run, say
+from src.cli import chosen, run, say
 
 
 def pretrain(
-    corpus: Annotated[Path, typer.Option(help="Folder of Markdown books (see models/gpt2-mini/README.md).")],
-    sources: Annotated[Path, typer.Option(help="List of the books with their SHA-256, tab-separated.")] = Path(
-        "models/gpt2-mini/sources.tsv"
-    ),
-    config: Annotated[Path, typer.Option(help="What to train.")] = Path("configs/pretrain/gpt2-mini.yaml"),
+    corpus: Annotated[Path, typer.Option(help="Folder of Markdown books (see the base model's README.md).")],
+    sources: Annotated[
+        Path | None,
+        typer.Option(help="List of the books with their SHA-256, tab-separated; models/NAME/sources.tsv by default."),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="What to train; configs/pretrain/NAME.yaml by default, after the project's base model."),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Folder for the model; models/NAME by default.")] = None,
     work: Annotated[
         Path | None, typer.Option(help="Folder for the checkpoint to resume from; runs/pretrain-NAME by default.")
@@ -28,15 +32,18 @@ def pretrain(
     On a machine with a CUDA GPU it runs there.
     """
     from src.experiment.pretrain import pretrain as library
-    from src.record.config import PretrainConfig
+    from src.record.config import ExperimentConfig, PretrainConfig
     from src.record.files import load_yaml
 
+    if config is None:
+        base = load_yaml(chosen(None), ExperimentConfig).required_base_model
+        config = Path("configs/pretrain") / f"{Path(base).name}.yaml"
     settings = load_yaml(config, PretrainConfig)
     target = output or Path("models") / settings.name
     result = library(
         settings,
         corpus,
-        sources,
+        sources or Path("models") / settings.name / "sources.tsv",
         target,
         work or Path("runs") / f"pretrain-{settings.name}",
         compile_model=compile_model,

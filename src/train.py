@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 
-from src.cli import EXPERIMENT, run, say
+from src.cli import chosen, run, say
 
 
 def train(
-    config: Annotated[Path, typer.Option(help="The experiment; with --run, the study.")] = EXPERIMENT,
+    config: Annotated[
+        Path | None, typer.Option(help="The experiment, or with --run the study; those of the project by default.")
+    ] = None,
     run_name: Annotated[str | None, typer.Option("--run", help="Run of a study, as ARM-SEED.")] = None,
     log: Annotated[Path | None, typer.Option(help="File for the training log; in results/NAME by default.")] = None,
     work: Annotated[
@@ -26,13 +28,13 @@ def train(
     """
     from src.record.study import read_run
 
-    chosen = read_run(config, run_name)
+    what = read_run(chosen(config, study=run_name is not None), run_name)
     from src.experiment.finetune import train as library  # after the config, since it imports torch
 
-    result = library(chosen, log or chosen.log, work or chosen.work, fresh=fresh)
+    result = library(what, log or what.log, work or what.work, fresh=fresh)
     say(
         f"best validation loss {result['best_validation_loss']:.4f} at step {result['best_step']}; "
-        f"adapter in {chosen.experiment.checkpoint}"
+        f"adapter in {what.experiment.checkpoint}"
     )
 
 

@@ -39,6 +39,9 @@ settings.load_profile("untimed")
 REPO = Path(__file__).parent.parent
 TINY = REPO / "tests/tiny"
 
+DEMO = next(path for path in (REPO / "docs/assets/demo", REPO / "tests/demo") if path.is_dir())
+"""The widget's code, which a project that shows none has for its tests alone."""
+
 MINIMAL_RESULTS = {
     "base_model": {
         "metrics": {
@@ -69,8 +72,15 @@ CACHE = "CACHE_OF_TESTS"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest, so that none is left over at the end when tests run side by side."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out tests of what this project does not have, and begin with the longest, so that none is left over at the end."""
+    lacking = {
+        "experiment": not (REPO / "src/experiment").is_dir(),
+        "committed": not (REPO / "tests/test_committed.py").is_file(),
+    }
+    left_out = [item for item in items if any(lacks and item.get_closest_marker(m) for m, lacks in lacking.items())]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: item.path.stem not in ("test_site", "test_site_records", "test_space"))
 
 
@@ -171,7 +181,7 @@ def tiny_source(session_folder: Path) -> Path:
 
     def make(folder: Path) -> None:
         shutil.copytree(REPO / "tests/tiny", folder)
-        shutil.copytree(REPO / "docs/assets/demo", folder / "docs/assets/demo")
+        shutil.copytree(DEMO, folder / "docs/assets/demo")
 
     return once(session_folder / "tiny", make)
 
@@ -206,6 +216,7 @@ def copy_engine(target: Path) -> None:
         (target / name).symlink_to(REPO / name)
     for name in ("guides", "assets"):
         shutil.copytree(REPO / "docs" / name, target / "docs" / name)
+    shutil.copytree(DEMO, target / "docs/assets/demo", dirs_exist_ok=True)
     shutil.copy(REPO / "mkdocs.yml", target / "mkdocs.yml")
     (target / ".cache").symlink_to(os.environ[CACHE])
 
@@ -218,7 +229,7 @@ def copy_tiny(target: Path) -> Path:
 
 
 def copy_project(target: Path) -> Path:
-    """Copy the repository itself as a project; the large read-only parts are linked, as is one cache that this session began empty."""
+    """Copy this repository itself as a project, for tests of its own record; the large read-only parts are linked, as is one cache that this session began empty."""
     for name in ("configs", "results", "docs", "gen", "overrides", "data", "checkpoints"):
         shutil.copytree(REPO / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     (target / ".cache").symlink_to(os.environ[CACHE])

@@ -30,7 +30,7 @@ from src.record.errors import CommandError
 from src.record.load import Record, load_record
 from src.record.publication import Publication
 
-from .conftest import REPO
+from .conftest import DEMO, REPO
 from .hub_server import HubServer, InProcess, Repo, User
 
 TINY = REPO / "tests/tiny"
@@ -79,7 +79,7 @@ class Author(Published):
         self.hub, self.root = hub, root
         self.receipt_path = root / "results/tiny/publication.json"
         shutil.copytree(TINY, root)
-        shutil.copytree(REPO / "docs/assets/demo", root / "docs/assets/demo")  # the widget, which is not an author's
+        shutil.copytree(DEMO, root / "docs/assets/demo")  # the widget, which is not an author's
         (root / ".cache").symlink_to(os.environ["CACHE_OF_TESTS"])
         self.token: str | None = TOKEN
 
@@ -266,7 +266,7 @@ class Bundle:
 def make_bundle(root: Path, cache: Path, **changes: Any) -> Bundle:
     """Collect a version of the tiny project."""
     shutil.copytree(TINY, root)
-    shutil.copytree(REPO / "docs/assets/demo", root / "docs/assets/demo")
+    shutil.copytree(DEMO, root / "docs/assets/demo")
     change_project(root, **changes)
     record = load_record(root)
     context = Context(record, RepoNames.of(record, "alice"), cache, inside_hub=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from src.record.files import sha256_file
+from src.documents.context import RepoNames
+from src.record.config import ExperimentConfig
+from src.record.files import parse_yaml, sha256_file
+from src.record.load import load_record
 
 from .conftest import TINY, Run, invoke
 from .records import set_column, without_study
@@ -382,6 +387,7 @@ def test_the_site_build_fails_with_the_same_line(name: str, project: Path, run: 
         assert fragment in output
 
 
+@pytest.mark.experiment
 @pytest.mark.parametrize("command", ["train", "evaluate", "dataset"])
 def test_experiment_commands_refuse(command: str, tmp_path: Path) -> None:
     config = tmp_path / "configs.yaml"
@@ -392,6 +398,7 @@ def test_experiment_commands_refuse(command: str, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.experiment
 def test_a_base_model_that_is_not_there(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text((TINY / CONFIG).read_text().replace("models/tiny", "models/nowhere"))
@@ -433,3 +440,89 @@ def test_a_failed_bundle_leaves_the_last_one(project: Path) -> None:
     (project / "LICENSE").unlink()
     assert invoke(project, "publish", "--dry-run").returncode == 2
     assert sorted(p.relative_to(project) for p in (project / "dist").rglob("*")) == before
+
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 30)
+)
+
+
+@pytest.mark.parametrize("text", [BOMB + "title: *a29\n", "title: &a {b: *a}\n"], ids=["many", "itself"])
+def test_aliases_that_expand_without_end_are_one_line_at_once(project: Path, text: str) -> None:
+    (project / "configs/project.yaml").write_text(text)
+    start = time.monotonic()
+    done = invoke(project, "publish", "--dry-run")
+    assert time.monotonic() - start < 5
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "configs/project.yaml" in done.stderr
+    assert "alias" in done.stderr
+
+
+def test_aliases_that_say_what_they_stand_for_are_read(tmp_path: Path) -> None:
+    assert parse_yaml(tmp_path, "a: &a {b: 1}\nc: [*a, *a]\nd: {<<: *a}") == {
+        "a": {"b": 1}, "c": [{"b": 1}] * 2, "d": {"b": 1},
+    }  # fmt: skip
+
+
+def test_a_key_that_is_written_twice_is_refused_in_json_as_in_yaml(project: Path) -> None:
+    path = project / "results/tiny/evaluation_results.json"
+    path.write_text(path.read_text().replace('"metrics": {', '"metrics": {"words_spelled": 0.5,', 1))
+    done = invoke(project, "publish", "--dry-run")
+    assert done.returncode == 2
+    assert "evaluation_results.json: words_spelled: found a key that is written twice" in done.stderr
+
+
+def test_a_receipt_of_other_repositories_is_not_cited(project: Path) -> None:
+    receipt = {
+        "endpoint": "https://huggingface.co", "time": "2026-01-01T00:00:00Z", "results_sha256": "0" * 64, "checks": [],
+        "repos": [
+            {"role": "model", "repo_id": "somebody/another-model", "kind": "model", "commit": "0" * 40, "visibility": "public", "files": 1, "bytes": 1}
+        ],
+    }  # fmt: skip
+    path = project / "results/tiny/publication.json"
+    path.write_text(json.dumps(receipt))
+    record = load_record(project)
+    assert record.publication is None
+    assert RepoNames.of(record).namespace is None
+    receipt["repos"][0]["repo_id"] = "somebody/tiny-lora"
+    path.write_text(json.dumps(receipt))
+    assert RepoNames.of(load_record(project)).namespace == "somebody"
+
+
+@pytest.mark.experiment
+def test_training_without_data_names_the_command_that_makes_them(project: Path) -> None:
+    shutil.rmtree(project / "data/training")
+    done = invoke(project, "train")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: data/training/train.parquet: found no such file")
+    assert "python -m src.dataset" in done.stderr
+
+
+@pytest.mark.experiment
+def test_the_benchmark_measures_the_evaluated_adapter_or_none(project: Path) -> None:
+    target = project / "results/tiny/deployment.json"
+    before = target.read_bytes()
+    weights = project / "checkpoints/best_model/adapter_model.safetensors"
+    shutil.copy(project / "checkpoints/toy/form-only-1/adapter_model.safetensors", weights)
+    done = invoke(project, "benchmark")
+    assert done.returncode == 2
+    assert "which was evaluated" in done.stderr
+    results = project / "results/tiny/evaluation_results.json"
+    data = json.loads(results.read_text())
+    del data["hashes"], data["training_log"]
+    results.write_text(json.dumps(data))
+    without_study(project)
+    done = invoke(project, "benchmark")
+    assert done.returncode == 2
+    assert "measurements of another adapter" in done.stderr
+    assert target.read_bytes() == before
+
+
+def test_an_experiment_that_names_no_folders_has_its_own(project: Path) -> None:
+    config = ExperimentConfig(experiment_name="mine")
+    assert config.checkpoint == "checkpoints/mine"
+    assert config.dataset_config.path == "data/mine"
+    assert (
+        ExperimentConfig.model_validate({"experiment_name": "x", "dataset_config": {}}).dataset_config.path == "data/x"
+    )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from src.cli import COMMANDS
+
 from .conftest import REPO, copy_project, invoke, once, run_in
 
 pytestmark = pytest.mark.slow
@@ -24,6 +26,7 @@ def write_bundle(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.committed
 def test_the_bundle_holds_what_is_published(bundle: Path) -> None:
     names = {p.relative_to(bundle).as_posix() for p in bundle.rglob("*") if p.is_file()}
     for name in (
@@ -37,6 +40,7 @@ def test_the_bundle_holds_what_is_published(bundle: Path) -> None:
     assert not [name for name in names if name.endswith((".bin", ".pt", ".pkl"))]
 
 
+@pytest.mark.committed
 def test_publishing_twice_gives_the_same_bytes(bundle: Path, tmp_path: Path) -> None:
     write_bundle(tmp_path / "again")
     for file in (tmp_path / "again").rglob("*"):
@@ -45,7 +49,7 @@ def test_publishing_twice_gives_the_same_bytes(bundle: Path, tmp_path: Path) -> 
 
 
 def test_every_command_explains_itself() -> None:
-    for command in ("pretrain", "dataset", "train", "evaluate", "benchmark", "report", "publish", "render"):
+    for command in COMMANDS:
         done = invoke(REPO, command, "--help")
         assert done.returncode == 0
         assert f"python -m src.{command}" in done.stdout
@@ -54,5 +58,11 @@ def test_every_command_explains_itself() -> None:
 
 def test_make_help_names_every_target() -> None:
     shown = subprocess.run(["make", "help"], cwd=REPO, capture_output=True, text=True, check=True).stdout
-    for target in ("site", "serve", "test", "experiment", "render"):
+    for target in ("site", "serve", "test", "render"):
         assert f"make {target}" in shown
+
+
+@pytest.mark.experiment
+def test_make_experiment_takes_the_projects_own() -> None:
+    made = subprocess.run(["make", "-n", "experiment"], cwd=REPO, capture_output=True, text=True, check=True).stdout
+    assert "--config" not in made

@@ -22,12 +22,12 @@ from src.record.load import Record, load_record
 from src.record.results import Results
 
 from .browsing import Watched, axe, browsing, serving
-from .conftest import REPO, TINY, copy_tiny
+from .conftest import DEMO, REPO, TINY, copy_tiny
 
 ALL = os.environ.get("TRY_IT") == "all"
 """Whether every spelling and 300 choices per task are compared, which takes ten minutes, or a part of each."""
 
-CODE = REPO / "docs/assets/demo"
+CODE = DEMO
 ODD = {
     "empty": "   ",
     "long": "qxzj" * 50,

@@ -58,7 +58,9 @@ training_config:
   sequence_length: 64
   eval_steps: 3
   logging_steps: 1
+checkpoint: checkpoints/best_model
 dataset_config:
+  path: data
   chains: 20
   skills: 40
   test_questions: {letter_count: 12, letter_position: 12, spelling: 6, string_count: 6, string_position: 6}
@@ -104,7 +106,7 @@ def run_tiny(root: Path) -> None:
         ("pretrain", "--corpus", "corpus", "--sources", str(sources), "--config", "configs/pretrain.yaml"),
         ("dataset", *common),
         ("train", *common),
-        ("evaluate", *common, "--metrics", str(REPO / "configs/metrics.yaml")),
+        ("evaluate", *common, "--metrics", str(TINY / "configs/metrics.yaml")),
     ):
         done = train(root, *arguments) if name == "train" else invoke(root, name, *arguments)
         assert done.returncode == 0, done.stderr[-3000:]
@@ -146,7 +148,7 @@ def test_prompts_that_do_not_fit_are_refused(tiny: Path) -> None:
         "--config",
         "configs/long.yaml",
         "--metrics",
-        str(REPO / "configs/metrics.yaml"),
+        str(TINY / "configs/metrics.yaml"),
         "--output",
         "out",
     )
@@ -165,7 +167,7 @@ def test_training_again_goes_on_and_does_not_train_twice(tiny: Path) -> None:
 
 def test_another_config_does_not_resume_a_run(tiny: Path) -> None:
     text = (tiny / "configs/tiny.yaml").read_text().replace("r: 4, alpha: 8", "r: 2, alpha: 8")
-    (tiny / "configs/other.yaml").write_text(text + "checkpoint: checkpoints/other\n")
+    (tiny / "configs/other.yaml").write_text(text.replace("checkpoints/best_model", "checkpoints/other"))
     command = ("--config", "configs/other.yaml", "--log", "other.json", "--work", "runs/other")
     shutil.copytree(tiny / "runs/tiny", tiny / "runs/other")
     done = invoke(tiny, "train", *command)
@@ -208,7 +210,7 @@ def test_an_adapter_that_is_no_numbers_is_not_evaluated(tiny: Path) -> None:
     path = tiny / "checkpoints/best_model/adapter_model.safetensors"
     save_file({name: torch.full_like(part, torch.nan) for name, part in load_file(path).items()}, path)
     before = {file.name: file.read_bytes() for file in (tiny / "results/tiny").rglob("*.*")}
-    done = invoke(tiny, "evaluate", "--config", "configs/tiny.yaml", "--metrics", str(REPO / "configs/metrics.yaml"))
+    done = invoke(tiny, "evaluate", "--config", "configs/tiny.yaml", "--metrics", str(TINY / "configs/metrics.yaml"))
     assert done.returncode == 2, done.stderr[-2000:]
     assert "weights that are not finite" in done.stderr
     assert {file.name: file.read_bytes() for file in (tiny / "results/tiny").rglob("*.*")} == before
@@ -223,7 +225,7 @@ def test_files_that_cannot_be_asked_about_are_named(tiny: Path, fault: str) -> N
         questions.write_bytes(b"PAR1garbage")
     else:
         weights.write_bytes(weights.read_bytes()[:1000])
-    done = invoke(tiny, "evaluate", "--config", "configs/tiny.yaml", "--metrics", str(REPO / "configs/metrics.yaml"))
+    done = invoke(tiny, "evaluate", "--config", "configs/tiny.yaml", "--metrics", str(TINY / "configs/metrics.yaml"))
     assert done.returncode == 2, done.stderr[-2000:]
     assert {
         "no column": "letter_count/test.parquet: column answer",
@@ -266,7 +268,7 @@ def test_settings_and_hashes_are_stored_with_what_was_made(tiny: Path) -> None:
 def test_validation_questions_are_not_their_own_solved_examples(tiny: Path) -> None:
     done = invoke(
         tiny, "evaluate", "--config", "configs/tiny.yaml", "--split", "validation",
-        "--metrics", str(REPO / "configs/metrics.yaml"),
+        "--metrics", str(TINY / "configs/metrics.yaml"),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     folder = tiny / "runs/tiny/validation"
@@ -327,7 +329,7 @@ def test_a_further_run_on_another_record_is_refused(tiny: Path) -> None:
     try:
         path.write_text(before.replace('"max_new_tokens": 8', '"max_new_tokens": 9'))
         shutil.copytree(tiny / "checkpoints/best_model", tiny / "checkpoints/small/shuffled-1", dirs_exist_ok=True)
-        metrics = ("--metrics", str(REPO / "configs/metrics.yaml"))
+        metrics = ("--metrics", str(TINY / "configs/metrics.yaml"))
         done = invoke(tiny, "evaluate", "--config", "configs/study.yaml", "--run", "shuffled-1", *metrics)
         assert done.returncode == 2
         assert "evaluation_config.max_new_tokens" in done.stderr
@@ -354,7 +356,7 @@ arms:
 def snakemake(root: Path, *arguments: str) -> str:
     """Run the workflow of a small study in a folder; return what it said."""
     (root / "configs/study.yaml").write_text(STUDY)
-    shutil.copy(REPO / "configs/metrics.yaml", root / "configs/metrics.yaml")
+    shutil.copy(TINY / "configs/metrics.yaml", root / "configs/metrics.yaml")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = run_in(
         root, "-m", "snakemake", "--snakefile", str(REPO / "Snakefile"), "--cores", "1", "--rerun-triggers", "mtime",
@@ -387,7 +389,7 @@ def test_a_study_runs_what_is_missing_and_nothing_twice(tiny: Path) -> None:
 def test_two_processes_give_the_answers_of_one(tiny: Path) -> None:
     done = run_in(
         tiny, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "-m", "src.evaluate", "--config",
-        "configs/tiny.yaml", "--metrics", str(REPO / "configs/metrics.yaml"), "--output", "two",
+        "configs/tiny.yaml", "--metrics", str(TINY / "configs/metrics.yaml"), "--output", "two",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     place = "answers/finetuned.parquet"

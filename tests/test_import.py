@@ -22,6 +22,14 @@ REAL = REPO / "tests/data/lm_eval"
 
 
 @pytest.fixture
+def minimal(minimal: Path) -> Path:
+    """A project without words about another record, which an import would refuse."""
+    shutil.rmtree(minimal / "docs/fragments")
+    (minimal / "configs/criteria.yaml").unlink()
+    return minimal
+
+
+@pytest.fixture
 def runs(tmp_path: Path) -> Path:
     """Both real runs, to be changed."""
     for name in ("base", "tuned"):

@@ -12,12 +12,13 @@ import subprocess
 import sys
 import termios
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
 
-from .conftest import REPO, copy_project, run_in
+from .conftest import REPO, copy_tiny, run_in
 from .publishing import Author, change_project
 from .test_publish import author
 
@@ -93,7 +94,7 @@ def test_a_secret_does_not_get_into_the_bundle(author: Author) -> None:
 
 
 def test_make_site_makes_what_is_not_there(tmp_path: Path) -> None:
-    root = copy_project(tmp_path / "project")
+    root = copy_tiny(tmp_path / "project")
     shutil.copy(REPO / "Makefile", root)
     (root / "pyproject.toml").touch()
     (root / "constraints.txt").touch()
@@ -178,3 +179,22 @@ def test_lines_and_progress_do_not_write_over_each_other(author: Author) -> None
         detail = f" ({check['detail']})" if check["detail"] else ""
         assert f"{check['outcome']:<11} dataset {check['name']}{detail}" in shown
     assert not [line for line in shown if "loading and running" in line or "%|" in line or "Fetching" in line]
+
+
+def test_an_installed_package_has_every_file_of_the_code(tmp_path: Path) -> None:
+    """`pip install .` copies what setuptools is told to: templates, fonts and what a new project begins with are files like code."""
+    source = tmp_path / "source"
+    for name in ("src", "gen"):
+        shutil.copytree(REPO / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPO / name, source / name)
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path), "."],
+        cwd=source, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    files = {path.relative_to(source).as_posix() for name in ("src", "gen") for path in (source / name).rglob("*")}
+    missing = sorted(name for name in files - packed if (source / name).is_file() and "/build/" not in name)
+    assert not missing

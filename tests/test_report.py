@@ -656,6 +656,7 @@ def test_without_pandoc_and_typst_the_site_is_built_and_says_so(
 # What it costs to run the model.
 
 
+@pytest.mark.experiment
 @pytest.mark.slow
 def test_the_benchmark_measures_all_three_variants(project: Path, run: Run) -> None:
     without_study(project)
@@ -682,6 +683,7 @@ def test_the_benchmark_measures_all_three_variants(project: Path, run: Run) -> N
     assert "Not measured for this adapter" in flat(text)
 
 
+@pytest.mark.experiment
 def test_a_benchmark_without_an_adapter_ends_with_one_line(project: Path) -> None:
     before = (project / "results/tiny/deployment.json").read_bytes()
     (project / "checkpoints/best_model/adapter_model.safetensors").unlink()

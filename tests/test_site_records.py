@@ -20,8 +20,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from gen.site import theme_language
+
 from .browsing import Watched, browsing, serving
 from .conftest import REPO, Run, copy_tiny, run_in
+from .publishing import change_project
 from .records import rewrite, set_column, tables
 
 pytestmark = pytest.mark.slow
@@ -119,7 +122,8 @@ def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
         assert text in page
     assert "significant improvement" not in page
     assert "Not measured: there is no training log." in (minimal / "site/results/training/index.html").read_text()
-    assert "No answers are on record" in (minimal / "site/examples/index.html").read_text()
+    assert not (minimal / "site/examples").exists()
+    assert "examples/" not in (minimal / "site/index.html").read_text()
     assert not (minimal / "site/results/runs").exists()
     assert "Seeds and controls" not in page
     home = (minimal / "site/index.html").read_text()
@@ -131,8 +135,6 @@ def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
         for path in (
             "",
             "results/",
-            "results/breakdowns/",
-            "examples/",
             "methodology/",
             "model-card/",
         ):
@@ -290,7 +292,8 @@ def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_p
     subprocess.run(["git", "remote", "add", "origin", str(bare)], cwd=minimal, check=True)
     names = {f"GIT_{who}_{what}": "author@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     known = "https://example.org/spelling/"
-    done = run_in(minimal, "-m", "mkdocs", "gh-deploy", "--force", SITE_URL=known, **names)
+    change_project(minimal, site_url=known)
+    done = run_in(minimal, "-m", "mkdocs", "gh-deploy", "--force", SITE_URL="https://example.org/elsewhere/", **names)
     assert done.returncode == 0, done.stdout + done.stderr
     subprocess.run(["git", "clone", "-q", "-b", "gh-pages", str(bare), str(tmp_path / "pages")], check=True)
     page = (tmp_path / "pages/results/index.html").read_text()
@@ -299,9 +302,25 @@ def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_p
     assert struct.unpack(">II", (tmp_path / "pages/assets/social.png").read_bytes()[16:24]) == (1200, 630)
     with serving(tmp_path / "pages", "/spelling/") as address, browsing() as browser:
         seen = Watched(browser, address)
-        for path in ("", "results/breakdowns/", "examples/", "reference/hub/"):
+        for path in ("", "results/training/", "model-card/", "reference/hub/", "404.html"):
             seen.page.goto(address + path, wait_until="networkidle")
         assert not seen.wrong
+    unknown = (tmp_path / "pages/404.html").read_text()
+    assert 'href="/spelling/assets/stylesheets/' in unknown  # from whatever address it is shown at
+
+
+@pytest.mark.slow
+def test_the_site_is_in_the_projects_language_and_at_its_address(project: Path) -> None:
+    change_project(project, language="de", site_url="https://example.org/tiere")
+    done = run_in(project, "-m", "mkdocs", "build", SITE_URL="https://example.org/elsewhere/")
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (project / "site/methodology/index.html").read_text()
+    assert '<html lang="de"' in page
+    assert 'placeholder="Suche"' in page
+    assert '<link rel="canonical" href="https://example.org/tiere/methodology/">' in page
+    assert 'href="/tiere/assets/stylesheets/' in (project / "site/404.html").read_text()
+    change_project(project, language="tlh")  # which the theme does not speak
+    assert theme_language(project) == "en"
 
 
 @pytest.mark.parametrize(
@@ -317,3 +336,28 @@ def test_a_record_with_a_missing_part_stops_the_build_with_one_line(project: Pat
     assert done.returncode != 0
     assert missing in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_checkout_that_may_only_be_read_builds_elsewhere(project: Path, tmp_path: Path) -> None:
+    """Permissions do not stop an administrator, so the folders are mounted read-only, where that is allowed."""
+    (project / ".cache").unlink()
+    mount = f"mount --bind {project} {project} && mount -o remount,ro,bind {project}"
+    if subprocess.run(["unshare", "-m", "bash", "-c", mount], capture_output=True, check=False).returncode:
+        pytest.skip("folders cannot be mounted here")
+    env = os.environ | {"PYTHONPATH": str(REPO), "ENABLE_MKDOCSTRINGS": "false"}
+
+    def build(*arguments: str) -> subprocess.CompletedProcess[str]:
+        script = f'{mount} && cd {project} && exec "$@"'
+        command = ["unshare", "-m", "bash", "-c", script, "bash", sys.executable, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+
+    assert build("-c", "open('x', 'w')").returncode != 0
+    done = build("-m", "mkdocs", "build", "--site-dir", str(tmp_path / "site"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "site/index.html").is_file()
+    assert not (project / ".cache").exists()
+    refused = build("-m", "mkdocs", "build")
+    assert refused.returncode != 0
+    assert "Traceback" not in refused.stderr
+    assert "--site-dir" in refused.stderr

@@ -2,8 +2,8 @@
 
 In a template:
 
-    {% claim arm("spelling").words_spelled.lowest > base("words_spelled").value %}
-    It learned to spell: {{ … }} of the words.
+    {% claim run("exact").figures.value > base("exact").value %}
+    It translates better: {{ … }} of the sentences.
     {% endclaim %}
 
 The sentence is shown only while the condition holds. When it does not, or a value in it is missing, the build names file, line, sentence,
@@ -27,7 +27,9 @@ from jinja2.runtime import Context as Names
 
 from src.record.errors import CommandError
 
-_OPENING = re.compile(r"\{%-?\s*claim\s+(.*?)\s*-?%\}", flags=re.DOTALL)
+CLAIM = re.compile(r"\{%-?\s*claim\s+(.*?)\s*-?%\}", flags=re.DOTALL)
+"""How a claim begins, with its condition."""
+
 _OPERATORS = re.compile(r"\s*(?:<=|>=|==|!=|<|>)\s*|\s+(?:and|or)\s+|\bnot\b")
 _QUIET = re.compile(r"`[^`]*`|\[@[^\]]*\]|https?://\S+")
 _DIGIT = re.compile(r"(?<![\w-])\d")
@@ -105,7 +107,7 @@ class ClaimExtension(Extension):
             if _DIGIT.search(_QUIET.sub("", part.data)):
                 raise TemplateSyntaxError("a claim with a number in digits; print the value instead", line, name, file)
         source = "\n".join(self._sources.get(name, [])[line - 1 :])
-        found = _OPENING.search(source)
+        found = CLAIM.search(source)
         text = " ".join(found[1].split()) if found else "unknown"
         place = nodes.Const(file or name), nodes.Const(line), nodes.Const(text), nodes.DerivedContextReference()
         return nodes.CallBlock(self.call_method("_claim", list(place)), [], [], body).set_lineno(line)

@@ -35,6 +35,9 @@ REQUIRED = {
 """Headings that a document must have, each with something under it."""
 
 _HEADING = re.compile(r"^(#{1,6}) +(.+?)(?: *\{[^}]*\})?$", flags=re.MULTILINE)
+_GAP = re.compile(r"\*\*\[TODO\b")
+"""A gap, as the macros of the Hub and of print show it."""
+
 _FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", flags=re.DOTALL | re.MULTILINE)
 
 
@@ -54,7 +57,7 @@ def completeness(text: str, required: Iterable[str], absent: Iterable[str]) -> C
         absent: Sentences in it that say that something is not on record.
 
     Returns:
-        Which sections are missing, and which contain nothing, or only such sentences.
+        Which sections are missing, and which contain nothing, only such sentences, or a gap that is marked.
     """
     sections = headings(text)
     gaps = tuple(absent)
@@ -68,7 +71,8 @@ def completeness(text: str, required: Iterable[str], absent: Iterable[str]) -> C
         said = "".join(body)
         for sentence in gaps:
             said = said.replace(sentence, "")
-        filled[title] = filled.get(title, False) or bool(said.strip())
+        gap = _GAP.search(sections[i][2]) is not None
+        filled[title] = filled.get(title, False) or (bool(said.strip()) and not gap)
     wanted = list(required)
     return Completeness(
         sections=len(wanted),

@@ -19,6 +19,7 @@ from src.record.load import Record
 from src.record.model_name import parse_model_name
 from src.record.references import Work, read_references
 
+from .claims import CLAIM
 from .demo import Demo, find_demo
 from .downloads import downloads
 from .prose import prose, shown, shown_analysis
@@ -82,7 +83,14 @@ class Context:
 
     def written_by_author(self, name: str) -> bool:
         """Return whether the author wrote a template of that name."""
-        return (self.record.root / AUTHOR / f"{name}.md.j2").is_file()
+        return self.record.described and (self.record.root / AUTHOR / f"{name}.md.j2").is_file()
+
+    @cached_property
+    def makes_claims(self) -> bool:
+        """Whether one of the author's templates makes a claim."""
+        folder = self.record.root / AUTHOR
+        written = folder.rglob("*.j2") if self.record.described else ()
+        return any(CLAIM.search(path.read_text(encoding="utf-8")) for path in written)
 
     @cached_property
     def second(self) -> Context | None:
@@ -152,7 +160,8 @@ class Context:
     @cached_property
     def works(self) -> dict[str, Work]:
         """The works that can be cited: those that the engine's own fragments cite, and the author's."""
-        return read_references(FRAGMENTS / "references.bib", self.record.bibliography)
+        own = self.record.bibliography
+        return read_references(FRAGMENTS / "references.bib", *([own] if own else []))
 
     def stated(self, section: str) -> set[str]:
         """Return the keys of a section of the experiment's config that documents may state: what was run, or what the config says.

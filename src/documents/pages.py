@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from src.exchange.lm_eval_tasks import harness_tasks
 
 from .build import Documents
@@ -43,6 +45,7 @@ def site_pages(documents: Documents, *, pdf: bool) -> tuple[dict[str, str], Foun
         "pdf": pdf,
         "explorer_every": -(-questions // EXPLORER_ROWS),
         "downloads": downloadable(record.loaded),
+        "makes_claims": context.makes_claims,
         "harness": bool(harness_tasks(record)[0]),
         "criteria": documents.criteria,
         "statements": statements(context, documents.criteria, "site"),
@@ -63,11 +66,19 @@ def site_pages(documents: Documents, *, pdf: bool) -> tuple[dict[str, str], Foun
             return Renderer(context, "site", root=root, assets=assets, works_at=works_at)
 
         text, renderer = twice(make, f"pages/{path}", found_claims=_once(claims), **extra)
-        if text:
+        if _says_something(text, renderer.absent):
             pages[path] = unbroken(text).rstrip() + "\n"
             claims += [(path, number, claim) for number, claim in enumerate(renderer.claims, 1)]
             figures += renderer.figures
     return pages, claims, list(dict.fromkeys(figures))
+
+
+def _says_something(text: str, absent: list[str]) -> bool:
+    """Determine whether a page has more than front matter, headings, and sentences that say that something is not on record."""
+    body = re.sub(r"\A---\n.*?\n---\n|^#[^\n]*$", "", text, flags=re.DOTALL | re.MULTILINE)
+    for sentence in absent:
+        body = body.replace(sentence, "")
+    return bool(body.strip())
 
 
 def _once(claims: Found) -> Found:

@@ -116,7 +116,7 @@ def _sources(context: Context) -> list[str]:
 
 
 def _bibliographies(context: Context) -> list[Path]:
-    return [path for path in (FRAGMENTS / "references.bib", context.record.bibliography) if path.is_file()]
+    return [path for path in (FRAGMENTS / "references.bib", context.record.bibliography) if path]
 
 
 def _metadata(context: Context) -> dict[str, object]:

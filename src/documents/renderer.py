@@ -19,10 +19,15 @@ from src.record.references import BIBLIOGRAPHY, Work
 from .claims import Claim
 from .context import Context
 from .demo import Demo
+from .prose import GAP, gaps_noticed
 from .templates import AUTHOR, FRAGMENTS, Target
 
 CITATION = re.compile(r"\[(@[\w-]+(?:; @[\w-]+)*)\]")
 """How texts cite, as in `[@hu2022; @wilson1927]`; escaped text has neither the brackets nor the sign."""
+
+_CODE = re.compile(r"(^```.*?^```$|`[^`\n]*`)", flags=re.DOTALL | re.MULTILINE)
+_GAPS = re.compile(rf"(\A---\n.*?\n---\n|^```.*?^```$|<[^>\n]*>)|{GAP.pattern}", flags=re.DOTALL | re.MULTILINE)
+"""Gaps, and the places in which none can be marked: front matter, code and tags."""
 
 NOTHING = "Nothing is on record about this."
 """What a section says that only the author could write, and nobody did."""
@@ -104,6 +109,9 @@ class Renderer:
         except (TemplateError, UnicodeDecodeError, RecursionError, TypeError, ArithmeticError) as error:
             hint = "Correct the template; it is written in Jinja."
             raise _fault(error, file, str(error), "a template that can be rendered", hint) from error
+        if name.startswith("author/"):
+            text = "".join(part if i % 2 else gaps_noticed(part) for i, part in enumerate(_CODE.split(text)))
+        text = _GAPS.sub(lambda found: str(self._macros.gap(found[2])) if found[2] else found[0], text)
         cited = CITATION.sub(lambda found: self._citation(found, file), text.strip())
         return re.sub(r"\n{3,}", "\n\n", cited)
 
@@ -272,6 +280,6 @@ def _keys(text: str) -> list[str]:
 
 def cited_anywhere(context: Context) -> set[str]:
     """Return the keys that some template or the project's own texts cite; a work that nothing cites is not listed."""
-    folders = (FRAGMENTS, context.record.root / AUTHOR)
+    folders = (FRAGMENTS, context.record.root / AUTHOR) if context.record.described else (FRAGMENTS,)
     texts = [path.read_text(encoding="utf-8") for folder in folders for path in sorted(folder.rglob("*.j2"))]
     return {key for text in (*texts, context.record.project.model_dump_json()) for key in _keys(text)}

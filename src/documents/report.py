@@ -28,9 +28,7 @@ def report_data(context: Context, criteria: tuple[Criterion, ...], finding: str)
         finding=finding,
         model_repository=names.url(names.model),
         dataset_repository=names.url(names.dataset, "dataset") if record.splits else None,
-        configuration=experiment.model_dump(
-            mode="json", exclude_none=True, exclude_unset=not record.settings_recorded
-        ),
+        configuration=experiment.model_dump(mode="json", exclude_none=True, exclude_unset=not record.settings_recorded),
         evaluation_results=parse_json(record.results_path, text),
         evaluation_results_sha256=sha256_file(record.results_path),
         conclusion=_conclusion(context, criteria),

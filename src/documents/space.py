@@ -49,7 +49,7 @@ def space_card(context: Context) -> str:
         models=[name for name in (names.base, names.model) if name],
         datasets=[names.dataset] if context.record.splits else None,
         tags=project.tags or None,
-        emoji="🍓",
+        emoji="🔤",
         colorFrom="red",
         colorTo="gray",
     )

@@ -11,6 +11,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, St
 from src.analysis.analyse import MIN_GROUP
 from src.analysis.evidence import ANSWERS
 from src.analysis.statistics import RESAMPLES
+from src.record.load import WORDS
 
 from .claims import ClaimExtension
 from .formatting import FILTERS
@@ -21,8 +22,8 @@ Target = Literal["site", "hub", "print"]
 FRAGMENTS = Path(__file__).parent.parent / "fragments"
 """The engine's templates, which hold for any record."""
 
-AUTHOR = Path("docs/fragments")
-"""The author's templates, relative to the repository: what only this project can say. Their names begin with `author/`."""
+AUTHOR = WORDS
+"""The author's templates; their names begin with `author/`."""
 
 
 @cache

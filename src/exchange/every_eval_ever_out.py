@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from src import ENGINE
 from src.analysis.statistics import Interval
 from src.record.answers import Answers
 from src.record.config import MetricConfig, MetricsConfig
@@ -23,7 +24,7 @@ SCHEMA_VERSION = "0.3.0"
 """Version of the schemas that this follows."""
 
 FOLDER = "every_eval_ever"
-LIBRARY = "strawberry-spelling"
+LIBRARY = ENGINE
 UNKNOWN = "unknown"
 
 SCORED = ("exact_match", "character_accuracy", "normalized_levenshtein", "value")

@@ -19,12 +19,12 @@ from src.record.checkpoint import adapter_config
 from src.record.columns import NAME
 from src.record.config import ExperimentConfig, MetricConfig, MetricsConfig
 from src.record.errors import InputError
-from src.record.files import atomic, load_yaml, read_text, sha256_file, write_json
+from src.record.files import atomic, read_text, sha256_file, write_json
 from src.record.load import PROJECT
 from src.record.measures import available, per_question
 from src.record.model_name import parse_model_name
 from src.record.questions import SCHEMA, read_questions, write_questions
-from src.record.results import METRICS, answered
+from src.record.results import METRICS, answered, declared_metrics
 from src.record.schemas import Task as TaskEntry
 from src.record.tables import table_of
 
@@ -68,7 +68,7 @@ def write_record(found: Import, root: Path, name: str, *, replace: bool) -> list
             )
     config = _experiment(found, root, name)
     ExperimentConfig.model_validate(config)
-    declared = load_yaml(root / METRICS, MetricsConfig)
+    declared = declared_metrics(root / METRICS)
     metrics = _metrics(found.tasks, declared, root / METRICS)
     if not metrics:
         raise InputError(
@@ -360,9 +360,12 @@ def _bounded(value: Any) -> Any:
 
 def _with_metrics(path: Path, new: dict[str, MetricConfig]) -> str:
     """Return the text of the metrics' config with more metrics after the others; what stands there stays as it is."""
-    text = read_text(path, "Restore it.")
+    text = read_text(path, "Restore it.") if path.exists() else ""
     if not new:
         return text
+    if not text:
+        plain = {"metrics": {key: metric.model_dump(exclude_defaults=True) for key, metric in new.items()}}
+        return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=1000)
     root = yaml.compose(text)
     inside = next((value for key, value in (root.value if root else ()) if key.value == "metrics"), None)
     if inside is None or inside.flow_style:

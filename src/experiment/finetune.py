@@ -57,6 +57,7 @@ def train(run: Run, log: Path, work: Path, *, fresh: bool = False) -> dict[str, 
         os.environ.setdefault("WANDB_DIR", str(work))
         os.environ.setdefault("WANDB_PROJECT", config.experiment_name)
         os.environ.setdefault("WANDB_SILENT", "true")
+    material = material_files(config.dataset_config)  # before the models are loaded, which takes longer
     tokenizer = load_tokenizer(config.required_base_model)
     on_cpu = not torch.cuda.is_available()
     # PyTorch's fused attention is slower than plain matrix products on a CPU, for heads as narrow as these.
@@ -94,7 +95,7 @@ def train(run: Run, log: Path, work: Path, *, fresh: bool = False) -> dict[str, 
     )
     hashes = {
         "base": base_hashes(config.required_base_model),
-        "data": hash_files(material_files(config.dataset_config)),
+        "data": hash_files(material),
     }
     with arguments.main_process_first(desc="the run's folder"):
         _same_run(work, {"config": config.as_trained(), **hashes}, fresh=fresh and arguments.process_index == 0)

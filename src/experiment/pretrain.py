@@ -53,7 +53,7 @@ def read_corpus(folder: Path, sources: Path) -> list[Book]:
     Raises:
         InputError: A file is missing, or differs from the list.
     """
-    hint = "Fetch the corpus again (see models/gpt2-mini/README.md), or correct --corpus and --sources."
+    hint = "Fetch the corpus again (see the base model's README.md), or correct --corpus and --sources."
     try:
         with sources.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream, delimiter="\t"))

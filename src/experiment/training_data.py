@@ -42,7 +42,7 @@ def material_files(config: DatasetConfig) -> dict[str, Path]:
                 path,
                 found="no such file",
                 expected="a Parquet file of the dataset",
-                hint="Run `python -m src.dataset`.",
+                hint="Make it with `python -m src.dataset --config CONFIG`, or correct `dataset_config.path`.",
             )
     return files
 

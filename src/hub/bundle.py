@@ -117,6 +117,8 @@ def collect(
     only: Collection[Role] = ROLES,
     progress: Progress | None = None,
     endpoint: str = "https://huggingface.co",
+    *,
+    unfinished: bool = False,
 ) -> list[Repository]:
     """Collect and hash the files of every repository, after checking that they are what was evaluated.
 
@@ -125,6 +127,7 @@ def collect(
         only: Roles to collect.
         progress: Called with a file's name and the bytes of it that were just hashed.
         endpoint: The Hub that the Space loads the weights from.
+        unfinished: Whether the model's repository may be without an adapter while there is none, to be looked at only.
 
     Returns:
         The repositories in the order in which they are published.
@@ -134,7 +137,8 @@ def collect(
     """
     context = documents.context
     record, names = context.record, context.names
-    record.check_evaluated()
+    if not (unfinished and record.lacks_adapter):
+        record.check_evaluated()
     repos = []
     if "dataset" in only and record.splits:
         repos.append(Repository("dataset", names.dataset, "dataset", _hashed(_dataset(documents), progress)))
@@ -260,7 +264,8 @@ def _model(documents: Documents) -> dict[str, Path | bytes]:
     context = documents.context
     record = context.record
     files: dict[str, Path | bytes] = {"README.md": documents.model_card.text.encode(), "LICENSE": _license(context)}
-    files |= _adapter(context, record.checkpoint)
+    if not record.lacks_adapter:
+        files |= _adapter(context, record.checkpoint)
     for folder, checkpoint in record.further_adapters.items():  # PEFT calls the folder `subfolder`
         files |= {f"{folder}/{name}": source for name, source in _adapter(context, checkpoint).items()}
     files["evaluation_results.json"] = record.results_path

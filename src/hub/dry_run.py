@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from src.documents.context import Context, RepoNames
+from src.record.gaps import unready
 from src.record.load import Record
 
 from .bundle import checked, collect, local_base, write_bundle
@@ -59,12 +60,16 @@ def dry_run(
     check_license(record.project.license, record.root / "LICENSE")
     context = Context(record, names, cache, inside_hub=True)
     with screen.hashing() as progress:
-        repos = collect(checked(context), options.only, progress)
+        repos = collect(checked(context), options.only, progress, unfinished=not full)
     check_something(context, options.only, bool(repos))
     check_tokens(record)
     for line in left_out_notes(record):
         screen.warn(line)
     for line in check_secrets(repos, local_token(), record.project.allow_secrets, cache):
+        screen.warn(line)
+    if record.lacks_adapter:
+        screen.warn(f"{record.experiment.checkpoint}: no adapter yet; the model's repository is written without it")
+    for line in unready(record):
         screen.warn(line)
     verification = Verification(context, repos, screen.check)
     verification.documents()

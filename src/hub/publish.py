@@ -14,6 +14,7 @@ from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundErro
 from src.documents.context import Context, RepoNames
 from src.record.errors import CommandError, InputError
 from src.record.files import sha256_file
+from src.record.gaps import check_gaps, unready
 from src.record.load import Record
 from src.record.publication import Check, Publication, Role
 
@@ -99,6 +100,8 @@ class _Publishing:
     def run(self) -> dict[str, Any]:
         """Do what was asked for."""
         options, screen, clock = self.options, self.screen, self.clock
+        if not (options.plan_only or options.verify_only):
+            check_gaps(self.record)
         check_names(RepoNames.of(self.record, options.namespace), options.tag)
         check_license(self.record.project.license, self.record.root / "LICENSE")
         prepare(self.retry, verbose=options.verbose)
@@ -122,7 +125,7 @@ class _Publishing:
             obstacle = self._base(plans)
         for plan in plans:
             screen.plan(plan, self.hub.endpoint)
-        for line in [*warnings, *([obstacle] if obstacle else [])]:
+        for line in [*warnings, *([obstacle] if obstacle else []), *unready(self.record)]:
             screen.warn(line)
         total = sum(plan.sent for plan in plans)
         if options.timeout is None:

@@ -13,6 +13,7 @@ from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundErro
 from huggingface_hub.utils._headers import build_hf_headers
 from huggingface_hub.utils._http import hf_raise_for_status
 
+from src import ENGINE
 from src.record.errors import CommandError, show
 
 from .bundle import Repository
@@ -86,7 +87,7 @@ class Hub:
 
     def __init__(self, token: str | bool) -> None:
         self.token = token
-        self.api = hf.HfApi(token=token, library_name="strawberry-spelling")
+        self.api = hf.HfApi(token=token, library_name=ENGINE)
         self.endpoint = self.api.endpoint
 
     def call(self, function: Callable[..., Result], *arguments: Any, **keywords: Any) -> Result:

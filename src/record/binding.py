@@ -100,7 +100,9 @@ def check_trained(log_path: Path, log: TrainingLog, evaluated: Hashes | None) ->
     for part in ("base", "data", "adapter"):
         before, after = getattr(log.hashes, part), getattr(evaluated, part)
         for name, digest in sorted(before.items()):
-            asked = name in after or name.endswith((".parquet", ".safetensors"))  # the word list is the training's alone
+            asked = name in after or name.endswith(
+                (".parquet", ".safetensors")
+            )  # the word list is the training's alone
             if after and asked and after.get(name) != digest:
                 raise InputError(
                     log_path,

@@ -7,7 +7,17 @@ from difflib import get_close_matches
 from string import Formatter
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from .errors import InputError
 
@@ -150,7 +160,7 @@ class TrainingConfig(Settings):
 class DatasetConfig(Strict):
     """Which dataset is built, and which part of it is trained on."""
 
-    path: str = Field("data", description="Folder of the dataset.")
+    path: str = Field("data", description="Folder of the dataset; data/NAME in an experiment that names none.")
     word_list: str = Field(
         "data/words/words.txt", description="Words that questions are asked about, one word per line."
     )
@@ -255,6 +265,11 @@ TRAINED = ("base_model", "seed", "lora_config", "training_config", "dataset_conf
 """Parts of an experiment's config that the training depends on."""
 
 
+def _own_folder(parent: str, data: dict[str, Any]) -> str:
+    """Return an experiment's folder in one that experiments share; `data` are the keys that were read before."""
+    return f"{parent}/{data.get('experiment_name', 'unnamed')}"
+
+
 class ExperimentConfig(Strict):
     """One experiment (`configs/experiments/NAME.yaml`)."""
 
@@ -272,15 +287,24 @@ class ExperimentConfig(Strict):
     seed: int = Field(1, ge=0, description="Seed of the adapter's weights and of the order of the examples.")
     lora_config: LoraConfig | None = Field(None, description="The adapter; left out where it is not known.")
     training_config: TrainingConfig | None = Field(None, description="Its training; left out where it is not known.")
-    dataset_config: DatasetConfig = Field(default_factory=lambda: DatasetConfig())
+    dataset_config: DatasetConfig = Field(default_factory=lambda data: DatasetConfig(path=_own_folder("data", data)))
     evaluation_config: EvaluationConfig = Field(default_factory=lambda: EvaluationConfig())
-    checkpoint: str = Field("checkpoints/best_model", description="Folder of the trained adapter.")
+    checkpoint: str = Field(
+        default_factory=lambda data: _own_folder("checkpoints", data),
+        description="Folder of the trained adapter; checkpoints/NAME when left out.",
+    )
     note: str | None = Field(
         None, description="What a reader should know about how the run went, shown with the settings."
     )
     country_iso_code: str | None = Field(
         None, pattern="^[A-Z]{3}$", description="Country of the machine, for emissions; left out, they are not stated."
     )
+
+    @field_validator("dataset_config", mode="before")
+    @classmethod
+    def _with_a_folder(cls, given: Any, info: ValidationInfo) -> Any:
+        """Give a dataset without a path the experiment's own folder, never another experiment's."""
+        return {"path": _own_folder("data", info.data), **given} if isinstance(given, dict) else given
 
     def as_trained(self) -> dict[str, Any]:
         """Return the settings that decide what the training makes, ready for JSON; where files lie is left out."""
@@ -460,6 +484,23 @@ class ProjectConfig(Strict):
     def languages(self) -> list[str]:
         """The codes of the languages."""
         return [self.language] if isinstance(self.language, str) else self.language
+
+
+def without_words(project: ProjectConfig, experiment: str, name: str) -> ProjectConfig:
+    """Return a project's settings for a record that its words are not about: account, license and visibility stay.
+
+    Args:
+        project: The project.
+        experiment: Config of the record's experiment.
+        name: Name of the experiment, which then names the publication and its repositories.
+    """
+    kept = {"language", "license", "license_name", "namespace", "visibility", "allow_secrets"}
+    words = {
+        "title": name, "question": name, "summary": "", "experiment": experiment, "model_repo": name, "dataset_repo": f"{name}-data",
+        "uses": Uses(direct="", downstream="", out_of_scope=""), "limitations": [], "risks": [], "recommendations": [],
+    }  # fmt: skip
+    blank = {key: field.get_default(call_default_factory=True) for key, field in ProjectConfig.model_fields.items()}
+    return project.model_copy(update={key: value for key, value in (blank | words).items() if key not in kept})
 
 
 class Only(Strict):

@@ -25,6 +25,9 @@ Model = TypeVar("Model", bound=BaseModel)
 MAX_TEXT_BYTES = 64 * 1024 * 1024
 """Largest YAML or JSON file that is read whole, in bytes."""
 
+MAX_EXPANDED = 1_000_000
+"""Most values that a YAML file may have once its aliases are written out."""
+
 _TOO_DEEP = "nesting too deep to read"
 
 _WRITTEN = (
@@ -110,11 +113,17 @@ def parse_yaml(path: Path, text: str) -> Any:
     """Parse YAML text that came from `path`.
 
     Raises:
-        InputError: The text is not YAML, a key is written twice, or a text holds a character that is not seen.
+        InputError: The text is not YAML, a key is written twice, its aliases stand for too many values or for themselves, or a text
+            holds a character that is not seen.
     """
     hint = "Correct the YAML at that place."
     try:
-        return _readable(yaml.load(text, Loader=_StrictLoader))
+        loader = _StrictLoader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _bounded(node)
+        return _readable(loader.construct_document(node))
     except RecursionError:
         raise InputError(path, found=_TOO_DEEP, expected="valid YAML", hint=hint) from None
     except ValueError as error:  # such as a date that there is not
@@ -124,6 +133,32 @@ def parse_yaml(path: Path, text: str) -> Any:
         line = f"line {mark.line + 1}, column {mark.column + 1}" if mark else None
         problem = getattr(error, "problem", None) or "text that is not YAML"
         raise InputError(path, key=line, found=problem, expected="valid YAML", hint=hint) from None
+
+
+def _bounded(root: yaml.Node) -> None:
+    """Refuse aliases that stand for too many values: a few lines can expand to billions.
+
+    Raises:
+        ConstructorError: They do, or an alias stands for a part of itself.
+    """
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node) -> int:
+        known = sizes.get(id(node))
+        if known == 0:
+            raise yaml.constructor.ConstructorError(None, None, "an alias of what contains it", node.start_mark)
+        if known is None:
+            sizes[id(node)] = 0
+            children = node.value if isinstance(node, yaml.CollectionNode) else []
+            pairs = isinstance(node, yaml.MappingNode)
+            total = 1 + sum(size(part) for child in children for part in (child if pairs else (child,)))
+            if total > MAX_EXPANDED:
+                problem = f"aliases that stand for more than {MAX_EXPANDED:,} values"
+                raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+            sizes[id(node)] = known = total
+        return known
+
+    size(root)
 
 
 def _readable(found: Any) -> Any:
@@ -152,15 +187,33 @@ def _no_constant(path: Path) -> Callable[[str], Any]:
     return refuse
 
 
+def _unique(path: Path) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [key for key, _ in pairs]
+            twice = next(key for key in names if names.count(key) > 1)
+            raise InputError(
+                path,
+                key=twice,
+                found="a key that is written twice",
+                expected="each key once",
+                hint="Remove one of them.",
+            )
+        return found
+
+    return mapping
+
+
 def parse_json(path: Path, text: str) -> Any:
     """Parse JSON text that came from `path`; NaN and infinities are refused.
 
     Raises:
-        InputError: The text is not JSON.
+        InputError: The text is not JSON, or a key is written twice.
     """
     hint = "Correct the JSON at that place, or write the file again."
     try:
-        return untrusted_json(text, parse_constant=_no_constant(path))
+        return untrusted_json(text, parse_constant=_no_constant(path), object_pairs_hook=_unique(path))
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise InputError(path, key=where, found=error.msg, expected="valid JSON", hint=hint) from None

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from .answers import Answered
 from .checkpoint import base_files, check_hashes, checkpoint_files, hash_files, json_object
-from .config import ExperimentConfig, MetricsConfig, ProjectConfig
+from .config import ExperimentConfig, MetricsConfig, ProjectConfig, without_words
 from .criteria import CriteriaConfig, SignificantImprovement
 from .deployment import Deployment
 from .errors import InputError
 from .files import Model as Schema
 from .files import load_yaml, parse_json, read_text, sha256_file, validate
+from .known_metrics import with_known
 from .model import Model, read_model
 from .model_name import ModelName, parse_model_name
 from .publication import Publication
@@ -25,6 +26,8 @@ from .study import LoadedStudy, load_study, read_study
 
 PROJECT = Path("configs/project.yaml")
 CRITERIA = Path("configs/criteria.yaml")
+WORDS = Path("docs/fragments")
+"""The author's templates, relative to the repository: what only this project can say."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Record:
         loaded: The results.
         study: The study whose published run the experiment is.
         second: A study of another experiment, which has a page of its own.
+        described: Whether the project's words are about it: they are not where another experiment's config was given by hand.
+        configs: The files that declare it.
     """
 
     root: Path
@@ -47,6 +52,8 @@ class Record:
     criteria: CriteriaConfig = field(default_factory=CriteriaConfig)
     deployment: Deployment | None = None
     study: LoadedStudy | None = None
+    described: bool = True
+    configs: tuple[Path, ...] = ()
     second: Record | None = None
 
     @property
@@ -76,10 +83,12 @@ class Record:
     @property
     def deployment_is_current(self) -> bool:
         """Whether the benchmark that lies here measured the adapter that was evaluated, as far as the results say."""
-        hashes = self.results.hashes
-        return self.deployment is not None and (
-            hashes is None or self.deployment.adapter_sha256 in hashes.adapter.values()
-        )
+        if self.deployment is None:
+            return False
+        weights = self.checkpoint / "adapter_model.safetensors"
+        if self.results.hashes is not None:
+            return self.deployment.adapter_sha256 in self.results.hashes.adapter.values()
+        return weights.is_file() and self.deployment.adapter_sha256 == sha256_file(weights)
 
     @property
     def report_path(self) -> Path:
@@ -87,9 +96,17 @@ class Record:
         return self.results_path.parent / "final_report.json"
 
     @property
-    def bibliography(self) -> Path:
-        """Where the author's bibliography lies, if there is one."""
-        return self.root / BIBLIOGRAPHY
+    def written(self) -> list[Path]:
+        """The files that its author wrote: configs, and the words about it."""
+        own = [self.root / BIBLIOGRAPHY, self.root / "CHANGELOG.md", *sorted((self.root / WORDS).rglob("*.j2"))]
+        files = [*self.configs, self.root / "LICENSE", *(own if self.described else ())]
+        return [path for path in files if path.is_file()]
+
+    @property
+    def bibliography(self) -> Path | None:
+        """The author's bibliography, if there is one and it belongs to this record."""
+        path = self.root / BIBLIOGRAPHY
+        return path if self.described and path.is_file() else None
 
     @property
     def publication_path(self) -> Path:
@@ -105,6 +122,11 @@ class Record:
     def checkpoint(self) -> Path:
         """The adapter's folder."""
         return self.root / self.experiment.checkpoint
+
+    @property
+    def lacks_adapter(self) -> bool:
+        """Whether there is no adapter yet, and the results name none."""
+        return not self.checkpoint.is_dir() and self.results.hashes is None
 
     @property
     def data(self) -> Path:
@@ -213,16 +235,25 @@ class Record:
             path, parse_json(path, read_text(path, "")), BaseTraining, "Run `python -m src.pretrain` again."
         )
 
+    def check_adapter(self) -> None:
+        """Refuse an adapter that is not the one that was evaluated.
+
+        Raises:
+            InputError: A file is missing, or the record names hashes and a file differs from them.
+        """
+        files = hash_files(checkpoint_files(self.checkpoint))
+        if self.results.hashes is not None:
+            check_hashes(files, self.results.hashes.adapter, self.checkpoint, "checkpoint")
+
     def check_evaluated(self) -> None:
         """Refuse weights and data that are not the ones that were evaluated.
 
         Raises:
             InputError: The record names hashes, and a file differs from them or is missing.
         """
-        files = hash_files(checkpoint_files(self.checkpoint))
+        self.check_adapter()
         if self.results.hashes is None:
             return
-        check_hashes(files, self.results.hashes.adapter, self.checkpoint, "checkpoint")
         check_hashes(hash_files(dataset_files(self.data)), self.results.hashes.data, self.data, "dataset")
         if self.base_folder is not None:
             evaluated = self.results.hashes.base
@@ -252,49 +283,69 @@ def load_record(
         InputError: A part is missing or malformed, or the parts do not agree.
     """
     declared = load_yaml(root / (project or PROJECT), ProjectConfig)
-    found = _load(root, declared, experiment=experiment, metrics=metrics, results=results, checkpoint=checkpoint)
-    if declared.second_study is None or experiment is not None:
+    own = project or PROJECT
+    found = _load(root, declared, own, experiment, metrics=metrics, results=results, checkpoint=checkpoint)
+    if declared.second_study is None or not found.described or results is not None:
         return found
     path = Path(declared.second_study)
     config = read_study(path, root).config
     changes = {"experiment": config.experiment, "study": str(path), "second_study": None}
-    own = Path(config.metrics) if config.metrics else None
-    return replace(found, second=_load(root, declared.model_copy(update=changes), metrics=own, criteria=False))
+    metrics = Path(config.metrics) if config.metrics else None
+    second = _load(root, declared.model_copy(update=changes), own, metrics=metrics, criteria=False)
+    return replace(found, second=second)
 
 
 def _load(
     root: Path,
     project_config: ProjectConfig,
-    *,
+    project: Path,
     experiment: Path | None = None,
+    *,
     metrics: Path | None = None,
     results: Path | None = None,
     checkpoint: Path | None = None,
     criteria: bool = True,
 ) -> Record:
-    metrics_config = load_yaml(root / (metrics or METRICS), MetricsConfig)
-    experiment_config = load_yaml(root / (experiment or Path(project_config.experiment)), ExperimentConfig)
+    config_path = root / (experiment or Path(project_config.experiment))
+    described = config_path.resolve() == (root / project_config.experiment).resolve()
+    experiment_config = load_yaml(config_path, ExperimentConfig)
+    name = experiment_config.experiment_name
+    if not described:
+        project_config = without_words(project_config, str(experiment), name)
     if checkpoint is not None:
         experiment_config = experiment_config.model_copy(update={"checkpoint": str(checkpoint)})
-    path = root / (results or Path("results") / experiment_config.experiment_name / "evaluation_results.json")
-    found = load_results(
-        path,
-        metrics_config,
-        experiment_config,
-        root / (experiment or Path(project_config.experiment)),
-        root / experiment_config.checkpoint,
-    )
+    usual = root / "results" / name / "evaluation_results.json"
+    path = root / results if results else usual
+    metrics_config = load_yaml(root / (metrics or METRICS), MetricsConfig)
+    if not described:
+        metrics_config = with_known(metrics_config, path)
+    found = load_results(path, metrics_config, experiment_config, config_path, root / experiment_config.checkpoint)
+    own = [project, metrics or METRICS, CRITERIA] if described else []
+    study = Path(project_config.study) if project_config.study and path.resolve() == usual.resolve() else None
     return Record(
         root,
         project_config,
         metrics_config,
         experiment_config,
         found,
-        _beside(path, "publication.json", Publication, "Restore the receipt, or publish again after removing it."),
-        _criteria(root / CRITERIA, metrics_config) if criteria else CriteriaConfig(),
+        _receipt(path, project_config),
+        _criteria(root / CRITERIA, metrics_config) if described and criteria else CriteriaConfig(),
         _beside(path, "deployment.json", Deployment, "Run `python -m src.benchmark` again, or remove it."),
-        load_study(root, Path(project_config.study), metrics_config, found) if project_config.study else None,
+        load_study(root, study, metrics_config, found) if study else None,
+        described,
+        (config_path, *(root / name for name in own), *([root / study] if study else ())),
     )
+
+
+def _receipt(results: Path, project: ProjectConfig) -> Publication | None:
+    """Read the receipt next to the results, unless it is about other results in repositories that this project does not publish."""
+    hint = "Restore the receipt, or publish again after removing it."
+    receipt = _beside(results, "publication.json", Publication, hint)
+    if receipt is None or receipt.results_sha256 == sha256_file(results):
+        return receipt
+    own = {"model": project.model_repo, "dataset": project.dataset_repo, "space": project.space_repo}
+    named = [repo.repo_id.split("/")[1] == own[repo.role] for repo in receipt.repos if repo.role in own]
+    return receipt if any(named) or not named else None
 
 
 def _beside(results: Path, name: str, model: type[Schema], hint: str) -> Schema | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,8 @@ def _entries(path: Path) -> dict[str, Any]:
     from pybtex.exceptions import PybtexError
 
     text = read_text(path, "Restore it.")
+    if not re.search(r"(?m)^\s*@", text):  # comments alone, which pybtex takes for an entry that is cut short
+        return {}
     try:
         return dict(parse_string(text, "bibtex").entries)
     except PybtexError as error:

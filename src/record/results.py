@@ -17,7 +17,7 @@ from .checkpoint import adapter_config
 from .columns import check_grouping
 from .config import ExperimentConfig, MetricConfig, MetricsConfig
 from .errors import InputError
-from .files import parse_json, read_text, sha256_file, validate
+from .files import load_yaml, parse_json, read_text, sha256_file, validate
 from .questions import Questions, question_text, read_questions, without_shared_end
 from .schemas import EvaluationResults, FileReference, Task, TrainingLog
 
@@ -155,6 +155,11 @@ def referenced(results: Path, reference: FileReference) -> Path:
             hint="Restore the file, or run `python -m src.evaluate` again.",
         )
     return path
+
+
+def declared_metrics(path: Path) -> MetricsConfig:
+    """Read the metrics that a project declares; none where it has no such file yet."""
+    return load_yaml(path, MetricsConfig) if path.exists() else MetricsConfig.model_construct(metrics={})
 
 
 def check_metrics(path: Path, section: str, values: dict[str, float], config: MetricsConfig) -> None:

@@ -169,11 +169,12 @@ def _run(
     run = f"{name}-{seed}"
     further = run != config.published
     own: dict[str, Any] = {"seed": seed}
+    shared = {"dataset_config": {"path": experiment.dataset_config.path}}  # of the experiment, whatever a run is called
     if further:
         own |= {"experiment_name": run, "checkpoint": f"checkpoints/{config.study}/{run}"}
     resolved = validate(
         path,
-        _merged(_merged(settings, arm.changes), own),
+        _merged(_merged(_merged(settings, shared), arm.changes), own),
         ExperimentConfig,
         f"Correct arms.{name}.changes; its keys are those of an experiment.",
     )

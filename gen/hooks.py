@@ -1,0 +1,50 @@
+"""Read by MkDocs before anything is built: what configs/project.yaml says of the site takes the place of mkdocs.yml."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mkdocs.exceptions import PluginError
+from mkdocs.plugins import event_priority
+
+from gen.site import names, theme_language
+from src.cli import say
+from src.record.errors import CommandError
+
+_RUNNING = {"command": "build"}
+
+
+def on_startup(*, command: str, dirty: bool) -> None:
+    """Note which command is run."""
+    del dirty
+    _RUNNING["command"] = command
+
+
+@event_priority(100)
+def on_config(config: Any) -> Any:
+    """Set name, description, address and language, before plugins read them.
+
+    Raises:
+        PluginError: The project config is missing or malformed.
+    """
+    try:
+        root = Path(config["config_file_path"]).parent
+        found, language = names(root), theme_language(root)
+    except CommandError as error:  # bad input stops the build with its one line
+        raise PluginError(str(error)) from None
+    address = found.pop("site_url", None)
+    if _RUNNING["command"] != "serve":  # MkDocs sets the local address itself
+        config["site_url"] = address
+    if _RUNNING["command"] == "gh-deploy" and address is None:
+        say("configs/project.yaml: without site_url, the page for unknown addresses has no style, and links no preview")
+    _check_writable(Path(config["site_dir"]))
+    config.update(found)
+    config["theme"]["language"] = language
+    return config
+
+
+def _check_writable(site: Path) -> None:
+    """Refuse a site folder that cannot be written, which MkDocs would notice after the build."""
+    existing = next(path for path in (site, *site.parents) if path.exists())
+    if not os.access(existing, os.W_OK):
+        raise PluginError(f"{site}: found a folder that is read-only, expected one to write. Give another --site-dir.")

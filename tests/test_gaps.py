@@ -1,0 +1,59 @@
+"""What an author has still to write, marked TODO: seen on the site, counted as empty, and refused by the publisher."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from src.documents.build import build
+from src.documents.pages import site_pages
+from src.record.errors import InputError
+from src.record.gaps import check_gaps, gaps
+from src.record.load import load_record
+
+from .conftest import invoke
+from .publishing import change_project
+
+
+@pytest.fixture
+def gappy(project: Path) -> Path:
+    """The tiny project with a gap in its config, one in a fragment, and words about TODO in code."""
+    change_project(
+        project,
+        risks=["A known risk with `TODO` in code.", "TODO: name the risks <b>."],
+        uses={"direct": "TODO", "downstream": "Others.", "out_of_scope": "Contracts."},
+    )
+    (project / "docs/fragments/preprocessing.md.j2").write_text("Text is tokenized.\n\nTODO: say how\nit was cut.\n")
+    return project
+
+
+def test_a_gap_is_marked_on_the_site(gappy: Path) -> None:
+    pages, _, _ = site_pages(build(gappy, None), pdf=False)
+    assert '<mark class="gap">TODO: say how it was cut.</mark>' in pages["methodology.md"]
+    assert '- <mark class="gap">TODO: name the risks &#60;b>.</mark>' in pages["about/limitations.md"]
+    assert "- A known risk with `TODO` in code." in pages["about/limitations.md"]
+
+
+def test_a_section_with_a_gap_counts_as_empty(gappy: Path) -> None:
+    card = build(gappy, None).model_card
+    assert "### Direct Use\n\n**[TODO]**" in card.text
+    assert {"Direct Use", "Preprocessing"} <= set(card.completeness.empty)
+    assert "Downstream Use" not in card.completeness.empty
+
+
+def test_publishing_names_every_gap_by_file_and_line(gappy: Path) -> None:
+    lines = (gappy / "configs/project.yaml").read_text().splitlines()
+    number = next(i for i, line in enumerate(lines, 1) if "direct: TODO" in line)
+    with pytest.raises(InputError) as refused:
+        check_gaps(load_record(gappy))
+    assert f"configs/project.yaml:{number}" in str(refused.value)
+    assert "docs/fragments/preprocessing.md.j2:3" in str(refused.value)
+    done = invoke(gappy, "publish", "--yes")
+    assert done.returncode == 2
+    assert "TODO" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_record_without_gaps_has_none(project: Path) -> None:
+    assert gaps(load_record(project)) == []

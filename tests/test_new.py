@@ -1,0 +1,441 @@
+"""A project of its own, created by `python -m src.new`: what is in it, what is not, and that it builds, tests and publishes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from pypdf import PdfReader
+from safetensors.numpy import save_file
+
+from src.record.load import load_record
+
+from .conftest import REPO, TINY, invoke, once, run_in
+from .hub_server import HubServer
+from .publishing import TOKEN, new_hub
+
+WORDS = (
+    "spelling", "spelled", "strawberr", "gpt2-mini", "public-domain", "public domain", "letter_", "letters of", "wamerican", "mlschmitt",
+    "cherry", "toy", "how many r", "books",
+)  # fmt: skip
+"""What only the study of this repository, or the toy of its tests, has to do with."""
+
+BINARY = (".png", ".woff2", ".parquet", ".safetensors")
+
+ENGINE = ("src", "gen", "tests", "docs/guides", "overrides", "docs/assets")
+"""Folders of the engine, which a project shares with all others."""
+
+BASE = "someone/small-base"
+
+
+def lm_eval_results(folder: Path, adapter: str) -> tuple[Path, Path]:
+    """Write what the harness wrote about two tasks, for another base model."""
+    for side in ("base", "tuned"):
+        shutil.copytree(REPO / "tests/data/lm_eval" / side, folder / side)
+        for path in [*(folder / side).rglob("samples_*")]:
+            if not path.name.startswith(("samples_odd_pick", "samples_odd_next")):
+                path.unlink()
+        (inner,) = (folder / side).iterdir()
+        (file,) = inner.replace(inner.with_name(side)).glob("results_*.json")
+        data = json.loads(file.read_text())
+        for part in ("results", "configs", "versions", "n-shot", "higher_is_better", "n-samples", "task_hashes"):
+            data[part] = {task: value for task, value in data.get(part, {}).items() if task in ("odd_pick", "odd_next")}
+        data["group_subtasks"] = {}
+        text = json.dumps(data).replace("models/gpt2-mini", BASE).replace("checkpoints/best_model", adapter)
+        file.write_text(text)
+    return folder / "base", folder / "tuned"
+
+
+def adapter_folder(folder: Path) -> Path:
+    """Copy the toy's adapter as a Trainer leaves one, with files that are not published."""
+    shutil.copytree(TINY / "checkpoints/best_model", folder)
+    path = folder / "adapter_config.json"
+    settings = json.loads(path.read_text()) | {"base_model_name_or_path": BASE}
+    path.write_text(json.dumps(settings))
+    (folder / "training_args.bin").write_bytes(b"pickle")
+    (folder / "checkpoint-5").mkdir()
+    (folder / "checkpoint-5/optimizer.pt").write_bytes(b"pickle")
+    return folder
+
+
+def new(cwd: Path, *arguments: str) -> Path:
+    """Create the project `mine` as a user does."""
+    done = invoke(REPO, "new", str(cwd / "mine"), "--name", "mine", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"cd {cwd / 'mine'} && git init\nmake serve\npython -m src.publish\n"
+    return cwd / "mine"
+
+
+def build_site(root: Path) -> None:
+    done = run_in(root, "-m", "mkdocs", "build", "--strict")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def dry_run(root: Path) -> str:
+    done = run_in(root, "-m", "src.publish", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def text_of(path: Path) -> str:
+    """Return what a file says in lower case: a PDF's text, and the bytes of any other."""
+    if path.suffix == ".pdf":
+        reader = PdfReader(path)
+        return "\n".join([str(reader.metadata), *(page.extract_text() for page in reader.pages)]).lower()
+    return path.read_bytes().decode("latin-1").lower()
+
+
+def words_of_ours(root: Path, folder: str = ".") -> list[str]:
+    """List where a word of this study is in a project's own files, its site and its bundle: names and every byte of what they hold."""
+    found = []
+    for path in sorted((root / folder).rglob("*")):
+        name = path.relative_to(root).as_posix()
+        if not path.is_file() or name.startswith(tuple(f"{part}/" for part in (*ENGINE, ".cache", ".git"))):
+            continue
+        text = text_of(path)
+        if path.name == "tokenizer.json":  # the toy's, with its words
+            continue
+        if "assets/javascripts" in name or "assets/stylesheets" in name:  # the theme's own
+            continue
+        text += name.lower()
+        words = [word for word in WORDS if len(word) > 4 or path.suffix not in BINARY]  # short ones come by chance
+        found += [f"{name}: {text[max(0, i - 60) : i + 60]!r}" for word in words if (i := text.find(word)) >= 0]
+    return found
+
+
+@pytest.fixture(scope="module")
+def nothing(session_folder: Path) -> Path:
+    """A project with nothing but a name, with its site and bundle."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        root = new(folder)
+        build_site(root)
+        dry_run(root)
+
+    return once(session_folder / "new-nothing", make) / "mine"
+
+
+@pytest.fixture(scope="module")
+def whole(session_folder: Path) -> Path:
+    """A project with an adapter and results of the harness, with its site."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        adapter = adapter_folder(folder / "adapter")
+        base, tuned = lm_eval_results(folder / "out", str(adapter))
+        root = new(folder, "--adapter", str(adapter), "--lm-eval", str(base), str(tuned))
+        build_site(root)
+
+    return once(session_folder / "new-whole", make) / "mine"
+
+
+@pytest.mark.slow
+def test_a_project_with_nothing_but_a_name_has_a_sample_that_says_so(nothing: Path) -> None:
+    page = (nothing / "site/index.html").read_text()
+    assert '<mark class="gap">TODO: this is a sample record, whose numbers are made up' in page
+    assert "made up" in (nothing / "dist/hub/model/README.md").read_text()
+    done = invoke(nothing, "publish", "--yes")
+    assert done.returncode == 2
+    assert "a sample record, whose numbers are made up" in done.stderr
+    assert not (nothing / ".git").exists()
+
+
+@pytest.mark.slow
+def test_a_new_project_has_no_word_of_this_study(nothing: Path, whole: Path) -> None:
+    for root in (nothing, whole):
+        found = words_of_ours(root)
+        assert not found, "\n".join(found)
+        assert len(list((root / "site").rglob("*.html"))) > 15
+    for name in (
+        "src/experiment",
+        "docs/assets/demo",
+        "Snakefile",
+        "experiment.mk",
+        "data",
+        "models",
+        "configs/studies",
+    ):
+        assert not (nothing / name).exists(), name
+    make = subprocess.run(["make", "help"], cwd=nothing, capture_output=True, text=True, check=True).stdout
+    assert "make site" in make
+    assert "make study" not in make
+
+
+@pytest.mark.slow
+def test_the_words_are_found_where_there_are_some(nothing: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(nothing / "site", tmp_path / "project/site")).parent
+    assert not words_of_ours(root)
+    with (root / "site/index.html").open("a") as page:
+        page.write("Trained on SPELLING alone.")
+    assert len(words_of_ours(root)) == 1
+
+
+@pytest.mark.slow
+def test_the_adapter_and_the_harness_results_are_in_it(whole: Path) -> None:
+    record = load_record(whole)
+    assert sorted(path.name for path in (whole / "checkpoints/mine").iterdir()) == [
+        "adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "tokenizer_config.json",
+    ]  # fmt: skip
+    assert record.experiment.base_model == BASE
+    assert record.experiment.checkpoint == "checkpoints/mine"
+    assert record.experiment.lora_config is not None
+    assert record.has_answers
+    assert set(record.results.tasks) >= {"odd_pick"}
+    assert record.results.source is not None
+    assert record.results.source.tool.startswith("lm-evaluation-harness")
+    assert record.splits == []
+    tool = (whole / "pyproject.toml").read_text()
+    assert re.search(r'\[tool\.one-record\].*\nversion = "\d+\.\d+\.\d+"', tool)
+
+
+@pytest.mark.slow
+def test_metrics_alone_are_declared_by_what_their_names_say(tmp_path: Path) -> None:
+    values = {"accuracy": 0.5, "perplexity": 20.0, "zork": 3.0}
+    file = tmp_path / "metrics.json"
+    file.write_text(json.dumps({"base_model": {"metrics": values}, "finetuned_model": {"metrics": values}}))
+    root = new(tmp_path, "--metrics", str(file))
+    declared = yaml.safe_load((root / "configs/metrics.yaml").read_text())["metrics"]
+    assert [declared[key]["direction"] for key in values] == ["higher", "lower", "higher"]
+    assert declared["zork"]["definition"].startswith("TODO: ")
+    assert "TODO" not in declared["accuracy"]["definition"]
+    build_site(root)
+    dry_run(root)
+    assert not words_of_ours(root)
+    for empty in ("results/claims", "results/training", "results/runs", "examples", "try-it", "dataset-card"):
+        assert not (root / "site" / empty).exists(), empty  # and strictly built: nothing links to them
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("--adapter", "nowhere"), "nowhere: found no such folder"),
+        (("--metrics", "nowhere.json"), "nowhere.json: found no such file"),
+        (("--lm-eval", "nowhere", "nowhere"), "nowhere"),
+    ],
+    ids=["adapter", "metrics", "lm_eval"],
+)
+def test_what_cannot_be_read_leaves_nothing_behind(tmp_path: Path, arguments: tuple[str, ...], reason: str) -> None:
+    done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine", *arguments)
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_files_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.md").write_text("mine")
+    done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine")
+    assert done.returncode == 2
+    assert "expected a new or empty folder" in done.stderr
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.md"]
+
+
+def test_a_new_project_needs_no_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom src.new import new\nfrom src.starter.create import create\nfrom pathlib import Path\n"
+        f"create(Path({str(tmp_path / 'mine')!r}), 'mine')\nprint({{'torch', 'transformers', 'peft'}} & sys.modules.keys())"
+    )
+    done = run_in(REPO, "-c", code)
+    assert done.stdout == "set()\n", done.stderr
+
+
+def fill_gaps(root: Path) -> list[str]:
+    """Write what only the author can say; return the files that had to be touched."""
+    touched = []
+    for path in [*(root / "configs").rglob("*.yaml"), *(root / "docs/fragments").iterdir()]:
+        text = path.read_text()
+        lines = [re.sub(r" # TODO.*", "", line) for line in text.splitlines()]
+        filled = "\n".join(re.sub(r"TODO\b[^\"]*", "Written by its author.", line) for line in lines) + "\n"
+        if "TODO" in re.sub(r"`TODO`", "", text):
+            touched.append(path.relative_to(root).as_posix())
+            path.write_text("\n".join(line for line in filled.splitlines() if not line.startswith("# ")) + "\n")
+    return sorted(touched)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubServer]:
+    """A local Hub with the base model on it."""
+    from .test_notebook import put
+
+    server = new_hub(tmp_path / "hub")
+    server.start()
+    put(server, "model", BASE, {path.name: path.read_bytes() for path in (TINY / "models/tiny").iterdir()})
+    yield server
+    server.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.hub
+def test_two_files_lead_to_a_published_card(whole: Path, hub: HubServer, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(whole, tmp_path / "mine"))
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_")} | {
+        "HF_TOKEN": TOKEN, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(root), "NO_COLOR": "1",
+    }  # fmt: skip
+
+    def publish() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "src.publish", "--yes"],
+            cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+
+    refused = publish()
+    assert refused.returncode == 2
+    assert "configs/project.yaml:" in refused.stderr
+    assert not hub.log
+    assert fill_gaps(root) == ["configs/project.yaml", "docs/fragments/training_data.md.j2"]
+    start = time.monotonic()
+    done = publish()
+    assert done.returncode == 0, done.stdout + done.stderr
+    print(f"published in {time.monotonic() - start:.0f} s")
+    repo = hub.repos[("model", "alice/mine")]
+    files = repo.commits[repo.refs["main"]].files
+    assert not repo.private
+    assert {"README.md", "adapter_model.safetensors", "LICENSE"} <= files.keys()
+    assert not {name for name in files if name.endswith((".bin", ".pt"))}
+    assert {name for kind, name in hub.repos} == {"alice/mine", BASE}
+    published = tmp_path / "published"
+    for name, blob in files.items():
+        (published / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(blob.path, published / name)
+    assert not words_of_ours(published)
+    assert "TODO" not in (published / "README.md").read_text()
+
+
+def small_adapter(folder: Path) -> Path:
+    """Write an adapter that nothing in this repository has to do with."""
+    folder.mkdir()
+    settings = {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "base_model_name_or_path": "distilbert/distilgpt2"}
+    (folder / "adapter_config.json").write_text(json.dumps(settings))
+    save_file({"x.lora_A.weight": np.zeros((8, 4), np.float32)}, folder / "adapter_model.safetensors")
+    return folder
+
+
+@pytest.mark.slow
+def test_a_minimal_pair_given_by_hand_has_nothing_of_the_project(project: Path, tmp_path: Path) -> None:
+    """The three arguments of the publisher, in a project whose study is about something else."""
+    (tmp_path / "senti.yaml").write_text(
+        "experiment_name: senti\nbase_model: distilbert/distilgpt2\nlora_config: {r: 8, alpha: 16}\n"
+        "training_config: {learning_rate: 1.0e-4, per_device_train_batch_size: 8, max_steps: 10}\n"
+    )
+    values = {"accuracy": 0.5, "f1": 0.25}
+    results = {"base_model": {"metrics": values}, "finetuned_model": {"metrics": {"accuracy": 0.75, "f1": 0.5}}}
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    given = ("--results", str(tmp_path / "results.json"), "--config", str(tmp_path / "senti.yaml"))
+    model = ("--model", str(small_adapter(tmp_path / "adapter")))
+    done = invoke(project, "publish", "--dry-run", *given, *model, "--output", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir()) == ["model"]
+    card = (tmp_path / "out/model/README.md").read_text()
+    assert card.startswith("---\nbase_model: distilbert/distilgpt2\n")
+    assert "\n# senti\n" in card
+    assert "75.0 %" in card
+    (tmp_path / "out/.generated").unlink()
+    assert not words_of_ours(tmp_path, "out"), words_of_ours(tmp_path, "out")
+
+
+@pytest.mark.slow
+def test_an_import_refuses_a_project_whose_words_are_about_another_record(project: Path, tmp_path: Path) -> None:
+    base, tuned = lm_eval_results(tmp_path / "out", "adapter")
+    before = {path: path.read_bytes() for path in sorted(project.rglob("*")) if path.is_file()}
+    command = ("import_results", "lm-eval", str(base), str(tuned), "--name", "mine")
+    done = invoke(project, *command)
+    assert done.returncode == 2
+    assert "words about tiny that are not about mine" in done.stderr
+    assert "src.new" in done.stderr
+    assert "--replace-study" in done.stderr
+    assert {path: path.read_bytes() for path in sorted(project.rglob("*")) if path.is_file()} == before
+    done = invoke(project, *command, "--replace-study")
+    assert done.returncode == 0, done.stderr
+    assert "set aside in set-aside/tiny" in done.stderr
+    assert (project / "set-aside/tiny/docs/fragments/finding.md.j2").is_file()
+    assert (project / "set-aside/tiny/configs/project.yaml").read_bytes() == before[project / "configs/project.yaml"]
+    record = load_record(project)
+    assert record.experiment.experiment_name == "mine"
+    assert record.study is None
+    assert not record.criteria.criteria
+    dry = invoke(project, "publish", "--dry-run", "--output", str(tmp_path / "bundle"))
+    assert dry.returncode == 0, dry.stderr
+    assert not words_of_ours(tmp_path, "bundle"), words_of_ours(tmp_path, "bundle")
+
+
+def test_an_import_that_fails_puts_the_words_back(project: Path, tmp_path: Path) -> None:
+    base, tuned = lm_eval_results(tmp_path / "out", "adapter")
+    (project / "results/mine").mkdir()
+    (project / "results/mine/evaluation_results.json").write_text("{}")
+    before = {path: path.read_bytes() for path in sorted(project.rglob("*")) if path.is_file()}
+    done = invoke(project, "import_results", "lm-eval", str(base), str(tuned), "--name", "mine", "--replace-study")
+    assert done.returncode == 2
+    assert {path: path.read_bytes() for path in sorted(project.rglob("*")) if path.is_file()} == before
+    assert not (project / "set-aside/tiny").exists()
+
+
+@pytest.mark.slow
+def test_an_import_takes_the_place_of_the_sample(nothing: Path, tmp_path: Path) -> None:
+    root = tmp_path / "mine"
+    shutil.copytree(nothing, root, ignore=shutil.ignore_patterns("site", "dist", ".cache"))
+    base, tuned = lm_eval_results(tmp_path / "out", "adapter")
+    done = invoke(root, "import_results", "lm-eval", str(base), str(tuned), "--name", "mine")
+    assert done.returncode == 0, done.stderr
+    record = load_record(root)
+    assert "sums_exact_match" not in record.metrics.metrics
+    assert record.experiment.base_model == BASE
+    assert "sample" not in (record.experiment.note or "")
+    build_site(root)
+
+
+@pytest.mark.slow
+@pytest.mark.experiment
+def test_the_experiment_comes_along_where_it_is_asked_for(tmp_path: Path) -> None:
+    root = new(tmp_path, "--with-experiment")
+    for name in (
+        "src/experiment",
+        "src/train.py",
+        "docs/assets/demo",
+        "Snakefile",
+        "experiment.mk",
+        "data/words/words.txt",
+    ):
+        assert (root / name).exists(), name
+    assert not (root / "docs/guides/reproduce.md").exists()
+    assert not [path for path in (root / "data").rglob("*.parquet")]
+    made = subprocess.run(["make", "-n", "experiment"], cwd=root, capture_output=True, text=True, check=True).stdout
+    assert "src.train" in made
+    build_site(root)
+
+
+@pytest.mark.nightly
+def test_the_new_projects_own_tests_are_green(tmp_path: Path) -> None:
+    """As `make site` and `make test` run them, in this environment without this repository's own code."""
+    root = new(tmp_path)
+    binaries = root / ".venv/bin"
+    binaries.mkdir(parents=True)
+    for tool in ("python", "ruff", "mypy", "mkdocs"):
+        (binaries / tool).write_text(f'#!/bin/sh\nexec "{Path(sys.executable).parent / tool}" "$@"\n')
+        (binaries / tool).chmod(0o755)
+    for mark in (".site", ".test"):
+        (root / ".venv" / mark).touch()
+    (tmp_path / "apart").mkdir()
+    (tmp_path / "apart/sitecustomize.py").write_text(
+        "import sys\nsys.meta_path[:] = [f for f in sys.meta_path if 'editable' not in getattr(f, '__module__', '')]\n"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{root}:{tmp_path / 'apart'}"}
+    environment.pop("PYTEST_ADDOPTS", None)
+    for target in ("site", "test"):
+        done = subprocess.run(
+            ["make", target], cwd=root, env=environment, capture_output=True, text=True, timeout=1800, check=False
+        )
+        assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+    assert (root / "dist/hub/model/README.md").is_file()
