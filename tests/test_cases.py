@@ -942,9 +942,8 @@ def test_a_real_run_of_two_tasks_and_a_group(minimal: Path, tmp_path: Path, run:
             command, env={**os.environ, **own}, capture_output=True, text=True, timeout=600, check=False
         )
         assert done.returncode == 0, done.stderr[-2000:]
-    done = run(
-        minimal, "-m", "src.import_results", "lm-eval", str(tmp_path / "b"), str(tmp_path / "t"), "--name", "mine"
-    )
+    sides = [str(tmp_path / side) for side in ("b", "t")]
+    done = run(minimal, "-m", "src.import_results", "lm-eval", *sides, "--name", "mine", "--replace-study")
     assert done.returncode == 0, done.stderr
     record = load_record(minimal)
     assert record.results.groups == {"letters": ["letters_a", "letters_b"]}

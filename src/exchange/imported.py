@@ -15,13 +15,13 @@ import yaml
 
 from src.record.answers import MODELS, read_answers, write_answers
 from src.record.answers import SCHEMA as ANSWERS
-from src.record.checkpoint import adapter_config
 from src.record.columns import NAME
 from src.record.config import ExperimentConfig, MetricConfig, MetricsConfig
 from src.record.errors import InputError
 from src.record.files import atomic, read_text, sha256_file, write_json
 from src.record.load import PROJECT
 from src.record.measures import available, per_question
+from src.record.model import read_model
 from src.record.model_name import parse_model_name
 from src.record.questions import SCHEMA, read_questions, write_questions
 from src.record.results import METRICS, answered, declared_metrics
@@ -160,14 +160,9 @@ def _experiment(found: Import, root: Path, name: str) -> dict[str, Any]:
     adapter = _shown(found.adapter, root) if found.adapter else ""
     config["checkpoint"] = adapter if (root / adapter / "adapter_config.json").is_file() else f"checkpoints/{name}"
     folder = root / config["checkpoint"]
-    if (folder / "adapter_config.json").is_file():
-        settings = adapter_config(folder)
-        if {"r", "lora_alpha"} <= settings.keys():
-            modules = settings.get("target_modules")
-            config["lora_config"] = {
-                "r": settings["r"], "alpha": settings["lora_alpha"], "dropout": settings.get("lora_dropout") or 0.0,
-                "target_modules": sorted(str(m) for m in modules) if isinstance(modules, list) else None,
-            }  # fmt: skip
+    settings = read_model(folder).settings
+    if settings is not None:
+        config["lora_config"] = settings
     config["dataset_config"] = {"path": f"data/{name}"}
     config["note"] = f"The results were made with {found.tool}; how the adapter was trained is not on record."
     return config

@@ -284,7 +284,7 @@ def check_tokens(record: Record) -> None:
 def left_out_notes(record: Record) -> list[str]:
     """Say what is in the checkpoints' folders and is not published."""
     folders = [record.checkpoint, *record.further_adapters.values()]
-    found = {folder: left_out(folder) for folder in folders}
+    found = {folder: left_out(folder) for folder in folders if folder.is_dir()}
     return [
         f"not published from {folder.relative_to(record.root) if folder.is_relative_to(record.root) else folder.name}: {', '.join(names)}"
         for folder, names in found.items()

@@ -150,6 +150,27 @@ class Model:
         return [stated] if isinstance(stated, str) else sorted(map(str, stated)) if isinstance(stated, list) else []
 
     @property
+    def _targets(self) -> str | list[str] | None:
+        stated = self.config.get("target_modules")
+        return stated if isinstance(stated, str) else self.targets or None
+
+    @property
+    def settings(self) -> dict[str, Any] | None:
+        """The adapter's settings as an experiment's `lora_config` states them; None where it is not LoRA."""
+        if not self.is_lora or not {"r", "lora_alpha"} <= self.config.keys():
+            return None
+        stated = {
+            "r": self.rank,
+            "alpha": self.alpha,
+            "dropout": self.config.get("lora_dropout") or None,
+            "target_modules": self._targets,
+            "use_rslora": self.rank_stabilized or None,
+            "bias": self.bias,
+            "modules_to_save": self.trained_whole or None,
+        }
+        return {key: value for key, value in stated.items() if value is not None}
+
+    @property
     def trained_whole(self) -> list[str]:
         """Modules that were trained in full and are saved with the adapter."""
         stated = self.config.get("modules_to_save")

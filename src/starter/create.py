@@ -17,14 +17,17 @@ import yaml
 
 from src import ENGINE, VERSION
 from src.exchange.imported import checked_name, write_record
+from src.exchange.trainer import read_trainer
 from src.record.answers import write_answers
-from src.record.checkpoint import FILES, adapter_config, check_safetensors
+from src.record.checkpoint import checkpoint_files, json_object, left_out
 from src.record.config import MetricConfig
 from src.record.errors import InputError
-from src.record.files import parse_json, read_text, validate, write_json
+from src.record.files import parse_json, read_text, sha256_file, validate, write_json
 from src.record.gaps import SAMPLE
 from src.record.known_metrics import known_metric
 from src.record.load import load_record
+from src.record.model import Model, read_model
+from src.record.model_name import parse_model_name
 from src.record.questions import write_questions
 from src.record.schemas import EvaluationResults
 
@@ -313,24 +316,28 @@ def _describe_run(root: Path, name: str, adapter: Path | None) -> list[str]:
         del config["dataset_config"]  # there is none
     base = config.pop("base_model", None)
     if adapter is not None:
-        settings = _copy_adapter(adapter, root / "checkpoints" / name, lines)
+        model = _copy_model(adapter, root / "checkpoints" / name, lines)
         config["checkpoint"] = f"checkpoints/{name}"
-        if settings.get("peft_type") == "LORA" and {"r", "lora_alpha"} <= settings.keys():
-            modules = settings.get("target_modules")
-            config["lora_config"] = {"r": settings["r"], "alpha": settings["lora_alpha"]}
-            if settings.get("lora_dropout"):
-                config["lora_config"]["dropout"] = settings["lora_dropout"]
-            if isinstance(modules, list):
-                config["lora_config"]["target_modules"] = sorted(str(module) for module in modules)
-        base = settings.get("base_model_name_or_path") or base
+        if model.settings is not None:
+            config["lora_config"] = model.settings
+        trained = read_trainer(adapter, name)
+        if trained.settings:
+            config["training_config"] = trained.settings
+        if trained.seed is not None:
+            config["seed"] = trained.seed
+        if trained.log is not None:
+            _write_log(root / "results" / name, trained.log)
+            lines.append(f"results/{name}/training_log.json: the Trainer's log, {trained.log['steps']} steps")
+        base = model.config.get("base_model_name_or_path") or trained.card.get("base_model") or base
     if isinstance(base, str) and base:
-        named = hub_id(base)
-        if named is None:
+        named = parse_model_name(base)
+        if not named.on_hub:
             comments.append(
                 "base_model: ORGANIZATION/NAME # TODO: the base model's name on the Hub; it was read from a folder"
             )
         else:
-            config = {"experiment_name": name, "base_model": named} | config
+            revision = {"base_revision": named.revision} if named.revision else {}
+            config = {"experiment_name": name, "base_model": named.id} | revision | config
     elif base is None and "note" not in config:
         comments.append("base_model: ORGANIZATION/NAME # TODO: the base model's name on the Hub")
     _write_yaml(path, config)
@@ -341,38 +348,21 @@ def _describe_run(root: Path, name: str, adapter: Path | None) -> list[str]:
     return [*lines, f"configs/experiments/{name}.yaml: what is known of the run; add how it was trained"]
 
 
-def hub_id(base: str) -> str | None:
-    """Return a base model's name on the Hub; None where it is a folder whose name there is not known."""
-    cached = re.search(r"models--([\w.-]+?)--([\w.-]+)", base)
-    if cached:
-        return f"{cached[1]}/{cached[2]}"
-    if (
-        re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", base)
-        and not Path(base).exists()
-        and not base.startswith(("models/", "checkpoints/"))
-    ):
-        return base
-    return None
-
-
-def _copy_adapter(source: Path, target: Path, lines: list[str]) -> dict[str, Any]:
-    if not source.is_dir():
-        raise InputError(source, found="no such folder", expected="the adapter's folder", hint="Correct --adapter.")
-    for needed in FILES[:2]:
-        if not (source / needed).is_file():
-            raise InputError(
-                source / needed, found="no such file", expected="an adapter as peft saves it, with weights as safetensors",
-                hint="Save the adapter with `save_pretrained`, or name another folder with --adapter.",
-            )  # fmt: skip
-    check_safetensors(source / FILES[1])
-    settings = adapter_config(source)
+def _copy_model(source: Path, target: Path, lines: list[str]) -> Model:
+    files, left = checkpoint_files(source), left_out(source)
     target.mkdir(parents=True)
-    kept = [file for file in FILES if (source / file).is_file()]
-    for file in kept:
-        shutil.copyfile(source / file, target / file)
-    left = sorted(path.name for path in source.iterdir() if path.name not in kept)
-    lines.append(f"checkpoints/{target.name}: {', '.join(kept)}" + (f"; left out: {', '.join(left)}" if left else ""))
-    return settings
+    for name, path in files.items():
+        shutil.copyfile(path, target / name)
+    lines.append(f"checkpoints/{target.name}: {', '.join(files)}" + (f"; left out: {', '.join(left)}" if left else ""))
+    return read_model(target)
+
+
+def _write_log(folder: Path, log: dict[str, Any]) -> None:
+    """Put a training log next to the results, and its name and hash into them."""
+    place, results = folder / "training_log.json", folder / "evaluation_results.json"
+    write_json(place, log)
+    stated = json_object(results)
+    write_json(results, stated | {"training_log": {"file": place.name, "sha256": sha256_file(place)}})
 
 
 def _write_documents(root: Path) -> None:
