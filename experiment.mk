@@ -7,5 +7,5 @@ experiment: $(VENV)/.test ## Build the dataset, train the adapter and evaluate i
 	$(BIN)/python -m src.evaluate$(if $(CONFIG), --config $(CONFIG))
 	$(BIN)/python -m src.render
 
-study: $(VENV)/.test ## Train and evaluate the runs of the study that are not done yet (hours on two cores)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --profile configs/snakemake/local
+study: $(VENV)/.test ## Train and evaluate what is missing of the study, or of STUDY (hours on two cores)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --profile configs/snakemake/local$(if $(STUDY), --config study=$(STUDY))
