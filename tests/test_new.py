@@ -23,6 +23,7 @@ from src.record.load import load_record
 from .conftest import REPO, TINY, invoke, once, run_in
 from .hub_server import HubServer
 from .publishing import TOKEN, new_hub
+from .test_trainer import README, STATE
 
 WORDS = (
     "spelling", "spelled", "strawberr", "gpt2-mini", "public-domain", "public domain", "letter_", "letters of", "wamerican", "mlschmitt",
@@ -65,6 +66,8 @@ def adapter_folder(folder: Path) -> Path:
     (folder / "training_args.bin").write_bytes(b"pickle")
     (folder / "checkpoint-5").mkdir()
     (folder / "checkpoint-5/optimizer.pt").write_bytes(b"pickle")
+    (folder / "README.md").write_text(README)
+    (folder / "trainer_state.json").write_text(STATE)
     return folder
 
 
@@ -138,6 +141,18 @@ def whole(session_folder: Path) -> Path:
         build_site(root)
 
     return once(session_folder / "new-whole", make) / "mine"
+
+
+@pytest.mark.slow
+def test_what_the_trainer_left_is_shown(whole: Path) -> None:
+    record = load_record(whole)
+    assert record.training_log is not None and record.training_log.steps == 120
+    assert record.experiment.training_config is not None and record.experiment.training_config.optim == "adamw_torch"
+    assert record.experiment.seed == 42
+    page = (whole / "site/results/training/index.html").read_text()
+    assert "training.light.svg" in page and "epochs of" not in page  # nobody said how many sequences there were
+    settings = (whole / "site/methodology/index.html").read_text()
+    assert "cosine" in settings and "Native AMP" in settings and "0.0002" in settings
 
 
 @pytest.mark.slow

@@ -53,6 +53,8 @@ class Trained:
 def read_trainer(folder: Path, name: str) -> Trained:
     """Read a Trainer's output folder. No pickle is opened.
 
+    Which checkpoint was kept is not read: the state names the best one, but not whether it was loaded at the end.
+
     Args:
         folder: The folder, with the adapter or the model in it.
         name: Name of the experiment that the log is written for.
@@ -73,8 +75,6 @@ def read_trainer(folder: Path, name: str) -> Trained:
     log = {
         "experiment_name": name,
         "steps": steps,
-        "best_step": _whole(state.get("best_global_step")),
-        "best_validation_loss": _number(state.get("best_metric")) if _best_is_loss(state, history) else None,
         "parameters": {"trainable": saved} if saved else {},
         "log": _entries(history),
         "resources": {"duration_seconds": runtime, "steps": steps},
@@ -138,12 +138,6 @@ def _entries(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if kept and step is not None:
             merged.setdefault(step, {}).update(kept)
     return [{"step": step, **values} for step, values in sorted(merged.items())]
-
-
-def _best_is_loss(state: dict[str, Any], history: list[dict[str, Any]]) -> bool:
-    """Determine whether the best metric is the validation loss: the Trainer does not name it, but logged its value."""
-    best = _number(state.get("best_metric"))
-    return best is not None and any(_number(entry.get("eval_loss")) == best for entry in history)
 
 
 def _number(value: Any) -> float | None:
