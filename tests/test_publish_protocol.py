@@ -427,11 +427,32 @@ def test_a_secret_is_found_wherever_it_is(path: str, what: str) -> None:
     assert what not in str(error.value)
 
 
+LETTERS = "aB3dE6gH9jK2mN5pQ8sT1vW4xY7zA0cD"
+HEXADECIMAL = "0a1b2c3d4e5f6789" * 8
+KEYS = {
+    "Anthropic": f"sk-ant-api03-{LETTERS * 2}", "AWS by name": f"aws_secret_access_key = {LETTERS}/aB3d+E6g", "Databricks": f"dapi{HEXADECIMAL[:32]}",
+    "Discord": f"https://discord.com/api/webhooks/123456789012345678/{LETTERS * 2}", "Docker": f"dckr_pat_{LETTERS[:27]}", "Fireworks": f"fw_{LETTERS[:24]}",
+    "Figma": f"figd_{LETTERS}{LETTERS[:9]}", "GitHub": f"ghp_{LETTERS}aB3d", "Google": f"AIza{LETTERS}aB3", "LangSmith": f"lsv2_pt_{HEXADECIMAL[:32]}_{HEXADECIMAL[:10]}",
+    "Mailgun": f"key-{HEXADECIMAL[:32]}", "netrc": f"machine host login me password {LETTERS[:20]}", "New Relic": f"NRAK-{(LETTERS * 2).upper()[:27]}",
+    "npm": f"npm_{LETTERS}aB3d", "NVIDIA": f"nvapi-{LETTERS * 2}", "password": f'password = "{LETTERS[:18]}"', "Perplexity": f"pplx-{LETTERS}{LETTERS[:16]}",
+    "Pinecone": f"pcsk_{LETTERS * 2}", "Postman": f"PMAK-{HEXADECIMAL[:24]}-{HEXADECIMAL[:34]}", "Slack app": f"xapp-1-A0123456789-123456789012-{HEXADECIMAL[:64]}",
+    "Stripe": f"sk_test_{LETTERS[:24]}", "Supabase": f"sbp_{HEXADECIMAL[:40]}", "Together": f"tgp_v1_{LETTERS}{LETTERS[:11]}", "W&B": f"WANDB_API_KEY={HEXADECIMAL[:40]}",
+    "xAI": f"xai-{LETTERS * 3}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_key_is_known_by_its_kind(kind: str) -> None:
+    with pytest.raises(InputError, match="looks like a secret"):
+        check_secrets(holding("README.md", f"Text.\n{KEYS[kind]}\nMore text.\n".encode()), None, {}, None)
+
+
 @pytest.mark.parametrize(
     "text",
     [
         "hf_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "AKIAIOSFODNN7EXAMPLE", "Set HF_TOKEN=hf_... first", "https://user:password@host.example/x",
         "sha256: " + "0123456789abcdef" * 4, "commit " + "ab" * 20, "hf_hub_download", "token: tokenizer", "sk-learn is a package", "Bearer TOKEN",
+        "Your password is asked for at the next login", "api_key: see the settings", "key-value pairs", "an access token has 37 characters",
     ],
 )  # fmt: skip
 def test_what_is_harmless_is_not_refused(text: str) -> None:

@@ -66,6 +66,24 @@ KEYS: Mapping[bytes, tuple[str, bytes]] = {
     b"hvs.": ("Vault token", rb"hvs\.[A-Za-z0-9_-]{24,}"),
     b"lin_api_": ("Linear key", rb"lin_api_[A-Za-z0-9]{40}"),
     b"ntn_": ("Notion token", rb"ntn_[A-Za-z0-9]{40,}"),
+    b"nvapi-": ("NVIDIA key", rb"nvapi-[A-Za-z0-9_-]{60,}"),
+    b"xai-": ("xAI key", rb"xai-[A-Za-z0-9]{70,}"),
+    b"pplx-": ("Perplexity key", rb"pplx-[A-Za-z0-9]{40,}"),
+    b"tgp_v1_": ("Together key", rb"tgp_v1_[A-Za-z0-9_-]{40,}"),
+    b"dapi": ("Databricks token", rb"dapi[a-f0-9]{32}(?![a-f0-9])"),
+    b"pcsk_": ("Pinecone key", rb"pcsk_[A-Za-z0-9_]{50,}"),
+    b"lsv2_": ("LangSmith key", rb"lsv2_(?:pt|sk)_[a-f0-9]{32}_[a-f0-9]{10}"),
+    b"fw_": ("Fireworks key", rb"fw_[A-Za-z0-9]{24}(?![A-Za-z0-9])"),
+    b"PMAK-": ("Postman key", rb"PMAK-[a-f0-9]{24}-[a-f0-9]{34}"),
+    b"NRAK-": ("New Relic key", rb"NRAK-[A-Z0-9]{27}"),
+    b"ATATT3x": ("Atlassian token", rb"ATATT3x[A-Za-z0-9_=-]{100,}"),
+    b"figd_": ("Figma token", rb"figd_[A-Za-z0-9_-]{40,}"),
+    b"pscale_": ("PlanetScale token", rb"pscale_(?:tkn|pw)_[A-Za-z0-9_.-]{32,}"),
+    b"sbp_": ("Supabase token", rb"sbp_[a-f0-9]{40}"),
+    b"sk_test_": ("Stripe key", rb"sk_test_[A-Za-z0-9]{24,}"),
+    b"xapp-": ("Slack token", rb"xapp-\d-[A-Z0-9]+-\d+-[a-f0-9]{64}"),
+    b"api/webhooks/": ("Discord webhook", rb"api/webhooks/\d{17,20}/[A-Za-z0-9_-]{60,}"),
+    b"key-": ("Mailgun key", rb"key-[a-f0-9]{32}(?![a-f0-9])"),
     b"eyJ": ("JSON web token", rb"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{20,}"),
     b"-----BEGIN ": ("private key", rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY"),
     b"AGE-SECRET-KEY-": ("private key", rb"AGE-SECRET-KEY-1[A-Z0-9]{58}"),
@@ -86,6 +104,13 @@ GUESSING = (
     "ibm_cos_hmac",
 )
 """Modules of detect-secrets that report ordinary hashes, words and numbers as well."""
+
+ASSIGNED = re.compile(
+    r"(?:api[_-]?key|(?:api|access|auth)[_-]?token|secret[_-]?(?:access[_-]?)?key|password|passwd|account[_-]?sid)[\"']?(?:\s*[:=]\s*|\s+)"
+    r"[\"']?(?=[^\s\"']*\d)(?=[^\s\"']*[A-Za-z])[A-Za-z0-9+/_.-]{16,200}",
+    re.IGNORECASE,
+)
+"""A name of a secret, and after it letters and digits that look like one."""
 
 EXAMPLE = re.compile(
     r"example|x{4,}|\*{3,}|\.\.\.|<[a-z_ -]+>|your[_-]|://[^:@/\s]*:(?:password|passwd|pass|secret|token|pw)@|(\w)\1{9,}",
@@ -188,11 +213,11 @@ def _line(data: Any, at: int, place: str) -> str:
 
 @once
 def _detectors() -> list[tuple[str, re.Pattern[str]]]:
-    """List the patterns of detect-secrets, with the kind of secret that each is for."""
+    """List the patterns for texts, detect-secrets' among them, with the kind of secret that each is for."""
     from detect_secrets import plugins
     from detect_secrets.plugins.base import RegexBasedDetector
 
-    found: list[tuple[str, re.Pattern[str]]] = []
+    found: list[tuple[str, re.Pattern[str]]] = [("a key or password with its name", ASSIGNED)]
     for module in pkgutil.iter_modules(plugins.__path__):
         if module.name in GUESSING:
             continue
