@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -228,3 +229,11 @@ def test_a_missing_shard_is_refused(tmp_path: Path, bare: Path) -> None:
     (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
     with pytest.raises(InputError, match="1 of 2 shards"):
         checkpoint_files(folder)
+
+
+def test_the_card_says_what_keeps_visitors_from_the_base(bare: Path) -> None:
+    adapter(bare, CAUSAL)
+    context = build(bare, None).context
+    told = replace(context, base_obstacle="the base model org/base is gated: visitors need access to it")
+    assert "**Needs access:** the base model org/base is gated" in Renderer(told, "hub").render("parts/snippet.md")
+    assert "Needs access" not in Renderer(context, "hub").render("parts/snippet.md")

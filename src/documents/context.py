@@ -66,12 +66,14 @@ class Context:
         names: How the Hub's repositories are called.
         cache: The cache's folder; None for no cache.
         inside_hub: Whether the documents will lie in the repositories that a receipt is about, and so cannot cite it.
+        base_obstacle: What keeps visitors from loading the base model, as the Hub said.
     """
 
     record: Record
     names: RepoNames
     cache: Path | None = None
     inside_hub: bool = False
+    base_obstacle: str | None = None
 
     @cached_property
     def analysis(self) -> Analysis:

@@ -140,6 +140,7 @@ class Renderer:
             "demo": context.demo if isinstance(context.demo, Demo) else None,
             "space": context.space,
             "inside_hub": context.inside_hub,
+            "base_obstacle": context.base_obstacle,
             "tokens": context.example_tokens,
             "to": self._macros,
             "figure": self._figure,

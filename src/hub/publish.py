@@ -111,7 +111,11 @@ class _Publishing:
             user, namespace = check_login(self.hub, RepoNames.of(self.record, options.namespace).namespace)
         names = RepoNames.of(self.record, namespace)
         check_names(names, options.tag)
-        self.context = Context(self.record, names, self.cache, inside_hub=True)
+        self.obstacle = None
+        if "model" in options.only and self.record.base_folder is None:
+            with clock.doing("looking at the base model"):
+                self.obstacle = check_base(self.visitor, Context(self.record, names))
+        self.context = Context(self.record, names, self.cache, inside_hub=True, base_obstacle=self.obstacle)
         with screen.hashing() as progress:
             repos = collect(checked(self.context), options.only, progress, self.hub.endpoint)
         check_something(self.context, options.only, bool(repos))
@@ -186,7 +190,7 @@ class _Publishing:
         if "model" not in roles or "base" in roles or self.record.model.full:
             return None
         if self.record.base_folder is None:
-            return check_base(self.visitor, self.context)
+            return self.obstacle
         base = local_base(self.context)
         remote = self.hub.read(base.repo_id, base.kind) if base is not None else None
         if base is None or remote is None:
