@@ -81,7 +81,11 @@ def test_a_first_publication_and_an_update(author: Author, tmp_path: Path) -> No
     assert before["README.md"] != after["README.md"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "SIGKILL"])
+STOPS = {"Ctrl-C": signal.SIGINT, "SIGKILL": signal.SIGKILL}
+HUNG_UP = pytest.param(signal.SIGHUP, id="SIGHUP", marks=pytest.mark.nightly)
+
+
+@pytest.mark.parametrize("number", [*(pytest.param(stop, id=name) for name, stop in STOPS.items()), HUNG_UP])
 def test_stopped_during_the_upload_and_started_again(author: Author, tmp_path: Path, number: signal.Signals) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
@@ -96,9 +100,9 @@ def test_stopped_during_the_upload_and_started_again(author: Author, tmp_path: P
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert time.monotonic() - sent < 10
-    if number == signal.SIGINT:
-        assert process.returncode == 130
-        assert "interrupted by SIGINT" in err
+    if number != signal.SIGKILL:
+        assert process.returncode == 128 + number
+        assert f"interrupted by {number.name}" in err
         assert err.strip().splitlines()[-1].startswith("alice/tiny-letters: private, commit ")
         assert not list(temporary.iterdir())
     assert author.repo("dataset").private
