@@ -71,11 +71,11 @@ def read_trainer(folder: Path, name: str) -> Trained:
     runtime = next((_number(e.get("train_runtime")) for e in reversed(history) if "train_runtime" in e), None)
     steps = _whole(state.get("global_step")) or 0
     there = any((folder / config).is_file() for config in ("adapter_config.json", "config.json"))
-    saved = read_model(folder).parameters if there else 0
+    trained = read_model(folder).trained_parameters if there else None
     log = {
         "experiment_name": name,
         "steps": steps,
-        "parameters": {"trainable": saved} if saved else {},
+        "parameters": {"trainable": trained} if trained else {},
         "log": _entries(history),
         "resources": {"duration_seconds": runtime, "steps": steps},
         "environment": {"packages": packages} if packages else None,
