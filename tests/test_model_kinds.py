@@ -40,6 +40,8 @@ KINDS: dict[str, Kind] = {
         ["all other weights stay frozen", "saved with the adapter: c_attn."],
         ["the base model's weights stay", "not_there"],
     ),
+    "some layers": (CAUSAL | {"layers_to_transform": [3, 1]}, ["on c_attn of layers 1, 3. The"], []),
+    "parameters": (CAUSAL | {"target_modules": [], "target_parameters": ["experts.down_proj"]}, ["on experts.down_proj."], []),
     "trained tokens": (
         CAUSAL | {"trainable_token_indices": [1, 2]},
         ["all other weights stay frozen", "The embeddings of some tokens are trained too."],

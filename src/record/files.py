@@ -132,7 +132,9 @@ def parse_yaml(path: Path, text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}, column {mark.column + 1}" if mark else None
         problem = getattr(error, "problem", None) or "text that is not YAML"
-        raise InputError(path, key=line, found=problem, expected="valid YAML", hint=hint) from None
+        raise InputError(
+            path, key=line, found=problem.removeprefix("found "), expected="valid YAML", hint=hint
+        ) from None
 
 
 def _bounded(root: yaml.Node) -> None:

@@ -159,6 +159,19 @@ class Model:
         return [stated] if isinstance(stated, str) else sorted(map(str, stated)) if isinstance(stated, list) else []
 
     @property
+    def adapted(self) -> list[str]:
+        """The modules that are adapted, and the parameters that are adapted without their module."""
+        stated = self.config.get("target_parameters")
+        return self.targets + (sorted(map(str, stated)) if isinstance(stated, list) else [])
+
+    @property
+    def layers(self) -> list[int]:
+        """Numbers of the layers that the adapter is limited to; empty if it is not."""
+        stated = self.config.get("layers_to_transform")
+        numbers = stated if isinstance(stated, list) else [stated]
+        return sorted(number for number in numbers if isinstance(number, int) and not isinstance(number, bool))
+
+    @property
     def _targets(self) -> str | list[str] | None:
         stated = self.config.get("target_modules")
         return stated if isinstance(stated, str) else self.targets or None
