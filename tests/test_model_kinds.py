@@ -144,6 +144,12 @@ def test_a_pinned_revision_reaches_the_snippet(bare: Path) -> None:
     assert "import os" not in part(bare, "snippet")
 
 
+def test_float16_is_not_called_float32(bare: Path) -> None:
+    path = bare / "configs/experiments/tiny.yaml"
+    path.write_text(path.read_text().replace("training_config:\n", "training_config:\n  fp16: true\n  bf16: false\n"))
+    assert "| Precision | float16 autocast |" in part(bare, "settings")
+
+
 def peft_model(base: Path, folder: Path, auto: str, change: Callable[[Any], None] | None = None, **config: Any) -> None:
     """Save a real adapter on the tiny base model, as people do."""
     import transformers

@@ -131,10 +131,11 @@ def _readme(folder: Path) -> tuple[dict[str, Any], int | None, dict[str, str], d
         if key in stated:
             try:
                 value = read(stated[key].strip())
-                TrainingConfig.model_validate({setting: value})
+                states = TrainingConfig.model_validate({setting: value}).model_fields_set
             except (ValueError, OverflowError):
                 continue  # a line that states it in another way states nothing that could be shown
-            settings[setting] = value
+            if setting in states:  # -1 stands for nothing
+                settings[setting] = value
     seed = int(stated["seed"]) if stated.get("seed", "").strip().isdigit() else None
     packages = {_PACKAGES.get(name, name.lower()): version for name, version in _VERSION.findall(text)}
     return settings, seed, packages, card if isinstance(card, dict) else {}
