@@ -292,6 +292,32 @@ def test_a_quantized_model_has_no_parameter_count(bare: Path) -> None:
     assert "(LlamaForCausalLM) with quantized weights" in text and "parameters" not in text
 
 
+def test_no_path_of_the_authors_machine_is_published(bare: Path) -> None:
+    from tests.conftest import invoke
+
+    adapter(bare, CAUSAL | {"tokenizer_name_or_path": "/home/me/hidden/tokenizer", "peft_version": "0.18.0"})
+    path = bare / CHECKPOINT / "tokenizer_config.json"
+    more = {"special_tokens_map_file": "C:\\hidden\\map.json", "name_or_path": "~/hidden/small", "sep_token": "/"}
+    path.write_text(json.dumps(json.loads(path.read_text()) | more))
+    done = invoke(bare, "publish", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    for file in (bare / "dist/hub/model").iterdir():
+        assert file.is_dir() or b"hidden" not in file.read_bytes(), file
+    published = json.loads((bare / "dist/hub/model/tokenizer_config.json").read_text())
+    assert published["name_or_path"] == "small" and published["sep_token"] == "/"
+    assert "special_tokens_map_file" not in published
+
+
+@pytest.mark.parametrize("index", ['{"weight_map": {"a": "model-00001-of-00002.safetensors"}}', "{}"])
+def test_an_index_of_other_shards_is_refused(index: str, tmp_path: Path) -> None:
+    folder = save_shapes(tmp_path / "full", {}, {"a": (2,)}, "model")
+    shutil.copy(folder / "model.safetensors", folder / "model-00002-of-00002.safetensors")
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    (folder / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(InputError, match="does not fit the shards"):
+        checkpoint_files(folder)
+
+
 def test_a_missing_shard_is_refused(tmp_path: Path, bare: Path) -> None:
     folder = bare / CHECKPOINT
     shutil.copytree(bare / "models/tiny", folder, dirs_exist_ok=True)

@@ -70,7 +70,10 @@ def read_trainer(folder: Path, name: str) -> Trained:
     state = _state(place)
     history = [entry for entry in state.get("log_history") or [] if isinstance(entry, dict)]
     runtime = next((_number(e.get("train_runtime")) for e in reversed(history) if "train_runtime" in e), None)
-    steps = _whole(state.get("global_step")) or 0
+    logged = [step for entry in history if (step := _whole(entry.get("step"))) is not None]
+    steps = _whole(state.get("global_step")) or max(logged, default=0)
+    if not steps:
+        return Trained(None, settings, seed, card)  # nothing was trained yet, or the state does not say
     there = any((folder / config).is_file() for config in ("adapter_config.json", "config.json"))
     trained = read_model(folder).trained_parameters if there else None
     log = {

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from .errors import InputError
+from .model_name import is_path
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
 """A name that is safe as a file name and as part of a Hub repository id."""
@@ -86,19 +87,14 @@ REAL = frozenset(
 """Keys of peft and the Trainer that look like slips of keys that are understood."""
 
 _PLACES = frozenset(["output_dir", "logging_dir", "resume_from_checkpoint", "hub_token", "push_to_hub_token"])
-_PLACE = re.compile(r"[/~]|[A-Za-z]:[\\/]|\\\\|\.{1,2}[\\/]|file:")
 
 
 def _without_places(value: JsonValue) -> JsonValue:
     """Take paths and tokens of the author's machine out of settings that would be published."""
     if isinstance(value, dict):
-        kept = {key: entry for key, entry in value.items() if key not in _PLACES and not _is_place(entry)}
+        kept = {key: entry for key, entry in value.items() if key not in _PLACES and not is_path(entry)}
         return {key: _without_places(entry) for key, entry in kept.items()}
-    return [_without_places(entry) for entry in value if not _is_place(entry)] if isinstance(value, list) else value
-
-
-def _is_place(value: JsonValue) -> bool:
-    return isinstance(value, str) and _PLACE.match(value) is not None
+    return [_without_places(entry) for entry in value if not is_path(entry)] if isinstance(value, list) else value
 
 
 class Settings(BaseModel):
@@ -114,7 +110,7 @@ class Settings(BaseModel):
     @classmethod
     def _of_no_machine(cls, given: Any) -> Any:
         return (
-            {k: _without_places(v) for k, v in given.items() if k not in _PLACES and not _is_place(v)}
+            {k: _without_places(v) for k, v in given.items() if k not in _PLACES and not is_path(v)}
             if isinstance(given, dict)
             else given
         )

@@ -112,9 +112,14 @@ class Model:
             return HEADS.get(str(self.config.get("task_type")))
         if self.config.get("model_type") in SEQ_2_SEQ:
             return HEADS["SEQ_2_SEQ_LM"]
-        names = self.config.get("architectures")
-        first = str(names[0]) if isinstance(names, list) and names else ""
+        first = self.architecture or ""
         return next((HEADS[task] for end, task in ARCHITECTURES if first.endswith(end)), None)
+
+    @property
+    def architecture(self) -> str | None:
+        """Name of a full model's class."""
+        names = self.config.get("architectures") if self.full else None
+        return str(names[0]) if isinstance(names, list) and names else None
 
     @property
     def library(self) -> str | None:

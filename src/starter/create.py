@@ -50,7 +50,7 @@ OWN = (
 
 EXPERIMENT = (
     "src/experiment/*", "src/pretrain.py", "src/dataset.py", "src/train.py", "src/evaluate.py", "src/benchmark.py", "tests/test_experiment.py",
-    "tests/test_dataset.py", "tests/make_tiny.py", "docs/assets/demo/*", "docs/guides/ask.md",
+    "tests/test_dataset.py", "tests/test_word_questions.py", "tests/make_tiny.py", "docs/assets/demo/*", "docs/guides/ask.md",
 )  # fmt: skip
 """Of these, what makes a record or asks models about letters, for a project that does the same experiment."""
 
@@ -350,7 +350,7 @@ def _describe_run(root: Path, name: str, adapter: Path | None) -> list[str]:
         if trained.log is not None:
             _write_log(root / "results" / name, trained.log)
             lines.append(f"results/{name}/training_log.json: the Trainer's log, {trained.log['steps']} steps")
-        base = model.config.get("base_model_name_or_path") or trained.card.get("base_model") or base
+        base = _base_of(model, trained.card) or base
     if isinstance(base, str) and base:
         named = parse_model_name(base)
         if not named.on_hub:
@@ -369,6 +369,13 @@ def _describe_run(root: Path, name: str, adapter: Path | None) -> list[str]:
         )
     rest = "" if "training_config" in config else "; add how it was trained"
     return [*lines, f"configs/experiments/{name}.yaml: what is known of the run{rest}"]
+
+
+def _base_of(model: Model, card: dict[str, Any]) -> str | None:
+    """Return how a model and its README name the base model: by a name on the Hub, if either does."""
+    stated = [model.config.get("_name_or_path" if model.full else "base_model_name_or_path"), card.get("base_model")]
+    names = [name for name in stated if isinstance(name, str) and name]
+    return next((name for name in names if parse_model_name(name).on_hub), names[0] if names else None)
 
 
 def _copy_model(source: Path, target: Path, lines: list[str]) -> Model:
