@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from src.documents.build import build
-from src.documents.renderer import Renderer
+from src.documents.renderer import Renderer, cited_anywhere
 from src.record.checkpoint import checkpoint_files, left_out
 from src.record.errors import InputError
 from src.record.model import read_model
@@ -316,6 +316,20 @@ def test_an_index_of_other_shards_is_refused(index: str, tmp_path: Path) -> None
     (folder / "model.safetensors.index.json").write_text(index)
     with pytest.raises(InputError, match="does not fit the shards"):
         checkpoint_files(folder)
+
+
+def test_a_full_model_is_not_called_an_adapter(bare: Path) -> None:
+    shutil.rmtree(bare / CHECKPOINT)
+    shutil.copytree(bare / "models/tiny", bare / CHECKPOINT)
+    for path in [bare / "configs/project.yaml", *(bare / "docs/fragments").rglob("*.j2")]:
+        path.write_text(path.read_text().replace("@hu2022", "@holm1979"))  # the author's own citations stay
+    context = build(bare, None).context
+    assert "hu2022" not in cited_anywhere(context)
+    for name in ("glossary", "deployment", "adapter"):
+        text = Renderer(context, "hub").render(f"parts/{name}.md")
+        assert "adapter" not in text.lower() and "LoRA" not in text, text
+    adapter(bare, CAUSAL)
+    assert "hu2022" in cited_anywhere(build(bare, None).context)
 
 
 def test_a_missing_shard_is_refused(tmp_path: Path, bare: Path) -> None:
