@@ -422,7 +422,7 @@ def test_notes_may_change(project: Path) -> None:
 
 @pytest.mark.slow
 def test_a_record_without_settings_says_that_they_are_stated(project: Path) -> None:
-    said = "training and evaluation did not record what they ran with"
+    said = "they were not checked against a record of the run"
     without_study(project)
     assert invoke(project, "publish", "--dry-run").returncode == 0
     assert said not in (project / "dist/hub/model/README.md").read_text()

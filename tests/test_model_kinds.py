@@ -10,10 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from src.documents.build import build
-from src.documents.renderer import Renderer
+from src.documents.renderer import Renderer, cited_anywhere
 from src.record.checkpoint import checkpoint_files, left_out
 from src.record.errors import InputError
 from src.record.model import read_model
@@ -35,15 +37,27 @@ KINDS: dict[str, Kind] = {
         [],
     ),
     "modules to save": (
-        CAUSAL | {"modules_to_save": ["lm_head"]},
-        ["all other weights stay frozen", "saved with the adapter: lm_head"],
+        CAUSAL | {"modules_to_save": ["c_attn", "not_there"]},
+        ["all other weights stay frozen", "saved with the adapter: c_attn."],
+        ["the base model's weights stay", "not_there"],
+    ),
+    "some layers": (CAUSAL | {"layers_to_transform": [3, 1]}, ["on c_attn of layers 1, 3. The"], []),
+    "parameters": (CAUSAL | {"target_modules": [], "target_parameters": ["experts.down_proj"]}, ["on experts.down_proj."], []),
+    "trained tokens": (
+        CAUSAL | {"trainable_token_indices": [1, 2]},
+        ["all other weights stay frozen", "The embeddings of some tokens are trained too."],
         ["the base model's weights stay"],
+    ),
+    "many modules": (
+        CAUSAL | {"target_modules": [f"h.{i}.{name}" for i in range(600) for name in ("c_fc", "c_attn")]},
+        ["on c_attn, c_fc (1,200 modules)."],
+        ["h.0"],
     ),
     "bias": (CAUSAL | {"bias": "all"}, ["`bias: all`", "all other weights"], []),
     "a pattern": (CAUSAL | {"target_modules": "all-linear"}, ["on all-linear"], []),
-    "IA3": ({"peft_type": "IA3", "task_type": "CAUSAL_LM", "target_modules": ["c_attn"]}, ["of the kind IA³ on c_attn"], ["rank", "@hu2022", "Hu et al"]),
-    "prompt tuning": ({"peft_type": "PROMPT_TUNING", "task_type": "CAUSAL_LM"}, ["of the kind prompt tuning"], ["rank", " on "]),
-    "unknown to us": ({"peft_type": "NEWKIND", "task_type": "CAUSAL_LM"}, ["of the kind NEWKIND"], ["rank", "alpha"]),
+    "IA3": ({"peft_type": "IA3", "task_type": "CAUSAL_LM", "target_modules": ["c_attn"]}, ["IA³ adapter on c_attn, with "], ["rank", "@hu2022", "Hu et al"]),
+    "prompt tuning": ({"peft_type": "PROMPT_TUNING", "task_type": "CAUSAL_LM", "num_virtual_tokens": 8}, ["Prompt tuning adapter, with 8 virtual tokens and "], ["rank", " on "]),
+    "unknown to us": ({"peft_type": "NEWKIND", "task_type": "CAUSAL_LM"}, ["NEWKIND adapter"], ["rank", "alpha"]),
     "hostile": ({"peft_type": "<b>*x*</b>", "task_type": "CAUSAL_LM"}, ["&#60;b"], ["<b>"]),
     "nothing stated": ({}, ["is not stated"], ["LoRA", "rank"]),
 }  # fmt: skip
@@ -129,6 +143,12 @@ def test_a_pinned_revision_reaches_the_snippet(bare: Path) -> None:
     assert 'from_pretrained("org/base", revision="abc123")' in part(bare, "snippet")
     adapter(bare, CAUSAL | {"revision": '"); import os #'})
     assert "import os" not in part(bare, "snippet")
+
+
+def test_float16_is_not_called_float32(bare: Path) -> None:
+    path = bare / "configs/experiments/tiny.yaml"
+    path.write_text(path.read_text().replace("training_config:\n", "training_config:\n  fp16: true\n  bf16: false\n"))
+    assert "| Precision | float16 autocast |" in part(bare, "settings")
 
 
 def peft_model(base: Path, folder: Path, auto: str, change: Callable[[Any], None] | None = None, **config: Any) -> None:
@@ -220,6 +240,97 @@ def test_only_the_allow_list_is_published(bare: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "not published from checkpoints/best_model: checkpoint-500/, training_args.bin" in done.stdout
     assert (bare / "dist/hub/model/spiece.model").is_file() and not list((bare / "dist/hub").rglob("*.bin"))
+
+
+def save_shapes(
+    folder: Path, config: dict[str, Any], shapes: dict[str, tuple[int, ...]], name: str = "adapter"
+) -> Path:
+    """Write a checkpoint with tensors of these shapes."""
+    folder.mkdir()
+    (folder / ("config.json" if name == "model" else "adapter_config.json")).write_text(json.dumps(config))
+    weights = "model.safetensors" if name == "model" else "adapter_model.safetensors"
+    save_file({tensor: np.zeros(shape, np.float32) for tensor, shape in shapes.items()}, folder / weights)
+    return folder
+
+
+def test_labels_are_those_of_the_last_layer(tmp_path: Path) -> None:
+    head = "base_model.model.classifier"
+    shapes = {f"{head}.dense.weight": (32, 32), f"{head}.out_proj.weight": (3, 32), f"{head}.out_proj.bias": (3,)}
+    folder = save_shapes(tmp_path / "roberta", CAUSAL | {"task_type": "SEQ_CLS"}, shapes)
+    assert read_model(folder).labels == 3
+
+
+def test_embeddings_that_peft_saves_along_are_not_trained(tmp_path: Path) -> None:
+    shapes = {"base_model.model.h.0.c_attn.lora_A.weight": (2, 16), "base_model.model.wte.weight": (514, 16)}
+    assert read_model(save_shapes(tmp_path / "along", CAUSAL, shapes)).trained_parameters == 32
+    whole = CAUSAL | {"modules_to_save": ["wte"]}
+    assert read_model(save_shapes(tmp_path / "whole", whole, shapes)).trained_parameters == 32 + 514 * 16
+    prompt = {"peft_type": "P_TUNING", "task_type": "CAUSAL_LM"}  # its encoder is trained and not saved
+    assert (
+        read_model(save_shapes(tmp_path / "prompt", prompt, {"prompt_embeddings": (4, 16)})).trained_parameters is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "auto"),
+    [
+        ({"architectures": ["T5ForConditionalGeneration"], "model_type": "t5"}, "AutoModelForSeq2SeqLM"),
+        ({"architectures": ["MarianMTModel"], "model_type": "marian"}, "AutoModelForSeq2SeqLM"),
+        ({"architectures": ["WhisperForConditionalGeneration"], "model_type": "whisper"}, None),
+        ({"architectures": ["Qwen2_5_VLForConditionalGeneration"], "model_type": "qwen2_5_vl"}, None),
+    ],
+)
+def test_only_text_models_are_sequence_to_sequence(config: dict[str, Any], auto: str | None, tmp_path: Path) -> None:
+    head = read_model(save_shapes(tmp_path / "full", config, {"a": (2,)}, "model")).head
+    assert (head.auto if head else None) == auto
+
+
+def test_a_quantized_model_has_no_parameter_count(bare: Path) -> None:
+    shutil.rmtree(bare / CHECKPOINT)
+    config = {"architectures": ["LlamaForCausalLM"], "quantization_config": {"quant_method": "gptq"}}
+    save_shapes(bare / CHECKPOINT, config, {"model.layers.0.qweight": (4, 4)}, "model")
+    text = part(bare, "adapter")
+    assert "(LlamaForCausalLM) with quantized weights" in text and "parameters" not in text
+
+
+def test_no_path_of_the_authors_machine_is_published(bare: Path) -> None:
+    from tests.conftest import invoke
+
+    adapter(bare, CAUSAL | {"tokenizer_name_or_path": "/home/me/hidden/tokenizer", "peft_version": "0.18.0"})
+    path = bare / CHECKPOINT / "tokenizer_config.json"
+    more = {"special_tokens_map_file": "C:\\hidden\\map.json", "name_or_path": "~/hidden/small", "sep_token": "/"}
+    path.write_text(json.dumps(json.loads(path.read_text()) | more))
+    done = invoke(bare, "publish", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    for file in (bare / "dist/hub/model").iterdir():
+        assert file.is_dir() or b"hidden" not in file.read_bytes(), file
+    published = json.loads((bare / "dist/hub/model/tokenizer_config.json").read_text())
+    assert published["name_or_path"] == "small" and published["sep_token"] == "/"
+    assert "special_tokens_map_file" not in published
+
+
+@pytest.mark.parametrize("index", ['{"weight_map": {"a": "model-00001-of-00002.safetensors"}}', "{}"])
+def test_an_index_of_other_shards_is_refused(index: str, tmp_path: Path) -> None:
+    folder = save_shapes(tmp_path / "full", {}, {"a": (2,)}, "model")
+    shutil.copy(folder / "model.safetensors", folder / "model-00002-of-00002.safetensors")
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    (folder / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(InputError, match="does not fit the shards"):
+        checkpoint_files(folder)
+
+
+def test_a_full_model_is_not_called_an_adapter(bare: Path) -> None:
+    shutil.rmtree(bare / CHECKPOINT)
+    shutil.copytree(bare / "models/tiny", bare / CHECKPOINT)
+    for path in [bare / "configs/project.yaml", *(bare / "docs/fragments").rglob("*.j2")]:
+        path.write_text(path.read_text().replace("@hu2022", "@holm1979"))  # the author's own citations stay
+    context = build(bare, None).context
+    assert "hu2022" not in cited_anywhere(context)
+    for name in ("glossary", "deployment", "adapter"):
+        text = Renderer(context, "hub").render(f"parts/{name}.md")
+        assert "adapter" not in text.lower() and "LoRA" not in text, text
+    adapter(bare, CAUSAL)
+    assert "hu2022" in cited_anywhere(build(bare, None).context)
 
 
 def test_a_missing_shard_is_refused(tmp_path: Path, bare: Path) -> None:

@@ -143,6 +143,24 @@ def whole(session_folder: Path) -> Path:
     return once(session_folder / "new-whole", make) / "mine"
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"lora_alpha": 0},
+            "adapter_config.json: lora_alpha: found 0, expected greater than 0. Save the adapter again with peft.",
+        ),
+        ({"lora_dropout": float("nan")}, "found NaN, expected a finite number"),
+    ],
+)
+def test_an_error_names_no_temporary_folder(change: dict[str, float], said: str, tmp_path: Path) -> None:
+    path = adapter_folder(tmp_path / "adapter") / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine", "--adapter", str(path.parent))
+    assert done.returncode == 2 and said in done.stderr, done.stderr
+    assert ".mine." not in done.stderr and not (tmp_path / "mine").exists()
+
+
 @pytest.mark.slow
 def test_what_the_trainer_left_is_shown(whole: Path) -> None:
     record = load_record(whole)

@@ -93,6 +93,23 @@ def test_a_broken_state_is_named(state: str, tmp_path: Path) -> None:
         read_trainer(folder(tmp_path, state=state), "mine")
 
 
+def test_values_that_a_config_cannot_hold_are_not_taken(tmp_path: Path) -> None:
+    readme = (
+        README.replace("train_batch_size: 8", "train_batch_size: 0").replace("0.0002", "nan").replace("0.03", "1.5")
+    )
+    readme = readme.replace("num_epochs: 3", "num_epochs: -1").replace("cosine", "a <b>schedule</b>")
+    found = read_trainer(folder(tmp_path, readme=readme, state="{}"), "mine")
+    assert found.settings.keys() == {"gradient_accumulation_steps", "optim", "mixed_precision_training"}
+
+
+def test_odd_front_matter_is_named(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"README\.md: line 1, column 13: found undefined alias 'x'.*move the README"
+    ) as caught:
+        read_trainer(folder(tmp_path, readme=README.replace("org/base", "*x")), "mine")
+    assert "found found" not in str(caught.value)
+
+
 def test_hostile_lines_state_nothing(tmp_path: Path) -> None:
     readme = README.replace("0.0002", "1e999999<script>").replace("- seed: 42", "- seed: 4.2")
     found = read_trainer(folder(tmp_path, readme=readme, state="{}"), "mine")

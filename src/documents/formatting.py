@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 
 from rich.filesize import decimal
 
@@ -14,6 +15,9 @@ from src.record.wording import midsentence
 
 TEXT_LIMIT = 200
 """Characters of untrusted text that a document shows."""
+
+MODULES = 7
+"""Most adapted modules that are named in full; seven are the linear layers of most decoders."""
 
 _CODE = re.compile(r"(^```.*?^```$|`[^`\n]*`)", flags=re.DOTALL | re.MULTILINE)
 _UNIT = re.compile(r"(?<=\d) (?=(?:%|points?|nats|bits|B|kB|MB|GB|s|ms|min|h|kg|g|kWh|Wh)(?![\w-]))")
@@ -165,6 +169,14 @@ def last_line(prompt: object) -> str:
     return str(prompt).strip().rsplit("\n", 1)[-1]
 
 
+def modules(names: str | Sequence[str]) -> str:
+    """List adapted modules; of many, the last parts of their names and how many there are."""
+    stated = [names] if isinstance(names, str) else list(names)
+    if len(stated) <= MODULES:
+        return ", ".join(map(text, stated))
+    return f"{', '.join(map(text, sorted({name.rsplit('.', 1)[-1] for name in stated})))} ({len(stated):,} modules)"
+
+
 FILTERS = {
     "last_line": last_line,
     "value": value,
@@ -182,5 +194,6 @@ FILTERS = {
     "attribute": attribute,
     "mathml": mathml,
     "midsentence": midsentence,
+    "modules": modules,
 }
 """What templates can use, by name."""

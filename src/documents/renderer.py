@@ -282,5 +282,12 @@ def _keys(text: str) -> list[str]:
 def cited_anywhere(context: Context) -> set[str]:
     """Return the keys that some template or the project's own texts cite; a work that nothing cites is not listed."""
     folders = (FRAGMENTS, context.record.root / AUTHOR) if context.record.described else (FRAGMENTS,)
-    texts = [path.read_text(encoding="utf-8") for folder in folders for path in sorted(folder.rglob("*.j2"))]
+    record = context.record
+    unused = set()  # parts of the engine whose subject this record does not have
+    if not (record.model.is_lora or (record.experiment.lora_config and not record.model.config)):
+        unused.add(FRAGMENTS / "parts/adapter.md.j2")
+    if not (record.has_answers or record.results.base_model.uncertainty):
+        unused.add(FRAGMENTS / "parts/statistics.md.j2")
+    paths = [path for folder in folders for path in sorted(folder.rglob("*.j2")) if path not in unused]
+    texts = [path.read_text(encoding="utf-8") for path in paths]
     return {key for text in (*texts, context.record.project.model_dump_json()) for key in _keys(text)}

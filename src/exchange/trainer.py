@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from src.record.config import TrainingConfig
 from src.record.errors import InputError
 from src.record.files import parse_yaml, read_text, untrusted_json
 from src.record.model import read_model
@@ -69,13 +70,16 @@ def read_trainer(folder: Path, name: str) -> Trained:
     state = _state(place)
     history = [entry for entry in state.get("log_history") or [] if isinstance(entry, dict)]
     runtime = next((_number(e.get("train_runtime")) for e in reversed(history) if "train_runtime" in e), None)
-    steps = _whole(state.get("global_step")) or 0
+    logged = [step for entry in history if (step := _whole(entry.get("step"))) is not None]
+    steps = _whole(state.get("global_step")) or max(logged, default=0)
+    if not steps:
+        return Trained(None, settings, seed, card)  # nothing was trained yet, or the state does not say
     there = any((folder / config).is_file() for config in ("adapter_config.json", "config.json"))
-    saved = read_model(folder).parameters if there else 0
+    trained = read_model(folder).trained_parameters if there else None
     log = {
         "experiment_name": name,
         "steps": steps,
-        "parameters": {"trainable": saved} if saved else {},
+        "parameters": {"trainable": trained} if trained else {},
         "log": _entries(history),
         "resources": {"duration_seconds": runtime, "steps": steps},
         "environment": {"packages": packages} if packages else None,
@@ -98,13 +102,16 @@ def _state_file(folder: Path) -> Path | None:
 def _state(path: Path) -> dict[str, Any]:
     """Read a state; the Trainer writes NaN where a gradient or a loss was none."""
     try:
-        state = untrusted_json(read_text(path, "Leave it out."))
+        state = untrusted_json(read_text(path, "Move it elsewhere."))
     except ValueError as error:
         raise InputError(
-            path, found=str(error).splitlines()[0], expected="the state that the Trainer saves", hint="Leave it out."
+            path,
+            found=str(error).splitlines()[0],
+            expected="the state that the Trainer saves",
+            hint="Move it elsewhere.",
         ) from None
     if not isinstance(state, dict):
-        raise InputError(path, found=type(state).__name__, expected="a JSON object", hint="Leave it out.")
+        raise InputError(path, found=type(state).__name__, expected="a JSON object", hint="Move it elsewhere.")
     return state
 
 
@@ -112,19 +119,26 @@ def _readme(folder: Path) -> tuple[dict[str, Any], int | None, dict[str, str], d
     path = folder / "README.md"
     if not path.is_file():
         return {}, None, {}, {}
-    text = read_text(path, "Leave it out.")
+    text = read_text(path, "Move it elsewhere.")
     card: Any = {}
     if text.startswith("---\n") and "\n---" in text[4:]:
         head, _, text = text[4:].partition("\n---")
-        card = parse_yaml(path, head)
+        try:
+            card = parse_yaml(path, head)
+        except InputError as error:
+            hint = "Correct the lines between `---`, or move the README elsewhere."
+            raise InputError(path, key=error.key, found=error.found, expected=error.expected, hint=hint) from None
     settings: dict[str, Any] = {}
     stated = dict(_LINE.findall(text))
     for key, (setting, read) in HYPERPARAMETERS.items():
         if key in stated:
             try:
-                settings[setting] = read(stated[key].strip())
+                value = read(stated[key].strip())
+                states = TrainingConfig.model_validate({setting: value}).model_fields_set
             except (ValueError, OverflowError):
-                continue  # a line that states it in another way states nothing that could be shown as a number
+                continue  # a line that states it in another way states nothing that could be shown
+            if setting in states:  # -1 stands for nothing
+                settings[setting] = value
     seed = int(stated["seed"]) if stated.get("seed", "").strip().isdigit() else None
     packages = {_PACKAGES.get(name, name.lower()): version for name, version in _VERSION.findall(text)}
     return settings, seed, packages, card if isinstance(card, dict) else {}

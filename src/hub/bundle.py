@@ -17,13 +17,16 @@ from src.documents.demo import Demo, DemoFile
 from src.documents.notebook import PATH, notebook
 from src.documents.space import space_files
 from src.exchange.shared import exchange_files
-from src.record.checkpoint import adapter_config, base_files, checkpoint_files
+from src.record.checkpoint import adapter_config, base_files, checkpoint_files, json_object
 from src.record.files import regular_file, replacing, sha256_file
-from src.record.model_name import parse_model_name
+from src.record.model_name import is_path, parse_model_name
 from src.record.publication import Role
 from src.record.splits import dataset_files
 
 from .eval_results import results_file, results_path
+
+CONFIGS = ("adapter_config.json", "config.json", "generation_config.json", "tokenizer_config.json")
+"""Files of a checkpoint in which transformers and peft note where something was on the author's machine."""
 
 NOTICES = ("COPYRIGHT", "LICENSE", "NOTICE")
 """Notices in the dataset's folders, next to what they are about."""
@@ -257,7 +260,20 @@ def _adapter(context: Context, folder: Path) -> dict[str, Path | bytes]:
         name = context.names.base or parse_model_name(str(settings["base_model_name_or_path"])).id
         settings |= {"base_model_name_or_path": name}
         files["adapter_config.json"] = (json.dumps(settings, indent=2, sort_keys=True) + "\n").encode()
-    return files
+    return files | {
+        name: text for name in CONFIGS if name in files and (text := _without_paths(files[name])) is not None
+    }
+
+
+def _without_paths(source: Path | bytes) -> bytes | None:
+    """Return a config without paths of the author's machine: a model keeps its name, a file is left out; None if there are none."""
+    data = json_object(source) if isinstance(source, Path) else json.loads(source)
+    paths = {key: value for key, value in data.items() if key.endswith(("name_or_path", "_file")) and is_path(value)}
+    if not paths:
+        return None
+    named = {key: parse_model_name(value).id for key, value in paths.items() if key.endswith("name_or_path")}
+    kept = {key: named.get(key, value) for key, value in data.items() if key not in paths or key in named}
+    return (json.dumps(kept, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _model(documents: Documents) -> dict[str, Path | bytes]:

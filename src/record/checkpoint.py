@@ -96,13 +96,23 @@ def _check_shards(folder: Path, weights: dict[str, Path]) -> None:
     total = int(shards[0].rsplit("-of-", 1)[1].split(".")[0])
     if len(shards) != total:
         raise InputError(
-            folder, found=f"{len(shards)} of {total} shards", expected="all of them", hint="Copy the missing files.",
+            folder, found=f"{len(shards)} of {total} shards", expected="all of them", hint="Copy the missing files, or remove shards that are left over.",
         )  # fmt: skip
     if is_full(folder) and not (folder / "model.safetensors.index.json").is_file():
         raise InputError(
             folder / "model.safetensors.index.json", found="no such file", expected="the index of the shards",
             hint="Copy it too; transformers finds the shards by it.",
         )  # fmt: skip
+    if is_full(folder):
+        index = folder / "model.safetensors.index.json"
+        named = json_object(index).get("weight_map")
+        files = set(map(str, named.values())) if isinstance(named, dict) else set()
+        if files != set(shards):
+            odd = ", ".join(sorted(files ^ set(shards)))
+            raise InputError(
+                index, found=f"an index that does not fit the shards: {odd}", expected="the index of these shards",
+                hint="Save the model again with `save_pretrained`.",
+            )  # fmt: skip
 
 
 def check_safetensors(path: Path) -> dict[str, Any]:

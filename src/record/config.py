@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import json
+import re
 from difflib import get_close_matches
 from string import Formatter
 from typing import Annotated, Any, Literal
@@ -11,8 +13,10 @@ from pydantic import (
     AfterValidator,
     AliasChoices,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     NonNegativeInt,
     ValidationInfo,
     field_validator,
@@ -20,13 +24,26 @@ from pydantic import (
 )
 
 from .errors import InputError
+from .model_name import is_path
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
 """A name that is safe as a file name and as part of a Hub repository id."""
 
 
-Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})?$")]
-"""A language's code."""
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?")
+
+
+def _codes(value: object) -> object:
+    codes = value if isinstance(value, list) else [value]
+    if not codes or not all(isinstance(code, str) and _LANGUAGE.fullmatch(code) for code in codes):
+        raise ValueError("a code such as `en` or `pt-BR`, or a list of codes, and `no` in quotes")
+    if len(codes) > len(set(codes)):
+        raise ValueError("each code once")
+    return value
+
+
+Languages = Annotated[str | list[str], BeforeValidator(_codes)]
+"""The code of a language, or several."""
 
 
 def _one_line(value: str) -> str:
@@ -64,20 +81,44 @@ class PretrainConfig(Strict):
     max_grad_norm: float = Field(1.0, gt=0, description="Gradient norm that is clipped to.")
 
 
-Setting = Annotated[str, Field(max_length=200)] | bool | int | float | None
-"""A value of a setting that this project does not know."""
+REAL = frozenset(
+    ["per_device_eval_batch_size", "eval_accumulation_steps", "torch_compile_mode", "torch_compile_backend", "use_qalora", "use_bdlora"]
+)  # fmt: skip
+"""Keys of peft and the Trainer that look like slips of keys that are understood."""
+
+_PLACES = frozenset(["output_dir", "logging_dir", "resume_from_checkpoint", "hub_token", "push_to_hub_token"])
+
+
+def _without_places(value: JsonValue) -> JsonValue:
+    """Take paths and tokens of the author's machine out of settings that would be published."""
+    if isinstance(value, dict):
+        kept = {key: entry for key, entry in value.items() if key not in _PLACES and not is_path(entry)}
+        return {key: _without_places(entry) for key, entry in kept.items()}
+    return [_without_places(entry) for entry in value if not is_path(entry)] if isinstance(value, list) else value
 
 
 class Settings(BaseModel):
-    """Settings that may hold keys of peft or the Trainer which are not understood here: those are shown as they are stated."""
+    """Settings that may hold keys of peft or the Trainer which are not understood here: those are shown as they are stated.
+
+    Paths of the author's machine are not taken.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, populate_by_name=True)
-    __pydantic_extra__: dict[str, Setting | list[Setting] | dict[str, Setting]]
+    __pydantic_extra__: dict[str, JsonValue]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_no_machine(cls, given: Any) -> Any:
+        return (
+            {k: _without_places(v) for k, v in given.items() if k not in _PLACES and not is_path(v)}
+            if isinstance(given, dict)
+            else given
+        )
 
     @model_validator(mode="after")
     def _no_slips(self) -> Settings:
         known = {*type(self).model_fields, "lora_alpha", "lora_dropout"}
-        for key in self.others:
+        for key in self.others.keys() - REAL:
             near = get_close_matches(key, known, 1, 0.8)
             if near:
                 raise ValueError(f"known keys; {key} is not one, {near[0]} is")
@@ -87,6 +128,11 @@ class Settings(BaseModel):
     def others(self) -> dict[str, Any]:
         """The keys that are not understood, with their values."""
         return self.__pydantic_extra__ or {}
+
+    @property
+    def others_written(self) -> dict[str, str]:
+        """The keys that are not understood, with their values as one writes them."""
+        return {key: value if isinstance(value, str) else json.dumps(value) for key, value in self.others.items()}
 
 
 class LoraConfig(Settings):
@@ -117,6 +163,23 @@ class LoraConfig(Settings):
 class TrainingConfig(Settings):
     """How the model is trained, in the terms of transformers' TrainingArguments."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_trainer_writes_it(cls, given: Any) -> Any:
+        """Read the Trainer's own ways of saying that something is not set, of naming a schedule and of warming up by a share."""
+        if not isinstance(given, dict):
+            return given
+        unset = {key for key in ("max_steps", "num_train_epochs") if given.get(key) in (-1, -1.0)}
+        read = {key: value for key, value in given.items() if key not in unset}
+        if isinstance(read.get("lr_scheduler_type"), str):
+            read["lr_scheduler_type"] = read["lr_scheduler_type"].removeprefix("SchedulerType.").lower()
+        if isinstance(read.get("report_to"), str):
+            read["report_to"] = [] if read["report_to"] == "none" else [read["report_to"]]
+        share = read.get("warmup_steps")
+        if isinstance(share, float) and 0 < share < 1 and "warmup_ratio" not in read:
+            read["warmup_ratio"] = read.pop("warmup_steps")
+        return read
+
     learning_rate: float | None = Field(None, gt=0, description="Peak learning rate.")
     loraplus_lr_ratio: float = Field(
         1.0,
@@ -134,7 +197,7 @@ class TrainingConfig(Settings):
         "linear", pattern="^[a-z_]{3,40}$", description="How the learning rate falls after the warm-up."
     )
     weight_decay: float = Field(0.0, ge=0, description="Weight decay.")
-    max_grad_norm: float = Field(1.0, gt=0, description="Gradient norm that is clipped to.")
+    max_grad_norm: float = Field(1.0, ge=0, description="Gradient norm that is clipped to; 0 for no clipping.")
     sequence_length: int = Field(
         256, ge=16, description="Tokens per packed sequence; examples are packed one per line."
     )
@@ -408,19 +471,17 @@ class ProjectConfig(Strict):
     )
     version: Line = Field("0.1.0", description="Version of the publication.")
     date: datetime.date | None = Field(None, description="Date of that version; the evaluation's when left out.")
-    language: Language | list[Language] = Field(
-        "en", description="Language of the data, as an ISO 639-1 code, or several."
-    )
+    language: Languages = Field("en", description="Language of the data, as an ISO 639-1 code, or several.")
     license: str = Field(
         "mit",
-        pattern="^[a-z0-9][a-z0-9.+-]*$",
         description="License of model and dataset, as the Hub's license identifier.",
     )
-    license_name: Line = Field(MIT, description="The license in words; required for any other license.")
+    license_name: Line = Field(
+        MIT, validate_default=True, description="The license in words; required for any other license."
+    )
     license_link: str | None = Field(
         None,
-        pattern=r"^(https://|LICENSE)",
-        description="Where the text of the license `other` is; LICENSE by default.",
+        description="Where the text of the license `other` is, as an `https://` address; LICENSE by default.",
     )
     authors: list[Line] = Field(default_factory=list, description="Who made it; left out of the documents while empty.")
     namespace: Name | None = Field(
@@ -443,7 +504,7 @@ class ProjectConfig(Strict):
     sample_prompts: list[str] = Field(
         default_factory=list, description="Further prompts whose continuations `src.benchmark` records, to be quoted."
     )
-    example_prompt: str = Field("Hello", pattern=r"^[^\"\\\n]{1,200}$", description="Text that the snippet continues.")
+    example_prompt: str = Field("Hello", description="Text that the snippet continues.")
     ignored_in_answers: dict[str, str] = Field(
         default_factory=dict,
         description="For a task whose answers are written freely, a regular expression of what is taken out of an answer and of the "
@@ -474,11 +535,35 @@ class ProjectConfig(Strict):
     related_work: str | None = Field(None, description="What others found, for the report; cites the same way.")
     future_work: list[str] = Field(default_factory=list, description="What remains to be done, for the report.")
 
-    @model_validator(mode="after")
-    def _license_is_named(self) -> ProjectConfig:
-        if self.license != "mit" and self.license_name == MIT:
-            raise ValueError(f"a license_name that says {self.license}, and not {MIT}")
-        return self
+    @field_validator("example_prompt")
+    @classmethod
+    def _fits_into_the_snippet(cls, value: str) -> str:
+        if not re.fullmatch(r'[^"\\\n]{1,200}', value):
+            raise ValueError("one line of at most 200 characters without quotation marks and backslashes")
+        return value
+
+    @field_validator("license")
+    @classmethod
+    def _is_an_identifier(cls, value: str) -> str:
+        if not re.fullmatch("[a-z0-9][a-z0-9.+-]*", value):
+            raise ValueError("the Hub's identifier in lower case, such as `apache-2.0`, or `other`")
+        return value
+
+    @field_validator("license_name")
+    @classmethod
+    def _names_the_license(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("license", "mit") != "mit" and value == MIT:
+            raise ValueError(f"the name of the license `{info.data['license']}` in words")
+        return value
+
+    @field_validator("license_link")
+    @classmethod
+    def _is_of_another_license(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and info.data.get("license", "other") != "other":
+            raise ValueError("no link, which only the license `other` has")
+        if value not in (None, "LICENSE") and not str(value).startswith("https://"):
+            raise ValueError("an `https://` address, or LICENSE")
+        return value
 
     @property
     def languages(self) -> list[str]:

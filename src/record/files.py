@@ -132,7 +132,9 @@ def parse_yaml(path: Path, text: str) -> Any:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}, column {mark.column + 1}" if mark else None
         problem = getattr(error, "problem", None) or "text that is not YAML"
-        raise InputError(path, key=line, found=problem, expected="valid YAML", hint=hint) from None
+        raise InputError(
+            path, key=line, found=problem.removeprefix("found "), expected="valid YAML", hint=hint
+        ) from None
 
 
 def _bounded(root: yaml.Node) -> None:
@@ -243,9 +245,13 @@ def _whole(text: str, found: Any) -> Any:
     return found
 
 
+_TYPES = ("constrained-str", "constrained-int", "str", "int", "float", "bool")
+"""What pydantic puts at the end of a place whose value may be of several types."""
+
+
 def _location(parts: tuple[int | str, ...]) -> str:
     out = ""
-    for part in parts:
+    for part in parts[:-1] if parts and parts[-1] in _TYPES else parts:
         out += f"[{part}]" if isinstance(part, int) else (f".{part}" if out else str(part))
     return out or "(top level)"
 
@@ -277,7 +283,17 @@ def validate(path: Path, data: Any, model: type[Model], hint: str) -> Model:
         if first["type"] == "string_type" and isinstance(first["input"], bool | int | float | datetime.date):
             hint = "Put it in quotes: YAML reads `no`, `1.0` and dates without them as something else than text."
         expected = first["msg"].removeprefix("Value error, ")
-        expected = expected.removeprefix("Input should be ")
+        expected = (
+            expected.removeprefix("Input should be ")
+            .replace("a valid string", "text")
+            .replace("a valid list", "a list")
+        )
+        if first["type"] == "invalid-json-value":
+            expected = "text, a number, a list, or keys with values; dates in quotes"
+        if first["type"] == "model_type":
+            expected = "keys with values"
+        expected = expected.replace("String should have", "text with").replace("List should have", "a list with")
+        expected = expected.replace("String should match pattern", "text that matches")
         raise InputError(path, key=key, found=repr(first["input"]), expected=expected, hint=hint) from None
 
 

@@ -66,16 +66,23 @@ HEADS = {
 ARCHITECTURES = (
     ("ForCausalLM", "CAUSAL_LM"),
     ("LMHeadModel", "CAUSAL_LM"),
-    ("ForConditionalGeneration", "SEQ_2_SEQ_LM"),
     ("ForSequenceClassification", "SEQ_CLS"),
     ("ForTokenClassification", "TOKEN_CLS"),
     ("ForQuestionAnswering", "QUESTION_ANS"),
 )
 """Ends of the names of a full model's classes, in `architectures` of its config.json, and the task that each is for."""
 
+SEQ_2_SEQ = frozenset(
+    [
+        "bart", "bigbird_pegasus", "blenderbot", "fsmt", "led", "longt5", "m2m_100", "marian", "mbart", "mt5", "mvp", "nllb-moe",
+        "pegasus", "pegasus_x", "plbart", "prophetnet", "switch_transformers", "t5", "umt5",
+    ]
+)  # fmt: skip
+"""Each `model_type` that turns text into text; a class that ends in ForConditionalGeneration may also read images or sound."""
+
 EMBEDDINGS = ("embed_tokens", "wte", "word_embeddings", "shared", "embed_in", "tok_embeddings")
-CLASSIFIERS = ("score", "classifier", "out_proj")
-"""Last names of modules that hold the token embeddings and a classifier's output."""
+CLASSIFIERS = ("out_proj", "score", "classifier")
+"""Names of modules that hold the token embeddings and a classifier's output, the innermost first."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +110,16 @@ class Model:
         """What the model does."""
         if not self.full:
             return HEADS.get(str(self.config.get("task_type")))
-        names = self.config.get("architectures")
-        first = str(names[0]) if isinstance(names, list) and names else ""
+        if self.config.get("model_type") in SEQ_2_SEQ:
+            return HEADS["SEQ_2_SEQ_LM"]
+        first = self.architecture or ""
         return next((HEADS[task] for end, task in ARCHITECTURES if first.endswith(end)), None)
+
+    @property
+    def architecture(self) -> str | None:
+        """Name of a full model's class."""
+        names = self.config.get("architectures") if self.full else None
+        return str(names[0]) if isinstance(names, list) and names else None
 
     @property
     def library(self) -> str | None:
@@ -150,6 +164,19 @@ class Model:
         return [stated] if isinstance(stated, str) else sorted(map(str, stated)) if isinstance(stated, list) else []
 
     @property
+    def adapted(self) -> list[str]:
+        """The modules that are adapted, and the parameters that are adapted without their module."""
+        stated = self.config.get("target_parameters")
+        return self.targets + (sorted(map(str, stated)) if isinstance(stated, list) else [])
+
+    @property
+    def layers(self) -> list[int]:
+        """Numbers of the layers that the adapter is limited to; empty if it is not."""
+        stated = self.config.get("layers_to_transform")
+        numbers = stated if isinstance(stated, list) else [stated]
+        return sorted(number for number in numbers if isinstance(number, int) and not isinstance(number, bool))
+
+    @property
     def _targets(self) -> str | list[str] | None:
         stated = self.config.get("target_modules")
         return stated if isinstance(stated, str) else self.targets or None
@@ -172,9 +199,16 @@ class Model:
 
     @property
     def trained_whole(self) -> list[str]:
-        """Modules that were trained in full and are saved with the adapter."""
+        """Modules that were trained in full and are saved with the adapter; peft also states names that the model does not have."""
         stated = self.config.get("modules_to_save")
-        return sorted(map(str, stated)) if isinstance(stated, list) and not self.full else []
+        names = sorted(map(str, stated)) if isinstance(stated, list) and not self.full else []
+        saved = {part for name in self.shapes for part in name.split(".")}
+        return [name for name in names if name.rsplit(".", 1)[-1] in saved] if saved else names
+
+    @property
+    def trained_tokens(self) -> bool:
+        """Whether embeddings of single tokens were trained next to the adapter."""
+        return not self.full and bool(self.config.get("trainable_token_indices"))
 
     @property
     def bias(self) -> str | None:
@@ -198,9 +232,19 @@ class Model:
         return found
 
     @property
-    def parameters(self) -> int:
-        """Number of parameters in the checkpoint."""
-        return sum(prod(shape) for shape in self.shapes.values())
+    def parameters(self) -> int | None:
+        """Number of parameters in the checkpoint; None of a quantized model, whose tensors hold several in one number."""
+        packed = self.full and self.config.get("quantization_config")
+        return None if packed else sum(prod(shape) for shape in self.shapes.values())
+
+    @property
+    def trained_parameters(self) -> int | None:
+        """Number of parameters that were trained, where all of them and no others are saved."""
+        if self.config.get("peft_type") not in ("LORA", "IA3") or self.full:
+            return None
+        whole = self.trained_whole
+        kept = {name: shape for name, shape in self.shapes.items() if not _is_base_embedding(name.split("."), whole)}
+        return sum(prod(shape) for shape in kept.values()) or None
 
     @property
     def vocabulary(self) -> int | None:
@@ -214,11 +258,20 @@ class Model:
         return self._rows(CLASSIFIERS) if classifies and not self.full else None
 
     def _rows(self, modules: tuple[str, ...]) -> int | None:
-        for name, shape in self.shapes.items():
-            parts = name.split(".")
-            if parts[-1] == "weight" and any(module in parts for module in modules) and "lora_" not in name:
-                return shape[0]
+        for module in modules:
+            for name, shape in self.shapes.items():
+                parts = name.split(".")
+                if parts[-1] == "weight" and module in parts and "lora_" not in name:
+                    return shape[0]
         return None
+
+
+def _is_base_embedding(parts: list[str], trained_whole: list[str]) -> bool:
+    """Determine whether a tensor is of token embeddings or an output layer that peft saves along, though it was not trained."""
+    if parts[-1] != "weight" or any(part.startswith(("lora_", "ia3_")) for part in parts):
+        return False
+    modules = {*EMBEDDINGS, "lm_head", "embed_out"} & set(parts)
+    return bool(modules) and not any(name.rsplit(".", 1)[-1] in parts for name in trained_whole)
 
 
 def read_model(folder: Path) -> Model:

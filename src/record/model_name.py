@@ -12,6 +12,7 @@ _HUB_URL = re.compile(
     re.ASCII,
 )
 _PATH_START = re.compile(r"[/\\~.$]|[A-Za-z]:|\w+://")
+_PATH = re.compile(r"[/~]|[A-Za-z]:[\\/]|\\\\|\.{1,2}[\\/]|file:")
 _FOLDERS = frozenset(
     [
         "adapter",
@@ -108,6 +109,11 @@ def _legacy_organization(model: ModelName) -> str | None:
     if model.local:
         return None
     return next((owner for owner, names in _LEGACY.items() if re.fullmatch(names, model.name)), None)
+
+
+def is_path(value: object) -> bool:
+    """Determine whether a setting is a path of somebody's machine, whatever it leads to."""
+    return isinstance(value, str) and _PATH.match(value) is not None
 
 
 def parse_model_name(text: str) -> ModelName:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from src.exchange.imported import checked_name, write_record
 from src.exchange.trainer import read_trainer
 from src.record.answers import write_answers
 from src.record.checkpoint import checkpoint_files, json_object, left_out
-from src.record.config import MetricConfig
+from src.record.config import LoraConfig, MetricConfig
 from src.record.errors import InputError
 from src.record.files import parse_json, read_text, sha256_file, validate, write_json
 from src.record.gaps import SAMPLE
@@ -49,7 +50,7 @@ OWN = (
 
 EXPERIMENT = (
     "src/experiment/*", "src/pretrain.py", "src/dataset.py", "src/train.py", "src/evaluate.py", "src/benchmark.py", "tests/test_experiment.py",
-    "tests/test_dataset.py", "tests/make_tiny.py", "docs/assets/demo/*", "docs/guides/ask.md",
+    "tests/test_dataset.py", "tests/test_word_questions.py", "tests/make_tiny.py", "docs/assets/demo/*", "docs/guides/ask.md",
 )  # fmt: skip
 """Of these, what makes a record or asks models about letters, for a project that does the same experiment."""
 
@@ -99,8 +100,10 @@ def create(
         )  # fmt: skip
     place = target.absolute()
     place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as temporary:
-        root = Path(temporary) / place.name
+    with (
+        tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as temporary,
+        _named_as(target, root := Path(temporary) / place.name),
+    ):
         lines = [f"{_copy_engine(root, with_experiment=with_experiment):,} files of the engine, {ENGINE} {VERSION}"]
         write_starter(root, name)
         _write_settings(root, name, with_experiment=with_experiment)
@@ -119,6 +122,20 @@ def create(
             place.rmdir()
         root.replace(place)
     return list(dict.fromkeys(lines))
+
+
+@contextmanager
+def _named_as(target: Path, root: Path) -> Iterator[None]:
+    """Name files in errors as in the project that would have been created, not in its temporary folder."""
+    try:
+        yield
+    except InputError as error:
+        if str(root) not in error.file:
+            raise
+        raise InputError(
+            error.file.replace(str(root), str(target)), key=error.key, found=error.found, expected=error.expected,
+            hint=f"{error.hint} Nothing was created.",
+        ) from None  # fmt: skip
 
 
 def _engine_files() -> Iterator[str]:
@@ -319,6 +336,11 @@ def _describe_run(root: Path, name: str, adapter: Path | None) -> list[str]:
         model = _copy_model(adapter, root / "checkpoints" / name, lines)
         config["checkpoint"] = f"checkpoints/{name}"
         if model.settings is not None:
+            hint = "Save the adapter again with peft."
+            stated = {
+                {"alpha": "lora_alpha", "dropout": "lora_dropout"}.get(k, k): v for k, v in model.settings.items()
+            }
+            validate(adapter / "adapter_config.json", stated, LoraConfig, hint)
             config["lora_config"] = model.settings
         trained = read_trainer(adapter, name)
         if trained.settings:
@@ -328,7 +350,7 @@ def _describe_run(root: Path, name: str, adapter: Path | None) -> list[str]:
         if trained.log is not None:
             _write_log(root / "results" / name, trained.log)
             lines.append(f"results/{name}/training_log.json: the Trainer's log, {trained.log['steps']} steps")
-        base = model.config.get("base_model_name_or_path") or trained.card.get("base_model") or base
+        base = _base_of(model, trained.card) or base
     if isinstance(base, str) and base:
         named = parse_model_name(base)
         if not named.on_hub:
@@ -345,7 +367,15 @@ def _describe_run(root: Path, name: str, adapter: Path | None) -> list[str]:
         path.write_text(
             path.read_text(encoding="utf-8") + "".join(f"# {line}\n" for line in comments), encoding="utf-8"
         )
-    return [*lines, f"configs/experiments/{name}.yaml: what is known of the run; add how it was trained"]
+    rest = "" if "training_config" in config else "; add how it was trained"
+    return [*lines, f"configs/experiments/{name}.yaml: what is known of the run{rest}"]
+
+
+def _base_of(model: Model, card: dict[str, Any]) -> str | None:
+    """Return how a model and its README name the base model: by a name on the Hub, if either does."""
+    stated = [model.config.get("_name_or_path" if model.full else "base_model_name_or_path"), card.get("base_model")]
+    names = [name for name in stated if isinstance(name, str) and name]
+    return next((name for name in names if parse_model_name(name).on_hub), names[0] if names else None)
 
 
 def _copy_model(source: Path, target: Path, lines: list[str]) -> Model:

@@ -1,0 +1,91 @@
+"""What configs may state, and in which words they are refused."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from src.record.config import ProjectConfig, TrainingConfig
+from src.record.errors import InputError
+from src.record.files import validate
+
+from .conftest import TINY
+
+
+def stated(**changes: Any) -> ProjectConfig:
+    settings = yaml.safe_load((TINY / "configs/project.yaml").read_text()) | changes
+    return validate(Path("project.yaml"), settings, ProjectConfig, "Correct it.")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"language": []}, "language: found [], expected a code such as `en`"),
+        ({"language": ["en", False]}, "language: found ['en', False], expected a code such as `en`"),
+        ({"language": ["en", "en"]}, "language: found ['en', 'en'], expected each code once."),
+        ({"license": "Apache-2.0"}, "license: found 'Apache-2.0', expected the Hub's identifier in lower case"),
+        ({"license": "other"}, "license_name: found 'MIT License', expected the name of the license `other` in words."),
+        ({"license_link": "LICENSE"}, "license_link: found 'LICENSE', expected no link"),
+        (
+            {"license": "other", "license_name": "Mine", "license_link": "http://example.org"},
+            "license_link: found 'http://example.org', expected an `https://` address, or LICENSE.",
+        ),
+        ({"example_prompt": 'say "hi"'}, "without quotation marks and backslashes"),
+        ({"version": 1.0}, "version: found 1.0, expected text. Put it in quotes"),
+    ],
+)
+def test_what_a_project_cannot_state_is_said_in_words(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        stated(**changes)
+    assert said in str(caught.value)
+
+
+def test_several_languages_and_a_license_of_its_own() -> None:
+    project = stated(
+        language=["en", "pt-BR"], license="other", license_name="Mine", license_link="https://example.org/license"
+    )
+    assert project.languages == ["en", "pt-BR"]
+
+
+def training(**settings: Any) -> TrainingConfig:
+    return validate(Path("mine.yaml"), settings, TrainingConfig, "Correct it.")
+
+
+def test_the_trainers_own_ways_of_writing_are_read() -> None:
+    given = {"max_steps": -1, "num_train_epochs": 3, "lr_scheduler_type": "SchedulerType.COSINE", "report_to": "none"}
+    found = training(**given, warmup_steps=0.1, max_grad_norm=0)
+    assert (found.max_steps, found.num_train_epochs, found.lr_scheduler_type, found.report_to) == (
+        None,
+        3,
+        "cosine",
+        [],
+    )
+    assert (found.warmup_ratio, found.warmup_steps, found.max_grad_norm) == (0.1, 0, 0)
+    assert "max_steps" not in found.model_fields_set
+
+
+def test_settings_that_are_not_understood_are_kept_as_stated_without_paths() -> None:
+    places = {"output_dir": "out", "deepspeed": "/home/me/ds.json", "data": "C:\\me", "hub_token": "x"}
+    kept = {"fsdp_config": {"a": {"b": [1, None]}}, "per_device_eval_batch_size": 4, "use": True, "note": "x" * 500}
+    found = training(**places, **kept | {"nested": {"path": "~/x", "list": ["./y", 2]}})
+    assert found.others == kept | {"nested": {"list": [2]}}
+    written = found.others_written
+    assert (written["use"], written["fsdp_config"], written["note"]) == ("true", '{"a": {"b": [1, null]}}', "x" * 500)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"foo": float("nan")}, "mine.yaml: foo: found nan, expected a finite number."),
+        ({"foo": datetime.date(2026, 1, 1)}, "expected text, a number, a list, or keys with values; dates in quotes."),
+        ({"learning_rates": 3}, "learning_rates is not one, learning_rate is."),
+    ],
+)
+def test_what_a_setting_cannot_be_is_said_in_words(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        training(**settings)
+    assert said in str(caught.value)
