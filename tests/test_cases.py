@@ -908,7 +908,7 @@ def test_an_imported_record_goes_out_in_the_shared_form_without_inventing(tmp_pa
 # --- A real run ---
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_real_run_of_two_tasks_and_a_group(minimal: Path, tmp_path: Path, run: Run) -> None:
     """Two real models, two tasks in a group, called as a user calls them; the numbers are the harness' own."""
     tasks = tmp_path / "tasks"

@@ -165,6 +165,7 @@ def test_training_again_goes_on_and_does_not_train_twice(tiny: Path) -> None:
     assert (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes() == before
 
 
+@pytest.mark.nightly
 def test_another_config_does_not_resume_a_run(tiny: Path) -> None:
     text = (tiny / "configs/tiny.yaml").read_text().replace("r: 4, alpha: 8", "r: 2, alpha: 8")
     (tiny / "configs/other.yaml").write_text(text.replace("checkpoints/best_model", "checkpoints/other"))

@@ -192,7 +192,7 @@ def test_a_classifier_is_loaded_and_its_snippet_run(bare: Path) -> None:
     assert "the card's snippet runs (printed 'LABEL_" in said and "largest difference 0" in said, said
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_added_tokens_are_resized_for(bare: Path) -> None:
     peft_model(bare / "models/tiny", bare / CHECKPOINT, "AutoModelForCausalLM", add_tokens, task_type="CAUSAL_LM")
     rows = read_model(bare / CHECKPOINT).vocabulary

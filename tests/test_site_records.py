@@ -338,7 +338,7 @@ def test_a_record_with_a_missing_part_stops_the_build_with_one_line(project: Pat
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_checkout_that_may_only_be_read_builds_elsewhere(project: Path, tmp_path: Path) -> None:
     """Permissions do not stop an administrator, so the folders are mounted read-only, where that is allowed."""
     (project / ".cache").unlink()
