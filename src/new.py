@@ -24,7 +24,8 @@ def new(
         typer.Option("--filter", help="With --lm-eval: whose answers count, where a task has several filters."),
     ] = None,
     metrics: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="JSON with the metrics of both models, if you have nothing else.")
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON with the metrics of both models, if you have nothing else."),
     ] = None,
     with_experiment: Annotated[
         bool,
