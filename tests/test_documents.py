@@ -237,7 +237,9 @@ def test_formats() -> None:
     assert [formatting.percent(share) for share in (0.0, 0.041, 0.0999, 0.53, None)] == [
         "0 %", "4.1 %", "10 %", "53 %", "not measured",
     ]  # fmt: skip
-    assert [formatting.relative(share) for share in (1.05, -0.426, None)] == ["+105 %", "−43 %", "not defined"]
+    assert [formatting.relative(share) for share in (1.05, -0.426, 8.9, 67.65, None)] == [
+        "+105 %", "−43 %", "+890 %", "× 69", "not defined",
+    ]  # fmt: skip
     assert formatting.p_value(0.00001) == "< 0.001"
     assert formatting.p_value(0.04049) == "0.040"
     assert formatting.p_value(None) == "not tested"

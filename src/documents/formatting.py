@@ -82,8 +82,10 @@ def percent(share: float | None) -> str:
 
 
 def relative(share: float | None) -> str:
-    """Format a change as a share of the value before: `+105 %`; `not defined` where that was zero."""
-    return "not defined" if share is None else f"{100 * share:+,.0f} %".replace("-", "−")
+    """Format a change as a share of the value before: `+105 %`, from ten times on `× 69`; `not defined` where that was zero."""
+    if share is None:
+        return "not defined"
+    return f"× {1 + share:,.0f}" if share >= 9 else f"{100 * share:+,.0f} %".replace("-", "−")
 
 
 def plain_block(untrusted: object, limit: int) -> str:
