@@ -134,6 +134,7 @@ def test_answers_are_right_and_balanced(root: Path, experiment: ExperimentConfig
     assert len(positions) == wanted["letter_position"]
     assert all(row["word"][row["position"] - 1] == row["answer"] for row in positions)
     cells = Counter((len(row["word"]), row["position"]) for row in positions)
+    assert set(cells) == {(length, at) for length, _ in cells for at in range(1, length + 1)}
     assert max(cells.values()) - min(cells.values()) <= 1
     spelling = rows(root, "spelling/test.parquet")
     assert len(spelling) == wanted["spelling"]
