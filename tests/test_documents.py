@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import markdown
@@ -12,6 +13,7 @@ import pytest
 from huggingface_hub import DatasetCard, ModelCard
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
@@ -25,7 +27,7 @@ from src.documents.context import Context, RepoNames
 from src.documents.pages import site_pages
 from src.documents.renderer import Renderer
 from src.figures import style
-from src.figures.charts import WIDE, breakdown_chart, metrics_chart
+from src.figures.charts import NARROW, WIDE, breakdown_chart, metrics_chart, runs_chart
 from src.record.config import MetricConfig
 from src.record.load import load_record
 
@@ -319,6 +321,25 @@ def test_each_models_values_are_drawn_under_its_name(context: Context) -> None:
             "base model": pytest.approx([factor * group.base for group in found.groups]),
             "fine-tuned model": pytest.approx([factor * group.finetuned for group in found.groups]),
         }
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_a_recipe_has_a_row_with_room_for_its_name(context: Context, width: float) -> None:
+    study = context.analysis.study
+    assert study is not None
+    name = "Questions about all of the tokens, at the learning rate of the others"
+    arms = [replace(study.arms[0], label=name)] * 3 + [*study.arms]
+    with style.styled(style.LIGHT):
+        figure = runs_chart(arms, context.analysis.metrics[0], style.LIGHT, width)
+        FigureCanvasAgg(figure).draw()
+        axes = figure.axes[0]
+        boxes = [label.get_window_extent() for label in axes.get_yticklabels()]
+        dots = next(line for line in axes.lines if line.get_label() == "a run").get_xydata()
+    assert all(above.y0 > below.y1 for above, below in pairwise(boxes)), "in the order of the recipes, and apart"
+    key = context.analysis.metrics[0].key
+    at = [place for place, arm in zip(axes.get_yticks(), arms, strict=True) for _ in arm.metrics[key].runs]
+    wanted = [100 * value for arm in arms for value in arm.metrics[key].values]
+    assert [tuple(dot) for dot in dots] == [pytest.approx(pair) for pair in zip(wanted, at, strict=True)]
 
 
 METHODS = (

@@ -131,7 +131,7 @@ def _arms(arms: Sequence[ArmResult], result: MetricResult) -> Chart:
         header=("Recipe", "Run", f"Value{_unit(metric)}", f"Control{_unit(metric)}"),
         rows=tuple(rows),
         draw=partial(charts.runs_chart, arms, result),
-        height={width: charts.runs_height(len(arms), width) for width in (WIDE, NARROW)},
+        height={width: charts.runs_height(arms, width) for width in (WIDE, NARROW)},
         data=repr((arms, result)),
     )
 

@@ -108,9 +108,15 @@ def metrics_chart(results: Sequence[MetricResult], scheme: Scheme, width: float 
     return figure
 
 
-def runs_height(arms: int, width: float) -> float:
-    """Return the height of a chart of the runs of so many arms, in inches."""
-    return 1.3 + (0.34 if width == WIDE else 0.46) * arms
+def _row_heights(arms: Sequence[ArmResult], width: float) -> list[float]:
+    """Return the height of each arm's row, in inches: room for the lines of its label."""
+    lines = [len(_wrapped(arm.label, width).splitlines()) for arm in arms]
+    return [max(0.34 if width == WIDE else 0.4, 0.12 + 0.155 * count) for count in lines]
+
+
+def runs_height(arms: Sequence[ArmResult], width: float) -> float:
+    """Return the height of a chart of the runs of some arms, in inches."""
+    return 1.3 + sum(_row_heights(arms, width))
 
 
 def runs_chart(arms: Sequence[ArmResult], result: MetricResult, scheme: Scheme, width: float = WIDE) -> Figure:
@@ -123,24 +129,26 @@ def runs_chart(arms: Sequence[ArmResult], result: MetricResult, scheme: Scheme, 
         width: `WIDE` or `NARROW`.
     """
     factor = scale(result.config)
-    figure = _figure(width, runs_height(len(arms), width))
+    figure = _figure(width, runs_height(arms, width))
     axes = figure.subplots()
+    heights = _row_heights(arms, width)
+    places = [sum(heights[:row]) + height / 2 for row, height in enumerate(heights)]  # inches from the top
     axes.axvline(factor * result.base.value, color=scheme.base, linewidth=1.8, label="base model")
     shortcut = result.run.shortcut
     if shortcut is not None:
         axes.axvline(factor * shortcut.value, color=scheme.accent, linestyle="--", linewidth=1.4, label="best shortcut")
     runs = [
-        (row, found)
-        for row, arm in enumerate(reversed(arms))
+        (place, found)
+        for place, arm in zip(places, arms, strict=True)
         for found in arm.metrics[result.key].runs
     ]  # fmt: skip
-    controls = [(factor * f.figures.control, row) for row, f in runs if f.figures.control is not None]
+    controls = [(factor * f.figures.control, place) for place, f in runs if f.figures.control is not None]
     if controls:
         axes.plot(
             *zip(*controls, strict=True), linestyle="none", marker="|", markersize=15, markeredgewidth=1.6, color=scheme.accent,
             label="its control",
         )  # fmt: skip
-    dots = [(factor * found.figures.value, row) for row, found in runs]
+    dots = [(factor * found.figures.value, place) for place, found in runs]
     axes.plot(
         *zip(*dots, strict=True),
         linestyle="none",
@@ -151,8 +159,8 @@ def runs_chart(arms: Sequence[ArmResult], result: MetricResult, scheme: Scheme, 
         label="a run",
         zorder=3,
     )
-    axes.set_yticks(range(len(arms)), [_wrapped(arm.label, width) for arm in reversed(arms)])
-    axes.set_ylim(-0.6, len(arms) - 0.4)
+    axes.set_yticks(places, [_wrapped(arm.label, width) for arm in arms])
+    axes.set_ylim(sum(heights) + 0.04, -0.04)
     if result.config.bounded:
         axes.set_xlim(-0.02 * factor, 1.02 * factor)
     axes.set_xlabel(f"{_wrapped(result.config.label, width)}{', %' if factor == 100 else ''}")
