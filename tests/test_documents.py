@@ -27,7 +27,7 @@ from src.documents.context import Context, RepoNames
 from src.documents.pages import site_pages
 from src.documents.renderer import Renderer
 from src.figures import style
-from src.figures.charts import NARROW, WIDE, breakdown_chart, metrics_chart, runs_chart
+from src.figures.charts import NARROW, WIDE, breakdown_chart, course_chart, metrics_chart, runs_chart
 from src.record.config import MetricConfig
 from src.record.load import load_record
 
@@ -340,6 +340,16 @@ def test_a_recipe_has_a_row_with_room_for_its_name(context: Context, width: floa
     at = [place for place, arm in zip(axes.get_yticks(), arms, strict=True) for _ in arm.metrics[key].runs]
     wanted = [100 * value for arm in arms for value in arm.metrics[key].values]
     assert [tuple(dot) for dot in dots] == [pytest.approx(pair) for pair in zip(wanted, at, strict=True)]
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_a_legend_lies_inside_its_chart(width: float) -> None:
+    courses = [(f"Spelling and letter skills, {steps},000 steps", steps, [(1, 2.0), (2, 1.0)]) for steps in range(9)]
+    with style.styled(style.LIGHT):
+        figure = course_chart(courses, style.LIGHT, width)
+        FigureCanvasAgg(figure).draw()
+        box = figure.legends[0].get_window_extent()
+    assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
 
 
 METHODS = (

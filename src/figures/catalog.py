@@ -160,7 +160,7 @@ def _course(courses: list[Course]) -> Chart:
         header=("Recipe", "Step", "Validation loss"),
         rows=tuple((label, str(step), f"{loss:.4f}") for label, _, points in courses for step, loss in points),
         draw=partial(charts.course_chart, courses),
-        height={WIDE: 4.2, NARROW: 5.0},
+        height=charts.COURSE_HEIGHT,
         data=repr(courses),
     )
 

@@ -25,6 +25,9 @@ WIDE, NARROW = 7.2, 3.7
 LABEL_CHARACTERS = {WIDE: 30, NARROW: 17}
 """Characters of a row's label that fit on one line, by width."""
 
+COURSE_HEIGHT = {WIDE: 4.8, NARROW: 6.2}
+"""Heights in inches of the chart of all runs' training, by width: its legend names every recipe."""
+
 BASELINE_STYLES = (":", "--", "-.", (0, (5, 1)), (0, (1, 1)))
 """Line styles of a metric's baselines, in their order."""
 
@@ -61,9 +64,10 @@ def _legend(figure: Figure, width: float, place: Literal["outside upper center",
     entries = {
         label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
-    columns = 4 if width == WIDE else 2
     lines, labels = list(entries.values()), list(entries)
-    figure.legend(lines, labels, loc=place, ncols=min(columns, max(1, len(entries))))
+    longest = max(map(len, labels), default=0) + 8  # the sample and the space around it take as much as eight characters
+    fitting = min(4 if width == WIDE else 2, int(15 * width / longest))
+    figure.legend(lines, labels, loc=place, ncols=max(1, min(fitting, len(labels))))
 
 
 def metrics_height(count: int) -> float:
@@ -179,7 +183,7 @@ def course_chart(
         scheme: Colors.
         width: `WIDE` or `NARROW`.
     """
-    figure = _figure(width, 4.2 if width == WIDE else 5.0)
+    figure = _figure(width, COURSE_HEIGHT[width])
     axes = figure.subplots()
     colors = (scheme.finetuned, scheme.accent, scheme.base, scheme.text)
     styles = ("-", "--", ":")
