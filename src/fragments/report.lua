@@ -3,6 +3,8 @@
 
 local LONGEST_WHOLE = 14 -- rows of a table that is not broken over pages
 
+local MANY = 7 -- columns from which on the first one, whose words are the longest, has a width of its own
+
 local function typst(blocks)
   return (pandoc.write(pandoc.Pandoc(blocks), "typst-citations"):gsub("%s+$", ""))
 end
@@ -72,6 +74,7 @@ function Table(element)
       cell.contents = cell.contents:walk({Link = unlinked})
     end
   end
+  if #element.colspecs >= MANY then element.colspecs[1] = {element.colspecs[1][1], 0.16} end
   local written = typst({element}):gsub("^#figure%(%s*align%(center%)%[", ""):gsub("%]%s*, kind: table%s*%)$", "")
   local rows = 0
   for _, body in ipairs(element.bodies) do rows = rows + #body.body end
