@@ -101,7 +101,7 @@ def test_stopped_during_the_upload_and_started_again(author: Author, tmp_path: P
         time.sleep(0.05)
     sent = time.monotonic()
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
     assert time.monotonic() - sent < 10
     if number != signal.SIGKILL:
         assert process.returncode == 128 + number
