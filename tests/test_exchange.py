@@ -80,10 +80,10 @@ def test_the_tasks_read_the_hub_or_a_folder(record: Record) -> None:
     assert set(group["task"]) == made
 
 
-COMMITTED = pytest.param(REPO, 100, id="committed", marks=[pytest.mark.nightly, pytest.mark.committed])
+COMMITTED = pytest.param(REPO, 100, id="committed", marks=pytest.mark.committed)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize(("root", "limit"), [pytest.param(TINY, 5, id="tiny"), COMMITTED])
 def test_lm_eval_gives_the_same_answers(root: Path, limit: int, tmp_path: Path) -> None:
     if root == TINY:  # its dataset has no card yet, which names the configurations

@@ -158,7 +158,7 @@ def cases() -> list[Any]:
         for what in (*OWNERS, *FAULTS):
             for at in range(1, REQUESTS[scenario] + 1):
                 name = f"{scenario}-{what}-{at}"
-                marks = [] if zlib.crc32(name.encode()) % 60 == 0 else [pytest.mark.nightly]
+                marks = [] if zlib.crc32(name.encode()) % 120 == 0 else [pytest.mark.nightly]
                 found.append(pytest.param(scenario, what, at, id=name.replace(" ", "_"), marks=marks))
     return found
 
