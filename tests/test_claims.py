@@ -114,6 +114,19 @@ def test_while_serving_the_sentence_is_marked_in_its_place(project: Path) -> Non
     assert '<span id="claim-2">It is so.</span>' in pages["index.md"]
 
 
+def test_the_title_of_a_chart_may_be_a_claim(project: Path) -> None:
+    figure = '{{ figure("metrics", title=title) }}\n'
+    documents = write(project, claim('base("words_spelled").value < 2 as title', "It spells."), figure)
+    documents.check()
+    pages, _, _ = site_pages(documents, pdf=False)
+    assert '<p class="chart-title" markdown="span">It spells.</p>' in pages["index.md"]
+    assert "✓ It spells. [Read it in its place](../index.md)" in pages["results/claims.md"]
+    documents = write(project, claim('base("words_spelled").value > 2 as title', "It spells."), figure)
+    assert ">It spells. (does not hold)</p>" in site_pages(documents, pdf=False)[0]["index.md"]
+    with pytest.raises(ClaimsError, match=r":1: “It spells\.” needs base\(\"words_spelled\"\)\.value > 2, but"):
+        documents.check()
+
+
 def test_untrusted_values_stay_text(project: Path) -> None:
     path = project / "configs/project.yaml"
     path.write_text(re.sub(r"(?m)^title:.*$", "title: a <script>alert(1)</script> b", path.read_text()))

@@ -6,6 +6,8 @@ In a template:
     It translates better: {{ … }} of the sentences.
     {% endclaim %}
 
+With a name, as in `{% claim CONDITION as title %}Its message{% endclaim %}`, the words are kept under it, for the title of a chart.
+
 The sentence is shown only while the condition holds. When it does not, or a value in it is missing, the build names file, line, sentence,
 condition and values, and stops.
 """
@@ -27,7 +29,7 @@ from jinja2.runtime import Context as Names
 
 from src.record.errors import CommandError
 
-CLAIM = re.compile(r"\{%-?\s*claim\s+(.*?)\s*-?%\}", flags=re.DOTALL)
+CLAIM = re.compile(r"\{%-?\s*claim\s+(.*?)(?:\s+as\s+\w+)?\s*-?%\}", flags=re.DOTALL)
 """How a claim begins, with its condition."""
 
 _OPERATORS = re.compile(r"\s*(?:<=|>=|==|!=|<|>)\s*|\s+(?:and|or)\s+|\bnot\b")
@@ -46,6 +48,7 @@ class Claim:
         values: Each operand of the condition with its value.
         holds: Whether the condition is true, and no value is missing.
         sentence: The prose, rendered for the document's target.
+        title: Whether it is the title of a chart, which bears no mark of its own.
     """
 
     file: str
@@ -54,6 +57,7 @@ class Claim:
     values: tuple[tuple[str, str], ...]
     holds: bool
     sentence: str
+    title: bool = False
 
     def failure(self) -> str:
         """Describe a claim that does not hold, in a line."""
@@ -78,7 +82,7 @@ def unsupported(claims: Iterable[Claim]) -> list[Claim]:
 
 
 class ClaimExtension(Extension):
-    """Jinja's `{% claim CONDITION %} … {% endclaim %}`."""
+    """Jinja's `{% claim CONDITION %} … {% endclaim %}` and `{% claim CONDITION as NAME %} … {% endclaim %}`."""
 
     tags = {"claim"}  # noqa: RUF012, the type that Jinja declares
 
@@ -99,6 +103,7 @@ class ClaimExtension(Extension):
         """
         line = next(parser.stream).lineno
         condition = parser.parse_expression()
+        kept = parser.parse_assign_target() if parser.stream.skip_if("name:as") else None
         body = parser.parse_statements(("name:endclaim",), drop_needle=True)
         name, file = parser.name or "", parser.filename
         if next(condition.find_all(nodes.Name), None) is None and not isinstance(condition, nodes.Name):
@@ -109,10 +114,12 @@ class ClaimExtension(Extension):
         source = "\n".join(self._sources.get(name, [])[line - 1 :])
         found = CLAIM.search(source)
         text = " ".join(found[1].split()) if found else "unknown"
-        place = nodes.Const(file or name), nodes.Const(line), nodes.Const(text), nodes.DerivedContextReference()
-        return nodes.CallBlock(self.call_method("_claim", list(place)), [], [], body).set_lineno(line)
+        place = nodes.Const(file or name), nodes.Const(line), nodes.Const(text), nodes.Const(kept is not None)
+        called = self.call_method("_claim", [*place, nodes.DerivedContextReference()])
+        block = nodes.CallBlock(called, [], [], body).set_lineno(line)
+        return block if kept is None else nodes.AssignBlock(kept, None, [block]).set_lineno(line)
 
-    def _claim(self, name: str, line: int, text: str, names: Names, caller: Callable[[], str]) -> str:
+    def _claim(self, name: str, line: int, text: str, title: bool, names: Names, caller: Callable[[], str]) -> str:
         given = names.get_all()
         holds, reason = _checked(lambda: self._value(text, given))
         try:
@@ -125,8 +132,9 @@ class ClaimExtension(Extension):
                 values.append((part, _shown(partial(self._value, part, given))))
         if reason:
             values.append(("the condition", reason))
-        claim = Claim(_path(name), line, text, tuple(values), holds, sentence)
-        return f"{given['claim_found'](claim)}\n"
+        claim = Claim(_path(name), line, text, tuple(values), holds, sentence, title)
+        shown = given["claim_found"](claim)
+        return str(shown) if title else f"{shown}\n"
 
     def _value(self, text: str, given: dict[str, Any]) -> Any:
         return self.environment.compile_expression(text, undefined_to_none=False)(given)

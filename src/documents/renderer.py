@@ -178,6 +178,8 @@ class Renderer:
 
     def _claim(self, claim: Claim) -> str:
         self.claims.append(claim)
+        if claim.title:
+            return claim.sentence if claim.holds else f"{claim.sentence} (does not hold)"
         return str(self._macros.claim(claim, f"claim-{len(self.claims)}"))
 
     def _sample(self, prompt: str, model: str) -> str | None:

@@ -65,7 +65,9 @@ def _legend(figure: Figure, width: float, place: Literal["outside upper center",
         label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     lines, labels = list(entries.values()), list(entries)
-    longest = max(map(len, labels), default=0) + 8  # the sample and the space around it take as much as eight characters
+    longest = (
+        max(map(len, labels), default=0) + 8
+    )  # the sample and the space around it take as much as eight characters
     fitting = min(4 if width == WIDE else 2, int(15 * width / longest))
     figure.legend(lines, labels, loc=place, ncols=max(1, min(fitting, len(labels))))
 
