@@ -96,10 +96,10 @@ def publish(
 
     redact_output()
 
-    from src.hub.bundle import ROLES
     from src.hub.dry_run import dry_run as write_and_check
     from src.hub.options import Options
     from src.hub.publish import publish as run_publication
+    from src.hub.repository import ROLES
     from src.hub.show import Screen
     from src.record.load import load_record
 

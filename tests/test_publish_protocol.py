@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from src.documents.context import RepoNames
-from src.hub import publish, redact
-from src.hub.bundle import Repository, bytes_file
-from src.hub.checks import check_license, check_names
+from src.hub import checks, publish, redact, verify
+from src.hub.checks import check_names
+from src.hub.licenses import check_license
+from src.hub.repository import Repository, bytes_file
 from src.hub.secrets import check_secrets
 from src.hub.verify import misfits
 from src.record.errors import InputError
@@ -301,7 +302,8 @@ def test_a_failure_after_an_update_hides_nothing(desk: Desk, bundles: tuple[Bund
 def test_a_private_base_model_is_told_and_not_called_verified(desk: Desk) -> None:
     desk.patch.setattr(type(desk.bundle.record), "base_folder", property(lambda record: None))
     desk.bundle = replace(desk.bundle, repos=[r for r in desk.bundle.repos if r.role == "model"])
-    desk.patch.setattr(publish, "local_base", lambda context: None)
+    for module in (publish, verify):
+        desk.patch.setattr(module, "local_base", lambda context: None)
     desk.patch.setattr(
         publish.RepoNames,
         "of",
@@ -330,7 +332,7 @@ def test_a_receipt_that_cannot_be_written_is_found_before_anything_is_sent(desk:
 
 
 def test_without_the_packages_it_plans_and_names_the_line_to_install(desk: Desk) -> None:
-    desk.patch.setattr(publish, "missing_packages", lambda: ["torch"])
+    desk.patch.setattr(checks, "NEEDED", ("no_such_package",))
     done = desk.publish(**DATASET)
     assert done.code == 3
     assert " added; " in done.out

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
+from itertools import count
 from typing import Any, TypeVar
 
 import httpx2
@@ -16,13 +17,11 @@ import huggingface_hub as hf
 from huggingface_hub.errors import (
     HfHubHTTPError,
     LocalTokenNotFoundError,
-    OfflineModeIsEnabled,
     OIDCError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils._http import hf_request_event_hook, parse_ratelimit_headers
-from huggingface_hub.utils.tqdm import disable_progress_bars
+from huggingface_hub.utils import disable_progress_bars, parse_ratelimit_headers
 
 from src.record.errors import CommandError, show
 
@@ -69,12 +68,20 @@ class Retry:
     def __init__(self, clock: Clock, say: Callable[[str], None]) -> None:
         self.clock, self.say = clock, say
 
-    def wait(self, busy: Busy, attempt: int) -> None:
-        """Wait before the next attempt.
+    def repeat(self, function: Callable[[], Result]) -> Result:
+        """Call a function again while it finds the Hub busy.
 
         Raises:
-            Unreachable: There was the last attempt, or the Hub asks for more time than is left.
+            Unreachable: The Hub was still busy after several attempts.
         """
+        for attempt in count(1):
+            try:
+                return function()
+            except Busy as busy:
+                self._wait(busy, attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _wait(self, busy: Busy, attempt: int) -> None:
         pause = min(8.0, 0.5 * 2**attempt) if busy.retry_after is None else busy.retry_after
         if attempt >= ATTEMPTS or pause >= self.clock.left():
             later = "" if busy.retry_after is None else f" in {busy.retry_after:.0f} s"
@@ -94,8 +101,7 @@ class Client(httpx2.Client):
     """
 
     def __init__(self, retry: Retry, transport: httpx2.BaseTransport | None = None) -> None:
-        hooks: dict[str, list[Any]] = {"request": [hf_request_event_hook], "response": [_stay]}
-        super().__init__(event_hooks=hooks, follow_redirects=True, timeout=60, transport=transport)
+        super().__init__(event_hooks={"response": [_stay]}, follow_redirects=True, timeout=60, transport=transport)
         self._retry = retry
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
@@ -105,16 +111,12 @@ class Client(httpx2.Client):
             Busy: A commit or a file was not answered as it should.
             Unreachable: The Hub was still busy after several attempts.
         """
+        if hf.is_offline_mode():
+            raise Unreachable(f"{hf.constants.ENDPOINT}: HF_HUB_OFFLINE is set. Unset it to publish.")
         # A stream is consumed when it was sent, and only its owner can rewind it.
-        once = COMMIT.search(request.url.path) or not isinstance(request.stream, httpx2.ByteStream)
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return self._send(request, options)
-            except Busy as busy:
-                if once:
-                    raise
-                self._retry.wait(busy, attempt)
-        raise AssertionError("the last attempt returns or raises")
+        if COMMIT.search(request.url.path) or not isinstance(request.stream, httpx2.ByteStream):
+            return self._send(request, options)
+        return self._retry.repeat(lambda: self._send(request, options))
 
     def _send(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
         try:
@@ -173,7 +175,7 @@ def explained() -> Iterator[None]:
     except (CommandError, Busy):
         raise
     except RuntimeError as error:  # what the client wraps a failed upload in
-        if isinstance(error.__cause__, CommandError | Busy | Exception):
+        if isinstance(error.__cause__, Exception):
             with explained():
                 raise error.__cause__ from None
         raise
@@ -183,7 +185,7 @@ def explained() -> Iterator[None]:
         if error.response.status_code == 401 and error.response.request.headers.get("authorization"):
             raise _explain(error) from None
         raise
-    except (HfHubHTTPError, httpx2.HTTPError, OfflineModeIsEnabled, LocalTokenNotFoundError, OIDCError) as error:
+    except (HfHubHTTPError, httpx2.HTTPError, LocalTokenNotFoundError, OIDCError) as error:
         raise _explain(error) from None
     except (httpx2.InvalidURL, *UNEXPECTED) as error:
         raise Unreachable(
@@ -193,8 +195,6 @@ def explained() -> Iterator[None]:
 
 def _explain(error: Exception) -> CommandError:
     endpoint = hf.constants.ENDPOINT
-    if isinstance(error, OfflineModeIsEnabled):
-        return Unreachable(f"{endpoint}: HF_HUB_OFFLINE is set. Unset it to publish.")
     if isinstance(error, LocalTokenNotFoundError):
         return Refused("not logged in. Run `hf auth login`, or set HF_TOKEN to a token that may write.")
     if isinstance(error, OIDCError):
@@ -237,11 +237,12 @@ def local_token() -> str | None:
 
 
 def prepare(retry: Retry, *, verbose: bool) -> None:
-    """Set huggingface_hub up: our client, no progress bars of its own, its log on standard error."""
+    """Set huggingface_hub up: our client, no progress bars of its own, its log and every request's on standard error."""
     hf.set_client_factory(lambda: Client(retry))
     disable_progress_bars()
-    logger = logging.getLogger("huggingface_hub")
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    logger.handlers, logger.propagate = [handler], False
-    logger.setLevel(logging.DEBUG if verbose else logging.ERROR)
+    for name in ("huggingface_hub", "httpx2"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.DEBUG if verbose else logging.ERROR)

@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 from src.record.publication import Publication, Visibility
 
-from .bundle import Repository
 from .errors import Refused
+from .options import Options
 from .receipt import Unfinished
 from .remote import Hub, RemoteRepo, same, whose
+from .repository import Repository
 
 Kind = Literal["added", "changed", "same", "removed"]
 
@@ -129,7 +130,7 @@ def plan_repo(
         hub: The Hub.
         repo: The repository as it should be.
         wanted: Who should see it, by the project's config.
-        receipt: The last publication, if there was one.
+        receipt: The last publication to this Hub, if there was one.
         unfinished: What a publication created that did not get to its end.
         make_public: Names of repositories that the person asks to make public.
 
@@ -137,9 +138,9 @@ def plan_repo(
         Refused: It has another name by now.
         Unreachable: The Hub did not answer as it should.
     """
-    last = receipt.repo(repo.role) if receipt and receipt.endpoint == hub.endpoint else None
+    last = receipt.repo(repo.role) if receipt else None
     known = last.commit if last is not None and last.repo_id == repo.repo_id else None
-    noted = unfinished.find(hub.endpoint, repo.repo_id)
+    noted = unfinished.find(repo.repo_id)
     if noted is not None and noted.commit is not None:
         known = noted.commit
     head = hub.head(repo, known)
@@ -172,6 +173,21 @@ def plan_repo(
             "stays public, as it is, although the project config says private; change it in its settings on the Hub"
         )
     return RepoPlan(repo, remote, wanted, own, published, tuple(foreign), tuple(notes))
+
+
+def up_to_date(plans: list[RepoPlan], receipt: Publication | None, options: Options) -> bool:
+    """Determine whether the Hub has all of it, as the receipt says, and nothing else is asked for."""
+    if receipt is None or receipt.count("failed") or options.collection:
+        return False
+    for plan in plans:
+        last, remote = receipt.repo(plan.repo.role), plan.remote
+        if last is None or remote is None or plan.action != "nothing" or plan.revealed:
+            return False
+        if (last.repo_id, last.commit, last.visibility) != (plan.repo.repo_id, remote.head, remote.visibility):
+            return False
+        if options.tag not in (None, last.tag):
+            return False
+    return True
 
 
 def _empty(repo: Repository, remote: RemoteRepo) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from src.record.errors import show
 
-from .bundle import Repository
+from .repository import Repository
 from .waiting import Clock
 
 PASSED = (
@@ -55,7 +55,7 @@ class Home:
             (place / name / LOCAL).mkdir(parents=True, exist_ok=True)
         (place / "refs").mkdir(exist_ok=True)
         (place / "refs/main").write_text(LOCAL)
-        write_files(repo, place / "snapshots" / LOCAL)
+        repo.write(place / "snapshots" / LOCAL, link=True)
         for name in OPTIONAL:
             if name not in repo.files:
                 missing = place / ".no_exist" / LOCAL / name
@@ -64,7 +64,7 @@ class Home:
 
     def link(self, repo: Repository) -> None:
         """Put a dataset where `load_dataset` finds it by name: offline it does not look into the cache."""
-        write_files(repo, self.by_name / repo.repo_id)
+        repo.write(self.by_name / repo.repo_id, link=True)
 
     @property
     def by_name(self) -> Path:
@@ -132,14 +132,3 @@ class Home:
 
 def _paths() -> list[str]:
     return os.environ.get("PYTHONPATH", "").split(os.pathsep)
-
-
-def write_files(repo: Repository, folder: Path) -> None:
-    """Write a repository's files into a folder; those that are files already are linked."""
-    for path, file in repo.files.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(file.source, bytes):
-            target.write_bytes(file.source)
-        else:
-            target.symlink_to(file.source.absolute())

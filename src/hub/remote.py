@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import huggingface_hub as hf
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
-from huggingface_hub.utils._headers import build_hf_headers
-from huggingface_hub.utils._http import hf_raise_for_status
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
 from src import ENGINE
 from src.record.errors import CommandError, show
 
-from .bundle import Repository
 from .client import explained
 from .errors import Refused, Unreachable
+from .repository import Repository
 
 Result = TypeVar("Result")
 
@@ -76,6 +75,16 @@ class RemoteRepo:
 def same(there: RemoteFile, repo: Repository, path: str) -> bool:
     """Compare a file on the Hub with the one in the bundle, by size and hash."""
     return repo.files[path].same_as(there.size, there.sha256, there.blob_id)
+
+
+def settled(look: Callable[[], Result | None], pauses: Sequence[float] = SETTLING) -> Result | None:
+    """Look until there is something to see, for a bounded time; return it, or None."""
+    for pause in (*pauses, None):
+        found = look()
+        if found is not None or pause is None:
+            return found
+        time.sleep(pause)
+    raise AssertionError("the last look returns")
 
 
 class Hub:

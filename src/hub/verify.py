@@ -12,14 +12,15 @@ import huggingface_hub as hf
 from src.documents.context import Context
 from src.exchange.shared import BENCHMARK, declared_tasks
 from src.record.model import tensor_shapes
-from src.record.publication import Check, Outcome, Role
 
-from .bundle import Repository
+from .bundle import local_base
 from .errors import Refused
 from .links import check_outside, inside
-from .loading import LOGITS, Loading, Report
+from .loading import LOGITS, Loading
+from .outcomes import Checks
 from .process import Home
 from .remote import Hub
+from .repository import Repository
 from .waiting import Clock
 
 METADATA = "the card's metadata"
@@ -36,35 +37,35 @@ class Verification:
     Args:
         context: What is published.
         repos: The repositories.
-        report: Called with each check once it is done.
+        checks: Collects the outcomes.
     """
 
-    def __init__(self, context: Context, repos: list[Repository], report: Report) -> None:
-        self._context, self._repos, self._report = context, repos, report
-        self.checks: list[Check] = []
+    def __init__(self, context: Context, repos: list[Repository], checks: Checks) -> None:
+        self._context, self._repos, self._checks = context, repos, checks
 
-    def note(self, check: Check) -> None:
-        """Keep a check and report it."""
-        self.checks.append(check)
-        self._report(check)
+    def run(self, folder: Path, clock: Clock, visitor: Hub, obstacle: str | None, *, load: bool) -> None:
+        """Check everything; see `_load` for the arguments.
 
-    def _add(self, role: Role, name: str, outcome: Outcome | bool, detail: str) -> None:
-        if isinstance(outcome, bool):
-            outcome = "passed" if outcome else "failed"
-        self.note(Check(repo=role, name=name, outcome=outcome, detail=detail))
+        Raises:
+            Refused: A check failed.
+        """
+        self.documents()
+        self._links(clock)
+        self._load(folder, clock, visitor, local_base(self._context), obstacle, load=load)
+        self.finish()
 
     def documents(self) -> None:
         """Check what needs neither the network nor a model: metadata, links inside a repository, the benchmark."""
         for repo in self._repos:
             self._metadata(repo)
             missing = inside(repo)
-            self._add(
+            self._checks.add(
                 repo.role, OWN_LINKS, not missing, f"not there: {', '.join(missing)[:300]}" if missing else "all there"
             )
             if BENCHMARK in repo.files:
                 tasks = declared_tasks(repo.files[BENCHMARK].content.decode())
                 there = all(f"{config}/{split}.parquet" in repo.files for _, config, split in tasks)
-                self._add(
+                self._checks.add(
                     repo.role,
                     f"{BENCHMARK} declares splits of this dataset",
                     bool(tasks) and there,
@@ -73,16 +74,16 @@ class Verification:
 
     def _metadata(self, repo: Repository) -> None:
         if not repo.card:
-            self._add(repo.role, METADATA, False, "there is no README.md; write one next to the model")
+            self._checks.add(repo.role, METADATA, False, "there is no README.md; write one next to the model")
             return
         kinds: dict[str, Any] = {"dataset": hf.DatasetCard, "space": hf.SpaceCard, "model": hf.ModelCard}
         try:
             data = kinds[repo.kind](repo.card).data.to_dict()
         except (ValueError, TypeError) as error:
-            self._add(repo.role, METADATA, False, str(error).splitlines()[0])
+            self._checks.add(repo.role, METADATA, False, str(error).splitlines()[0])
             return
         if repo.role != "model":
-            self._add(repo.role, METADATA, True, f"{len(data)} keys")
+            self._checks.add(repo.role, METADATA, True, f"{len(data)} keys")
             return
         stated = {
             result["name"]: result["value"]
@@ -92,18 +93,16 @@ class Verification:
         }
         measured = {metric.config.label: metric.finetuned.value for metric in self._context.analysis.main}
         equal = stated.keys() == measured.keys() and all(math.isclose(stated[k], measured[k]) for k in stated)
-        self._add(repo.role, METADATA, equal, f"{len(data)} keys, {len(stated)} metrics as in the record")
+        self._checks.add(repo.role, METADATA, equal, f"{len(data)} keys, {len(stated)} metrics as in the record")
 
-    def links(self, clock: Clock) -> None:
+    def _links(self, clock: Clock) -> None:
         """Follow the links that do not lead to the project's own repositories."""
         names = self._context.names
         own = {name for name in (names.model, names.dataset, names.base, names.space) if name}
         with clock.doing("following links"):
-            found = check_outside(self._repos, own)
-        for check in found:
-            self.note(check)
+            check_outside(self._repos, own, self._checks)
 
-    def load(
+    def _load(
         self,
         folder: Path,
         clock: Clock,
@@ -124,7 +123,7 @@ class Verification:
             load: Whether the person wants the models to be loaded.
         """
         home = Home(folder / "home", clock, visitor.endpoint)
-        loading = Loading(home, self._context, self.note, local=True)
+        loading = Loading(home, self._context, self._checks, local=True)
         filled = {repo.repo_id: repo for repo in (*([base] if base else []), *self._repos)}
         for repo in filled.values():
             if repo.kind == "dataset":
@@ -142,7 +141,7 @@ class Verification:
     ) -> bool:
         """Determine whether a model can be loaded here; otherwise note why, and compare names and shapes."""
         if obstacle is not None:
-            self._add(repo.role, LOGITS, "not checked", obstacle)
+            self._checks.add(repo.role, LOGITS, "not checked", obstacle)
             return False
         name = str(self._context.names.base)
         full = self._context.record.model.full
@@ -152,14 +151,16 @@ class Verification:
                 job = {"job": "fetch", "name": name, "revision": self._context.record.base_pinned}
                 (error,) = home.run([job], f"downloading {name} without a token", offline=False)
                 if isinstance(error, ValueError):
-                    self._add(repo.role, LOGITS, False, f"{name}: {error}")
+                    self._checks.add(repo.role, LOGITS, False, f"{name}: {error}")
                     return False
             return True
         why = "not loaded" if not load else f"not loaded: {needed / 1e9:.1f} GB are more than the free memory"
-        self._add(repo.role, LOGITS, "not checked", why)
+        self._checks.add(repo.role, LOGITS, "not checked", why)
         if repo.role == "model" and self._context.record.model.is_lora:
             wrong = misfits(self._context.record.model.rank, *self._shapes(visitor, base, name))
-            self._add("model", SHAPES, not wrong, f"not loaded; {', '.join(wrong[:3]) or 'compared from the headers'}")
+            self._checks.add(
+                "model", SHAPES, not wrong, f"not loaded; {', '.join(wrong[:3]) or 'compared from the headers'}"
+            )
         return False
 
     def _shapes(self, visitor: Hub, base: Repository | None, name: str) -> tuple[Shapes, Shapes]:
@@ -171,18 +172,17 @@ class Verification:
         found = visitor.call(visitor.api.get_safetensors_metadata, name)
         return adapter, {k: tuple(t.shape) for file in found.files_metadata.values() for k, t in file.tensors.items()}
 
-    def finish(self) -> list[Check]:
-        """Return the checks.
+    def finish(self) -> None:
+        """Refuse to continue if a check failed.
 
         Raises:
-            Refused: One of them failed.
+            Refused: One did.
         """
-        failed = [f"{check.repo}: {check.name}" for check in self.checks if check.outcome == "failed"]
+        failed = self._checks.failed
         if failed:
             raise Refused(
-                f"{len(failed)} of {len(self.checks)} checks failed ({'; '.join(failed)}). Correct what failed; nothing was sent."
+                f"{len(failed)} of {len(self._checks.done)} checks failed ({'; '.join(failed)}). Correct what failed; nothing was sent."
             )
-        return self.checks
 
 
 def misfits(rank: object, adapter: Shapes, base: Shapes) -> list[str]:
