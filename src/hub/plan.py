@@ -12,7 +12,7 @@ from src.record.publication import Publication, Visibility
 from .errors import Refused
 from .options import Options
 from .receipt import Unfinished
-from .remote import Hub, RemoteRepo, same, whose
+from .remote import Hub, RemoteRepo, whose
 from .repository import Repository
 
 Kind = Literal["added", "changed", "same", "removed"]
@@ -84,7 +84,7 @@ class RepoPlan:
             if path not in ours:
                 kind = "removed"
             elif path in theirs:
-                kind = "same" if same(theirs[path], self.repo, path) else "changed"
+                kind = "same" if ours[path].same_as(theirs[path]) else "changed"
             found.append(Change(path, kind, ours[path].size if path in ours else theirs[path].size))
         return found
 

@@ -17,7 +17,7 @@ from src.record.errors import CommandError, show
 
 from .client import explained
 from .errors import Refused, Unreachable
-from .repository import Repository
+from .repository import RemoteFile, Repository
 
 Result = TypeVar("Result")
 
@@ -29,15 +29,6 @@ ATTRIBUTES = ".gitattributes"
 
 SETTLING = (0.5, 1, 2, 4, 8, 8)
 """Seconds between the looks at a repository that does not show its newest commit yet."""
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file on the Hub: its size, its git object id, and its SHA-256 if it is stored as a large file."""
-
-    size: int
-    blob_id: str
-    sha256: str | None
 
 
 @dataclass(frozen=True)
@@ -68,13 +59,8 @@ class RemoteRepo:
         return sorted(
             path
             for path in self.files.keys() | repo.files.keys()
-            if path not in self.files or path not in repo.files or not same(self.files[path], repo, path)
+            if path not in self.files or path not in repo.files or not repo.files[path].same_as(self.files[path])
         )
-
-
-def same(there: RemoteFile, repo: Repository, path: str) -> bool:
-    """Compare a file on the Hub with the one in the bundle, by size and hash."""
-    return repo.files[path].same_as(there.size, there.sha256, there.blob_id)
 
 
 def settled(look: Callable[[], Result | None], pauses: Sequence[float] = SETTLING) -> Result | None:

@@ -35,6 +35,15 @@ Progress = Callable[[str, int], None]
 
 
 @dataclass(frozen=True)
+class RemoteFile:
+    """A file on the Hub: its size, its git object id, and its SHA-256 if it is stored as a large file."""
+
+    size: int
+    blob_id: str
+    sha256: str | None
+
+
+@dataclass(frozen=True)
 class HubFile:
     """One file of a repository.
 
@@ -87,11 +96,11 @@ class HubFile:
     def _changed(self) -> Refused:
         return Refused(f"{self.path}: changed on disk since the plan was made. Run the same command again.")
 
-    def same_as(self, size: int, sha256: str | None, blob_id: str) -> bool:
-        """Determine whether a file on the Hub, known by its size and hashes, has this content."""
-        if size != self.size:
+    def same_as(self, there: RemoteFile) -> bool:
+        """Determine whether a file on the Hub has this content, by its size and hash."""
+        if there.size != self.size:
             return False
-        return sha256 == self.sha256 if sha256 is not None else blob_id == self.blob_id
+        return there.sha256 == self.sha256 if there.sha256 is not None else there.blob_id == self.blob_id
 
 
 @dataclass(frozen=True)

@@ -90,10 +90,10 @@ def _report(file: HubFile) -> bytes:
 
 def _search(file: HubFile) -> Iterator[Found]:
     for place, data in parts(file.path, file.source):
-        for prefix, (kind, pattern) in KEYS.items():
+        for kind, prefix, pattern in KEYS:
             at = data.find(prefix)
             while at >= 0:
-                match = re.compile(pattern).match(data, at)
+                match = pattern.match(data, at)
                 if match and not EXAMPLE.search(match[0].decode(errors="replace")):
                     yield Found(kind, _line(data, at, place), hashlib.sha256(match[0]).hexdigest())
                 at = data.find(prefix, at + 1)

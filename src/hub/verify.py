@@ -44,14 +44,32 @@ class Verification:
         self._context, self._repos, self._checks = context, repos, checks
 
     def run(self, folder: Path, clock: Clock, visitor: Hub, obstacle: str | None, *, load: bool) -> None:
-        """Check everything; see `_load` for the arguments.
+        """Check everything, here and without a token.
+
+        Args:
+            folder: A temporary folder.
+            clock: Ends it when the time is up.
+            visitor: The Hub without a token, for a base model that is there.
+            obstacle: What keeps visitors from loading the base model.
+            load: Whether the person wants the models to be loaded.
 
         Raises:
             Refused: A check failed.
         """
         self.documents()
         self._links(clock)
-        self._load(folder, clock, visitor, local_base(self._context), obstacle, load=load)
+        self._visitor, self._base = visitor, local_base(self._context)
+        self._home = Home(folder / "home", clock, visitor.endpoint)
+        for repo in {repo.repo_id: repo for repo in (self._base, *self._repos) if repo is not None}.values():
+            if repo.kind == "dataset":
+                self._home.link(repo)
+            elif repo.kind == "model":
+                self._home.fill(repo)
+        loaded = [repo for repo in self._repos if repo.role == "dataset"]
+        for repo in self._repos:
+            if repo.role in ("base", "model") and self._loadable(repo, obstacle, load=load):
+                loaded.append(repo)
+        Loading(self._home, self._context, self._checks, local=True).run(loaded if load else [])
         self.finish()
 
     def documents(self) -> None:
@@ -102,54 +120,18 @@ class Verification:
         with clock.doing("following links"):
             check_outside(self._repos, own, self._checks)
 
-    def _load(
-        self,
-        folder: Path,
-        clock: Clock,
-        visitor: Hub,
-        base: Repository | None,
-        obstacle: str | None,
-        *,
-        load: bool,
-    ) -> None:
-        """Load and run everything in a process without a token and without the network.
-
-        Args:
-            folder: A temporary folder.
-            clock: Ends the process when the time is up.
-            visitor: The Hub without a token, for a base model that is there.
-            base: The base model's repository, if it is not one of the Hub already.
-            obstacle: What keeps visitors from loading the base model.
-            load: Whether the person wants the models to be loaded.
-        """
-        home = Home(folder / "home", clock, visitor.endpoint)
-        loading = Loading(home, self._context, self._checks, local=True)
-        filled = {repo.repo_id: repo for repo in (*([base] if base else []), *self._repos)}
-        for repo in filled.values():
-            if repo.kind == "dataset":
-                home.link(repo)
-            elif repo.kind == "model":
-                home.fill(repo)
-        loaded = [repo for repo in self._repos if repo.role == "dataset"]
-        for repo in self._repos:
-            if repo.role in ("base", "model") and self._loadable(repo, home, visitor, base, obstacle, load=load):
-                loaded.append(repo)
-        loading.run(loaded if load else [])
-
-    def _loadable(
-        self, repo: Repository, home: Home, visitor: Hub, base: Repository | None, obstacle: str | None, *, load: bool
-    ) -> bool:
+    def _loadable(self, repo: Repository, obstacle: str | None, *, load: bool) -> bool:
         """Determine whether a model can be loaded here; otherwise note why, and compare names and shapes."""
         if obstacle is not None:
             self._checks.add(repo.role, LOGITS, "not checked", obstacle)
             return False
         name = str(self._context.names.base)
         full = self._context.record.model.full
-        needed = repo.size if full else base.size if base is not None else _size(visitor, name)
+        needed = repo.size if full else self._base.size if self._base is not None else self._size(name)
         if load and needed < _free_memory():
-            if base is None and not full:
+            if self._base is None and not full:
                 job = {"job": "fetch", "name": name, "revision": self._context.record.base_pinned}
-                (error,) = home.run([job], f"downloading {name} without a token", offline=False)
+                (error,) = self._home.run([job], f"downloading {name} without a token", offline=False)
                 if isinstance(error, ValueError):
                     self._checks.add(repo.role, LOGITS, False, f"{name}: {error}")
                     return False
@@ -157,20 +139,25 @@ class Verification:
         why = "not loaded" if not load else f"not loaded: {needed / 1e9:.1f} GB are more than the free memory"
         self._checks.add(repo.role, LOGITS, "not checked", why)
         if repo.role == "model" and self._context.record.model.is_lora:
-            wrong = misfits(self._context.record.model.rank, *self._shapes(visitor, base, name))
+            wrong = misfits(self._context.record.model.rank, *self._shapes(name))
             self._checks.add(
                 "model", SHAPES, not wrong, f"not loaded; {', '.join(wrong[:3]) or 'compared from the headers'}"
             )
         return False
 
-    def _shapes(self, visitor: Hub, base: Repository | None, name: str) -> tuple[Shapes, Shapes]:
+    def _shapes(self, name: str) -> tuple[Shapes, Shapes]:
         adapter = self._context.record.model.shapes
-        if base is not None:
-            weights = [file.source for name, file in base.files.items() if name.endswith(".safetensors")]
+        if self._base is not None:
+            weights = [file.source for name, file in self._base.files.items() if name.endswith(".safetensors")]
             parts = [tensor_shapes(source) for source in weights if isinstance(source, Path)]
             return adapter, {name: shape for part in parts for name, shape in part.items()}
-        found = visitor.call(visitor.api.get_safetensors_metadata, name)
+        found = self._visitor.call(self._visitor.api.get_safetensors_metadata, name)
         return adapter, {k: tuple(t.shape) for file in found.files_metadata.values() for k, t in file.tensors.items()}
+
+    def _size(self, name: str) -> int:
+        """Return the bytes of a model's weights on the Hub."""
+        info = self._visitor.call(self._visitor.api.model_info, name, files_metadata=True)
+        return sum(file.size or 0 for file in info.siblings or [] if file.rfilename.endswith(".safetensors"))
 
     def finish(self) -> None:
         """Refuse to continue if a check failed.
@@ -198,12 +185,6 @@ def misfits(rank: object, adapter: Shapes, base: Shapes) -> list[str]:
         if there is None or width not in there or rank not in shape:
             wrong.append(name)
     return wrong
-
-
-def _size(visitor: Hub, name: str) -> int:
-    """Return the bytes of a model's weights on the Hub."""
-    info = visitor.call(visitor.api.model_info, name, files_metadata=True)
-    return sum(file.size or 0 for file in info.siblings or [] if file.rfilename.endswith(".safetensors"))
 
 
 def _free_memory() -> int:
