@@ -40,7 +40,10 @@ TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 COMMIT = re.compile(r"/api/(models|datasets|spaces)/[^/]+/[^/]+/commit/")
 """The one request that is never sent again before somebody looked whether it was carried out."""
 
-UNEXPECTED = (LookupError, TypeError, ValueError, AttributeError, AssertionError, RecursionError)
+DOWNLOAD = re.compile(r"/(datasets/|spaces/)?[^/]+/[^/]+/resolve/")
+"""Addresses of files."""
+
+UNEXPECTED = (LookupError, TypeError, ValueError, AttributeError, AssertionError)
 """What huggingface_hub raises on an answer that is not the documented one; `json.JSONDecodeError` is a `ValueError`."""
 
 
@@ -130,7 +133,10 @@ class Client(httpx2.Client):
 
 
 def _stay(response: httpx2.Response) -> None:
-    """Refuse a redirect that would send a change, or any request to the Hub, somewhere else than it was meant for."""
+    """Refuse a redirect that would send a change, or a request to the Hub's API, somewhere else than it was meant for.
+
+    A file may come from another host, as the Hub's large files do; the client sends no token there.
+    """
     if not response.has_redirect_location:
         return
     request, target = response.request, response.headers.get("location", "")
@@ -138,11 +144,13 @@ def _stay(response: httpx2.Response) -> None:
         goes = request.url.join(target)
     except httpx2.InvalidURL:
         raise Unreachable(f"{request.url.host}: redirects to an address that is none. Check HF_ENDPOINT.") from None
-    if (goes.scheme, goes.host, goes.port) != (request.url.scheme, request.url.host, request.url.port):
+    reads = request.method in ("GET", "HEAD")
+    other = (goes.scheme, goes.host, goes.port) != (request.url.scheme, request.url.host, request.url.port)
+    if other and not (reads and DOWNLOAD.match(request.url.path)):
         raise Unreachable(
             f"{request.url.host}: redirects {request.url.path} to {show(goes.host)}. Check HF_ENDPOINT and proxies."
         )
-    if request.method not in ("GET", "HEAD"):
+    if not reads:
         raise Refused(
             f"{request.url.path}: moved to {show(goes.path)} on the Hub. Correct the name in the project config if it was renamed."
         )
@@ -178,7 +186,7 @@ def explained() -> Iterator[None]:
         if isinstance(error.__cause__, Exception):
             with explained():
                 raise error.__cause__ from None
-        raise
+        raise _unexpected(error) from None
     except RevisionNotFoundError:
         raise
     except RepositoryNotFoundError as error:
@@ -188,9 +196,12 @@ def explained() -> Iterator[None]:
     except (HfHubHTTPError, httpx2.HTTPError, LocalTokenNotFoundError, OIDCError) as error:
         raise _explain(error) from None
     except (httpx2.InvalidURL, *UNEXPECTED) as error:
-        raise Unreachable(
-            f"{hf.constants.ENDPOINT}: unexpected answer from the Hub ({type(error).__name__}: {show(error)}). Check HF_ENDPOINT."
-        ) from None
+        raise _unexpected(error) from None
+
+
+def _unexpected(error: Exception) -> Unreachable:
+    what = f"{type(error).__name__}: {show(error)}"
+    return Unreachable(f"{hf.constants.ENDPOINT}: unexpected answer from the Hub ({what}). Check HF_ENDPOINT.")
 
 
 def _explain(error: Exception) -> CommandError:

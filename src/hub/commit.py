@@ -65,7 +65,7 @@ class Sender:
         if now is None:
             raise Unreachable(f"{repo.repo_id}: created, but the Hub does not show it yet. Run the same command again.")
         commits = [commit for commit in self.hub.commits(repo, now.head) if commit.title != "initial commit"]
-        if not now.private or commits:
+        if not now.private or commits or not now.new(repo):
             self._receipt.forget(repo.repo_id)
             raise Refused(
                 f"{repo.repo_id}: somebody else created it a moment ago. Look at it, then run the same command again."

@@ -150,14 +150,14 @@ def plan_repo(
     if head is not None and remote.private != head[1]:
         raise Refused(f"{repo.repo_id}: its visibility changed a moment ago. Run the same command again.")
     same_files = not remote.differing(repo)
-    own = noted is not None and remote.private and (remote.head == noted.commit or same_files or _empty(repo, remote))
+    own = noted is not None and remote.private and (remote.head == noted.commit or same_files or remote.new(repo))
     foreign = []
     if not same_files and known != remote.head:
         for commit in hub.commits(repo, remote.head):
             if commit.commit_id == known:
                 break
             foreign += whose([commit])
-        if known is None and _empty(repo, remote):
+        if known is None and remote.new(repo):
             foreign = []
         elif not foreign:
             foreign = [f"{len(remote.files)} files that no publication from here put there"]
@@ -188,9 +188,3 @@ def up_to_date(plans: list[RepoPlan], receipt: Publication | None, options: Opti
         if options.tag not in (None, last.tag):
             return False
     return True
-
-
-def _empty(repo: Repository, remote: RemoteRepo) -> bool:
-    """Determine whether there is nothing but what the Hub puts into a new repository; a new Space gets a first page."""
-    first_page = {"README.md", "index.html", "style.css"} if repo.kind == "space" else set()
-    return remote.files.keys() <= first_page

@@ -54,6 +54,11 @@ class RemoteRepo:
         """Who sees it."""
         return "private" if self.private else "public"
 
+    def new(self, repo: Repository) -> bool:
+        """Determine whether there is nothing but what the Hub puts into a new repository; a Space gets a first page."""
+        first_page = {"README.md", "index.html", "style.css"} if repo.kind == "space" else set()
+        return self.files.keys() <= first_page
+
     def differing(self, repo: Repository) -> list[str]:
         """List the paths that are not as in the bundle."""
         return sorted(
@@ -195,6 +200,8 @@ class Hub:
             found = self.head(repo, ours)
         except CommandError as error:
             return f"{repo.repo_id}: unknown, look at {address} ({str(error).splitlines()[0]})"
+        except RepositoryNotFoundError:  # while it was looked at
+            found = None
         if found is None:
             return f"{repo.repo_id}: not on the Hub, or hidden from this token; look at {address}"
         head, private = found
