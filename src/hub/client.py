@@ -124,6 +124,8 @@ class Client(httpx2.Client):
     def _send(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
         try:
             response = super().send(request, **options)
+        except httpx2.UnsupportedProtocol:
+            raise Unreachable(f"{hf.constants.ENDPOINT}: not an address of a Hub. Correct HF_ENDPOINT.") from None
         except httpx2.TransportError as error:
             raise Busy(type(error).__name__) from error
         if response.status_code in TRANSIENT:
@@ -256,4 +258,4 @@ def prepare(retry: Retry, *, verbose: bool) -> None:
     for name in ("huggingface_hub", "httpx2"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(logging.DEBUG if verbose else logging.ERROR)
+        logger.setLevel(logging.INFO if verbose else logging.ERROR)

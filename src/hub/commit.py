@@ -11,10 +11,14 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from src.record.errors import CommandError
 
 from .client import Busy, Retry
-from .errors import Refused, Unreachable
+from .errors import Refused, Stopped, Unreachable
 from .receipt import Receipt
 from .remote import ATTRIBUTES, SETTLING, Hub, RemoteRepo, settled, whose
 from .repository import HubFile, Repository
+from .waiting import Clock
+
+LOOKING = 30.0
+"""Seconds for looking up what is on the Hub at the end, whatever ended the publication."""
 
 RULE = re.compile(r"(\S+) filter=lfs diff=lfs merge=lfs -text")
 """The line that the Hub adds to `.gitattributes` for a large file."""
@@ -37,11 +41,16 @@ class Sender:
         self.hub, self._retry, self._receipt = hub, retry, receipt
         self.touched: dict[str, tuple[Repository, str | None]] = {}
 
-    def state(self) -> list[str]:
+    def state(self, clock: Clock) -> list[str]:
         """Look up what is on the Hub now, a line for each repository that was touched."""
         if not self.touched:
             return ["nothing was changed on the Hub"]
-        return [self.hub.state(repo, commit) for repo, commit in self.touched.values()]
+        clock.allow(LOOKING)
+        try:
+            with clock.doing("looking up what is on the Hub"):
+                return [self.hub.state(repo, commit) for repo, commit in self.touched.values()]
+        except Stopped:
+            return [f"unknown, look at {self.hub.endpoint}/{repo.page}" for repo, _ in self.touched.values()]
 
     def touch(self, repo: Repository, commit: str | None = None) -> None:
         """Remember that a repository is changed."""
@@ -91,9 +100,9 @@ class Sender:
         self.touch(repo)
         files = [repo.files[path] for path in paths if path in repo.files]
         additions = [_addition(file) for file in files]
-        self._upload(repo, [a for a, file in zip(additions, files, strict=True) if not file.small_text], pull=pull)
-        for file in files:
-            file.check_unchanged()
+        for addition, file in zip(additions, files, strict=True):
+            if not file.small_text:
+                self._upload(repo, addition, file, pull=pull)
         operations = [*additions, *(hf.CommitOperationDelete(path) for path in paths if path not in repo.files)]
 
         def send() -> str:
@@ -119,15 +128,24 @@ class Sender:
 
         return self._retry.repeat(send)
 
-    def _upload(self, repo: Repository, additions: list[hf.CommitOperationAdd], *, pull: bool) -> None:
-        """Upload files one by one: several at once go to threads, for which an interruption would have to wait."""
-        upload = self.hub.api.preupload_lfs_files
-        for addition in additions:
-            send = partial(upload, repo.repo_id, [addition], repo_type=repo.kind, create_pr=pull, free_memory=False)
-            try:
-                self._retry.repeat(lambda send=send: self.hub.call(send))  # type: ignore[misc]
-            except RepositoryNotFoundError:
-                raise _gone(repo) from None
+    def _upload(self, repo: Repository, addition: hf.CommitOperationAdd, file: HubFile, *, pull: bool) -> None:
+        """Upload a file by itself: several at once go to threads, for which an interruption would have to wait.
+
+        Raises:
+            Refused: The file on disk changed, before it was sent or while.
+        """
+        upload = partial(
+            self.hub.call, self.hub.api.preupload_lfs_files, repo.repo_id, [addition], repo_type=repo.kind,
+            create_pr=pull, free_memory=False,
+        )  # fmt: skip
+        try:
+            self._retry.repeat(upload)
+        except RepositoryNotFoundError:
+            raise _gone(repo) from None
+        except CommandError:
+            file.check_unchanged()
+            raise
+        file.check_unchanged()
 
     def _landed(self, repo: Repository, parent: str) -> str | None:
         """Look whether a commit was made although its reply was lost: one with our files that follows the planned parent.

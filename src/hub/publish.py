@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from .checks import (
     check_published_base,
     check_selection,
 )
-from .client import Retry, find_token, prepare
+from .client import UNEXPECTED, Retry, find_token, prepare
 from .commit import Sender
 from .errors import Ended, Refused, Stopped
 from .extras import group
@@ -43,8 +44,8 @@ from .show import Screen
 from .verify import Verification
 from .waiting import SECONDS, Clock
 
-LOOKING = 30.0
-"""Seconds for looking up what is on the Hub at the end, whatever ended the publication."""
+DEFECTS = (*UNEXPECTED, ArithmeticError, ImportError, MemoryError, NameError, RuntimeError)
+"""What a mistake in this program raises."""
 
 
 def publish(record: Record, options: Options, screen: Screen, cache: Path | None) -> dict[str, Any]:
@@ -65,15 +66,19 @@ def publish(record: Record, options: Options, screen: Screen, cache: Path | None
     ):
         try:
             publication = _Publishing(record, options, screen, cache, clock, Path(folder))
-            state = publication.state
+            state = partial(publication.sender.state, clock)
             return publication.run()
         except (RepositoryNotFoundError, RevisionNotFoundError):  # before OSError, which they are as well
             gone = "a repository disappeared from the Hub, or became hidden. Run the same command again."
             raise Ended(gone, Refused.exit_code, state()) from None
-        except (CommandError, Stopped, OSError) as error:
-            code = getattr(error, "exit_code", InputError.exit_code)
-            what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
-            raise Ended(what, code, state()) from None
+        except OSError as error:
+            what = error if error.filename is None else f"{error.filename}: {error.strerror}"
+            raise Ended(what, InputError.exit_code, state()) from None
+        except (CommandError, Stopped) as error:
+            raise Ended(error, error.exit_code, state()) from None
+        except DEFECTS as error:  # its traceback ends with what is on the Hub
+            error.add_note("\n".join(state()))
+            raise
 
 
 class _Publishing:
@@ -108,15 +113,6 @@ class _Publishing:
             self.last = None
         self.commits: dict[Role, str] = {}
         self.checks = Checks(screen.check)
-
-    def state(self) -> list[str]:
-        """Look up what is on the Hub now."""
-        try:
-            self.clock.allow(LOOKING)
-            with self.clock.doing("looking up what is on the Hub"):
-                return self.sender.state()
-        except Stopped:
-            return [f"unknown, look at {self.hub.endpoint}/{repo.page}" for repo, _ in self.sender.touched.values()]
 
     def run(self) -> dict[str, Any]:
         """Do what was asked for."""
@@ -285,7 +281,7 @@ class _Publishing:
         if self.checks.failed:
             failed = "; ".join(self.checks.failed)
             raise Refused(f"failed: {failed}. The receipt in {self.receipt.path} says what failed.")
-        state = self.state()
+        state = self.sender.state(self.clock)
         self.screen.done(publication, self.receipt.path, state)
         return {"result": publication.model_dump(mode="json"), "state": state}
 
