@@ -19,11 +19,13 @@ import pytest
 
 from src.documents.context import RepoNames
 from src.hub import checks, publish, redact, verify
+from src.hub.bundle import gather
 from src.hub.checks import check_names
 from src.hub.licenses import check_license
 from src.hub.remote import Hub
 from src.hub.repository import Repository, bytes_file
 from src.hub.secrets import check_secrets
+from src.hub.show import Screen
 from src.hub.verify import misfits
 from src.record.errors import InputError
 from src.record.files import sha256_file
@@ -143,6 +145,19 @@ def test_one_stale_read_accuses_and_hides_nobody(desk: Desk, bundles: tuple[Bund
     assert done.code == 0, done.out
     assert "changed by others" not in done.out
     assert not repo.private
+
+
+def test_what_others_did_in_between_does_not_become_public_as_history(desk: Desk) -> None:
+    when(desk, "PUT", "/settings", answer(403))
+    assert desk.publish(**DATASET).code == 3
+    repo = desk.repo("dataset")
+    ours = repo.commits[repo.refs["main"]]
+    desk.hub.edit("dataset", "alice/tiny-letters", "notes.txt", b"not for the public")
+    desk.hub.add_commit(repo, "main", repo.commits[repo.refs["main"]], "Revert", "visitor", ours.files)
+    done = desk.publish(**DATASET)
+    assert done.code == 0, done.out
+    assert repo.private
+    assert "--make-public alice/tiny-letters makes it public" in done.out
 
 
 # Others.
@@ -638,6 +653,11 @@ def test_what_points_at_a_person_is_a_warning() -> None:
         "dataset/README.md: contains a path of a home folder, line 1",
         "dataset/README.md: contains an e-mail address, line 2",
     ]
+
+
+def test_all_that_is_gathered_is_searched(bundles: tuple[Bundle, Bundle]) -> None:
+    with pytest.raises(InputError, match="the token that you are logged in with"):
+        gather(bundles[0].context, ("dataset",), Screen(quiet=True), "letter_count/test.parquet")
 
 
 # The bundle.

@@ -150,7 +150,7 @@ def plan_repo(
     if head is not None and remote.private != head[1]:
         raise Refused(f"{repo.repo_id}: its visibility changed a moment ago. Run the same command again.")
     same_files = not remote.differing(repo)
-    own = noted is not None and remote.private and (remote.head == noted.commit or same_files or remote.new(repo))
+    own = noted is not None and remote.private and _ours(hub, repo, remote, noted.commit)
     foreign = []
     if not same_files and known != remote.head:
         for commit in hub.commits(repo, remote.head):
@@ -173,6 +173,23 @@ def plan_repo(
             "stays public, as it is, although the project config says private; change it in its settings on the Hub"
         )
     return RepoPlan(repo, remote, wanted, own, published, tuple(foreign), tuple(notes))
+
+
+def _ours(hub: Hub, repo: Repository, remote: RemoteRepo, noted: str | None) -> bool:
+    """Determine whether an unfinished publication made all of a repository's history, which becomes public with it.
+
+    Args:
+        hub: The Hub.
+        repo: The repository as it should be.
+        remote: As it is.
+        noted: The commit that was read back; after it there may be one more, with the files as they should be.
+    """
+    if remote.head == noted:
+        return True
+    before = [commit.commit_id for commit in hub.commits(repo, remote.head)][1:]
+    if not before:
+        return remote.new(repo)
+    return not remote.differing(repo) and (before[0] == noted if noted else len(before) == 1)
 
 
 def up_to_date(plans: list[RepoPlan], receipt: Publication | None, options: Options) -> bool:
