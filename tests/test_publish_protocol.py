@@ -175,6 +175,11 @@ def test_somebody_elses_work_is_shown_and_not_overwritten(desk: Desk, bundles: t
     assert desk.publish(**DATASET, overwrite=True).code == 0
 
 
+def test_a_repository_of_another_kind_may_have_the_same_name(desk: Desk) -> None:
+    desk.hub.add_repo("model", "alice/tiny-letters")
+    assert desk.publish(**DATASET).code == 0
+
+
 def test_a_renamed_repository_is_not_followed(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
     assert desk.publish(**DATASET).code == 0
     desk.hub.rename("dataset", "alice/tiny-letters", "alice/other")

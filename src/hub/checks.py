@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import huggingface_hub as hf
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
@@ -134,14 +134,13 @@ def check_selection(repos: list[Repository], published: Collection[Role], make_p
         raise Refused("the Space shows models that are not published yet. Publish base and model first, or with it.")
 
 
-def check_plan(hub: Hub, plan: RepoPlan, options: Options, own: Mapping[str, str]) -> None:
-    """Check one repository: its name, the right to write, its card's metadata and the tag.
+def check_plan(hub: Hub, plan: RepoPlan, options: Options) -> None:
+    """Check one repository: the right to write, its card's metadata and the tag.
 
     Args:
         hub: The Hub.
         plan: What would happen.
         options: What was asked for.
-        own: Kind of each repository that is published together, by name.
 
     Raises:
         Refused: One of them does not fit.
@@ -153,12 +152,6 @@ def check_plan(hub: Hub, plan: RepoPlan, options: Options, own: Mapping[str, str
             raise Refused(
                 f"{repo.repo_id}: not on the Hub yet, so there is nothing to open a pull request for. Publish first."
             )
-        for kind in ("model", "dataset", "space"):
-            if kind != repo.kind and own.get(repo.repo_id) != kind and hub.info(repo.repo_id, kind) is not None:
-                raise Refused(
-                    f"{repo.repo_id}: is a {kind} on the Hub already, not a {repo.kind}. "
-                    f"Choose another `{repo.role}_repo` in the project config."
-                )
         if os.environ.get("HF_OIDC_RESOURCE"):
             raise Refused(
                 f"{repo.repo_id}: does not exist, and a trusted publisher cannot create it. Publish once from a machine "

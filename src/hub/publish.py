@@ -172,7 +172,7 @@ class _Publishing:
                     self.hub, repo.at(self.commits), self.record.project.visibility, self.last,
                     self.receipt.unfinished, options.make_public,
                 )  # fmt: skip
-                check_plan(self.hub, plan, options, {other.repo_id: other.kind for other in repos})
+                check_plan(self.hub, plan, options)
                 if plan.remote is not None and plan.action == "nothing":
                     self.commits[repo.role] = plan.remote.head
                 plans.append(plan)

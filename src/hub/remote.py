@@ -205,8 +205,8 @@ class Hub:
         if found is None:
             return f"{repo.repo_id}: not on the Hub, or hidden from this token; look at {address}"
         head, private = found
-        whose = "our commit" if head == ours else "commit"
-        return f"{repo.repo_id}: {'private' if private else 'public'}, {whose} {head[:12]}; {address}"
+        commit = f"{'our ' if head == ours else ''}commit {head[:12]}"
+        return f"{repo.repo_id}: {'private' if private else 'public'}, {commit}; {address}"
 
 
 def whose(commits: Iterable[hf.GitCommitInfo]) -> list[str]:
