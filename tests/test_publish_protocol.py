@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx2
+import huggingface_hub as hf
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -331,6 +332,13 @@ def test_an_endpoint_that_is_none(desk: Desk) -> None:
     assert done.slept == 0
 
 
+def test_a_password_in_the_endpoint_is_refused(desk: Desk) -> None:
+    desk.patch.setattr(hf.constants, "ENDPOINT", "https://alice:secret-password@huggingface.co")
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert "secret-password" not in done.out
+
+
 def raise_(error: BaseException) -> Any:
     raise error
 
@@ -387,6 +395,13 @@ def test_a_defect_ends_with_what_is_on_the_hub(desk: Desk) -> None:
     done = desk.publish(**DATASET)
     assert done.code == 2
     assert "error: the disk is gone" in done.out
+
+
+def test_an_output_that_nobody_reads_any_more(desk: Desk) -> None:
+    desk.patch.setattr(publish, "check_visitor", lambda *rest: raise_(SystemExit(1)))  # as Rich does
+    done = desk.publish(**DATASET)
+    assert done.code == 141
+    assert done.state[-1].startswith("alice/tiny-letters: public, our commit ")
 
 
 def test_a_repository_that_is_hidden_while_it_is_looked_up(desk: Desk) -> None:

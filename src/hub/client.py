@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from itertools import count
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx2
 import huggingface_hub as hf
@@ -25,7 +26,7 @@ from huggingface_hub.utils import disable_progress_bars, parse_ratelimit_headers
 
 from src.record.errors import CommandError, show
 
-from .errors import Refused, Unreachable
+from .errors import UNEXPECTED, Refused, Unreachable
 from .redact import add_secret
 from .waiting import Clock
 
@@ -40,11 +41,8 @@ TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 COMMIT = re.compile(r"/api/(models|datasets|spaces)/[^/]+/[^/]+/commit/")
 """The one request that is never sent again before somebody looked whether it was carried out."""
 
-DOWNLOAD = re.compile(r"/(datasets/|spaces/)?[^/]+/[^/]+/resolve/")
+DOWNLOAD = re.compile(r"/[^/]+/[^/]+/resolve/")
 """Addresses of files."""
-
-UNEXPECTED = (LookupError, TypeError, ValueError, AttributeError, AssertionError)
-"""What huggingface_hub raises on an answer that is not the documented one; `json.JSONDecodeError` is a `ValueError`."""
 
 
 class Busy(Exception):
@@ -148,7 +146,7 @@ def _stay(response: httpx2.Response) -> None:
         raise Unreachable(f"{request.url.host}: redirects to an address that is none. Check HF_ENDPOINT.") from None
     reads = request.method in ("GET", "HEAD")
     other = (goes.scheme, goes.host, goes.port) != (request.url.scheme, request.url.host, request.url.port)
-    if other and not (reads and DOWNLOAD.match(request.url.path)):
+    if other and not (reads and DOWNLOAD.search(request.url.path)):
         raise Unreachable(
             f"{request.url.host}: redirects {request.url.path} to {show(goes.host)}. Check HF_ENDPOINT and proxies."
         )
@@ -230,6 +228,8 @@ def find_token() -> str:
         Refused: There is none, or it cannot be one.
         Unreachable: The Hub could not be asked for one.
     """
+    if urlsplit(hf.constants.ENDPOINT).password:
+        raise Refused("HF_ENDPOINT contains a password, which the receipt would repeat. Leave it out.")
     with explained():
         token = hf.get_token()
     if not token:

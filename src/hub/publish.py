@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,9 +29,9 @@ from .checks import (
     check_published_base,
     check_selection,
 )
-from .client import UNEXPECTED, Retry, find_token, prepare
+from .client import Retry, find_token, prepare
 from .commit import Sender
-from .errors import Ended, Refused, Stopped
+from .errors import DEFECTS, Ended, Refused, Stopped
 from .extras import group
 from .licenses import check_license
 from .look import Smoke, check_links, check_visitor
@@ -43,9 +44,6 @@ from .repository import Repository
 from .show import Screen
 from .verify import Verification
 from .waiting import SECONDS, Clock
-
-DEFECTS = (*UNEXPECTED, ArithmeticError, ImportError, MemoryError, NameError, RuntimeError)
-"""What a mistake in this program raises."""
 
 
 def publish(record: Record, options: Options, screen: Screen, cache: Path | None) -> dict[str, Any]:
@@ -76,6 +74,9 @@ def publish(record: Record, options: Options, screen: Screen, cache: Path | None
             raise Ended(what, InputError.exit_code, state()) from None
         except (CommandError, Stopped) as error:
             raise Ended(error, error.exit_code, state()) from None
+        except SystemExit:  # Rich's, when nobody reads the output any more
+            closed = "the output was closed before the end. Run the same command again."
+            raise Ended(closed, 128 + signal.SIGPIPE, state()) from None
         except DEFECTS as error:  # its traceback ends with what is on the Hub
             error.add_note("\n".join(state()))
             raise
