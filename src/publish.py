@@ -85,8 +85,8 @@ def publish(
 
     Log in first with `hf auth login`, or set HF_TOKEN; in CI set HF_OIDC_RESOURCE (trusted publishers).
 
-    **Exit codes:** 0 done; 2 bad input; 3 refused, or a check failed; 4 the Hub could not be reached; 129, 130, 143
-    interrupted. After 3, 4 and an interruption the same command resumes.
+    **Exit codes:** 0 done; 2 bad input; 3 refused, or a check failed; 4 the Hub could not be reached; 129, 130, 141,
+    143 interrupted. After 3, 4 and an interruption the same command resumes.
     """
     # hf_xet, the default transport of large files, ignores signals for minutes, and a server without it ends in a traceback.
     # The Hub documents that plain LFS uploads keep working. huggingface_hub reads this when it is imported.
@@ -96,10 +96,10 @@ def publish(
 
     redact_output()
 
-    from src.hub.bundle import ROLES
     from src.hub.dry_run import dry_run as write_and_check
     from src.hub.options import Options
     from src.hub.publish import publish as run_publication
+    from src.hub.repository import ROLES
     from src.hub.show import Screen
     from src.record.load import load_record
 

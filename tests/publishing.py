@@ -22,9 +22,11 @@ from huggingface_hub.utils._http import default_client_factory
 
 from src.documents.build import Documents
 from src.documents.context import Context, RepoNames
+from src.hub import bundle as bundles
 from src.hub import client, process, publish, verify
-from src.hub.bundle import Repository, collect
+from src.hub.bundle import collect
 from src.hub.options import Options
+from src.hub.repository import Repository
 from src.hub.show import Screen
 from src.record.errors import CommandError
 from src.record.load import Record, load_record
@@ -169,10 +171,11 @@ class Desk(Published):
         monkeypatch.setattr("time.sleep", self._sleep)
         monkeypatch.setattr(client, "Client", partial(client.Client, transport=self.transport))
         monkeypatch.setattr(
-            publish, "collect", lambda documents, only, *rest: [r for r in self.bundle.repos if r.role in only]
+            bundles, "collect", lambda documents, only, *rest, **more: [r for r in self.bundle.repos if r.role in only]
         )
-        monkeypatch.setattr(publish, "local_base", lambda context: self.bundle.repo("base"))
-        monkeypatch.setattr(publish, "check_secrets", lambda *rest: [])
+        for module in (publish, verify):
+            monkeypatch.setattr(module, "local_base", lambda context: self.bundle.repo("base"))
+        monkeypatch.setattr(bundles, "check_secrets", lambda *rest: [])
         monkeypatch.setattr(verify, "check_outside", lambda *rest: [])
         for name in ("fill", "link"):
             monkeypatch.setattr(process.Home, name, lambda *rest: None)

@@ -6,6 +6,7 @@ Each case is one request of a publication and one thing that happens there. All 
 from __future__ import annotations
 
 import re
+import signal
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -29,7 +30,7 @@ FOREIGN = b"somebody else's"
 OWNERS = ("foreign commit", "visibility changed", "renamed", "deleted")
 FAULTS = (
     "stale read", "lost reply", 401, 403, 409, 412, 429, 500, 503, "500 for good", "503 for good", "malformed JSON", "killed",
-    "killed after",
+    "killed after", "Ctrl-C",
 )  # fmt: skip
 """What happens: somebody does something just before a request, or its answer is not what it should be."""
 
@@ -79,6 +80,8 @@ class Act:
             self._owner(request)
         elif self.what == "killed":
             self.desk.kill()
+        elif self.what == "Ctrl-C":
+            signal.raise_signal(signal.SIGINT)
         elif status := re.match(r"\d+", str(self.what)):
             return httpx2.Response(int(status[0]), text="fault", request=request)
         elif self.what == "stale read":
@@ -268,7 +271,7 @@ def test_whatever_happens(desk: Desk, bundles: tuple[Bundle, Bundle], scenario: 
     if not act.happened:
         pytest.skip("at this request it cannot happen")
     check(desk, act, done, before)
-    assert done.code in (0, 3, 4, -9)
+    assert done.code in (0, 3, 4, 130, -9)
     # A rerun succeeds, or says why not.
     before = snapshot(desk)
     again = desk.publish(**options)

@@ -13,15 +13,20 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx2
+import huggingface_hub as hf
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from src.documents.context import RepoNames
-from src.hub import publish, redact
-from src.hub.bundle import Repository, bytes_file
-from src.hub.checks import check_license, check_names
+from src.hub import checks, publish, redact, verify
+from src.hub.bundle import gather
+from src.hub.checks import check_names
+from src.hub.licenses import check_license
+from src.hub.remote import Hub
+from src.hub.repository import Repository, bytes_file
 from src.hub.secrets import check_secrets
+from src.hub.show import Screen
 from src.hub.verify import misfits
 from src.record.errors import InputError
 from src.record.files import sha256_file
@@ -143,6 +148,19 @@ def test_one_stale_read_accuses_and_hides_nobody(desk: Desk, bundles: tuple[Bund
     assert not repo.private
 
 
+def test_what_others_did_in_between_does_not_become_public_as_history(desk: Desk) -> None:
+    when(desk, "PUT", "/settings", answer(403))
+    assert desk.publish(**DATASET).code == 3
+    repo = desk.repo("dataset")
+    ours = repo.commits[repo.refs["main"]]
+    desk.hub.edit("dataset", "alice/tiny-letters", "notes.txt", b"not for the public")
+    desk.hub.add_commit(repo, "main", repo.commits[repo.refs["main"]], "Revert", "visitor", ours.files)
+    done = desk.publish(**DATASET)
+    assert done.code == 0, done.out
+    assert repo.private
+    assert "--make-public alice/tiny-letters makes it public" in done.out
+
+
 # Others.
 
 
@@ -156,6 +174,11 @@ def test_somebody_elses_work_is_shown_and_not_overwritten(desk: Desk, bundles: t
     assert "\x1b" not in done.out
     assert done.state == ["nothing was changed on the Hub"]
     assert desk.publish(**DATASET, overwrite=True).code == 0
+
+
+def test_a_repository_of_another_kind_may_have_the_same_name(desk: Desk) -> None:
+    desk.hub.add_repo("model", "alice/tiny-letters")
+    assert desk.publish(**DATASET).code == 0
 
 
 def test_a_renamed_repository_is_not_followed(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
@@ -263,6 +286,180 @@ def test_a_token_that_a_server_echoes_is_not_shown(desk: Desk) -> None:
     assert token not in redact.redact(done.out)
 
 
+# Answers that are cut off, lead elsewhere, or never end.
+
+
+@pytest.mark.parametrize("to", ["https://evil.example/x", "/lfs/other"])
+def test_an_upload_is_not_redirected(desk: Desk, to: str) -> None:
+    when(desk, "PUT", "/lfs/", answer(307, {"location": to}))
+    done = desk.publish(**DATASET)
+    assert done.code in (3, 4)
+    assert done.state[-1].startswith("alice/tiny-letters: private, commit ")
+    assert desk.publish(**DATASET).code == 0
+
+
+def test_a_file_may_come_from_another_host_but_the_token_does_not_go_there(desk: Desk) -> None:
+    assert desk.publish(**DATASET).code == 0
+    hub, seen = Hub(TOKEN), []
+
+    def before(request: httpx2.Request) -> httpx2.Response | None:
+        if "/resolve/" in request.url.path:
+            return httpx2.Response(302, headers={"location": "https://cdn.example/part"}, request=request)
+        if request.url.host == "cdn.example":
+            seen.append(request.headers.get("authorization"))
+            return httpx2.Response(200, text="content", request=request)
+        return None
+
+    desk.transport.before = before
+    assert hub.text(desk.bundle.repo("dataset"), "main", "README.md") == "content"
+    assert seen == [None]
+
+
+@pytest.mark.parametrize("content", [b'{"transfer": "basic", "objects": [', b'{"objects": []}', b"[" * 100_000])
+def test_a_cut_off_answer_about_large_files(desk: Desk, content: bytes) -> None:
+    when(desk, "POST", "/objects/batch", answer(200, content=content))
+    done = desk.publish(**DATASET)
+    assert done.code in (3, 4)
+    assert done.state[-1].startswith("alice/tiny-letters: private, commit ")
+    assert desk.publish(**DATASET).code == 0
+
+
+def test_an_endpoint_that_is_none(desk: Desk) -> None:
+    desk.transport.before = lambda request: raise_(httpx2.UnsupportedProtocol("no scheme"))
+    done = desk.publish(**DATASET)
+    assert done.code == 4
+    assert "Correct HF_ENDPOINT" in done.out
+    assert done.slept == 0
+
+
+def test_a_password_in_the_endpoint_is_refused(desk: Desk) -> None:
+    desk.patch.setattr(hf.constants, "ENDPOINT", "https://alice:secret-password@huggingface.co")
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert "secret-password" not in done.out
+
+
+def raise_(error: BaseException) -> Any:
+    raise error
+
+
+def test_every_request_is_listed_on_request(desk: Desk) -> None:
+    done = desk.publish(**DATASET, plan_only=True, verbose=True)
+    assert "HTTP Request: GET https://huggingface.co/api/whoami-v2" in done.out
+    assert TOKEN not in done.out
+
+
+# What is on disk.
+
+
+@pytest.mark.parametrize(
+    ("path", "moment"), [("letter_count/test.parquet", "/preupload/"), ("LICENSE", "/repos/create")]
+)
+def test_a_file_that_changed_after_the_plan_is_not_published(
+    desk: Desk, tmp_path: Path, path: str, moment: str
+) -> None:
+    dataset = desk.bundle.repo("dataset")
+    copy = tmp_path / path.replace("/", "-")
+    copy.write_bytes(dataset.files[path].content)
+    files = dataset.files | {path: replace(dataset.files[path], source=copy)}
+    desk.bundle = replace(
+        desk.bundle, repos=[replace(r, files=files) if r is dataset else r for r in desk.bundle.repos]
+    )
+    when(desk, "POST", moment, lambda: copy.write_bytes(copy.read_bytes()[:-4] + b"evil"))
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert f"{path}: changed on disk" in done.out
+    assert commits(desk.repo("dataset")) == 0
+
+
+def test_a_receipt_of_another_hub_is_not_believed(desk: Desk) -> None:
+    assert desk.publish(**DATASET, tag="v1").code == 0
+    desk.receipt_path.write_text(json.dumps(desk.receipt | {"endpoint": "https://other.example"}))
+    done = desk.publish(**DATASET)
+    assert done.code == 0, done.out
+    assert desk.receipt["endpoint"] == "https://huggingface.co"
+    assert commits(desk.repo("dataset")) == 1
+    assert desk.receipt["repos"][0]["tag"] is None
+
+
+# Endings.
+
+
+def test_a_defect_ends_with_what_is_on_the_hub(desk: Desk) -> None:
+    desk.patch.setattr(publish, "check_visitor", lambda *rest: {}["no such key"])
+    with pytest.raises(KeyError) as error:
+        desk.publish(**DATASET)
+    (note,) = error.value.__notes__
+    assert note.startswith("alice/tiny-letters: public, our commit ")
+    desk.patch.setattr(publish, "check_visitor", lambda *rest: raise_(OSError("the disk is gone")))
+    done = desk.publish(**DATASET)
+    assert done.code == 2
+    assert "error: the disk is gone" in done.out
+
+
+def test_an_output_that_nobody_reads_any_more(desk: Desk) -> None:
+    desk.patch.setattr(publish, "check_visitor", lambda *rest: raise_(SystemExit(1)))  # as Rich does
+    done = desk.publish(**DATASET)
+    assert done.code == 141
+    assert done.state[-1].startswith("alice/tiny-letters: public, our commit ")
+
+
+def test_a_repository_that_is_hidden_while_it_is_looked_up(desk: Desk) -> None:
+    def act() -> httpx2.Response:
+        desk.hub.edit("dataset", "alice/tiny-letters", "notes.txt", b"others")
+        gone = answer(404, {"X-Error-Code": "RepoNotFound"})
+        desk.transport.before = lambda request: gone() if "/commits/" in request.url.path else None
+        return answer(403)()
+
+    when(desk, "PUT", "/settings", act)
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert done.state[-1].startswith("alice/tiny-letters: not on the Hub, or hidden from this token; look at ")
+
+
+# Trusted publishers.
+
+
+@pytest.fixture
+def ci(desk: Desk) -> Desk:
+    """A CI job whose identity the Hub exchanges for a token for one repository."""
+    desk.patch.delenv("HF_TOKEN")
+    desk.patch.setenv("HF_OIDC_RESOURCE", "datasets/alice/tiny-letters")
+    desk.patch.setenv("HF_OIDC_ID_TOKEN", "ci-identity")
+    desk.patch.setattr("huggingface_hub.utils._auth._OIDC_TOKEN_CACHE", None)
+    return desk
+
+
+def test_a_trusted_publisher_updates_and_creates_nothing(ci: Desk, bundles: tuple[Bundle, Bundle]) -> None:
+    done = ci.publish(**DATASET)
+    assert done.code == 3
+    assert "a trusted publisher cannot create it" in done.out
+    assert not ci.hub.repos
+    with ci.patch.context() as person:
+        person.delenv("HF_OIDC_RESOURCE")
+        person.setenv("HF_TOKEN", TOKEN)
+        assert ci.publish(only=("dataset", "base")).code == 0
+    ci.bundle = bundles[1]
+    done = ci.publish(**DATASET)
+    assert done.code == 0, done.out
+    assert commits(ci.repo("dataset"), "alice/tiny-letters") == 1
+    done = ci.publish(only=("base",))
+    assert done.code == 3
+    assert commits(ci.repo("base"), "alice/tiny-letters") == 0
+
+
+def test_an_identity_that_the_hub_does_not_know(ci: Desk) -> None:
+    ci.patch.setenv("HF_OIDC_ID_TOKEN", "forged-identity")
+    done = ci.publish(**DATASET)
+    assert done.code == 3
+    assert "HTTP 400" in done.out
+    assert "forged-identity" not in redact.redact(done.out)
+    ci.patch.delenv("HF_OIDC_ID_TOKEN")
+    done = ci.publish(**DATASET)
+    assert done.code == 3
+    assert "no token for HF_OIDC_RESOURCE" in done.out
+
+
 # What is proved first.
 
 
@@ -301,7 +498,8 @@ def test_a_failure_after_an_update_hides_nothing(desk: Desk, bundles: tuple[Bund
 def test_a_private_base_model_is_told_and_not_called_verified(desk: Desk) -> None:
     desk.patch.setattr(type(desk.bundle.record), "base_folder", property(lambda record: None))
     desk.bundle = replace(desk.bundle, repos=[r for r in desk.bundle.repos if r.role == "model"])
-    desk.patch.setattr(publish, "local_base", lambda context: None)
+    for module in (publish, verify):
+        desk.patch.setattr(module, "local_base", lambda context: None)
     desk.patch.setattr(
         publish.RepoNames,
         "of",
@@ -330,7 +528,7 @@ def test_a_receipt_that_cannot_be_written_is_found_before_anything_is_sent(desk:
 
 
 def test_without_the_packages_it_plans_and_names_the_line_to_install(desk: Desk) -> None:
-    desk.patch.setattr(publish, "missing_packages", lambda: ["torch"])
+    desk.patch.setattr(checks, "NEEDED", ("no_such_package",))
     done = desk.publish(**DATASET)
     assert done.code == 3
     assert " added; " in done.out
@@ -475,6 +673,11 @@ def test_what_points_at_a_person_is_a_warning() -> None:
         "dataset/README.md: contains a path of a home folder, line 1",
         "dataset/README.md: contains an e-mail address, line 2",
     ]
+
+
+def test_all_that_is_gathered_is_searched(bundles: tuple[Bundle, Bundle]) -> None:
+    with pytest.raises(InputError, match="the token that you are logged in with"):
+        gather(bundles[0].context, ("dataset",), Screen(quiet=True), "letter_count/test.parquet")
 
 
 # The bundle.

@@ -9,7 +9,8 @@ from axe_playwright_python.sync_playwright import Axe
 
 from src.documents.build import Documents
 from src.documents.context import Context, RepoNames
-from src.hub.bundle import collect, write_bundle
+from src.hub.bundle import collect
+from src.hub.repository import write_bundle
 from src.record.load import load_record
 
 from .browsing import Watched, browsing, serving

@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,7 @@ class ClaimExtension(Extension):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self._sources: dict[str, list[str]] = {}
+        self._compiled = cache(partial(environment.compile_expression, undefined_to_none=False))
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         """Keep the source, from which conditions are quoted."""
@@ -137,7 +138,7 @@ class ClaimExtension(Extension):
         return str(shown) if title else f"{shown}\n"
 
     def _value(self, text: str, given: dict[str, Any]) -> Any:
-        return self.environment.compile_expression(text, undefined_to_none=False)(given)
+        return self._compiled(text)(given)
 
 
 def _operand(text: str) -> str:

@@ -6,9 +6,13 @@ import base64
 import inspect
 import io
 import json
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+from src.cache import cached
 from src.record.answers import MAX_ANSWER
+from src.record.files import sha256_file
 
 from .context import Context
 from .demo import Demo
@@ -89,10 +93,16 @@ def _said(row: dict[str, Any]) -> str:
 
 
 def _picture(context: Context) -> dict[str, Any]:
-    out = io.BytesIO()
-    draw(context.record.results.model_dump(mode="json")).savefig(out, format="png", dpi=80, metadata={"Software": None})
+    results = context.record.results
+
+    def picture() -> bytes:
+        out = io.BytesIO()
+        draw(results.model_dump(mode="json")).savefig(out, format="png", dpi=80, metadata={"Software": None})
+        return out.getvalue()
+
+    key = (version("matplotlib"), sha256_file(Path(__file__)), results.model_dump_json())
     data = {
-        "image/png": base64.b64encode(out.getvalue()).decode(),
+        "image/png": base64.b64encode(cached(context.cache, "notebook.png", key, picture)).decode(),
         "text/plain": ["<IPython.core.display.Image object>"],
     }
     return {"output_type": "display_data", "data": data, "metadata": {}}

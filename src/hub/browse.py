@@ -1,18 +1,15 @@
-"""What a visitor of the Space would do, run in a process of its own: `python -m src.hub.browse REQUEST REPLY`.
+"""What a visitor of the Space would do in a browser, run in the child process.
 
-The request and the reply are JSON files. The Space's files, as they were read back from the Hub, are served from this machine; the
+The Space's files, as they were read back from the Hub, are served from this machine; the
 weights come from the Hub itself, to which the page says no token.
 """
 
 from __future__ import annotations
 
 import functools
-import json
 import shutil
-import sys
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -57,13 +54,3 @@ def ask(request: dict[str, Any]) -> dict[str, Any]:
         browser.close()
     server.shutdown()
     return reply
-
-
-def main() -> None:
-    """Answer one request."""
-    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    Path(sys.argv[2]).write_text(json.dumps(ask(request)), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

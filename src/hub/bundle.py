@@ -1,15 +1,10 @@
-"""The files of the Hub's repositories, collected and hashed, and written as folders."""
+"""The contents of the Hub's repositories: which files of the record go into each, and in which form."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Literal
 
 from src.documents.build import Documents
 from src.documents.context import Context
@@ -18,101 +13,23 @@ from src.documents.notebook import PATH, notebook
 from src.documents.space import space_files
 from src.exchange.shared import exchange_files
 from src.record.checkpoint import adapter_config, base_files, checkpoint_files, json_object
-from src.record.files import regular_file, replacing, sha256_file
+from src.record.files import regular_file
+from src.record.gaps import unready
 from src.record.model_name import is_path, parse_model_name
 from src.record.publication import Role
 from src.record.splits import dataset_files
 
+from .checks import check_something, check_tokens, left_out_notes
 from .eval_results import results_file, results_path
+from .repository import ROLES, Commits, HubFile, Progress, Repository, bytes_file, hashed
+from .secrets import check_secrets
+from .show import Screen
 
 CONFIGS = ("adapter_config.json", "config.json", "generation_config.json", "tokenizer_config.json")
 """Files of a checkpoint in which transformers and peft note where something was on the author's machine."""
 
 NOTICES = ("COPYRIGHT", "LICENSE", "NOTICE")
 """Notices in the dataset's folders, next to what they are about."""
-
-ROLES: tuple[Role, ...] = ("dataset", "base", "model", "space")
-"""The repositories in the order in which they are published: what one names is there before it."""
-
-Commits = Mapping[Role, str]
-"""The commit of each repository, where it is known."""
-
-Progress = Callable[[str, int], None]
-"""Called with a file's name and the bytes of it that were just hashed."""
-
-
-@dataclass(frozen=True)
-class HubFile:
-    """One file of a repository.
-
-    Attributes:
-        path: Its place in the repository.
-        source: The file with its content, or the content.
-        size: Bytes.
-        sha256: Hex digest of the content.
-    """
-
-    path: str
-    source: Path | bytes
-    size: int
-    sha256: str
-
-    @cached_property
-    def blob_id(self) -> str:
-        """Git's object id of the content, by which the Hub names small files."""
-        content = self.content
-        return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-
-    @property
-    def content(self) -> bytes:
-        """The whole content, for small files."""
-        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
-
-    def same_as(self, size: int, sha256: str | None, blob_id: str) -> bool:
-        """Determine whether a file on the Hub, known by its size and hashes, has this content."""
-        if size != self.size:
-            return False
-        return sha256 == self.sha256 if sha256 is not None else blob_id == self.blob_id
-
-
-@dataclass(frozen=True)
-class Repository:
-    """One repository as it should be.
-
-    Attributes:
-        role: What it is to the project, and its folder in the bundle.
-        repo_id: Its name on the Hub, without a namespace while that is not known.
-        kind: The Hub's kind of repository.
-        files: Its files, by path.
-        naming: Returns the files that name commits of other repositories, for commits as far as they are known.
-    """
-
-    role: Role
-    repo_id: str
-    kind: Literal["model", "dataset", "space"]
-    files: dict[str, HubFile]
-    naming: Callable[[Commits], dict[str, HubFile]] | None = None
-
-    def at(self, commits: Commits) -> Repository:
-        """Return the repository with the commits of the others written into its files."""
-        if self.naming is None:
-            return self
-        return replace(self, files=dict(sorted((self.files | self.naming(commits)).items())))
-
-    @property
-    def size(self) -> int:
-        """Bytes of all files."""
-        return sum(file.size for file in self.files.values())
-
-    @property
-    def page(self) -> str:
-        """Its address on the Hub, below the endpoint."""
-        return f"{'' if self.kind == 'model' else self.kind + 's/'}{self.repo_id}"
-
-    @property
-    def card(self) -> str:
-        """The text of README.md; empty if there is none."""
-        return self.files["README.md"].content.decode(errors="replace") if "README.md" in self.files else ""
 
 
 def collect(
@@ -144,28 +61,55 @@ def collect(
         record.check_evaluated()
     repos = []
     if "dataset" in only and record.splits:
-        repos.append(Repository("dataset", names.dataset, "dataset", _hashed(_dataset(documents), progress)))
+        repos.append(Repository("dataset", names.dataset, "dataset", hashed(_dataset(documents), progress)))
     if "base" in only and record.base_folder is not None and names.base is not None:
         repos.append(
-            Repository("base", names.base, "model", _hashed(_base(documents), progress), results(context, "base"))
+            Repository("base", names.base, "model", hashed(_base(documents), progress), results(context, "base"))
         )
     if "model" in only:
-        files = _hashed(_model(documents), progress)
+        files = hashed(_model(documents), progress)
         repos.append(Repository("model", names.model, "model", files, results(context, "model")))
     if "space" in only and context.space is not None and isinstance(context.demo, Demo) and names.base is not None:
         repos.append(_space(documents, context.space, context.demo, names.base, endpoint))
     return [repo.at({}) for repo in repos]
 
 
-def checked(context: Context) -> Documents:
-    """Return the documents of what is published, after checking that every claim in them holds.
+def gather(
+    context: Context,
+    only: Collection[Role],
+    screen: Screen,
+    token: str | None,
+    endpoint: str = "https://huggingface.co",
+    *,
+    unfinished: bool = False,
+) -> tuple[list[Repository], list[str]]:
+    """Collect the repositories, and check what needs neither the network nor a model.
+
+    Args:
+        context: What is published.
+        only: Roles to collect.
+        screen: Shows the progress.
+        token: The own login token, which is not published.
+        endpoint: The Hub that the Space loads the weights from.
+        unfinished: As for `collect`.
+
+    Returns:
+        The repositories, and what the person should know about them, a line each.
 
     Raises:
+        InputError: Something of the record cannot be published.
         ClaimsError: A sentence says what the record does not show.
+        Refused: The tokenizer does not fit the model.
     """
-    documents = Documents(context)
+    record, documents = context.record, Documents(context)
     documents.check()
-    return documents
+    with screen.hashing() as progress:
+        repos = collect(documents, only, progress, endpoint, unfinished=unfinished)
+    check_something(context, only, bool(repos))
+    check_tokens(record)
+    notes = left_out_notes(record)
+    notes += check_secrets(repos, token, record.project.allow_secrets, context.cache)
+    return repos, notes + unready(record)
 
 
 def local_base(context: Context) -> Repository | None:
@@ -196,7 +140,7 @@ def _space(documents: Documents, space: str, demo: Demo, base: str, endpoint: st
     weights: list[tuple[Role, str, str, str, HubFile]] = []
     for role, repo_id, folder, there, sources in published:
         wanted = {name: source for name, source in sources.items() if f"{folder}/{name}" in demo.files}
-        weights += [(role, repo_id, folder, there, file) for file in _hashed(wanted, None).values()]
+        weights += [(role, repo_id, folder, there, file) for file in hashed(wanted, None).values()]
 
     def write(commits: Commits) -> dict[str, HubFile]:
         """Name the commits of the weights; `main` while there are none."""
@@ -209,43 +153,9 @@ def _space(documents: Documents, space: str, demo: Demo, base: str, endpoint: st
             )
             for role, repo, folder, there, file in weights
         ]
-        return _hashed(space_files(context, demo, files), None)
+        return hashed(space_files(context, demo, files), None)
 
-    return Repository("space", space, "space", _hashed({"LICENSE": _license(context)}, None), write)
-
-
-def write_bundle(repos: list[Repository], output: Path) -> None:
-    """Write every repository as a folder, all of them or none.
-
-    Raises:
-        InputError: There are other files, the disk is full, or the folder cannot be written; what was there before is still there.
-    """
-    with replacing(output, "--output") as folder:
-        for repo in repos:
-            for name, file in repo.files.items():
-                target = folder / repo.role / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                if isinstance(file.source, bytes):
-                    target.write_bytes(file.source)
-                else:
-                    shutil.copyfile(file.source, target)
-
-
-def bytes_file(name: str, content: bytes) -> HubFile:
-    """Return a generated file."""
-    return HubFile(name, content, len(content), hashlib.sha256(content).hexdigest())
-
-
-def _hashed(sources: dict[str, Path | bytes], progress: Progress | None) -> dict[str, HubFile]:
-    files = {}
-    for name, source in sorted(sources.items()):
-        if isinstance(source, bytes):
-            files[name] = bytes_file(name, source)
-        else:
-            size = source.stat().st_size
-            on_progress = None if progress is None else lambda count, name=name: progress(name, count)
-            files[name] = HubFile(name, source, size, sha256_file(source, on_progress))
-    return files
+    return Repository("space", space, "space", hashed({"LICENSE": _license(context)}, None), write)
 
 
 def _license(context: Context) -> Path:

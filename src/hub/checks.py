@@ -1,33 +1,27 @@
-"""What is checked before anything else: names, account, rights, license."""
+"""What is checked before anything is sent: names, license, tokenizer, base model, metadata, rights."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import re
-from collections.abc import Collection, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection
 
 import huggingface_hub as hf
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
-from huggingface_hub.utils._http import hf_raise_for_status
-from huggingface_hub.utils._validators import validate_repo_id
+from huggingface_hub.utils import hf_raise_for_status, validate_repo_id
 
 from src.documents.context import Context, RepoNames
 from src.record.checkpoint import json_object, left_out
 from src.record.errors import InputError, show
-from src.record.files import read_text
 from src.record.load import Record
 from src.record.publication import Role
 
-from .bundle import Repository
 from .errors import Refused
+from .options import Options
 from .plan import RepoPlan
 from .remote import Hub
-
-WRITERS = frozenset({"admin", "write", "contributor"})
-"""Roles in an organization that may write to repositories."""
+from .repository import Repository
 
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 """What a tag may be called: what the receipt can hold and git can take."""
@@ -35,101 +29,18 @@ TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 NEEDED = ("torch", "transformers", "peft", "datasets")
 """Packages that load what is published."""
 
-LICENSES = {
-    "mit": ("permission is hereby granted, free of charge", 'the software is provided "as is"'),
-    "apache-2.0": ("apache license", "version 2.0, january 2004"),
-    "bsd-2-clause": ("redistribution and use in source and binary forms",),
-    "bsd-3-clause": ("redistribution and use in source and binary forms", "endorse or promote products"),
-    "isc": ("permission to use, copy, modify, and", "with or without fee"),
-    "unlicense": ("this is free and unencumbered software",),
-    "gpl-2.0": ("gnu general public license", "version 2, june 1991"),
-    "gpl-3.0": ("gnu general public license", "version 3, 29 june 2007"),
-    "lgpl-3.0": ("gnu lesser general public license", "version 3, 29 june 2007"),
-    "agpl-3.0": ("gnu affero general public license", "version 3, 19 november 2007"),
-    "mpl-2.0": ("mozilla public license", "version 2.0"),
-    "cc0-1.0": ("cc0 1.0 universal",),
-    "cc-by-4.0": ("attribution 4.0 international",),
-    "cc-by-sa-4.0": ("attribution-sharealike 4.0 international",),
-    "cc-by-nc-4.0": ("attribution-noncommercial 4.0 international",),
-    "openrail": ("rail",),
-}
-"""What the text of a license contains, in lower case and with single spaces, by the Hub's identifier."""
 
-
-def check_login(hub: Hub, given: str | None) -> tuple[str, str]:
-    """Check who is logged in, and where that person may write.
-
-    Args:
-        hub: The Hub.
-        given: Namespace that the option, the config or the last publication names.
-
-    Returns:
-        The user's name and the namespace.
+def check_packages() -> None:
+    """Check that the packages that loading needs are installed, without importing any.
 
     Raises:
-        Refused: The token may only read, or not write to that namespace.
-        Unreachable: The Hub did not answer as it should.
+        Refused: One of them is not.
     """
-    resource = os.environ.get("HF_OIDC_RESOURCE")
-    if resource:
-        namespace = given or resource.removeprefix("datasets/").split("/")[0]
-        return namespace, namespace
-
-    def account() -> tuple[str, dict[str, Any], dict[str, Any]]:
-        user = hub.api.whoami()
-        organizations = {str(org["name"]): org.get("roleInOrg") for org in user.get("orgs") or []}
-        return str(user["name"]), (user.get("auth") or {}).get("accessToken") or {}, organizations
-
-    name, access, organizations = hub.call(account)
-    namespace = given or name
-    role = access.get("role")
-    if role == "read":
-        raise Refused(
-            "the token may only read. Create one with the role `write` (Settings, Access Tokens), then `hf auth login`."
-        )
-    if role == "fineGrained" and not _may_write(access.get("fineGrained") or {}, namespace):
-        raise Refused(
-            f"the fine-grained token has no write permission for {show(namespace)}. Add it in the token's settings."
-        )
-    if namespace != name and organizations.get(namespace) not in WRITERS:
-        writable = ", ".join([name, *(org for org, r in organizations.items() if r in WRITERS)])
-        raise Refused(
-            f"{show(name)} may not write to {show(namespace)}. Give --namespace one of: {show(writable)}; or ask its owner."
-        )
-    return name, namespace
-
-
-def _may_write(rights: dict[str, Any], namespace: str) -> bool:
-    for scope in rights.get("scoped") or []:
-        entity = scope.get("entity") or {}
-        owner = str(entity.get("name", "")).split("/")[0]
-        if owner == namespace and {"repo.write", "repo.content.write"} & set(scope.get("permissions") or []):
-            return True
-    return False
-
-
-def missing_packages() -> list[str]:
-    """List the packages that loading needs and that are not installed, without importing any."""
-    return [name for name in NEEDED if importlib.util.find_spec(name) is None]
-
-
-def check_license(license: str, path: Path) -> None:
-    """Check that the license's text is the one that the project config names, for the licenses that are known here.
-
-    Raises:
-        InputError: It is another.
-    """
-    phrases = LICENSES.get(license)
-    if phrases is None:
-        return
-    text = " ".join(read_text(path, "Put the license's text there.").lower().split())
-    missing = [phrase for phrase in phrases if phrase not in text]
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise InputError(
-            path,
-            found=f"a text without “{missing[0]}”",
-            expected=f"the text of {license}, which the project config names",
-            hint="Correct `license` in the project config, or the text.",
+        raise Refused(
+            f"{', '.join(missing)} not installed, so what would be sent cannot be loaded. "
+            'Run `pip install -c constraints.txt -e ".[publish]"`, or give --no-load.'
         )
 
 
@@ -204,27 +115,43 @@ def _no_space(context: Context) -> str:
     return "its visitors could not read private models"
 
 
-def check_plan(hub: Hub, plan: RepoPlan, tag: str | None, own: Mapping[str, str]) -> None:
-    """Check one repository: its name, the right to write, its card's metadata and the tag.
+def check_selection(repos: list[Repository], published: Collection[Role], make_public: Collection[str]) -> None:
+    """Check that the repositories that were chosen can be published without the others.
+
+    Args:
+        repos: The repositories.
+        published: Roles that were published before, of those that are not among them.
+        make_public: Names of repositories that the person asks to make public.
+
+    Raises:
+        Refused: They cannot.
+    """
+    unknown = set(make_public) - {repo.repo_id for repo in repos}
+    if unknown:
+        raise Refused(f"--make-public {', '.join(sorted(unknown))}: not a repository of this publication.")
+    roles = {repo.role for repo in repos}
+    if "space" in roles and not {"base", "model"} <= roles | set(published):
+        raise Refused("the Space shows models that are not published yet. Publish base and model first, or with it.")
+
+
+def check_plan(hub: Hub, plan: RepoPlan, options: Options) -> None:
+    """Check one repository: the right to write, its card's metadata and the tag.
 
     Args:
         hub: The Hub.
         plan: What would happen.
-        tag: Tag that would be put on it.
-        own: Kind of each repository that is published together, by name.
+        options: What was asked for.
 
     Raises:
         Refused: One of them does not fit.
         Unreachable: The Hub did not answer as it should.
     """
-    repo = plan.repo
+    repo, tag = plan.repo, options.tag
     if plan.remote is None:
-        for kind in ("model", "dataset", "space"):
-            if kind != repo.kind and own.get(repo.repo_id) != kind and hub.info(repo.repo_id, kind) is not None:
-                raise Refused(
-                    f"{repo.repo_id}: is a {kind} on the Hub already, not a {repo.kind}. "
-                    f"Choose another `{repo.role}_repo` in the project config."
-                )
+        if options.create_pr:
+            raise Refused(
+                f"{repo.repo_id}: not on the Hub yet, so there is nothing to open a pull request for. Publish first."
+            )
         if os.environ.get("HF_OIDC_RESOURCE"):
             raise Refused(
                 f"{repo.repo_id}: does not exist, and a trusted publisher cannot create it. Publish once from a machine "
@@ -314,3 +241,21 @@ def check_base(visitor: Hub, context: Context) -> str | None:
     except RepositoryNotFoundError:
         return f"the base model {show(base)} is private or not on the Hub: visitors cannot load the adapter"
     return f"the base model {show(base)} is gated: visitors need access to it" if info.gated else None
+
+
+def check_published_base(hub: Hub, base: Repository) -> None:
+    """Check that the base model on the Hub is the one here, for an adapter that is published without it.
+
+    Raises:
+        Refused: It is not there, or another one.
+        Unreachable: The Hub did not answer as it should.
+    """
+    remote = hub.read(base.repo_id, base.kind)
+    if remote is None:
+        raise Refused("the adapter's base model is not on the Hub. Publish it first, or with it.")
+    loaded = (".safetensors", "config.json", "tokenizer.json")
+    odd = [path for path in remote.differing(base) if path.endswith(loaded)]
+    if odd:
+        raise Refused(
+            f"{base.repo_id}: is not the base model that was evaluated ({', '.join(odd)}). Publish it as well."
+        )

@@ -9,24 +9,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
+from itertools import count
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx2
 import huggingface_hub as hf
 from huggingface_hub.errors import (
     HfHubHTTPError,
     LocalTokenNotFoundError,
-    OfflineModeIsEnabled,
     OIDCError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils._http import hf_request_event_hook, parse_ratelimit_headers
-from huggingface_hub.utils.tqdm import disable_progress_bars
+from huggingface_hub.utils import disable_progress_bars, parse_ratelimit_headers
 
 from src.record.errors import CommandError, show
 
-from .errors import Refused, Unreachable
+from .errors import UNEXPECTED, Refused, Unreachable
 from .redact import add_secret
 from .waiting import Clock
 
@@ -41,8 +41,8 @@ TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 COMMIT = re.compile(r"/api/(models|datasets|spaces)/[^/]+/[^/]+/commit/")
 """The one request that is never sent again before somebody looked whether it was carried out."""
 
-UNEXPECTED = (LookupError, TypeError, ValueError, AttributeError, AssertionError, RecursionError)
-"""What huggingface_hub raises on an answer that is not the documented one; `json.JSONDecodeError` is a `ValueError`."""
+DOWNLOAD = re.compile(r"/[^/]+/[^/]+/resolve/")
+"""Addresses of files."""
 
 
 class Busy(Exception):
@@ -69,12 +69,20 @@ class Retry:
     def __init__(self, clock: Clock, say: Callable[[str], None]) -> None:
         self.clock, self.say = clock, say
 
-    def wait(self, busy: Busy, attempt: int) -> None:
-        """Wait before the next attempt.
+    def repeat(self, function: Callable[[], Result]) -> Result:
+        """Call a function again while it finds the Hub busy.
 
         Raises:
-            Unreachable: There was the last attempt, or the Hub asks for more time than is left.
+            Unreachable: The Hub was still busy after several attempts.
         """
+        for attempt in count(1):
+            try:
+                return function()
+            except Busy as busy:
+                self._wait(busy, attempt)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _wait(self, busy: Busy, attempt: int) -> None:
         pause = min(8.0, 0.5 * 2**attempt) if busy.retry_after is None else busy.retry_after
         if attempt >= ATTEMPTS or pause >= self.clock.left():
             later = "" if busy.retry_after is None else f" in {busy.retry_after:.0f} s"
@@ -94,8 +102,7 @@ class Client(httpx2.Client):
     """
 
     def __init__(self, retry: Retry, transport: httpx2.BaseTransport | None = None) -> None:
-        hooks: dict[str, list[Any]] = {"request": [hf_request_event_hook], "response": [_stay]}
-        super().__init__(event_hooks=hooks, follow_redirects=True, timeout=60, transport=transport)
+        super().__init__(event_hooks={"response": [_stay]}, follow_redirects=True, timeout=60, transport=transport)
         self._retry = retry
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
@@ -105,20 +112,18 @@ class Client(httpx2.Client):
             Busy: A commit or a file was not answered as it should.
             Unreachable: The Hub was still busy after several attempts.
         """
+        if hf.is_offline_mode():
+            raise Unreachable(f"{hf.constants.ENDPOINT}: HF_HUB_OFFLINE is set. Unset it to publish.")
         # A stream is consumed when it was sent, and only its owner can rewind it.
-        once = COMMIT.search(request.url.path) or not isinstance(request.stream, httpx2.ByteStream)
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                return self._send(request, options)
-            except Busy as busy:
-                if once:
-                    raise
-                self._retry.wait(busy, attempt)
-        raise AssertionError("the last attempt returns or raises")
+        if COMMIT.search(request.url.path) or not isinstance(request.stream, httpx2.ByteStream):
+            return self._send(request, options)
+        return self._retry.repeat(lambda: self._send(request, options))
 
     def _send(self, request: httpx2.Request, options: dict[str, Any]) -> httpx2.Response:
         try:
             response = super().send(request, **options)
+        except httpx2.UnsupportedProtocol:
+            raise Unreachable(f"{hf.constants.ENDPOINT}: not an address of a Hub. Correct HF_ENDPOINT.") from None
         except httpx2.TransportError as error:
             raise Busy(type(error).__name__) from error
         if response.status_code in TRANSIENT:
@@ -128,7 +133,10 @@ class Client(httpx2.Client):
 
 
 def _stay(response: httpx2.Response) -> None:
-    """Refuse a redirect that would send a change, or any request to the Hub, somewhere else than it was meant for."""
+    """Refuse a redirect that would send a change, or a request to the Hub's API, somewhere else than it was meant for.
+
+    A file may come from another host, as the Hub's large files do; the client sends no token there.
+    """
     if not response.has_redirect_location:
         return
     request, target = response.request, response.headers.get("location", "")
@@ -136,11 +144,13 @@ def _stay(response: httpx2.Response) -> None:
         goes = request.url.join(target)
     except httpx2.InvalidURL:
         raise Unreachable(f"{request.url.host}: redirects to an address that is none. Check HF_ENDPOINT.") from None
-    if (goes.scheme, goes.host, goes.port) != (request.url.scheme, request.url.host, request.url.port):
+    reads = request.method in ("GET", "HEAD")
+    other = (goes.scheme, goes.host, goes.port) != (request.url.scheme, request.url.host, request.url.port)
+    if other and not (reads and DOWNLOAD.search(request.url.path)):
         raise Unreachable(
             f"{request.url.host}: redirects {request.url.path} to {show(goes.host)}. Check HF_ENDPOINT and proxies."
         )
-    if request.method not in ("GET", "HEAD"):
+    if not reads:
         raise Refused(
             f"{request.url.path}: moved to {show(goes.path)} on the Hub. Correct the name in the project config if it was renamed."
         )
@@ -173,28 +183,29 @@ def explained() -> Iterator[None]:
     except (CommandError, Busy):
         raise
     except RuntimeError as error:  # what the client wraps a failed upload in
-        if isinstance(error.__cause__, CommandError | Busy | Exception):
+        if isinstance(error.__cause__, Exception):
             with explained():
                 raise error.__cause__ from None
-        raise
+        raise _unexpected(error) from None
     except RevisionNotFoundError:
         raise
     except RepositoryNotFoundError as error:
         if error.response.status_code == 401 and error.response.request.headers.get("authorization"):
             raise _explain(error) from None
         raise
-    except (HfHubHTTPError, httpx2.HTTPError, OfflineModeIsEnabled, LocalTokenNotFoundError, OIDCError) as error:
+    except (HfHubHTTPError, httpx2.HTTPError, LocalTokenNotFoundError, OIDCError) as error:
         raise _explain(error) from None
     except (httpx2.InvalidURL, *UNEXPECTED) as error:
-        raise Unreachable(
-            f"{hf.constants.ENDPOINT}: unexpected answer from the Hub ({type(error).__name__}: {show(error)}). Check HF_ENDPOINT."
-        ) from None
+        raise _unexpected(error) from None
+
+
+def _unexpected(error: Exception) -> Unreachable:
+    what = f"{type(error).__name__}: {show(error)}"
+    return Unreachable(f"{hf.constants.ENDPOINT}: unexpected answer from the Hub ({what}). Check HF_ENDPOINT.")
 
 
 def _explain(error: Exception) -> CommandError:
     endpoint = hf.constants.ENDPOINT
-    if isinstance(error, OfflineModeIsEnabled):
-        return Unreachable(f"{endpoint}: HF_HUB_OFFLINE is set. Unset it to publish.")
     if isinstance(error, LocalTokenNotFoundError):
         return Refused("not logged in. Run `hf auth login`, or set HF_TOKEN to a token that may write.")
     if isinstance(error, OIDCError):
@@ -217,6 +228,8 @@ def find_token() -> str:
         Refused: There is none, or it cannot be one.
         Unreachable: The Hub could not be asked for one.
     """
+    if urlsplit(hf.constants.ENDPOINT).password:
+        raise Refused("HF_ENDPOINT contains a password, which the receipt would repeat. Leave it out.")
     with explained():
         token = hf.get_token()
     if not token:
@@ -237,11 +250,12 @@ def local_token() -> str | None:
 
 
 def prepare(retry: Retry, *, verbose: bool) -> None:
-    """Set huggingface_hub up: our client, no progress bars of its own, its log on standard error."""
+    """Set huggingface_hub up: our client, no progress bars of its own, its log and every request's on standard error."""
     hf.set_client_factory(lambda: Client(retry))
     disable_progress_bars()
-    logger = logging.getLogger("huggingface_hub")
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    logger.handlers, logger.propagate = [handler], False
-    logger.setLevel(logging.DEBUG if verbose else logging.ERROR)
+    for name in ("huggingface_hub", "httpx2"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO if verbose else logging.ERROR)

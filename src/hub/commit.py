@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import re
-import time
+from functools import partial
 
 import huggingface_hub as hf
-from huggingface_hub._commit_api import _fetch_upload_modes
 from huggingface_hub.errors import RepositoryNotFoundError
-from huggingface_hub.utils._headers import build_hf_headers
 
 from src.record.errors import CommandError
 
-from .bundle import Repository
-from .client import ATTEMPTS, Busy, Retry
-from .errors import Refused, Unreachable
-from .plan import RepoPlan
+from .client import Busy, Retry
+from .errors import Refused, Stopped, Unreachable
 from .receipt import Receipt
-from .remote import ATTRIBUTES, SETTLING, Hub, RemoteRepo, same, whose
+from .remote import ATTRIBUTES, SETTLING, Hub, RemoteRepo, settled, whose
+from .repository import HubFile, Repository
+from .waiting import Clock
+
+LOOKING = 30.0
+"""Seconds for looking up what is on the Hub at the end, whatever ended the publication."""
 
 RULE = re.compile(r"(\S+) filter=lfs diff=lfs merge=lfs -text")
 """The line that the Hub adds to `.gitattributes` for a large file."""
@@ -40,11 +41,16 @@ class Sender:
         self.hub, self._retry, self._receipt = hub, retry, receipt
         self.touched: dict[str, tuple[Repository, str | None]] = {}
 
-    def state(self) -> list[str]:
+    def state(self, clock: Clock) -> list[str]:
         """Look up what is on the Hub now, a line for each repository that was touched."""
         if not self.touched:
             return ["nothing was changed on the Hub"]
-        return [self.hub.state(repo, commit) for repo, commit in self.touched.values()]
+        clock.allow(LOOKING)
+        try:
+            with clock.doing("looking up what is on the Hub"):
+                return [self.hub.state(repo, commit) for repo, commit in self.touched.values()]
+        except Stopped:
+            return [f"unknown, look at {self.hub.endpoint}/{repo.page}" for repo, _ in self.touched.values()]
 
     def touch(self, repo: Repository, commit: str | None = None) -> None:
         """Remember that a repository is changed."""
@@ -64,27 +70,23 @@ class Sender:
             self.hub.api.create_repo, repo.repo_id, repo_type=repo.kind, visibility="private", exist_ok=True,
             space_sdk="static" if repo.kind == "space" else None,
         )  # fmt: skip
-        for pause in SETTLING:
-            now = self.hub.read(repo.repo_id, repo.kind)
-            if now is not None:
-                break
-            time.sleep(pause)
-        else:
+        now = settled(lambda: self.hub.read(repo.repo_id, repo.kind))
+        if now is None:
             raise Unreachable(f"{repo.repo_id}: created, but the Hub does not show it yet. Run the same command again.")
         commits = [commit for commit in self.hub.commits(repo, now.head) if commit.title != "initial commit"]
-        if not now.private or commits:
+        if not now.private or commits or not now.new(repo):
             self._receipt.forget(repo.repo_id)
             raise Refused(
                 f"{repo.repo_id}: somebody else created it a moment ago. Look at it, then run the same command again."
             )
         return now
 
-    def commit(self, plan: RepoPlan, remote: RemoteRepo, *, pull: bool = False) -> str:
+    def commit(self, repo: Repository, remote: RemoteRepo, *, pull: bool = False) -> str:
         """Send the files that differ: large ones one by one, then all as one commit that expects the planned parent.
 
         Args:
-            plan: What is sent.
-            remote: The repository as it was read.
+            repo: The repository as it should be.
+            remote: As it was read.
             pull: Whether to open a pull request instead.
 
         Returns:
@@ -94,68 +96,56 @@ class Sender:
             Refused: Somebody else changed the repository meanwhile.
             Unreachable: The Hub did not answer as it should.
         """
-        repo = plan.repo
-        additions = []
-        for path, file in repo.files.items():
-            if path not in remote.files or not same(remote.files[path], repo, path):
-                addition = hf.CommitOperationAdd(path, file.source)
-                addition.upload_info.sha256 = bytes.fromhex(file.sha256)  # hashed once already
-                additions.append(addition)
+        paths = remote.differing(repo)
         self.touch(repo)
-        self._upload(repo, additions, pull=pull)
-        deletions = [hf.CommitOperationDelete(path) for path in sorted(remote.files.keys() - repo.files.keys())]
-        for attempt in range(1, ATTEMPTS + 1):
+        files = [repo.files[path] for path in paths if path in repo.files]
+        additions = [_addition(file) for file in files]
+        for addition, file in zip(additions, files, strict=True):
+            if not file.small_text:
+                self._upload(repo, addition, file, pull=pull)
+        operations = [*additions, *(hf.CommitOperationDelete(path) for path in paths if path not in repo.files)]
+
+        def send() -> str:
+            """Send the commit; one whose reply was lost is looked up before it is sent again."""
             try:
                 info = self.hub.call(
-                    self.hub.api.create_commit,
-                    repo.repo_id,
-                    [*additions, *deletions],
-                    commit_message=f"Publish {repo.role}",
-                    repo_type=repo.kind,
-                    parent_commit=remote.head,
-                    create_pr=pull,
-                )
-            except Busy as busy:
-                if pull:
-                    raise Unreachable(
-                        f"{repo.repo_id}: the reply to the pull request was lost ({busy}). Look for it at "
-                        f"{self.hub.endpoint}/{repo.page}/discussions before you run the same command again."
-                    ) from None
-                landed = self._landed(repo, remote.head)
-                if landed is not None:
-                    return landed
-                self._retry.wait(busy, attempt)
+                    self.hub.api.create_commit, repo.repo_id, operations, commit_message=f"Publish {repo.role}",
+                    repo_type=repo.kind, parent_commit=remote.head, create_pr=pull,
+                )  # fmt: skip
             except RepositoryNotFoundError:
                 raise _gone(repo) from None
-            except CommandError:  # a stale parent, or a reply that makes no sense
+            except (Busy, CommandError) as error:  # also a stale parent, or a reply that makes no sense
                 landed = None if pull else self._landed(repo, remote.head)
-                if landed is None:
-                    raise
-                return landed
-            else:
-                return str(info.pr_url if pull else info.oid)
-        raise AssertionError("the last attempt returns or raises")
+                if landed is not None:
+                    return landed
+                if pull and isinstance(error, Busy):
+                    raise Unreachable(
+                        f"{repo.repo_id}: the reply to the pull request was lost ({error}). Look for it at "
+                        f"{self.hub.endpoint}/{repo.page}/discussions before you run the same command again."
+                    ) from None
+                raise
+            return str(info.pr_url if pull else info.oid)
 
-    def _upload(self, repo: Repository, additions: list[hf.CommitOperationAdd], *, pull: bool) -> None:
-        """Upload the large files one by one: several at once go to threads, for which an interruption would have to wait."""
-        call, api = self.hub.call, self.hub.api
+        return self._retry.repeat(send)
+
+    def _upload(self, repo: Repository, addition: hf.CommitOperationAdd, file: HubFile, *, pull: bool) -> None:
+        """Upload a file by itself: several at once go to threads, for which an interruption would have to wait.
+
+        Raises:
+            Refused: The file on disk changed, before it was sent or while.
+        """
+        upload = partial(
+            self.hub.call, self.hub.api.preupload_lfs_files, repo.repo_id, [addition], repo_type=repo.kind,
+            create_pr=pull, free_memory=False,
+        )  # fmt: skip
         try:
-            call(
-                _fetch_upload_modes, additions, repo.kind, repo.repo_id, build_hf_headers(token=self.hub.token), "main",
-                endpoint=self.hub.endpoint, create_pr=pull,
-            )  # fmt: skip
-            for addition in additions:
-                for attempt in range(1, ATTEMPTS + 1):
-                    try:
-                        call(
-                            api.preupload_lfs_files, repo.repo_id, [addition], repo_type=repo.kind, create_pr=pull,
-                            free_memory=False,
-                        )  # fmt: skip
-                        break
-                    except Busy as busy:
-                        self._retry.wait(busy, attempt)
+            self._retry.repeat(upload)
         except RepositoryNotFoundError:
             raise _gone(repo) from None
+        except CommandError:
+            file.check_unchanged()
+            raise
+        file.check_unchanged()
 
     def _landed(self, repo: Repository, parent: str) -> str | None:
         """Look whether a commit was made although its reply was lost: one with our files that follows the planned parent.
@@ -163,39 +153,37 @@ class Sender:
         Raises:
             Refused: The repository was changed by somebody else.
         """
-        for pause in (*SETTLING[:2], None):
+
+        def look() -> str | None:
             now = self.hub.read(repo.repo_id, repo.kind)
             if now is None:
                 raise _gone(repo)
-            if now.head != parent:
-                commits = self.hub.commits(repo, now.head)
-                if not now.differing(repo) and len(commits) > 1 and commits[1].commit_id == parent:
-                    return now.head
-                if any(commit.commit_id == parent for commit in commits):
-                    new = whose(commits[: [commit.commit_id for commit in commits].index(parent)])
-                    raise Refused(
-                        f"{repo.repo_id}: changed by others during the publication ({'; '.join(new)}). "
-                        "Run the same command again to see how it differs; --overwrite continues anyway."
-                    )
-            if pause is not None:
-                time.sleep(pause)
-        return None
+            if now.head == parent:
+                return None
+            commits = self.hub.commits(repo, now.head)
+            known = [commit.commit_id for commit in commits]
+            if not now.differing(repo) and known[1:2] == [parent]:
+                return now.head
+            if parent in known:
+                raise Refused(
+                    f"{repo.repo_id}: changed by others during the publication "
+                    f"({'; '.join(whose(commits[: known.index(parent)]))}). "
+                    "Run the same command again to see how it differs; --overwrite continues anyway."
+                )
+            return None
 
-    def read_back(self, plan: RepoPlan, before: RemoteRepo, commit: str) -> RemoteRepo:
+        return settled(look, SETTLING[:2])
+
+    def read_back(self, repo: Repository, before: RemoteRepo, commit: str) -> RemoteRepo:
         """Read the tree of the very commit that the Hub answered, and compare it with what was verified.
 
         Raises:
             Refused: The commit contains something else.
             Unreachable: The Hub does not show it.
         """
-        repo = plan.repo
         self.touch(repo, commit)
-        for pause in SETTLING:
-            now = self.hub.read(repo.repo_id, repo.kind, commit)
-            if now is not None:
-                break
-            time.sleep(pause)
-        else:
+        now = settled(lambda: self.hub.read(repo.repo_id, repo.kind, commit))
+        if now is None:
             raise Unreachable(
                 f"{repo.repo_id}: the Hub does not show commit {commit[:12]} yet. Run the same command again."
             )
@@ -259,6 +247,12 @@ class Sender:
             raise Moved(f"{moved} It was made private again, as it was before.") from None
         if private:
             raise Unreachable(f"{repo.repo_id}: did not become public. Run the same command again.")
+
+
+def _addition(file: HubFile) -> hf.CommitOperationAdd:
+    addition = hf.CommitOperationAdd(file.path, file.content if file.small_text else file.source)
+    addition.upload_info.sha256 = bytes.fromhex(file.sha256)  # hashed once already
+    return addition
 
 
 def _gone(repo: Repository) -> CommandError:

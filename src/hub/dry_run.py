@@ -7,24 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from src.documents.context import Context, RepoNames
-from src.record.gaps import unready
 from src.record.load import Record
 
-from .bundle import checked, collect, local_base, write_bundle
-from .checks import (
-    check_base,
-    check_license,
-    check_names,
-    check_something,
-    check_tokens,
-    left_out_notes,
-    missing_packages,
-)
+from .bundle import gather
+from .checks import check_base, check_names, check_packages
 from .client import Retry, local_token, prepare
-from .errors import Ended, Refused, Stopped
-from .options import INSTALL, Options
+from .errors import Ended, Stopped
+from .licenses import check_license
+from .options import Options
+from .outcomes import Checks
 from .remote import Hub
-from .secrets import check_secrets
+from .repository import write_bundle
 from .show import Screen
 from .verify import Verification
 from .waiting import SECONDS, Clock
@@ -59,48 +52,39 @@ def dry_run(
     check_names(names, options.tag)
     check_license(record.project.license, record.root / "LICENSE")
     context = Context(record, names, cache, inside_hub=True)
-    with screen.hashing() as progress:
-        repos = collect(checked(context), options.only, progress, unfinished=not full)
-    check_something(context, options.only, bool(repos))
-    check_tokens(record)
-    for line in left_out_notes(record):
-        screen.warn(line)
-    for line in check_secrets(repos, local_token(), record.project.allow_secrets, cache):
-        screen.warn(line)
+    repos, notes = gather(context, options.only, screen, local_token(), unfinished=not full)
     if record.lacks_adapter:
-        screen.warn(f"{record.experiment.checkpoint}: no adapter yet; the model's repository is written without it")
-    for line in unready(record):
+        notes.append(f"{record.experiment.checkpoint}: no adapter yet; the model's repository is written without it")
+    for line in notes:
         screen.warn(line)
-    verification = Verification(context, repos, screen.check)
-    verification.documents()
+    checks = Checks(screen.check)
+    verification = Verification(context, repos, checks)
     if full:
-        _load(verification, context, options, screen)
-    verification.finish()
+        _verify(verification, context, options, screen)
+    else:
+        verification.documents()
+        verification.finish()
     write_bundle(repos, output)
     screen.bundle(repos, output)
     return {
         "repos": {repo.role: repo.repo_id for repo in repos},
         "folder": str(output),
         "files": {repo.role: {file.path: file.sha256 for file in repo.files.values()} for repo in repos},
-        "checks": [check.model_dump() for check in verification.checks],
+        "checks": [check.model_dump() for check in checks.done],
     }
 
 
-def _load(verification: Verification, context: Context, options: Options, screen: Screen) -> None:
-    missing = missing_packages()
-    if missing and options.load:
-        raise Refused(f"{', '.join(missing)} not installed. Run `{INSTALL}`, or give --no-load.")
-    spinner = screen.spinner if screen.log.is_terminal else None
+def _verify(verification: Verification, context: Context, options: Options, screen: Screen) -> None:
+    if options.load:
+        check_packages()
     with (
-        Clock(options.timeout or SECONDS, spinner) as clock,
+        Clock(options.timeout or SECONDS, screen.progress) as clock,
         tempfile.TemporaryDirectory(prefix="publication-") as folder,
     ):
         try:
             prepare(Retry(clock, screen.say), verbose=options.verbose)
-            verification.links(clock)
-            base = local_base(context)
             visitor = Hub(False)
-            obstacle = None if base is not None else check_base(visitor, context)
-            verification.load(Path(folder), clock, visitor, base, obstacle, load=options.load)
+            obstacle = None if context.record.base_folder is not None else check_base(visitor, context)
+            verification.run(Path(folder), clock, visitor, obstacle, load=options.load)
         except Stopped as stopped:
             raise Ended(stopped, stopped.exit_code, []) from None

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from src.record.errors import CommandError
 
+UNEXPECTED = (LookupError, TypeError, ValueError, AttributeError, AssertionError)
+"""What huggingface_hub raises on an answer that is not the documented one; `json.JSONDecodeError` is a `ValueError`."""
+
+DEFECTS = (*UNEXPECTED, ArithmeticError, ImportError, MemoryError, NameError, RuntimeError)
+"""What a mistake in this program raises."""
+
 
 class Refused(CommandError):
     """A check failed, the Hub said no, or the person did."""

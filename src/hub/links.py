@@ -14,9 +14,8 @@ from huggingface_hub.constants import ENDPOINT
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from src.record.publication import Check
-
-from .bundle import Repository
+from .outcomes import Checks
+from .repository import Repository
 
 HUB_LINK = re.compile(r"https://(?:huggingface\.co|hf\.co)/(datasets/|spaces/)?([\w.-]+/[\w.-]+)/?(?:[?#].*)?$")
 """A link to a repository's page."""
@@ -67,7 +66,7 @@ def inside(repo: Repository) -> list[str]:
     return [link for link in targets if str(PurePosixPath(unquote(urlsplit(link).path))) not in repo.files]
 
 
-def check_outside(repos: list[Repository], own: Collection[str]) -> list[Check]:
+def check_outside(repos: list[Repository], own: Collection[str], checks: Checks) -> None:
     """Follow the links of all cards to other pages; those that could not be reached are not checked."""
     wanted = {link: "?" for repo in repos for link in outside(repo, own)}
     threads = [threading.Thread(target=_look, args=(link, wanted), daemon=True) for link in wanted]
@@ -76,21 +75,17 @@ def check_outside(repos: list[Repository], own: Collection[str]) -> list[Check]:
     deadline = time.monotonic() + SECONDS
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
-    checks = []
     for repo in repos:
         targets = outside(repo, own)
         gone = [link for link in targets if wanted[link] == "gone"]
         unknown = [link for link in targets if wanted[link] == "?"]
         if gone:
-            checks.append(
-                Check(repo=repo.role, name=OUTSIDE, outcome="failed", detail=f"not there: {', '.join(gone)[:400]}")
-            )
+            checks.add(repo.role, OUTSIDE, False, f"not there: {', '.join(gone)[:400]}")
         elif unknown:
             detail = f"{len(unknown)} of {len(targets)} could not be reached: {unknown[0]}"
-            checks.append(Check(repo=repo.role, name=OUTSIDE, outcome="not checked", detail=detail))
+            checks.add(repo.role, OUTSIDE, "not checked", detail)
         elif targets:
-            checks.append(Check(repo=repo.role, name=OUTSIDE, outcome="passed", detail=f"{len(targets)} found"))
-    return checks
+            checks.add(repo.role, OUTSIDE, True, f"{len(targets)} found")
 
 
 def repository(link: str) -> tuple[str, str] | None:

@@ -9,10 +9,11 @@ from typing import Any
 
 from src.documents.context import Context
 from src.documents.renderer import Renderer
-from src.record.publication import Check, Outcome, Role
+from src.record.publication import Outcome, Role
 
-from .bundle import Repository
+from .outcomes import Checks
 from .process import Home
+from .repository import Repository
 
 PROMPTS = ("Once upon a time", "Question: What is two and two?\nAnswer:", "0 1 2 a b c")
 """Texts whose logits are compared; fixed, so that the receipts of several publications can be compared."""
@@ -30,9 +31,6 @@ SPLITS = "load_dataset gives every split"
 LOGITS = "the adapter's logits equal the local model's"
 SNIPPET = "the card's snippet runs"
 
-Report = Callable[[Check], None]
-"""Called with each check once it is done."""
-
 
 class Loading:
     """Loads repositories by their names, here from a cache that was filled before, or from the Hub.
@@ -40,7 +38,7 @@ class Loading:
     Args:
         home: Where the child process works.
         context: What is published.
-        report: Called with each check.
+        checks: Collects the outcomes.
         local: Whether the network is off.
         token: For what only its owner sees yet.
     """
@@ -49,20 +47,17 @@ class Loading:
         self,
         home: Home,
         context: Context,
-        report: Report,
+        checks: Checks,
         *,
         local: bool,
         token: str | None = None,
     ) -> None:
-        self.home, self._context, self._report = home, context, report
+        self.home, self._context, self._checks = home, context, checks
         self._local, self._token = local, token
 
     def note(self, role: Role, name: str, outcome: Outcome | bool, detail: str) -> None:
-        """Report a check."""
-        if isinstance(outcome, bool):
-            outcome = "passed" if outcome else "failed"
-        where = "" if self._local else "from the Hub: "
-        self._report(Check(repo=role, name=f"{where}{name}", outcome=outcome, detail=detail or None))
+        """Add a check; its name says where it was done."""
+        self._checks.add(role, name if self._local else f"from the Hub: {name}", outcome, detail)
 
     def run(self, repos: list[Repository]) -> None:
         """Do every check of every repository, in one process."""

@@ -13,14 +13,15 @@ from huggingface_hub.errors import RepositoryNotFoundError
 
 from src.documents.context import Context
 from src.documents.demo import Demo
-from src.record.publication import Check, Outcome
+from src.record.publication import Outcome
 
 from .browse import CHROMIUM
-from .bundle import Repository
 from .links import links, repository
-from .loading import Loading, Report
-from .process import Home, write_files
+from .loading import Loading
+from .outcomes import Checks
+from .process import Home
 from .remote import Hub
+from .repository import Repository
 from .waiting import Clock
 
 BROWSER = "in a browser, the Space answers as on record"
@@ -44,15 +45,15 @@ class Smoke:
         context: What is published.
         folder: A temporary folder.
         clock: Ends it when the time is up.
-        report: Called with each check.
+        checks: Collects the outcomes.
     """
 
-    def __init__(self, hub: Hub, context: Context, folder: Path, clock: Clock, report: Report) -> None:
-        self.hub, self._context, self._report = hub, context, report
+    def __init__(self, hub: Hub, context: Context, folder: Path, clock: Clock, checks: Checks) -> None:
+        self.hub, self._context = hub, context
         self._folder, self._clock = folder, clock
         token = hub.token if isinstance(hub.token, str) else None
         self._home = Home(folder, clock, hub.endpoint)
-        self._loading = Loading(self._home, context, report, local=False, token=token)
+        self._loading = Loading(self._home, context, checks, local=False, token=token)
 
     def run(self, published: Sequence[tuple[Repository, str]], *, load: bool) -> None:
         """Test repositories.
@@ -103,7 +104,7 @@ class Smoke:
         if importlib.util.find_spec("playwright") is None or not here or not isinstance(demo, Demo):
             self._loading.note("space", BROWSER, "not checked", "playwright or its browser is not installed")
             return
-        write_files(repo, self._folder / "page")
+        repo.write(self._folder / "page", link=True)
         row = demo.examples[0]
         spelled = next(iter(demo.questions)) == "spelling"
         where = ".try-it-letters[data-answer]" if spelled else "[data-answer]:not(.try-it-letters)"
@@ -123,29 +124,28 @@ class Smoke:
         self._loading.note("space", BROWSER, right, detail)
 
 
-def check_visitor(visitor: Hub, repo: Repository, commit: str) -> Check:
+def check_visitor(visitor: Hub, repo: Repository, commit: str, checks: Checks) -> None:
     """Read a public repository as somebody without a token."""
     seen = visitor.head(repo, commit)
     detail = commit[:12] if seen and seen[0] == commit else f"saw {seen[0][:12] if seen else 'no such repository'}"
-    return Check(
-        repo=repo.role, name=VISITOR, outcome="passed" if seen and seen[0] == commit else "failed", detail=detail
-    )
+    checks.add(repo.role, VISITOR, bool(seen and seen[0] == commit), detail)
 
 
-def check_links(hub: Hub, context: Context, repo: Repository, published: set[str]) -> Check | None:
-    """Follow the links of a card that lead to the project's own repositories; None if there are none.
+def check_links(hub: Hub, context: Context, repo: Repository, published: set[str], checks: Checks) -> None:
+    """Follow the links of a card that lead to the project's own repositories.
 
     Args:
         hub: The Hub, as the owner or as a visitor sees it.
         context: What is published.
         repo: The repository whose card it is.
         published: Names of the repositories of this publication, which have to be there; others may come later.
+        checks: Collects the outcome, if there are such links.
     """
     names = context.names
     own = {names.model, names.dataset, names.base, names.space}
     targets = {there for link in links(repo.card) if (there := repository(link)) is not None and there[1] in own}
     if not targets:
-        return None
+        return
     missing = []
     for kind, name in sorted(targets):
         try:
@@ -154,4 +154,4 @@ def check_links(hub: Hub, context: Context, repo: Repository, published: set[str
             missing.append(name)
     detail = f"not there: {', '.join(missing)}" if missing else f"{len(targets)} found"
     outcome: Outcome = "failed" if published & set(missing) else "not checked" if missing else "passed"
-    return Check(repo=repo.role, name=LINKS, outcome=outcome, detail=detail)
+    checks.add(repo.role, LINKS, outcome, detail)

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 from src.record.publication import Role
 
-from .bundle import ROLES
-
-INSTALL = 'pip install -c constraints.txt -e ".[publish]"'
+from .repository import ROLES
 
 
 @dataclass(frozen=True)

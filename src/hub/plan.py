@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 from src.record.publication import Publication, Visibility
 
-from .bundle import Repository
 from .errors import Refused
+from .options import Options
 from .receipt import Unfinished
-from .remote import Hub, RemoteRepo, same, whose
+from .remote import Hub, RemoteRepo, whose
+from .repository import Repository
 
 Kind = Literal["added", "changed", "same", "removed"]
 
@@ -83,7 +84,7 @@ class RepoPlan:
             if path not in ours:
                 kind = "removed"
             elif path in theirs:
-                kind = "same" if same(theirs[path], self.repo, path) else "changed"
+                kind = "same" if ours[path].same_as(theirs[path]) else "changed"
             found.append(Change(path, kind, ours[path].size if path in ours else theirs[path].size))
         return found
 
@@ -129,7 +130,7 @@ def plan_repo(
         hub: The Hub.
         repo: The repository as it should be.
         wanted: Who should see it, by the project's config.
-        receipt: The last publication, if there was one.
+        receipt: The last publication to this Hub, if there was one.
         unfinished: What a publication created that did not get to its end.
         make_public: Names of repositories that the person asks to make public.
 
@@ -137,9 +138,9 @@ def plan_repo(
         Refused: It has another name by now.
         Unreachable: The Hub did not answer as it should.
     """
-    last = receipt.repo(repo.role) if receipt and receipt.endpoint == hub.endpoint else None
+    last = receipt.repo(repo.role) if receipt else None
     known = last.commit if last is not None and last.repo_id == repo.repo_id else None
-    noted = unfinished.find(hub.endpoint, repo.repo_id)
+    noted = unfinished.find(repo.repo_id)
     if noted is not None and noted.commit is not None:
         known = noted.commit
     head = hub.head(repo, known)
@@ -149,14 +150,14 @@ def plan_repo(
     if head is not None and remote.private != head[1]:
         raise Refused(f"{repo.repo_id}: its visibility changed a moment ago. Run the same command again.")
     same_files = not remote.differing(repo)
-    own = noted is not None and remote.private and (remote.head == noted.commit or same_files or _empty(repo, remote))
+    own = noted is not None and remote.private and _ours(hub, repo, remote, noted.commit)
     foreign = []
     if not same_files and known != remote.head:
         for commit in hub.commits(repo, remote.head):
             if commit.commit_id == known:
                 break
             foreign += whose([commit])
-        if known is None and _empty(repo, remote):
+        if known is None and remote.new(repo):
             foreign = []
         elif not foreign:
             foreign = [f"{len(remote.files)} files that no publication from here put there"]
@@ -174,7 +175,33 @@ def plan_repo(
     return RepoPlan(repo, remote, wanted, own, published, tuple(foreign), tuple(notes))
 
 
-def _empty(repo: Repository, remote: RemoteRepo) -> bool:
-    """Determine whether there is nothing but what the Hub puts into a new repository; a new Space gets a first page."""
-    first_page = {"README.md", "index.html", "style.css"} if repo.kind == "space" else set()
-    return remote.files.keys() <= first_page
+def _ours(hub: Hub, repo: Repository, remote: RemoteRepo, noted: str | None) -> bool:
+    """Determine whether an unfinished publication made all of a repository's history, which becomes public with it.
+
+    Args:
+        hub: The Hub.
+        repo: The repository as it should be.
+        remote: As it is.
+        noted: The commit that was read back; after it there may be one more, with the files as they should be.
+    """
+    if remote.head == noted:
+        return True
+    before = [commit.commit_id for commit in hub.commits(repo, remote.head)][1:]
+    if not before:
+        return remote.new(repo)
+    return not remote.differing(repo) and (before[0] == noted if noted else len(before) == 1)
+
+
+def up_to_date(plans: list[RepoPlan], receipt: Publication | None, options: Options) -> bool:
+    """Determine whether the Hub has all of it, as the receipt says, and nothing else is asked for."""
+    if receipt is None or receipt.count("failed") or options.collection:
+        return False
+    for plan in plans:
+        last, remote = receipt.repo(plan.repo.role), plan.remote
+        if last is None or remote is None or plan.action != "nothing" or plan.revealed:
+            return False
+        if (last.repo_id, last.commit, last.visibility) != (plan.repo.repo_id, remote.head, remote.visibility):
+            return False
+        if options.tag not in (None, last.tag):
+            return False
+    return True

@@ -13,7 +13,7 @@ from typing import Any
 
 from src.record.errors import show
 
-from .bundle import Repository
+from .repository import Repository
 from .waiting import Clock
 
 PASSED = (
@@ -22,6 +22,9 @@ PASSED = (
     "SSL_CERT_FILE", "SSL_CERT_DIR", "PLAYWRIGHT_BROWSERS_PATH",
 )  # fmt: skip
 """What the child needs of this process's environment; everything else, tokens included, stays here."""
+
+ROOT = Path(__file__).parents[2]
+"""Where the child imports `src` from."""
 
 LOCAL = "0" * 40
 """The revision of a repository that is only in the cache."""
@@ -55,7 +58,7 @@ class Home:
             (place / name / LOCAL).mkdir(parents=True, exist_ok=True)
         (place / "refs").mkdir(exist_ok=True)
         (place / "refs/main").write_text(LOCAL)
-        write_files(repo, place / "snapshots" / LOCAL)
+        repo.write(place / "snapshots" / LOCAL, link=True)
         for name in OPTIONAL:
             if name not in repo.files:
                 missing = place / ".no_exist" / LOCAL / name
@@ -64,7 +67,7 @@ class Home:
 
     def link(self, repo: Repository) -> None:
         """Put a dataset where `load_dataset` finds it by name: offline it does not look into the cache."""
-        write_files(repo, self.by_name / repo.repo_id)
+        repo.write(self.by_name / repo.repo_id, link=True)
 
     @property
     def by_name(self) -> Path:
@@ -87,23 +90,20 @@ class Home:
         request = {"offline": offline, "jobs": [{"place": str(self.folder)} | job for job in jobs]}
         asked.write_text(json.dumps(request), encoding="utf-8")
         answered.unlink(missing_ok=True)
-        environment = {name: value for name in PASSED if (value := os.environ.get(name)) is not None}
-        browsers = Path("~/.cache/ms-playwright").expanduser()  # playwright looks at home, which is another one there
-        environment = (
-            {"PLAYWRIGHT_BROWSERS_PATH": str(browsers)}
-            | environment
-            | {
-                "HOME": str(self.folder),
-                "HF_HOME": str(self.folder),
-                "HF_ENDPOINT": self._endpoint,
-                "HF_HUB_DISABLE_XET": "1",
-                "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-                "HF_HUB_DISABLE_TELEMETRY": "1",
-                "PYTHONPATH": os.pathsep.join(p for p in (str(Path(__file__).parents[2]), *_paths()) if p),
-                **({"HF_HUB_OFFLINE": "1"} if offline else {}),
-                **({"HF_TOKEN": token} if token else {}),
-            }
-        )
+        environment = {
+            # playwright looks at home, which is another one there
+            "PLAYWRIGHT_BROWSERS_PATH": str(Path("~/.cache/ms-playwright").expanduser()),
+            **{name: os.environ[name] for name in PASSED if name in os.environ},
+            "HOME": str(self.folder),
+            "HF_HOME": str(self.folder),
+            "HF_ENDPOINT": self._endpoint,
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_OFFLINE": "1" if offline else "0",
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+            **({"HF_TOKEN": token} if token else {}),
+        }
         with self._clock.doing(what):
             with errors.open("wb") as stream:
                 child = subprocess.Popen(
@@ -128,18 +128,3 @@ class Home:
             return [ValueError(show(lines[-1] if lines else f"exit code {child.returncode}")) for _ in jobs]
         replies = json.loads(answered.read_text(encoding="utf-8"))
         return [ValueError(show(reply["error"])) if "error" in reply else reply["result"] for reply in replies]
-
-
-def _paths() -> list[str]:
-    return os.environ.get("PYTHONPATH", "").split(os.pathsep)
-
-
-def write_files(repo: Repository, folder: Path) -> None:
-    """Write a repository's files into a folder; those that are files already are linked."""
-    for path, file in repo.files.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(file.source, bytes):
-            target.write_bytes(file.source)
-        else:
-            target.symlink_to(file.source.absolute())

@@ -1,11 +1,12 @@
-"""A whole publication: plan, verify here, commit, read back, make visible, look, receipt."""
+"""A publication, step by step: plan, verify here, commit, read back, make visible, look, receipt."""
 
 from __future__ import annotations
 
-import sys
+import signal
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,38 +15,35 @@ from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundErro
 from src.documents.context import Context, RepoNames
 from src.record.errors import CommandError, InputError
 from src.record.files import sha256_file
-from src.record.gaps import check_gaps, unready
+from src.record.gaps import check_gaps
 from src.record.load import Record
-from src.record.publication import Check, Publication, Role
+from src.record.publication import Role
 
-from .bundle import Repository, checked, collect, local_base
+from .account import check_login
+from .bundle import gather, local_base
 from .checks import (
     check_base,
-    check_license,
-    check_login,
     check_names,
+    check_packages,
     check_plan,
-    check_something,
-    check_tokens,
-    left_out_notes,
-    missing_packages,
+    check_published_base,
+    check_selection,
 )
 from .client import Retry, find_token, prepare
 from .commit import Sender
-from .errors import Ended, Refused, Stopped
-from .extras import add_to_collection, put_collection, put_tag
+from .errors import DEFECTS, Ended, Refused, Stopped
+from .extras import group
+from .licenses import check_license
 from .look import Smoke, check_links, check_visitor
-from .options import INSTALL, Options
-from .plan import RepoPlan, plan_repo
+from .options import Options
+from .outcomes import Checks
+from .plan import RepoPlan, plan_repo, up_to_date
 from .receipt import Receipt, merged, published
-from .remote import Hub, RemoteRepo
-from .secrets import check_secrets
+from .remote import Hub
+from .repository import Repository
 from .show import Screen
 from .verify import Verification
 from .waiting import SECONDS, Clock
-
-LOOKING = 30.0
-"""Seconds for looking up what is on the Hub at the end, whatever ended the publication."""
 
 
 def publish(record: Record, options: Options, screen: Screen, cache: Path | None) -> dict[str, Any]:
@@ -59,344 +57,242 @@ def publish(record: Record, options: Options, screen: Screen, cache: Path | None
         Ended: A check failed, the person said no, the Hub did not answer as it should, or a signal came; with what is on
             the Hub now.
     """
-    spinner = screen.spinner if screen.log.is_terminal else None
+    state: Callable[[], list[str]] = lambda: ["nothing was changed on the Hub"]  # noqa: E731
     with (
-        Clock(options.timeout or SECONDS, spinner) as clock,
+        Clock(options.timeout or SECONDS, screen.progress) as clock,
         tempfile.TemporaryDirectory(prefix="publication-") as folder,
     ):
-        publication = _Publishing(record, options, screen, cache, clock, Path(folder))
         try:
+            publication = _Publishing(record, options, screen, cache, clock, Path(folder))
+            state = partial(publication.sender.state, clock)
             return publication.run()
         except (RepositoryNotFoundError, RevisionNotFoundError):  # before OSError, which they are as well
             gone = "a repository disappeared from the Hub, or became hidden. Run the same command again."
-            raise Ended(gone, Refused.exit_code, publication.state()) from None
-        except (CommandError, Stopped, OSError) as error:
-            code = getattr(error, "exit_code", InputError.exit_code)
-            what = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
-            raise Ended(what, code, publication.state()) from None
+            raise Ended(gone, Refused.exit_code, state()) from None
+        except OSError as error:
+            what = error if error.filename is None else f"{error.filename}: {error.strerror}"
+            raise Ended(what, InputError.exit_code, state()) from None
+        except (CommandError, Stopped) as error:
+            raise Ended(error, error.exit_code, state()) from None
+        except SystemExit:  # Rich's, when nobody reads the output any more
+            closed = "the output was closed before the end. Run the same command again."
+            raise Ended(closed, 128 + signal.SIGPIPE, state()) from None
+        except DEFECTS as error:  # its traceback ends with what is on the Hub
+            error.add_note("\n".join(state()))
+            raise
 
 
 class _Publishing:
+    """The state of a publication, and its steps.
+
+    Attributes:
+        commits: The commit of each repository, as far as it is known: as the last receipt says, or as it was read back.
+        checks: What was checked so far.
+    """
+
     def __init__(
         self, record: Record, options: Options, screen: Screen, cache: Path | None, clock: Clock, folder: Path
     ) -> None:
+        if not (options.plan_only or options.verify_only):
+            check_gaps(record)
+        names = RepoNames.of(record, options.namespace)
+        check_names(names, options.tag)
+        check_license(record.project.license, record.root / "LICENSE")
         self.record, self.options, self.screen, self.cache = record, options, screen, cache
         self.clock, self.folder = clock, folder
-        self.retry = Retry(clock, screen.say)
-        self.checks: list[Check] = []
+        retry = Retry(clock, screen.say)
+        prepare(retry, verbose=options.verbose)
+        with clock.doing("logging in"):
+            self.token = find_token()
+            self.hub, self.visitor = Hub(self.token), Hub(False)
+            self.user, namespace = check_login(self.hub, names.namespace)
+        self.names = RepoNames.of(record, namespace)
+        self.receipt = Receipt(record.publication_path, self.hub.endpoint)
+        self.sender = Sender(self.hub, retry, self.receipt)
+        self.last = record.publication
+        if self.last is not None and self.last.endpoint != self.hub.endpoint:
+            self.last = None
         self.commits: dict[Role, str] = {}
-
-    def state(self) -> list[str]:
-        """Look up what is on the Hub now."""
-        if not hasattr(self, "sender"):
-            return ["nothing was changed on the Hub"]
-        try:
-            self.clock.allow(LOOKING)
-            with self.clock.doing("looking up what is on the Hub"):
-                return self.sender.state()
-        except Stopped:
-            return [f"unknown, look at {self.hub.endpoint}/{repo.page}" for repo, _ in self.sender.touched.values()]
+        self.checks = Checks(screen.check)
 
     def run(self) -> dict[str, Any]:
         """Do what was asked for."""
-        options, screen, clock = self.options, self.screen, self.clock
-        if not (options.plan_only or options.verify_only):
-            check_gaps(self.record)
-        check_names(RepoNames.of(self.record, options.namespace), options.tag)
-        check_license(self.record.project.license, self.record.root / "LICENSE")
-        prepare(self.retry, verbose=options.verbose)
-        with clock.doing("logging in"):
-            token = find_token()
-            self.hub, self.visitor = Hub(token), Hub(False)
-            user, namespace = check_login(self.hub, RepoNames.of(self.record, options.namespace).namespace)
-        names = RepoNames.of(self.record, namespace)
-        check_names(names, options.tag)
+        options = self.options
+        repos, notes = self._collect()
+        plans = self._plan(repos)
+        self._show(plans, notes)
+        report = {"endpoint": self.hub.endpoint, "user": self.user, "plan": [plan.as_json() for plan in plans]}
+        if options.plan_only:
+            self.screen.say("planned only: nothing was changed on the Hub")
+            return report
+        if not options.verify_only and up_to_date(plans, self.last, options):
+            self.screen.say("nothing changed since the last publication: no commit was made")
+            return report | {"result": self.last.model_dump(mode="json") if self.last else None}
+        if options.load:
+            check_packages()
+        if options.verify_only:
+            return report | self._verify_only(plans)
+        verification = Verification(self.context, repos, self.checks)
+        verification.run(self.folder, self.clock, self.visitor, self.obstacle, load=options.load)
+        if not options.yes:
+            with self.clock.paused():
+                self.screen.confirm(plans, create_pr=options.create_pr)
+        self.receipt.begin()
+        if options.create_pr:
+            return report | {"pull_requests": self._open_pull_requests(plans)}
+        # The Space loads what the others made visible.
+        for wave in ([p for p in plans if p.repo.role != "space"], [p for p in plans if p.repo.role == "space"]):
+            self._make_visible([self._commit(plan) for plan in wave])
+        return report | self._finish(plans)
+
+    def _collect(self) -> tuple[list[Repository], list[str]]:
+        """Collect what is published; return it, and what the person should know, a line each."""
         self.obstacle = None
-        if "model" in options.only and self.record.base_folder is None:
-            with clock.doing("looking at the base model"):
-                self.obstacle = check_base(self.visitor, Context(self.record, names))
-        self.context = Context(self.record, names, self.cache, inside_hub=True, base_obstacle=self.obstacle)
-        with screen.hashing() as progress:
-            repos = collect(checked(self.context), options.only, progress, self.hub.endpoint)
-        check_something(self.context, options.only, bool(repos))
-        check_tokens(self.record)
-        warnings = left_out_notes(self.record)
-        warnings += check_secrets(repos, token, self.record.project.allow_secrets, self.cache)
-        self.receipt = Receipt(self.record.publication_path, self.hub.endpoint)
-        self.sender = Sender(self.hub, self.retry, self.receipt)
-        with clock.doing("comparing with the Hub"):
-            plans = self._plan(repos)
-            obstacle = self._base(plans)
-        for plan in plans:
-            screen.plan(plan, self.hub.endpoint)
-        for line in [*warnings, *([obstacle] if obstacle else []), *unready(self.record)]:
-            screen.warn(line)
+        if "model" in self.options.only and self.record.base_folder is None:
+            with self.clock.doing("looking at the base model"):
+                self.obstacle = check_base(self.visitor, Context(self.record, self.names))
+        self.context = Context(self.record, self.names, self.cache, inside_hub=True, base_obstacle=self.obstacle)
+        repos, notes = gather(self.context, self.options.only, self.screen, self.token, self.hub.endpoint)
+        return repos, [*notes, *([self.obstacle] if self.obstacle else [])]
+
+    def _plan(self, repos: list[Repository]) -> list[RepoPlan]:
+        """Compare every repository with what is on the Hub.
+
+        Raises:
+            Refused: It cannot be published like this.
+        """
+        options = self.options
+        roles = {repo.role for repo in repos}
+        before = self.last.repos if self.last else []
+        self.commits = {entry.role: entry.commit for entry in before if entry.role not in roles}
+        check_selection(repos, self.commits, options.make_public)
+        plans = []
+        with self.clock.doing("comparing with the Hub"):
+            for repo in repos:
+                plan = plan_repo(
+                    self.hub, repo.at(self.commits), self.record.project.visibility, self.last,
+                    self.receipt.unfinished, options.make_public,
+                )  # fmt: skip
+                check_plan(self.hub, plan, options)
+                if plan.remote is not None and plan.action == "nothing":
+                    self.commits[repo.role] = plan.remote.head
+                plans.append(plan)
+            base = local_base(self.context) if "model" in roles and "base" not in roles else None
+            if base is not None and not self.record.model.full:
+                check_published_base(self.hub, base)
+        return plans
+
+    def _show(self, plans: list[RepoPlan], notes: list[str]) -> None:
+        """Show what would happen, and set the deadline.
+
+        Raises:
+            Refused: Others changed a repository.
+        """
+        self.screen.plan(plans, self.hub.endpoint, notes)
         total = sum(plan.sent for plan in plans)
-        if options.timeout is None:
-            clock.allow(SECONDS + total / 1e6)
-        screen.say(f"{total / 1e6:.1f} MB to send; --timeout is {clock.left() / 60:.0f} minutes")
-        report: dict[str, Any] = {"endpoint": self.hub.endpoint, "user": user, "plan": [p.as_json() for p in plans]}
+        if self.options.timeout is None:
+            self.clock.allow(SECONDS + total / 1e6)
+        self.screen.say(f"{total / 1e6:.1f} MB to send; --timeout is {self.clock.left() / 60:.0f} minutes")
         foreign = [plan.repo.repo_id for plan in plans if plan.foreign]
-        if foreign and not options.overwrite:
+        if foreign and not self.options.overwrite:
             raise Refused(
                 f"{', '.join(foreign)}: changed by others since the last publication. Look at it on the Hub; "
                 "--overwrite continues anyway."
             )
-        if options.plan_only:
-            screen.say("planned only: nothing was changed on the Hub")
-            return report
-        if not options.verify_only and self._up_to_date(plans):
-            screen.say("nothing changed since the last publication: no commit was made")
-            last = self.record.publication
-            return report | {"result": last.model_dump(mode="json") if last else None}
-        self._check_packages()
-        if options.verify_only:
-            return report | self._look_only(plans)
-        self._verify(repos, obstacle)
-        self._confirm(plans)
-        self.receipt.begin()
-        if options.create_pr:
-            return report | {"pull_requests": self._open_pull_requests(plans)}
-        return report | self._execute(plans)
-
-    def _plan(self, repos: list[Repository]) -> list[RepoPlan]:
-        receipt = self.record.publication
-        last = receipt.repos if receipt is not None and receipt.endpoint == self.hub.endpoint else []
-        selected = {repo.role for repo in repos}
-        self.commits = {entry.role: entry.commit for entry in last if entry.role not in selected}
-        if "space" in selected and not {"base", "model"} <= selected | self.commits.keys():
-            raise Refused(
-                "the Space shows models that are not published yet. Publish base and model first, or with it."
-            )
-        own = {repo.repo_id: repo.kind for repo in repos}
-        plans = []
-        for repo in repos:
-            plan = plan_repo(
-                self.hub, repo.at(self.commits), self.record.project.visibility, receipt, self.receipt.unfinished,
-                self.options.make_public,
-            )  # fmt: skip
-            check_plan(self.hub, plan, self.options.tag, own)
-            if plan.remote is not None and plan.action == "nothing":
-                self.commits[repo.role] = plan.remote.head
-            plans.append(plan)
-        unknown = set(self.options.make_public) - own.keys()
-        if unknown:
-            raise Refused(f"--make-public {', '.join(sorted(unknown))}: not a repository of this publication.")
-        return plans
-
-    def _base(self, plans: list[RepoPlan]) -> str | None:
-        """Check the base model that an adapter without it will be loaded on; return what keeps visitors from loading it."""
-        roles = {plan.repo.role for plan in plans}
-        if "model" not in roles or "base" in roles or self.record.model.full:
-            return None
-        if self.record.base_folder is None:
-            return self.obstacle
-        base = local_base(self.context)
-        remote = self.hub.read(base.repo_id, base.kind) if base is not None else None
-        if base is None or remote is None:
-            raise Refused("the adapter's base model is not on the Hub. Publish it first, or with it.")
-        odd = [
-            path for path in remote.differing(base) if path.endswith((".safetensors", "config.json", "tokenizer.json"))
-        ]
-        if odd:
-            raise Refused(
-                f"{base.repo_id}: is not the base model that was evaluated ({', '.join(odd)}). Publish it as well."
-            )
-        return None
-
-    def _check_packages(self) -> None:
-        missing = missing_packages()
-        if missing and self.options.load:
-            raise Refused(
-                f"{', '.join(missing)} not installed, so what would be sent cannot be loaded. Run `{INSTALL}`, or give --no-load."
-            )
-
-    def _verify(self, repos: list[Repository], obstacle: str | None) -> None:
-        verification = Verification(self.context, repos, self.screen.check)
-        verification.documents()
-        verification.links(self.clock)
-        base = local_base(self.context) if self.record.base_folder is not None else None
-        verification.load(self.folder, self.clock, self.visitor, base, obstacle, load=self.options.load)
-        self.checks = verification.finish()
-
-    def _confirm(self, plans: list[RepoPlan]) -> None:
-        if self.options.yes:
-            return
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise InputError(
-                "the terminal", found="not an interactive terminal", expected="a yes to the plan",
-                hint="Give --yes to publish without being asked, or --plan to look only.",
-            )  # fmt: skip
-        become = [plan.repo.repo_id for plan in plans if plan.visibility == "public"]
-        readable = f"{', '.join(become)} will be public" if become else "everything stays private"
-        if self.options.create_pr:
-            readable = "a pull request on a public repository is readable by all"
-        with self.clock.paused():
-            agreed = self.screen.ask(f"Publish? {readable}.")
-        if not agreed:
-            raise Refused("you said no.")
 
     def _open_pull_requests(self, plans: list[RepoPlan]) -> list[str]:
-        missing = [plan.repo.repo_id for plan in plans if plan.remote is None]
-        if missing:
-            raise Refused(
-                f"{', '.join(missing)}: not on the Hub yet, so there is nothing to open a pull request for. Publish first."
-            )
         opened = []
         for plan in plans:
             if plan.remote is not None and plan.action == "update":
-                opened.append(self.sender.commit(plan, plan.remote, pull=True))
+                opened.append(self.sender.commit(plan.repo, plan.remote, pull=True))
                 self.screen.say(f"opened {opened[-1]}; on a public repository it is readable by all. Merge it there.")
         self.receipt.end()
         return opened
 
-    def _execute(self, plans: list[RepoPlan]) -> dict[str, Any]:
-        """Publish base model, dataset and model, then the Space, which loads what the others made visible."""
-        heads: dict[Role, str] = {}
-        for wave in ([p for p in plans if p.repo.role != "space"], [p for p in plans if p.repo.role == "space"]):
-            done = []
-            for plan in wave:
-                plan, heads[plan.repo.role] = self._send(plan)
-                done.append(plan)
-                self.commits[plan.repo.role] = heads[plan.repo.role]
-            hidden = [plan for plan in done if self.sender.expect_head(plan.repo, heads[plan.repo.role])]
-            self._smoke(self.hub, hidden, heads)
-            failed = [check for check in self.checks if check.outcome == "failed"]
-            if not failed:
-                for plan in done:
-                    self._reveal(plan, heads[plan.repo.role])
-            elif any(plan.revealed for plan in done):
-                raise Refused(
-                    f"{_names(failed)}. Nothing was made public; run the same command again, or with --no-smoke."
-                )
-            self._smoke(self.visitor, [plan for plan in done if plan not in hidden], heads)
-        return self._finish(plans, heads)
-
-    def _send(self, plan: RepoPlan) -> tuple[RepoPlan, str]:
-        """Commit what differs and read it back; return the plan as it was carried out, and the commit."""
+    def _commit(self, plan: RepoPlan) -> RepoPlan:
+        """Commit what differs and read it back; return the plan as it was carried out."""
         plan = replace(plan, repo=plan.repo.at(self.commits))
-        if plan.action == "nothing" and plan.remote is not None:
-            self.sender.touch(plan.repo, plan.remote.head)
-            if plan.own:
-                self.receipt.note(plan.repo.repo_id, plan.remote.head)
-            return plan, plan.remote.head
-        remote: RemoteRepo | None = plan.remote
-        with self.clock.doing(f"sending {plan.repo.repo_id}"):
-            if remote is None:
-                remote = self.sender.create(plan.repo)
-                plan = replace(plan, own=True)
-            commit = self.sender.commit(plan, remote)
-        with self.clock.doing(f"reading {plan.repo.repo_id} back"):
-            self.sender.read_back(plan, remote, commit)
-            self.sender.expect_head(plan.repo, commit)
+        repo, remote = plan.repo, plan.remote
+        if remote is not None and plan.action == "nothing":
+            commit = remote.head
+            self.sender.touch(repo, commit)
+        else:
+            with self.clock.doing(f"sending {repo.repo_id}"):
+                if remote is None:
+                    remote = self.sender.create(repo)
+                    plan = replace(plan, remote=remote, own=True)
+                commit = self.sender.commit(repo, remote)
+            with self.clock.doing(f"reading {repo.repo_id} back"):
+                self.sender.read_back(repo, remote, commit)
+                self.sender.expect_head(repo, commit)
         if plan.own:
-            self.receipt.note(plan.repo.repo_id, commit)
-        return replace(plan, remote=plan.remote or remote), commit
+            self.receipt.note(repo.repo_id, commit)
+        self.commits[repo.role] = commit
+        return plan
 
-    def _reveal(self, plan: RepoPlan, commit: str) -> None:
-        if plan.revealed:
+    def _make_visible(self, plans: list[RepoPlan]) -> None:
+        """Try from the Hub what is private, then make public what this publication may; try what was public as a visitor.
+
+        Raises:
+            Refused: A check failed; nothing was made public.
+        """
+        hidden = [plan for plan in plans if self.sender.expect_head(plan.repo, self.commits[plan.repo.role])]
+        self._smoke(self.hub, hidden)
+        become = [plan for plan in plans if plan.revealed]
+        if become and self.checks.failed:
+            raise Refused(
+                f"failed: {'; '.join(self.checks.failed)}. Nothing was made public; run the same command again, or with --no-smoke."
+            )
+        for plan in become:
             with self.clock.doing(f"making {plan.repo.repo_id} public"):
-                self.sender.make_public(plan.repo, commit)
+                self.sender.make_public(plan.repo, self.commits[plan.repo.role])
+        self._smoke(self.visitor, [plan for plan in plans if plan not in hidden])
 
-    def _smoke(self, hub: Hub, plans: list[RepoPlan], heads: Mapping[Role, str]) -> None:
-        if not self.options.smoke or not plans:
-            return
-        who = "owner" if hub is self.hub else "visitor"
-        smoke = Smoke(hub, self.context, self.folder / who, self.clock, self._note)
-        smoke.run([(plan.repo, heads[plan.repo.role]) for plan in plans], load=self.options.load)
+    def _smoke(self, hub: Hub, plans: list[RepoPlan]) -> None:
+        if self.options.smoke and plans:
+            folder = self.folder / ("owner" if hub is self.hub else "visitor")
+            smoke = Smoke(hub, self.context, folder, self.clock, self.checks)
+            smoke.run([(plan.repo, self.commits[plan.repo.role]) for plan in plans], load=self.options.load)
 
-    def _note(self, check: Check) -> None:
-        self.checks.append(check)
-        self.screen.check(check)
-
-    def _finish(self, plans: list[RepoPlan], heads: Mapping[Role, str]) -> dict[str, Any]:
+    def _finish(self, plans: list[RepoPlan]) -> dict[str, Any]:
         """Look at everything once more, tag, group, and write the receipt."""
-        last = self.record.publication
+        repos = [plan.repo for plan in plans]
         entries = []
-        for plan in plans:
-            commit = heads[plan.repo.role]
-            private = self.sender.expect_head(plan.repo, commit)
-            links = None
+        for repo in repos:
+            commit = self.commits[repo.role]
+            private = self.sender.expect_head(repo, commit)
             if self.options.smoke:
                 who = self.hub if private else self.visitor
-                links = check_links(who, self.context, plan.repo, {p.repo.repo_id for p in plans})
-            if links is not None:
-                self._note(links)
+                check_links(who, self.context, repo, {other.repo_id for other in repos}, self.checks)
             if not private:
-                self._note(check_visitor(self.visitor, plan.repo, commit))
-            entries.append(published(plan.repo, commit, private=private, last=last))
-        model = next((plan.repo for plan in plans if plan.repo.role == "model"), None)
-        results = model.files["evaluation_results.json"].sha256 if model else None
-        if results is None:
-            results = last.results_sha256 if last else sha256_file(self.record.results_path)
-        publication = merged(last, self.hub.endpoint, results, entries, self.checks)
+                check_visitor(self.visitor, repo, commit, self.checks)
+            entries.append(published(repo, commit, private=private, last=self.last))
+        results = sha256_file(self.record.results_path)
+        if self.last is not None and "model" not in self.options.only:
+            results = self.last.results_sha256
+        publication = merged(self.last, self.hub.endpoint, results, entries, self.checks.done)
         problem: CommandError | None = None
         try:
-            publication = self._group(publication, [plan.repo for plan in plans], heads)
+            publication = group(self.hub, publication, repos, self.commits, self.options)
         except CommandError as error:
             problem = error
-        self.receipt.write(publication)
-        for plan in plans:
-            self.receipt.forget(plan.repo.repo_id)
-        self.receipt.end()
-        failed = [check for check in self.checks if check.outcome == "failed"]
+        self.receipt.finish(publication, repos)
         if problem is not None:
-            raise (
-                type(problem)(f"{problem} The receipt is in {self.receipt.path}.")
-                if type(problem) is not InputError
-                else problem
-            )
-        if failed:
-            raise Refused(f"{_names(failed)}. The receipt in {self.receipt.path} says what failed.")
-        state = self.state()
+            raise type(problem)(f"{problem} The receipt is in {self.receipt.path}.")
+        if self.checks.failed:
+            failed = "; ".join(self.checks.failed)
+            raise Refused(f"failed: {failed}. The receipt in {self.receipt.path} says what failed.")
+        state = self.sender.state(self.clock)
         self.screen.done(publication, self.receipt.path, state)
         return {"result": publication.model_dump(mode="json"), "state": state}
 
-    def _group(self, publication: Publication, repos: list[Repository], heads: Mapping[Role, str]) -> Publication:
-        options = self.options
-        for repo in repos if options.tag else ():
-            put_tag(self.hub, repo, heads[repo.role], str(options.tag))
-            publication = publication.tagged(repo.role, str(options.tag))
-        if options.collection:
-            private = all(repo.visibility == "private" for repo in publication.repos)
-            slug = put_collection(self.hub, repos[0].repo_id.split("/")[0], options.collection, repos, private=private)
-            return publication.model_copy(update={"collection": slug})
-        if publication.collection:
-            add_to_collection(self.hub, publication.collection, repos)
-        return publication
-
-    def _look_only(self, plans: list[RepoPlan]) -> dict[str, Any]:
+    def _verify_only(self, plans: list[RepoPlan]) -> dict[str, Any]:
         """Test what is on the Hub, if it is what would be published."""
         other = [plan.repo.repo_id for plan in plans if plan.action != "nothing"]
         if other:
             raise Refused(
                 f"{', '.join(other)}: not on the Hub as in this project. Look at --plan --verbose, or publish."
             )
-        heads = {plan.repo.role: plan.remote.head for plan in plans if plan.remote is not None}
-        for private in (True, False):
-            chosen = [plan for plan in plans if plan.remote is not None and plan.remote.private == private]
-            self._smoke(self.hub if private else self.visitor, chosen, heads)
-        return self._finish(plans, heads)
-
-    def _up_to_date(self, plans: list[RepoPlan]) -> bool:
-        """Determine whether the Hub has all of it, as the receipt says, and nothing else is asked for."""
-        receipt, options = self.record.publication, self.options
-        if receipt is None or receipt.endpoint != self.hub.endpoint or receipt.count("failed") or options.collection:
-            return False
-        for plan in plans:
-            last = receipt.repo(plan.repo.role)
-            if last is None or plan.remote is None or plan.action != "nothing" or plan.revealed:
-                return False
-            if (last.repo_id, last.commit, last.visibility) != (
-                plan.repo.repo_id,
-                plan.remote.head,
-                plan.remote.visibility,
-            ):
-                return False
-            if options.tag and options.tag != last.tag:
-                return False
-        return True
-
-
-def _names(checks: list[Check]) -> str:
-    return "failed: " + "; ".join(f"{check.repo}: {check.name}" for check in checks)
+        for hub, private in ((self.hub, True), (self.visitor, False)):
+            self._smoke(hub, [plan for plan in plans if plan.remote is not None and plan.remote.private == private])
+        return self._finish(plans)

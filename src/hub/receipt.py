@@ -11,7 +11,7 @@ from src.record.config import Strict
 from src.record.files import parse_json, read_text, validate, write_json
 from src.record.publication import Check, Publication, PublishedRepo
 
-from .bundle import Repository
+from .repository import Repository
 
 
 class Created(Strict):
@@ -28,10 +28,8 @@ class Unfinished(Strict):
     endpoint: str
     created: list[Created] = Field(default_factory=list)
 
-    def find(self, endpoint: str, repo_id: str) -> Created | None:
+    def find(self, repo_id: str) -> Created | None:
         """Return the note about a repository."""
-        if endpoint != self.endpoint:
-            return None
         return next((entry for entry in self.created if entry.repo_id == repo_id), None)
 
 
@@ -66,19 +64,18 @@ class Receipt:
         self.unfinished = Unfinished(endpoint=self.unfinished.endpoint, created=[*others, entry])
         self.begin()
 
-    def created(self, repo_id: str) -> bool:
-        """Return whether this publication, or the unfinished one before it, created a repository."""
-        return self.unfinished.find(self.unfinished.endpoint, repo_id) is not None
-
     def forget(self, repo_id: str) -> None:
         """Remove the note about a repository that is finished."""
         left = [entry for entry in self.unfinished.created if entry.repo_id != repo_id]
         self.unfinished = Unfinished(endpoint=self.unfinished.endpoint, created=left)
         self.begin()
 
-    def write(self, publication: Publication) -> None:
-        """Write the receipt."""
+    def finish(self, publication: Publication, done: list[Repository]) -> None:
+        """Write the receipt of a publication, and remove the note about the repositories that are finished with it."""
         write_json(self.path, publication.model_dump(mode="json"))
+        for repo in done:
+            self.forget(repo.repo_id)
+        self.end()
 
     def end(self) -> None:
         """Remove the note, unless it is about a repository that is not finished."""
@@ -89,16 +86,15 @@ class Receipt:
 def merged(
     last: Publication | None, endpoint: str, results_sha256: str, repos: list[PublishedRepo], checks: list[Check]
 ) -> Publication:
-    """Return the receipt of a publication; repositories that it did not touch stay as in the last one."""
-    before = last if last is not None and last.endpoint == endpoint else None
+    """Return the receipt of a publication; repositories that it did not touch stay as in the last one to this Hub."""
     done = {repo.role for repo in repos}
     return Publication(
         endpoint=endpoint,
         time=datetime.now(UTC).replace(microsecond=0),
         results_sha256=results_sha256,
-        repos=[*(repo for repo in (before.repos if before else []) if repo.role not in done), *repos],
-        checks=[*(check for check in (before.checks if before else []) if check.repo not in done), *checks],
-        collection=before.collection if before else None,
+        repos=[*(repo for repo in (last.repos if last else []) if repo.role not in done), *repos],
+        checks=[*(check for check in (last.checks if last else []) if check.repo not in done), *checks],
+        collection=last.collection if last else None,
     )
 
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import huggingface_hub as hf
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
-from huggingface_hub.utils._headers import build_hf_headers
-from huggingface_hub.utils._http import hf_raise_for_status
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
 
 from src import ENGINE
 from src.record.errors import CommandError, show
 
-from .bundle import Repository
 from .client import explained
 from .errors import Refused, Unreachable
+from .repository import RemoteFile, Repository
 
 Result = TypeVar("Result")
 
@@ -30,15 +29,6 @@ ATTRIBUTES = ".gitattributes"
 
 SETTLING = (0.5, 1, 2, 4, 8, 8)
 """Seconds between the looks at a repository that does not show its newest commit yet."""
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file on the Hub: its size, its git object id, and its SHA-256 if it is stored as a large file."""
-
-    size: int
-    blob_id: str
-    sha256: str | None
 
 
 @dataclass(frozen=True)
@@ -64,18 +54,28 @@ class RemoteRepo:
         """Who sees it."""
         return "private" if self.private else "public"
 
+    def new(self, repo: Repository) -> bool:
+        """Determine whether there is nothing but what the Hub puts into a new repository; a Space gets a first page."""
+        first_page = {"README.md", "index.html", "style.css"} if repo.kind == "space" else set()
+        return self.files.keys() <= first_page
+
     def differing(self, repo: Repository) -> list[str]:
         """List the paths that are not as in the bundle."""
         return sorted(
             path
             for path in self.files.keys() | repo.files.keys()
-            if path not in self.files or path not in repo.files or not same(self.files[path], repo, path)
+            if path not in self.files or path not in repo.files or not repo.files[path].same_as(self.files[path])
         )
 
 
-def same(there: RemoteFile, repo: Repository, path: str) -> bool:
-    """Compare a file on the Hub with the one in the bundle, by size and hash."""
-    return repo.files[path].same_as(there.size, there.sha256, there.blob_id)
+def settled(look: Callable[[], Result | None], pauses: Sequence[float] = SETTLING) -> Result | None:
+    """Look until there is something to see, for a bounded time; return it, or None."""
+    for pause in (*pauses, None):
+        found = look()
+        if found is not None or pause is None:
+            return found
+        time.sleep(pause)
+    raise AssertionError("the last look returns")
 
 
 class Hub:
@@ -200,11 +200,13 @@ class Hub:
             found = self.head(repo, ours)
         except CommandError as error:
             return f"{repo.repo_id}: unknown, look at {address} ({str(error).splitlines()[0]})"
+        except RepositoryNotFoundError:  # while it was looked at
+            found = None
         if found is None:
             return f"{repo.repo_id}: not on the Hub, or hidden from this token; look at {address}"
         head, private = found
-        whose = "our commit" if head == ours else "commit"
-        return f"{repo.repo_id}: {'private' if private else 'public'}, {whose} {head[:12]}; {address}"
+        commit = f"{'our ' if head == ours else ''}commit {head[:12]}"
+        return f"{repo.repo_id}: {'private' if private else 'public'}, {commit}; {address}"
 
 
 def whose(commits: Iterable[hf.GitCommitInfo]) -> list[str]:

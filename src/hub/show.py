@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
@@ -10,12 +11,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from src.documents.formatting import size
-from src.record.errors import printable
+from src.record.errors import InputError, printable
 from src.record.publication import Check, Publication
 
-from .bundle import Progress as ProgressCallback
-from .bundle import Repository
+from .errors import Refused
 from .plan import RepoPlan
+from .repository import Progress as ProgressCallback
+from .repository import Repository
 
 MARKS = {"added": "+", "changed": "~", "removed": "-", "same": "="}
 OUTCOMES = {"passed": "green", "failed": "bold red", "not checked": "yellow"}
@@ -52,8 +54,14 @@ class Screen:
                 self.out.print(f"{size(file.size):>9}  {repo.role}/{_line(file.path)}")
         self.say(f"bundle in {folder}")
 
-    def plan(self, plan: RepoPlan, endpoint: str) -> None:
-        """Print what would happen to a repository."""
+    def plan(self, plans: list[RepoPlan], endpoint: str, notes: list[str]) -> None:
+        """Print what would happen to the repositories, and what the person should know."""
+        for plan in plans:
+            self._plan(plan, endpoint)
+        for note in notes:
+            self.warn(note)
+
+    def _plan(self, plan: RepoPlan, endpoint: str) -> None:
         counts = ", ".join(f"{plan.counts[kind]} {kind}" for kind in MARKS if plan.counts[kind])
         self.out.print(f"{_line(f'{endpoint}/{plan.repo.page}')}")
         self.out.print(f"  {ACTIONS[plan.action]}; {plan.visibility}; {counts}; {size(plan.sent)} to send")
@@ -93,16 +101,36 @@ class Screen:
             task = bar.add_task("", total=None)
             yield lambda name, count: bar.update(task, description=_line(name), advance=count)
 
-    def spinner(self, what: str) -> AbstractContextManager[object]:
-        """Show what is being done and for how long."""
+    @property
+    def progress(self) -> Callable[[str], AbstractContextManager[object]] | None:
+        """What shows a spinner at a terminal; None elsewhere."""
+        return self._spinner if self.log.is_terminal else None
+
+    def _spinner(self, what: str) -> AbstractContextManager[object]:
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         bar = Progress(*columns, console=self.log, transient=True)
         bar.add_task(_line(what), total=None)
         return bar
 
-    def ask(self, question: str) -> bool:
-        """Ask a yes-or-no question at the terminal; anything but yes is no."""
+    def confirm(self, plans: list[RepoPlan], *, create_pr: bool) -> None:
+        """Ask at the terminal whether to publish.
+
+        Raises:
+            InputError: There is no terminal.
+            Refused: The answer is anything but yes.
+        """
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise InputError(
+                "the terminal", found="not an interactive terminal", expected="a yes to the plan",
+                hint="Give --yes to publish without being asked, or --plan to look only.",
+            )  # fmt: skip
+        become = [plan.repo.repo_id for plan in plans if plan.visibility == "public"]
+        readable = f"{', '.join(become)} will be public" if become else "everything stays private"
+        if create_pr:
+            readable = "a pull request on a public repository is readable by all"
         try:
-            return self.log.input(f"{escape(question)} \\[y/N] ").strip().lower() in ("y", "yes")
+            said = self.log.input(f"{escape(f'Publish? {readable}.')} \\[y/N] ")
         except EOFError:
-            return False
+            said = ""
+        if said.strip().lower() not in ("y", "yes"):
+            raise Refused("you said no.")

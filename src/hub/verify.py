@@ -12,14 +12,15 @@ import huggingface_hub as hf
 from src.documents.context import Context
 from src.exchange.shared import BENCHMARK, declared_tasks
 from src.record.model import tensor_shapes
-from src.record.publication import Check, Outcome, Role
 
-from .bundle import Repository
+from .bundle import local_base
 from .errors import Refused
 from .links import check_outside, inside
-from .loading import LOGITS, Loading, Report
+from .loading import LOGITS, Loading
+from .outcomes import Checks
 from .process import Home
 from .remote import Hub
+from .repository import Repository
 from .waiting import Clock
 
 METADATA = "the card's metadata"
@@ -36,35 +37,53 @@ class Verification:
     Args:
         context: What is published.
         repos: The repositories.
-        report: Called with each check once it is done.
+        checks: Collects the outcomes.
     """
 
-    def __init__(self, context: Context, repos: list[Repository], report: Report) -> None:
-        self._context, self._repos, self._report = context, repos, report
-        self.checks: list[Check] = []
+    def __init__(self, context: Context, repos: list[Repository], checks: Checks) -> None:
+        self._context, self._repos, self._checks = context, repos, checks
 
-    def note(self, check: Check) -> None:
-        """Keep a check and report it."""
-        self.checks.append(check)
-        self._report(check)
+    def run(self, folder: Path, clock: Clock, visitor: Hub, obstacle: str | None, *, load: bool) -> None:
+        """Check everything, here and without a token.
 
-    def _add(self, role: Role, name: str, outcome: Outcome | bool, detail: str) -> None:
-        if isinstance(outcome, bool):
-            outcome = "passed" if outcome else "failed"
-        self.note(Check(repo=role, name=name, outcome=outcome, detail=detail))
+        Args:
+            folder: A temporary folder.
+            clock: Ends it when the time is up.
+            visitor: The Hub without a token, for a base model that is there.
+            obstacle: What keeps visitors from loading the base model.
+            load: Whether the person wants the models to be loaded.
+
+        Raises:
+            Refused: A check failed.
+        """
+        self.documents()
+        self._links(clock)
+        self._visitor, self._base = visitor, local_base(self._context)
+        self._home = Home(folder / "home", clock, visitor.endpoint)
+        for repo in {repo.repo_id: repo for repo in (self._base, *self._repos) if repo is not None}.values():
+            if repo.kind == "dataset":
+                self._home.link(repo)
+            elif repo.kind == "model":
+                self._home.fill(repo)
+        loaded = [repo for repo in self._repos if repo.role == "dataset"]
+        for repo in self._repos:
+            if repo.role in ("base", "model") and self._loadable(repo, obstacle, load=load):
+                loaded.append(repo)
+        Loading(self._home, self._context, self._checks, local=True).run(loaded if load else [])
+        self.finish()
 
     def documents(self) -> None:
         """Check what needs neither the network nor a model: metadata, links inside a repository, the benchmark."""
         for repo in self._repos:
             self._metadata(repo)
             missing = inside(repo)
-            self._add(
+            self._checks.add(
                 repo.role, OWN_LINKS, not missing, f"not there: {', '.join(missing)[:300]}" if missing else "all there"
             )
             if BENCHMARK in repo.files:
                 tasks = declared_tasks(repo.files[BENCHMARK].content.decode())
                 there = all(f"{config}/{split}.parquet" in repo.files for _, config, split in tasks)
-                self._add(
+                self._checks.add(
                     repo.role,
                     f"{BENCHMARK} declares splits of this dataset",
                     bool(tasks) and there,
@@ -73,16 +92,16 @@ class Verification:
 
     def _metadata(self, repo: Repository) -> None:
         if not repo.card:
-            self._add(repo.role, METADATA, False, "there is no README.md; write one next to the model")
+            self._checks.add(repo.role, METADATA, False, "there is no README.md; write one next to the model")
             return
         kinds: dict[str, Any] = {"dataset": hf.DatasetCard, "space": hf.SpaceCard, "model": hf.ModelCard}
         try:
             data = kinds[repo.kind](repo.card).data.to_dict()
         except (ValueError, TypeError) as error:
-            self._add(repo.role, METADATA, False, str(error).splitlines()[0])
+            self._checks.add(repo.role, METADATA, False, str(error).splitlines()[0])
             return
         if repo.role != "model":
-            self._add(repo.role, METADATA, True, f"{len(data)} keys")
+            self._checks.add(repo.role, METADATA, True, f"{len(data)} keys")
             return
         stated = {
             result["name"]: result["value"]
@@ -92,97 +111,65 @@ class Verification:
         }
         measured = {metric.config.label: metric.finetuned.value for metric in self._context.analysis.main}
         equal = stated.keys() == measured.keys() and all(math.isclose(stated[k], measured[k]) for k in stated)
-        self._add(repo.role, METADATA, equal, f"{len(data)} keys, {len(stated)} metrics as in the record")
+        self._checks.add(repo.role, METADATA, equal, f"{len(data)} keys, {len(stated)} metrics as in the record")
 
-    def links(self, clock: Clock) -> None:
+    def _links(self, clock: Clock) -> None:
         """Follow the links that do not lead to the project's own repositories."""
         names = self._context.names
         own = {name for name in (names.model, names.dataset, names.base, names.space) if name}
         with clock.doing("following links"):
-            found = check_outside(self._repos, own)
-        for check in found:
-            self.note(check)
+            check_outside(self._repos, own, self._checks)
 
-    def load(
-        self,
-        folder: Path,
-        clock: Clock,
-        visitor: Hub,
-        base: Repository | None,
-        obstacle: str | None,
-        *,
-        load: bool,
-    ) -> None:
-        """Load and run everything in a process without a token and without the network.
-
-        Args:
-            folder: A temporary folder.
-            clock: Ends the process when the time is up.
-            visitor: The Hub without a token, for a base model that is there.
-            base: The base model's repository, if it is not one of the Hub already.
-            obstacle: What keeps visitors from loading the base model.
-            load: Whether the person wants the models to be loaded.
-        """
-        home = Home(folder / "home", clock, visitor.endpoint)
-        loading = Loading(home, self._context, self.note, local=True)
-        filled = {repo.repo_id: repo for repo in (*([base] if base else []), *self._repos)}
-        for repo in filled.values():
-            if repo.kind == "dataset":
-                home.link(repo)
-            elif repo.kind == "model":
-                home.fill(repo)
-        loaded = [repo for repo in self._repos if repo.role == "dataset"]
-        for repo in self._repos:
-            if repo.role in ("base", "model") and self._loadable(repo, home, visitor, base, obstacle, load=load):
-                loaded.append(repo)
-        loading.run(loaded if load else [])
-
-    def _loadable(
-        self, repo: Repository, home: Home, visitor: Hub, base: Repository | None, obstacle: str | None, *, load: bool
-    ) -> bool:
+    def _loadable(self, repo: Repository, obstacle: str | None, *, load: bool) -> bool:
         """Determine whether a model can be loaded here; otherwise note why, and compare names and shapes."""
         if obstacle is not None:
-            self._add(repo.role, LOGITS, "not checked", obstacle)
+            self._checks.add(repo.role, LOGITS, "not checked", obstacle)
             return False
         name = str(self._context.names.base)
         full = self._context.record.model.full
-        needed = repo.size if full else base.size if base is not None else _size(visitor, name)
+        needed = repo.size if full else self._base.size if self._base is not None else self._size(name)
         if load and needed < _free_memory():
-            if base is None and not full:
+            if self._base is None and not full:
                 job = {"job": "fetch", "name": name, "revision": self._context.record.base_pinned}
-                (error,) = home.run([job], f"downloading {name} without a token", offline=False)
+                (error,) = self._home.run([job], f"downloading {name} without a token", offline=False)
                 if isinstance(error, ValueError):
-                    self._add(repo.role, LOGITS, False, f"{name}: {error}")
+                    self._checks.add(repo.role, LOGITS, False, f"{name}: {error}")
                     return False
             return True
         why = "not loaded" if not load else f"not loaded: {needed / 1e9:.1f} GB are more than the free memory"
-        self._add(repo.role, LOGITS, "not checked", why)
+        self._checks.add(repo.role, LOGITS, "not checked", why)
         if repo.role == "model" and self._context.record.model.is_lora:
-            wrong = misfits(self._context.record.model.rank, *self._shapes(visitor, base, name))
-            self._add("model", SHAPES, not wrong, f"not loaded; {', '.join(wrong[:3]) or 'compared from the headers'}")
+            wrong = misfits(self._context.record.model.rank, *self._shapes(name))
+            self._checks.add(
+                "model", SHAPES, not wrong, f"not loaded; {', '.join(wrong[:3]) or 'compared from the headers'}"
+            )
         return False
 
-    def _shapes(self, visitor: Hub, base: Repository | None, name: str) -> tuple[Shapes, Shapes]:
+    def _shapes(self, name: str) -> tuple[Shapes, Shapes]:
         adapter = self._context.record.model.shapes
-        if base is not None:
-            weights = [file.source for name, file in base.files.items() if name.endswith(".safetensors")]
+        if self._base is not None:
+            weights = [file.source for name, file in self._base.files.items() if name.endswith(".safetensors")]
             parts = [tensor_shapes(source) for source in weights if isinstance(source, Path)]
             return adapter, {name: shape for part in parts for name, shape in part.items()}
-        found = visitor.call(visitor.api.get_safetensors_metadata, name)
+        found = self._visitor.call(self._visitor.api.get_safetensors_metadata, name)
         return adapter, {k: tuple(t.shape) for file in found.files_metadata.values() for k, t in file.tensors.items()}
 
-    def finish(self) -> list[Check]:
-        """Return the checks.
+    def _size(self, name: str) -> int:
+        """Return the bytes of a model's weights on the Hub."""
+        info = self._visitor.call(self._visitor.api.model_info, name, files_metadata=True)
+        return sum(file.size or 0 for file in info.siblings or [] if file.rfilename.endswith(".safetensors"))
+
+    def finish(self) -> None:
+        """Refuse to continue if a check failed.
 
         Raises:
-            Refused: One of them failed.
+            Refused: One did.
         """
-        failed = [f"{check.repo}: {check.name}" for check in self.checks if check.outcome == "failed"]
+        failed = self._checks.failed
         if failed:
             raise Refused(
-                f"{len(failed)} of {len(self.checks)} checks failed ({'; '.join(failed)}). Correct what failed; nothing was sent."
+                f"{len(failed)} of {len(self._checks.done)} checks failed ({'; '.join(failed)}). Correct what failed; nothing was sent."
             )
-        return self.checks
 
 
 def misfits(rank: object, adapter: Shapes, base: Shapes) -> list[str]:
@@ -198,12 +185,6 @@ def misfits(rank: object, adapter: Shapes, base: Shapes) -> list[str]:
         if there is None or width not in there or rank not in shape:
             wrong.append(name)
     return wrong
-
-
-def _size(visitor: Hub, name: str) -> int:
-    """Return the bytes of a model's weights on the Hub."""
-    info = visitor.call(visitor.api.model_info, name, files_metadata=True)
-    return sum(file.size or 0 for file in info.siblings or [] if file.rfilename.endswith(".safetensors"))
 
 
 def _free_memory() -> int:
