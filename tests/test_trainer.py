@@ -102,12 +102,20 @@ def test_values_that_a_config_cannot_hold_are_not_taken(tmp_path: Path) -> None:
     assert found.settings.keys() == {"gradient_accumulation_steps", "optim", "mixed_precision_training"}
 
 
-def test_odd_front_matter_is_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        InputError, match=r"README\.md: line 1, column 13: found undefined alias 'x'.*move the README"
-    ) as caught:
-        read_trainer(folder(tmp_path, readme=README.replace("org/base", "*x")), "mine")
-    assert "found found" not in str(caught.value)
+@pytest.mark.parametrize(
+    ("readme", "said", "kept"),
+    [
+        (README.replace("org/base", "*x"), "its front matter is left out: undefined alias 'x' at line 1, column 13", True),
+        (README.replace("library_name: peft", "base_model: org/other"), "the key 'base_model' is written twice", True),
+        ("\udcff", "it is left out: a byte that is not UTF-8 at offset 0", False),
+    ],
+)  # fmt: skip
+def test_an_odd_readme_is_left_out_in_one_line(readme: str, said: str, kept: bool, tmp_path: Path) -> None:
+    folder(tmp_path)
+    (tmp_path / "README.md").write_bytes(readme.encode(errors="surrogateescape"))
+    found = read_trainer(tmp_path, "mine")
+    assert [said in line for line in found.said] == [True] and found.said[0].startswith("README.md: ")
+    assert found.card == {} and ("learning_rate" in found.settings) is kept
 
 
 def test_hostile_lines_state_nothing(tmp_path: Path) -> None:

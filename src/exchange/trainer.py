@@ -43,12 +43,14 @@ class Trained:
         settings: Keys of `training_config`.
         seed: The seed.
         card: Front matter of its README.
+        said: What was left out, and why.
     """
 
     log: dict[str, Any] | None
     settings: dict[str, Any] = field(default_factory=dict)
     seed: int | None = None
     card: dict[str, Any] = field(default_factory=dict)
+    said: tuple[str, ...] = ()
 
 
 def read_trainer(folder: Path, name: str) -> Trained:
@@ -61,19 +63,19 @@ def read_trainer(folder: Path, name: str) -> Trained:
         name: Name of the experiment that the log is written for.
 
     Raises:
-        InputError: A file is malformed.
+        InputError: The state is malformed.
     """
-    settings, seed, packages, card = _readme(folder)
+    settings, seed, packages, card, said = _readme(folder)
     place = _state_file(folder)
     if place is None:
-        return Trained(None, settings, seed, card)
+        return Trained(None, settings, seed, card, said)
     state = _state(place)
     history = [entry for entry in state.get("log_history") or [] if isinstance(entry, dict)]
     runtime = next((_number(e.get("train_runtime")) for e in reversed(history) if "train_runtime" in e), None)
     logged = [step for entry in history if (step := _whole(entry.get("step"))) is not None]
     steps = _whole(state.get("global_step")) or max(logged, default=0)
     if not steps:
-        return Trained(None, settings, seed, card)  # nothing was trained yet, or the state does not say
+        return Trained(None, settings, seed, card, said)  # nothing was trained yet, or the state does not say
     there = any((folder / config).is_file() for config in ("adapter_config.json", "config.json"))
     trained = read_model(folder).trained_parameters if there else None
     log = {
@@ -87,7 +89,7 @@ def read_trainer(folder: Path, name: str) -> Trained:
     settings.setdefault("max_steps", steps or None)
     if (size := _whole(state.get("train_batch_size"))) is not None:
         settings.setdefault("per_device_train_batch_size", size)
-    return Trained(log, {key: value for key, value in settings.items() if value is not None}, seed, card)
+    return Trained(log, {key: value for key, value in settings.items() if value is not None}, seed, card, said)
 
 
 def _state_file(folder: Path) -> Path | None:
@@ -115,19 +117,19 @@ def _state(path: Path) -> dict[str, Any]:
     return state
 
 
-def _readme(folder: Path) -> tuple[dict[str, Any], int | None, dict[str, str], dict[str, Any]]:
+def _readme(folder: Path) -> tuple[dict[str, Any], int | None, dict[str, str], dict[str, Any], tuple[str, ...]]:
     path = folder / "README.md"
-    if not path.is_file():
-        return {}, None, {}, {}
-    text = read_text(path, "Move it elsewhere.")
     card: Any = {}
-    if text.startswith("---\n") and "\n---" in text[4:]:
-        head, _, text = text[4:].partition("\n---")
-        try:
+    text, said = "", ()
+    try:
+        text = read_text(path, "") if path.is_file() else ""
+        if text.startswith("---\n") and "\n---" in text[4:]:
+            head, _, text = text[4:].partition("\n---")
             card = parse_yaml(path, head)
-        except InputError as error:
-            hint = "Correct the lines between `---`, or move the README elsewhere."
-            raise InputError(path, key=error.key, found=error.found, expected=error.expected, hint=hint) from None
+    except InputError as error:  # the folder's documentation, without which the model is the same
+        what = "its front matter is" if text else "it is"
+        where = f" at {error.key}" if error.key else ""
+        said = (f"{path.name}: {what} left out: {error.found}{where}",)
     settings: dict[str, Any] = {}
     stated = dict(_LINE.findall(text))
     for key, (setting, read) in HYPERPARAMETERS.items():
@@ -141,7 +143,7 @@ def _readme(folder: Path) -> tuple[dict[str, Any], int | None, dict[str, str], d
                 settings[setting] = value
     seed = int(stated["seed"]) if stated.get("seed", "").strip().isdigit() else None
     packages = {_PACKAGES.get(name, name.lower()): version for name, version in _VERSION.findall(text)}
-    return settings, seed, packages, card if isinstance(card, dict) else {}
+    return settings, seed, packages, card if isinstance(card, dict) else {}, said
 
 
 def _entries(history: list[dict[str, Any]]) -> list[dict[str, Any]]:

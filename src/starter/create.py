@@ -343,6 +343,7 @@ def _describe_run(root: Path, name: str, adapter: Path | None) -> list[str]:
             validate(adapter / "adapter_config.json", stated, LoraConfig, hint)
             config["lora_config"] = model.settings
         trained = read_trainer(adapter, name)
+        lines += trained.said
         if trained.settings:
             config["training_config"] = trained.settings
         if trained.seed is not None:
