@@ -22,6 +22,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from .errors import InputError
 from .model_name import is_path
@@ -121,7 +122,7 @@ class Settings(BaseModel):
         for key in self.others.keys() - REAL:
             near = get_close_matches(key, known, 1, 0.8)
             if near:
-                raise ValueError(f"known keys; {key} is not one, {near[0]} is")
+                raise PydanticCustomError("slip", "{key} is not a key, {near} is", {"key": key, "near": near[0]})
         return self
 
     @property

@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -265,17 +266,22 @@ def validate(path: Path, data: Any, model: type[Model], hint: str) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
+        errors = error.errors()
+        first = next(
+            (e for e in errors if e["type"] == "extra_forbidden"), errors[0]
+        )  # a key that is missing is misspelled
         key = _location(first["loc"])
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(sorted(_known_keys(model, first["loc"][:-1])))
+        if first["type"] == "slip":
+            key = _location((*first["loc"], first["ctx"]["key"]))
             raise InputError(
-                path,
-                key=key,
-                found="an unknown key",
-                expected=f"one of {known}" if known else "a key that the format declares",
-                hint="Remove it or correct its spelling.",
+                path, key=key, found="an unknown key", expected=first["ctx"]["near"], hint="Correct its spelling."
             ) from None
+        if first["type"] == "extra_forbidden":
+            known = sorted(_known_keys(model, first["loc"][:-1]))
+            near = get_close_matches(str(first["loc"][-1]), known, 1)
+            expected = f"one of {', '.join(known)}" if known else "a key that the format declares"
+            hint = f"Did you mean {near[0]}?" if near else "Remove it or correct its spelling."
+            raise InputError(path, key=key, found="an unknown key", expected=expected, hint=hint) from None
         if first["type"] == "missing":
             raise InputError(
                 path, key=key, found="nothing", expected="a value (the key is required)", hint=hint
@@ -436,9 +442,16 @@ def replacing(target: Path, option: str) -> Iterator[Path]:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, moved into place only if the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Yield a temporary path beside `path`, moved into place only if the block succeeds.
+
+    Raises:
+        OSError: There can be none; it names `path`.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     os.close(handle)
     temporary = Path(name)
     try:
