@@ -309,6 +309,18 @@ def test_no_path_of_the_authors_machine_is_published(bare: Path) -> None:
     assert "special_tokens_map_file" not in published
 
 
+def test_results_that_name_a_path_are_not_published(bare: Path) -> None:
+    from tests.conftest import invoke
+
+    path = bare / "results/tiny/evaluation_results.json"
+    data = json.loads(path.read_text())
+    data["base_model"]["name"] = "/home/me/hidden"
+    path.write_text(json.dumps(data))
+    done = invoke(bare, "publish", "--dry-run")
+    assert done.returncode == 2 and "base_model.name: found a path of your machine" in done.stderr, done.stderr
+    assert "hidden" not in done.stderr
+
+
 @pytest.mark.parametrize("index", ['{"weight_map": {"a": "model-00001-of-00002.safetensors"}}', "{}"])
 def test_an_index_of_other_shards_is_refused(index: str, tmp_path: Path) -> None:
     folder = save_shapes(tmp_path / "full", {}, {"a": (2,)}, "model")

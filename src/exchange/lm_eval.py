@@ -13,7 +13,7 @@ from typing import Any
 
 from src.record.errors import InputError, printable
 from src.record.files import read_text, untrusted_json
-from src.record.model_name import parse_model_name
+from src.record.model_name import parse_model_name, shown_model
 from src.record.schemas import Uncertainty
 
 from .answers import TOLERANCE, Answer, Import, Metric, Task, Unusable
@@ -27,7 +27,6 @@ from .reading import (
     json_rows,
     mapping,
     settings,
-    shown_model,
     unique_names,
 )
 

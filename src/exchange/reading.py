@@ -10,7 +10,7 @@ from typing import Any
 
 from src.record.errors import InputError, printable
 from src.record.files import json_lines
-from src.record.model_name import parse_model_name
+from src.record.model_name import shown_model
 
 from .answers import Unusable
 
@@ -130,11 +130,6 @@ def settings(*given: Mapping[str, Any]) -> dict[str, Any]:
         ):
             kept[key] = value
     return kept
-
-
-def shown_model(model: str) -> str:
-    """Name a model as a document may: by its Hub id, or by the last folder of its path."""
-    return printable(parse_model_name(model).id)[:200]
 
 
 def check_sides(path: Path, key: str, base: tuple[str, str | None], tuned: tuple[str, str | None]) -> None:

@@ -120,7 +120,7 @@ def _state(path: Path) -> dict[str, Any]:
 def _readme(folder: Path) -> tuple[dict[str, Any], int | None, dict[str, str], dict[str, Any], tuple[str, ...]]:
     path = folder / "README.md"
     card: Any = {}
-    text, said = "", ()
+    text, said = "", tuple[str, ...]()
     try:
         text = read_text(path, "") if path.is_file() else ""
         if text.startswith("---\n") and "\n---" in text[4:]:

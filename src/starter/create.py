@@ -28,7 +28,7 @@ from src.record.gaps import SAMPLE
 from src.record.known_metrics import known_metric
 from src.record.load import load_record
 from src.record.model import Model, read_model
-from src.record.model_name import parse_model_name
+from src.record.model_name import parse_model_name, shown_model
 from src.record.questions import write_questions
 from src.record.schemas import EvaluationResults
 
@@ -243,6 +243,9 @@ def _write_metrics(root: Path, name: str, path: Path) -> list[str]:
     if not base or base.keys() != tuned.keys():
         odd = ", ".join(sorted(base.keys() ^ tuned.keys())) or "no metrics"
         raise InputError(path, found=odd, expected="the same metrics of both models", hint="Correct the file.")
+    for side in data.values():
+        if side.get("name"):
+            side["name"] = shown_model(side["name"])
     write_json(root / "results" / name / "evaluation_results.json", {"experiment_name": name, **data})
     declared: dict[str, Any] = {}
     unknown = []
