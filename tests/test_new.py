@@ -380,6 +380,27 @@ def test_a_minimal_pair_given_by_hand_has_nothing_of_the_project(project: Path, 
 
 
 @pytest.mark.slow
+def test_words_are_about_the_results_that_they_were_written_for(project: Path, tmp_path: Path) -> None:
+    """Claims about a study hold for a copy of its results, and are left out of a card of others."""
+    (tmp_path / "copy").mkdir()
+    copy = shutil.copytree(project / "results/tiny", tmp_path / "copy/tiny") / "evaluation_results.json"
+    done = invoke(project, "publish", "--dry-run", "--results", str(copy), "--output", str(tmp_path / "same"))
+    assert done.returncode == 0, done.stderr
+    assert "The toy answered with a number before" in (tmp_path / "same/model/README.md").read_text()
+    values = json.loads(copy.read_text())
+    (tmp_path / "other.json").write_text(json.dumps({key: values[key] for key in ("base_model", "finetuned_model")}))
+    done = invoke(
+        project, "publish", "--dry-run", "--results", str(tmp_path / "other.json"), "--output", str(tmp_path / "other")
+    )
+    assert done.returncode == 0, done.stderr
+    assert "docs/fragments: left out" in done.stdout + done.stderr
+    card = (tmp_path / "other/model/README.md").read_text()
+    assert "The toy answered" not in card
+    uses = yaml.safe_load((project / "configs/project.yaml").read_text())["uses"]["direct"]
+    assert uses.split("\n")[0] in card
+
+
+@pytest.mark.slow
 def test_an_import_refuses_a_project_whose_words_are_about_another_record(project: Path, tmp_path: Path) -> None:
     base, tuned = lm_eval_results(tmp_path / "out", "adapter")
     before = {path: path.read_bytes() for path in sorted(project.rglob("*")) if path.is_file()}

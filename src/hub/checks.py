@@ -282,10 +282,12 @@ def check_tokens(record: Record) -> None:
 
 
 def left_out_notes(record: Record) -> list[str]:
-    """Say what is in the checkpoints' folders and is not published."""
+    """Say what is in the checkpoints' folders and is not published, and which words are not about these results."""
     folders = [record.checkpoint, *record.further_adapters.values()]
     found = {folder: left_out(folder) for folder in folders if folder.is_dir()}
-    return [
+    others = record.described and not record.worded
+    lines = ["docs/fragments: left out, since its words are about the project's own results"] if others else []
+    return lines + [
         f"not published from {folder.relative_to(record.root) if folder.is_relative_to(record.root) else folder.name}: {', '.join(names)}"
         for folder, names in found.items()
         if names

@@ -39,7 +39,8 @@ class Record:
         loaded: The results.
         study: The study whose published run the experiment is.
         second: A study of another experiment, which has a page of its own.
-        described: Whether the project's words are about it: they are not where another experiment's config was given by hand.
+        described: Whether the project's config is about it: it is not where another experiment's config was given by hand.
+        worded: Whether the words in docs/fragments are about it: they are not either where other results were given by hand.
         configs: The files that declare it.
     """
 
@@ -53,6 +54,7 @@ class Record:
     deployment: Deployment | None = None
     study: LoadedStudy | None = None
     described: bool = True
+    worded: bool = True
     configs: tuple[Path, ...] = ()
     second: Record | None = None
 
@@ -99,7 +101,7 @@ class Record:
     def written(self) -> list[Path]:
         """The files that its author wrote: configs, and the words about it."""
         own = [self.root / BIBLIOGRAPHY, self.root / "CHANGELOG.md", *sorted((self.root / WORDS).rglob("*.j2"))]
-        files = [*self.configs, self.root / "LICENSE", *(own if self.described else ())]
+        files = [*self.configs, self.root / "LICENSE", *(own if self.worded else ())]
         return [path for path in files if path.is_file()]
 
     @property
@@ -285,7 +287,7 @@ def load_record(
     declared = load_yaml(root / (project or PROJECT), ProjectConfig)
     own = project or PROJECT
     found = _load(root, declared, own, experiment, metrics=metrics, results=results, checkpoint=checkpoint)
-    if declared.second_study is None or not found.described or results is not None:
+    if declared.second_study is None or not found.worded:
         return found
     path = Path(declared.second_study)
     config = read_study(path, root).config
@@ -321,7 +323,8 @@ def _load(
         metrics_config = with_known(metrics_config, path)
     found = load_results(path, metrics_config, experiment_config, config_path, root / experiment_config.checkpoint)
     own = [project, metrics or METRICS, CRITERIA] if described else []
-    study = Path(project_config.study) if project_config.study and path.resolve() == usual.resolve() else None
+    shown = not usual.is_file() or sha256_file(path) == sha256_file(usual)  # the results that the site shows
+    study = Path(project_config.study) if project_config.study and shown else None
     return Record(
         root,
         project_config,
@@ -333,6 +336,7 @@ def _load(
         _beside(path, "deployment.json", Deployment, "Run `python -m src.benchmark` again, or remove it."),
         load_study(root, study, metrics_config, found) if study else None,
         described,
+        described and shown,
         (config_path, *(root / name for name in own), *([root / study] if study else ())),
     )
 
