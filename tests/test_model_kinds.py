@@ -271,18 +271,92 @@ def test_embeddings_that_peft_saves_along_are_not_trained(tmp_path: Path) -> Non
     )
 
 
+SPEECH = "automatic-speech-recognition"
+
+
 @pytest.mark.parametrize(
-    ("config", "auto"),
+    ("name", "config", "pipeline"),
     [
-        ({"architectures": ["T5ForConditionalGeneration"], "model_type": "t5"}, "AutoModelForSeq2SeqLM"),
-        ({"architectures": ["MarianMTModel"], "model_type": "marian"}, "AutoModelForSeq2SeqLM"),
-        ({"architectures": ["WhisperForConditionalGeneration"], "model_type": "whisper"}, None),
-        ({"architectures": ["Qwen2_5_VLForConditionalGeneration"], "model_type": "qwen2_5_vl"}, None),
+        ("T5ForConditionalGeneration", {"model_type": "t5"}, "text2text-generation"),
+        ("MarianMTModel", {"model_type": "marian"}, "text2text-generation"),
+        ("T5EncoderModel", {"model_type": "t5"}, None),
+        ("BartForSequenceClassification", {"model_type": "bart"}, "text-classification"),
+        ("BertForMaskedLM", {"model_type": "bert"}, "fill-mask"),
+        ("WhisperForConditionalGeneration", {"model_type": "whisper", "num_mel_bins": 80}, SPEECH),
+        ("Wav2Vec2ForCTC", {"feat_extract_norm": "group"}, SPEECH),
+        ("Wav2Vec2ForSequenceClassification", {"feat_extract_norm": "group"}, "audio-classification"),
+        ("ASTForAudioClassification", {"num_mel_bins": 128, "patch_size": 16}, "audio-classification"),
+        ("ViTForImageClassification", {"image_size": 224}, "image-classification"),
+        ("LayoutLMv3ForTokenClassification", {"max_2d_position_embeddings": 1024}, None),
+        ("Qwen2_5_VLForConditionalGeneration", {"model_type": "qwen2_5_vl", "vision_config": {}}, None),
+        ("Qwen2AudioForConditionalGeneration", {"audio_config": {}}, None),
     ],
 )
-def test_only_text_models_are_sequence_to_sequence(config: dict[str, Any], auto: str | None, tmp_path: Path) -> None:
-    head = read_model(save_shapes(tmp_path / "full", config, {"a": (2,)}, "model")).head
-    assert (head.auto if head else None) == auto
+def test_the_task_follows_from_class_and_input(
+    name: str, config: dict[str, Any], pipeline: str | None, tmp_path: Path
+) -> None:
+    head = read_model(save_shapes(tmp_path / "full", config | {"architectures": [name]}, {"a": (2,)}, "model")).head
+    assert (head.pipeline if head else None) == pipeline
+
+
+@pytest.mark.parametrize(
+    ("task", "base", "mapped", "pipeline"),
+    [
+        ("CAUSAL_LM", "Qwen/Qwen2.5-7B", None, "text-generation"),
+        ("CAUSAL_LM", "/cache/models--Qwen--Qwen2.5-VL-7B/snapshots/0123abc", None, None),
+        ("SEQ_CLS", "C:\\models\\wav2vec2-base", None, None),
+        ("SEQ_2_SEQ_LM", "openai/whisper-small", None, None),
+        (None, "openai/whisper-small", "WhisperForConditionalGeneration", SPEECH),
+        (None, "google/vit-base-patch16-224", "ViTForImageClassification", "image-classification"),
+        (None, "org/base", "LlamaForCausalLM", "text-generation"),
+    ],
+)
+def test_an_adapter_on_sound_or_images_is_not_called_one_on_text(
+    task: str | None, base: str, mapped: str | None, pipeline: str | None, tmp_path: Path
+) -> None:
+    mapping = {"base_model_class": mapped, "parent_library": "transformers"} if mapped else None
+    config = CAUSAL | {"task_type": task, "base_model_name_or_path": base, "auto_mapping": mapping}
+    head = read_model(save_shapes(tmp_path / "adapter", config, {"x.lora_A.weight": (8, 4)})).head
+    assert (head.pipeline if head else None) == pipeline
+
+
+def test_a_model_that_reads_sound_has_a_tag_and_no_snippet_for_text(bare: Path) -> None:
+    mapping = {"base_model_class": "WhisperForConditionalGeneration", "parent_library": "transformers"}
+    adapter(bare, CAUSAL | {"task_type": None, "auto_mapping": mapping})
+    assert (
+        part(bare, "snippet")
+        == "There is no snippet, since the model reads sound and snippets are written for text alone."
+    )
+    card = build(bare, None).model_card.text
+    assert f"pipeline_tag: {SPEECH}\n" in card and "LoRA adapter for a speech recognizer" in card
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("code", "outcome"), [("org/code--modeling_x.XForCausalLM", 0), ("modeling_x.XForCausalLM", 3)]
+)
+def test_a_model_with_code_of_its_own_is_never_run(code: str, outcome: int, bare: Path) -> None:
+    """Code on the Hub is named to readers; code in the folder, which is not published, would leave a model nobody can load."""
+    folder = bare / CHECKPOINT
+    shutil.rmtree(folder)
+    shutil.copytree(bare / "models/tiny", folder)
+    settings = json.loads((folder / "config.json").read_text())
+    mapped = {
+        "AutoConfig": code.replace("modeling_x.XForCausalLM", "configuration_x.XConfig"),
+        "AutoModelForCausalLM": code,
+    }
+    (folder / "config.json").write_text(json.dumps(settings | {"model_type": "newkind", "auto_map": mapped}))
+    for name in ("modeling_x", "configuration_x"):
+        (folder / f"{name}.py").write_text("raise SystemExit('this code was run')")
+    named = "org/code" if outcome == 0 else "configuration_x.py`, `modeling_x.py"
+    assert f"needs the code of `{named}`, which is not part of this repository and was not run here" in part(
+        bare, "snippet"
+    )
+    said = verified(bare)
+    assert said.startswith(f"{outcome}\n") and "this code was run" not in said, said
+    assert (
+        "which is never run here" if outcome == 0 else "needs configuration_x.py, modeling_x.py, which is not published"
+    ) in said
 
 
 def test_a_quantized_model_has_no_parameter_count(bare: Path) -> None:

@@ -28,10 +28,18 @@ TOKENIZER_FILES = (
     "tiktoken.model",
     "chat_template.jinja",
     "chat_template.json",
+    "normalizer.json",
+    "bpe.codes",
+    "entity_vocab.json",
+    "vocab-src.json",
+    "vocab-tgt.json",
 )
 """Files that transformers' tokenizers are saved as."""
 
-FILES = ("adapter_config.json", "config.json", "generation_config.json", *TOKENIZER_FILES)
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
+"""Files that transformers' processors of sound and images are saved as."""
+
+FILES = ("adapter_config.json", "config.json", "generation_config.json", *TOKENIZER_FILES, *PROCESSOR_FILES)
 """Files of a checkpoint that are evaluated and published next to its weights; no other file is."""
 
 _WEIGHTS = re.compile(r"(adapter_model|model)(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json")
