@@ -244,6 +244,9 @@ def test_metrics_alone_are_declared_by_what_their_names_say(tmp_path: Path) -> N
     assert "TODO" not in declared["accuracy"]["definition"]
     build_site(root)
     dry_run(root)
+    card = (root / "dist/hub/model/README.md").read_text()
+    (entry,) = yaml.safe_load(card.split("---")[1])["model-index"][0]["results"]  # no metric is a dataset
+    assert (entry["dataset"], len(entry["metrics"])) == ({"name": "not stated", "type": "unknown"}, 3)
     assert not words_of_ours(root)
     for empty in ("results/claims", "results/training", "results/runs", "examples", "try-it", "dataset-card"):
         assert not (root / "site" / empty).exists(), empty  # and strictly built: nothing links to them

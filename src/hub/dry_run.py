@@ -62,8 +62,7 @@ def dry_run(
     with screen.hashing() as progress:
         repos = collect(checked(context), options.only, progress, unfinished=not full)
     check_something(context, options.only, bool(repos))
-    check_tokens(record)
-    for line in left_out_notes(record):
+    for line in [*check_tokens(record), *left_out_notes(record)]:
         screen.warn(line)
     for line in check_secrets(repos, local_token(), record.project.allow_secrets, cache):
         screen.warn(line)

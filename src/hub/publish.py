@@ -119,8 +119,7 @@ class _Publishing:
         with screen.hashing() as progress:
             repos = collect(checked(self.context), options.only, progress, self.hub.endpoint)
         check_something(self.context, options.only, bool(repos))
-        check_tokens(self.record)
-        warnings = left_out_notes(self.record)
+        warnings = [*check_tokens(self.record), *left_out_notes(self.record)]
         warnings += check_secrets(repos, token, self.record.project.allow_secrets, self.cache)
         self.receipt = Receipt(self.record.publication_path, self.hub.endpoint)
         self.sender = Sender(self.hub, self.retry, self.receipt)

@@ -185,8 +185,9 @@ class Record:
 
     @property
     def resized(self) -> int | None:
-        """Number of token embeddings that the checkpoint was saved with, unless it is known to be the base model's."""
-        return self.model.vocabulary if self.model.vocabulary != self.base_vocabulary else None
+        """Number of token embeddings that an adapter was saved with, unless it is known to be the base model's."""
+        rows = None if self.model.full else self.model.vocabulary
+        return rows if rows != self.base_vocabulary else None
 
     @property
     def settings_recorded(self) -> bool:

@@ -306,8 +306,8 @@ class Model:
 
     @property
     def vocabulary(self) -> int | None:
-        """Rows of the token embeddings that are saved with an adapter."""
-        return None if self.full else self._rows(EMBEDDINGS)
+        """Rows of the token embeddings that are saved."""
+        return self._rows(EMBEDDINGS)
 
     @property
     def labels(self) -> int | None:
