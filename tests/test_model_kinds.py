@@ -328,6 +328,7 @@ SPEECH = "automatic-speech-recognition"
         ("LayoutLMv3ForTokenClassification", {"max_2d_position_embeddings": 1024}, None),
         ("Qwen2_5_VLForConditionalGeneration", {"model_type": "qwen2_5_vl", "vision_config": {}}, None),
         ("Qwen2AudioForConditionalGeneration", {"audio_config": {}}, None),
+        ("BltForCausalLM", {"patch_size": 4}, "text-generation"),
     ],
 )
 def test_the_task_follows_from_class_and_input(
@@ -356,6 +357,64 @@ def test_an_adapter_on_sound_or_images_is_not_called_one_on_text(
     config = CAUSAL | {"task_type": task, "base_model_name_or_path": base, "auto_mapping": mapping}
     head = read_model(save_shapes(tmp_path / "adapter", config, {"x.lora_A.weight": (8, 4)})).head
     assert (head.pipeline if head else None) == pipeline
+
+
+@pytest.mark.parametrize(
+    ("base", "needs"),
+    [
+        ("unsloth/llama-3-8b-bnb-4bit", "torch transformers peft bitsandbytes accelerate`."),
+        ("org/llama-GPTQ", "peft`, and what transformers needs for weights quantized by gptq."),
+        ("org/llama", "torch transformers peft`."),
+    ],
+)
+def test_the_snippet_names_what_a_quantized_base_needs(base: str, needs: str, bare: Path) -> None:
+    path = bare / "configs/experiments/tiny.yaml"
+    path.write_text(path.read_text().replace("base_model: models/tiny", f"base_model: {base}"))
+    adapter(bare, CAUSAL)
+    assert f"{needs}\n" in part(bare, "snippet") + "\n"
+
+
+def test_a_full_model_without_a_tokenizer_has_no_snippet(bare: Path) -> None:
+    folder = bare / CHECKPOINT
+    shutil.rmtree(folder)
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(bare / "models/tiny" / name, folder)
+    assert part(bare, "snippet") == "No tokenizer is next to the model, so there is no snippet that could be run."
+    (folder / "vocab.txt").write_text("a")
+    assert "AutoTokenizer.from_pretrained(" in part(bare, "snippet")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda folder: (folder / "adapter_model.safetensors").rename(folder / "model.gguf"), "found only model.gguf, expected weights as safetensors"),
+        (lambda folder: (folder / "adapter_model.safetensors").rename(folder / "adapter_model-00001-of-00002.bin"), "a pickle can run code"),
+        (lambda folder: shutil.copytree(folder, folder / "checkpoint-500") and (folder / "adapter_config.json").unlink(), "Give one of the folders in it: checkpoint-500."),
+    ],
+)  # fmt: skip
+def test_a_folder_without_weights_says_what_is_there(make: Callable[[Path], Any], said: str, tmp_path: Path) -> None:
+    from tests.conftest import REPO, invoke
+
+    folder = save_shapes(tmp_path / "adapter", CAUSAL, {"x.lora_A.weight": (8, 4)})
+    make(folder)
+    done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine", "--adapter", str(folder))
+    assert done.returncode == 2 and said in done.stderr, done.stderr
+
+
+def test_a_snapshot_in_the_hubs_cache_is_read_and_other_links_are_not(tmp_path: Path) -> None:
+    cache = tmp_path / "models--me--ad"
+    (cache / "snapshots").mkdir(parents=True)
+    (cache / "blobs").mkdir()
+    folder = save_shapes(cache / "snapshots/0123abc", CAUSAL, {"x.lora_A.weight": (8, 4)})
+    for path in list(folder.iterdir()):
+        path.rename(cache / "blobs" / path.name)
+        path.symlink_to(Path("../../blobs") / path.name)
+    assert list(checkpoint_files(folder)) == ["adapter_config.json", "adapter_model.safetensors"]
+    (tmp_path / "secret.json").write_text("{}")
+    (folder / "tokenizer.json").symlink_to(tmp_path / "secret.json")
+    with pytest.raises(InputError, match="found a symbolic link"):
+        checkpoint_files(folder)
 
 
 def test_a_model_that_reads_sound_has_a_tag_and_no_snippet_for_text(bare: Path) -> None:

@@ -70,13 +70,11 @@ class Loading:
         """Do every check of every repository, in one process."""
         jobs: list[dict[str, Any]] = []
         reports: list[Callable[[Any], None]] = []
-        head, reads = self._context.record.model.head, self._context.record.model.reads
         for repo in repos:
             if repo.role == "dataset":
                 jobs.append(self._dataset(repo))
                 reports.append(self._compare_splits)
-            elif repo.role == "model" and (head is None or head.reads):
-                why = "the checkpoint does not state its task" if reads == "text" else f"the model reads {reads}"
+            elif repo.role == "model" and (why := self._unloadable()):
                 self.note("model", LOGITS, "not checked", why)
             elif repo.role == "model":
                 jobs.append(self._logits(repo))
@@ -93,6 +91,17 @@ class Loading:
             found = self.home.run(jobs, what, offline=self._local, token=self._token)
             for report, reply in zip(reports, found, strict=True):
                 report(reply)
+
+    def _unloadable(self) -> str | None:
+        """Return why the model cannot be asked for logits of a text, if it cannot."""
+        record = self._context.record
+        if record.model.reads != "text":
+            return f"the model reads {record.model.reads}"
+        if record.model.head is None:
+            return "the checkpoint does not state its task"
+        return (
+            "no tokenizer is next to the model" if record.model.full and not record.checkpoint_has_tokenizer else None
+        )
 
     def _dataset(self, repo: Repository) -> dict[str, Any]:
         configs = sorted({split.config for split in self._context.record.published_splits})

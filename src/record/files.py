@@ -364,13 +364,17 @@ _HASHED: dict[tuple[str, int, int, int], str] = {}
 
 
 def regular_file(folder: Path, name: str) -> Path:
-    """Return a file of a folder, if it really lies there.
+    """Return a file of a folder, if it really lies there, or where the Hub's cache keeps the folder's files.
 
     Raises:
         InputError: It is missing, no regular file, a link, or behind a link or `..` that leads out of the folder.
     """
     path = folder / name
     found = None
+    place = folder.resolve()
+    blobs = place.parent.parent / "blobs" if place.parent.name == "snapshots" else None
+    if path.is_file() and path.resolve().parent == blobs:
+        return path
     if path.is_symlink():
         found = "a symbolic link"
     elif not path.is_file():

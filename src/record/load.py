@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from .answers import Answered
-from .checkpoint import base_files, check_hashes, checkpoint_files, hash_files, json_object
+from .checkpoint import TOKENIZER_FILES, base_files, check_hashes, checkpoint_files, hash_files, json_object
 from .config import ExperimentConfig, MetricsConfig, ProjectConfig, without_words
 from .criteria import CriteriaConfig, SignificantImprovement
 from .deployment import Deployment
@@ -196,8 +197,25 @@ class Record:
 
     @property
     def checkpoint_has_tokenizer(self) -> bool:
-        """Whether a tokenizer lies beside the adapter; a record without a checkpoint is taken to have one."""
-        return not self.checkpoint.is_dir() or (self.checkpoint / "tokenizer_config.json").is_file()
+        """Whether a tokenizer lies beside the weights; a record without a checkpoint is taken to have one.
+
+        With a full model's config.json, transformers reads a tokenizer of any files; next to an adapter it needs the tokenizer's config.
+        """
+        names = TOKENIZER_FILES if self.model.full else ("tokenizer_config.json",)
+        return not self.checkpoint.is_dir() or any((self.checkpoint / name).is_file() for name in names)
+
+    @property
+    def quantized(self) -> str | None:
+        """How the weights are quantized, as a full model's config or the base model's name says, as in `bitsandbytes`."""
+        stated = self.model.config.get("quantization_config") if self.model.full else None
+        method = stated.get("quant_method") if isinstance(stated, dict) else None
+        named = (
+            re.search(r"(?i)(?:^|[-_.])(bnb|gptq|awq)(?![a-z])", self.base_name.name)
+            if self.base_name and not self.model.full
+            else None
+        )
+        found = method if isinstance(method, str) else named[1].lower() if named else None
+        return "bitsandbytes" if found == "bnb" else found
 
     @cached_property
     def base_folder(self) -> Path | None:

@@ -47,13 +47,11 @@ class Head:
         auto: Class of transformers that loads it.
         pipeline: The Hub's name for the task.
         words: The kind of model, with its article.
-        reads: What it reads, if not text.
     """
 
     auto: str
     pipeline: str
     words: str
-    reads: str | None = None
 
 
 HEADS = {
@@ -68,10 +66,10 @@ HEADS = {
 
 MASKED_LM = Head("AutoModelForMaskedLM", "fill-mask", "a masked language model")
 SPEECH = "automatic-speech-recognition"
-CTC = Head("AutoModelForCTC", SPEECH, "a speech recognizer", "sound")
-SPEECH_SEQ_2_SEQ = Head("AutoModelForSpeechSeq2Seq", SPEECH, "a speech recognizer", "sound")
-AUDIO_CLS = Head("AutoModelForAudioClassification", "audio-classification", "an audio classifier", "sound")
-IMAGE_CLS = Head("AutoModelForImageClassification", "image-classification", "an image classifier", "images")
+CTC = Head("AutoModelForCTC", SPEECH, "a speech recognizer")
+SPEECH_SEQ_2_SEQ = Head("AutoModelForSpeechSeq2Seq", SPEECH, "a speech recognizer")
+AUDIO_CLS = Head("AutoModelForAudioClassification", "audio-classification", "an audio classifier")
+IMAGE_CLS = Head("AutoModelForImageClassification", "image-classification", "an image classifier")
 
 ARCHITECTURES: dict[str, dict[str, Head]] = {
     "ForCausalLM": {"text": HEADS["CAUSAL_LM"]},
@@ -80,11 +78,11 @@ ARCHITECTURES: dict[str, dict[str, Head]] = {
     "ForSequenceClassification": {"text": HEADS["SEQ_CLS"], "sound": AUDIO_CLS},
     "ForTokenClassification": {"text": HEADS["TOKEN_CLS"]},
     "ForQuestionAnswering": {"text": HEADS["QUESTION_ANS"]},
-    "ForAudioClassification": {"sound": AUDIO_CLS, "images": AUDIO_CLS, "text": AUDIO_CLS},
-    "ForImageClassification": {"images": IMAGE_CLS, "text": IMAGE_CLS},
-    "ForCTC": {"sound": CTC, "text": CTC},
+    "ForAudioClassification": {"sound": AUDIO_CLS},
+    "ForImageClassification": {"images": IMAGE_CLS},
+    "ForCTC": {"sound": CTC},
 }
-"""Ends of the names of a model's classes, and what each does by what the model reads; "text" where nothing says that it is not."""
+"""Ends of the names of a model's classes, and what each does by what the model reads."""
 
 READS = {
     "sound": (
@@ -92,7 +90,7 @@ READS = {
         "whisper|wav2vec|wavlm|hubert|unispeech|speech|audio|seamless|moonshine|musicgen|voxtral|ast(?![a-z])",
     ),
     "images": (
-        {"backbone_config", "image_size", "max_2d_position_embeddings", "num_channels", "patch_size", "vision_config"},
+        {"backbone_config", "image_size", "max_2d_position_embeddings", "num_channels", "vision_config"},
         "vision|image|clip|blip|llava|idefics|pixtral|paligemma|smolvlm|florence-2|layoutlm|donut|trocr|siglip|segformer|swin|dino|beit|deit|"
         "detr|convnext|resnet|(?:vit|vl|vlm)(?![a-z])",
     ),
@@ -160,6 +158,13 @@ class Model:
     @property
     def reads(self) -> str:
         """What it reads: sound or images if its config, its class or its base's name says so, and else text."""
+        only = [
+            found
+            for end, found in ARCHITECTURES.items()
+            if (self.architecture or "").endswith(end) and "text" not in found
+        ]
+        if only:
+            return next(iter(only[0]))
         base = parse_model_name(str(self.config.get("base_model_name_or_path") or "")).name
         for what, (keys, names) in READS.items():
             named = re.search(rf"(?m)(?:^|[-_.])(?:{names})", f"{self.architecture or ''}\n{base}".lower())

@@ -377,7 +377,9 @@ def _describe_run(root: Path, name: str, adapter: Path | None) -> list[str]:
 
 def _base_of(model: Model, card: dict[str, Any]) -> str | None:
     """Return how a model and its README name the base model: by a name on the Hub, if either does."""
-    stated = [model.config.get("_name_or_path" if model.full else "base_model_name_or_path"), card.get("base_model")]
+    listed = card.get("base_model")
+    of_card = listed[0] if isinstance(listed, list) and len(listed) == 1 else listed
+    stated = [model.config.get("_name_or_path" if model.full else "base_model_name_or_path"), of_card]
     names = [name for name in stated if isinstance(name, str) and name]
     return next((name for name in names if parse_model_name(name).on_hub), names[0] if names else None)
 
