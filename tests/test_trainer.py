@@ -82,6 +82,14 @@ def test_the_last_checkpoint_counts(tmp_path: Path) -> None:
     assert found.log is not None and found.log["steps"] == 120
 
 
+def test_numbers_that_nothing_can_hold_are_not_taken(tmp_path: Path) -> None:
+    huge = "9" * 400
+    state = STATE.replace('"loss": 1.2', f'"loss": {huge}').replace('"best_metric": 0.5', f'"best_metric": {huge}')
+    found = read_trainer(folder(tmp_path, state=state.replace('"step": 120', f'"step": {huge}')), "mine")
+    log = TrainingLog.model_validate(found.log)
+    assert [(e.step, e.loss) for e in log.log] == [(50, None), (100, 0.8)]
+
+
 def test_a_folder_without_either_says_nothing(tmp_path: Path) -> None:
     found = read_trainer(tmp_path, "mine")
     assert (found.log, found.settings, found.seed) == (None, {}, None)

@@ -244,7 +244,7 @@ def _measure(task: Task, metric: Metric, tasks: list[Task]) -> dict[str, str]:
 
 def _value_column(metric: str) -> str:
     """Name the column of the answers that holds a metric's value for each question."""
-    name = safe_name(metric).lower()[:44]
+    name = re.sub(r"[^a-z0-9_]+", "_", safe_name(metric).lower())[:44]
     return name if NAME.fullmatch(name) and name not in ANSWERS.names else f"value_{name}"
 
 

@@ -19,6 +19,7 @@ from src.record.schemas import Uncertainty
 from .answers import TOLERANCE, Answer, Import, Metric, Task, Unusable
 from .reading import (
     ADAPTERS,
+    LARGEST,
     MALFORMED,
     check_sides,
     collapsed,
@@ -101,7 +102,7 @@ class HarnessRun:
         """Return what is stated of a task or group by metric and filter, standard errors included."""
         stated = {str(key).partition(","): value for key, value in mapping(self.part("results").get(task)).items()}
         return {
-            (metric, filtered): float(value)
+            (metric, filtered): float(value) if abs(value) < LARGEST else math.inf  # which is left out later, and said
             for (metric, comma, filtered), value in stated.items()
             if comma and isinstance(value, int | float) and not isinstance(value, bool)
         }
@@ -277,7 +278,7 @@ def _plain(value: Any) -> Any:
     """Return the numbers of a setting."""
     if isinstance(value, dict):
         return {str(key): inner for key, inner in value.items() if isinstance(inner, int)}
-    return value if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)) else None
+    return value if isinstance(value, int | float) and abs(value) < LARGEST else None
 
 
 def _task(

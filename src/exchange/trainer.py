@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +12,8 @@ from src.record.config import TrainingConfig
 from src.record.errors import InputError
 from src.record.files import parse_yaml, read_text, untrusted_json
 from src.record.model import read_model
+
+from .reading import LARGEST
 
 HYPERPARAMETERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "learning_rate": ("learning_rate", float),
@@ -157,9 +158,9 @@ def _entries(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _number(value: Any) -> float | None:
-    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
     return float(value) if known else None
 
 
 def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST else None
