@@ -154,7 +154,7 @@ def _experiment(found: Import, root: Path, name: str) -> dict[str, Any]:
     if settings is not None:
         config["lora_config"] = settings
     config["dataset_config"] = {"path": f"data/{name}"}
-    config["note"] = f"The results were made with {found.tool}; how the adapter was trained is not on record."
+    config["note"] = f"The results were made with {found.tool}."
     return config
 
 

@@ -359,7 +359,7 @@ def _describe_run(root: Path, name: str, adapter: Path | None) -> list[str]:
         named = parse_model_name(base)
         if not named.on_hub:
             comments.append(
-                "base_model: ORGANIZATION/NAME # TODO: the base model's name on the Hub; it was read from a folder"
+                f"base_model: ORGANIZATION/NAME # TODO: the base model's name on the Hub; the files call it {shown_model(base)}"
             )
         else:
             revision = {"base_revision": named.revision} if named.revision else {}
