@@ -493,6 +493,36 @@ def test_a_misspelled_key_is_named_with_the_nearest_one(
     assert done.returncode == 2 and f"{said}" in done.stderr, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("license: mit", "license: llama3.1", "license_name: found nothing, expected the name of the license `llama3.1` in words"),
+        ("license: mit", "license: llama3.1\nlicense_name: Llama", "LICENSE: found the text of the MIT License, expected the text of llama3.1"),
+        ("model_repo: tiny-lora", "model_repo: me/tiny-lora", "found 'me/tiny-lora', expected a name of letters, digits, `.`, `_` and `-`."),
+        ("license: mit", "license: mit\nsite_url: x.org", "site_url: found 'x.org', expected an address that begins with `https://`."),
+    ],
+)  # fmt: skip
+def test_what_a_project_states_is_quoted_as_it_stands(old: str, new: str, said: str, project: Path) -> None:
+    path = project / "configs/project.yaml"
+    lines = [
+        line for line in path.read_text().splitlines() if not line.startswith(("license", "model_repo", "site_url"))
+    ]
+    (project / "LICENSE").write_text("MIT License\n\n" + (project / "LICENSE").read_text().removeprefix("MIT License"))
+    path.write_text("\n".join([*lines, "license: mit", "model_repo: tiny-lora"]).replace(old, new) + "\n")
+    done = invoke(project, "publish", "--dry-run")
+    assert done.returncode == 2 and said in done.stderr, done.stderr
+
+
+def test_a_license_has_a_name_on_the_hub_in_any_script(project: Path) -> None:
+    path = project / "configs/project.yaml"
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("license")]
+    path.write_text("\n".join([*lines, "license: other", "license_name: 我的许可证"]) + "\n")
+    (project / "LICENSE").write_text("我的许可证")
+    done = invoke(project, "publish", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "license: other\nlicense_name: custom\n" in (project / "dist/hub/model/README.md").read_text()
+
+
 def test_a_folder_that_may_not_be_written_names_the_file_that_was_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

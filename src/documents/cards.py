@@ -39,7 +39,7 @@ def _license(project: ProjectConfig) -> dict[str, Any]:
     if project.license != "other":
         return {"license": project.license}
     name = re.sub(r"[^a-z0-9.]+", "-", project.license_name.lower()).strip("-")
-    return {"license": "other", "license_name": name, "license_link": project.license_link or "LICENSE"}
+    return {"license": "other", "license_name": name or "custom", "license_link": project.license_link or "LICENSE"}
 
 
 def _widget(context: Context) -> list[dict[str, Any]] | None:

@@ -246,6 +246,12 @@ def _whole(text: str, found: Any) -> Any:
     return found
 
 
+_PATTERNS = {
+    "^https://": "an address that begins with `https://`",
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$": "a name of letters, digits, `.`, `_` and `-`",
+}
+"""What the patterns of texts ask for, in words."""
+
 _TYPES = ("constrained-str", "constrained-int", "str", "int", "float", "bool")
 """What pydantic puts at the end of a place whose value may be of several types."""
 
@@ -300,7 +306,11 @@ def validate(path: Path, data: Any, model: type[Model], hint: str) -> Model:
             expected = "keys with values"
         expected = expected.replace("String should have", "text with").replace("List should have", "a list with")
         expected = expected.replace("String should match pattern", "text that matches")
-        raise InputError(path, key=key, found=repr(first["input"]), expected=expected, hint=hint) from None
+        if first["type"] == "string_pattern_mismatch":
+            expected = _PATTERNS.get(first["ctx"]["pattern"], expected)
+        default = isinstance(data, dict) and len(first["loc"]) == 1 and first["loc"][0] not in data  # nobody wrote it
+        found = "nothing" if default else repr(first["input"])
+        raise InputError(path, key=key, found=found, expected=expected, hint=hint) from None
 
 
 def _known_keys(model: type[BaseModel], parents: tuple[int | str, ...]) -> set[str]:
