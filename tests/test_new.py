@@ -234,19 +234,22 @@ def test_the_adapter_and_the_harness_results_are_in_it(whole: Path) -> None:
 
 @pytest.mark.slow
 def test_metrics_alone_are_declared_by_what_their_names_say(tmp_path: Path) -> None:
-    values = {"accuracy": 0.5, "perplexity": 20.0, "zork": 3.0}
+    values = {"accuracy": 0.5, "perplexity": 20.0, "zork": 3.0, "pearson": 0.8, "f1": 71.2}
     file = tmp_path / "metrics.json"
     file.write_text(json.dumps({"base_model": {"metrics": values}, "finetuned_model": {"metrics": values}}))
+    done = invoke(REPO, "new", str(tmp_path / "said"), "--name", "mine", "--metrics", str(file))
+    assert "say of zork whether" in done.stderr and "metrics.json: f1 seems to be in per cent; divide" in done.stderr
     root = new(tmp_path, "--metrics", str(file))
     declared = yaml.safe_load((root / "configs/metrics.yaml").read_text())["metrics"]
-    assert [declared[key]["direction"] for key in values] == ["higher", "lower", "higher"]
+    assert [declared[key]["direction"] for key in values] == ["higher", "lower", "higher", "higher", "higher"]
+    assert [declared[key]["unit"] for key in values] == ["proportion", *["number"] * 4]  # a correlation is not a share
     assert declared["zork"]["definition"].startswith("TODO: ")
     assert "TODO" not in declared["accuracy"]["definition"]
     build_site(root)
     dry_run(root)
     card = (root / "dist/hub/model/README.md").read_text()
     (entry,) = yaml.safe_load(card.split("---")[1])["model-index"][0]["results"]  # no metric is a dataset
-    assert (entry["dataset"], len(entry["metrics"])) == ({"name": "not stated", "type": "unknown"}, 3)
+    assert (entry["dataset"], len(entry["metrics"])) == ({"name": "not stated", "type": "unknown"}, 5)
     assert not words_of_ours(root)
     for empty in ("results/claims", "results/training", "results/runs", "examples", "try-it", "dataset-card"):
         assert not (root / "site" / empty).exists(), empty  # and strictly built: nothing links to them

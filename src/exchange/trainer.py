@@ -30,7 +30,7 @@ HYPERPARAMETERS: dict[str, tuple[str, Callable[[str], Any]]] = {
 """Lines of the README that the Trainer writes, the setting that each states, and how it is read."""
 
 _LINE = re.compile(r"^- ([a-z_]{3,40}): (.{1,200})$", flags=re.MULTILINE)
-_VERSION = re.compile(r"^- (PEFT|Transformers|Pytorch|Datasets|Tokenizers):? ([\w.+-]{1,40})$", flags=re.MULTILINE)
+_VERSION = re.compile(r"^- (PEFT|TRL|Transformers|Pytorch|Datasets|Tokenizers):? ([\w.+-]{1,40})$", flags=re.MULTILINE)
 _PACKAGES = {"Pytorch": "torch"}
 _LOSSES = {"loss": "loss", "eval_loss": "validation_loss", "learning_rate": "learning_rate", "grad_norm": "grad_norm"}
 

@@ -299,11 +299,14 @@ def validate(path: Path, data: Any, model: type[Model], hint: str) -> Model:
             expected.removeprefix("Input should be ")
             .replace("a valid string", "text")
             .replace("a valid list", "a list")
+            .replace("a valid number", "a number")
         )
         if first["type"] == "invalid-json-value":
             expected = "text, a number, a list, or keys with values; dates in quotes"
-        if first["type"] == "model_type":
+        if first["type"] in ("model_type", "dict_type"):
             expected = "keys with values"
+        if first["type"] == "too_short" and isinstance(first["input"], dict):
+            expected = "at least one key with its value"
         expected = expected.replace("String should have", "text with").replace("List should have", "a list with")
         expected = expected.replace("String should match pattern", "text that matches")
         if first["type"] == "string_pattern_mismatch":

@@ -18,6 +18,7 @@ import yaml
 
 from src import ENGINE, VERSION
 from src.exchange.imported import checked_name, write_record
+from src.exchange.reading import few
 from src.exchange.trainer import read_trainer
 from src.record.answers import write_answers
 from src.record.checkpoint import checkpoint_files, json_object, left_out
@@ -25,7 +26,7 @@ from src.record.config import LoraConfig, MetricConfig
 from src.record.errors import InputError
 from src.record.files import parse_json, read_text, sha256_file, validate, write_json
 from src.record.gaps import SAMPLE
-from src.record.known_metrics import known_metric
+from src.record.known_metrics import in_percent, known_metric
 from src.record.load import load_record
 from src.record.model import Model, read_model
 from src.record.model_name import parse_model_name, shown_model
@@ -248,7 +249,7 @@ def _write_metrics(root: Path, name: str, path: Path) -> list[str]:
             side["name"] = shown_model(side["name"])
     write_json(root / "results" / name / "evaluation_results.json", {"experiment_name": name, **data})
     declared: dict[str, Any] = {}
-    unknown = []
+    unknown, percent = [], [key for key in base if in_percent(key, [base[key], tuned[key]])]
     for key in base:
         metric = known_metric(key, [base[key], tuned[key]])
         if metric is None:
@@ -259,7 +260,9 @@ def _write_metrics(root: Path, name: str, path: Path) -> list[str]:
     _write_yaml(root / "configs/metrics.yaml", {"metrics": declared})
     lines = [f"results/{name}: {len(declared):,} metrics, without answers"]
     if unknown:
-        lines.append(f"configs/metrics.yaml: say of {', '.join(unknown)} whether higher or lower is better")
+        lines.append(f"configs/metrics.yaml: say of {few(unknown)} whether higher or lower is better")
+    if percent:
+        lines.append(f"{path.name}: {few(percent)} seems to be in per cent; divide by 100 to have it shown as a share")
     return lines
 
 
