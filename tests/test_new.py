@@ -363,6 +363,32 @@ def small_adapter(folder: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("own", "card", "stated", "other"),
+    [
+        ("/data/small-base", None, BASE, None),  # the results name it on the Hub
+        (f"{BASE}-bnb-4bit", None, f"{BASE}-bnb-4bit", BASE),
+        ("/data/x", "[org/named]", "x", "org/named"),
+        ("/data/named", "[org/named]", "org/named", BASE),
+    ],
+)
+def test_the_base_is_the_adapters_and_another_one_is_a_gap(
+    own: str, card: str | None, stated: str, other: str | None, tmp_path: Path
+) -> None:
+    adapter = small_adapter(tmp_path / "adapter")
+    path = adapter / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"base_model_name_or_path": own}))
+    if card is not None:
+        (adapter / "README.md").write_text(f"---\nbase_model: {card}\n---\n")
+    base, tuned = lm_eval_results(tmp_path / "out", str(adapter))
+    root = new(tmp_path, "--adapter", str(adapter), "--lm-eval", str(base), str(tuned))
+    text = (root / "configs/experiments/mine.yaml").read_text()
+    assert yaml.safe_load(text)["base_model"] == stated
+    assert (f"# published_for: {other} # TODO: " in text) is (other is not None)
+    assert "published_for" not in text or other is not None
+
+
+@pytest.mark.slow
 def test_a_minimal_pair_given_by_hand_has_nothing_of_the_project(project: Path, tmp_path: Path) -> None:
     """The three arguments of the publisher, in a project whose study is about something else."""
     (tmp_path / "senti.yaml").write_text(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,17 +66,15 @@ def read_trainer(folder: Path, name: str) -> Trained:
     Raises:
         InputError: The state is malformed.
     """
-    settings, seed, packages, card, said = _readme(folder)
+    found, packages = _readme(folder)
     place = _state_file(folder)
-    if place is None:
-        return Trained(None, settings, seed, card, said)
-    state = _state(place)
+    state = _state(place) if place is not None else {}
     history = [entry for entry in state.get("log_history") or [] if isinstance(entry, dict)]
     runtime = next((_number(e.get("train_runtime")) for e in reversed(history) if "train_runtime" in e), None)
     logged = [step for entry in history if (step := _whole(entry.get("step"))) is not None]
     steps = _whole(state.get("global_step")) or max(logged, default=0)
     if not steps:
-        return Trained(None, settings, seed, card, said)  # nothing was trained yet, or the state does not say
+        return found  # nothing was trained yet, or no state says it
     there = any((folder / config).is_file() for config in ("adapter_config.json", "config.json"))
     trained = read_model(folder).trained_parameters if there else None
     log = {
@@ -87,10 +85,9 @@ def read_trainer(folder: Path, name: str) -> Trained:
         "resources": {"duration_seconds": runtime, "steps": steps},
         "environment": {"packages": packages} if packages else None,
     }
-    settings.setdefault("max_steps", steps or None)
-    if (size := _whole(state.get("train_batch_size"))) is not None:
-        settings.setdefault("per_device_train_batch_size", size)
-    return Trained(log, {key: value for key, value in settings.items() if value is not None}, seed, card, said)
+    size = _whole(state.get("train_batch_size"))
+    stated = {"max_steps": steps} | ({"per_device_train_batch_size": size} if size else {})
+    return replace(found, log=log, settings=stated | found.settings)
 
 
 def _state_file(folder: Path) -> Path | None:
@@ -118,7 +115,8 @@ def _state(path: Path) -> dict[str, Any]:
     return state
 
 
-def _readme(folder: Path) -> tuple[dict[str, Any], int | None, dict[str, str], dict[str, Any], tuple[str, ...]]:
+def _readme(folder: Path) -> tuple[Trained, dict[str, str]]:
+    """Read what the folder's README states, and the versions of packages in it."""
     path = folder / "README.md"
     card: Any = {}
     text, said = "", tuple[str, ...]()
@@ -144,7 +142,7 @@ def _readme(folder: Path) -> tuple[dict[str, Any], int | None, dict[str, str], d
                 settings[setting] = value
     seed = int(stated["seed"]) if stated.get("seed", "").strip().isdigit() else None
     packages = {_PACKAGES.get(name, name.lower()): version for name, version in _VERSION.findall(text)}
-    return settings, seed, packages, card if isinstance(card, dict) else {}, said
+    return Trained(None, settings, seed, card if isinstance(card, dict) else {}, said), packages
 
 
 def _entries(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
