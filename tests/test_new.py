@@ -259,10 +259,11 @@ def test_metrics_alone_are_declared_by_what_their_names_say(tmp_path: Path) -> N
     ("arguments", "reason"),
     [
         (("--adapter", "nowhere"), "nowhere: found no such folder"),
+        (("--adapter", "me/sentiment-lora"), "get it by `hf download me/sentiment-lora --local-dir FOLDER`."),
         (("--metrics", "nowhere.json"), "nowhere.json: found no such file"),
         (("--lm-eval", "nowhere", "nowhere"), "nowhere"),
     ],
-    ids=["adapter", "metrics", "lm_eval"],
+    ids=["adapter", "hub", "metrics", "lm_eval"],
 )
 def test_what_cannot_be_read_leaves_nothing_behind(tmp_path: Path, arguments: tuple[str, ...], reason: str) -> None:
     done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine", *arguments)

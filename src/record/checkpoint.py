@@ -8,6 +8,7 @@ from typing import Any
 
 from .errors import InputError
 from .files import parse_json, read_text, regular_file, sha256_file, untrusted_json
+from .model_name import parse_model_name
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -63,6 +64,9 @@ def checkpoint_files(folder: Path) -> dict[str, Path]:
     hint = "Give the folder that `save_pretrained` wrote, as --adapter or as `checkpoint` in the config."
     if not folder.is_dir():
         found = "a file" if folder.exists() else "no such folder"
+        named = parse_model_name(str(folder))
+        if named.on_hub and not folder.exists():
+            hint += f" If it is on the Hub, get it by `hf download {named.id} --local-dir FOLDER`."
         raise InputError(folder, found=found, expected="the adapter's folder", hint=hint)
     full = is_full(folder)
     config = "config.json" if full else "adapter_config.json"
