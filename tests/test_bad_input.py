@@ -513,6 +513,16 @@ def test_what_a_project_states_is_quoted_as_it_stands(old: str, new: str, said: 
     assert done.returncode == 2 and said in done.stderr, done.stderr
 
 
+def test_a_citation_is_escaped_for_latex(project: Path) -> None:
+    path = project / "configs/project.yaml"
+    lines = [line for line in path.read_text().splitlines() if not line.startswith(("title", "authors"))]
+    path.write_text("\n".join([*lines, "title: 100 % R&D of gpt_2", 'authors: ["O\'Neil & Söhne", 张伟]']) + "\n")
+    done = invoke(project, "publish", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    card = (project / "dist/hub/model/README.md").read_text()
+    assert r"title = {100 \% R\&D of gpt\_2}," in card and r"author = {O'Neil \& Söhne and 张伟}," in card
+
+
 def test_a_license_has_a_name_on_the_hub_in_any_script(project: Path) -> None:
     path = project / "configs/project.yaml"
     lines = [line for line in path.read_text().splitlines() if not line.startswith("license")]
