@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import time
@@ -15,8 +16,9 @@ import pytest
 import yaml
 
 from src.documents.context import RepoNames
+from src.exchange.shared import declared_tasks
 from src.record.config import ExperimentConfig
-from src.record.files import parse_yaml, sha256_file
+from src.record.files import atomic, parse_yaml, sha256_file
 from src.record.load import load_record
 
 from .conftest import TINY, Run, invoke
@@ -463,6 +465,86 @@ def test_aliases_that_say_what_they_stand_for_are_read(tmp_path: Path) -> None:
     assert parse_yaml(tmp_path, "a: &a {b: 1}\nc: [*a, *a]\nd: {<<: *a}") == {
         "a": {"b": 1}, "c": [{"b": 1}] * 2, "d": {"b": 1},
     }  # fmt: skip
+
+
+BOMB = "tasks: &a\n- {id: a, config: b, split: c}\nx1: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\n" + "".join(
+    f"x{i + 2}: &{b} [{', '.join([f'*{a}'] * 10)}]\n" for i, (a, b) in enumerate(itertools.pairwise("bcdefgh"))
+)
+
+
+def test_a_benchmark_on_the_hub_is_read_within_the_same_limits() -> None:
+    assert declared_tasks("tasks: [{id: a, config: b, split: c}]") == [("a", "b", "c")]
+    assert declared_tasks(BOMB) == declared_tasks("tasks: 1") == declared_tasks("") == []
+
+
+@pytest.mark.parametrize(
+    ("config", "old", "new", "said"),
+    [
+        (CONFIG, "learning_rate:", "learning_rats:", "training_config.learning_rats: found an unknown key, expected learning_rate. C"),
+        ("configs/project.yaml", "limitations:", "limitation:", "limitation: found an unknown key"),
+        ("configs/project.yaml", "limitations:", "limitation:", "Did you mean limitations?"),
+    ],
+)  # fmt: skip
+def test_a_misspelled_key_is_named_with_the_nearest_one(
+    config: str, old: str, new: str, said: str, project: Path
+) -> None:
+    replace(config, old, new)(project)
+    done = invoke(project, "publish", "--dry-run")
+    assert done.returncode == 2 and f"{said}" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("license: mit", "license: llama3.1", "license_name: found nothing, expected the name of the license `llama3.1` in words"),
+        ("license: mit", "license: llama3.1\nlicense_name: Llama", "LICENSE: found the text of the MIT License, expected the text of llama3.1"),
+        ("model_repo: tiny-lora", "model_repo: me/tiny-lora", "found 'me/tiny-lora', expected a name of letters, digits, `.`, `_` and `-`."),
+        ("license: mit", "license: mit\nsite_url: x.org", "site_url: found 'x.org', expected an address that begins with `https://`."),
+    ],
+)  # fmt: skip
+def test_what_a_project_states_is_quoted_as_it_stands(old: str, new: str, said: str, project: Path) -> None:
+    path = project / "configs/project.yaml"
+    lines = [
+        line for line in path.read_text().splitlines() if not line.startswith(("license", "model_repo", "site_url"))
+    ]
+    (project / "LICENSE").write_text("MIT License\n\n" + (project / "LICENSE").read_text().removeprefix("MIT License"))
+    path.write_text("\n".join([*lines, "license: mit", "model_repo: tiny-lora"]).replace(old, new) + "\n")
+    done = invoke(project, "publish", "--dry-run")
+    assert done.returncode == 2 and said in done.stderr, done.stderr
+
+
+def test_a_citation_is_escaped_for_latex(project: Path) -> None:
+    path = project / "configs/project.yaml"
+    lines = [line for line in path.read_text().splitlines() if not line.startswith(("title", "authors"))]
+    path.write_text("\n".join([*lines, "title: 100 % R&D of gpt_2", 'authors: ["O\'Neil & Söhne", 张伟]']) + "\n")
+    done = invoke(project, "publish", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    card = (project / "dist/hub/model/README.md").read_text()
+    assert r"title = {100 \% R\&D of gpt\_2}," in card and r"author = {O'Neil \& Söhne and 张伟}," in card
+
+
+def test_a_license_has_a_name_on_the_hub_in_any_script(project: Path) -> None:
+    path = project / "configs/project.yaml"
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("license")]
+    path.write_text("\n".join([*lines, "license: other", "license_name: 我的许可证"]) + "\n")
+    (project / "LICENSE").write_text("我的许可证")
+    done = invoke(project, "publish", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "license: other\nlicense_name: custom\n" in (project / "dist/hub/model/README.md").read_text()
+
+
+def test_a_folder_that_may_not_be_written_names_the_file_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may write anywhere, so the refusal is made here."""
+
+    def refused(**given: Any) -> Any:
+        raise PermissionError(13, "Permission denied", str(given["dir"] / ".x.json.abc"))
+
+    monkeypatch.setattr("tempfile.mkstemp", refused)
+    with pytest.raises(PermissionError) as caught, atomic(tmp_path / "x.json"):
+        pass
+    assert caught.value.filename == str(tmp_path / "x.json")
 
 
 def test_a_key_that_is_written_twice_is_refused_in_json_as_in_yaml(project: Path) -> None:

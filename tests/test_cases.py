@@ -301,6 +301,50 @@ def test_results_have_any_name_with_samples_next_to_them(tmp_path: Path, stem: s
     assert found.said == []
 
 
+def test_numbers_that_are_none_are_left_out_and_named(tmp_path: Path, minimal: Path) -> None:
+    root = write_both(tmp_path, lambda side: {"colors": colors(side)})
+    for path in root.rglob("results_*"):
+        data = json.loads(path.read_text())
+        odd = {"ppl,none": float("nan"), "bits,none": float("inf"), "huge,none": 10**400}
+        data["results"]["colors"] |= odd
+        data["higher_is_better"]["colors"] |= {key.split(",")[0]: False for key in odd}
+        data["n-samples"] = {"colors": {"original": 10**400, "effective": 12}}
+        data["config"]["limit"] = 10**400
+        path.write_text(json.dumps(data))
+    found = imported(root)
+    assert [line.split(": ")[2] for line in found.said] == [f"{m} (not a number)" for m in ("ppl", "bits", "huge")]
+    assert list(recorded(found, minimal).results.finetuned_model.metrics) == ["colors_acc"]
+
+
+def test_runs_that_were_made_in_different_ways_say_so(tmp_path: Path, minimal: Path) -> None:
+    args = {"b": f"{ARGS['b']},load_in_4bit=True,device=cuda:0", "t": f"{TUNED},dtype=bfloat16,batch_size=4"}
+    found = imported(write_both(tmp_path, lambda side: {"colors": colors(side)}, args))
+    said = "the runs differ in their settings: dtype not stated (base run) and bfloat16 (tuned run); load_in_4bit True (base run) and not stated"
+    assert found.said == [f"{said} (tuned run)"]
+    recorded(found, minimal)
+    assert said in everything(minimal)
+
+
+def test_two_files_of_one_folder_are_two_models(tmp_path: Path) -> None:
+    args = {side: f"pretrained=/m/base,gguf_file={side}.Q4.gguf" for side in "bt"}
+    assert len(imported(write_both(tmp_path, lambda side: {"colors": colors(side)}, args)).tasks[0].base) == 12
+
+
+def test_a_note_says_nothing_of_an_adapter_that_there_may_not_be(tmp_path: Path, minimal: Path) -> None:
+    args = {"b": "pretrained=Qwen/Qwen2.5-7B", "t": "pretrained=/out/merged"}
+    record = recorded(imported(write_both(tmp_path, lambda side: {"colors": colors(side)}, args)), minimal)
+    assert record.experiment.note == "The results were made with lm-evaluation-harness 0.4.9."
+
+
+def test_a_task_keeps_its_name_in_any_script(tmp_path: Path, minimal: Path) -> None:
+    def make(side: str) -> dict[str, Task]:
+        return {name: Task([text(i, r, "точность") for i, r in enumerate(RIGHT[side])]) for name in ("цвета", "测试")}
+
+    record = recorded(imported(write_both(tmp_path, make)), minimal)
+    assert set(record.results.tasks) == {"цвета", "测试"}
+    assert {"цвета, точность", "测试, точность"} <= {metric.label for metric in record.metrics.metrics.values()}
+
+
 def test_two_models_in_one_folder_are_read_by_their_files(tmp_path: Path) -> None:
     later = "2026-12-31T23-59-59"
     write_run(tmp_path, {"colors": colors("b")}, ARGS["b"], name=f"b_{DATE}.json")

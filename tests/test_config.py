@@ -82,7 +82,7 @@ def test_settings_that_are_not_understood_are_kept_as_stated_without_paths() -> 
     [
         ({"foo": float("nan")}, "mine.yaml: foo: found nan, expected a finite number."),
         ({"foo": datetime.date(2026, 1, 1)}, "expected text, a number, a list, or keys with values; dates in quotes."),
-        ({"learning_rates": 3}, "learning_rates is not one, learning_rate is."),
+        ({"learning_rates": 3}, "mine.yaml: learning_rates: found an unknown key, expected learning_rate."),
     ],
 )
 def test_what_a_setting_cannot_be_is_said_in_words(settings: dict[str, Any], said: str) -> None:

@@ -217,6 +217,17 @@ def test_an_adapter_that_is_no_numbers_is_not_evaluated(tiny: Path) -> None:
     assert {file.name: file.read_bytes() for file in (tiny / "results/tiny").rglob("*.*")} == before
 
 
+def test_a_base_model_elsewhere_is_recorded_by_name(tiny: Path, tmp_path: Path) -> None:
+    elsewhere = (tiny / "models/tiny").rename(tmp_path / "elsewhere")
+    path = tiny / "configs/tiny.yaml"
+    path.write_text(path.read_text().replace("models/tiny", str(elsewhere)))
+    done = invoke(tiny, "evaluate", "--config", "configs/tiny.yaml", "--metrics", str(TINY / "configs/metrics.yaml"))
+    assert done.returncode == 0, done.stderr[-2000:]
+    results = json.loads((tiny / "results/tiny/evaluation_results.json").read_text())
+    assert results["base_model"]["name"] == results["config"]["base_model"] == "elsewhere"
+    assert str(tmp_path) not in json.dumps(results)
+
+
 @pytest.mark.parametrize("fault", ["no column", "no Parquet", "cut weights"])
 def test_files_that_cannot_be_asked_about_are_named(tiny: Path, fault: str) -> None:
     questions, weights = tiny / "data/letter_count/test.parquet", tiny / "models/tiny/model.safetensors"

@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 
 from src.documents.build import build
 from src.documents.renderer import Renderer, cited_anywhere
+from src.hub.checks import token_count
 from src.record.checkpoint import checkpoint_files, left_out
 from src.record.errors import InputError
 from src.record.model import read_model
@@ -201,15 +202,52 @@ def test_added_tokens_are_resized_for(bare: Path) -> None:
     assert said.startswith("0\n") and "largest difference 0" in said, said
 
 
-def test_tokens_without_embeddings_are_refused(bare: Path) -> None:
-    path = bare / CHECKPOINT / "tokenizer.json"
-    data = json.loads(path.read_text())
-    data["added_tokens"].append({"id": 9_999_999, "content": "<new>", "special": False})
-    path.write_text(json.dumps(data))
+@pytest.mark.parametrize("kind", ["adapter", "full model"])
+@pytest.mark.parametrize("name", ["tokenizer.json", "added_tokens.json", "tokenizer_config.json"])
+def test_tokens_without_embeddings_are_refused(name: str, kind: str, bare: Path) -> None:
     from tests.conftest import invoke
 
+    if kind == "full model":
+        shutil.rmtree(bare / CHECKPOINT)
+        shutil.copytree(bare / "models/tiny", bare / CHECKPOINT)
+    path = bare / CHECKPOINT / name
+    data = json.loads(path.read_text()) if path.exists() else {}
+    if name == "tokenizer.json":
+        data["added_tokens"].append({"id": 9_999_999, "content": "<new>", "special": False})
+    elif name == "added_tokens.json":
+        data["<new>"] = 9_999_999
+    else:
+        data["added_tokens_decoder"] = {"9999999": {"content": "<new>"}}
+    path.write_text(json.dumps(data))
     done = invoke(bare, "publish", "--dry-run")
     assert done.returncode == 3 and "tokens more than" in done.stderr, done.stderr
+
+
+def test_embeddings_of_a_base_on_the_hub_are_compared_where_its_config_is_known(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.conftest import invoke
+
+    path = bare / "configs/experiments/tiny.yaml"
+    path.write_text(path.read_text().replace("base_model: models/tiny", "base_model: org/base"))
+    adapter(bare, CAUSAL)
+    done = invoke(bare, "publish", "--dry-run", "--only", "model")
+    assert done.returncode == 0, done.stderr
+    assert "not checked: whether org/base has embeddings for the tokenizer's " in done.stdout + done.stderr
+    (bare / "cached.json").write_text('{"vocab_size": 10}')
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *a, **k: str(bare / "cached.json"))
+    done = invoke(bare, "publish", "--dry-run", "--only", "model")
+    assert done.returncode == 3 and "tokens more than the 10 embeddings of base model and adapter" in done.stderr
+
+
+def test_a_tokenizer_of_another_shape_is_no_error(bare: Path) -> None:
+    folder = bare / CHECKPOINT
+    for content in (
+        '{"model": [1], "added_tokens": {"a": 1}}',
+        '{"model": {"vocab": [["a", 0.0]]}, "added_tokens": [1]}',
+    ):
+        (folder / "tokenizer.json").write_text(content)
+        assert token_count(folder) >= 0
 
 
 @pytest.mark.slow
@@ -271,18 +309,151 @@ def test_embeddings_that_peft_saves_along_are_not_trained(tmp_path: Path) -> Non
     )
 
 
+SPEECH = "automatic-speech-recognition"
+
+
 @pytest.mark.parametrize(
-    ("config", "auto"),
+    ("name", "config", "pipeline"),
     [
-        ({"architectures": ["T5ForConditionalGeneration"], "model_type": "t5"}, "AutoModelForSeq2SeqLM"),
-        ({"architectures": ["MarianMTModel"], "model_type": "marian"}, "AutoModelForSeq2SeqLM"),
-        ({"architectures": ["WhisperForConditionalGeneration"], "model_type": "whisper"}, None),
-        ({"architectures": ["Qwen2_5_VLForConditionalGeneration"], "model_type": "qwen2_5_vl"}, None),
+        ("T5ForConditionalGeneration", {"model_type": "t5"}, "text2text-generation"),
+        ("MarianMTModel", {"model_type": "marian"}, "text2text-generation"),
+        ("T5EncoderModel", {"model_type": "t5"}, None),
+        ("BartForSequenceClassification", {"model_type": "bart"}, "text-classification"),
+        ("BertForMaskedLM", {"model_type": "bert"}, "fill-mask"),
+        ("WhisperForConditionalGeneration", {"model_type": "whisper", "num_mel_bins": 80}, SPEECH),
+        ("Wav2Vec2ForCTC", {"feat_extract_norm": "group"}, SPEECH),
+        ("Wav2Vec2ForSequenceClassification", {"feat_extract_norm": "group"}, "audio-classification"),
+        ("ASTForAudioClassification", {"num_mel_bins": 128, "patch_size": 16}, "audio-classification"),
+        ("ViTForImageClassification", {"image_size": 224}, "image-classification"),
+        ("LayoutLMv3ForTokenClassification", {"max_2d_position_embeddings": 1024}, None),
+        ("Qwen2_5_VLForConditionalGeneration", {"model_type": "qwen2_5_vl", "vision_config": {}}, None),
+        ("Qwen2AudioForConditionalGeneration", {"audio_config": {}}, None),
+        ("BltForCausalLM", {"patch_size": 4}, "text-generation"),
     ],
 )
-def test_only_text_models_are_sequence_to_sequence(config: dict[str, Any], auto: str | None, tmp_path: Path) -> None:
-    head = read_model(save_shapes(tmp_path / "full", config, {"a": (2,)}, "model")).head
-    assert (head.auto if head else None) == auto
+def test_the_task_follows_from_class_and_input(
+    name: str, config: dict[str, Any], pipeline: str | None, tmp_path: Path
+) -> None:
+    head = read_model(save_shapes(tmp_path / "full", config | {"architectures": [name]}, {"a": (2,)}, "model")).head
+    assert (head.pipeline if head else None) == pipeline
+
+
+@pytest.mark.parametrize(
+    ("task", "base", "mapped", "pipeline"),
+    [
+        ("CAUSAL_LM", "Qwen/Qwen2.5-7B", None, "text-generation"),
+        ("CAUSAL_LM", "/cache/models--Qwen--Qwen2.5-VL-7B/snapshots/0123abc", None, None),
+        ("SEQ_CLS", "C:\\models\\wav2vec2-base", None, None),
+        ("SEQ_2_SEQ_LM", "openai/whisper-small", None, None),
+        (None, "openai/whisper-small", "WhisperForConditionalGeneration", SPEECH),
+        (None, "google/vit-base-patch16-224", "ViTForImageClassification", "image-classification"),
+        (None, "org/base", "LlamaForCausalLM", "text-generation"),
+    ],
+)
+def test_an_adapter_on_sound_or_images_is_not_called_one_on_text(
+    task: str | None, base: str, mapped: str | None, pipeline: str | None, tmp_path: Path
+) -> None:
+    mapping = {"base_model_class": mapped, "parent_library": "transformers"} if mapped else None
+    config = CAUSAL | {"task_type": task, "base_model_name_or_path": base, "auto_mapping": mapping}
+    head = read_model(save_shapes(tmp_path / "adapter", config, {"x.lora_A.weight": (8, 4)})).head
+    assert (head.pipeline if head else None) == pipeline
+
+
+@pytest.mark.parametrize(
+    ("base", "needs"),
+    [
+        ("unsloth/llama-3-8b-bnb-4bit", "torch transformers peft bitsandbytes accelerate`."),
+        ("org/llama-GPTQ", "peft`, and what transformers needs for weights quantized by gptq."),
+        ("org/llama", "torch transformers peft`."),
+    ],
+)
+def test_the_snippet_names_what_a_quantized_base_needs(base: str, needs: str, bare: Path) -> None:
+    path = bare / "configs/experiments/tiny.yaml"
+    path.write_text(path.read_text().replace("base_model: models/tiny", f"base_model: {base}"))
+    adapter(bare, CAUSAL)
+    assert f"{needs}\n" in part(bare, "snippet") + "\n"
+
+
+def test_a_full_model_without_a_tokenizer_has_no_snippet(bare: Path) -> None:
+    folder = bare / CHECKPOINT
+    shutil.rmtree(folder)
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(bare / "models/tiny" / name, folder)
+    assert part(bare, "snippet") == "No tokenizer is next to the model, so there is no snippet that could be run."
+    (folder / "vocab.txt").write_text("a")
+    assert "AutoTokenizer.from_pretrained(" in part(bare, "snippet")
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda folder: (folder / "adapter_model.safetensors").rename(folder / "model.gguf"), "found only model.gguf, expected weights as safetensors"),
+        (lambda folder: (folder / "adapter_model.safetensors").rename(folder / "adapter_model-00001-of-00002.bin"), "a pickle can run code"),
+        (lambda folder: shutil.copytree(folder, folder / "checkpoint-500") and (folder / "adapter_config.json").unlink(), "Give one of the folders in it: checkpoint-500."),
+    ],
+)  # fmt: skip
+def test_a_folder_without_weights_says_what_is_there(make: Callable[[Path], Any], said: str, tmp_path: Path) -> None:
+    from tests.conftest import REPO, invoke
+
+    folder = save_shapes(tmp_path / "adapter", CAUSAL, {"x.lora_A.weight": (8, 4)})
+    make(folder)
+    done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine", "--adapter", str(folder))
+    assert done.returncode == 2 and said in done.stderr, done.stderr
+
+
+def test_a_snapshot_in_the_hubs_cache_is_read_and_other_links_are_not(tmp_path: Path) -> None:
+    cache = tmp_path / "models--me--ad"
+    (cache / "snapshots").mkdir(parents=True)
+    (cache / "blobs").mkdir()
+    folder = save_shapes(cache / "snapshots/0123abc", CAUSAL, {"x.lora_A.weight": (8, 4)})
+    for path in list(folder.iterdir()):
+        path.rename(cache / "blobs" / path.name)
+        path.symlink_to(Path("../../blobs") / path.name)
+    assert list(checkpoint_files(folder)) == ["adapter_config.json", "adapter_model.safetensors"]
+    (tmp_path / "secret.json").write_text("{}")
+    (folder / "tokenizer.json").symlink_to(tmp_path / "secret.json")
+    with pytest.raises(InputError, match="found a symbolic link"):
+        checkpoint_files(folder)
+
+
+def test_a_model_that_reads_sound_has_a_tag_and_no_snippet_for_text(bare: Path) -> None:
+    mapping = {"base_model_class": "WhisperForConditionalGeneration", "parent_library": "transformers"}
+    adapter(bare, CAUSAL | {"task_type": None, "auto_mapping": mapping})
+    assert (
+        part(bare, "snippet")
+        == "There is no snippet, since the model reads sound and snippets are written for text alone."
+    )
+    card = build(bare, None).model_card.text
+    assert f"pipeline_tag: {SPEECH}\n" in card and "LoRA adapter for a speech recognizer" in card
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("code", "outcome"), [("org/code--modeling_x.XForCausalLM", 0), ("modeling_x.XForCausalLM", 3)]
+)
+def test_a_model_with_code_of_its_own_is_never_run(code: str, outcome: int, bare: Path) -> None:
+    """Code on the Hub is named to readers; code in the folder, which is not published, would leave a model nobody can load."""
+    folder = bare / CHECKPOINT
+    shutil.rmtree(folder)
+    shutil.copytree(bare / "models/tiny", folder)
+    settings = json.loads((folder / "config.json").read_text())
+    mapped = {
+        "AutoConfig": code.replace("modeling_x.XForCausalLM", "configuration_x.XConfig"),
+        "AutoModelForCausalLM": code,
+    }
+    (folder / "config.json").write_text(json.dumps(settings | {"model_type": "newkind", "auto_map": mapped}))
+    for name in ("modeling_x", "configuration_x"):
+        (folder / f"{name}.py").write_text("raise SystemExit('this code was run')")
+    named = "org/code" if outcome == 0 else "configuration_x.py`, `modeling_x.py"
+    assert f"needs the code of `{named}`, which is not part of this repository and was not run here" in part(
+        bare, "snippet"
+    )
+    said = verified(bare)
+    assert said.startswith(f"{outcome}\n") and "this code was run" not in said, said
+    assert (
+        "which is never run here" if outcome == 0 else "needs configuration_x.py, modeling_x.py, which is not published"
+    ) in said
 
 
 def test_a_quantized_model_has_no_parameter_count(bare: Path) -> None:
@@ -307,6 +478,18 @@ def test_no_path_of_the_authors_machine_is_published(bare: Path) -> None:
     published = json.loads((bare / "dist/hub/model/tokenizer_config.json").read_text())
     assert published["name_or_path"] == "small" and published["sep_token"] == "/"
     assert "special_tokens_map_file" not in published
+
+
+def test_results_that_name_a_path_are_not_published(bare: Path) -> None:
+    from tests.conftest import invoke
+
+    path = bare / "results/tiny/evaluation_results.json"
+    data = json.loads(path.read_text())
+    data["base_model"]["name"] = "/home/me/hidden"
+    path.write_text(json.dumps(data))
+    done = invoke(bare, "publish", "--dry-run")
+    assert done.returncode == 2 and "base_model.name: found a path of your machine" in done.stderr, done.stderr
+    assert "hidden" not in done.stderr
 
 
 @pytest.mark.parametrize("index", ['{"weight_map": {"a": "model-00001-of-00002.safetensors"}}', "{}"])

@@ -234,16 +234,22 @@ def test_the_adapter_and_the_harness_results_are_in_it(whole: Path) -> None:
 
 @pytest.mark.slow
 def test_metrics_alone_are_declared_by_what_their_names_say(tmp_path: Path) -> None:
-    values = {"accuracy": 0.5, "perplexity": 20.0, "zork": 3.0}
+    values = {"accuracy": 0.5, "perplexity": 20.0, "zork": 3.0, "pearson": 0.8, "f1": 71.2}
     file = tmp_path / "metrics.json"
     file.write_text(json.dumps({"base_model": {"metrics": values}, "finetuned_model": {"metrics": values}}))
+    done = invoke(REPO, "new", str(tmp_path / "said"), "--name", "mine", "--metrics", str(file))
+    assert "say of zork whether" in done.stderr and "metrics.json: f1 seems to be in per cent; divide" in done.stderr
     root = new(tmp_path, "--metrics", str(file))
     declared = yaml.safe_load((root / "configs/metrics.yaml").read_text())["metrics"]
-    assert [declared[key]["direction"] for key in values] == ["higher", "lower", "higher"]
+    assert [declared[key]["direction"] for key in values] == ["higher", "lower", "higher", "higher", "higher"]
+    assert [declared[key]["unit"] for key in values] == ["proportion", *["number"] * 4]  # a correlation is not a share
     assert declared["zork"]["definition"].startswith("TODO: ")
     assert "TODO" not in declared["accuracy"]["definition"]
     build_site(root)
     dry_run(root)
+    card = (root / "dist/hub/model/README.md").read_text()
+    (entry,) = yaml.safe_load(card.split("---")[1])["model-index"][0]["results"]  # no metric is a dataset
+    assert (entry["dataset"], len(entry["metrics"])) == ({"name": "not stated", "type": "unknown"}, 5)
     assert not words_of_ours(root)
     for empty in ("results/claims", "results/training", "results/runs", "examples", "try-it", "dataset-card"):
         assert not (root / "site" / empty).exists(), empty  # and strictly built: nothing links to them
@@ -253,10 +259,11 @@ def test_metrics_alone_are_declared_by_what_their_names_say(tmp_path: Path) -> N
     ("arguments", "reason"),
     [
         (("--adapter", "nowhere"), "nowhere: found no such folder"),
+        (("--adapter", "me/sentiment-lora"), "get it by `hf download me/sentiment-lora --local-dir FOLDER`."),
         (("--metrics", "nowhere.json"), "nowhere.json: found no such file"),
         (("--lm-eval", "nowhere", "nowhere"), "nowhere"),
     ],
-    ids=["adapter", "metrics", "lm_eval"],
+    ids=["adapter", "hub", "metrics", "lm_eval"],
 )
 def test_what_cannot_be_read_leaves_nothing_behind(tmp_path: Path, arguments: tuple[str, ...], reason: str) -> None:
     done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine", *arguments)
@@ -357,6 +364,32 @@ def small_adapter(folder: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("own", "card", "stated", "other"),
+    [
+        ("/data/small-base", None, BASE, None),  # the results name it on the Hub
+        (f"{BASE}-bnb-4bit", None, f"{BASE}-bnb-4bit", BASE),
+        ("/data/x", "[org/named]", "x", "org/named"),
+        ("/data/named", "[org/named]", "org/named", BASE),
+    ],
+)
+def test_the_base_is_the_adapters_and_another_one_is_a_gap(
+    own: str, card: str | None, stated: str, other: str | None, tmp_path: Path
+) -> None:
+    adapter = small_adapter(tmp_path / "adapter")
+    path = adapter / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"base_model_name_or_path": own}))
+    if card is not None:
+        (adapter / "README.md").write_text(f"---\nbase_model: {card}\n---\n")
+    base, tuned = lm_eval_results(tmp_path / "out", str(adapter))
+    root = new(tmp_path, "--adapter", str(adapter), "--lm-eval", str(base), str(tuned))
+    text = (root / "configs/experiments/mine.yaml").read_text()
+    assert yaml.safe_load(text)["base_model"] == stated
+    assert (f"# published_for: {other} # TODO: " in text) is (other is not None)
+    assert "published_for" not in text or other is not None
+
+
+@pytest.mark.slow
 def test_a_minimal_pair_given_by_hand_has_nothing_of_the_project(project: Path, tmp_path: Path) -> None:
     """The three arguments of the publisher, in a project whose study is about something else."""
     (tmp_path / "senti.yaml").write_text(
@@ -377,6 +410,27 @@ def test_a_minimal_pair_given_by_hand_has_nothing_of_the_project(project: Path, 
     assert "75.0 %" in card
     (tmp_path / "out/.generated").unlink()
     assert not words_of_ours(tmp_path, "out"), words_of_ours(tmp_path, "out")
+
+
+@pytest.mark.slow
+def test_words_are_about_the_results_that_they_were_written_for(project: Path, tmp_path: Path) -> None:
+    """Claims about a study hold for a copy of its results, and are left out of a card of others."""
+    (tmp_path / "copy").mkdir()
+    copy = shutil.copytree(project / "results/tiny", tmp_path / "copy/tiny") / "evaluation_results.json"
+    done = invoke(project, "publish", "--dry-run", "--results", str(copy), "--output", str(tmp_path / "same"))
+    assert done.returncode == 0, done.stderr
+    assert "The toy answered with a number before" in (tmp_path / "same/model/README.md").read_text()
+    values = json.loads(copy.read_text())
+    (tmp_path / "other.json").write_text(json.dumps({key: values[key] for key in ("base_model", "finetuned_model")}))
+    done = invoke(
+        project, "publish", "--dry-run", "--results", str(tmp_path / "other.json"), "--output", str(tmp_path / "other")
+    )
+    assert done.returncode == 0, done.stderr
+    assert "docs/fragments: left out" in done.stdout + done.stderr
+    card = (tmp_path / "other/model/README.md").read_text()
+    assert "The toy answered" not in card
+    uses = yaml.safe_load((project / "configs/project.yaml").read_text())["uses"]["direct"]
+    assert uses.split("\n")[0] in card
 
 
 @pytest.mark.slow

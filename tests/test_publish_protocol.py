@@ -573,7 +573,8 @@ def test_names_and_tags_that_the_hub_cannot_take(desk: Desk) -> None:
 def test_a_license_and_its_text(tmp_path: Path, bundles: tuple[Bundle, Bundle]) -> None:
     text = bundles[0].record.root / "LICENSE"
     check_license("mit", text)
-    check_license("some-other", text)
+    with pytest.raises(InputError, match="found the text of the MIT License, expected the text of some-other"):
+        check_license("some-other", text)
     for other in ("apache-2.0", "gpl-3.0", "cc0-1.0"):
         with pytest.raises(InputError, match=other):
             check_license(other, text)

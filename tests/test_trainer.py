@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from src.documents.context import Context
 from src.exchange.trainer import read_trainer
+from src.figures import style
+from src.figures.catalog import catalog
+from src.figures.charts import WIDE
 from src.record.errors import InputError
 from src.record.schemas import TrainingLog
 
@@ -75,11 +81,43 @@ def test_state_and_readme_are_read(place: str, tmp_path: Path) -> None:
     assert log.environment is not None and log.environment.packages["torch"] == "2.11.0+cu130"
 
 
+@pytest.mark.parametrize(
+    ("entries", "title", "rows"),
+    [
+        ([{"step": 1, "loss": -0.5}, {"step": 2, "loss": 0.25}], "Training loss", (("1", "-0.5000"), ("2", "0.2500"))),
+        ([{"step": 2, "eval_loss": 0.25}], "Validation loss", (("2", "0.2500"),)),
+        ([{"step": 1, "loss": 1}, {"step": 2, "eval_loss": 0.25}], "Training and validation loss", (("2", "0.2500"),)),
+        ([{"step": 1, "learning_rate": 0.1}], None, ()),
+    ],
+)
+def test_the_chart_shows_the_losses_that_there_are(
+    entries: list[dict[str, float]], title: str | None, rows: tuple[Any, ...], context: Context, tmp_path: Path
+) -> None:
+    """Another Trainer's loss may be of any kind, so its axis claims no unit."""
+    state = json.dumps({"global_step": 2, "log_history": entries})
+    log = TrainingLog.model_validate(read_trainer(folder(tmp_path, state=state), "mine").log)
+    chart = next((chart for chart in catalog(context.analysis, log) if chart.name == "training"), None)
+    assert (chart.title if chart else None) == title
+    if chart is not None:
+        assert chart.rows == rows and chart.header[1] in str(title).replace("and v", "V")
+        assert ("do not compare" in chart.caption) == ("and" in str(title))
+        (axes,) = chart.draw(style.LIGHT, WIDE).axes
+        assert axes.get_ylabel() == "Loss" and axes.get_ylim()[0] <= float(rows[0][1])
+
+
 def test_the_last_checkpoint_counts(tmp_path: Path) -> None:
     folder(tmp_path, place="checkpoint-120/trainer_state.json")
     folder(tmp_path, state='{"global_step": 20}', place="checkpoint-20/trainer_state.json")
     found = read_trainer(tmp_path, "mine")
     assert found.log is not None and found.log["steps"] == 120
+
+
+def test_numbers_that_nothing_can_hold_are_not_taken(tmp_path: Path) -> None:
+    huge = "9" * 400
+    state = STATE.replace('"loss": 1.2', f'"loss": {huge}').replace('"best_metric": 0.5', f'"best_metric": {huge}')
+    found = read_trainer(folder(tmp_path, state=state.replace('"step": 120', f'"step": {huge}')), "mine")
+    log = TrainingLog.model_validate(found.log)
+    assert [(e.step, e.loss) for e in log.log] == [(50, None), (100, 0.8)]
 
 
 def test_a_folder_without_either_says_nothing(tmp_path: Path) -> None:
@@ -102,12 +140,20 @@ def test_values_that_a_config_cannot_hold_are_not_taken(tmp_path: Path) -> None:
     assert found.settings.keys() == {"gradient_accumulation_steps", "optim", "mixed_precision_training"}
 
 
-def test_odd_front_matter_is_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        InputError, match=r"README\.md: line 1, column 13: found undefined alias 'x'.*move the README"
-    ) as caught:
-        read_trainer(folder(tmp_path, readme=README.replace("org/base", "*x")), "mine")
-    assert "found found" not in str(caught.value)
+@pytest.mark.parametrize(
+    ("readme", "said", "kept"),
+    [
+        (README.replace("org/base", "*x"), "its front matter is left out: undefined alias 'x' at line 1, column 13", True),
+        (README.replace("library_name: peft", "base_model: org/other"), "the key 'base_model' is written twice", True),
+        ("\udcff", "it is left out: a byte that is not UTF-8 at offset 0", False),
+    ],
+)  # fmt: skip
+def test_an_odd_readme_is_left_out_in_one_line(readme: str, said: str, kept: bool, tmp_path: Path) -> None:
+    folder(tmp_path)
+    (tmp_path / "README.md").write_bytes(readme.encode(errors="surrogateescape"))
+    found = read_trainer(tmp_path, "mine")
+    assert [said in line for line in found.said] == [True] and found.said[0].startswith("README.md: ")
+    assert found.card == {} and ("learning_rate" in found.settings) is kept
 
 
 def test_hostile_lines_state_nothing(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def _license(project: ProjectConfig) -> dict[str, Any]:
     if project.license != "other":
         return {"license": project.license}
     name = re.sub(r"[^a-z0-9.]+", "-", project.license_name.lower()).strip("-")
-    return {"license": "other", "license_name": name, "license_link": project.license_link or "LICENSE"}
+    return {"license": "other", "license_name": name or "custom", "license_link": project.license_link or "LICENSE"}
 
 
 def _widget(context: Context) -> list[dict[str, Any]] | None:
@@ -69,15 +69,16 @@ def _tags(context: Context) -> list[str]:
 
 
 def _eval_results(context: Context) -> list[Any]:
+    """List the metrics for the Hub, which wants a task and a dataset for each; a metric does not become one for lack of it."""
     from huggingface_hub import EvalResult
 
     published, head = context.record.splits, context.record.model.head
     return [
         EvalResult(
-            task_type=head.pipeline if head else (m.config.task or m.key).replace("_", "-"),
-            task_name=(m.config.task or m.key).replace("_", " "),
-            dataset_type=context.names.dataset if published else m.config.task or m.key,
-            dataset_name=context.names.dataset.rsplit("/", 1)[-1] if published else m.config.task or m.key,
+            task_type=head.pipeline if head else (m.config.task or "other").replace("_", "-"),
+            task_name=(m.config.task or "not stated").replace("_", " "),
+            dataset_type=context.names.dataset if published else m.config.task or "unknown",
+            dataset_name=context.names.dataset.rsplit("/", 1)[-1] if published else m.config.task or "not stated",
             dataset_config=(config := _questions_of(context, m.config)),
             dataset_split="test" if config else None,
             metric_type=_hub_metric(m.key, m.config.measure),

@@ -85,13 +85,13 @@ class Context:
 
     def written_by_author(self, name: str) -> bool:
         """Return whether the author wrote a template of that name."""
-        return self.record.described and (self.record.root / AUTHOR / f"{name}.md.j2").is_file()
+        return self.record.worded and (self.record.root / AUTHOR / f"{name}.md.j2").is_file()
 
     @cached_property
     def makes_claims(self) -> bool:
         """Whether one of the author's templates makes a claim."""
         folder = self.record.root / AUTHOR
-        written = folder.rglob("*.j2") if self.record.described else ()
+        written = folder.rglob("*.j2") if self.record.worded else ()
         return any(CLAIM.search(path.read_text(encoding="utf-8")) for path in written)
 
     @cached_property

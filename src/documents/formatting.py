@@ -133,6 +133,11 @@ def plain(untrusted: object, limit: int = TEXT_LIMIT) -> str:
     return printable(raw[:limit].replace("\n", " ").replace("\t", " ")) + ("…" if len(raw) > limit else "")
 
 
+def bibtex(untrusted: object) -> str:
+    """Write text for a field of BibTeX: signs that LaTeX would obey are escaped."""
+    return re.sub(r"[&%#_]", r"\\\g<0>", plain(untrusted))
+
+
 def text(untrusted: object, limit: int = TEXT_LIMIT) -> str:
     """Make untrusted text show as text in Markdown and HTML, also inside a table.
 
@@ -192,6 +197,7 @@ FILTERS = {
     "size": size,
     "duration": duration,
     "text": text,
+    "bibtex": bibtex,
     "plain": plain,
     "attribute": attribute,
     "mathml": mathml,

@@ -283,7 +283,7 @@ def _keys(text: str) -> list[str]:
 
 def cited_anywhere(context: Context) -> set[str]:
     """Return the keys that some template or the project's own texts cite; a work that nothing cites is not listed."""
-    folders = (FRAGMENTS, context.record.root / AUTHOR) if context.record.described else (FRAGMENTS,)
+    folders = (FRAGMENTS, context.record.root / AUTHOR) if context.record.worded else (FRAGMENTS,)
     record = context.record
     unused = set()  # parts of the engine whose subject this record does not have
     if not (record.model.is_lora or (record.experiment.lora_config and not record.model.config)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
 from pathlib import Path
@@ -22,14 +21,14 @@ from src.record.files import atomic, read_text, sha256_file, write_json
 from src.record.load import PROJECT
 from src.record.measures import available, per_question
 from src.record.model import read_model
-from src.record.model_name import parse_model_name
+from src.record.model_name import parse_model_name, shown_in
 from src.record.questions import SCHEMA, read_questions, write_questions
 from src.record.results import METRICS, answered, declared_metrics
 from src.record.schemas import Task as TaskEntry
 from src.record.tables import table_of
 
 from .answers import TOLERANCE, UNNAMED, Answer, Import, Metric, Task
-from .reading import safe_name, shown_model
+from .reading import safe_name
 
 PRIMARY_TASKS = 20
 """Most tasks whose metrics are declared as primary, and so corrected together and shown first."""
@@ -84,7 +83,7 @@ def write_record(found: Import, root: Path, name: str, *, replace: bool) -> list
     results: dict[str, Any] = {
         "experiment_name": name,
         "base_model": {"name": config["base_model"], "metrics": {}},
-        "finetuned_model": {"name": _shown(found.adapter or found.tuned_model, root), "metrics": {}},
+        "finetuned_model": {"name": shown_in(root, found.adapter or found.tuned_model), "metrics": {}},
         "tasks": {t.name: _described(t) for t in with_answers},
         "groups": groups,
         "source": {
@@ -128,15 +127,6 @@ def write_record(found: Import, root: Path, name: str, *, replace: bool) -> list
     ]
 
 
-def _shown(model: str, root: Path) -> str:
-    """Name a model as a document may: a folder of the repository by its path in it, anything else by its Hub id or last folder."""
-    own = root.absolute()
-    place = Path(os.path.normpath(own / model))
-    short = max(map(len, place.parts)) < 256  # longer names cannot be looked up
-    inside = short and place != own and place.is_relative_to(own) and place.is_dir()
-    return place.relative_to(own).as_posix() if inside else shown_model(model)
-
-
 def _hashes(files: tuple[list[Path], list[Path]]) -> dict[str, str]:
     """Return each file's hash, by side and name; the folders that it is in may be named after a path."""
     found: dict[str, str] = {}
@@ -151,20 +141,20 @@ def _hashes(files: tuple[list[Path], list[Path]]) -> dict[str, str]:
 
 
 def _experiment(found: Import, root: Path, name: str) -> dict[str, Any]:
-    base = _shown(found.base_model, root)
+    base = shown_in(root, found.base_model)
     config: dict[str, Any] = {"experiment_name": name, "base_model": base}
     revision = found.settings.get("base", {}).get("model_args", {}).get("revision")
     revision = parse_model_name(found.base_model).revision or revision
     if revision and base == parse_model_name(found.base_model).id:
         config["base_revision"] = revision
-    adapter = _shown(found.adapter, root) if found.adapter else ""
+    adapter = shown_in(root, found.adapter) if found.adapter else ""
     config["checkpoint"] = adapter if (root / adapter / "adapter_config.json").is_file() else f"checkpoints/{name}"
     folder = root / config["checkpoint"]
     settings = read_model(folder).settings
     if settings is not None:
         config["lora_config"] = settings
     config["dataset_config"] = {"path": f"data/{name}"}
-    config["note"] = f"The results were made with {found.tool}; how the adapter was trained is not on record."
+    config["note"] = f"The results were made with {found.tool}."
     return config
 
 
@@ -254,7 +244,7 @@ def _measure(task: Task, metric: Metric, tasks: list[Task]) -> dict[str, str]:
 
 def _value_column(metric: str) -> str:
     """Name the column of the answers that holds a metric's value for each question."""
-    name = safe_name(metric).lower()[:44]
+    name = re.sub(r"[^a-z0-9_]+", "_", safe_name(metric).lower())[:44]
     return name if NAME.fullmatch(name) and name not in ANSWERS.names else f"value_{name}"
 
 

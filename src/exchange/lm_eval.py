@@ -13,12 +13,13 @@ from typing import Any
 
 from src.record.errors import InputError, printable
 from src.record.files import read_text, untrusted_json
-from src.record.model_name import parse_model_name
+from src.record.model_name import parse_model_name, shown_model
 from src.record.schemas import Uncertainty
 
 from .answers import TOLERANCE, Answer, Import, Metric, Task, Unusable
 from .reading import (
     ADAPTERS,
+    LARGEST,
     MALFORMED,
     check_sides,
     collapsed,
@@ -27,7 +28,6 @@ from .reading import (
     json_rows,
     mapping,
     settings,
-    shown_model,
     unique_names,
 )
 
@@ -41,6 +41,12 @@ _DATE = r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?"
 _VERDICTS = ("acc", "exact_match", "em", "prompt_level_strict_acc", "pass@1", "pass_at_1", "math_verify")
 _VERDICT = re.compile(r"(?:.+_)?(?:acc|acc_norm|accuracy|exact_match|exact|em|correct|extractive_match|pass@1)")
 """Metrics whose value for one question, 0 or 1, is a verdict; those of `_VERDICTS` come first."""
+
+_DECISIVE = re.compile(
+    r"(?:model_)?dtype|load_in_[48]bit|quantization|max_(?:gen_toks|length|model_len|tokens)|add_bos_token|prefix_token_id|fewshot_as_multiturn|limit|"
+    r"do_sample|temperature|top_[kp]|num_beams|enable_thinking|truncation|lm_eval_version|model|(?:random_|numpy_|torch_|fewshot_)?seed"
+)
+"""Settings that can change answers; `model` is the kind of engine."""
 
 _SHARE = re.compile(rf"{_VERDICT.pattern}|pass@\d+")
 _COMPARED = re.compile(r"acc|exact|em$|f1|bleu|rouge|chrf|ter$|wer|cer|anls|math_verify|extractive_match")
@@ -96,13 +102,13 @@ class HarnessRun:
         """What distinguishes the model from others."""
         parsed = [parse_model_name(given or "") for given in (self.model, self.adapter)]
         folders = [given for given, name in zip((self.model, self.adapter), parsed, strict=True) if name.local]
-        return repr((parsed, folders, self.model_args.get("revision"), self.model_args.get("subfolder")))
+        return repr((parsed, folders, *(self.model_args.get(key) for key in ("revision", "subfolder", "gguf_file"))))
 
     def numbers(self, task: str) -> dict[tuple[str, str], float]:
         """Return what is stated of a task or group by metric and filter, standard errors included."""
         stated = {str(key).partition(","): value for key, value in mapping(self.part("results").get(task)).items()}
         return {
-            (metric, filtered): float(value)
+            (metric, filtered): float(value) if abs(value) < LARGEST else math.inf  # which is left out later, and said
             for (metric, comma, filtered), value in stated.items()
             if comma and isinstance(value, int | float) and not isinstance(value, bool)
         }
@@ -247,6 +253,7 @@ def import_lm_eval(base: Path, tuned: Path, wanted_filter: str | None = None) ->
         alone = [name for name in run.part("results") if name not in other.part("results") and run.numbers(name)]
         if alone:
             said.append(f"left out, since only the run of {run.name} has them: {', '.join(map(printable, alone))}")
+    said += _unlike(*(settings(run.model_args, run.part("config"), run.data) for run in runs))
     tasks: list[Task] = []
     shared = [name for name in first.part("results") if name in second.part("results") and first.numbers(name)]
     names = unique_names(shared)
@@ -274,11 +281,23 @@ def import_lm_eval(base: Path, tuned: Path, wanted_filter: str | None = None) ->
     )  # fmt: skip
 
 
+def _unlike(base: dict[str, Any], tuned: dict[str, Any]) -> list[str]:
+    """Say which settings that can change answers differ between the two runs."""
+    found = [
+        key
+        for key in sorted(base.keys() | tuned.keys())
+        if _DECISIVE.fullmatch(key) and base.get(key) != tuned.get(key)
+    ]
+    stated = ((key, *(side.get(key, "not stated") for side in (base, tuned))) for key in found)
+    each = [f"{key} {ours} (base run) and {theirs} (tuned run)" for key, ours, theirs in stated]
+    return [f"the runs differ in their settings: {'; '.join(each)}"] if each else []
+
+
 def _plain(value: Any) -> Any:
     """Return the numbers of a setting."""
     if isinstance(value, dict):
         return {str(key): inner for key, inner in value.items() if isinstance(inner, int)}
-    return value if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)) else None
+    return value if isinstance(value, int | float) and abs(value) < LARGEST else None
 
 
 def _task(

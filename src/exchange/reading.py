@@ -10,7 +10,7 @@ from typing import Any
 
 from src.record.errors import InputError, printable
 from src.record.files import json_lines
-from src.record.model_name import parse_model_name
+from src.record.model_name import shown_model
 
 from .answers import Unusable
 
@@ -28,7 +28,7 @@ def mapping(value: object) -> dict[str, Any]:
 
 def safe_name(name: str) -> str:
     """Make a name safe as a part of a file's name and of a metric's key."""
-    return re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[:80] or "task"
+    return re.sub(r"\W+", "_", name).strip("_")[:80] or "task"
 
 
 def unique_names(names: Iterable[str]) -> dict[str, str]:
@@ -125,16 +125,11 @@ def settings(*given: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, str) and _MODELS.fullmatch(key):
             kept[key] = shown_model(value)
         elif _KEYS.fullmatch(key) and (
-            (isinstance(value, int | float) and math.isfinite(value))
+            (isinstance(value, int | float) and abs(value) < LARGEST)
             or (isinstance(value, str) and _VALUE.fullmatch(value))
         ):
             kept[key] = value
     return kept
-
-
-def shown_model(model: str) -> str:
-    """Name a model as a document may: by its Hub id, or by the last folder of its path."""
-    return printable(parse_model_name(model).id)[:200]
 
 
 def check_sides(path: Path, key: str, base: tuple[str, str | None], tuned: tuple[str, str | None]) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import zipfile
+from pathlib import Path
 from typing import Literal, Protocol
 
 import yaml
 
 from src.analysis.analyse import Analysis
 from src.analysis.statistics import Interval
+from src.record.errors import InputError
+from src.record.files import parse_yaml
 from src.record.load import Record
 
 from .every_eval_ever_out import Source, Subject, every_eval_ever
@@ -18,13 +21,16 @@ from .lm_eval_tasks import harness_files, harness_tasks
 Answers = Literal["all", "published", "none"]
 """Whose single answers are written: every run's, the published run's alone, or nobody's."""
 
+BENCHMARK = "eval.yaml"
+"""File by which the Hub knows a dataset as a benchmark."""
+
 
 def declared_tasks(text: str) -> list[tuple[str, str, str]]:
     """Return id, config and split of each task that a text declares as `eval.yaml`; none where it is malformed."""
     try:
-        data = yaml.safe_load(text)
+        data = parse_yaml(Path(BENCHMARK), text)
         return [(str(task["id"]), str(task["config"]), str(task["split"])) for task in data["tasks"]]
-    except (yaml.YAMLError, KeyError, TypeError, RecursionError):
+    except (InputError, KeyError, TypeError):
         return []
 
 
@@ -42,10 +48,6 @@ class Names(Protocol):
     @property
     def base(self) -> str | None:
         """The base model's name."""
-
-
-BENCHMARK = "eval.yaml"
-"""File by which the Hub knows a dataset as a benchmark."""
 
 
 def benchmark_tasks(record: Record) -> list[str]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ from src.record.config import TrainingConfig
 from src.record.errors import InputError
 from src.record.files import parse_yaml, read_text, untrusted_json
 from src.record.model import read_model
+
+from .reading import LARGEST
 
 HYPERPARAMETERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "learning_rate": ("learning_rate", float),
@@ -29,7 +30,7 @@ HYPERPARAMETERS: dict[str, tuple[str, Callable[[str], Any]]] = {
 """Lines of the README that the Trainer writes, the setting that each states, and how it is read."""
 
 _LINE = re.compile(r"^- ([a-z_]{3,40}): (.{1,200})$", flags=re.MULTILINE)
-_VERSION = re.compile(r"^- (PEFT|Transformers|Pytorch|Datasets|Tokenizers):? ([\w.+-]{1,40})$", flags=re.MULTILINE)
+_VERSION = re.compile(r"^- (PEFT|TRL|Transformers|Pytorch|Datasets|Tokenizers):? ([\w.+-]{1,40})$", flags=re.MULTILINE)
 _PACKAGES = {"Pytorch": "torch"}
 _LOSSES = {"loss": "loss", "eval_loss": "validation_loss", "learning_rate": "learning_rate", "grad_norm": "grad_norm"}
 
@@ -43,12 +44,14 @@ class Trained:
         settings: Keys of `training_config`.
         seed: The seed.
         card: Front matter of its README.
+        said: What was left out, and why.
     """
 
     log: dict[str, Any] | None
     settings: dict[str, Any] = field(default_factory=dict)
     seed: int | None = None
     card: dict[str, Any] = field(default_factory=dict)
+    said: tuple[str, ...] = ()
 
 
 def read_trainer(folder: Path, name: str) -> Trained:
@@ -61,19 +64,17 @@ def read_trainer(folder: Path, name: str) -> Trained:
         name: Name of the experiment that the log is written for.
 
     Raises:
-        InputError: A file is malformed.
+        InputError: The state is malformed.
     """
-    settings, seed, packages, card = _readme(folder)
+    found, packages = _readme(folder)
     place = _state_file(folder)
-    if place is None:
-        return Trained(None, settings, seed, card)
-    state = _state(place)
+    state = _state(place) if place is not None else {}
     history = [entry for entry in state.get("log_history") or [] if isinstance(entry, dict)]
     runtime = next((_number(e.get("train_runtime")) for e in reversed(history) if "train_runtime" in e), None)
     logged = [step for entry in history if (step := _whole(entry.get("step"))) is not None]
     steps = _whole(state.get("global_step")) or max(logged, default=0)
     if not steps:
-        return Trained(None, settings, seed, card)  # nothing was trained yet, or the state does not say
+        return found  # nothing was trained yet, or no state says it
     there = any((folder / config).is_file() for config in ("adapter_config.json", "config.json"))
     trained = read_model(folder).trained_parameters if there else None
     log = {
@@ -84,10 +85,9 @@ def read_trainer(folder: Path, name: str) -> Trained:
         "resources": {"duration_seconds": runtime, "steps": steps},
         "environment": {"packages": packages} if packages else None,
     }
-    settings.setdefault("max_steps", steps or None)
-    if (size := _whole(state.get("train_batch_size"))) is not None:
-        settings.setdefault("per_device_train_batch_size", size)
-    return Trained(log, {key: value for key, value in settings.items() if value is not None}, seed, card)
+    size = _whole(state.get("train_batch_size"))
+    stated = {"max_steps": steps} | ({"per_device_train_batch_size": size} if size else {})
+    return replace(found, log=log, settings=stated | found.settings)
 
 
 def _state_file(folder: Path) -> Path | None:
@@ -115,19 +115,20 @@ def _state(path: Path) -> dict[str, Any]:
     return state
 
 
-def _readme(folder: Path) -> tuple[dict[str, Any], int | None, dict[str, str], dict[str, Any]]:
+def _readme(folder: Path) -> tuple[Trained, dict[str, str]]:
+    """Read what the folder's README states, and the versions of packages in it."""
     path = folder / "README.md"
-    if not path.is_file():
-        return {}, None, {}, {}
-    text = read_text(path, "Move it elsewhere.")
     card: Any = {}
-    if text.startswith("---\n") and "\n---" in text[4:]:
-        head, _, text = text[4:].partition("\n---")
-        try:
+    text, said = "", tuple[str, ...]()
+    try:
+        text = read_text(path, "") if path.is_file() else ""
+        if text.startswith("---\n") and "\n---" in text[4:]:
+            head, _, text = text[4:].partition("\n---")
             card = parse_yaml(path, head)
-        except InputError as error:
-            hint = "Correct the lines between `---`, or move the README elsewhere."
-            raise InputError(path, key=error.key, found=error.found, expected=error.expected, hint=hint) from None
+    except InputError as error:  # the folder's documentation, without which the model is the same
+        what = "its front matter is" if text else "it is"
+        where = f" at {error.key}" if error.key else ""
+        said = (f"{path.name}: {what} left out: {error.found}{where}",)
     settings: dict[str, Any] = {}
     stated = dict(_LINE.findall(text))
     for key, (setting, read) in HYPERPARAMETERS.items():
@@ -141,7 +142,7 @@ def _readme(folder: Path) -> tuple[dict[str, Any], int | None, dict[str, str], d
                 settings[setting] = value
     seed = int(stated["seed"]) if stated.get("seed", "").strip().isdigit() else None
     packages = {_PACKAGES.get(name, name.lower()): version for name, version in _VERSION.findall(text)}
-    return settings, seed, packages, card if isinstance(card, dict) else {}
+    return Trained(None, settings, seed, card if isinstance(card, dict) else {}, said), packages
 
 
 def _entries(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -155,9 +156,9 @@ def _entries(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _number(value: Any) -> float | None:
-    known = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
     return float(value) if known else None
 
 
 def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST else None

@@ -341,8 +341,8 @@ def evaluate(
     if not runner.processes.is_main_process:
         return None
 
-    common = {
-        "config": config.model_dump(mode="json"),
+    common: dict[str, Any] = {
+        "config": config.as_recorded(),
         "environment": describe_environment(),
         "resources": {"duration_seconds": round(time.perf_counter() - began, 1)},
         "hashes": hashes,
@@ -366,8 +366,8 @@ def evaluate(
         output / "evaluation_results.json",
         {
             "experiment_name": config.experiment_name,
-            "base_model": {"name": base_name, "metrics": values["base"]},
-            "finetuned_model": {"name": config.checkpoint, "metrics": values["finetuned"]},
+            "base_model": {"name": common["config"]["base_model"], "metrics": values["base"]},
+            "finetuned_model": {"name": common["config"]["checkpoint"], "metrics": values["finetuned"]},
             "tasks": {name: task.model_dump(mode="json", exclude_defaults=True) for name, task in tasks.items()},
             "questions": questions_entry,
             "answers": entries,

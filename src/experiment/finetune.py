@@ -143,7 +143,7 @@ def train(run: Run, log: Path, work: Path, *, fresh: bool = False) -> dict[str, 
     checkpoint = Path(config.checkpoint)
     result = {
         "experiment_name": config.experiment_name,
-        "config": config.model_dump(mode="json"),
+        "config": config.as_recorded(),
         "best_step": trainer.state.best_global_step,
         "best_validation_loss": trainer.state.best_metric,
         "steps": trainer.state.global_step,

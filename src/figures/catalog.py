@@ -75,7 +75,7 @@ def catalog(analysis: Analysis, log: TrainingLog | None, study: LoadedStudy | No
         found.append(_metrics(shown, analysis))
     found += [_breakdown(b, analysis.metric(b.metric).config) for b in analysis.breakdowns]
     found += [_confusion(c) for c in analysis.confusions if _can_be_drawn(c)]
-    if log is not None and log.log:
+    if log is not None and any(e.loss is not None or e.validation_loss is not None for e in log.log):
         found.append(_training(log))
     return found
 
@@ -269,21 +269,27 @@ def _confusion(confusion: Confusion) -> Chart:
 
 
 def _training(log: TrainingLog) -> Chart:
+    training = [(e.step, e.loss) for e in log.log if e.loss is not None]
     validation = [(e.step, e.validation_loss) for e in log.log if e.validation_loss is not None]
-    said = "Loss on the training text by step"
+    which = "Validation loss" if validation else "Training loss"
+    shown = validation or training[:: len(training) // 50 + 1]  # a table that can be read
+    said = "Loss on the training text by step" if training else "Loss by step"
     if validation:
         first, last = validation[0], validation[-1]
         said += f"; the validation loss goes from {first[1]:.2f} at step {first[0]} to {last[1]:.2f} at step {last[0]}"
+    caption = "Loss by optimizer step."
+    if training and validation:
+        caption = "Losses by optimizer step. The two are measured on different texts, so their heights do not compare."
     return Chart(
         name="training",
-        title="Training and validation loss",
-        caption="Losses by optimizer step. The two are measured on different texts, so their heights do not compare.",
+        title="Training and validation loss" if training and validation else which,
+        caption=caption,
         alt=f"{said}.",
-        header=("Step", "Validation loss"),
-        rows=tuple((str(step), f"{loss:.4f}") for step, loss in validation),
+        header=("Step", which),
+        rows=tuple((str(step), f"{loss:.4f}") for step, loss in shown),
         draw=partial(charts.training_chart, log),
         height=_both(3.4),
-        data=log.model_dump_json(include={"log", "best_step"}),
+        data=log.model_dump_json(include={"log", "best_step"}) + repr(log.config is None),
     )
 
 

@@ -296,7 +296,8 @@ def training_chart(log: TrainingLog, scheme: Scheme, width: float = WIDE) -> Fig
     if log.best_step is not None:
         axes.axvline(log.best_step, color=scheme.accent, linestyle="--", linewidth=1.2, label="checkpoint kept")
     axes.set_xlabel("Optimizer step")
-    axes.set_ylabel("Cross-entropy (nats per token)")
-    axes.set_ylim(bottom=0)
+    axes.set_ylabel("Cross-entropy (nats per token)" if log.config else "Loss")  # another Trainer's may be any loss
+    if all(loss >= 0 for _, loss in training + validation):
+        axes.set_ylim(bottom=0)
     _legend(figure, width, "outside upper center")
     return figure

@@ -13,6 +13,7 @@ from src.documents.notebook import PATH, notebook
 from src.documents.space import space_files
 from src.exchange.shared import exchange_files
 from src.record.checkpoint import adapter_config, base_files, checkpoint_files, json_object
+from src.record.errors import InputError
 from src.record.files import regular_file
 from src.record.gaps import unready
 from src.record.model_name import is_path, parse_model_name
@@ -106,8 +107,7 @@ def gather(
     with screen.hashing() as progress:
         repos = collect(documents, only, progress, endpoint, unfinished=unfinished)
     check_something(context, only, bool(repos))
-    check_tokens(record)
-    notes = left_out_notes(record)
+    notes = [*check_tokens(record), *left_out_notes(record)]
     notes += check_secrets(repos, token, record.project.allow_secrets, context.cache)
     return repos, notes + unready(record)
 
@@ -194,6 +194,12 @@ def _model(documents: Documents) -> dict[str, Path | bytes]:
         files |= _adapter(context, record.checkpoint)
     for folder, checkpoint in record.further_adapters.items():  # PEFT calls the folder `subfolder`
         files |= {f"{folder}/{name}": source for name, source in _adapter(context, checkpoint).items()}
+    for side in ("base_model", "finetuned_model"):
+        if is_path(getattr(record.results, side).name):
+            raise InputError(
+                record.results_path, key=f"{side}.name", found="a path of your machine, in a file that is published",
+                expected="the model's name", hint="Write its Hub id, or the name of its folder.",
+            )  # fmt: skip
     files["evaluation_results.json"] = record.results_path
     files["final_report.json"] = documents.final_report.encode()
     files["report.pdf"] = documents.pdf()

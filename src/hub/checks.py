@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 from collections.abc import Collection
+from pathlib import Path
 
 import huggingface_hub as hf
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
@@ -186,33 +187,73 @@ def _validate(hub: Hub, repo: Repository) -> str:
     return errors or ("HTTP 400" if answer.status_code == 400 else "")
 
 
-def check_tokens(record: Record) -> None:
-    """Refuse an adapter whose tokenizer has more tokens than there are embeddings: those of added tokens were not saved.
+def check_tokens(record: Record) -> list[str]:
+    """Refuse a tokenizer with more tokens than there are embeddings: those of added tokens were not saved.
+
+    Returns:
+        A line if it is not known how many embeddings there are; empty otherwise.
 
     Raises:
         Refused: Token ids of the tokenizer have no embedding.
     """
-    path = record.checkpoint / "tokenizer.json"
-    rows = record.model.vocabulary or record.base_vocabulary
-    if record.model.full or rows is None or not path.is_file():
-        return
-    tokenizer = json_object(path)
-    vocabulary = (tokenizer.get("model") or {}).get("vocab") or {}
-    ids = list(vocabulary.values()) if isinstance(vocabulary, dict) else list(range(len(vocabulary)))
-    ids += [token.get("id", 0) for token in tokenizer.get("added_tokens") or []]
-    highest = max((i for i in ids if isinstance(i, int)), default=-1)
-    if highest >= rows:
+    model = record.model
+    count = token_count(record.checkpoint) if record.checkpoint.is_dir() else 0
+    rows = model.vocabulary or (None if model.full else record.base_vocabulary or _cached_vocabulary(record))
+    if rows is None:
+        base = record.base_name.id if record.base_name else "the base model"
+        unknown = count and not model.full
+        return [f"not checked: whether {base} has embeddings for the tokenizer's {count:,} tokens"] if unknown else []
+    if count > rows:
+        models = "the model" if model.full else "base model and adapter"
         raise Refused(
-            f"{path}: has {highest + 1 - rows:,} tokens more than the {rows:,} embeddings of base model and adapter. Save the adapter "
-            "again with `save_embedding_layers=True`, or the tokenizer that it was trained with."
+            f"{record.experiment.checkpoint}: its tokenizer has {count - rows:,} tokens more than the {rows:,} embeddings of {models}. Save "
+            "the adapter again with `save_embedding_layers=True`, or the tokenizer that it was trained with."
         )
+    return []
+
+
+def token_count(folder: Path) -> int:
+    """Return how many embeddings a checkpoint's tokenizer needs, as its JSON files say; 0 if they do not say it."""
+    files = {
+        name: folder / name for name in ("tokenizer.json", "tokenizer_config.json", "added_tokens.json", "vocab.json")
+    }
+    data = {name: json_object(path) if path.is_file() else {} for name, path in files.items()}
+    model, more = data["tokenizer.json"].get("model"), data["tokenizer.json"].get("added_tokens")
+    vocabulary = (model.get("vocab") if isinstance(model, dict) else None) or data["vocab.json"]
+    ids = (
+        list(vocabulary.values())
+        if isinstance(vocabulary, dict)
+        else list(range(len(vocabulary)))
+        if isinstance(vocabulary, list)
+        else []
+    )
+    ids += [token.get("id") for token in more if isinstance(token, dict)] if isinstance(more, list) else []
+    ids += data["added_tokens.json"].values()
+    added = data["tokenizer_config.json"].get("added_tokens_decoder")
+    ids += [int(key) for key in added if key.isdecimal()] if isinstance(added, dict) else []
+    return 1 + max((i for i in ids if isinstance(i, int)), default=-1)
+
+
+def _cached_vocabulary(record: Record) -> int | None:
+    """Return the size of a base model's vocabulary, if its config is in the Hub's cache here."""
+    name = record.base_name
+    if name is None or not name.on_hub or record.model.reads != "text":
+        return None
+    try:
+        found = hf.try_to_load_from_cache(name.id, "config.json", revision=record.base_pinned)
+    except HFValidationError:
+        return None
+    size = json_object(Path(found)).get("vocab_size") if isinstance(found, str) else None
+    return size if isinstance(size, int) else None
 
 
 def left_out_notes(record: Record) -> list[str]:
-    """Say what is in the checkpoints' folders and is not published."""
+    """Say what is in the checkpoints' folders and is not published, and which words are not about these results."""
     folders = [record.checkpoint, *record.further_adapters.values()]
     found = {folder: left_out(folder) for folder in folders if folder.is_dir()}
-    return [
+    others = record.described and not record.worded
+    lines = ["docs/fragments: left out, since its words are about the project's own results"] if others else []
+    return lines + [
         f"not published from {folder.relative_to(record.root) if folder.is_relative_to(record.root) else folder.name}: {', '.join(names)}"
         for folder, names in found.items()
         if names

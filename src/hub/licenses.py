@@ -29,15 +29,18 @@ LICENSES = {
 
 
 def check_license(license: str, path: Path) -> None:
-    """Check that the license's text is the one that the project config names, for the licenses that are known here.
+    """Check that the license's text is the one that the project config names, as far as it is known here.
 
     Raises:
         InputError: It is another.
     """
-    phrases = LICENSES.get(license)
-    if phrases is None:
-        return
+    phrases = LICENSES.get(license, ())
     text = " ".join(read_text(path, "Put the license's text there.").lower().split())
+    if license != "mit" and text.startswith("mit license"):  # what a new project begins with
+        raise InputError(
+            path, found="the text of the MIT License", expected=f"the text of {license}, which the project config names",
+            hint="Put the license's text there, or correct `license` in the project config.",
+        )  # fmt: skip
     missing = [phrase for phrase in phrases if phrase not in text]
     if missing:
         raise InputError(

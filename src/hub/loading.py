@@ -32,6 +32,9 @@ LOGITS = "the adapter's logits equal the local model's"
 SNIPPET = "the card's snippet runs"
 
 
+CODE_OF_ITS_OWN = "it needs code of its own (trust_remote_code), which is never run here"
+
+
 class Loading:
     """Loads repositories by their names, here from a cache that was filled before, or from the Hub.
 
@@ -67,8 +70,8 @@ class Loading:
             if repo.role == "dataset":
                 jobs.append(self._dataset(repo))
                 reports.append(self._compare_splits)
-            elif repo.role == "model" and self._context.record.model.head is None:
-                self.note("model", LOGITS, "not checked", "the checkpoint does not state its task")
+            elif repo.role == "model" and (why := self._unloadable()):
+                self.note("model", LOGITS, "not checked", why)
             elif repo.role == "model":
                 jobs.append(self._logits(repo))
                 reports.append(self._compare_logits)
@@ -84,6 +87,17 @@ class Loading:
             found = self.home.run(jobs, what, offline=self._local, token=self._token)
             for report, reply in zip(reports, found, strict=True):
                 report(reply)
+
+    def _unloadable(self) -> str | None:
+        """Return why the model cannot be asked for logits of a text, if it cannot."""
+        record = self._context.record
+        if record.model.reads != "text":
+            return f"the model reads {record.model.reads}"
+        if record.model.head is None:
+            return "the checkpoint does not state its task"
+        return (
+            "no tokenizer is next to the model" if record.model.full and not record.checkpoint_has_tokenizer else None
+        )
 
     def _dataset(self, repo: Repository) -> dict[str, Any]:
         configs = sorted({split.config for split in self._context.record.published_splits})
@@ -139,11 +153,16 @@ class Loading:
         return job | {"published": published, "local": local}
 
     def _compare_logits(self, found: Any) -> None:
-        if isinstance(found, ValueError):
+        if _needs_code(found):
+            lacking = [name for name in self._context.record.model.own_code if "/" not in name]
+            hint = "name the repository that has it in `auto_map`, as in ORG/REPO--modeling.Class"
+            why = f"needs {', '.join(lacking)}, which is not published; {hint}" if lacking else CODE_OF_ITS_OWN
+            self.note("model", LOGITS, False if lacking else "not checked", why)
+        elif isinstance(found, ValueError):
             self.note("model", LOGITS, False, str(found))
-            return
-        detail = f"largest difference {found['difference']} of {found['count']:,} logits"
-        self.note("model", LOGITS, found["difference"] == 0, detail)
+        else:
+            detail = f"largest difference {found['difference']} of {found['count']:,} logits"
+            self.note("model", LOGITS, found["difference"] == 0, detail)
 
     def _snippet(self, repo: Repository) -> str | None:
         """Return the code that the card's own fragment wrote, and no other code that may be in the card."""
@@ -154,5 +173,13 @@ class Loading:
         return str(code[0]) if code else None
 
     def _printed(self, role: Role, found: Any) -> None:
+        if _needs_code(found):
+            self.note(role, SNIPPET, "not checked", CODE_OF_ITS_OWN)
+            return
         failed = isinstance(found, ValueError)
         self.note(role, SNIPPET, not failed, str(found) if failed else f"printed {found!r}"[:300])
+
+
+def _needs_code(found: Any) -> bool:
+    """Determine whether a job failed because a model brings code that transformers would have to run."""
+    return isinstance(found, ValueError) and "trust_remote_code" in str(found)

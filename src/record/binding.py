@@ -46,15 +46,11 @@ def check_settings(
     Raises:
         InputError: The first key that differs, with what was run and what is stated.
     """
-    stated = flat(config.model_dump(mode="json"))
+    stated = flat(config.as_recorded())
     for what, stored in runs.items():
         if stored is None:
             continue
-        ran = flat(
-            validate(results_path, stored, ExperimentConfig, "Run training and evaluation again.").model_dump(
-                mode="json"
-            )
-        )
+        ran = flat(validate(results_path, stored, ExperimentConfig, "Run training and evaluation again.").as_recorded())
         for key in sorted(ran.keys() | stated.keys()):
             if key in FREE or (what == "the training" and key.split(".")[0] not in TRAINED):
                 continue

@@ -8,6 +8,7 @@ from typing import Any
 
 from .errors import InputError
 from .files import parse_json, read_text, regular_file, sha256_file, untrusted_json
+from .model_name import parse_model_name
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -28,14 +29,25 @@ TOKENIZER_FILES = (
     "tiktoken.model",
     "chat_template.jinja",
     "chat_template.json",
+    "normalizer.json",
+    "bpe.codes",
+    "entity_vocab.json",
+    "vocab-src.json",
+    "vocab-tgt.json",
 )
 """Files that transformers' tokenizers are saved as."""
 
-FILES = ("adapter_config.json", "config.json", "generation_config.json", *TOKENIZER_FILES)
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
+"""Files that transformers' processors of sound and images are saved as."""
+
+FILES = ("adapter_config.json", "config.json", "generation_config.json", *TOKENIZER_FILES, *PROCESSOR_FILES)
 """Files of a checkpoint that are evaluated and published next to its weights; no other file is."""
 
 _WEIGHTS = re.compile(r"(adapter_model|model)(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json")
 """Names of the files with weights, whole or in shards."""
+
+_OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".gguf")
+"""Ends of the names of weights that are not published."""
 
 
 def is_full(folder: Path) -> bool:
@@ -49,22 +61,30 @@ def checkpoint_files(folder: Path) -> dict[str, Path]:
     Raises:
         InputError: The folder or a required file is missing, or the weights are not whole safetensors files.
     """
-    hint = "Run `python -m src.train --config CONFIG`, or correct `checkpoint` in the config."
+    hint = "Give the folder that `save_pretrained` wrote, as --adapter or as `checkpoint` in the config."
     if not folder.is_dir():
-        raise InputError(folder, found="no such folder", expected="the adapter's folder", hint=hint)
+        found = "a file" if folder.exists() else "no such folder"
+        named = parse_model_name(str(folder))
+        if named.on_hub and not folder.exists():
+            hint += f" If it is on the Hub, get it by `hf download {named.id} --local-dir FOLDER`."
+        raise InputError(folder, found=found, expected="the adapter's folder", hint=hint)
     full = is_full(folder)
     config = "config.json" if full else "adapter_config.json"
-    weights = weight_files(folder)
     if not (folder / config).is_file():
+        inside = [path.name for path in sorted(folder.iterdir()) if (path / config).is_file() or is_full(path)]
+        hint = f"Give one of the folders in it: {', '.join(inside[:5])}." if inside else hint
         raise InputError(folder / config, found="no such file", expected="an adapter as peft saves it", hint=hint)
+    weights = weight_files(folder)
     if not weights:
         name = "model.safetensors" if full else "adapter_model.safetensors"
-        pickled = any((folder / old).is_file() for old in ("adapter_model.bin", "pytorch_model.bin"))
+        others = [path.name for path in sorted(folder.iterdir()) if path.suffix in _OTHER_WEIGHTS]
+        pickled = [other for other in others if Path(other).suffix != ".gguf"]
+        found = f"only {', '.join(others[:3])}" if others else "no such file"
         raise InputError(
             folder / name,
-            found="only a pickle, which can run code when it is loaded" if pickled else "no such file",
+            found=f"{found}: a pickle can run code when it is loaded" if pickled else found,
             expected="weights as safetensors",
-            hint="Save the model with `save_pretrained`, whose default is safetensors." if pickled else hint,
+            hint="Save the model with `save_pretrained`, whose default is safetensors." if others else hint,
         )
     _check_shards(folder, weights)
     skipped = () if full else ("config.json", "generation_config.json")

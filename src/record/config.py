@@ -6,6 +6,7 @@ import datetime
 import json
 import re
 from difflib import get_close_matches
+from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal
 
@@ -22,9 +23,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from .errors import InputError
-from .model_name import is_path
+from .model_name import is_path, shown_in
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
 """A name that is safe as a file name and as part of a Hub repository id."""
@@ -121,7 +123,7 @@ class Settings(BaseModel):
         for key in self.others.keys() - REAL:
             near = get_close_matches(key, known, 1, 0.8)
             if near:
-                raise ValueError(f"known keys; {key} is not one, {near[0]} is")
+                raise PydanticCustomError("slip", "{key} is not a key, {near} is", {"key": key, "near": near[0]})
         return self
 
     @property
@@ -373,6 +375,16 @@ class ExperimentConfig(Strict):
         """Return the settings that decide what the training makes, ready for JSON; where files lie is left out."""
         settings = self.model_dump(mode="json", include=set(TRAINED))
         del settings["dataset_config"]["path"]
+        return settings
+
+    def as_recorded(self) -> dict[str, Any]:
+        """Return the settings as a record keeps them, ready for JSON: without paths of the author's machine."""
+        settings = self.model_dump(mode="json")
+        places = [(settings, key) for key in ("base_model", "checkpoint")]
+        places += [(settings["dataset_config"], key) for key in ("path", "word_list", "books")]
+        for part, key in places:
+            if is_path(part[key]):
+                part[key] = shown_in(Path(), part[key])
         return settings
 
     @property

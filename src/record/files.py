@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -245,6 +246,12 @@ def _whole(text: str, found: Any) -> Any:
     return found
 
 
+_PATTERNS = {
+    "^https://": "an address that begins with `https://`",
+    r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$": "a name of letters, digits, `.`, `_` and `-`",
+}
+"""What the patterns of texts ask for, in words."""
+
 _TYPES = ("constrained-str", "constrained-int", "str", "int", "float", "bool")
 """What pydantic puts at the end of a place whose value may be of several types."""
 
@@ -265,17 +272,22 @@ def validate(path: Path, data: Any, model: type[Model], hint: str) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
+        errors = error.errors()
+        first = next(
+            (e for e in errors if e["type"] == "extra_forbidden"), errors[0]
+        )  # a key that is missing is misspelled
         key = _location(first["loc"])
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(sorted(_known_keys(model, first["loc"][:-1])))
+        if first["type"] == "slip":
+            key = _location((*first["loc"], first["ctx"]["key"]))
             raise InputError(
-                path,
-                key=key,
-                found="an unknown key",
-                expected=f"one of {known}" if known else "a key that the format declares",
-                hint="Remove it or correct its spelling.",
+                path, key=key, found="an unknown key", expected=first["ctx"]["near"], hint="Correct its spelling."
             ) from None
+        if first["type"] == "extra_forbidden":
+            known = sorted(_known_keys(model, first["loc"][:-1]))
+            near = get_close_matches(str(first["loc"][-1]), known, 1)
+            expected = f"one of {', '.join(known)}" if known else "a key that the format declares"
+            hint = f"Did you mean {near[0]}?" if near else "Remove it or correct its spelling."
+            raise InputError(path, key=key, found="an unknown key", expected=expected, hint=hint) from None
         if first["type"] == "missing":
             raise InputError(
                 path, key=key, found="nothing", expected="a value (the key is required)", hint=hint
@@ -287,14 +299,21 @@ def validate(path: Path, data: Any, model: type[Model], hint: str) -> Model:
             expected.removeprefix("Input should be ")
             .replace("a valid string", "text")
             .replace("a valid list", "a list")
+            .replace("a valid number", "a number")
         )
         if first["type"] == "invalid-json-value":
             expected = "text, a number, a list, or keys with values; dates in quotes"
-        if first["type"] == "model_type":
+        if first["type"] in ("model_type", "dict_type"):
             expected = "keys with values"
+        if first["type"] == "too_short" and isinstance(first["input"], dict):
+            expected = "at least one key with its value"
         expected = expected.replace("String should have", "text with").replace("List should have", "a list with")
         expected = expected.replace("String should match pattern", "text that matches")
-        raise InputError(path, key=key, found=repr(first["input"]), expected=expected, hint=hint) from None
+        if first["type"] == "string_pattern_mismatch":
+            expected = _PATTERNS.get(first["ctx"]["pattern"], expected)
+        default = isinstance(data, dict) and len(first["loc"]) == 1 and first["loc"][0] not in data  # nobody wrote it
+        found = "nothing" if default else repr(first["input"])
+        raise InputError(path, key=key, found=found, expected=expected, hint=hint) from None
 
 
 def _known_keys(model: type[BaseModel], parents: tuple[int | str, ...]) -> set[str]:
@@ -358,13 +377,17 @@ _HASHED: dict[tuple[str, int, int, int], str] = {}
 
 
 def regular_file(folder: Path, name: str) -> Path:
-    """Return a file of a folder, if it really lies there.
+    """Return a file of a folder, if it really lies there, or where the Hub's cache keeps the folder's files.
 
     Raises:
         InputError: It is missing, no regular file, a link, or behind a link or `..` that leads out of the folder.
     """
     path = folder / name
     found = None
+    place = folder.resolve()
+    blobs = place.parent.parent / "blobs" if place.parent.name == "snapshots" else None
+    if path.is_file() and path.resolve().parent == blobs:
+        return path
     if path.is_symlink():
         found = "a symbolic link"
     elif not path.is_file():
@@ -436,9 +459,16 @@ def replacing(target: Path, option: str) -> Iterator[Path]:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, moved into place only if the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """Yield a temporary path beside `path`, moved into place only if the block succeeds.
+
+    Raises:
+        OSError: There can be none; it names `path`.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     os.close(handle)
     temporary = Path(name)
     try:

@@ -21,10 +21,26 @@ LOWER = (
 )  # fmt: skip
 """Words of a metric's name that say which way is better."""
 
+NO_SHARE = frozenset(
+    ["bleu", "chrf", "comet", "correlation", "kappa", "mcc", "mrr", "ndcg", "pearson", "r2", "reward", "sacrebleu", "score", "similarity", "spearman"]
+)  # fmt: skip
+"""Those that are not a share of something, even between 0 and 1."""
+
+
+def words_of(key: str) -> list[str]:
+    """Return the words of a metric's name."""
+    return re.split(r"[^a-z0-9]+", key.lower())
+
+
+def in_percent(key: str, values: list[float]) -> bool:
+    """Determine whether values look like a share in per cent, which a record holds from 0 to 1."""
+    share = direction(key) == "higher" and not NO_SHARE & set(words_of(key))
+    return share and any(value > 1 for value in values) and all(0 <= value <= 100 for value in values)
+
 
 def direction(key: str) -> Literal["higher", "lower"] | None:
     """Return which way a metric is better, as far as its name says so."""
-    words = re.split(r"[^a-z0-9]+", key.lower())
+    words = words_of(key)
     if any(word in LOWER for word in words):
         return "lower"
     return "higher" if any(word in HIGHER for word in words) else None
@@ -35,7 +51,7 @@ def known_metric(key: str, values: list[float]) -> MetricConfig | None:
     better = direction(key)
     if better is None:
         return None
-    share = all(0 <= value <= 1 for value in values)
+    share = all(0 <= value <= 1 for value in values) and not NO_SHARE & set(words_of(key))
     unit: Literal["proportion", "distance", "number"] = "number"
     if share:
         unit = "proportion" if better == "higher" else "distance" if "distance" in key.lower() else "number"

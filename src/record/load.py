@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from .answers import Answered
-from .checkpoint import base_files, check_hashes, checkpoint_files, hash_files, json_object
+from .checkpoint import TOKENIZER_FILES, base_files, check_hashes, checkpoint_files, hash_files, json_object
 from .config import ExperimentConfig, MetricsConfig, ProjectConfig, without_words
 from .criteria import CriteriaConfig, SignificantImprovement
 from .deployment import Deployment
@@ -39,7 +40,8 @@ class Record:
         loaded: The results.
         study: The study whose published run the experiment is.
         second: A study of another experiment, which has a page of its own.
-        described: Whether the project's words are about it: they are not where another experiment's config was given by hand.
+        described: Whether the project's config is about it: it is not where another experiment's config was given by hand.
+        worded: Whether the words in docs/fragments are about it: they are not either where other results were given by hand.
         configs: The files that declare it.
     """
 
@@ -53,6 +55,7 @@ class Record:
     deployment: Deployment | None = None
     study: LoadedStudy | None = None
     described: bool = True
+    worded: bool = True
     configs: tuple[Path, ...] = ()
     second: Record | None = None
 
@@ -99,7 +102,7 @@ class Record:
     def written(self) -> list[Path]:
         """The files that its author wrote: configs, and the words about it."""
         own = [self.root / BIBLIOGRAPHY, self.root / "CHANGELOG.md", *sorted((self.root / WORDS).rglob("*.j2"))]
-        files = [*self.configs, self.root / "LICENSE", *(own if self.described else ())]
+        files = [*self.configs, self.root / "LICENSE", *(own if self.worded else ())]
         return [path for path in files if path.is_file()]
 
     @property
@@ -183,8 +186,9 @@ class Record:
 
     @property
     def resized(self) -> int | None:
-        """Number of token embeddings that the checkpoint was saved with, unless it is known to be the base model's."""
-        return self.model.vocabulary if self.model.vocabulary != self.base_vocabulary else None
+        """Number of token embeddings that an adapter was saved with, unless it is known to be the base model's."""
+        rows = None if self.model.full else self.model.vocabulary
+        return rows if rows != self.base_vocabulary else None
 
     @property
     def settings_recorded(self) -> bool:
@@ -193,8 +197,25 @@ class Record:
 
     @property
     def checkpoint_has_tokenizer(self) -> bool:
-        """Whether a tokenizer lies beside the adapter; a record without a checkpoint is taken to have one."""
-        return not self.checkpoint.is_dir() or (self.checkpoint / "tokenizer_config.json").is_file()
+        """Whether a tokenizer lies beside the weights; a record without a checkpoint is taken to have one.
+
+        With a full model's config.json, transformers reads a tokenizer of any files; next to an adapter it needs the tokenizer's config.
+        """
+        names = TOKENIZER_FILES if self.model.full else ("tokenizer_config.json",)
+        return not self.checkpoint.is_dir() or any((self.checkpoint / name).is_file() for name in names)
+
+    @property
+    def quantized(self) -> str | None:
+        """How the weights are quantized, as a full model's config or the base model's name says, as in `bitsandbytes`."""
+        stated = self.model.config.get("quantization_config") if self.model.full else None
+        method = stated.get("quant_method") if isinstance(stated, dict) else None
+        named = (
+            re.search(r"(?i)(?:^|[-_.])(bnb|gptq|awq)(?![a-z])", self.base_name.name)
+            if self.base_name and not self.model.full
+            else None
+        )
+        found = method if isinstance(method, str) else named[1].lower() if named else None
+        return "bitsandbytes" if found == "bnb" else found
 
     @cached_property
     def base_folder(self) -> Path | None:
@@ -285,7 +306,7 @@ def load_record(
     declared = load_yaml(root / (project or PROJECT), ProjectConfig)
     own = project or PROJECT
     found = _load(root, declared, own, experiment, metrics=metrics, results=results, checkpoint=checkpoint)
-    if declared.second_study is None or not found.described or results is not None:
+    if declared.second_study is None or not found.worded:
         return found
     path = Path(declared.second_study)
     config = read_study(path, root).config
@@ -321,7 +342,8 @@ def _load(
         metrics_config = with_known(metrics_config, path)
     found = load_results(path, metrics_config, experiment_config, config_path, root / experiment_config.checkpoint)
     own = [project, metrics or METRICS, CRITERIA] if described else []
-    study = Path(project_config.study) if project_config.study and path.resolve() == usual.resolve() else None
+    shown = not usual.is_file() or sha256_file(path) == sha256_file(usual)  # the results that the site shows
+    study = Path(project_config.study) if project_config.study and shown else None
     return Record(
         root,
         project_config,
@@ -333,6 +355,7 @@ def _load(
         _beside(path, "deployment.json", Deployment, "Run `python -m src.benchmark` again, or remove it."),
         load_study(root, study, metrics_config, found) if study else None,
         described,
+        described and shown,
         (config_path, *(root / name for name in own), *([root / study] if study else ())),
     )
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import printable
 
 _ID = re.compile(r"(?P<organization>[\w.-]{1,96})/(?P<name>[\w.-]{1,96})(?:@(?P<revision>[\w.-]{1,100}))?", re.ASCII)
 _HUB_URL = re.compile(
@@ -132,6 +136,20 @@ def parse_model_name(text: str) -> ModelName:
     if found is not None and found["organization"].lower() not in _FOLDERS and not _PATH_START.match(text):
         return ModelName(found["name"], found["organization"], found["revision"])
     return ModelName(parts[-1] if parts else "unnamed", local=len(parts) != 1 or _PATH_START.match(text) is not None)
+
+
+def shown_model(model: str) -> str:
+    """Name a model as a document may: by its Hub id, or by the last folder of its path."""
+    return printable(parse_model_name(model).id)[:200]
+
+
+def shown_in(root: Path, model: str) -> str:
+    """Name a model as a record may: a folder of the repository by its path in it, anything else as a document does."""
+    own = root.absolute()
+    place = Path(os.path.normpath(own / model))
+    short = max(map(len, place.parts)) < 256  # longer names cannot be looked up
+    inside = short and place != own and place.is_relative_to(own) and place.is_dir()
+    return place.relative_to(own).as_posix() if inside else shown_model(model)
 
 
 def _from_cache(parts: list[str]) -> ModelName | None:

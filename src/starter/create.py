@@ -18,17 +18,18 @@ import yaml
 
 from src import ENGINE, VERSION
 from src.exchange.imported import checked_name, write_record
+from src.exchange.reading import few
 from src.exchange.trainer import read_trainer
 from src.record.answers import write_answers
 from src.record.checkpoint import checkpoint_files, json_object, left_out
 from src.record.config import LoraConfig, MetricConfig
-from src.record.errors import InputError
+from src.record.errors import InputError, printable
 from src.record.files import parse_json, read_text, sha256_file, validate, write_json
 from src.record.gaps import SAMPLE
-from src.record.known_metrics import known_metric
+from src.record.known_metrics import in_percent, known_metric
 from src.record.load import load_record
 from src.record.model import Model, read_model
-from src.record.model_name import parse_model_name
+from src.record.model_name import ModelName, parse_model_name, shown_model
 from src.record.questions import write_questions
 from src.record.schemas import EvaluationResults
 
@@ -243,9 +244,12 @@ def _write_metrics(root: Path, name: str, path: Path) -> list[str]:
     if not base or base.keys() != tuned.keys():
         odd = ", ".join(sorted(base.keys() ^ tuned.keys())) or "no metrics"
         raise InputError(path, found=odd, expected="the same metrics of both models", hint="Correct the file.")
+    for side in data.values():
+        if side.get("name"):
+            side["name"] = shown_model(side["name"])
     write_json(root / "results" / name / "evaluation_results.json", {"experiment_name": name, **data})
     declared: dict[str, Any] = {}
-    unknown = []
+    unknown, percent = [], [key for key in base if in_percent(key, [base[key], tuned[key]])]
     for key in base:
         metric = known_metric(key, [base[key], tuned[key]])
         if metric is None:
@@ -256,7 +260,9 @@ def _write_metrics(root: Path, name: str, path: Path) -> list[str]:
     _write_yaml(root / "configs/metrics.yaml", {"metrics": declared})
     lines = [f"results/{name}: {len(declared):,} metrics, without answers"]
     if unknown:
-        lines.append(f"configs/metrics.yaml: say of {', '.join(unknown)} whether higher or lower is better")
+        lines.append(f"configs/metrics.yaml: say of {few(unknown)} whether higher or lower is better")
+    if percent:
+        lines.append(f"{path.name}: {few(percent)} seems to be in per cent; divide by 100 to have it shown as a share")
     return lines
 
 
@@ -331,7 +337,7 @@ def _describe_run(root: Path, name: str, adapter: Path | None) -> list[str]:
     config.pop("checkpoint", None)
     if config.get("dataset_config") == {"path": f"data/{name}"}:
         del config["dataset_config"]  # there is none
-    base = config.pop("base_model", None)
+    evaluated, model, card = config.pop("base_model", None), None, {}
     if adapter is not None:
         model = _copy_model(adapter, root / "checkpoints" / name, lines)
         config["checkpoint"] = f"checkpoints/{name}"
@@ -343,6 +349,7 @@ def _describe_run(root: Path, name: str, adapter: Path | None) -> list[str]:
             validate(adapter / "adapter_config.json", stated, LoraConfig, hint)
             config["lora_config"] = model.settings
         trained = read_trainer(adapter, name)
+        lines += trained.said
         if trained.settings:
             config["training_config"] = trained.settings
         if trained.seed is not None:
@@ -350,18 +357,21 @@ def _describe_run(root: Path, name: str, adapter: Path | None) -> list[str]:
         if trained.log is not None:
             _write_log(root / "results" / name, trained.log)
             lines.append(f"results/{name}/training_log.json: the Trainer's log, {trained.log['steps']} steps")
-        base = _base_of(model, trained.card) or base
-    if isinstance(base, str) and base:
-        named = parse_model_name(base)
-        if not named.on_hub:
-            comments.append(
-                "base_model: ORGANIZATION/NAME # TODO: the base model's name on the Hub; it was read from a folder"
-            )
-        else:
-            revision = {"base_revision": named.revision} if named.revision else {}
-            config = {"experiment_name": name, "base_model": named.id} | revision | config
-    elif base is None and "note" not in config:
+        card = trained.card
+    base, other = _bases(model, card, evaluated)
+    if base is not None and isinstance(evaluated, str) and not base.same_model(parse_model_name(evaluated)):
+        config.pop("base_revision", None)  # it is of the other one
+    if base is not None and (base.on_hub or other is not None):
+        revision = {"base_revision": base.revision} if base.revision else {}
+        config = {"experiment_name": name, "base_model": base.id} | revision | config
+    elif base is not None:
+        called = f"; the files call it {printable(base.name)}"
+        comments.append(f"base_model: ORGANIZATION/NAME # TODO: the base model's name on the Hub{called}")
+    elif "note" not in config:
         comments.append("base_model: ORGANIZATION/NAME # TODO: the base model's name on the Hub")
+    if base is not None and other is not None:
+        why = f"the adapter names {base.id} as its base, other files {other.id}; state this if it is published for that one"
+        comments.append(f"published_for: {other.id} # TODO: {why}, or remove the line")
     _write_yaml(path, config)
     if comments:
         path.write_text(
@@ -371,11 +381,25 @@ def _describe_run(root: Path, name: str, adapter: Path | None) -> list[str]:
     return [*lines, f"configs/experiments/{name}.yaml: what is known of the run{rest}"]
 
 
-def _base_of(model: Model, card: dict[str, Any]) -> str | None:
-    """Return how a model and its README name the base model: by a name on the Hub, if either does."""
-    stated = [model.config.get("_name_or_path" if model.full else "base_model_name_or_path"), card.get("base_model")]
-    names = [name for name in stated if isinstance(name, str) and name]
-    return next((name for name in names if parse_model_name(name).on_hub), names[0] if names else None)
+def _bases(model: Model | None, card: dict[str, Any], evaluated: object) -> tuple[ModelName | None, ModelName | None]:
+    """Return the base model that an adapter or a model names, and another one that other files name on the Hub.
+
+    Args:
+        model: What the checkpoint says of itself.
+        card: Front matter of its README.
+        evaluated: The base model of the results.
+    """
+    listed = card.get("base_model")
+    of_card = listed[0] if isinstance(listed, list) and len(listed) == 1 else listed
+    own = model.config.get("_name_or_path" if model.full else "base_model_name_or_path") if model else None
+    names = [parse_model_name(name) for name in (own, of_card, evaluated) if isinstance(name, str) and name]
+    if not names:
+        return None, None
+    full = model is not None and model.full  # which may be called by its own folder
+    base = next((name for name in names if name.on_hub and (full or name.same_model(names[0]))), names[0])
+    results = [parse_model_name(evaluated)] if isinstance(evaluated, str) and evaluated else []
+    others = results if base.on_hub else names  # a README that contradicts the adapter is not asked
+    return base, next((name for name in others if name.on_hub and not (full or name.same_model(base))), None)
 
 
 def _copy_model(source: Path, target: Path, lines: list[str]) -> Model:
