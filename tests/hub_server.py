@@ -75,6 +75,8 @@ class Repo:
     kind: str
     private: bool
     hidden: bool = False  # from people without a token, as the Hub may do with a public repository
+    gated: bool = False
+    labels: list[str] = field(default_factory=list)  # which the Hub calls tags
     commits: dict[str, Commit] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -394,11 +396,11 @@ class HubServer:
                 "author": repo.name.split("/")[0],
                 "sha": commit.oid,
                 "private": repo.private,
-                "gated": False,
+                "gated": "manual" if repo.gated else False,
                 "disabled": False,
                 "lastModified": NOW,
                 "createdAt": NOW,
-                "tags": [],
+                "tags": repo.labels,
                 "downloads": 0,
                 "likes": 0,
                 "siblings": [{"rfilename": path} for path in sorted(commit.files)],

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 from src.documents.build import build
 from src.documents.renderer import Renderer, cited_anywhere
-from src.hub.checks import token_count
+from src.hub.tokenizer import token_count
 from src.record.checkpoint import checkpoint_files, left_out
 from src.record.errors import InputError
 from src.record.model import read_model
@@ -529,5 +529,5 @@ def test_the_card_says_what_keeps_visitors_from_the_base(bare: Path) -> None:
     adapter(bare, CAUSAL)
     context = build(bare, None).context
     told = replace(context, base_obstacle="the base model org/base is gated: visitors need access to it")
-    assert "**Needs access:** the base model org/base is gated" in Renderer(told, "hub").render("parts/snippet.md")
-    assert "Needs access" not in Renderer(context, "hub").render("parts/snippet.md")
+    assert "**To load it:** the base model org/base is gated" in Renderer(told, "hub").render("parts/snippet.md")
+    assert "To load it" not in Renderer(context, "hub").render("parts/snippet.md")

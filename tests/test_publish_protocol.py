@@ -495,7 +495,17 @@ def test_a_failure_after_an_update_hides_nothing(desk: Desk, bundles: tuple[Bund
     assert [check["outcome"] for check in desk.receipt["checks"] if "snippet" in check["name"]] == ["passed", "failed"]
 
 
-def test_a_private_base_model_is_told_and_not_called_verified(desk: Desk) -> None:
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ({"private": True}, "acme/base is private or not on the Hub"),
+        ({"gated": True}, "acme/base is gated: visitors need access to it"),
+        ({"labels": ["custom_code"]}, "acme/base brings code of its own, which transformers runs only with trust_remote_code=True"),
+    ],
+)  # fmt: skip
+def test_a_base_model_that_not_everybody_loads_is_told_and_not_called_verified(
+    desk: Desk, state: dict[str, Any], says: str
+) -> None:
     desk.patch.setattr(type(desk.bundle.record), "base_folder", property(lambda record: None))
     desk.bundle = replace(desk.bundle, repos=[r for r in desk.bundle.repos if r.role == "model"])
     for module in (publish, verify):
@@ -505,9 +515,10 @@ def test_a_private_base_model_is_told_and_not_called_verified(desk: Desk) -> Non
         "of",
         staticmethod(lambda record, namespace=None: replace(OF(desk.bundle.record, "alice"), base="acme/base")),
     )
-    desk.hub.add_repo("model", "acme/base", private=True)
+    desk.hub.add_repo("model", "acme/base", private=False)
+    vars(desk.hub.repos[("model", "acme/base")]).update(state)
     done = desk.publish(only=("model",), smoke=False)
-    assert "acme/base is private or not on the Hub" in done.out
+    assert says in " ".join(done.out.split())
     assert done.code == 0, done.out
     assert [c["outcome"] for c in desk.receipt["checks"] if "logits" in c["name"]] == ["not checked"]
 

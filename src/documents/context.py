@@ -66,7 +66,7 @@ class Context:
         names: How the Hub's repositories are called.
         cache: The cache's folder; None for no cache.
         inside_hub: Whether the documents will lie in the repositories that a receipt is about, and so cannot cite it.
-        base_obstacle: What keeps visitors from loading the base model, as the Hub said.
+        base_obstacle: What visitors need to load the base model, as the Hub said.
     """
 
     record: Record

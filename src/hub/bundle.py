@@ -20,11 +20,12 @@ from src.record.model_name import is_path, parse_model_name
 from src.record.publication import Role
 from src.record.splits import dataset_files
 
-from .checks import check_something, check_tokens, left_out_notes
+from .checks import check_something, left_out_notes
 from .eval_results import results_file, results_path
 from .repository import ROLES, Commits, HubFile, Progress, Repository, bytes_file, hashed
 from .secrets import check_secrets
 from .show import Screen
+from .tokenizer import check_tokens
 
 CONFIGS = ("adapter_config.json", "config.json", "generation_config.json", "tokenizer_config.json")
 """Files of a checkpoint in which transformers and peft note where something was on the author's machine."""

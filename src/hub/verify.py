@@ -50,7 +50,7 @@ class Verification:
             folder: A temporary folder.
             clock: Ends it when the time is up.
             visitor: The Hub without a token, for a base model that is there.
-            obstacle: What keeps visitors from loading the base model.
+            obstacle: What visitors need to load the base model.
             load: Whether the person wants the models to be loaded.
 
         Raises:
