@@ -177,7 +177,7 @@ def test_lines_and_progress_do_not_write_over_each_other(author: Author) -> None
     shown = [line.rstrip() for line in terminal.lines]
     for check in author.receipt["checks"]:
         detail = f" ({check['detail']})" if check["detail"] else ""
-        assert f"{check['outcome']:<11} dataset {check['name']}{detail}" in shown
+        assert f"{check['outcome']:<11} dataset {check['name']}{detail}" in shown, "\n".join(shown)
     assert not [line for line in shown if "loading and running" in line or "%|" in line or "Fetching" in line]
 
 

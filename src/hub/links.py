@@ -16,6 +16,7 @@ from markdown_it.token import Token
 
 from .outcomes import Checks
 from .repository import Repository
+from .waiting import Clock
 
 HUB_LINK = re.compile(r"https://(?:huggingface\.co|hf\.co)/(datasets/|spaces/)?([\w.-]+/[\w.-]+)/?(?:[?#].*)?$")
 """A link to a repository's page."""
@@ -66,15 +67,16 @@ def inside(repo: Repository) -> list[str]:
     return [link for link in targets if str(PurePosixPath(unquote(urlsplit(link).path))) not in repo.files]
 
 
-def check_outside(repos: list[Repository], own: Collection[str], checks: Checks) -> None:
+def check_outside(repos: list[Repository], own: Collection[str], checks: Checks, clock: Clock) -> None:
     """Follow the links of all cards to other pages; those that could not be reached are not checked."""
     wanted = {link: "?" for repo in repos for link in outside(repo, own)}
     threads = [threading.Thread(target=_look, args=(link, wanted), daemon=True) for link in wanted]
-    for thread in threads:  # daemons: a page that answers a byte a second is not waited for
-        thread.start()
-    deadline = time.monotonic() + SECONDS
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
+    with clock.doing("following links"):
+        for thread in threads:  # daemons: a page that answers a byte a second is not waited for
+            thread.start()
+        deadline = time.monotonic() + SECONDS
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
     for repo in repos:
         targets = outside(repo, own)
         gone = [link for link in targets if wanted[link] == "gone"]

@@ -117,8 +117,7 @@ class Verification:
         """Follow the links that do not lead to the project's own repositories."""
         names = self._context.names
         own = {name for name in (names.model, names.dataset, names.base, names.space) if name}
-        with clock.doing("following links"):
-            check_outside(self._repos, own, self._checks)
+        check_outside(self._repos, own, self._checks, clock)
 
     def _loadable(self, repo: Repository, obstacle: str | None, *, load: bool) -> bool:
         """Determine whether a model can be loaded here; otherwise note why, and compare names and shapes."""
