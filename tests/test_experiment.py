@@ -158,6 +158,7 @@ def test_prompts_that_do_not_fit_are_refused(tiny: Path) -> None:
     assert not (tiny / "out").exists()
 
 
+@pytest.mark.nightly
 def test_training_again_goes_on_and_does_not_train_twice(tiny: Path) -> None:
     before = (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes()
     done = train(tiny, "--config", "configs/tiny.yaml", "--log", "again.json")

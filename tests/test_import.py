@@ -65,7 +65,7 @@ def read(runs: Path, wanted: str | None = "first-word") -> Any:
     return import_lm_eval(runs / "base", runs / "tuned", wanted)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_real_results_become_a_site_and_a_report(minimal: Path, run: Run) -> None:
     for name in ("models", "checkpoints"):
         (minimal / name).symlink_to(REPO / name)  # what the harness really ran

@@ -184,7 +184,7 @@ def verified(root: Path) -> str:
     return f"{done.returncode}\n{done.stdout}\n{done.stderr}"
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_classifier_is_loaded_and_its_snippet_run(bare: Path) -> None:
     peft_model(bare / "models/tiny", bare / CHECKPOINT, "AutoModelForSequenceClassification", task_type="SEQ_CLS")
     assert read_model(bare / CHECKPOINT).labels == 3

@@ -55,6 +55,7 @@ def printed(root: Path) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.nightly
 def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
     root = copy_tiny(tmp_path / "project")
     questions, base, finetuned = tables(root)
