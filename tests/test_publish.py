@@ -93,7 +93,9 @@ def test_stopped_during_the_upload_and_started_again(author: Author, tmp_path: P
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     author.hub.faults = [Fault("PUT", r"^/lfs/", "silent", times=9)]
+    usual = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # for the child, even where the tests run under nohup
     process = author.start("--yes", "--only", "dataset", TMPDIR=str(temporary))
+    signal.signal(signal.SIGHUP, usual)
     deadline = time.monotonic() + 120
     while not [entry for entry in author.hub.log if entry[1].startswith("/lfs/")]:
         assert time.monotonic() < deadline, process.communicate()
@@ -101,7 +103,7 @@ def test_stopped_during_the_upload_and_started_again(author: Author, tmp_path: P
         time.sleep(0.05)
     sent = time.monotonic()
     process.send_signal(number)
-    _, err = process.communicate(timeout=240)
+    _, err = process.communicate(timeout=60)
     assert time.monotonic() - sent < 10
     if number != signal.SIGKILL:
         assert process.returncode == 128 + number
