@@ -250,7 +250,7 @@ def test_a_tokenizer_of_another_shape_is_no_error(bare: Path) -> None:
         assert token_count(folder) >= 0
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_full_model_is_published_like_an_adapter(bare: Path) -> None:
     shutil.rmtree(bare / CHECKPOINT)
     shutil.copytree(bare / "models/tiny", bare / CHECKPOINT)
@@ -428,7 +428,7 @@ def test_a_model_that_reads_sound_has_a_tag_and_no_snippet_for_text(bare: Path) 
     assert f"pipeline_tag: {SPEECH}\n" in card and "LoRA adapter for a speech recognizer" in card
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("code", "outcome"), [("org/code--modeling_x.XForCausalLM", 0), ("modeling_x.XForCausalLM", 3)]
 )

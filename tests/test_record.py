@@ -122,7 +122,7 @@ def test_relative_change_of_zero_is_none(minimal: Path) -> None:
     assert math.isclose(count.run.change, -0.04)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_neither_site_nor_publisher_imports_torch(run: Run) -> None:
     program = (
         "import sys; sys.argv = ['publish', '--dry-run', '--help']\n"

@@ -109,6 +109,7 @@ def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
     assert all(float(score) < 0 for score in scores), "numbers stay numbers"
 
 
+@pytest.mark.nightly
 def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
     assert "without the page Try it: the record has no answers" in printed(minimal)
     assert not (minimal / "site/try-it").exists()
