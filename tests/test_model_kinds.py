@@ -380,7 +380,7 @@ def test_a_full_model_without_a_tokenizer_has_no_snippet(bare: Path) -> None:
     folder.mkdir()
     for name in ("config.json", "model.safetensors"):
         shutil.copy(bare / "models/tiny" / name, folder)
-    assert part(bare, "snippet") == "No tokenizer is next to the model, so there is no snippet that could be run."
+    assert part(bare, "snippet") == "The model has no tokenizer, so a snippet could not run."
     (folder / "vocab.txt").write_text("a")
     assert "AutoTokenizer.from_pretrained(" in part(bare, "snippet")
 
@@ -420,10 +420,7 @@ def test_a_snapshot_in_the_hubs_cache_is_read_and_other_links_are_not(tmp_path: 
 def test_a_model_that_reads_sound_has_a_tag_and_no_snippet_for_text(bare: Path) -> None:
     mapping = {"base_model_class": "WhisperForConditionalGeneration", "parent_library": "transformers"}
     adapter(bare, CAUSAL | {"task_type": None, "auto_mapping": mapping})
-    assert (
-        part(bare, "snippet")
-        == "There is no snippet, since the model reads sound and snippets are written for text alone."
-    )
+    assert part(bare, "snippet") == "The model reads sound; snippets are generated for text models only."
     card = build(bare, None).model_card.text
     assert f"pipeline_tag: {SPEECH}\n" in card and "LoRA adapter for a speech recognizer" in card
 

@@ -64,7 +64,7 @@ def _zip(data: Any) -> Iterator[tuple[str, bytes]]:
             for entry in archive.namelist():
                 with archive.open(entry) as stream:
                     yield entry, _bounded(stream)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError):
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError):  # no archive, an unknown compression, or encrypted
         return
 
 

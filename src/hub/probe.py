@@ -48,7 +48,7 @@ def logits(request: dict[str, Any]) -> Any:
     from peft import PeftModel
     from transformers import dynamic_module_utils
 
-    dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0  # code that a model brings is never run, so nobody is asked
+    dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0  # do not wait for a yes: code that comes with a model is never run
     found: list[list[Any]] = []
     for side in ("published", "local"):
         where = request[side]

@@ -74,7 +74,7 @@ def publish(record: Record, options: Options, screen: Screen, cache: Path | None
             raise Ended(what, InputError.exit_code, state()) from None
         except (CommandError, Stopped) as error:
             raise Ended(error, error.exit_code, state()) from None
-        except SystemExit:  # Rich's, when nobody reads the output any more
+        except SystemExit:  # raised by Rich when the output was closed
             closed = "the output was closed before the end. Run the same command again."
             raise Ended(closed, 128 + signal.SIGPIPE, state()) from None
         except DEFECTS as error:  # its traceback ends with what is on the Hub

@@ -116,7 +116,7 @@ class Screen:
         """Ask at the terminal whether to publish.
 
         Raises:
-            InputError: There is no terminal.
+            InputError: The command does not run in a terminal.
             Refused: The answer is anything but yes.
         """
         if not (sys.stdin.isatty() and sys.stderr.isatty()):

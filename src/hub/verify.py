@@ -92,7 +92,7 @@ class Verification:
 
     def _metadata(self, repo: Repository) -> None:
         if not repo.card:
-            self._checks.add(repo.role, METADATA, False, "there is no README.md; write one next to the model")
+            self._checks.add(repo.role, METADATA, False, "README.md is missing; write one next to the model")
             return
         kinds: dict[str, Any] = {"dataset": hf.DatasetCard, "space": hf.SpaceCard, "model": hf.ModelCard}
         try:

@@ -311,7 +311,9 @@ def validate(path: Path, data: Any, model: type[Model], hint: str) -> Model:
         expected = expected.replace("String should match pattern", "text that matches")
         if first["type"] == "string_pattern_mismatch":
             expected = _PATTERNS.get(first["ctx"]["pattern"], expected)
-        default = isinstance(data, dict) and len(first["loc"]) == 1 and first["loc"][0] not in data  # nobody wrote it
+        default = (
+            isinstance(data, dict) and len(first["loc"]) == 1 and first["loc"][0] not in data
+        )  # the value is a default
         found = "nothing" if default else repr(first["input"])
         raise InputError(path, key=key, found=found, expected=expected, hint=hint) from None
 
@@ -377,7 +379,7 @@ _HASHED: dict[tuple[str, int, int, int], str] = {}
 
 
 def regular_file(folder: Path, name: str) -> Path:
-    """Return a file of a folder, if it really lies there, or where the Hub's cache keeps the folder's files.
+    """Return a file of a folder, or of the blobs of the Hub's cache if the folder is a snapshot in it.
 
     Raises:
         InputError: It is missing, no regular file, a link, or behind a link or `..` that leads out of the folder.
