@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +41,15 @@ class CommandError(Exception):
 
 
 class InputError(CommandError):
-    """Input that cannot be used, said in a line or two and without a traceback.
+    """Input that cannot be used: the file at fault, and a sentence that says what is wrong with it.
 
     Args:
-        file: The file at fault.
-        key: The key, column or row at fault inside it, if there is one.
-        found: What stands there.
-        expected: What should stand there.
-        hint: What the reader can do about it.
+        file: The file at fault, or what else the input came from.
+        message: What is wrong and what to do about it, with the key, column or row first where there is one.
+        key: The key, column or row at fault; printed before the message.
+        found: In place of a message: what is there,
+        expected: what should be there,
+        hint: and what the reader can do about it.
     """
 
     exit_code = 2
@@ -57,24 +57,23 @@ class InputError(CommandError):
     def __init__(
         self,
         file: Path | str,
+        message: str | None = None,
         *,
-        found: object,
-        expected: str,
-        hint: str,
         key: str | None = None,
+        found: object = None,
+        expected: str = "",
+        hint: str = "",
     ) -> None:
         self.file = printable(file)
         self.key = key and printable(key)
-        self.found = show(found)
-        self.expected = printable(expected)
-        self.hint = hint
-        super().__init__(str(self))
+        self.found, self.expected, self.hint = show(found), printable(expected), hint
+        said = f"found {self.found}, expected {self.expected}. {hint}" if message is None else printable(message, "\n")
+        self.message = said if self.key is None else f"{self.key}: {said}"
+        super().__init__(self.file, self.message)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let the error pass from one process to another."""
-        given: dict[str, Any] = {"found": self.found, "expected": self.expected, "hint": self.hint, "key": self.key}
-        return partial(type(self), self.file, **given), ()
+        return type(self), (self.file, self.message)
 
     def __str__(self) -> str:
-        where = self.file if self.key is None else f"{self.file}: {self.key}"
-        return f"{where}: found {self.found}, expected {self.expected}. {self.hint}"
+        return f"{self.file}: {self.message}"
