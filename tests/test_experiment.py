@@ -26,6 +26,7 @@ from src.experiment.models import load_adapter, load_base, load_tokenizer
 from src.experiment.pretrain import strip_header
 from src.experiment.training_data import IGNORED, encode_examples, other_letters, pack
 from src.record.answers import read_answers
+from src.record.checkpoint import checkpoint_files, hash_files
 from src.record.config import DatasetConfig, EvaluationConfig, ExperimentConfig
 from src.record.questions import read_questions
 from src.record.results import answered
@@ -722,3 +723,35 @@ def test_packing_cuts_nothing_and_pads_at_the_end() -> None:
     assert all(len(ids) == len(labels) == 10 for ids, labels in pairs)
     assert [i for ids, _ in pairs for i in ids if i] == [1] * 5 + [2] * 4 + [3] * 9 + [5] * 2
     assert all(label == IGNORED for ids, labels in pairs for i, label in zip(ids, labels, strict=True) if i == 0)
+
+
+def test_training_continues_an_adapter_and_keeps_its_hash(tiny: Path) -> None:
+    start = tiny / "checkpoints/best_model"
+    text = (
+        (tiny / "configs/tiny.yaml")
+        .read_text()
+        .replace("checkpoint: checkpoints/best_model", "checkpoint: checkpoints/next")
+    )
+    text = text.replace("base_model: models/tiny", "base_model: models/tiny\nstart_from: checkpoints/best_model")
+    text = text.replace(
+        "  chains: 20\n",
+        "  chains: 20\n  material: [questions, spelling]\n  shares: {questions: 0.8, spelling: 0.2}\n"
+        "  questions: 50\n  question_share: 0.7\n  spelled_tokens: asked\n",
+    )
+    (tiny / "configs/next.yaml").write_text(text)
+    done = train(tiny, "--config", "configs/next.yaml", "--log", "next.json", "--work", "runs/next")
+    assert done.returncode == 0, done.stderr[-3000:]
+    log = json.loads((tiny / "next.json").read_text())
+    assert log["hashes"]["start"] == hash_files(checkpoint_files(start))
+    assert log["materials"]["questions"] == 50
+    assert log["used_up"] == "questions"
+    assert log["passes"] > 0
+    new, old = (load_file(path / "adapter_model.safetensors") for path in (tiny / "checkpoints/next", start))
+    assert any(not torch.equal(new[name], old[name]) for name in old)
+    # Six small steps stay near the start; a new adapter's B would have begun at zero.
+    assert sum(float((new[n] - old[n]).norm()) for n in old) < sum(float(old[n].norm()) for n in old)
+
+    (tiny / "configs/wider.yaml").write_text(text.replace("r: 4", "r: 2"))
+    refused = invoke(tiny, "train", "--config", "configs/wider.yaml", "--work", "runs/wider")
+    assert refused.returncode == 2
+    assert "checkpoints/best_model: r is 4" in refused.stderr

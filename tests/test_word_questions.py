@@ -11,7 +11,7 @@ import pytest
 
 from src.documents.build import build
 from src.documents.pages import site_pages
-from src.experiment.build import letter_tokens
+from src.experiment.build import letter_tokens, training_rows
 from src.experiment.models import load_tokenizer
 from src.experiment.sentences import book_sentences
 from src.experiment.word_questions import asked_tokens, question_examples, tokens_asked_about
@@ -152,3 +152,15 @@ def test_a_second_study_has_a_page_with_its_own_metrics(project: Path) -> None:
 
 def test_without_one_there_is_no_such_page(project: Path) -> None:
     assert "results/second-study.md" not in site_pages(build(project, None), pdf=False)[0]
+
+
+def test_spellings_of_asked_tokens_contain_no_other_token_in_as_many_examples() -> None:
+    tokenizer = load_tokenizer(str(REPO / "models/gpt2-mini"))
+    settings = DatasetConfig(question_share=0.7)
+    asked = asked_tokens(tokenizer, settings)
+    everything = training_rows(tokenizer, 1, 500, frozenset())
+    part = training_rows(tokenizer, 1, 500, frozenset(), asked)
+    assert len(part) == len(everything)
+    pieces = {tokenizer.decode([i]).strip().lower() for row in part for i in row["token_ids"]}
+    assert pieces <= asked
+    assert not {tokenizer.decode([i]).strip().lower() for row in everything for i in row["token_ids"]} <= asked

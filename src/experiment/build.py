@@ -113,7 +113,9 @@ def letter_tokens(tokenizer: Any) -> list[tuple[int, str, bool]]:
     return found
 
 
-def training_rows(tokenizer: Any, seed: int, chains: int, forbidden: frozenset[str]) -> list[dict[str, Any]]:
+def training_rows(
+    tokenizer: Any, seed: int, chains: int, forbidden: frozenset[str], allowed: frozenset[str] | None = None
+) -> list[dict[str, Any]]:
     """Write spellings out in the templates, with separators drawn at random (a space three times as often as each other).
 
     First every letters-only token in every template. A token that begins with a space is written plainly, any other in
@@ -125,6 +127,8 @@ def training_rows(tokenizer: Any, seed: int, chains: int, forbidden: frozenset[s
         seed: Seed of the draws.
         chains: Number of made-up words.
         forbidden: Real words, which no chain may be.
+        allowed: Letters of the tokens that are spelled, in lower case; all by default. Made-up words of these take the place of the
+            examples of the others.
 
     Returns:
         The examples, in random order.
@@ -133,9 +137,13 @@ def training_rows(tokenizer: Any, seed: int, chains: int, forbidden: frozenset[s
     rows = []
     for token_id, word, spaced in letter_tokens(tokenizer):
         written = f"see {word}." if spaced else f'see "{word}".'
-        if token_id in tokenizer.encode(written, add_special_tokens=False):
+        if token_id not in tokenizer.encode(written, add_special_tokens=False):
+            continue
+        if allowed is not None and word.lower() not in allowed:
+            chains += len(TEMPLATES)
+        else:
             rows += [_training_row(rng, [token_id], word, template, quoted=not spaced) for template in TEMPLATES]
-    for ids, word in made_up_words(tokenizer, rng, chains, forbidden):
+    for ids, word in made_up_words(tokenizer, rng, chains, forbidden, allowed):
         rows.append(_training_row(rng, ids, word, rng.choice(TEMPLATES), quoted=False))
     rng.shuffle(rows)
     return rows

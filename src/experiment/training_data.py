@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
 from src.record.config import DatasetConfig, ExperimentConfig
 from src.record.errors import InputError
 
-from .build import SKILL_TASKS, read_rows
+from .build import SKILL_TASKS, read_rows, training_rows
 from .sentences import book_sentences
 from .templates import SEPARATORS, TEMPLATES, fill
-from .word_questions import question_examples
+from .word_questions import all_asked, asked_tokens, question_examples
 from .words import read_word_list
 
 IGNORED = -100
@@ -47,7 +47,7 @@ def material_files(config: DatasetConfig) -> dict[str, Path]:
     return files
 
 
-def training_sequences(config: ExperimentConfig, tokenizer: Any, length: int) -> tuple[Any, int]:
+def training_sequences(config: ExperimentConfig, tokenizer: Any, length: int) -> tuple[Any, dict[str, int], str | None]:
     """Write, encode and pack what the adapter is trained on.
 
     `datasets` does it in several processes with a progress bar, keeps the outcome in its cache and reads it from there, so that it is
@@ -59,14 +59,15 @@ def training_sequences(config: ExperimentConfig, tokenizer: Any, length: int) ->
         length: Tokens in a sequence.
 
     Returns:
-        A `datasets.Dataset` of `input_ids` and `labels`, and the number of examples that are packed in it.
+        A `datasets.Dataset` of `input_ids` and `labels`, the examples of each material that are packed in it, and the material that
+        was used up first, which ends the mixing.
     """
     from datasets import Dataset, interleave_datasets
 
     settings = config.dataset_config
-    parts = []
+    parts: dict[str, Any] = {}
     if "spelling" in settings.material:
-        spellings = Dataset.from_parquet(str(Path(settings.path) / "training/train.parquet"))
+        spellings = _spellings(settings, tokenizer)
         left_out = [
             name
             for name, out in (
@@ -86,25 +87,47 @@ def training_sequences(config: ExperimentConfig, tokenizer: Any, length: int) ->
                 fn_kwargs={"letters": settings.letters, "seed": config.seed, "words": _by_length(spellings["word"])},
                 desc=f"writing out letters: {settings.letters}",
             )
-        parts.append(spellings)
+        parts["spelling"] = spellings
     if "letter_skills" in settings.material:
-        parts.append(Dataset.from_parquet(str(Path(settings.path) / "letter_skills/train.parquet")))
+        parts["letter_skills"] = Dataset.from_parquet(str(Path(settings.path) / "letter_skills/train.parquet"))
     if "questions" in settings.material:
-        parts.append(Dataset.from_list(_questions(config, tokenizer, held_out=False)))
+        parts["questions"] = Dataset.from_list(_questions(config, tokenizer, held_out=False))
     if "books" in settings.material:
-        parts.append(Dataset.from_list(_sentences(config)[HELD_OUT_SENTENCES:]))
+        parts["books"] = Dataset.from_list(_sentences(config)[HELD_OUT_SENTENCES:])
     columns = ["prompt", "completion", "separator", "letters_start", "letters_end"]
-    parts = [
-        part.shuffle(seed=config.seed).select_columns([c for c in columns if c in part.column_names]) for part in parts
+    shuffled = [
+        part.shuffle(seed=config.seed)
+        .select_columns([c for c in columns if c in part.column_names])
+        .add_column("material", [name] * len(part))
+        for name, part in parts.items()
     ]
-    mixed = parts[0] if len(parts) == 1 else interleave_datasets(parts, probabilities=[0.5, 0.5], seed=config.seed)
-    return _packed(mixed, tokenizer, length, config.required_training.completion_only_loss), len(mixed)
+    shares = settings.shares or dict.fromkeys(parts, 1 / len(parts))
+    mixed = (
+        shuffled[0]
+        if len(parts) == 1
+        else interleave_datasets(shuffled, probabilities=[shares[name] for name in parts], seed=config.seed)
+    )
+    counts = Counter(mixed["material"])
+    used_up = next((name for name, part in parts.items() if len(parts) > 1 and counts[name] == len(part)), None)
+    return _packed(mixed, tokenizer, length, config.required_training.completion_only_loss), dict(counts), used_up
+
+
+def _spellings(settings: DatasetConfig, tokenizer: Any) -> Any:
+    """Return the spellings of the dataset, or spellings of asked tokens alone."""
+    from datasets import Dataset
+
+    if settings.spelled_tokens == "all":
+        return Dataset.from_parquet(str(Path(settings.path) / "training/train.parquet"))
+    words = frozenset(read_word_list(Path(settings.word_list)))
+    allowed = asked_tokens(tokenizer, settings)
+    return Dataset.from_list(training_rows(tokenizer, settings.seed, settings.chains, words, allowed))
 
 
 def held_out_sequences(config: ExperimentConfig, tokenizer: Any, length: int) -> Any:
     """Write, encode and pack what the validation loss is measured on: validation words, held-out strings, questions and sentences.
 
-    Words are spelled plainly, with a space between the letters, and in a control with the letters that it trains on.
+    Words are spelled plainly, with a space between the letters, and in a control with the letters that it trains on. Where only
+    asked tokens are spelled, so are only words of these: what is kept must not depend on the others.
     """
     from datasets import Dataset
 
@@ -112,6 +135,9 @@ def held_out_sequences(config: ExperimentConfig, tokenizer: Any, length: int) ->
     rows: list[dict[str, Any]] = []
     if "spelling" in settings.material:
         questions = read_rows(Path(settings.path) / "spelling/validation.parquet")
+        if settings.spelled_tokens == "asked":
+            asked = asked_tokens(tokenizer, settings)
+            questions = [row for row in questions if all_asked(row["tokens"], asked)]
         words = _by_length([row["word"] for row in questions])
         for index, row in enumerate(questions):
             letters = other_letters(row["word"], settings.letters, words, f"{config.seed}/validation/{index}")

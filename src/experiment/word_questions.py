@@ -111,6 +111,11 @@ def tokens_asked_about(row: dict[str, Any], asked: frozenset[str]) -> str | None
     return _agreed(len(piece) == 1 or piece.lower() in asked for piece in holding)
 
 
+def all_asked(tokens: Iterable[str], asked: frozenset[str]) -> bool:
+    """Return whether training asks about every token of a word; a token of one letter shows that letter itself."""
+    return all(len(token.strip()) == 1 or token.strip().lower() in asked for token in tokens)
+
+
 def _agreed(answers: Iterable[bool]) -> str:
     found = set(answers)
     return "partly" if len(found) != 1 else "yes" if found == {True} else "no"

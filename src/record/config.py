@@ -272,6 +272,14 @@ class DatasetConfig(Strict):
         description="What is trained on: spellings, examples of letter skills, questions in the wording of the test, sentences of "
         "books, or two of these mixed, half of the examples each.",
     )
+    shares: dict[str, Annotated[float, Field(gt=0, lt=1)]] | None = Field(
+        None, description="Share of the examples that each material makes up; equal shares when left out."
+    )
+    spelled_tokens: Literal["all", "asked"] = Field(
+        "all",
+        description="Whether spellings are of all tokens, or only of those that training questions are about, with as many "
+        "examples; made-up words are then drawn again.",
+    )
     letters: Literal["own", "other_word", "shuffled"] = Field(
         "own",
         description="Which letters a spelling writes out: the word's own; those of another word of the same length, drawn "
@@ -326,7 +334,7 @@ class EvaluationConfig(Strict):
         return self.model_copy(update=own)
 
 
-TRAINED = ("base_model", "seed", "lora_config", "training_config", "dataset_config")
+TRAINED = ("base_model", "start_from", "seed", "lora_config", "training_config", "dataset_config")
 """Parts of an experiment's config that the training depends on."""
 
 
@@ -348,6 +356,9 @@ class ExperimentConfig(Strict):
     published_for: str | None = Field(
         None,
         description="Hub id of another base that the adapter is published for on purpose, such as one that is not quantized.",
+    )
+    start_from: str | None = Field(
+        None, description="Folder of an adapter that training continues; a new adapter when left out."
     )
     seed: int = Field(1, ge=0, description="Seed of the adapter's weights and of the order of the examples.")
     lora_config: LoraConfig | None = Field(None, description="The adapter; left out where it is not known.")
@@ -380,7 +391,7 @@ class ExperimentConfig(Strict):
     def as_recorded(self) -> dict[str, Any]:
         """Return the settings as a record keeps them, ready for JSON: without paths of the author's machine."""
         settings = self.model_dump(mode="json")
-        places = [(settings, key) for key in ("base_model", "checkpoint")]
+        places = [(settings, key) for key in ("base_model", "checkpoint", "start_from")]
         places += [(settings["dataset_config"], key) for key in ("path", "word_list", "books")]
         for part, key in places:
             if is_path(part[key]):

@@ -30,11 +30,16 @@ class Arm(Strict):
     """Runs that differ in nothing but the seed."""
 
     label: str = Field(description="Name that readers see.")
-    role: Literal["main", "control", "further"] = Field(
-        description="main: the recipe that is published; control: what a claim about it is compared with; further: another question, perhaps with another number of steps."
+    role: Literal["main", "control", "further", "start"] = Field(
+        description="main: the recipe that is published; control: what a claim about it is compared with; further: another question, "
+        "perhaps with another number of steps; start: its adapters are continued by other runs, and are not evaluated."
     )
+    stage: int = Field(2, ge=1, le=2, description="Runs of one stage have the same budget.")
     purpose: str = Field(description="What it is for, in a sentence or two.")
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, description="Seeds, a run each.")
+    start_from: list[str] = Field(
+        default_factory=list, description="The adapter that each run continues, in the order of the seeds."
+    )
     changes: dict[str, Any] = Field(
         default_factory=dict, description="Keys of the experiment's config that differ, nested as they are there."
     )
@@ -134,6 +139,8 @@ def read_study(path: Path, root: Path = Path()) -> Study:
         twice = next((seed for seed in arm.seeds if arm.seeds.count(seed) > 1), None)
         if twice is not None:
             raise _refused(path, f"arms.{name}.seeds", f"{twice} twice", "each seed once")
+        if arm.start_from and len(arm.start_from) != len(arm.seeds):
+            raise InputError(path, f"arms.{name}.start_from: name one adapter for each of its {len(arm.seeds)} seeds.")
     shared = root / config.experiment
     settings = parse_yaml(shared, read_text(shared, "Correct `experiment` in the study."))
     experiment = load_yaml(shared, ExperimentConfig)
@@ -170,8 +177,11 @@ def _run(
     further = run != config.published
     own: dict[str, Any] = {"seed": seed}
     shared = {"dataset_config": {"path": experiment.dataset_config.path}}  # of the experiment, whatever a run is called
+    if arm.start_from:
+        own["start_from"] = arm.start_from[arm.seeds.index(seed)]
     if further:
-        own |= {"experiment_name": run, "checkpoint": f"checkpoints/{config.study}/{run}"}
+        folder = "stage-1" if arm.stage == 1 else config.study
+        own |= {"experiment_name": run, "checkpoint": f"checkpoints/{folder}/{run}"}
     resolved = validate(
         path,
         _merged(_merged(_merged(settings, shared), arm.changes), own),
@@ -179,7 +189,7 @@ def _run(
         f"Correct arms.{name}.changes; its keys are those of an experiment.",
     )
     free = FREE_BUDGET if arm.role == "further" else ()
-    for key in (key for key in BUDGET if key not in free):
+    for key in (key for key in BUDGET if key not in free and arm.stage == 2):
         found, expected = getattr(resolved.required_training, key), getattr(experiment.required_training, key)
         if found != expected:
             raise _refused(
