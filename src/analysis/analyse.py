@@ -23,6 +23,7 @@ from .evidence import (
     baselines,
     check_stated,
     compare,
+    compares,
     figures,
     interval,
     judge,
@@ -138,21 +139,23 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class FreeAnswers:
-    """What a model writes after the prompts of a task when no candidates are listed.
+class Choices:
+    """What a model writes to the questions of a task, and what it would choose if the answers were listed.
 
     Attributes:
         model: `base`, or a run's name.
-        answered: Share of the lines that are candidates.
-        right: Share of the lines that are the right answer.
-        lines: The first questions: question, line, right answer.
+        answered: Share of what it writes that is one of the candidates.
+        right: Share of what it writes that is right.
+        chosen: Share of its choices that are right.
+        example: The first question, what it wrote and what it would choose.
     """
 
     task: str
     model: str
     answered: float
     right: float
-    lines: tuple[tuple[str, str, str], ...]
+    chosen: float
+    example: tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ class Analysis:
     breakdowns: tuple[Breakdown, ...]
     examples: tuple[Examples, ...]
     confusions: tuple[Confusion, ...]
-    free: tuple[FreeAnswers, ...] = ()
+    choices: tuple[Choices, ...] = ()
     errors: tuple[ErrorProfile, ...] = ()
     study: StudyAnalysis | None = None
 
@@ -226,7 +229,7 @@ def analyse(record: Record) -> Analysis:
         breakdowns=tuple(b for _, breakdowns in found for b in breakdowns if b.groups),
         examples=tuple(_examples(*rows, texts) for rows in known.values()),
         confusions=tuple(c for rows in tasks.values() if _is_count(rows[0]) and (c := _confusion(*rows))),
-        free=tuple(_free_answers(record, tasks)),
+        choices=tuple(_choices(record, tasks)),
         errors=tuple(error_profile(*rows) for rows in known.values()),
         study=analyse_study(record.study, record.loaded, record.metrics, measured) if record.study else None,
     )
@@ -255,7 +258,7 @@ def _one_metric(record: Record, key: str, config: MetricConfig) -> tuple[MetricR
         base=figures(base, config, computed[0], level),
         run=compare(finetuned, config, level, computed),
         questions=len(base),
-        baselines=baselines(base) if config.measure == "exact_match" else (),
+        baselines=baselines(base, config) if compares(config) else (),
     )
     return result, [_breakdown(key, config, (base, finetuned), by, computed, level) for by in config.breakdowns]
 
@@ -327,15 +330,15 @@ def joined_rows(base: Answered, finetuned: Answered, texts: Mapping[str, str]) -
                 "question": texts.get(row["id"], ""),
                 "prompt": before,
                 "finetuned_prompt": after,
-                **{f"base_{name}": first[name] for name in ("answer", "correct", "free")},
-                **{f"finetuned_{name}": second[name] for name in ("answer", "correct", "free")},
+                **{f"base_{name}": first[name] for name in ("answer", "correct", "chosen")},
+                **{f"finetuned_{name}": second[name] for name in ("answer", "correct", "chosen")},
             }
         )
     return rows
 
 
-def _free_answers(record: Record, tasks: dict[str, tuple[Answered, Answered]]) -> list[FreeAnswers]:
-    """Collect what the models that are published write when no candidates are listed."""
+def _choices(record: Record, tasks: dict[str, tuple[Answered, Answered]]) -> list[Choices]:
+    """Compare what the models that are published write with what they would choose."""
     found = []
     for task, (base, finetuned) in tasks.items():
         models = {"base": base, record.run_name: finetuned}
@@ -345,16 +348,19 @@ def _free_answers(record: Record, tasks: dict[str, tuple[Answered, Answered]]) -
             if rows is not None:
                 models[name] = rows
         for model, rows in models.items():
-            if not (rows.candidates and rows.has("answered") and rows.has("free")):
+            if not (rows.candidates and rows.has("answered") and rows.has("chosen")):
                 continue
-            lines = rows["free"].to_pylist()
-            references = rows["reference"].to_pylist()
-            right = [line.strip().removesuffix(".").strip() == r for line, r in zip(lines, references, strict=True)]
-            first = rows.where(np.arange(len(rows)) < EXAMPLES)
             prefix = len(rows.task.prefix) if rows.task else 0
-            shown = zip((prompt[prefix:] for prompt in first.prompts()), lines, references, strict=False)
+            first = rows.where(np.arange(len(rows)) < 1)
             found.append(
-                FreeAnswers(task, model, float(rows.column("answered").mean()), float(np.mean(right)), tuple(shown))
+                Choices(
+                    task,
+                    model,
+                    answered=float(rows.column("answered").mean()),
+                    right=float(rows.column("correct").mean()),
+                    chosen=float((rows.texts("chosen") == rows.texts("reference")).mean()),
+                    example=(first.prompts()[0][prefix:], first.texts("answer")[0] or "", first.texts("chosen")[0]),
+                )
             )
     return found
 

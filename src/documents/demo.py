@@ -270,7 +270,7 @@ def _first(record: Record, task: str, most: int) -> list[dict[str, Any]]:
     for i, row in enumerate(rows):
         row["question"] = question_text(base.task, row)
         for model, answers in (("base", base), ("finetuned", finetuned)):
-            row |= {f"{model}_{name}": answers[name][i].as_py() for name in ("answer", "correct", "free")}
+            row |= {f"{model}_{name}": answers[name][i].as_py() for name in ("answer", "correct", "chosen")}
     return rows
 
 

@@ -311,6 +311,14 @@ class Prompting(Strict):
     example_format: QuestionFormat | None = Field(None, description="How a question is written.")
 
 
+class FixedQuestion(Strict):
+    """A word that is asked about in any case: how many of a letter, and which letter is at a position."""
+
+    word: str = Field(pattern="^[a-z]{2,30}$")
+    letter: str = Field(pattern="^[a-z]$")
+    position: int = Field(ge=1)
+
+
 class EvaluationConfig(Strict):
     """How questions are put to both models."""
 
@@ -320,10 +328,11 @@ class EvaluationConfig(Strict):
     example_format: QuestionFormat = Field(
         "Question: {question}\nAnswer:", description="How a question is written; a space and the answer follow."
     )
-    variants: list[Literal["letters_shown", "spelled_first"]] = Field(
-        default_factory=list,
-        description="Also ask each question about a word with its letters before it: the right ones, or those that the model itself "
-        "writes when asked to spell the word.",
+    reworded: int = Field(
+        0, ge=0, description="Questions of each letter task that are also asked in a wording that no training used."
+    )
+    fixed: list[FixedQuestion] = Field(
+        default_factory=list, description="Words that are asked about in any case, such as the one in the title."
     )
     batch_size: int = Field(256, ge=1, description="Questions per batch.")
     max_new_tokens: int = Field(32, ge=1, description="Longest spelling that is generated, in tokens.")
@@ -650,13 +659,26 @@ class MetricConfig(Strict):
         pattern="^[a-z0-9_]{1,50}$",
         description="For the measure `value`: the column of the answers that holds it for each question.",
     )
-    only: Only | None = Field(None, description="The questions that it is limited to; all of the task's when left out.")
+    only: tuple[Only, ...] = Field(
+        (),
+        description="The questions that it is limited to, by one column or several; all of the task's when left out.",
+    )
     breakdowns: list[Grouping] = Field(default_factory=list, description="What it is broken down by.")
 
     variant_of: str | None = Field(
         None, description="Key of the metric that asks the same under another condition, to be shown beside it."
     )
     variant: str | None = Field(None, description="That condition in a few words.")
+
+    @field_validator("only", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, dict) else given
+
+    @property
+    def control(self) -> str | None:
+        """Column of the questions with the control, where it is not the usual one."""
+        return next((only.control for only in self.only if only.control), None)
 
     @model_validator(mode="after")
     def _consistent(self) -> MetricConfig:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .answers import OWN_WORDS, Answered, Answers, read_answers
+from .answers import Answered, Answers, read_answers
 from .binding import check_settings, check_trained
 from .checkpoint import adapter_config
 from .columns import check_grouping
@@ -61,8 +61,7 @@ class Results:
     def question_texts(self) -> list[str]:
         """Write every question, without the solved examples before it, in the order of the questions; empty without questions.
 
-        An ellipsis is in the place of what each model wrote itself before it was asked; lines at the end that all questions of a task
-        share are left out.
+        Lines at the end that all questions of a task share are left out.
         """
         if self.questions is None:
             return []
@@ -71,7 +70,7 @@ class Results:
         for name, task in self.evaluation.tasks.items():
             places = [i for i, of in enumerate(names) if of == name]
             rows = table.select(self.questions.own).take(pa.array(places, pa.int64())).to_pylist()
-            texts = [question_text(task, {**row, "context": OWN_WORDS}) for row in rows]
+            texts = [question_text(task, row) for row in rows]
             for i, text in zip(places, without_shared_end(texts), strict=True):
                 found[i] = text
         return found
@@ -244,9 +243,9 @@ def check_columns(key: str, metric: MetricConfig, questions: Questions) -> None:
     """
     for i, by in enumerate(metric.breakdowns):
         check_grouping(METRICS, f"metrics.{key}.breakdowns[{i}]", by, questions.table)
-    if metric.only is not None and metric.only.column not in questions.table.column_names:
-        raise InputError(
-            METRICS, key=f"metrics.{key}.only.column", found=metric.only.column,
-            expected=f"a column of the questions: {', '.join(questions.table.column_names[:40])}",
-            hint="Correct the name, or take `only` out.",
-        )  # fmt: skip
+    for only in metric.only:
+        if only.column not in questions.table.column_names:
+            columns = ", ".join(questions.table.column_names[:40])
+            raise InputError(
+                METRICS, f"metrics.{key}.only: the questions have no column {only.column}, only {columns}."
+            )
