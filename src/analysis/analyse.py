@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from src.record.answers import MODELS, Answered
+from src.record.answers import Answered
 from src.record.config import Grouping, MetricConfig
 from src.record.load import Record
 from src.record.measures import available, check_known, per_question
+from src.record.results import BASE
 from src.record.tables import FloatArray
 
 from .error_analysis import ErrorProfile, error_profile
@@ -216,7 +217,8 @@ def analyse(record: Record) -> Analysis:
     level = record.metrics.significance_level
     measured = {k: config for k, config in record.metrics.metrics.items() if k in record.results.base_model.metrics}
     found = [_one_metric(record, key, config) for key, config in measured.items()]
-    pairs = {task: tuple(record.answered(model, task) for model in MODELS) for task in record.loaded.tasks}
+    models = (BASE, record.run_name)
+    pairs = {task: tuple(record.answered(model, task) for model in models) for task in record.loaded.tasks}
     tasks = {task: (base, tuned) for task, (base, tuned) in pairs.items() if base is not None and tuned is not None}
     known = {task: rows for task, rows in tasks.items() if all(r.has("correct") for r in rows)}
     questions = record.loaded.questions
@@ -231,16 +233,17 @@ def analyse(record: Record) -> Analysis:
         confusions=tuple(c for rows in tasks.values() if _is_count(rows[0]) and (c := _confusion(*rows))),
         choices=tuple(_choices(record, tasks)),
         errors=tuple(error_profile(*rows) for rows in known.values()),
-        study=analyse_study(record.study, record.loaded, record.metrics, measured) if record.study else None,
+        study=analyse_study(record, record.study, measured) if record.study else None,
     )
 
 
 def _one_metric(record: Record, key: str, config: MetricConfig) -> tuple[MetricResult, list[Breakdown]]:
     level = record.metrics.significance_level
     values = record.results.base_model.metrics[key], record.results.finetuned_model.metrics[key]
-    rows = [record.answered(model, config.task) for model in MODELS]
+    models = (BASE, record.run_name)
+    rows = [record.answered(model, config.task) for model in models]
     base, finetuned = (found.only(config.only) if found else None for found in rows)
-    for model, answers in zip(MODELS, (base, finetuned), strict=True):
+    for model, answers in zip(models, (base, finetuned), strict=True):
         check_known(record.results_path, f"metrics.{key}", model, answers, config)
     if base is None or finetuned is None or not (available(base, config) and available(finetuned, config)):
         reason = "It is not computed from answers on record, so there is no test."
@@ -343,8 +346,7 @@ def _choices(record: Record, tasks: dict[str, tuple[Answered, Answered]]) -> lis
     for task, (base, finetuned) in tasks.items():
         models = {"base": base, record.run_name: finetuned}
         for name in record.study.config.also_published if record.study else ():
-            run = record.study.runs.get(name) if record.study else None
-            rows = record.loaded.answered_by(run.answers, task) if run else None
+            rows = record.answered(name, task) if name in record.runs else None
             if rows is not None:
                 models[name] = rows
         for model, rows in models.items():

@@ -68,7 +68,7 @@ class Figures:
     Attributes:
         value: The metric.
         interval: Wilson's or a bootstrap interval; None without answers on record.
-        control: Accuracy that the same answers would be expected to have if what is asked for were exchanged.
+        control: Accuracy that the same answers would be expected to have if the question had asked about something else.
         control_p: Chance of as many right answers as were observed, if it were (Poisson binomial, one-sided).
         kappa: Agreement with the right answers beyond chance, for choices.
         answered: Share of what it wrote that is one of the candidates.

@@ -15,7 +15,7 @@ condition and values, and stops.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -28,9 +28,6 @@ from jinja2.parser import Parser
 from jinja2.runtime import Context as Names
 
 from src.record.errors import CommandError
-
-CLAIM = re.compile(r"\{%-?\s*claim\s+(.*?)(?:\s+as\s+\w+)?\s*-?%\}", flags=re.DOTALL)
-"""How a claim begins, with its condition."""
 
 _OPERATORS = re.compile(r"\s*(?:<=|>=|==|!=|<|>)\s*|\s+(?:and|or)\s+|\bnot\b")
 _QUIET = re.compile(r"`[^`]*`|\[@[^\]]*\]|https?://\S+")
@@ -81,6 +78,26 @@ def unsupported(claims: Iterable[Claim]) -> list[Claim]:
     return list({(claim.file, claim.line): claim for claim in claims if not claim.holds}.values())
 
 
+def conditions(environment: Environment, source: str, name: str | None = None) -> list[str]:
+    """Return the conditions of a template's claims in order, as Jinja's own lexer reads them: not of claims in comments or raw text."""
+    found: list[str] = []
+    tokens: list[tuple[str, str]] | None = None
+    for _, kind, value in environment.lexer.tokeniter(source, name):
+        if kind == "block_begin":
+            tokens = []
+        elif kind == "block_end":
+            words = [token for token in tokens or () if token[0] != "whitespace"]
+            if words and words[0] == ("name", "claim"):
+                text = "".join(value for _, value in tokens or ()).split("claim", 1)[1]
+                if len(words) > 3 and words[-2] == ("name", "as"):
+                    text = text.rsplit("as", 1)[0]
+                found.append(" ".join(text.split()))
+            tokens = None
+        elif tokens is not None:
+            tokens.append((kind, value))
+    return found
+
+
 class ClaimExtension(Extension):
     """Jinja's `{% claim CONDITION %} … {% endclaim %}` and `{% claim CONDITION as NAME %} … {% endclaim %}`."""
 
@@ -88,12 +105,12 @@ class ClaimExtension(Extension):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self._sources: dict[str, list[str]] = {}
+        self._conditions: dict[str | None, Iterator[str]] = {}
         self._compiled = cache(partial(environment.compile_expression, undefined_to_none=False))
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
-        """Keep the source, from which conditions are quoted."""
-        self._sources[name or ""] = source.splitlines()
+        """Read the conditions of a template that is about to be parsed."""
+        self._conditions[name] = iter(conditions(self.environment, source, name))
         return source
 
     def parse(self, parser: Parser) -> nodes.Node:
@@ -103,6 +120,7 @@ class ClaimExtension(Extension):
             TemplateSyntaxError: The condition depends on nothing, or the prose has a number written out in digits.
         """
         line = next(parser.stream).lineno
+        text = next(self._conditions[parser.name])  # claims are parsed in the order in which they are written
         condition = parser.parse_expression()
         kept = parser.parse_assign_target() if parser.stream.skip_if("name:as") else None
         body = parser.parse_statements(("name:endclaim",), drop_needle=True)
@@ -112,9 +130,6 @@ class ClaimExtension(Extension):
         for part in (data for node in body for data in node.find_all(nodes.TemplateData)):
             if _DIGIT.search(_QUIET.sub("", part.data)):
                 raise TemplateSyntaxError("a claim with a number in digits; print the value instead", line, name, file)
-        source = "\n".join(self._sources.get(name, [])[line - 1 :])
-        found = CLAIM.search(source)
-        text = " ".join(found[1].split()) if found else "unknown"
         place = nodes.Const(file or name), nodes.Const(line), nodes.Const(text), nodes.Const(kept is not None)
         called = self.call_method("_claim", [*place, nodes.DerivedContextReference()])
         block = nodes.CallBlock(called, [], [], body).set_lineno(line)

@@ -101,13 +101,13 @@ def answers_csv(results: Results) -> str:
     Lists of text are joined by `|`. Controls and lists of numbers, such as the score of every candidate, are left to the Parquet files;
     a column without any value is left out.
     """
-    if results.questions is None or results.base is None or results.finetuned is None:
+    if results.questions is None or results.base.answers is None or results.published.answers is None:
         return ""
     table = results.questions.table.select(["id", "task", *results.questions.own, "reference", "references"])
     columns = dict(zip(table.column_names, table.columns, strict=True)) | {
         "question": pa.array(results.question_texts())
     }
-    for model, answers in (("base", results.base), ("finetuned", results.finetuned)):
+    for model, answers in (("base", results.base.answers), ("finetuned", results.published.answers)):
         columns |= {
             f"{model}_{name}": answers.table[name]
             for name in answers.table.column_names

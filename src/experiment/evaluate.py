@@ -34,15 +34,14 @@ from src.record.questions import SCHEMA as QUESTIONS_SCHEMA
 from src.record.results import answered
 from src.record.schemas import EvaluationResults, PromptField, RunResults, Task
 from src.record.splits import dataset_files
-from src.record.study import Run
+from src.record.study import PlannedRun
 
-from .build import CANDIDATES, QUESTION_SCHEMA, QUESTIONS, SKILL_TASKS, read_rows
+from .build import CANDIDATES, QUESTION_SCHEMA, QUESTIONS, STRINGS, read_rows
 from .decoding import Answer, Evaluator
 from .environment import describe_environment, git_state
 from .models import base_hashes, check_finite, load_adapter, load_base, load_tokenizer
 from .progress import progress_bar
 from .shortcuts import Guesses, letters_token
-from .templates import SKILL_TEMPLATES
 from .word_questions import asked_tokens, tokens_asked_about
 from .words import read_word_list
 
@@ -97,10 +96,7 @@ class EvalTask:
     @property
     def question(self) -> str:
         """The question, with the placeholders of `fields`."""
-        if self.source in SKILL_TASKS:
-            prompt = next(t for t in SKILL_TEMPLATES if t.skill == SKILL_TASKS[self.source]).prompt
-            return prompt.replace(" {letters}", "{letters}")
-        return (REWORDED if self.variant == "reworded" else QUESTIONS)[self.source]
+        return (REWORDED if self.variant == "reworded" else QUESTIONS | STRINGS)[self.source]
 
     @property
     def fields(self) -> dict[str, PromptField]:
@@ -115,7 +111,7 @@ class EvalTask:
 
     def shortcuts(self, config: ExperimentConfig) -> dict[str, str]:
         """Return the answers that ignore part of the question, and their columns."""
-        about_tokens = self.source not in SKILL_TASKS and config.dataset_config.question_share is not None
+        about_tokens = self.source not in STRINGS and config.dataset_config.question_share is not None
         known = SHORTCUTS[self.asks_for] if self.asks_for else {}
         return {label: column for label, column in known.items() if about_tokens or column not in ABOUT_TOKENS}
 
@@ -250,7 +246,7 @@ class Runner:
         choices = self._run(
             task, described.prefix, prompts, "chosen", lambda e, batch, advance: e.choose(batch, candidates, advance)
         )
-        about_words = task.source not in SKILL_TASKS
+        about_words = task.source not in STRINGS
         spelled = self._spellings([row["word"] for row in rows]) if about_words else [None] * len(rows)
         return [
             {
@@ -303,7 +299,13 @@ def reference(task: EvalTask, row: dict[str, Any]) -> str:
 
 
 def evaluate(
-    run: Run, metrics: MetricsConfig, split: str, output: Path, *, further: bool = False, all_scores: bool = False
+    run: PlannedRun,
+    metrics: MetricsConfig,
+    split: str,
+    output: Path,
+    *,
+    further: bool = False,
+    all_scores: bool = False,
 ) -> dict[str, float] | None:
     """Ask a split's questions and write the record.
 
@@ -423,7 +425,7 @@ def _published(output: Path, config: ExperimentConfig, hashes: dict[str, Any]) -
 
 
 def _write_further(
-    run: Run,
+    run: PlannedRun,
     output: Path,
     metrics: MetricsConfig,
     published: EvaluationResults,
@@ -499,8 +501,8 @@ def _question_table(
                     "id": _identifier(task, row),
                     "task": task.name,
                     **{name: row[name] for name in OWN_COLUMNS},
-                    "untrained_token": None if task.source in SKILL_TASKS else not set(row["tokens"]) <= trained,
-                    **(_divided(row, about, guesses) if divided and task.source not in SKILL_TASKS else {}),
+                    "untrained_token": None if task.source in STRINGS else not set(row["tokens"]) <= trained,
+                    **(_divided(row, about, guesses) if divided and task.source not in STRINGS else {}),
                     **{column: answer(row) for column, answer in shortcuts.items()},
                     "reference": reference(task, row),
                     "control": control,

@@ -1,4 +1,4 @@
-"""Fine-tune a LoRA adapter on spelling, on letter skills, or on both."""
+"""Train a LoRA adapter on spellings, on questions, or on both, from scratch or from another adapter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from src.record.checkpoint import adapter_config, checkpoint_files, hash_files
 from src.record.config import ExperimentConfig
 from src.record.errors import InputError
 from src.record.files import write_json
-from src.record.study import Run
+from src.record.study import PlannedRun
 
 from .energy import total, track
 from .environment import describe_environment, git_state
@@ -29,7 +29,7 @@ DIVERGED = (
 """What can be done about a loss or weights that are not finite."""
 
 
-def train(run: Run, log: Path, work: Path, *, fresh: bool = False) -> dict[str, Any]:
+def train(run: PlannedRun, log: Path, work: Path, *, fresh: bool = False) -> dict[str, Any]:
     """Train the adapter, or resume a run that was interrupted.
 
     Args:

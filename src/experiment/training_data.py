@@ -11,17 +11,13 @@ from typing import Any
 from src.record.config import DatasetConfig, ExperimentConfig
 from src.record.errors import InputError
 
-from .build import SKILL_TASKS, read_rows, training_rows
-from .sentences import book_sentences
+from .build import read_rows, training_rows
 from .templates import SEPARATORS, TEMPLATES, fill
 from .word_questions import all_asked, asked_tokens, question_examples
 from .words import read_word_list
 
 IGNORED = -100
 """Label of a token that does not count in the loss (PyTorch's cross-entropy convention)."""
-
-HELD_OUT_SENTENCES = 300
-"""Sentences of books that the validation loss is measured on."""
 
 Batch = dict[str, list[Any]]
 
@@ -31,8 +27,6 @@ def material_files(config: DatasetConfig) -> dict[str, Path]:
     names = []
     if "spelling" in config.material:
         names += ["training/train.parquet", "spelling/validation.parquet"]
-    if "letter_skills" in config.material:
-        names += ["letter_skills/train.parquet", *(f"{task}/validation.parquet" for task in SKILL_TASKS)]
     files = {name: Path(config.path) / name for name in names}
     if "questions" in config.material:
         files["words.txt"] = Path(config.word_list)
@@ -88,12 +82,8 @@ def training_sequences(config: ExperimentConfig, tokenizer: Any, length: int) ->
                 desc=f"writing out letters: {settings.letters}",
             )
         parts["spelling"] = spellings
-    if "letter_skills" in settings.material:
-        parts["letter_skills"] = Dataset.from_parquet(str(Path(settings.path) / "letter_skills/train.parquet"))
     if "questions" in settings.material:
         parts["questions"] = Dataset.from_list(_questions(config, tokenizer, held_out=False))
-    if "books" in settings.material:
-        parts["books"] = Dataset.from_list(_sentences(config)[HELD_OUT_SENTENCES:])
     columns = ["prompt", "completion", "separator", "letters_start", "letters_end"]
     shuffled = [
         part.shuffle(seed=config.seed)
@@ -124,7 +114,7 @@ def _spellings(settings: DatasetConfig, tokenizer: Any) -> Any:
 
 
 def held_out_sequences(config: ExperimentConfig, tokenizer: Any, length: int) -> Any:
-    """Write, encode and pack what the validation loss is measured on: validation words, held-out strings, questions and sentences.
+    """Write, encode and pack what the validation loss is measured on: validation words and held-out questions.
 
     Words are spelled plainly, with a space between the letters, and in a control with the letters that it trains on. Where only
     asked tokens are spelled, so are only words of these: what is kept must not depend on the others.
@@ -142,34 +132,14 @@ def held_out_sequences(config: ExperimentConfig, tokenizer: Any, length: int) ->
         for index, row in enumerate(questions):
             letters = other_letters(row["word"], settings.letters, words, f"{config.seed}/validation/{index}")
             rows.append({"prompt": f"The word {row['word']} is spelled", "completion": f" {' '.join(letters)}."})
-    if "letter_skills" in settings.material:
-        for task in SKILL_TASKS:
-            questions = read_rows(Path(settings.path) / task / "validation.parquet")
-            rows += [{"prompt": row["question"], "completion": f" {row['answer']}"} for row in questions]
     if "questions" in settings.material:
         rows += _questions(config, tokenizer, held_out=True)
-    if "books" in settings.material:
-        rows += _sentences(config)[:HELD_OUT_SENTENCES]
     return _packed(Dataset.from_list(rows), tokenizer, length, completion_only=True)
 
 
 def _questions(config: ExperimentConfig, tokenizer: Any, *, held_out: bool) -> list[dict[str, Any]]:
     words = frozenset(read_word_list(Path(config.dataset_config.word_list)))
     return question_examples(tokenizer, config.dataset_config, words, held_out=held_out)
-
-
-def _sentences(config: ExperimentConfig) -> list[dict[str, Any]]:
-    settings = config.dataset_config
-    if settings.books is None:
-        raise InputError(
-            f"experiment {config.experiment_name}",
-            key="dataset_config.books",
-            found="nothing",
-            expected="the folder of the books, since `material` names them",
-            hint="Name the folder that `python -m src.pretrain --corpus` takes.",
-        )
-    sources = Path(config.required_base_model) / "sources.tsv"
-    return book_sentences(Path(settings.books), sources, settings.questions + HELD_OUT_SENTENCES, settings.seed)
 
 
 def other_letters(word: str, letters: str, words: dict[int, list[str]], seed: str) -> str:

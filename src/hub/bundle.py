@@ -233,7 +233,7 @@ def _base(documents: Documents) -> dict[str, Path | bytes]:
     files: dict[str, Path | bytes] = {**base_files(folder)}
     files["LICENSE"] = _license(documents.context)
     if documents.base_card is not None:
-        files["README.md"] = documents.base_card.encode()
+        files["README.md"] = documents.base_card.text.encode()
     elif (folder / "README.md").exists():
         files["README.md"] = regular_file(folder, "README.md")
     return files

@@ -235,7 +235,7 @@ class Answered:
         return as_numpy(encoded.indices.fill_null(-1)), values
 
     def control_shares(self, column: str | None = None) -> FloatArray | None:
-        """Return for each row the chance that its answer is right if what is asked for were exchanged.
+        """Return for each row the chance that its answer is right if the question had asked about something else.
 
         Args:
             column: Column of the questions with the controls; `control` by default.

@@ -20,11 +20,13 @@ FREE = frozenset(
         "published_for",
         "base_revision",
         "dataset_config.path",
-        "dataset_config.books",
         "training_config.report_to",
     }
 )
 """Keys of an experiment's config that name or describe, and change nothing that was run."""
+
+RETIRED = {"dataset_config": ("skills", "books"), "evaluation_config": ("variants",)}
+"""Keys that older records have, and that made no difference to what is still on record."""
 
 
 def check_settings(
@@ -50,7 +52,11 @@ def check_settings(
     for what, stored in runs.items():
         if stored is None:
             continue
-        ran = flat(validate(results_path, stored, ExperimentConfig, "Run training and evaluation again.").as_recorded())
+        kept = {
+            key: {k: v for k, v in value.items() if k not in RETIRED[key]} if key in RETIRED else value
+            for key, value in stored.items()
+        }
+        ran = flat(validate(results_path, kept, ExperimentConfig, "Run training and evaluation again.").as_recorded())
         for key in sorted(ran.keys() | stated.keys()):
             if key in FREE or (what == "the training" and key.split(".")[0] not in TRAINED):
                 continue

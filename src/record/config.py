@@ -244,9 +244,6 @@ class DatasetConfig(Strict):
         ge=0,
         description="Made-up words of two or three tokens in the training data, besides the single tokens.",
     )
-    skills: int = Field(
-        0, ge=0, description="Examples of counting and indexing in strings of letters that are no words; also built."
-    )
     questions: int = Field(
         0,
         ge=0,
@@ -261,16 +258,11 @@ class DatasetConfig(Strict):
     question_tokens: Literal["asked", "all"] = Field(
         "asked", description="Whether training asks about words made of that share of the tokens, or of all of them."
     )
-    books: str | None = Field(
-        None,
-        description="Folder of the books that the base model was pretrained on, for the material `books`.",
-    )
-    material: tuple[Literal["spelling", "letter_skills", "questions", "books"], ...] = Field(
+    material: tuple[Literal["spelling", "questions"], ...] = Field(
         ("spelling",),
         min_length=1,
         max_length=2,
-        description="What is trained on: spellings, examples of letter skills, questions in the wording of the test, sentences of "
-        "books, or two of these mixed, half of the examples each.",
+        description="What is trained on: spellings, questions in the wording of the test, or both mixed.",
     )
     shares: dict[str, Annotated[float, Field(gt=0, lt=1)]] | None = Field(
         None, description="Share of the examples that each material makes up; equal shares when left out."
@@ -401,7 +393,7 @@ class ExperimentConfig(Strict):
         """Return the settings as a record keeps them, ready for JSON: without paths of the author's machine."""
         settings = self.model_dump(mode="json")
         places = [(settings, key) for key in ("base_model", "checkpoint", "start_from")]
-        places += [(settings["dataset_config"], key) for key in ("path", "word_list", "books")]
+        places += [(settings["dataset_config"], key) for key in ("path", "word_list")]
         for part, key in places:
             if is_path(part[key]):
                 part[key] = shown_in(Path(), part[key])
@@ -494,9 +486,6 @@ class ProjectConfig(Strict):
     study: str | None = Field(
         None,
         description="Config of the study that the experiment is the published run of; one run stands alone without.",
-    )
-    second_study: str | None = Field(
-        None, description="Config of a study of another experiment, which has a page of its own."
     )
     base_model_note: str | None = Field(
         None, description="What kind of model the base is, where a reader could be misled."

@@ -19,9 +19,34 @@ from .config import ExperimentConfig, MetricConfig, MetricsConfig
 from .errors import InputError
 from .files import load_yaml, parse_json, read_text, sha256_file, validate
 from .questions import Questions, question_text, read_questions, without_shared_end
-from .schemas import EvaluationResults, FileReference, Task, TrainingLog
+from .schemas import EvaluationResults, FileReference, Hashes, Task, TrainingLog
 
 METRICS = Path("configs/metrics.yaml")
+
+
+BASE = "base"
+"""Name of the base model among the runs."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A model that was evaluated: the base model, the published one, or any other.
+
+    Attributes:
+        name: `base`, the name of a study's run, or `finetuned` where there is no study.
+        place: The file that states its metrics.
+        metrics: Value of each metric.
+        answers: Its answers, if they are on record.
+        log: Its training log, if it is on record.
+        hashes: What it was trained and evaluated on, as SHA-256, if that is on record.
+    """
+
+    name: str
+    place: Path
+    metrics: dict[str, float]
+    answers: Answers | None = None
+    log: TrainingLog | None = None
+    hashes: Hashes | None = None
 
 
 @dataclass(frozen=True)
@@ -31,32 +56,22 @@ class Results:
     Attributes:
         path: Where `evaluation_results.json` is.
         evaluation: What it says.
+        base: The base model.
+        published: The published run.
         questions: What was asked, if it is on record.
-        base: The base model's answers, if they are on record; `finetuned` likewise.
-        log: The training log, if it is on record.
     """
 
     path: Path
     evaluation: EvaluationResults
+    base: Run
+    published: Run
     questions: Questions | None = None
-    base: Answers | None = None
-    finetuned: Answers | None = None
-    log: TrainingLog | None = None
 
-    def answered(self, model: str, task: str | None) -> Answered | None:
-        """Return a model's answers to the questions of one task, if they are on record.
-
-        Args:
-            model: `base` or `finetuned`.
-            task: The task.
-        """
-        return self.answered_by(self.base if model == "base" else self.finetuned, task)
-
-    def answered_by(self, answers: Answers | None, task: str | None) -> Answered | None:
-        """Return any run's answers to the questions of one task, if they are on record."""
-        if self.questions is None or answers is None:
+    def answered(self, run: Run, task: str | None) -> Answered | None:
+        """Return a run's answers to the questions of one task, if they are on record."""
+        if self.questions is None or run.answers is None:
             return None
-        return answered(task, self.questions, answers, self.evaluation.tasks, self.evaluation.groups)
+        return answered(task, self.questions, run.answers, self.evaluation.tasks, self.evaluation.groups)
 
     def question_texts(self) -> list[str]:
         """Write every question, without the solved examples before it, in the order of the questions; empty without questions.
@@ -96,7 +111,12 @@ def answered(
 
 
 def load_results(
-    path: Path, metrics: MetricsConfig, experiment: ExperimentConfig, config_path: Path, checkpoint: Path
+    path: Path,
+    metrics: MetricsConfig,
+    experiment: ExperimentConfig,
+    config_path: Path,
+    checkpoint: Path,
+    name: str = "finetuned",
 ) -> Results:
     """Load the results of one experiment.
 
@@ -106,6 +126,7 @@ def load_results(
         experiment: What the config says was run.
         config_path: Where that config is.
         checkpoint: The adapter's folder, which may be missing.
+        name: Name of the published run.
 
     Raises:
         InputError: A file is missing or malformed, or disagrees with another one.
@@ -135,7 +156,14 @@ def load_results(
     adapter = adapter_config(checkpoint) if checkpoint.is_dir() else {}
     runs = {"the evaluation": evaluation.config, "the training": log.config if log else None}
     check_settings(config_path, experiment, path, runs, adapter)
-    return Results(path, evaluation, questions, base, finetuned, log)
+    models = evaluation.base_model.metrics, evaluation.finetuned_model.metrics
+    return Results(
+        path,
+        evaluation,
+        Run(BASE, path, models[0], base, None, evaluation.hashes),
+        Run(name, path, models[1], finetuned, log, evaluation.hashes),
+        questions,
+    )
 
 
 def referenced(results: Path, reference: FileReference) -> Path:
