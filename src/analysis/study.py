@@ -26,7 +26,7 @@ class ArmMetric:
 
     Attributes:
         arm: Label of the arm.
-        metric: Label of the metric.
+        metric: The metric.
         runs: Each run against the base model, in the order of the seeds.
         mean: Mean of their values.
         interval: Student's t interval for the mean over runs; None for fewer than three.
@@ -35,7 +35,7 @@ class ArmMetric:
     """
 
     arm: str
-    metric: str
+    metric: MetricConfig
     runs: tuple[Comparison, ...]
     mean: float
     interval: Interval | None
@@ -148,7 +148,7 @@ def analyse_study(record: Record, study: LoadedStudy, measured: dict[str, Metric
                 values = np.array([run.figures.value for run in compared])
                 mean, interval = float(values.mean()), t_interval(values, level)
                 leads = ahead.get((name, key), (None, None))
-                found[key] = ArmMetric(arm.label, measured[key].label, compared, mean, interval, *leads)
+                found[key] = ArmMetric(arm.label, measured[key], compared, mean, interval, *leads)
         arms.append(
             ArmResult(
                 name=name,

@@ -27,7 +27,11 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.runtime import Context as Names
 
+from src.analysis.study import ArmMetric
 from src.record.errors import CommandError
+from src.record.wording import midsentence
+
+from . import formatting
 
 _OPERATORS = re.compile(r"\s*(?:<=|>=|==|!=|<|>)\s*|\s+(?:and|or)\s+|\bnot\b")
 _QUIET = re.compile(r"`[^`]*`|\[@[^\]]*\]|https?://\S+")
@@ -43,6 +47,7 @@ class Claim:
         line: Line of its condition.
         condition: The condition, as it is written.
         values: Each operand of the condition with its value.
+        words: The same for readers, as in `lowest of 2 runs 71%`, where an operand has words.
         holds: Whether the condition is true, and no value is missing.
         sentence: The prose, rendered for the document's target.
         title: Whether it is the title of a chart, which bears no mark of its own.
@@ -55,6 +60,7 @@ class Claim:
     holds: bool
     sentence: str
     title: bool = False
+    words: tuple[str, ...] = ()
 
     def failure(self) -> str:
         """Describe a claim that does not hold, in a line."""
@@ -148,12 +154,49 @@ class ClaimExtension(Extension):
                 values.append((part, _shown(partial(self._value, part, given))))
         if reason:
             values.append(("the condition", reason))
-        claim = Claim(_path(name), line, text, tuple(values), holds, sentence, title)
+        described = [_described(part, partial(self._value, given=given)) for part, _ in values]
+        words = tuple(dict.fromkeys(filter(None, described)))
+        claim = Claim(_path(name), line, text, tuple(values), holds, sentence, title, words)
         shown = given["claim_found"](claim)
         return str(shown) if title else f"{shown}\n"
 
     def _value(self, text: str, given: dict[str, Any]) -> Any:
         return self._compiled(text)(given)
+
+
+_READ = {
+    "lowest": "lowest of {runs}",
+    "highest": "highest of {runs}",
+    "mean": "mean of {runs}",
+    "answered": "most valid answers of {runs}",
+    "controls | max": "highest control of {runs}",
+    "lead": "lead of the published recipe",
+    "lead_interval.low": "lead of the published recipe, at least",
+    "used": "runs that use the question",
+}
+"""What is read of an arm's metric, in words."""
+
+_OF_METRIC = re.compile(r"(?P<arm>.+?)\.(?P<read>" + "|".join(map(re.escape, _READ)) + ")")
+_OF_MODEL = re.compile(r"(?P<model>base|run)\(.(?P<metric>\w+).\)\.(?:figures\.)?(?P<read>value|answered|control)")
+
+
+def _described(operand: str, evaluate: Callable[[str], Any]) -> str | None:
+    """Put an operand and its value into words; None where there are none for it."""
+    of_metric, of_model = _OF_METRIC.fullmatch(operand), _OF_MODEL.fullmatch(operand)
+    try:
+        if of_metric and isinstance(found := evaluate(of_metric["arm"]), ArmMetric):
+            value, read = evaluate(operand), of_metric["read"]
+            runs = f"{len(found.runs)} run{'s' if len(found.runs) > 1 else ''}"
+            shown = f"{value} of {len(found.runs)}" if read == "used" else formatting.value(value, found.metric)
+            return f"{found.arm}, {midsentence(found.metric.label)}: {_READ[read].format(runs=runs)} {shown}"
+        if of_model:
+            config = evaluate(f"metric({of_model['metric']!r}).config")
+            model = {"base": "base model", "run": "published run"}[of_model["model"]]
+            read = {"value": "", "answered": " valid answers", "control": " control"}[of_model["read"]]
+            return f"{model}, {midsentence(config.label)}:{read} {formatting.value(evaluate(operand), config)}"
+    except (UndefinedError, TypeError, AttributeError, KeyError, TemplateSyntaxError):
+        pass  # what is missing is said by the claim itself
+    return None
 
 
 def _operand(text: str) -> str:

@@ -245,7 +245,7 @@ def _numbers(context: Context) -> dict[str, Callable[..., Any]]:
             raise UndefinedError(f"no breakdown of {key} by {by}")
         return {group.value: group for group in found.groups}
 
-    return {"arm": arm, "base": base, "run": run, "groups": groups}
+    return {"arm": arm, "base": base, "run": run, "groups": groups, "metric": metric}
 
 
 def twice(make: Callable[[list[str]], Renderer], name: str, **extra: Any) -> tuple[str, Renderer]:
