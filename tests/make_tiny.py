@@ -19,7 +19,7 @@ REPO = Path(__file__).parent.parent
 TINY = REPO / "tests/tiny"
 
 WRITTEN = ("configs", "docs")
-"""Folders that a person wrote; configs/metrics.yaml and configs/criteria.yaml are the project's own."""
+"""Folders that a person wrote."""
 
 GENERATED = ("models", "data", "checkpoints", "results")
 LIMIT = 450_000
@@ -117,8 +117,6 @@ def make(root: Path) -> None:
 
 def main() -> None:
     """Make the toy in a temporary folder and put it in place."""
-    for name in ("metrics.yaml", "criteria.yaml"):
-        shutil.copy(REPO / "configs" / name, TINY / "configs" / name)
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         for name in WRITTEN:

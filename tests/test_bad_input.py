@@ -191,8 +191,8 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         [TUNED, "sha256"],
     ),
     "changed questions": (unannounced(QUESTIONS, "word"), [QUESTIONS, "sha256"]),
-    "changed answers of the base model": (unannounced(BASE, "free"), [BASE, "sha256"]),
-    "changed answers of another run": (unannounced(RUN_ANSWERS, "free"), [RUN_ANSWERS, "sha256"]),
+    "changed answers of the base model": (unannounced(BASE, "answer"), [BASE, "sha256"]),
+    "changed answers of another run": (unannounced(RUN_ANSWERS, "answer"), [RUN_ANSWERS, "sha256"]),
     "questions that are not Parquet": (
         lambda root: (
             (root / QUESTIONS).write_text("id,task\n"),

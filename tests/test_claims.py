@@ -48,7 +48,7 @@ def test_all_claims_that_fail_are_named_with_line_sentence_and_values(project: P
     message = str(refused.value)
     assert "2 claims do not hold" in message
     assert re.search(
-        FINDING + r':1: “The base model spells [0-9.]+ %\.” needs base\("words_spelled"\)\.value > 2, but base', message
+        FINDING + r':1: “The base model spells [0-9.]+%\.” needs base\("words_spelled"\)\.value > 2, but base', message
     )
     assert f"{FINDING}:7: “More than all.”" in message
     assert "record.project.language is en" in message

@@ -16,13 +16,13 @@ import pytest
 from src.analysis.analyse import analyse
 from src.documents.explorer import explorer_json
 from src.figures.catalog import catalog
-from src.record.answers import read_answers, write_answers
+from src.record.answers import Answered, read_answers, write_answers
 from src.record.config import Grouping, MetricsConfig
 from src.record.errors import InputError
 from src.record.files import load_yaml
 from src.record.load import Record, load_record
 from src.record.questions import read_questions, write_questions
-from src.record.results import Results
+from src.record.results import Results, Run
 from src.record.schemas import EvaluationResults, Task
 from src.record.splits import read_splits
 
@@ -85,7 +85,14 @@ def write(folder: Path, table: pa.Table | None = None) -> Results:
     evaluation = EvaluationResults.model_validate(
         {"base_model": {"metrics": metrics}, "finetuned_model": {"metrics": metrics}, "tasks": {"t": TASK}}
     )
-    return Results(folder / "evaluation_results.json", evaluation, questions, *given)
+    path = folder / "evaluation_results.json"
+    runs = [Run(name, path, metrics, rows) for name, rows in zip(("base", "finetuned"), given, strict=True)]
+    return Results(path, evaluation, runs[0], runs[1], questions)
+
+
+def base_rows(folder: Path) -> Answered | None:
+    results = write(folder)
+    return results.answered(results.base, "t")
 
 
 @pytest.fixture
@@ -108,7 +115,7 @@ def test_own_columns_keep_their_types(tmp_path: Path) -> None:
 
 
 def test_an_answer_may_lack_all_that_was_not_recorded(tmp_path: Path) -> None:
-    found = write(tmp_path).answered("base", "t")
+    found = base_rows(tmp_path)
     assert found is not None
     assert found.has("correct")
     assert not found.has("score")
@@ -116,7 +123,7 @@ def test_an_answer_may_lack_all_that_was_not_recorded(tmp_path: Path) -> None:
 
 
 def test_groups_are_values_or_lengths(tmp_path: Path) -> None:
-    found = write(tmp_path).answered("base", "t")
+    found = base_rows(tmp_path)
     assert found is not None
     codes, values = found.group(Grouping(column="parts", of="length"))
     assert [values[c] for c in codes] == [i % 3 for i in range(40)]

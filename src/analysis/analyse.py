@@ -215,7 +215,11 @@ def analyse(record: Record) -> Analysis:
         InputError: A stated metric is not the one that is computed from the answers.
     """
     level = record.metrics.significance_level
-    measured = {k: config for k, config in record.metrics.metrics.items() if k in record.results.base_model.metrics}
+    measured = {
+        k: config
+        for k, config in record.metrics.metrics.items()
+        if all(k in run.metrics for run in (record.loaded.base, record.loaded.published))
+    }
     found = [_one_metric(record, key, config) for key, config in measured.items()]
     models = (BASE, record.run_name)
     pairs = {task: tuple(record.answered(model, task) for model in models) for task in record.loaded.tasks}
@@ -239,7 +243,7 @@ def analyse(record: Record) -> Analysis:
 
 def _one_metric(record: Record, key: str, config: MetricConfig) -> tuple[MetricResult, list[Breakdown]]:
     level = record.metrics.significance_level
-    values = record.results.base_model.metrics[key], record.results.finetuned_model.metrics[key]
+    values = record.loaded.base.metrics[key], record.loaded.published.metrics[key]
     models = (BASE, record.run_name)
     rows = [record.answered(model, config.task) for model in models]
     base, finetuned = (found.only(config.only) if found else None for found in rows)

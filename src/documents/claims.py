@@ -33,7 +33,7 @@ from src.record.wording import midsentence
 
 from . import formatting
 
-_OPERATORS = re.compile(r"\s*(?:<=|>=|==|!=|<|>)\s*|\s+(?:and|or)\s+|\bnot\b")
+_OPERATORS = re.compile(r"\s*(?:<=|>=|==|!=|<|>)\s*|\s+is\s+(?:not\s+)?\w+\b|\s+(?:and|or|in)\s+|\bnot\b")
 _QUIET = re.compile(r"`[^`]*`|\[@[^\]]*\]|https?://\S+")
 _DIGIT = re.compile(r"(?<![\w-])\d")
 

@@ -22,16 +22,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
-from src.record.answers import MAX_ANSWER, MODELS, Answers, read_answers, write_answers
+from src.record.answers import MAX_ANSWER, MODELS, read_answers, write_answers
 from src.record.binding import flat
 from src.record.checkpoint import checkpoint_files, hash_files
 from src.record.config import EvaluationConfig, ExperimentConfig, MetricsConfig
 from src.record.errors import InputError
 from src.record.files import parse_json, read_text, sha256_file, validate, write_json
-from src.record.measures import available, per_question
-from src.record.questions import CONTROL, Questions, question_text, read_questions, write_questions
+from src.record.questions import CONTROL, question_text, read_questions, write_questions
 from src.record.questions import SCHEMA as QUESTIONS_SCHEMA
-from src.record.results import answered
+from src.record.results import computed
 from src.record.schemas import EvaluationResults, PromptField, RunResults, Task
 from src.record.splits import dataset_files
 from src.record.study import PlannedRun
@@ -377,7 +376,7 @@ def evaluate(
     for model, name in (("base", "base"), ("finetuned", run.name if run.arm else "finetuned")):
         path = output / "answers" / f"{name}.parquet"
         entries[model] = write_answers(path, tables[model])
-        values[model] = metric_values(metrics, questions, read_answers(path, questions, tasks), tasks)
+        values[model] = computed(metrics, questions, read_answers(path, questions, tasks), tasks)
     log = output / "training_log.json"
     write_json(
         output / "evaluation_results.json",
@@ -436,7 +435,7 @@ def _write_further(
     questions = read_questions(output / "questions.parquet")
     path = output / "answers" / f"{run.name}.parquet"
     entry = write_answers(path, table)
-    values = metric_values(metrics, questions, read_answers(path, questions, published.tasks), published.tasks)
+    values = computed(metrics, questions, read_answers(path, questions, published.tasks), published.tasks)
     place = output / "runs" / f"{run.name}.json"
     stored = RunResults(run=run.name)
     if place.is_file():
@@ -594,15 +593,3 @@ def _tokens_inside_words(path: Path, tokenizer: Any) -> set[str]:
     ids = pq.read_table(path, columns=["token_ids"])["token_ids"].combine_chunks()
     parts = ids.filter(pc.greater(pc.list_value_length(ids), 1)).flatten().unique().to_pylist()
     return {tokenizer.decode([token]) for token in parts}
-
-
-def metric_values(
-    config: MetricsConfig, questions: Questions, answers: Answers, tasks: dict[str, Task]
-) -> dict[str, float]:
-    """Compute every declared metric that the answers allow."""
-    values = {}
-    for key, metric in config.metrics.items():
-        rows = answered(metric.task, questions, answers, tasks) if metric.task in tasks else None
-        if rows is not None and available(rows.only(metric.only), metric):
-            values[key] = float(per_question(rows, metric).mean())
-    return values

@@ -47,7 +47,7 @@ def question_examples(
     Returns:
         Examples with `prompt` and `completion`.
     """
-    allowed = asked_tokens(tokenizer, config) if config.question_tokens == "asked" else None
+    allowed = asked_tokens(tokenizer, config)
     rng = random.Random(f"{config.seed}/held-out questions")
     words = [word for _, word in made_up_words(tokenizer, rng, HELD_OUT_WORDS, forbidden, allowed)]
     if held_out:

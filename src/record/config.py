@@ -255,9 +255,6 @@ class DatasetConfig(Strict):
         lt=1,
         description="Share of the letters-only tokens that training questions are about; test questions are divided by it.",
     )
-    question_tokens: Literal["asked", "all"] = Field(
-        "asked", description="Whether training asks about words made of that share of the tokens, or of all of them."
-    )
     material: tuple[Literal["spelling", "questions"], ...] = Field(
         ("spelling",),
         min_length=1,

@@ -156,14 +156,38 @@ def load_results(
     adapter = adapter_config(checkpoint) if checkpoint.is_dir() else {}
     runs = {"the evaluation": evaluation.config, "the training": log.config if log else None}
     check_settings(config_path, experiment, path, runs, adapter)
-    models = evaluation.base_model.metrics, evaluation.finetuned_model.metrics
+    stated = evaluation.base_model.metrics, evaluation.finetuned_model.metrics
+    base_values, values = (
+        {**computed(metrics, questions, given, evaluation.tasks, evaluation.groups), **of_model}
+        for given, of_model in zip((base, finetuned), stated, strict=True)
+    )
     return Results(
         path,
         evaluation,
-        Run(BASE, path, models[0], base, None, evaluation.hashes),
-        Run(name, path, models[1], finetuned, log, evaluation.hashes),
+        Run(BASE, path, base_values, base, None, evaluation.hashes),
+        Run(name, path, values, finetuned, log, evaluation.hashes),
         questions,
     )
+
+
+def computed(
+    metrics: MetricsConfig,
+    questions: Questions | None,
+    answers: Answers | None,
+    tasks: dict[str, Task],
+    groups: Mapping[str, list[str]] = MappingProxyType({}),
+) -> dict[str, float]:
+    """Compute every declared metric that a model's answers allow."""
+    from .measures import available, per_question  # which need what this module and its imports define
+
+    if questions is None or answers is None:
+        return {}
+    found = {}
+    for key, metric in metrics.metrics.items():
+        rows = answered(metric.task, questions, answers, tasks, groups)
+        if rows is not None and available(rows, metric) and len(rows.only(metric.only)):
+            found[key] = float(per_question(rows, metric).mean())
+    return found
 
 
 def referenced(results: Path, reference: FileReference) -> Path:

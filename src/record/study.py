@@ -16,7 +16,7 @@ from .checkpoint import adapter_config, check_hashes, checkpoint_files, hash_fil
 from .config import ExperimentConfig, MetricsConfig, Name, Strict
 from .errors import InputError
 from .files import load_yaml, parse_json, parse_yaml, read_text, validate
-from .results import Results, Run, check_metrics, referenced
+from .results import Results, Run, check_metrics, computed, referenced
 from .schemas import RunResults, TrainingLog
 
 BUDGET = ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "sequence_length")
@@ -364,4 +364,5 @@ def _load_run(
         {"the evaluation": stored.config, "the training": log_config},
         adapter_config(checkpoint) if checkpoint.is_dir() else {},
     )
-    return Run(run.name, place, stored.metrics, answers, stored.training_log, stored.hashes)
+    values = {**computed(metrics, published.questions, answers, evaluation.tasks), **stored.metrics}
+    return Run(run.name, place, values, answers, stored.training_log, stored.hashes)
