@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from src.experiment.sentences import book_sentences
 
 from src.documents.build import build
 from src.documents.pages import site_pages
 from src.experiment.build import letter_tokens, training_rows
 from src.experiment.models import load_tokenizer
-from src.experiment.sentences import book_sentences
 from src.experiment.word_questions import asked_tokens, question_examples, tokens_asked_about
 from src.record.config import DatasetConfig, Only
 from src.record.errors import InputError
