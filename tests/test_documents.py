@@ -378,3 +378,19 @@ def test_numbers_stay_with_their_units_on_the_site() -> None:
         formatting.unbroken(text)
         == "33.3% of 2\xa0points, 3 seeds, `5%`\n```\n6 MB\n```\n7\xa0MB, −0.8\xa0to\xa0+0.4, from 2% to 3%."
     )
+
+
+def test_charts_draw_labels_as_they_are_written_and_name_letters_without_a_font() -> None:
+    from matplotlib.figure import Figure
+
+    labels = ["中 ok", r"Cost: $5_{max} to $1^k", "$x_{1"]
+    with style.styled(style.LIGHT):
+        figure = Figure()
+        axes = figure.subplots()
+        axes.set_yticks(range(3), labels)
+        axes.plot([0, 1], [0, 1], label="文")
+        legend = axes.legend()
+        style.save_svg(figure)
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["‹U+4E2D› ok", *labels[1:]]
+    assert [text.get_text() for text in legend.get_texts()] == ["‹U+6587›"]
+    assert not any(label.get_parse_math() for label in axes.get_yticklabels())

@@ -691,3 +691,15 @@ def test_a_benchmark_without_an_adapter_ends_with_one_line(project: Path) -> Non
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: checkpoints/best_model/adapter_model.safetensors: ")
     assert (project / "results/tiny/deployment.json").read_bytes() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["yo", "zh-Hans", "[pt-BR, sw]"])
+def test_every_language_that_a_config_takes_gives_a_pdf_and_a_card(language: str, minimal: Path) -> None:
+    path = minimal / "configs/project.yaml"
+    kept = [line for line in path.read_text().splitlines() if not line.startswith("language:")]
+    path.write_text("\n".join([*kept, f"language: {language}"]) + "\n")
+    documents = build(minimal, minimal / ".cache")
+    assert documents.pdf().startswith(b"%PDF")
+    written = yaml.safe_load(documents.model_card.text.split("---")[1])["language"]
+    assert written == yaml.safe_load(language)

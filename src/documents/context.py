@@ -127,7 +127,7 @@ class Context:
     @cached_property
     def downloads(self) -> dict[str, bytes]:
         """What readers and other tools can take along, by file name."""
-        return downloads(self.record, self.analysis, self.names)
+        return downloads(self.record, self.names)
 
     @cached_property
     def demo(self) -> Demo | str:

@@ -1,4 +1,4 @@
-"""What readers and other tools can take along from the site: the answers, tables as CSV, tasks and results in the forms of others."""
+"""What readers and other tools can take along from the site: the answers, tables as CSV, and tasks for lm-evaluation-harness."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from src.analysis.analyse import Analysis
 from src.exchange.lm_eval_tasks import harness_files
-from src.exchange.shared import Names, shared_results, zipped
+from src.exchange.shared import Names, zipped
 from src.figures.catalog import Chart
 from src.record.errors import printable
 from src.record.load import Record
@@ -64,12 +63,11 @@ def _number(cell: str) -> str | float:
         return cell
 
 
-def downloads(record: Record, analysis: Analysis, names: Names) -> dict[str, bytes]:
-    """Make what follows from the record alone: the questions as tasks of lm-evaluation-harness, every answer, the results as Every Eval Ever.
+def downloads(record: Record, names: Names) -> dict[str, bytes]:
+    """Make what depends on the record alone: the questions as tasks of lm-evaluation-harness, and every answer.
 
     Args:
         record: The record.
-        analysis: Its numbers, for the intervals of the results.
         names: How model, dataset and base model are called.
 
     Returns:
@@ -81,12 +79,9 @@ def downloads(record: Record, analysis: Analysis, names: Names) -> dict[str, byt
         found["lm_eval_tasks.zip"] = zipped(tasks)
     if not record.has_answers:
         return found
-    few = downloadable(record.loaded)
     found["examples.json"] = explorer_json(record.loaded, record.metrics).encode()
-    if few:
+    if downloadable(record.loaded):
         found["answers.csv"] = answers_csv(record.loaded).encode()
-    results = shared_results(record, analysis, names, answers="published" if few else "none")
-    found["every_eval_ever.zip"] = zipped(results)
     return found
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from .answers import Answered
+from .binding import check_weights, stands_for_weights
 from .checkpoint import TOKENIZER_FILES, base_files, check_hashes, checkpoint_files, hash_files, json_object
 from .config import ExperimentConfig, MetricsConfig, ProjectConfig, without_words
 from .criteria import CriteriaConfig, SignificantImprovement
@@ -15,7 +16,6 @@ from .deployment import Deployment
 from .errors import InputError
 from .files import Model as Schema
 from .files import load_yaml, parse_json, read_text, sha256_file, validate
-from .known_metrics import with_known
 from .model import Model, read_model
 from .model_name import ModelName, parse_model_name
 from .publication import Publication
@@ -277,15 +277,16 @@ class Record:
         self.check_adapter()
         if self.results.hashes is None:
             return
-        check_hashes(hash_files(dataset_files(self.data)), self.results.hashes.data, self.data, "dataset")
+        evaluated = self.results.hashes
+        if evaluated.data:
+            check_hashes(hash_files(dataset_files(self.data)), evaluated.data, self.data, "dataset")
         start = self.experiment.start_from
         trained = self.training_log.hashes if self.training_log else None
         if start is not None and trained is not None:
             folder = self.root / start
             check_hashes(hash_files(checkpoint_files(folder)), trained.start, folder, "adapter that training continued")
-        if self.base_folder is not None:
-            evaluated = self.results.hashes.base
-            check_hashes(hash_files(base_files(self.base_folder)), evaluated, self.base_folder, "base model")
+        if self.base_folder is not None and evaluated.base:
+            check_hashes(hash_files(base_files(self.base_folder)), evaluated.base, self.base_folder, "base model")
 
 
 def load_record(
@@ -323,14 +324,16 @@ def load_record(
     usual = root / "results" / name / "evaluation_results.json"
     path = root / results if results else usual
     metrics_config = load_yaml(root / (metrics or METRICS), MetricsConfig)
-    if not described:
-        metrics_config = with_known(metrics_config, path)
     own = [project, metrics or METRICS, CRITERIA] if described else []
     shown = not usual.is_file() or sha256_file(path) == sha256_file(usual)  # the results that the site shows
     study = Path(project_config.study) if project_config.study and shown else None
     published = read_study(study, root).config.published if study else "finetuned"
     weights = root / experiment_config.checkpoint
     found = load_results(path, metrics_config, experiment_config, config_path, weights, published)
+    if stands_for_weights(experiment_config, found.evaluation):
+        experiment_config = experiment_config.model_copy(update={"published_for": None})
+    else:
+        check_weights(config_path, experiment_config, found.evaluation)
     return Record(
         root,
         project_config,

@@ -208,6 +208,9 @@ class TrainingLog(Strict):
     passes: float | None = Field(None, ge=0, description="How often each sequence was seen.")
     parameters: dict[str, int] = Field(description="`trainable` and `total`, as far as they are known.")
     log: list[LogEntry]
+    notes: list[str] = Field(
+        default_factory=list, description="What is missing from the log, such as losses that are not numbers."
+    )
     resources: Resources
     tracking: Tracking | None = None
     environment: Environment | None = None
