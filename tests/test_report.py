@@ -153,7 +153,7 @@ def outcomes(root: Path, change: str) -> None:
         own = [i for i, row in enumerate(rows) if row["task"] == task]
         listed = [rows[i]["reference"] for i in own]
         common = max(dict.fromkeys(listed), key=listed.count)
-        lost = [i for i in own if rows[i]["reference"] not in (common, rows[i]["look_alike"], rows[i]["probe"])][-8:]
+        lost = [i for i in own if rows[i]["reference"] not in (common, rows[i]["look_alike"], rows[i]["probe"])][-7:]
         for place, i in enumerate(own):
             right = rows[i]["reference"]
             wrong = "0" if task == "letter_count" else ("a" if right != "a" else "b")
