@@ -28,12 +28,6 @@ def publish(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Publish without being asked, as in CI.")] = False,
     only: Annotated[list[Only] | None, typer.Option(help="Publish this repository only; may be repeated.")] = None,
-    create_pr: Annotated[
-        bool,
-        typer.Option(
-            "--create-pr", help="Open pull requests instead of committing; on a public repository all can read them."
-        ),
-    ] = False,
     overwrite: Annotated[
         bool,
         typer.Option("--overwrite", help="Continue although others changed a repository since the last publication."),
@@ -45,9 +39,6 @@ def publish(
         ),
     ] = None,
     tag: Annotated[str | None, typer.Option(help="Tag the repositories, as with v1.0.0.", metavar="NAME")] = None,
-    collection: Annotated[
-        str | None, typer.Option(help="Group the repositories in the Hub collection of this title.", metavar="TITLE")
-    ] = None,
     load: Annotated[
         bool, typer.Option("--load/--no-load", help="Load and run the models; without, names and shapes are compared.")
     ] = True,
@@ -105,17 +96,13 @@ def publish(
 
     if dry_run + verify + plan + verify_only > 1:
         raise typer.BadParameter("give one of --dry-run, --verify, --plan and --verify-only")
-    if create_pr and (tag is not None or collection is not None or make_public):
-        raise typer.BadParameter(
-            "--create-pr only opens pull requests: leave --tag, --collection and --make-public out"
-        )
     screen = Screen(quiet=as_json, verbose=verbose)
     record = load_record(Path(), project=project, experiment=config, results=results, checkpoint=model)
     options = Options(
         namespace=namespace,
         only=tuple(role for role in ROLES if only is None or role in {str(choice) for choice in only}),
-        plan_only=plan, verify_only=verify_only, yes=yes, create_pr=create_pr, overwrite=overwrite,
-        make_public=make_public or (), tag=tag, collection=collection, timeout=timeout, load=load, smoke=smoke,
+        plan_only=plan, verify_only=verify_only, yes=yes, overwrite=overwrite,
+        make_public=make_public or (), tag=tag, timeout=timeout, load=load, smoke=smoke,
         verbose=verbose,
     )  # fmt: skip
     if dry_run or verify:

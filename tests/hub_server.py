@@ -127,7 +127,6 @@ class HubServer:
         (folder / "blobs").mkdir(parents=True)
         self.repos: dict[tuple[str, str], Repo] = {}
         self.users: dict[str, User] = {}
-        self.collections: dict[str, dict[str, Any]] = {}
         self.objects: dict[str, Blob] = {}
         self.faults: list[Fault] = []
         self.log: list[tuple[str, str]] = []
@@ -142,10 +141,6 @@ class HubServer:
                 Route("/api/whoami-v2", self.whoami),
                 Route("/api/validate-yaml", self.validate_yaml, methods=["POST"]),
                 Route("/api/repos/create", self.create, methods=["POST"]),
-                Route("/api/collections", self.list_collections, methods=["GET"]),
-                Route("/api/collections", self.create_collection, methods=["POST"]),
-                Route("/api/collections/{ns}/{slug}", self.get_collection, methods=["GET"]),
-                Route("/api/collections/{ns}/{slug}/items", self.add_item, methods=["POST"]),
                 Route("/oauth/token", self.exchange, methods=["POST"]),
                 Route("/lfs/{oid}", self.put_object, methods=["PUT"]),
                 *(
@@ -638,38 +633,6 @@ class HubServer:
         if request.method == "HEAD":
             return Response(status_code=code, headers=headers)
         return StreamingResponse(_read(blob.path, start, end), code, headers, "application/octet-stream")
-
-    # Collections.
-
-    def collection(self, slug: str) -> dict[str, Any]:
-        if slug not in self.collections:
-            raise HubError(404, "Collection not found")
-        return self.collections[slug]
-
-    async def list_collections(self, request: Request) -> Response:
-        owner = request.query_params.get("owner")
-        found = [c for c in self.collections.values() if c["slug"].startswith(f"{owner}/")]
-        return JSONResponse([{k: v for k, v in c.items() if k != "position"} for c in found])
-
-    async def create_collection(self, request: Request) -> Response:
-        body = await request.json()
-        slug = f"{body['namespace']}/{re.sub(r'[^a-z0-9]+', '-', body['title'].lower())}-0123456789abcdef01234567"
-        self.collections[slug] = {
-            "slug": slug, "title": body["title"], "owner": {"name": body["namespace"]}, "items": [], "lastUpdated": NOW,
-            "position": 0, "private": body["private"], "theme": "blue", "upvotes": 0,
-        }  # fmt: skip
-        return JSONResponse(self.collections[slug])
-
-    async def get_collection(self, request: Request) -> Response:
-        return JSONResponse(self.collection(f"{request.path_params['ns']}/{request.path_params['slug']}"))
-
-    async def add_item(self, request: Request) -> Response:
-        found = self.collection(f"{request.path_params['ns']}/{request.path_params['slug']}")
-        item = (await request.json())["item"]
-        if any(known["id"] == item["id"] and known["type"] == item["type"] for known in found["items"]):
-            raise HubError(409, "already there")
-        found["items"].append({"_id": "0" * 24, "position": 0, **item})
-        return JSONResponse(found)
 
 
 async def _read(path: Path, start: int, end: int) -> AsyncIterator[bytes]:

@@ -176,7 +176,6 @@ class Desk(Published):
         for module in (publish, verify):
             monkeypatch.setattr(module, "local_base", lambda context: self.bundle.repo("base"))
         monkeypatch.setattr(bundles, "check_secrets", lambda *rest: [])
-        monkeypatch.setattr(verify, "check_outside", lambda *rest: [])
         for name in ("fill", "link"):
             monkeypatch.setattr(process.Home, name, lambda *rest: None)
         monkeypatch.setattr(process.Home, "run", lambda home, jobs, what, **rest: self._run(jobs, rest["offline"]))
@@ -236,20 +235,10 @@ def _splits(job: dict[str, Any]) -> Any:
     return found
 
 
-def _browser(job: dict[str, Any]) -> Any:
-    row = job["desk"].bundle.context.demo.examples[0]
-    return {
-        "answers": [row["base_answer"], row["finetuned_answer"]],
-        "said": "",
-        "loaded": ["a.safetensors", "b.safetensors"],
-    }
-
-
 ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "dataset": _splits,
     "logits": lambda job: {"difference": 0.0, "count": 1},
     "snippet": lambda job: "printed",
-    "space": _browser,
 }
 """What the jobs of the child process find."""
 

@@ -16,7 +16,6 @@ from safetensors.numpy import save_file
 
 from src.documents.build import build
 from src.documents.renderer import Renderer, cited_anywhere
-from src.hub.tokenizer import token_count
 from src.record.checkpoint import checkpoint_files, left_out
 from src.record.errors import InputError
 from src.record.model import read_model
@@ -200,54 +199,6 @@ def test_added_tokens_are_resized_for(bare: Path) -> None:
     assert f"base.resize_token_embeddings({rows})" in part(bare, "snippet")
     said = verified(bare)
     assert said.startswith("0\n") and "largest difference 0" in said, said
-
-
-@pytest.mark.parametrize("kind", ["adapter", "full model"])
-@pytest.mark.parametrize("name", ["tokenizer.json", "added_tokens.json", "tokenizer_config.json"])
-def test_tokens_without_embeddings_are_refused(name: str, kind: str, bare: Path) -> None:
-    from tests.conftest import invoke
-
-    if kind == "full model":
-        shutil.rmtree(bare / CHECKPOINT)
-        shutil.copytree(bare / "models/tiny", bare / CHECKPOINT)
-    path = bare / CHECKPOINT / name
-    data = json.loads(path.read_text()) if path.exists() else {}
-    if name == "tokenizer.json":
-        data["added_tokens"].append({"id": 9_999_999, "content": "<new>", "special": False})
-    elif name == "added_tokens.json":
-        data["<new>"] = 9_999_999
-    else:
-        data["added_tokens_decoder"] = {"9999999": {"content": "<new>"}}
-    path.write_text(json.dumps(data))
-    done = invoke(bare, "publish", "--dry-run")
-    assert done.returncode == 3 and "tokens more than" in done.stderr, done.stderr
-
-
-def test_embeddings_of_a_base_on_the_hub_are_compared_where_its_config_is_known(
-    bare: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tests.conftest import invoke
-
-    path = bare / "configs/experiments/tiny.yaml"
-    path.write_text(path.read_text().replace("base_model: models/tiny", "base_model: org/base"))
-    adapter(bare, CAUSAL)
-    done = invoke(bare, "publish", "--dry-run", "--only", "model")
-    assert done.returncode == 0, done.stderr
-    assert "not checked: whether org/base has embeddings for the tokenizer's " in done.stdout + done.stderr
-    (bare / "cached.json").write_text('{"vocab_size": 10}')
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *a, **k: str(bare / "cached.json"))
-    done = invoke(bare, "publish", "--dry-run", "--only", "model")
-    assert done.returncode == 3 and "tokens more than the 10 embeddings of base model and adapter" in done.stderr
-
-
-def test_a_tokenizer_of_another_shape_is_no_error(bare: Path) -> None:
-    folder = bare / CHECKPOINT
-    for content in (
-        '{"model": [1], "added_tokens": {"a": 1}}',
-        '{"model": {"vocab": [["a", 0.0]]}, "added_tokens": [1]}',
-    ):
-        (folder / "tokenizer.json").write_text(content)
-        assert token_count(folder) >= 0
 
 
 @pytest.mark.nightly

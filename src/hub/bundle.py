@@ -25,7 +25,6 @@ from .eval_results import results_file, results_path
 from .repository import ROLES, Commits, HubFile, Progress, Repository, bytes_file, hashed
 from .secrets import check_secrets
 from .show import Screen
-from .tokenizer import check_tokens
 
 CONFIGS = ("adapter_config.json", "config.json", "generation_config.json", "tokenizer_config.json")
 """Files of a checkpoint in which transformers and peft note where something was on the author's machine."""
@@ -101,14 +100,13 @@ def gather(
     Raises:
         InputError: Something of the record cannot be published.
         ClaimsError: A sentence says what the record does not show.
-        Refused: The tokenizer does not fit the model.
     """
     record, documents = context.record, Documents(context)
     documents.check()
     with screen.hashing() as progress:
         repos = collect(documents, only, progress, endpoint, unfinished=unfinished)
     check_something(context, only, bool(repos))
-    notes = [*check_tokens(record), *left_out_notes(record)]
+    notes = left_out_notes(record)
     notes += check_secrets(repos, token, record.project.allow_secrets, context.cache)
     return repos, notes + unready(record)
 

@@ -148,10 +148,6 @@ def check_plan(hub: Hub, plan: RepoPlan, options: Options) -> None:
     """
     repo, tag = plan.repo, options.tag
     if plan.remote is None:
-        if options.create_pr:
-            raise Refused(
-                f"{repo.repo_id}: not on the Hub yet, so there is nothing to open a pull request for. Publish first."
-            )
         if os.environ.get("HF_OIDC_RESOURCE"):
             raise Refused(
                 f"{repo.repo_id}: does not exist, and a trusted publisher cannot create it. Publish once from a machine "

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 
 import huggingface_hub as hf
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from src.record.errors import CommandError
+from src.record.errors import CommandError, show
 
 from .client import Busy, Retry
 from .errors import Refused, Stopped, Unreachable
 from .receipt import Receipt
-from .remote import ATTRIBUTES, SETTLING, Hub, RemoteRepo, settled, whose
+from .remote import SETTLING, Hub, RemoteRepo, settled, whose
 from .repository import HubFile, Repository
 from .waiting import Clock
 
 LOOKING = 30.0
 """Seconds for looking up what is on the Hub at the end, whatever ended the publication."""
-
-RULE = re.compile(r"(\S+) filter=lfs diff=lfs merge=lfs -text")
-"""The line that the Hub adds to `.gitattributes` for a large file."""
 
 
 class Moved(Refused):
@@ -81,16 +77,15 @@ class Sender:
             )
         return now
 
-    def commit(self, repo: Repository, remote: RemoteRepo, *, pull: bool = False) -> str:
+    def commit(self, repo: Repository, remote: RemoteRepo) -> str:
         """Send the files that differ: large ones one by one, then all as one commit that expects the planned parent.
 
         Args:
             repo: The repository as it should be.
             remote: As it was read.
-            pull: Whether to open a pull request instead.
 
         Returns:
-            The commit, or the address of the pull request.
+            The commit.
 
         Raises:
             Refused: Somebody else changed the repository meanwhile.
@@ -102,7 +97,7 @@ class Sender:
         additions = [_addition(file) for file in files]
         for addition, file in zip(additions, files, strict=True):
             if not file.small_text:
-                self._upload(repo, addition, file, pull=pull)
+                self._upload(repo, addition, file)
         operations = [*additions, *(hf.CommitOperationDelete(path) for path in paths if path not in repo.files)]
 
         def send() -> str:
@@ -110,25 +105,20 @@ class Sender:
             try:
                 info = self.hub.call(
                     self.hub.api.create_commit, repo.repo_id, operations, commit_message=f"Publish {repo.role}",
-                    repo_type=repo.kind, parent_commit=remote.head, create_pr=pull,
+                    repo_type=repo.kind, parent_commit=remote.head,
                 )  # fmt: skip
             except RepositoryNotFoundError:
                 raise _gone(repo) from None
-            except (Busy, CommandError) as error:  # also a stale parent, or a reply that makes no sense
-                landed = None if pull else self._landed(repo, remote.head)
+            except (Busy, CommandError):  # also a stale parent, or a reply that makes no sense
+                landed = self._landed(repo, remote.head)
                 if landed is not None:
                     return landed
-                if pull and isinstance(error, Busy):
-                    raise Unreachable(
-                        f"{repo.repo_id}: the reply to the pull request was lost ({error}). Look for it at "
-                        f"{self.hub.endpoint}/{repo.page}/discussions before you run the same command again."
-                    ) from None
                 raise
-            return str(info.pr_url if pull else info.oid)
+            return str(info.oid)
 
         return self._retry.repeat(send)
 
-    def _upload(self, repo: Repository, addition: hf.CommitOperationAdd, file: HubFile, *, pull: bool) -> None:
+    def _upload(self, repo: Repository, addition: hf.CommitOperationAdd, file: HubFile) -> None:
         """Upload a file by itself: several at once go to threads, for which an interruption would have to wait.
 
         Raises:
@@ -136,7 +126,7 @@ class Sender:
         """
         upload = partial(
             self.hub.call, self.hub.api.preupload_lfs_files, repo.repo_id, [addition], repo_type=repo.kind,
-            create_pr=pull, free_memory=False,
+            free_memory=False,
         )  # fmt: skip
         try:
             self._retry.repeat(upload)
@@ -174,7 +164,7 @@ class Sender:
 
         return settled(look, SETTLING[:2])
 
-    def read_back(self, repo: Repository, before: RemoteRepo, commit: str) -> RemoteRepo:
+    def read_back(self, repo: Repository, commit: str) -> RemoteRepo:
         """Read the tree of the very commit that the Hub answered, and compare it with what was verified.
 
         Raises:
@@ -188,22 +178,23 @@ class Sender:
                 f"{repo.repo_id}: the Hub does not show commit {commit[:12]} yet. Run the same command again."
             )
         odd = now.differing(repo)
-        if now.head != commit or odd or not self._attributes(repo, before, now):
-            what = ", ".join(odd[:5]) or ATTRIBUTES
+        if now.head != commit or odd:
+            what = ", ".join(odd[:5])
             raise Refused(f"{repo.repo_id}: commit {commit[:12]} is not what was sent ({what}). Look at it on the Hub.")
         return now
 
-    def _attributes(self, repo: Repository, before: RemoteRepo, now: RemoteRepo) -> bool:
-        """Determine whether the Hub only added lines for files that were sent to `.gitattributes`."""
-        if now.attributes == before.attributes:
-            return True
-        texts = [
-            self.hub.text(repo, remote.head, ATTRIBUTES).splitlines() if remote.attributes else []
-            for remote in (before, now)
-        ]
-        added = [line for line in texts[1] if line not in texts[0]]
-        rules = [RULE.fullmatch(line) for line in added]
-        return set(texts[0]) <= set(texts[1]) and all(rule and rule[1] in repo.files for rule in rules)
+    def tag(self, repo: Repository, commit: str, tag: str) -> None:
+        """Tag a commit; the same tag on the same commit is fine.
+
+        Raises:
+            Refused: The tag is on another commit.
+            Unreachable: The Hub did not answer as it should.
+        """
+        hub = self.hub
+        hub.call(hub.api.create_tag, repo.repo_id, tag=tag, revision=commit, repo_type=repo.kind, exist_ok=True)
+        refs = hub.call(hub.api.list_repo_refs, repo.repo_id, repo_type=repo.kind)
+        if not any(ref.name == tag and ref.target_commit == commit for ref in refs.tags):
+            raise Refused(f"{repo.repo_id}: the tag {show(tag)} is on another commit. Give another --tag.")
 
     def expect_head(self, repo: Repository, commit: str) -> bool:
         """Check that `main` is at our commit; return whether the repository is private.

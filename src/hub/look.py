@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,8 @@ import huggingface_hub as hf
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from src.documents.context import Context
-from src.documents.demo import Demo
 from src.record.publication import Outcome
 
-from .browse import CHROMIUM
 from .links import links, repository
 from .loading import Loading
 from .outcomes import Checks
@@ -24,14 +20,10 @@ from .remote import Hub
 from .repository import Repository
 from .waiting import Clock
 
-BROWSER = "in a browser, the Space answers as on record"
 CARD = "the Hub shows the card's metadata"
 LINKS = "links to the project's own repositories"
 RESULTS = "the Hub's own reading of the results"
 VISITOR = "a visitor without a token sees this commit"
-
-SECONDS = 240
-"""Time limit of the browser."""
 
 SHOWN = ("license", "base_model", "datasets", "library_name", "language", "pipeline_tag", "sdk")
 """Keys of a card's metadata that the Hub shows as they were written."""
@@ -68,9 +60,7 @@ class Smoke:
         if load:
             self._loading.run(loaded)
         for repo, _ in published:
-            if repo.role == "space":
-                self._browser(repo)
-            elif not load:
+            if repo.role != "space" and not load:
                 self._loading.note(repo.role, "loading it", "not checked", "not loaded")
 
     def _card(self, repo: Repository, commit: str) -> None:
@@ -96,32 +86,6 @@ class Smoke:
             self._loading.note(
                 repo.role, RESULTS, len(found or []) == wanted, f"{len(found or [])} of {wanted} results"
             )
-
-    def _browser(self, repo: Repository) -> None:
-        """Ask both models a question of the record in the Space's page, with the weights that it loads from the Hub."""
-        demo = self._context.demo
-        here = any(map(shutil.which, CHROMIUM)) or Path("~/.cache/ms-playwright").expanduser().is_dir()
-        if importlib.util.find_spec("playwright") is None or not here or not isinstance(demo, Demo):
-            self._loading.note("space", BROWSER, "not checked", "playwright or its browser is not installed")
-            return
-        repo.write(self._folder / "page", link=True)
-        row = demo.examples[0]
-        spelled = next(iter(demo.questions)) == "spelling"
-        where = ".try-it-letters[data-answer]" if spelled else "[data-answer]:not(.try-it-letters)"
-        wanted = repo.files["demo/demo.json"].content.count(b'.safetensors"')
-        job = {
-            "job": "space", "folder": str(self._folder / "page"), "endpoint": self.hub.endpoint, "word": row["word"],
-            "question": row["question"], "answers": where, "seconds": SECONDS,
-        }  # fmt: skip
-        (found,) = self._home.run([job], f"trying {repo.repo_id} in a browser", offline=False)
-        if isinstance(found, ValueError):
-            self._loading.note("space", BROWSER, False, str(found))
-            return
-        weights = [url for url in found["loaded"] if url.endswith(".safetensors")]
-        recorded = [row["base_answer"], row["finetuned_answer"]]
-        right = found["answers"][:2] == recorded and 2 <= len(weights) <= wanted
-        detail = f"{row['question']} {' and '.join(found['answers']) or found['said']}; {len(weights)} weight files from the Hub"
-        self._loading.note("space", BROWSER, right, detail)
 
 
 def check_visitor(visitor: Hub, repo: Repository, commit: str, checks: Checks) -> None:

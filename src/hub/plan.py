@@ -194,7 +194,7 @@ def _ours(hub: Hub, repo: Repository, remote: RemoteRepo, noted: str | None) -> 
 
 def up_to_date(plans: list[RepoPlan], receipt: Publication | None, options: Options) -> bool:
     """Determine whether the Hub has all of it, as the receipt says, and nothing else is asked for."""
-    if receipt is None or receipt.count("failed") or options.collection:
+    if receipt is None or receipt.count("failed"):
         return False
     for plan in plans:
         last, remote = receipt.repo(plan.repo.role), plan.remote

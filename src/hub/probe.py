@@ -107,16 +107,7 @@ def fetch(request: dict[str, Any]) -> Any:
     return snapshot_download(request["name"], revision=request["revision"], token=False, allow_patterns=wanted)
 
 
-def space(request: dict[str, Any]) -> Any:
-    """Ask both models a question in the Space's page, in a browser; see `src.hub.browse`."""
-    from .browse import ask
-
-    return ask(request)
-
-
-JOBS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    job.__name__: job for job in (dataset, logits, snippet, fetch, space)
-}
+JOBS: dict[str, Callable[[dict[str, Any]], Any]] = {job.__name__: job for job in (dataset, logits, snippet, fetch)}
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from .waiting import Clock
 PASSED = (
     "PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES",
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
-    "SSL_CERT_FILE", "SSL_CERT_DIR", "PLAYWRIGHT_BROWSERS_PATH",
+    "SSL_CERT_FILE", "SSL_CERT_DIR",
 )  # fmt: skip
 """What the child needs of this process's environment; everything else, tokens included, stays here."""
 
@@ -91,8 +91,6 @@ class Home:
         asked.write_text(json.dumps(request), encoding="utf-8")
         answered.unlink(missing_ok=True)
         environment = {
-            # playwright looks at home, which is another one there
-            "PLAYWRIGHT_BROWSERS_PATH": str(Path("~/.cache/ms-playwright").expanduser()),
             **{name: os.environ[name] for name in PASSED if name in os.environ},
             "HOME": str(self.folder),
             "HF_HOME": str(self.folder),

@@ -32,7 +32,6 @@ from .checks import (
 from .client import Retry, find_token, prepare
 from .commit import Sender
 from .errors import DEFECTS, Ended, Refused, Stopped
-from .extras import group
 from .licenses import check_license
 from .look import Smoke, check_links, check_visitor
 from .options import Options
@@ -136,10 +135,8 @@ class _Publishing:
         verification.run(self.folder, self.clock, self.visitor, self.obstacle, load=options.load)
         if not options.yes:
             with self.clock.paused():
-                self.screen.confirm(plans, create_pr=options.create_pr)
+                self.screen.confirm(plans)
         self.receipt.begin()
-        if options.create_pr:
-            return report | {"pull_requests": self._open_pull_requests(plans)}
         # The Space loads what the others made visible.
         for wave in ([p for p in plans if p.repo.role != "space"], [p for p in plans if p.repo.role == "space"]):
             self._make_visible([self._commit(plan) for plan in wave])
@@ -200,15 +197,6 @@ class _Publishing:
                 "--overwrite continues anyway."
             )
 
-    def _open_pull_requests(self, plans: list[RepoPlan]) -> list[str]:
-        opened = []
-        for plan in plans:
-            if plan.remote is not None and plan.action == "update":
-                opened.append(self.sender.commit(plan.repo, plan.remote, pull=True))
-                self.screen.say(f"opened {opened[-1]}; on a public repository it is readable by all. Merge it there.")
-        self.receipt.end()
-        return opened
-
     def _commit(self, plan: RepoPlan) -> RepoPlan:
         """Commit what differs and read it back; return the plan as it was carried out."""
         plan = replace(plan, repo=plan.repo.at(self.commits))
@@ -223,7 +211,7 @@ class _Publishing:
                     plan = replace(plan, remote=remote, own=True)
                 commit = self.sender.commit(repo, remote)
             with self.clock.doing(f"reading {repo.repo_id} back"):
-                self.sender.read_back(repo, remote, commit)
+                self.sender.read_back(repo, commit)
                 self.sender.expect_head(repo, commit)
         if plan.own:
             self.receipt.note(repo.repo_id, commit)
@@ -255,7 +243,7 @@ class _Publishing:
             smoke.run([(plan.repo, self.commits[plan.repo.role]) for plan in plans], load=self.options.load)
 
     def _finish(self, plans: list[RepoPlan]) -> dict[str, Any]:
-        """Look at everything once more, tag, group, and write the receipt."""
+        """Look at everything once more, tag, and write the receipt."""
         repos = [plan.repo for plan in plans]
         entries = []
         for repo in repos:
@@ -273,7 +261,9 @@ class _Publishing:
         publication = merged(self.last, self.hub.endpoint, results, entries, self.checks.done)
         problem: CommandError | None = None
         try:
-            publication = group(self.hub, publication, repos, self.commits, self.options)
+            for repo in repos if self.options.tag else ():
+                self.sender.tag(repo, self.commits[repo.role], str(self.options.tag))
+                publication = publication.tagged(repo.role, str(self.options.tag))
         except CommandError as error:
             problem = error
         self.receipt.finish(publication, repos)

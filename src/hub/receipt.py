@@ -94,7 +94,6 @@ def merged(
         results_sha256=results_sha256,
         repos=[*(repo for repo in (last.repos if last else []) if repo.role not in done), *repos],
         checks=[*(check for check in (last.checks if last else []) if check.repo not in done), *checks],
-        collection=last.collection if last else None,
     )
 
 

@@ -40,14 +40,12 @@ class RemoteRepo:
         head: The commit.
         private: Whether only its owners see it.
         files: Its files by path, without `.gitattributes`.
-        attributes: That file.
     """
 
     repo_id: str
     head: str
     private: bool
     files: dict[str, RemoteFile]
-    attributes: RemoteFile | None
 
     @property
     def visibility(self) -> str:
@@ -133,8 +131,8 @@ class Hub:
         except (RepositoryNotFoundError, RevisionNotFoundError):
             return None
         files = {entry.path: self._file(repo_id, entry) for entry in tree if isinstance(entry, hf.RepoFile)}
-        attributes = files.pop(ATTRIBUTES, None)
-        return RemoteRepo(repo_id, head, private, files, attributes)
+        files.pop(ATTRIBUTES, None)
+        return RemoteRepo(repo_id, head, private, files)
 
     def _file(self, repo_id: str, entry: hf.RepoFile) -> RemoteFile:
         sha256 = entry.lfs.sha256 if entry.lfs else None

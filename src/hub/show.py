@@ -112,7 +112,7 @@ class Screen:
         bar.add_task(_line(what), total=None)
         return bar
 
-    def confirm(self, plans: list[RepoPlan], *, create_pr: bool) -> None:
+    def confirm(self, plans: list[RepoPlan]) -> None:
         """Ask at the terminal whether to publish.
 
         Raises:
@@ -126,8 +126,6 @@ class Screen:
             )  # fmt: skip
         become = [plan.repo.repo_id for plan in plans if plan.visibility == "public"]
         readable = f"{', '.join(become)} will be public" if become else "everything stays private"
-        if create_pr:
-            readable = "a pull request on a public repository is readable by all"
         try:
             said = self.log.input(f"{escape(f'Publish? {readable}.')} \\[y/N] ")
         except EOFError:

@@ -11,11 +11,10 @@ import huggingface_hub as hf
 
 from src.documents.context import Context
 from src.exchange.shared import BENCHMARK, declared_tasks
-from src.record.model import tensor_shapes
 
 from .bundle import local_base
 from .errors import Refused
-from .links import check_outside, inside
+from .links import inside
 from .loading import LOGITS, Loading
 from .outcomes import Checks
 from .process import Home
@@ -25,10 +24,6 @@ from .waiting import Clock
 
 METADATA = "the card's metadata"
 OWN_LINKS = "links to its own files"
-SHAPES = "the adapter's names and shapes fit the base model's"
-
-Shapes = dict[str, tuple[int, ...]]
-"""Shape of each tensor, by name."""
 
 
 class Verification:
@@ -57,7 +52,6 @@ class Verification:
             Refused: A check failed.
         """
         self.documents()
-        self._links(clock)
         self._visitor, self._base = visitor, local_base(self._context)
         self._home = Home(folder / "home", clock, visitor.endpoint)
         for repo in {repo.repo_id: repo for repo in (self._base, *self._repos) if repo is not None}.values():
@@ -113,12 +107,6 @@ class Verification:
         equal = stated.keys() == measured.keys() and all(math.isclose(stated[k], measured[k]) for k in stated)
         self._checks.add(repo.role, METADATA, equal, f"{len(data)} keys, {len(stated)} metrics as in the record")
 
-    def _links(self, clock: Clock) -> None:
-        """Follow the links that do not lead to the project's own repositories."""
-        names = self._context.names
-        own = {name for name in (names.model, names.dataset, names.base, names.space) if name}
-        check_outside(self._repos, own, self._checks, clock)
-
     def _loadable(self, repo: Repository, obstacle: str | None, *, load: bool) -> bool:
         """Determine whether a model can be loaded here; otherwise note why, and compare names and shapes."""
         if obstacle is not None:
@@ -137,21 +125,7 @@ class Verification:
             return True
         why = "not loaded" if not load else f"not loaded: {needed / 1e9:.1f} GB are more than the free memory"
         self._checks.add(repo.role, LOGITS, "not checked", why)
-        if repo.role == "model" and self._context.record.model.is_lora:
-            wrong = misfits(self._context.record.model.rank, *self._shapes(name))
-            self._checks.add(
-                "model", SHAPES, not wrong, f"not loaded; {', '.join(wrong[:3]) or 'compared from the headers'}"
-            )
         return False
-
-    def _shapes(self, name: str) -> tuple[Shapes, Shapes]:
-        adapter = self._context.record.model.shapes
-        if self._base is not None:
-            weights = [file.source for name, file in self._base.files.items() if name.endswith(".safetensors")]
-            parts = [tensor_shapes(source) for source in weights if isinstance(source, Path)]
-            return adapter, {name: shape for part in parts for name, shape in part.items()}
-        found = self._visitor.call(self._visitor.api.get_safetensors_metadata, name)
-        return adapter, {k: tuple(t.shape) for file in found.files_metadata.values() for k, t in file.tensors.items()}
 
     def _size(self, name: str) -> int:
         """Return the bytes of a model's weights on the Hub."""
@@ -169,21 +143,6 @@ class Verification:
             raise Refused(
                 f"{len(failed)} of {len(self._checks.done)} checks failed ({'; '.join(failed)}). Correct what failed; nothing was sent."
             )
-
-
-def misfits(rank: object, adapter: Shapes, base: Shapes) -> list[str]:
-    """List the tensors of a LoRA adapter that do not fit a base model: another rank, no such module, another width."""
-    wrong = []
-    ends = {f"{prefix}{name}": shape for name, shape in base.items() for prefix in ("", "transformer.", "model.")}
-    for name, shape in adapter.items():
-        module, _, part = name.removeprefix("base_model.model.").partition(".lora_")
-        there = ends.get(f"{module}.weight")
-        width = shape[-1] if part.startswith(("A", "embedding_A")) else shape[0]
-        if not part:
-            continue
-        if there is None or width not in there or rank not in shape:
-            wrong.append(name)
-    return wrong
 
 
 def _free_memory() -> int:

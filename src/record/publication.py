@@ -45,7 +45,6 @@ class Publication(Strict):
     results_sha256: Sha256 = Field(description="SHA-256 of the evaluation results that were published.")
     repos: list[PublishedRepo] = Field(min_length=1)
     checks: list[Check]
-    collection: str | None = Field(None, description="Slug of the collection that groups the repositories.")
 
     def repo(self, role: Role) -> PublishedRepo | None:
         """Return the repository of a role, if it was published."""
