@@ -30,7 +30,9 @@ def publish(
     only: Annotated[list[Only] | None, typer.Option(help="Publish this repository only; may be repeated.")] = None,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Continue although others changed a repository since the last publication."),
+        typer.Option(
+            "--overwrite", help="Replace what others changed in files that we publish; other files are left alone."
+        ),
     ] = False,
     make_public: Annotated[
         list[str] | None,
@@ -70,7 +72,7 @@ def publish(
 ) -> None:
     """Publish the dataset, the base model, the adapter and a Space to try them in, each with its card.
 
-    Shows what would change, loads and runs all of it here, and asks. Then it sends one commit per repository, reads it back,
+    Shows what would change and asks, then loads and runs all of it here. Then it sends one commit per repository, reads it back,
     and tests it from the Hub. A new repository is private until then; an existing one keeps its visibility. The last lines
     say what is on the Hub, as it was looked up. The receipt goes to results/NAME/publication.json.
 
@@ -83,9 +85,10 @@ def publish(
     # The Hub documents that plain LFS uploads keep working. huggingface_hub reads this when it is imported.
     os.environ["HF_HUB_DISABLE_XET"] = "1"
 
-    from src.hub.redact import redact_output
+    from src.hub.redact import Redactor
 
-    redact_output()
+    redactor = Redactor()
+    redactor.install()
 
     from src.hub.dry_run import dry_run as write_and_check
     from src.hub.options import Options
@@ -103,12 +106,11 @@ def publish(
         only=tuple(role for role in ROLES if only is None or role in {str(choice) for choice in only}),
         plan_only=plan, verify_only=verify_only, yes=yes, overwrite=overwrite,
         make_public=make_public or (), tag=tag, timeout=timeout, load=load, smoke=smoke,
-        verbose=verbose,
     )  # fmt: skip
     if dry_run or verify:
-        report = write_and_check(record, options, screen, Path(".cache"), output, full=verify)
+        report = write_and_check(record, options, screen, redactor, Path(".cache"), output, full=verify)
     else:
-        report = run_publication(record, options, screen, Path(".cache"))
+        report = run_publication(record, options, screen, redactor, Path(".cache"))
     if as_json:
         print(json.dumps(report, indent=2, ensure_ascii=False))
 

@@ -14,10 +14,10 @@ import huggingface_hub as hf
 import pytest
 
 from src.documents.context import RepoNames
-from src.hub import checks, publish, redact, verify
+from src.hub import preflight, publish
 from src.hub.bundle import gather
-from src.hub.checks import check_names
 from src.hub.licenses import check_license
+from src.hub.preflight import check_names
 from src.hub.remote import Hub
 from src.hub.repository import Repository, bytes_file
 from src.hub.secrets import check_secrets
@@ -236,12 +236,11 @@ def test_an_hours_wait_is_left_to_the_author(desk: Desk) -> None:
 def test_a_token_that_a_server_echoes_is_not_shown(desk: Desk) -> None:
     token = "hf_local+test/token"
     desk.patch.setenv("HF_TOKEN", token)
-    redact.add_secret(token)
     when(desk, "GET", "/whoami-v2", answer(403, {"X-Error-Message": f"Bearer {token} {quote(token, safe='')}"}))
     done = desk.publish(**DATASET)
     assert done.code == 3
-    assert redact.redact(done.out).count("hf_…") == 2
-    assert token not in redact.redact(done.out)
+    assert done.out.count("hf_…") == 2
+    assert token not in done.out
 
 
 # Answers that are cut off, lead elsewhere, or never end.
@@ -269,7 +268,7 @@ def test_a_file_may_come_from_another_host_but_the_token_does_not_go_there(desk:
         return None
 
     desk.transport.before = before
-    assert hub.text(desk.bundle.repo("dataset"), "main", "README.md") == "content"
+    assert hub.download(desk.bundle.repo("dataset"), "main", "README.md") == b"content"
     assert seen == [None]
 
 
@@ -303,7 +302,7 @@ def raise_(error: BaseException) -> Any:
 
 def test_every_request_is_listed_on_request(desk: Desk) -> None:
     done = desk.publish(**DATASET, plan_only=True, verbose=True)
-    assert "HTTP Request: GET https://huggingface.co/api/whoami-v2" in done.out
+    assert "GET https://huggingface.co/api/whoami-v2: 200" in done.out
     assert TOKEN not in done.out
 
 
@@ -344,19 +343,19 @@ def test_a_receipt_of_another_hub_is_not_believed(desk: Desk) -> None:
 
 
 def test_a_defect_ends_with_what_is_on_the_hub(desk: Desk) -> None:
-    desk.patch.setattr(publish, "check_visitor", lambda *rest: {}["no such key"])
+    desk.patch.setattr(publish, "receipt_entry", lambda *rest, **more: {}["no such key"])
     with pytest.raises(KeyError) as error:
         desk.publish(**DATASET)
     (note,) = error.value.__notes__
     assert note.startswith("alice/tiny-letters: public, our commit ")
-    desk.patch.setattr(publish, "check_visitor", lambda *rest: raise_(OSError("the disk is gone")))
+    desk.patch.setattr(publish, "receipt_entry", lambda *rest, **more: raise_(OSError("the disk is gone")))
     done = desk.publish(**DATASET)
     assert done.code == 2
     assert "error: the disk is gone" in done.out
 
 
 def test_an_output_that_nobody_reads_any_more(desk: Desk) -> None:
-    desk.patch.setattr(publish, "check_visitor", lambda *rest: raise_(SystemExit(1)))  # as Rich does
+    desk.patch.setattr(publish, "receipt_entry", lambda *rest, **more: raise_(SystemExit(1)))  # as Rich does
     done = desk.publish(**DATASET)
     assert done.code == 141
     assert done.state[-1].startswith("alice/tiny-letters: public, our commit ")
@@ -411,7 +410,7 @@ def test_an_identity_that_the_hub_does_not_know(ci: Desk) -> None:
     done = ci.publish(**DATASET)
     assert done.code == 3
     assert "HTTP 400" in done.out
-    assert "forged-identity" not in redact.redact(done.out)
+    assert "forged-identity" not in done.out
     ci.patch.delenv("HF_OIDC_ID_TOKEN")
     done = ci.publish(**DATASET)
     assert done.code == 3
@@ -466,8 +465,7 @@ def test_a_base_model_that_not_everybody_loads_is_told_and_not_called_verified(
 ) -> None:
     desk.patch.setattr(type(desk.bundle.record), "base_folder", property(lambda record: None))
     desk.bundle = replace(desk.bundle, repos=[r for r in desk.bundle.repos if r.role == "model"])
-    for module in (publish, verify):
-        desk.patch.setattr(module, "local_base", lambda context: None)
+    desk.patch.setattr(publish, "local_base", lambda context: None)
     desk.patch.setattr(
         publish.RepoNames,
         "of",
@@ -497,7 +495,7 @@ def test_a_receipt_that_cannot_be_written_is_found_before_anything_is_sent(desk:
 
 
 def test_without_the_packages_it_plans_and_names_the_line_to_install(desk: Desk) -> None:
-    desk.patch.setattr(checks, "NEEDED", ("no_such_package",))
+    desk.patch.setattr(preflight, "NEEDED", ("no_such_package",))
     done = desk.publish(**DATASET)
     assert done.code == 3
     assert " added; " in done.out
@@ -525,16 +523,14 @@ def test_names_and_tags_that_the_hub_cannot_take(desk: Desk) -> None:
     for name in ("a--b", "a..b", "name.git", "a."):
         with pytest.raises(InputError, match="dataset_repo"):
             check_names(replace(names, dataset=f"alice/{name}"), None)
-    with pytest.raises(InputError, match="as the base model is called"):
+    with pytest.raises(InputError, match="is the base model's name too"):
         check_names(replace(names, model=names.base or ""), None)
 
 
 def test_a_license_and_its_text(tmp_path: Path, bundles: tuple[Bundle, Bundle]) -> None:
     text = bundles[0].record.root / "LICENSE"
     check_license("mit", text)
-    with pytest.raises(InputError, match="found the text of the MIT License, expected the text of some-other"):
-        check_license("some-other", text)
-    for other in ("apache-2.0", "gpl-3.0", "cc0-1.0"):
+    for other in ("apache-2.0", "gpl-3.0", "cc0-1.0", "other"):
         with pytest.raises(InputError, match=other):
             check_license(other, text)
 

@@ -25,4 +25,3 @@ class Options:
     timeout: float | None = None
     load: bool = True
     smoke: bool = True
-    verbose: bool = False

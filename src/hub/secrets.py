@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from src.cache import cached
@@ -98,12 +99,11 @@ def _search(file: HubFile) -> bytes:
 def _keys(text: str) -> Iterator[tuple[str, str]]:
     """Yield the kind and the text of everything that detect-secrets takes for a key."""
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
-    from detect_secrets.plugins.base import RegexBasedDetector
 
     for kind, detector in get_mapping_from_secret_type_to_class().items():
-        if issubclass(detector, RegexBasedDetector) and not detector.__name__.startswith(GUESSING):
-            for pattern in detector.denylist:
-                yield from ((kind, match[0]) for match in pattern.finditer(text))
+        patterns: Any = getattr(detector, "denylist", ())
+        if not detector.__name__.startswith(GUESSING):
+            yield from ((kind, match[0]) for pattern in patterns for match in pattern.finditer(text))
 
 
 def _line(text: str, found: str) -> int:
