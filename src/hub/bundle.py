@@ -21,7 +21,7 @@ from src.record.publication import Role
 from src.record.splits import dataset_files
 
 from .eval_results import results_file, results_path
-from .preflight import check_something, left_out_notes
+from .preflight import check_something, check_splits, left_out_notes
 from .repository import ROLES, Commits, HubFile, Progress, Repository, bytes_file, hashed
 from .secrets import check_secrets
 from .show import Screen
@@ -103,6 +103,8 @@ def gather(
     """
     record, documents = context.record, Documents(context)
     documents.check()
+    if "dataset" in only:
+        check_splits(record)
     with screen.hashing() as progress:
         repos = collect(documents, only, progress, endpoint, unfinished=unfinished)
     check_something(context, only, repos)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -45,8 +46,9 @@ LICENSES = {
 def check_license(license: str, path: Path) -> None:
     """Refuse a license that the Hub does not know, and another text than that license's, as far as it is known here."""
     if license not in IDS:
-        near = get_close_matches(license, IDS, n=1, cutoff=0.6)
-        hint = f"did you mean `{near[0]}`?" if near else "use `other`, with `license_name` and `license_link`."
+        known = {_squeezed(name): name for name in sorted(IDS)}
+        near = get_close_matches(_squeezed(license), known, n=1)
+        hint = f"did you mean `{known[near[0]]}`?" if near else "use `other`, with `license_name` and `license_link`."
         raise InputError("the project config", f"license: the Hub has no license `{license}`; {hint}")
     text = " ".join(read_text(path, "Put the license's text there.").lower().split())
     phrases = LICENSES.get(license, ())
@@ -56,3 +58,8 @@ def check_license(license: str, path: Path) -> None:
         raise InputError(
             path, f"The text {found}, but the project config names `{license}`. Correct the text or `license`."
         )
+
+
+def _squeezed(name: str) -> str:
+    """Reduce an identifier to what people remember of it: `apache-2.0` to `apache2`."""
+    return re.sub("[^a-z0-9]|[.]0$", "", name)

@@ -25,6 +25,12 @@ from .repository import Repository
 TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 """What a tag may be called: what the receipt can hold and git can take."""
 
+SPLIT = re.compile(r"\w+(\.\w+)*")
+"""What a split may be called."""
+
+PATTERN = "*?[]{}<>:|\\"
+"""Characters of a folder's name that load_dataset does not read as they are."""
+
 NEEDED = ("torch", "transformers", "peft", "datasets")
 """Packages that load what is published."""
 
@@ -137,6 +143,24 @@ def _metadata_errors(hub: Hub, repo: Repository) -> str:
         raise TypeError("no list of errors")
     errors = "; ".join(str(e.get("message") if isinstance(e, dict) else e) for e in found.get("errors") or [])
     return errors or ("HTTP 400" if answer.status_code == 400 else "")
+
+
+def check_splits(record: Record) -> None:
+    """Refuse names of splits and folders that load_dataset does not take."""
+    for split in record.published_splits:
+        if not SPLIT.fullmatch(split.name):
+            better = re.sub(r"\W+", "_", split.name).strip("_") or "test"
+            raise InputError(
+                split.path,
+                f"load_dataset takes no split called {show(repr(split.name))}, only letters, digits, `_` and `.`. Rename the file, such as "
+                f"to {better}.parquet.",
+            )
+        odd = "".join(sorted({c for c in split.config if c in PATTERN}))
+        if odd:
+            raise InputError(
+                split.path.parent,
+                f"load_dataset reads {show(odd)} in a folder's name as a pattern or a separator. Rename the folder without it.",
+            )
 
 
 def left_out_notes(record: Record) -> list[str]:
