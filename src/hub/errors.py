@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from src.record.errors import CommandError
 
-UNEXPECTED = (LookupError, TypeError, ValueError, AttributeError, AssertionError)
+UNEXPECTED = (LookupError, TypeError, ValueError, AttributeError, AssertionError, UnboundLocalError)
 """What huggingface_hub raises on an answer that is not the documented one; `json.JSONDecodeError` is a `ValueError`."""
 
 DEFECTS = (*UNEXPECTED, ArithmeticError, ImportError, MemoryError, NameError, RuntimeError)

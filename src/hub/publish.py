@@ -181,7 +181,9 @@ class _Publishing:
         total = sum(plan.sent for plan in plans)
         if self.options.timeout is None:
             self.clock.allow(SECONDS + total / 1e6)
-        self.screen.say(f"{total / 1e6:.1f} MB to send; --timeout is {duration(self.clock.left())}")
+        self.screen.say(
+            f"{total / 1e6:.1f} MB to send; --timeout is {duration(self.options.timeout or self.clock.left())}"
+        )
         foreign = [plan.repo.repo_id for plan in plans if plan.foreign]
         if foreign and not self.options.overwrite:
             raise Refused(
