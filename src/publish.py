@@ -42,7 +42,7 @@ def publish(
     ] = None,
     tag: Annotated[str | None, typer.Option(help="Tag the repositories, as with v1.0.0.", metavar="NAME")] = None,
     load: Annotated[
-        bool, typer.Option("--load/--no-load", help="Load and run the models; without, names and shapes are compared.")
+        bool, typer.Option("--load/--no-load", help="Load and run what is published, here and from the Hub.")
     ] = True,
     smoke: Annotated[
         bool,
