@@ -96,7 +96,7 @@ class User:
 
 @dataclass
 class Fault:
-    """What goes wrong over the socket: a request that matches is answered with an HTTP status, or `silent` or `slow`."""
+    """What goes wrong over the socket: a request that matches is answered with an HTTP status, or `silent`, `slow` or `flip`."""
 
     method: str
     path: str
@@ -212,6 +212,17 @@ class HubServer:
             while True:
                 await send({"type": "http.response.body", "body": b" ", "more_body": True})
                 await asyncio.sleep(0.2)
+        elif fault.kind == "flip":  # the first bit of the first byte is another one
+            seen: list[bytes] = []
+
+            async def flip(message: Any) -> None:
+                body = message.get("body", b"")
+                if body and not seen:
+                    seen.append(body)
+                    message = message | {"body": bytes([body[0] ^ 1]) + body[1:]}
+                await send(message)
+
+            await self.app(scope, receive, flip)
         else:  # silent: there is never an answer
             while (await receive())["type"] != "http.disconnect":
                 pass

@@ -115,6 +115,38 @@ def test_stopped_during_the_upload_and_started_again(author: Author, tmp_path: P
     assert not list((author.root / "results/tiny").glob(".publication*"))
 
 
+def test_other_bytes_from_the_hub_do_not_become_public(author: Author) -> None:
+    """The file has the same rows and columns, and its first byte is another one."""
+    author.hub.faults = [Fault("GET", r"/resolve/.*/letter_count/test\.parquet$", "flip", times=99)]
+    done = author.publish("--yes", "--only", "dataset")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert (
+        "the files that were loaded are the ones that were sent (other bytes: letter_count/test.parquet)" in done.stdout
+    )
+    assert author.repo("dataset").private
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_closed_stream_is_no_traceback(author: Author, tmp_path: Path, closed: str) -> None:
+    change_project(author.root, title="Letters, \N{SNOWMAN} and \N{LATIN CAPITAL LETTER A WITH DIAERESIS}")
+    command = f'exec "{sys.executable}" -m src.publish --only dataset {closed}'
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=author.root, env=author.environment(**ascii_only), capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    if closed != "2>&-":
+        assert "Nobody can be asked here. Give --yes" in done.stderr
+        assert "nothing was changed on the Hub" in done.stderr
+
+
+def test_an_endpoint_that_is_not_an_address(author: Author) -> None:
+    done = author.publish("--plan", HF_ENDPOINT="http://[::1")
+    assert done.returncode == 2
+    assert "error: HF_ENDPOINT: http://[::1 is not an address." in done.stderr
+
+
 @pytest.mark.nightly
 def test_a_byte_now_and_then_does_not_last_longer_than_the_timeout(author: Author) -> None:
     author.hub.faults = [Fault("GET", r"/api/datasets/alice/tiny-letters$", "slow", times=9)]

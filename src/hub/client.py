@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from itertools import count
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx2
 import huggingface_hub as hf
@@ -109,12 +110,7 @@ class Client(httpx2.Client):
         self._retry = retry
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """Send a request, again while the Hub is busy; a commit, the body of a file and what is optional are sent once.
-
-        Raises:
-            Busy: Such a request was not answered as it should.
-            Unreachable: The Hub was still busy after several attempts.
-        """
+        """Send a request, again while the Hub is busy; a commit, the body of a file and what is optional are sent once."""
         if hf.is_offline_mode():
             raise Unreachable(f"{hf.constants.ENDPOINT}: HF_HUB_OFFLINE is set. Unset it to publish.")
         token = self._retry.token
@@ -238,12 +234,7 @@ def _refusal(error: HfHubHTTPError) -> Refused:
 
 
 def find_token(retry: Retry) -> str:
-    """Return the token of the environment, the CI's identity or `hf auth login`.
-
-    Raises:
-        Refused: There is none, or it is malformed.
-        Unreachable: The Hub could not be asked for one.
-    """
+    """Return the token of the environment, the CI's identity or `hf auth login`."""
     with explained():
         token = hf.get_token()
     if not token:
@@ -262,17 +253,8 @@ def local_token() -> str | None:
 
 
 def prepare(retry: Retry) -> None:
-    """Set huggingface_hub up: our client, no progress bars of its own, its warnings on standard error.
-
-    Raises:
-        Unreachable: HF_ENDPOINT is not an address.
-        Refused: HF_ENDPOINT contains a password.
-    """
-    try:
-        endpoint = httpx2.URL(hf.constants.ENDPOINT)
-    except httpx2.InvalidURL:
-        raise Unreachable(f"HF_ENDPOINT is not an address: {show(hf.constants.ENDPOINT)}. Correct it.") from None
-    if endpoint.password:
+    """Set huggingface_hub up: our client, no progress bars of its own, its warnings on standard error."""
+    if urlsplit(hf.constants.ENDPOINT).password:
         raise Refused("HF_ENDPOINT contains a password, which the receipt would repeat. Leave it out.")
     hf.set_client_factory(lambda: Client(retry))
     disable_progress_bars()

@@ -157,10 +157,6 @@ class Sender:
         """Replace the history of a repository of ours that was never public by one commit; return that commit.
 
         What was withdrawn before would otherwise become public as history.
-
-        Raises:
-            Refused: Somebody else changed it, or a tag or branch keeps earlier commits.
-            Unreachable: The Hub did not answer as it should.
         """
         self.expect_head(repo, commit)
         if len(self.hub.commits(repo, commit)) == 1:
@@ -187,12 +183,7 @@ class Sender:
         return squashed
 
     def read_back(self, repo: Repository, before: RemoteRepo, commit: str) -> None:
-        """Read the tree of the very commit that the Hub answered, and compare it with what was verified.
-
-        Raises:
-            Refused: The commit contains something else.
-            Unreachable: The Hub does not show it.
-        """
+        """Read the tree of the very commit that the Hub answered, and compare it with what was verified."""
         self.touch(repo, commit)
         now = settled(lambda: self.hub.read(repo.repo_id, repo.kind, commit))
         if now is None:
@@ -205,12 +196,7 @@ class Sender:
             raise Refused(f"{repo.repo_id}: commit {commit[:12]} is not what was sent{what}. Look at it on the Hub.")
 
     def tag(self, repo: Repository, commit: str, tag: str) -> None:
-        """Tag a commit; the same tag on the same commit is fine.
-
-        Raises:
-            Refused: The tag is on another commit, or the Hub does not take it.
-            Unreachable: The Hub did not answer as it should.
-        """
+        """Tag a commit; the same tag on the same commit is fine."""
         hub = self.hub
         refusal: Refused | None = None
         try:
@@ -225,12 +211,7 @@ class Sender:
             raise Refused(f"{repo.repo_id}: the tag {show(tag)} is on another commit. Give another --tag.")
 
     def expect_head(self, repo: Repository, commit: str) -> bool:
-        """Check that `main` is at our commit; return whether the repository is private.
-
-        Raises:
-            ChangedByOthers: Somebody committed on top of it.
-            Refused: It is gone.
-        """
+        """Check that `main` is at our commit; return whether the repository is private."""
         found = self.hub.head(repo, commit)
         if found is None:
             raise _gone(repo)
@@ -248,10 +229,6 @@ class Sender:
 
         The Hub cannot do that on this condition, so it is looked at before and after. A repository that shows a commit
         which nobody verified is made private again.
-
-        Raises:
-            Refused: Somebody changed it meanwhile.
-            Unreachable: The Hub did not answer as it should.
         """
         if not self.expect_head(repo, commit):
             return

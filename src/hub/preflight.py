@@ -106,12 +106,7 @@ def check_selection(repos: list[Repository], published: Collection[Role], make_p
 
 
 def check_plan(hub: Hub, account: Account, plan: RepoPlan, tag: str | None) -> None:
-    """Check one repository: the right to write, its card's metadata and the tag.
-
-    Raises:
-        Refused: One of them does not fit.
-        Unreachable: The Hub did not answer as it should.
-    """
+    """Check one repository: the right to write, its card's metadata and the tag."""
     repo = plan.repo
     if plan.remote is None:
         if account.no_new:
@@ -176,12 +171,7 @@ def left_out_notes(record: Record) -> list[str]:
 
 
 def check_base(visitor: Hub, context: Context) -> str | None:
-    """Look at a base model that is not published along, as somebody without a token; return what visitors need to load it.
-
-    Raises:
-        Refused: No base model is named.
-        Unreachable: The Hub did not answer as it should.
-    """
+    """Look at a base model that is not published along, as somebody without a token; return what visitors need to load it."""
     base = context.names.base
     if context.record.model.full:
         return None
@@ -201,12 +191,7 @@ def check_base(visitor: Hub, context: Context) -> str | None:
 
 
 def check_published_base(hub: Hub, base: Repository) -> None:
-    """Check that the base model on the Hub is the one here, for an adapter that is published without it.
-
-    Raises:
-        Refused: It is not there, or another one.
-        Unreachable: The Hub did not answer as it should.
-    """
+    """Check that the base model on the Hub is the one here, for an adapter that is published without it."""
     remote = hub.read(base.repo_id, base.kind)
     if remote is None:
         raise Refused("the adapter's base model is not on the Hub. Publish it first, or with it.")

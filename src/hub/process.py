@@ -59,12 +59,6 @@ class Home:
             if path.is_file()
         }
         odd = [path for path, digest in found.items() if path in repo.files and repo.files[path].sha256 != digest]
-        # The library datasets names what it downloads by a hash of the address, and writes a note next to it.
-        for note in (self._folder / "datasets" / "downloads").glob("*.json"):
-            url = str(json.loads(note.read_text(encoding="utf-8")).get("url", ""))
-            path = next((path for path in repo.files if f"/{repo.repo_id}@" in url and url.endswith(f"/{path}")), None)
-            if path is not None and sha256_file(note.with_suffix("")) != repo.files[path].sha256:
-                odd.append(path)
         return sorted(odd)
 
     def run(self, jobs: list[dict[str, Any]], task: str, *, offline: bool) -> list[Any]:
