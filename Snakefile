@@ -21,15 +21,13 @@ parts = [*experiment.dataset_config.test_questions]
 DATASET = [str(data / "training/train.parquet")] + [
     str(data / task / f"{split}.parquet") for task in parts for split in ("validation", "test")
 ]
-if experiment.dataset_config.skills:
-    DATASET.append(str(data / "letter_skills/train.parquet"))
 published = study.run(study.config.published)
 PUBLISHED = published.results / "evaluation_results.json"
 
 
 rule study:
     input:
-        [run.answers for run in study.runs],
+        [run.answers for run in study.runs if run.evaluated],
     default_target: True
     localrule: True
     shell:
@@ -47,11 +45,13 @@ rule dataset:
 
 for run in study.runs:
     weights = Path(run.experiment.checkpoint) / "adapter_model.safetensors"
+    start = [f"{run.experiment.start_from}/adapter_model.safetensors"] if run.experiment.start_from else []
 
     rule:
         name: f"train_{run.name}"
         input:
             ancient(DATASET),
+            ancient(start),
         output:
             weights,
         params:
@@ -61,6 +61,9 @@ for run in study.runs:
             gpu=GPUS,
         shell:
             f"OMP_NUM_THREADS={{threads}} {LAUNCH} src.train --config {STUDY} --run {{params.run}}"
+
+    if not run.evaluated:
+        continue
 
     rule:
         name: f"evaluate_{run.name}"

@@ -1,15 +1,19 @@
 """Read by MkDocs before anything is built: what configs/project.yaml says of the site takes the place of mkdocs.yml."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 from mkdocs.exceptions import PluginError
 from mkdocs.plugins import event_priority
+from mkdocs.utils import get_relative_url
 
 from gen.site import names, theme_language
 from src.cli import say
 from src.record.errors import CommandError
+
+_ASSETS = re.compile(r'(\s(?:src|srcset|data-[a-z-]+)=")(?:\.\./)*assets/')
 
 _RUNNING = {"command": "build"}
 
@@ -41,6 +45,12 @@ def on_config(config: Any) -> Any:
     config.update(found)
     config["theme"]["language"] = language
     return config
+
+
+def on_page_content(html: str, *, page: Any, **_: Any) -> str:
+    """Address the assets that are named in HTML from the page's real address, which depends on `use_directory_urls`."""
+    assets = get_relative_url("assets/", page.url)
+    return _ASSETS.sub(lambda found: f"{found[1]}{assets}", html)
 
 
 def _check_writable(site: Path) -> None:

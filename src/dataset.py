@@ -46,7 +46,6 @@ def dataset(
         validation=settings.validation_questions,
         validation_share=settings.validation_share,
         chains=settings.chains,
-        skills=settings.skills,
     )
     for name, rows in written.items():
         say(f"{rows:>8,} rows in {target / name}")

@@ -23,7 +23,7 @@ def evaluate(
     run_name: Annotated[str | None, typer.Option("--run", help="Run of a study, as ARM-SEED.")] = None,
     metrics: Annotated[
         Path | None,
-        typer.Option(help="The metrics that are computed; the study's, or configs/metrics.yaml by default."),
+        typer.Option(help="The metrics that are computed; configs/metrics.yaml by default."),
     ] = None,
     split: Annotated[
         SplitName, typer.Option(help="Ask validation questions while choosing a recipe; test questions once.")
@@ -41,12 +41,13 @@ def evaluate(
     """
     from src.record.config import MetricsConfig
     from src.record.files import load_yaml
+    from src.record.results import METRICS
     from src.record.study import read_run
 
     what = read_run(chosen(config, study=run_name is not None), run_name)
     from src.experiment.evaluate import evaluate as library  # after the config, since it imports torch
 
-    declared = load_yaml(metrics or what.metrics, MetricsConfig)
+    declared = load_yaml(metrics or METRICS, MetricsConfig)
     target = output or (what.results if split is SplitName.test else what.work / "validation")
     further = what.further and split is SplitName.test
     values = library(what, declared, split.value, target, further=further, all_scores=what.all_scores)

@@ -1,4 +1,4 @@
-"""`python -m src.import_results`: make a record of another tool's results."""
+"""`python -m src.import_results`: make a record of another tool's results, or bring new numbers into one."""
 
 import gc
 from enum import StrEnum
@@ -14,52 +14,60 @@ class Tool(StrEnum):
     """Whose results are read."""
 
     lm_eval = "lm-eval"
-    every_eval_ever = "every-eval-ever"
 
 
 def import_results(
     tool: Annotated[Tool, typer.Argument(help="Whose results they are.")],
-    base: Annotated[Path, typer.Argument(help="The base model's run: its folder, or its file.")],
-    tuned: Annotated[Path, typer.Argument(help="The fine-tuned model's run.")],
-    name: Annotated[str, typer.Option(help="Name of the experiment that is written.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="BASE TUNED", help="Each model's results: folder or file.")],
+    name: Annotated[str, typer.Option(help="Name of the experiment.")],
     filter: Annotated[
-        str | None, typer.Option("--filter", help="Which filter's or scorer's answers count, where a task has several.")
+        str | None, typer.Option("--filter", help="Which filter's answers count, where a task has several.")
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Write over an experiment of that name.")] = False,
-    replace_study: Annotated[
-        bool,
-        typer.Option(
-            "--replace-study",
-            help="Set the words about another record aside, in a folder of set-aside/, and begin with blank ones.",
-        ),
-    ] = False,
+    published_for: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the evaluated weights, if others are published.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace results that were not imported.")] = False,
 ) -> None:
-    """Make a record of two runs of another tool, one of the base model and one of the fine-tuned model.
+    """Make a record of the base model's results and the fine-tuned model's.
 
-    Reads folders of lm-evaluation-harness (`lm_eval run … --output_path DIR --log_samples`), or aggregate files of Every Eval Ever with
-    their instance-level files next to them. Writes results/NAME/, configs/experiments/NAME.yaml and the metrics that are not declared
-    yet, and shows the new record in configs/project.yaml. What is left out is printed and listed in the results. A project whose words
-    are about another record is refused: `python -m src.new` creates one of its own.
+    Reads folders of lm-evaluation-harness (`lm_eval run … --output_path DIR --log_samples`). A new experiment gets its config and its
+    metrics declared. Importing again replaces the results and nothing else: it prints what changed, which claims no longer hold, and
+    what a config would have to change. What is left out is printed and listed in the results.
     """
     from src.exchange.imported import checked_name, write_record
-    from src.starter.replace import check_words, sample_replaced, set_aside
+    from src.exchange.lm_eval import import_lm_eval
 
     checked_name(name)
-    check_words(Path(), name, replace=replace_study)
-    if tool is Tool.lm_eval:
-        from src.exchange.lm_eval import import_lm_eval
-
-        found = import_lm_eval(base, tuned, filter)
-    else:
-        from src.exchange.every_eval_ever import import_every_eval_ever
-
-        found = import_every_eval_ever(base, tuned, filter)
-    for line in found.said:
+    found = import_lm_eval(runs, filter)
+    written = write_record(found, Path(), name, replace=replace, published_for=published_for)
+    for line in [*found.notes, *written.lines]:
         say(line)
-    with set_aside(Path(), name) as aside, sample_replaced(Path(), name) as sample:
-        written = write_record(found, Path(), name, replace=replace or sample)
-    for line in [*aside, *(f"written: {line}" for line in written)]:
-        say(line)
+    if written.again:
+        _compare_documents(written.changes)
+
+
+def _compare_documents(changes: list[str]) -> None:
+    """Print what new results change: values, claims, documents, and numbers that the author typed."""
+    from src.documents.build import build
+    from src.documents.claims import unsupported
+    from src.documents.pages import site_pages
+    from src.record.gaps import typed_numbers
+
+    say(f"{len(changes)} metrics changed" if changes else "no metric changed")
+    for line in changes:
+        print(line)
+    documents = build(Path(), Path(".cache"))
+    failed = unsupported([claim for _, _, claim in site_pages(documents, pdf=False)[1]] + documents.claims())
+    for claim in failed:
+        print(f"no longer holds: {claim.failure()}")
+    for gap in typed_numbers(documents.context.record):
+        print(f"a number in digits: {gap.file}:{gap.line}: {gap.text}")
+    if failed:
+        say("Correct these claims, then run `python -m src.render`.")
+        return
+    for path, text in documents.committed().items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            print(f"does not match the record: {path}. Run `python -m src.render`.")
 
 
 if __name__ == "__main__":

@@ -1,27 +1,40 @@
 """`python -m src.new`: create a project of its own for a model and its results."""
 
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
+try:
+    import typer
 
-from src.cli import run, say
+    from src.cli import run, say
+except ModuleNotFoundError as error:  # before there is an environment
+    sys.exit(
+        f"{error.name} is not installed. Make an environment first: python3 -m venv .venv && "
+        '.venv/bin/pip install -c constraints.txt -e ".[site,report]"; then use .venv/bin/python.'
+    )
 
 
 def new(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The project's folder: new or empty.")],
-    name: Annotated[str, typer.Option(help="Name of the experiment and of the model's repository on the Hub.")],
+    name: Annotated[
+        str | None, typer.Option(help="Name of the experiment and of the model's repository on the Hub.")
+    ] = None,
     adapter: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="The adapter's folder; its publishable files are copied.")
     ] = None,
     lm_eval: Annotated[
-        tuple[Path, Path] | None,
+        list[Path] | None,
         typer.Option(metavar="BASE TUNED", help="Both models' results of lm-evaluation-harness, with logged answers."),
     ] = None,
     filter: Annotated[
         str | None,
         typer.Option("--filter", help="With --lm-eval: whose answers count, where a task has several filters."),
+    ] = None,
+    published_for: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="With --lm-eval: name of the evaluated weights, if others are published."),
     ] = None,
     metrics: Annotated[
         Path | None,
@@ -31,19 +44,32 @@ def new(
         bool,
         typer.Option("--with-experiment", help="Take along the experiment: dataset, training, evaluation, workflow."),
     ] = False,
+    upgrade: Annotated[
+        bool, typer.Option("--upgrade", help="Replace the engine's files of a project by this repository's.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="With --upgrade: also those that were edited in the project.")
+    ] = False,
 ) -> None:
     """Create a project for your own model: site, cards, report and publisher, with your results and none of this study's words.
 
     Without results it begins with a sample record, which says that it is one. What only you can say is marked TODO; the site shows
-    these gaps, and the publisher refuses them.
+    these gaps, and the publisher refuses them. With --upgrade an existing project gets this repository's engine; your files stay.
     """
-    from src.starter.create import create
+    from src.starter import create
 
-    if lm_eval is not None and metrics is not None:
+    if upgrade:
+        for line in create.upgrade(folder, overwrite=overwrite):
+            say(line)
+        return
+    if name is None:
+        raise typer.BadParameter("--name is missing")
+    if lm_eval and metrics is not None:
         raise typer.BadParameter("give --lm-eval or --metrics, not both")
-    for line in create(
-        folder, name, adapter=adapter, lm_eval=lm_eval, filter=filter, metrics=metrics, with_experiment=with_experiment
-    ):
+    for line in create.create(
+        folder, name, adapter=adapter, lm_eval=lm_eval or (), filter=filter, published_for=published_for,
+        metrics=metrics, with_experiment=with_experiment,
+    ):  # fmt: skip
         say(line)
     say(f"created: {folder}. Next:")
     print(f"cd {shlex.quote(str(folder))} && git init\nmake serve\npython -m src.publish")

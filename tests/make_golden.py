@@ -25,7 +25,7 @@ def golden(documents: Documents) -> dict[str, str]:
         "README.md": documents.readme.text,
         "model-card.md": documents.model_card.text,
         "dataset-card.md": documents.dataset_card.text,
-        "base-card.md": documents.base_card,
+        "base-card.md": documents.base_card.text,
         "final_report.json": documents.final_report,
         "printed-report.md": documents.printed_report[0].text,
         **{f"pages/{path}": text for path, text in site_pages(documents, pdf=True)[0].items()},

@@ -48,7 +48,7 @@ def test_all_claims_that_fail_are_named_with_line_sentence_and_values(project: P
     message = str(refused.value)
     assert "2 claims do not hold" in message
     assert re.search(
-        FINDING + r':1: “The base model spells [0-9.]+ %\.” needs base\("words_spelled"\)\.value > 2, but base', message
+        FINDING + r':1: “The base model spells [0-9.]+%\.” needs base\("words_spelled"\)\.value > 2, but base', message
     )
     assert f"{FINDING}:7: “More than all.”" in message
     assert "record.project.language is en" in message
@@ -140,3 +140,35 @@ def test_prose_about_another_record_is_refused(minimal: Path) -> None:
     (minimal / FINDING).write_text((TINY / FINDING).read_text())
     with pytest.raises(ClaimsError):
         build(minimal, None).check()
+
+
+TRUE, FALSE = 'base("words_spelled").value < 2', 'base("words_spelled").value > 2'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{{% claim {TRUE} %}}One.{{% endclaim %}} {{% claim {FALSE} %}}Two.{{% endclaim %}}",
+        f"{{# {{% claim {TRUE} %}}Old.{{% endclaim %}} #}}{{% claim {FALSE} %}}Two.{{% endclaim %}}",
+        f"{{% raw %}}{{% claim {TRUE} %}}{{% endraw %}}{{% claim {FALSE} %}}Two.{{% endclaim %}}",
+        f"{{%\n  claim {FALSE}\n%}}Two.{{% endclaim %}}\n{{% claim {TRUE} %}}One.{{% endclaim %}}",
+        f"{{%- claim {FALSE} as title -%}}Two.{{% endclaim %}}{{{{ title }}}}",
+    ],
+)
+def test_a_sentence_is_judged_by_its_own_condition(project: Path, text: str) -> None:
+    with pytest.raises(ClaimsError) as refused:
+        write(project, text).check()
+    assert "“Two.” needs" in str(refused.value)
+    assert "1 claim does not hold" in str(refused.value)
+
+
+def test_a_false_claim_in_the_base_models_card_stops_the_build(project: Path) -> None:
+    path = project / "docs/fragments/base_limitations.md.j2"
+    path.write_text(claim(FALSE, "It knows every letter."))
+    with pytest.raises(ClaimsError, match="It knows every letter"):
+        build(project, None).check()
+
+
+def test_use_cannot_be_claimed_of_a_metric_without_a_control(project: Path) -> None:
+    with pytest.raises(ClaimsError, match="no control"):
+        write(project, claim('arm("spelling").words_spelled.used == 2')).check()

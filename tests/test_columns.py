@@ -16,13 +16,13 @@ import pytest
 from src.analysis.analyse import analyse
 from src.documents.explorer import explorer_json
 from src.figures.catalog import catalog
-from src.record.answers import read_answers, write_answers
+from src.record.answers import Answered, read_answers, write_answers
 from src.record.config import Grouping, MetricsConfig
 from src.record.errors import InputError
 from src.record.files import load_yaml
 from src.record.load import Record, load_record
 from src.record.questions import read_questions, write_questions
-from src.record.results import Results
+from src.record.results import Results, Run
 from src.record.schemas import EvaluationResults, Task
 from src.record.splits import read_splits
 
@@ -85,7 +85,14 @@ def write(folder: Path, table: pa.Table | None = None) -> Results:
     evaluation = EvaluationResults.model_validate(
         {"base_model": {"metrics": metrics}, "finetuned_model": {"metrics": metrics}, "tasks": {"t": TASK}}
     )
-    return Results(folder / "evaluation_results.json", evaluation, questions, *given)
+    path = folder / "evaluation_results.json"
+    runs = [Run(name, path, metrics, rows) for name, rows in zip(("base", "finetuned"), given, strict=True)]
+    return Results(path, evaluation, runs[0], runs[1], questions)
+
+
+def base_rows(folder: Path) -> Answered | None:
+    results = write(folder)
+    return results.answered(results.base, "t")
 
 
 @pytest.fixture
@@ -108,7 +115,7 @@ def test_own_columns_keep_their_types(tmp_path: Path) -> None:
 
 
 def test_an_answer_may_lack_all_that_was_not_recorded(tmp_path: Path) -> None:
-    found = write(tmp_path).answered("base", "t")
+    found = base_rows(tmp_path)
     assert found is not None
     assert found.has("correct")
     assert not found.has("score")
@@ -116,7 +123,7 @@ def test_an_answer_may_lack_all_that_was_not_recorded(tmp_path: Path) -> None:
 
 
 def test_groups_are_values_or_lengths(tmp_path: Path) -> None:
-    found = write(tmp_path).answered("base", "t")
+    found = base_rows(tmp_path)
     assert found is not None
     codes, values = found.group(Grouping(column="parts", of="length"))
     assert [values[c] for c in codes] == [i % 3 for i in range(40)]
@@ -279,7 +286,7 @@ def test_a_name_that_comes_twice_is_refused(tmp_path: Path, name: str) -> None:
     table = pq.read_table(path)
     twice = pa.Table.from_arrays([*table.columns, table[name]], names=[*table.column_names, name])
     pq.write_table(twice, path)
-    with pytest.raises(InputError, match="each name once"):
+    with pytest.raises(InputError, match="duplicated"):
         read_questions(path)
 
 
@@ -326,15 +333,15 @@ def test_a_dataset_is_counted_by_values_and_lengths(tmp_path: Path) -> None:
     [("parts", "value", "list"), ("template", "value", "struct"), ("template", "length", "struct")],
 )
 def test_a_dataset_that_cannot_be_counted_so_is_refused(tmp_path: Path, column: str, of: str, says: str) -> None:
-    with pytest.raises(InputError, match=rf"^configs/project.yaml: dataset_counts\[0\].of: found {of} of.*{says}"):
+    with pytest.raises(InputError, match=rf"^configs/project.yaml: dataset_counts\[0\].of: {column} is {says}"):
         counted(tmp_path, SPLIT, {"column": column, "of": of})
 
 
 def test_a_dataset_with_two_columns_of_one_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="column word: found that name twice"):
+    with pytest.raises(InputError, match="column word: duplicated"):
         counted(tmp_path, SPLIT.append_column("word", SPLIT["style"]))
 
 
 def test_a_dataset_without_rows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="found no rows"):
+    with pytest.raises(InputError, match="no rows"):
         counted(tmp_path, SPLIT.slice(0, 0))

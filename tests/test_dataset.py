@@ -60,7 +60,7 @@ def test_built_again_it_has_the_same_bytes(root: Path, experiment: ExperimentCon
     assert done.returncode == 0, done.stderr
     files = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*.parquet"))
     questions = len(experiment.dataset_config.test_questions) + len(experiment.dataset_config.validation_questions)
-    assert len(files) == 1 + questions + bool(experiment.dataset_config.skills)
+    assert len(files) == 1 + questions
     for file in files:
         assert (tmp_path / file).read_bytes() == (root / "data" / file).read_bytes(), file
 

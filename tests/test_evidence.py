@@ -170,6 +170,6 @@ def test_the_control_of_a_constant_answer_is_its_own_accuracy_on_average() -> No
 
 
 def test_the_best_shortcut_is_compared() -> None:
-    named = {baseline.label: baseline.value for baseline, _ in shortcuts(rows(["z" for _ in places()]))}
+    named = {baseline.label: baseline.value for baseline, _ in shortcuts(rows(["z" for _ in places()]), METRIC)}
     assert set(named) == {"the most common answer", "a shortcut"}
     assert named["a shortcut"] > named["the most common answer"]

@@ -1,20 +1,16 @@
-"""What goes out for other tools: tasks of lm-evaluation-harness, Every Eval Ever, the Hub's own evaluation results; and back in."""
+"""What goes out for other tools: tasks of lm-evaluation-harness, and the Hub's own evaluation results."""
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
 import subprocess
 import sys
-import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import jinja2
-import jsonschema
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -22,23 +18,14 @@ import yaml
 from gen.site import site_files
 from src.documents.build import Documents
 from src.documents.context import Context, RepoNames
-from src.exchange.every_eval_ever import import_every_eval_ever
-from src.exchange.imported import write_record
 from src.exchange.lm_eval_tasks import FOLDER, group_name, harness_files, harness_tasks
-from src.exchange.shared import benchmark_file, exchange_files, shared_results, zipped
+from src.exchange.shared import benchmark_file, zipped
 from src.hub.eval_results import entries
-from src.record.errors import InputError
 from src.record.load import Record, load_record
 
 from .conftest import REPO, TINY, copy_tiny, run_in
 
-SCHEMAS = REPO / "tests/data/every_eval_ever"
 NAMES = RepoNames("someone/model", "someone/data", "someone/base", "someone")
-
-
-@pytest.fixture(scope="module")
-def shared(record: Record, context: Context) -> dict[str, bytes]:
-    return exchange_files(record, context.analysis, NAMES)
 
 
 def test_the_tasks_ask_the_very_prompts(record: Record) -> None:
@@ -127,25 +114,13 @@ def test_lm_eval_gives_the_same_answers(root: Path, limit: int, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_of_too_many_answers_the_site_offers_results_but_no_answers(
-    documents: Documents, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def offered(documents: Documents) -> tuple[bool, int, int, str]:
-        """Whether there is a table of answers, how many files of results and of answers are zipped, and what the page says."""
-        files = site_files(documents)
-        with zipfile.ZipFile(io.BytesIO(files["assets/data/every_eval_ever.zip"])) as archive:
-            answers = [name for name in archive.namelist() if name.endswith("_samples.jsonl")]
-            results = len(archive.namelist()) - len(answers)
-        return "assets/data/answers.csv" in files, results, len(answers), files["examples.md"].decode()
-
-    table, results, answers, page = offered(documents)
-    assert (table, answers) == (True, 2)  # both models'
-    assert "answers.csv" in page
+def test_too_many_answers_are_not_offered_as_a_file(documents: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = site_files(documents)
+    assert "assets/data/answers.csv" in files and "answers.csv" in files["examples.md"].decode()
     monkeypatch.setattr("src.documents.downloads.DOWNLOAD_ROWS", 10)
-    table, still, answers, page = offered(Documents(replace(documents.context)))
-    assert (table, still, answers) == (False, results, 0)
-    assert "too many for a file of this site" in page
-    assert "answers.csv" not in page
+    files = site_files(Documents(replace(documents.context)))
+    assert "assets/data/answers.csv" not in files
+    assert "too many for a file of this site" in files["examples.md"].decode()
 
 
 def test_the_benchmark_is_declared(record: Record) -> None:
@@ -157,92 +132,9 @@ def test_the_benchmark_is_declared(record: Record) -> None:
         assert (record.data / task["config"] / f"{task['split']}.parquet").is_file()
 
 
-def validator(name: str) -> Any:
-    return jsonschema.Draft7Validator(json.loads((SCHEMAS / f"{name}.schema.json").read_text()))
-
-
-def test_every_eval_ever_is_valid_and_complete(record: Record, shared: dict[str, bytes]) -> None:
-    aggregate, instance = validator("eval"), validator("instance_level_eval")
-    found = [
-        json.loads(content)
-        for name, content in shared.items()
-        if name.startswith("every_eval_ever/") and name.endswith(".json")
-    ]
-    assert record.study is not None
-    assert len(found) == 1 + len(record.study.runs)
-    for data in found:
-        assert not list(aggregate.iter_errors(data))
-    base = next(data for data in found if data["model_info"]["id"] == "someone/base")
-    scores = {r["evaluation_result_id"]: r["score_details"]["score"] for r in base["evaluation_results"]}
-    assert scores == record.results.base_model.metrics
-    lines = {name: content.decode().splitlines() for name, content in shared.items() if name.endswith(".jsonl")}
-    assert len(lines) == 2
-    assert record.loaded.questions is not None
-    for found_lines in lines.values():
-        assert len(found_lines) == len(record.loaded.questions)
-        for line in found_lines:
-            assert not list(instance.iter_errors(json.loads(line)))
-
-
-def test_the_schemas_can_refuse() -> None:
-    assert list(validator("eval").iter_errors({"schema_version": "0.3.0"}))
-
-
-def put(folder: Path, files: dict[str, bytes]) -> tuple[Path, Path]:
-    """Write the results of base and published model; return their aggregate files."""
-    found = {}
-    for name, content in files.items():
-        if name.startswith("every_eval_ever/"):
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-            if path.suffix == ".json":
-                found[json.loads(content)["model_info"]["id"]] = path
-    return found["someone/base"], found["someone/model"]
-
-
-def test_what_went_out_comes_back_in(record: Record, shared: dict[str, bytes], minimal: Path, tmp_path: Path) -> None:
-    base, tuned = put(tmp_path, shared)
-    write_record(import_every_eval_ever(base, tuned), minimal, "back", replace=False)
-    back = load_record(minimal)
-    for task in record.loaded.tasks:
-        for model in ("base", "finetuned"):
-            ours, theirs = (loaded.answered(model, task) for loaded in (record, back))
-            assert ours is not None
-            assert theirs is not None
-            assert theirs.prompts() == ours.prompts()
-            for name in ("id", "reference", "answer", "correct", "word", "tokens"):
-                assert theirs[name].to_pylist() == ours[name].to_pylist(), name
-    for key in ("letter_count_accuracy", "letter_position_accuracy"):
-        for of in ("base_model", "finetuned_model"):
-            stated = getattr(record.results, of).metrics[key]
-            assert getattr(back.results, of).metrics[f"{key.removesuffix('_accuracy')}_{key}"] == pytest.approx(stated)
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        (lambda base, tuned: tuned.write_bytes(base.read_bytes()), "another model"),
-        (lambda base, tuned: next(tuned.parent.glob("*.jsonl")).unlink(), "the answers that the aggregate file names"),
-        (lambda base, tuned: next(tuned.parent.glob("*.jsonl")).write_text("{}\n"), "sha256"),
-        (lambda base, tuned: tuned.write_text("[]"), "no evaluation_results"),
-    ],
-)
-def test_shared_results_that_cannot_be_read_are_refused(
-    shared: dict[str, bytes], tmp_path: Path, change: Any, says: str
-) -> None:
-    base, tuned = put(tmp_path, shared)
-    change(base, tuned)
-    with pytest.raises(InputError, match=re.escape(says)):
-        import_every_eval_ever(base, tuned)
-
-
-def test_the_same_files_give_the_same_archive(record: Record, context: Context) -> None:
+def test_the_same_files_give_the_same_archive(record: Record) -> None:
     files = harness_files(record, None, None)
     assert zipped(files) == zipped(dict(reversed(files.items())))
-    assert (
-        shared_results(record, context.analysis, NAMES).keys() == shared_results(record, context.analysis, NAMES).keys()
-    )
 
 
 def test_one_value_a_task_and_no_distance_for_the_hub(record: Record) -> None:

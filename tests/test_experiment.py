@@ -19,13 +19,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from src.experiment.build import SKILL_TASKS, Strings, skill_rows, string_questions
 from src.experiment.decoding import PASS_TOKENS, Evaluator
-from src.experiment.evaluate import EvalTask, Runner, few_shot_prefix, is_candidate, letters_of
+from src.experiment.evaluate import EvalTask, Runner, few_shot_prefix, letters_of, written_answer
 from src.experiment.models import load_adapter, load_base, load_tokenizer
 from src.experiment.pretrain import strip_header
 from src.experiment.training_data import IGNORED, encode_examples, other_letters, pack
 from src.record.answers import read_answers
+from src.record.checkpoint import checkpoint_files, hash_files
 from src.record.config import DatasetConfig, EvaluationConfig, ExperimentConfig
 from src.record.questions import read_questions
 from src.record.results import answered
@@ -62,10 +62,9 @@ checkpoint: checkpoints/best_model
 dataset_config:
   path: data
   chains: 20
-  skills: 40
   test_questions: {letter_count: 12, letter_position: 12, spelling: 6, string_count: 6, string_position: 6}
   validation_questions: {letter_count: 9, letter_position: 9, spelling: 6, string_count: 6, string_position: 6}
-evaluation_config: {few_shot: 1, max_new_tokens: 8, variants: [letters_shown, spelled_first]}
+evaluation_config: {few_shot: 1, max_new_tokens: 8, reworded: 4, fixed: [{word: cherry, letter: r, position: 3}]}
 """
 
 
@@ -120,7 +119,7 @@ def train(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_whole_way_gives_a_record(tiny: Path) -> None:
     results = json.loads((tiny / "results/tiny/evaluation_results.json").read_text())
     assert results["tasks"]["letter_count"]["questions"] == 12
-    assert {"letter_count_accuracy", "position_read_off", "letter_position_spelled_first_accuracy"} <= set(
+    assert {"letter_count_accuracy", "position_read_off", "letter_count_reworded"} <= set(
         results["base_model"]["metrics"]
     )
     log = json.loads((tiny / "results/tiny/training_log.json").read_text())
@@ -298,26 +297,22 @@ def test_validation_questions_are_not_their_own_solved_examples(tiny: Path) -> N
 
 
 def test_the_record_says_what_each_model_was_given_and_wrote(tiny: Path) -> None:
-    """Prompts are put together from parts that are stored once; free lines and contexts come from the model itself."""
+    """Prompts are put together from parts that are stored once; answers are what the model wrote."""
     folder = tiny / "results/tiny"
     results = EvaluationResults.model_validate(json.loads((folder / "evaluation_results.json").read_text()))
     questions = read_questions(folder / "questions.parquet")
     assert "prompt" not in questions.table.column_names
     base = read_answers(folder / "answers/base.parquet", questions, results.tasks)
-    rows = answered("letter_position_spelled_first", questions, base, results.tasks)
-    assert rows is not None
-    for prompt, word, context in zip(
-        rows.prompts(), rows["word"].to_pylist(), rows["context"].to_pylist(), strict=True
-    ):
-        assert f"The word {word} is spelled{''.join(f' {c}' for c in context)}. What is the " in prompt
-    for task, free, said in zip(
-        questions.table["task"].to_pylist(),
-        base.table["free"].to_pylist(),
-        base.table["answered"].to_pylist(),
-        strict=True,
-    ):
+    for task, row in zip(questions.table["task"].to_pylist(), base.table.to_pylist(), strict=True):
         candidates = results.tasks[task].candidates
-        assert said is (is_candidate(free, candidates) if candidates else None)
+        assert row["answered"] is (row["answer"] in candidates if candidates else None)
+        assert row["chosen"] in (candidates or [None])
+        assert (row["spelled"] is None) is (not candidates or task.startswith("string"))
+    fixed = answered("letter_count_fixed", questions, base, results.tasks)
+    assert fixed is not None
+    assert fixed.texts("word").tolist() == ["cherry"]
+    assert fixed.texts("reference").tolist() == ["2"]
+    assert "Count the '" in (answered("letter_count_reworded", questions, base, results.tasks) or fixed).prompts()[0]
     controls = [c for c in questions.table["control"].to_pylist() if c]
     assert controls
     assert all(sum(entry["share"] for entry in control) == pytest.approx(1, abs=1e-5) for control in controls)
@@ -409,7 +404,7 @@ def test_two_processes_give_the_answers_of_one(tiny: Path) -> None:
     one, two = (pq.read_table(tiny / name / place).to_pylist() for name in ("results/tiny", "two"))
     assert len(one) == len(two)
     for a, b in zip(one, two, strict=True):
-        assert (a["answer"], a["free"]) == (b["answer"], b["free"])
+        assert (a["answer"], a["chosen"]) == (b["answer"], b["chosen"])
         assert a["score"] == pytest.approx(b["score"], abs=1e-4)
 
 
@@ -457,25 +452,6 @@ def test_controls_write_other_letters_of_the_same_form() -> None:
     assert len(shuffled) > 10
     assert {"".join(sorted(word)) for word in shuffled} == {"aelpp"}
     assert other_letters("cat", "other_word", words, "s") == "cat"
-
-
-def test_letter_skills_ask_about_no_word_and_are_right() -> None:
-    words = frozenset((TINY / "data/words/words.txt").read_text().split())
-    strings = Strings("seed", words)
-    held_out = {row["word"] for task in SKILL_TASKS for row in string_questions(strings, task, "test", 100)}
-    rows = skill_rows(strings, 1, 3000)
-    assert not {row["letters"] for row in rows} & (words | held_out)
-    for row in rows:
-        assert "word" not in row["prompt"]
-        asked = re.search(r"'(.)'", row["prompt"])
-        if row["skill"] == "count":
-            assert asked is not None
-            assert row["completion"].rstrip(".").endswith(f" {row['letters'].count(asked[1])}")
-        else:
-            number = re.search(r"(\d+)(?:st|nd|rd|th) letter|Letter (\d+):", row["prompt"])
-            assert number is not None
-            place = int(number[1] or number[2])
-            assert row["completion"].strip() == row["letters"][place - 1]
 
 
 def test_a_vocabulary_without_enough_made_up_words_ends_with_their_number(tmp_path: Path) -> None:
@@ -651,9 +627,8 @@ def test_writing_matches_generate(scored: tuple[object, object]) -> None:
         assert answer.text == text.lstrip("\n").split("\n", 1)[0]
 
 
-@pytest.mark.parametrize("task", ["letter_count", "letter_position"])
-def test_what_is_spelled_first_is_the_models_own_spelling(scored: tuple[object, object], task: str) -> None:
-    """Right or wrong: the toy spells no word right, so its prompts have wrong letters."""
+def test_a_words_spelling_is_the_models_own(scored: tuple[object, object]) -> None:
+    """Right or wrong: the toy spells no word right."""
     model, tokenizer = scored
     config = ExperimentConfig(
         experiment_name="tiny",
@@ -668,7 +643,7 @@ def test_what_is_spelled_first_is_the_models_own_spelling(scored: tuple[object, 
 
     spelled = [row["answer"] for row in asked(EvalTask("spelling", "spelling"))]
     assert not set(spelled) & set(words)
-    assert [row["context"] for row in asked(EvalTask(f"{task}_spelled_first", task, "spelled_first"))] == spelled
+    assert [row["spelled"] for row in asked(EvalTask("letter_count", "letter_count"))] == spelled
 
 
 def test_few_shot_examples_come_from_validation_words() -> None:
@@ -696,7 +671,7 @@ def test_letters_are_read_out_of_text(generated: str, letters: str) -> None:
     ("line", "said"), [(" 3", True), ("3.", True), (" 3 . ", True), ("33", False), ("three", False), ("", False)]
 )
 def test_a_line_answers_if_it_is_a_candidate(line: str, said: bool) -> None:
-    assert is_candidate(line, ["1", "2", "3"]) is said
+    assert (written_answer(line) in ["1", "2", "3"]) is said
 
 
 def test_letters_without_separator_are_encoded_one_by_one(scored: tuple[object, object]) -> None:
@@ -722,3 +697,35 @@ def test_packing_cuts_nothing_and_pads_at_the_end() -> None:
     assert all(len(ids) == len(labels) == 10 for ids, labels in pairs)
     assert [i for ids, _ in pairs for i in ids if i] == [1] * 5 + [2] * 4 + [3] * 9 + [5] * 2
     assert all(label == IGNORED for ids, labels in pairs for i, label in zip(ids, labels, strict=True) if i == 0)
+
+
+def test_training_continues_an_adapter_and_keeps_its_hash(tiny: Path) -> None:
+    start = tiny / "checkpoints/best_model"
+    text = (
+        (tiny / "configs/tiny.yaml")
+        .read_text()
+        .replace("checkpoint: checkpoints/best_model", "checkpoint: checkpoints/next")
+    )
+    text = text.replace("base_model: models/tiny", "base_model: models/tiny\nstart_from: checkpoints/best_model")
+    text = text.replace(
+        "  chains: 20\n",
+        "  chains: 20\n  material: [questions, spelling]\n  shares: {questions: 0.8, spelling: 0.2}\n"
+        "  questions: 50\n  question_share: 0.7\n  spelled_tokens: asked\n",
+    )
+    (tiny / "configs/next.yaml").write_text(text)
+    done = train(tiny, "--config", "configs/next.yaml", "--log", "next.json", "--work", "runs/next")
+    assert done.returncode == 0, done.stderr[-3000:]
+    log = json.loads((tiny / "next.json").read_text())
+    assert log["hashes"]["start"] == hash_files(checkpoint_files(start))
+    assert log["materials"]["questions"] == 50
+    assert log["used_up"] == "questions"
+    assert log["passes"] > 0
+    new, old = (load_file(path / "adapter_model.safetensors") for path in (tiny / "checkpoints/next", start))
+    assert any(not torch.equal(new[name], old[name]) for name in old)
+    # Six small steps stay near the start; a new adapter's B would have begun at zero.
+    assert sum(float((new[n] - old[n]).norm()) for n in old) < sum(float(old[n].norm()) for n in old)
+
+    (tiny / "configs/wider.yaml").write_text(text.replace("r: 4", "r: 2"))
+    refused = invoke(tiny, "train", "--config", "configs/wider.yaml", "--work", "runs/wider")
+    assert refused.returncode == 2
+    assert "checkpoints/best_model: r is 4" in refused.stderr

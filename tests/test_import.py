@@ -1,54 +1,160 @@
-"""Other tools' results become a record: real outputs of lm-evaluation-harness, and every way in which they can be read wrongly."""
+"""Results of lm-evaluation-harness become a record with its own numbers, or are refused in one sentence."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from src.analysis.analyse import analyse
+from src.documents.context import Context, RepoNames
+from src.documents.renderer import Renderer
+from src.exchange.answers import Import
 from src.exchange.imported import write_record
 from src.exchange.lm_eval import import_lm_eval
+from src.exchange.reading import settings
+from src.hub.eval_results import entries
 from src.record.errors import InputError
-from src.record.load import load_record
+from src.record.load import Record, load_record
+from src.record.model_name import parse_model_name
 
-from .conftest import REPO, Run
+from .conftest import REPO, invoke
 
 REAL = REPO / "tests/data/lm_eval"
+DATE = "2025-03-01T10-00-00.000000"
+BASE_RIGHT = [True, False, False, True, False, False, True, False, False, False, True, False]
+TUNED_RIGHT = [True, True, False, True, True, False, True, True, False, True, True, False]
+RIGHT = {"b": BASE_RIGHT, "t": TUNED_RIGHT}
+ARGS = {"b": "pretrained=openai-community/gpt2", "t": "pretrained=openai-community/gpt2,peft=me/ad"}
+Sample = dict[str, Any]
+
+
+def choice(i: int, right: bool) -> Sample:
+    """One question with three candidates; the target is an index."""
+    best = i % 3 if right else (i + 1) % 3
+    pairs = [["-1.0" if place == best else f"-{5 + place}.0", "False"] for place in range(3)]
+    colors = enumerate(("red", "green", "blue"))
+    arguments = {f"gen_args_{n}": {"arg_0": f"Q{i} is", "arg_1": f" {c}"} for n, c in colors}
+    doc = {"question": f"Q{i} is", "label": i % 3}
+    return {"doc": doc, "target": str(i % 3), "arguments": arguments, "filtered_resps": pairs, "acc": float(right)}
+
+
+def text(i: int, right: bool, metric: str = "exact_match", target: str | None = None) -> Sample:
+    """One question that is answered freely."""
+    arguments = {"gen_args_0": {"arg_0": f"{i}+1?", "arg_1": {"until": ["\n"]}}}
+    doc, answers = {"question": f"{i}+1?"}, [str(i + 1 if right else 0)]
+    return {
+        "doc": doc,
+        "target": target or str(i + 1),
+        "arguments": arguments,
+        "filtered_resps": answers,
+        metric: right,
+    }
+
+
+@dataclass
+class Task:
+    """One task of a run to be written: its samples, and how it is described."""
+
+    samples: list[Sample]
+    kind: str = "multiple_choice"
+    stated: dict[str, float] = field(default_factory=dict)
+
+    def numbers(self) -> dict[str, float]:
+        """The means of the samples' values, as the harness states them."""
+        names = [k for k, v in self.samples[0].items() if isinstance(v, int | float)]
+        means = {f"{name},none": sum(row[name] for row in self.samples) / len(self.samples) for name in names}
+        return means | self.stated
+
+
+def write_run(folder: Path, tasks: dict[str, Task], model_args: Any = ARGS["b"], date: str = DATE, **more: Any) -> Path:
+    """Write what lm_eval writes about one model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    metrics = {task: [key.split(",")[0] for key in about.numbers()] for task, about in tasks.items()}
+    data = {
+        "results": {task: {"alias": task, **about.numbers()} for task, about in tasks.items()},
+        "group_subtasks": {task: [] for task in tasks},
+        "configs": {task: {"task": task, "output_type": about.kind} for task, about in tasks.items()},
+        "versions": dict.fromkeys(tasks, 1.0),
+        "n-shot": dict.fromkeys(tasks, 0),
+        "higher_is_better": {task: dict.fromkeys(names, True) for task, names in metrics.items()},
+        "config": {"model": "hf", "model_args": model_args},
+        "lm_eval_version": "0.4.9",
+    }
+    for key, value in more.items():
+        data[key] = data.get(key, {}) | value if isinstance(value, dict) else value
+    (folder / f"results_{date}.json").write_text(json.dumps(data))
+    for task, about in tasks.items():
+        rows = [json.dumps({"doc_id": i, "filter": "none", **sample}) for i, sample in enumerate(about.samples)]
+        (folder / f"samples_{task}_{date}.jsonl").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+def colors(side: str) -> Task:
+    """A task of twelve questions with candidates: four right before, eight after."""
+    return Task([choice(i, right) for i, right in enumerate(RIGHT[side])])
+
+
+def write_both(root: Path, make: Callable[[str], dict[str, Task]], args: dict[str, Any] = ARGS, **more: Any) -> Path:
+    """Write a run of each model."""
+    for side in ("b", "t"):
+        write_run(root / side, make(side), args[side], **more)
+    return root
+
+
+def color_runs(root: Path, args: dict[str, Any] = ARGS, **more: Any) -> Path:
+    return write_both(root, lambda side: {"colors": colors(side)}, args, **more)
+
+
+def imported(root: Path, wanted: str | None = None, names: Sequence[str] = ("b", "t")) -> Import:
+    return import_lm_eval([root / name for name in names], wanted)
 
 
 @pytest.fixture
-def minimal(minimal: Path) -> Path:
-    """A project without words about another record, which an import would refuse."""
+def blank(minimal: Path) -> Path:
+    """A project named `mine` without a record, and without words about one."""
     shutil.rmtree(minimal / "docs/fragments")
+    shutil.rmtree(minimal / "results/tiny")
     (minimal / "configs/criteria.yaml").unlink()
+    (minimal / "configs/experiments/tiny.yaml").unlink()
+    project = minimal / "configs/project.yaml"
+    project.write_text(project.read_text().replace("experiments/tiny.yaml", "experiments/mine.yaml"))
     return minimal
 
 
-@pytest.fixture
-def runs(tmp_path: Path) -> Path:
-    """Both real runs, to be changed."""
-    for name in ("base", "tuned"):
-        shutil.copytree(REAL / name, tmp_path / name)
-    return tmp_path
+def recorded(found: Import, project: Path, **given: Any) -> Record:
+    write_record(found, project, "mine", **given)
+    return load_record(project)
 
 
-def file_of(runs: Path, model: str, pattern: str) -> Path:
-    return next((runs / model).rglob(pattern))
+def verdicts(record: Record, task: str, model: str = "finetuned") -> list[bool | None]:
+    rows = record.answered(model, task)
+    assert rows is not None
+    return list(rows["correct"].to_pylist())
 
 
-def edit(path: Path, change: Callable[[dict[str, Any]], None], line: int | None = None) -> None:
+def values(record: Record, key: str) -> tuple[float, float]:
+    return record.results.base_model.metrics[key], record.results.finetuned_model.metrics[key]
+
+
+def everything(project: Path) -> str:
+    """All that an import wrote, and what documents say of it."""
+    paths = [project / "configs/experiments/mine.yaml", project / "results/mine/evaluation_results.json"]
+    context = Context(record := load_record(project), RepoNames.of(record))
+    parts = [Renderer(context, "hub").render(f"parts/{name}.md") for name in ("provenance", "protocol", "base_model")]
+    return "\n".join([*(path.read_text() for path in paths), *parts, str(context.names), str(context.experiment)])
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], object], line: int | None = None) -> None:
     """Change a JSON file, or some lines of a JSONL file."""
-    if path.suffix == ".json":
-        data = json.loads(path.read_text())
-        change(data)
-        path.write_text(json.dumps(data))
-        return
-    lines = path.read_text().splitlines()
+    lines = [path.read_text()] if path.suffix == ".json" else path.read_text().splitlines()
     for i in range(len(lines)) if line is None else [line]:
         data = json.loads(lines[i])
         change(data)
@@ -56,50 +162,18 @@ def edit(path: Path, change: Callable[[dict[str, Any]], None], line: int | None 
     path.write_text("\n".join(lines) + "\n")
 
 
-def edit_both(runs: Path, pattern: str, change: Callable[[dict[str, Any]], None], line: int | None = None) -> None:
-    for model in ("base", "tuned"):
-        edit(file_of(runs, model, pattern), change, line)
+def refused(root: Path, wanted: str | None = None, names: Sequence[str] = ("b", "t")) -> str:
+    with pytest.raises(InputError) as error:
+        imported(root, wanted, names)
+    assert "\n" not in str(error.value)
+    return str(error.value)
 
 
-def read(runs: Path, wanted: str | None = "first-word") -> Any:
-    return import_lm_eval(runs / "base", runs / "tuned", wanted)
+# --- What the harness really wrote ---
 
 
-@pytest.mark.nightly
-def test_real_results_become_a_site_and_a_report(minimal: Path, run: Run) -> None:
-    for name in ("models", "checkpoints"):
-        (minimal / name).symlink_to(REPO / name)  # what the harness really ran
-    command = ["-m", "src.import_results", "lm-eval", str(REAL / "base"), str(REAL / "tuned"), "--name", "mine"]
-    before = (minimal / "configs/metrics.yaml").read_text()
-    done = run(minimal, *command)
-    assert done.returncode == 2
-    assert "first-word, whole" in done.stderr
-    assert "--filter" in done.stderr
-    assert (minimal / "configs/metrics.yaml").read_text() == before
-    assert not (minimal / "results/mine").exists()
-    done = run(minimal, *command, "--filter", "first-word")
-    assert done.returncode == 0, done.stderr
-    assert (minimal / "configs/metrics.yaml").read_text().startswith(before.rstrip())
-    done = run(minimal, "-m", "mkdocs", "build", "-q")
-    assert done.returncode == 0, done.stdout + done.stderr
-    page = (minimal / "site/results/index.html").read_text()
-    assert "odd pick, acc" in page
-    data = json.loads((minimal / "site/assets/data/examples.json").read_text())
-    assert {"kind", "level", "word", "tokens"} <= {column["name"] for column in data["own"]}
-    assert not any(text.startswith("Answer:") for text in data["columns"]["question"]["values"])
-    assert "<b>bold</b>" not in (minimal / "site/examples/index.html").read_text()
-    done = run(minimal, "-m", "src.publish", "--dry-run")
-    assert done.returncode == 0, done.stderr
-    assert "lm-evaluation-harness 0.4.13" in (minimal / "dist/hub/model/README.md").read_text()
-    again = run(minimal, *command, "--filter", "first-word")
-    assert again.returncode == 2
-    assert "--replace" in again.stderr
-
-
-def test_every_number_is_the_harness_own(minimal: Path) -> None:
-    found = read(REAL)
-    write_record(found, minimal, "mine", replace=False)
-    record = load_record(minimal)
+def test_every_number_is_the_harness_own(blank: Path) -> None:
+    record = recorded(imported(REAL, "first-word", ("base", "tuned")), blank)
     for model, section in (("base", record.results.base_model), ("tuned", record.results.finetuned_model)):
         stated = json.loads(next((REAL / model).rglob("results_*.json")).read_text())["results"]
         for task, numbers in stated.items():
@@ -109,285 +183,511 @@ def test_every_number_is_the_harness_own(minimal: Path) -> None:
                     assert section.metrics[f"{task}_{metric}"] == pytest.approx(value, abs=1e-9), (task, metric)
     tests = {m.key: m.run.test for m in analyse(record).metrics}
     assert tests["odd_pick_acc"] == tests["odd_pick_acc_norm"] == "exact McNemar"
-    assert tests["odd_read_word_perplexity"] is None
-    assert tests["odd_next_perplexity"] is None
+    assert tests["odd_read_word_perplexity"] is tests["odd_next_perplexity"] is None
     assert record.results.source is not None
     assert record.results.source.settings["base"]["limit"] == 8
-    assert record.results.source.settings["n_samples"]["spelling_and_letters_letter_count"]["original"] == 2400
-    assert record.experiment.lora_config is None  # the adapter does not lie in this project
 
 
-def test_scores_and_targets_are_read_as_they_are(minimal: Path) -> None:
-    found = read(REAL)
-    pick = next(task for task in found.tasks if task.name == "odd_pick")
+def test_scores_and_targets_are_read_as_they_are() -> None:
+    tasks = {task.name: task for task in imported(REAL, "first-word", ("base", "tuned")).tasks}
     rows = [json.loads(line) for line in (REAL / "tasks/odd.jsonl").read_text().splitlines()]
-    assert [answer.references[0] for answer in pick.base] == [row["choices"][row["label"]] for row in rows]
-    assert all(len(answer.scores or ()) == 3 for answer in pick.base)  # acc_mutual_info asks each candidate twice
-    write = next(task for task in found.tasks if task.name == "odd_write")
-    assert write.base[0].references == ("mat", "Mat.")  # as the task states them
-    assert write.base[1].references == ("in", "out")
+    pick, write = tasks["odd_pick"].asked, tasks["odd_write"].asked
+    assert [answer.references[0] for answer in pick] == [row["choices"][row["label"]] for row in rows]
+    assert all(len(answer.scores or ()) == 3 for answer in pick)  # acc_mutual_info asks each candidate twice
+    assert [write[i].references for i in (0, 1)] == [("mat", "Mat."), ("in", "out")]  # as the task states them
 
 
-def test_answers_are_joined_by_question_and_what_has_no_partner_is_said(runs: Path) -> None:
-    path = file_of(runs, "tuned", "samples_odd_pick*")
-    lines = path.read_text().splitlines()
-    path.write_text("\n".join(reversed(lines[2:])) + "\n")
-    acc = sum(json.loads(line)["acc"] for line in lines[2:]) / 6
-    edit(file_of(runs, "tuned", "results_*"), lambda d: d["results"]["odd_pick"].update({"acc,none": acc}))
-    found = read(runs)
-    pick = next(task for task in found.tasks if task.name == "odd_pick")
-    assert (
-        [answer.key for answer in pick.base] == [answer.key for answer in pick.tuned] == [str(i) for i in range(2, 8)]
+def test_a_filter_is_chosen_where_there_are_several() -> None:
+    assert "odd_write: answers by several filters (first-word, whole)" in refused(REAL, None, ("base", "tuned"))
+
+
+# --- The harness decides what is right ---
+
+
+@pytest.mark.parametrize("metric", ["prompt_level_strict_acc", "pass@1", "em", "acc", "math_verify", "my_task_acc"])
+def test_the_declared_verdict_decides_row_by_row(tmp_path: Path, blank: Path, metric: str) -> None:
+    """Targets that mean nothing, which no comparison would accept."""
+
+    def make(side: str) -> dict[str, Task]:
+        return {"t1": Task([text(i, r, metric, "no") for i, r in enumerate(RIGHT[side])], "generate_until")}
+
+    record = recorded(imported(write_both(tmp_path, make)), blank)
+    assert (verdicts(record, "t1", "base"), verdicts(record, "t1")) == (BASE_RIGHT, TUNED_RIGHT)
+    [key] = record.results.base_model.metrics
+    assert values(record, key) == pytest.approx((4 / 12, 8 / 12))
+    assert (record.metrics.metrics[key].measure, record.metrics.metrics[key].unit) == ("exact_match", "proportion")
+
+
+@pytest.mark.parametrize("metric", ["acc", "likelihood_diff", "bleu"])
+def test_another_value_than_0_or_1_is_no_verdict(tmp_path: Path, blank: Path, metric: str) -> None:
+    def make(side: str) -> dict[str, Task]:
+        plain = [{k: v for k, v in choice(i, r).items() if k != "acc"} for i, r in enumerate(RIGHT[side])]
+        scored = [row | {metric: 0.25 + 0.5 * r + i / 1000} for i, (row, r) in enumerate(zip(plain, RIGHT[side]))]  # noqa: B905
+        return {"mc2": Task(scored)}
+
+    record = recorded(imported(write_both(tmp_path, make)), blank)
+    assert verdicts(record, "mc2") == [None] * 12
+    analysed = next(m for m in analyse(record).metrics if m.key == f"mc2_{metric}")
+    assert analysed.run.test == "paired permutation"
+    assert analysed.config.unit == "number"  # whatever its size, nobody stated a range
+
+
+def test_the_normalized_verdict_is_of_the_answer_that_it_chooses(tmp_path: Path, blank: Path) -> None:
+    """Of a short likely candidate and a long one, likelihood takes the first, likelihood per character the second."""
+    pair = {"gen_args_0": {"arg_0": "Q", "arg_1": " ab"}, "gen_args_1": {"arg_0": "Q", "arg_1": " abcdefghij"}}
+    likely = [["-2.0", "False"], ["-3.0", "False"]]
+    sample = {"doc": {"q": 1}, "target": "1", "arguments": pair, "filtered_resps": likely, "acc_norm": 1.0}
+    rows = recorded(imported(write_both(tmp_path, lambda _: {"bbh": Task([sample])})), blank).answered("base", "bbh")
+    assert rows is not None
+    assert rows["answer"].to_pylist() == rows["reference"].to_pylist() == ["abcdefghij"]
+
+
+# --- A number's size says nothing about its meaning ---
+
+
+def test_a_percentage_below_one_is_not_a_share(tmp_path: Path, blank: Path) -> None:
+    """squadv2 states its `exact` from 0 to 100, so 0.61 of 100 is not 61 %."""
+    listed = [text(i, False, "exact") | {"exact": [{"id": str(i)}, {"id": str(i)}]} for i in range(12)]
+    state = {"b": 0.61, "t": 0.93}
+    write_both(tmp_path, lambda side: {"squadv2": Task(listed, "generate_until", {"exact,none": state[side]})},
+               higher_is_better={"squadv2": {"exact": True}})  # fmt: skip
+    record = recorded(imported(tmp_path), blank)
+    assert values(record, "squadv2_exact") == (0.61, 0.93)
+    assert record.metrics.metrics["squadv2_exact"].unit == "number"
+
+
+def test_what_predict_only_writes_is_no_score(tmp_path: Path) -> None:
+    rows = [text(i, False) | {"exact_match": None, "bypass": None} for i in range(4)]
+    write_both(tmp_path, lambda side: {"gsm": Task(rows, "generate_until", {"bypass,none": 999})},
+               higher_is_better={"gsm": {"bypass": True}})  # fmt: skip
+    assert "bypass (it stands for a metric that --predict_only did not compute)" in refused(tmp_path)
+
+
+def test_a_number_that_is_none_is_left_out_by_name(tmp_path: Path, blank: Path) -> None:
+    odd = {"ppl,none": float("nan"), "bits,none": float("inf"), "huge,none": 10**400}
+    for path in color_runs(tmp_path).rglob("results_*"):
+        edit(path, lambda d: (d["results"]["colors"].update(odd), d["higher_is_better"].update(
+            colors={"acc": True, "ppl": False, "bits": False, "huge": False})))  # fmt: skip
+    found = imported(tmp_path)
+    assert [line.split(": ")[2] for line in found.notes] == [f"{m} (not a number)" for m in ("ppl", "bits", "huge")]
+    assert list(recorded(found, blank).results.finetuned_model.metrics) == ["colors_acc"]
+
+
+def test_lists_of_values_are_named_and_imported_as_stated(tmp_path: Path, blank: Path) -> None:
+    rows = [text(i, True, "prompt_level_strict_acc") | {"inst_acc": [True, False]} for i in range(12)]
+    write_both(
+        tmp_path,
+        lambda side: {"ifeval": Task(rows, "generate_until", {"inst_acc,none": 0.75, "inst_acc_stderr,none": 0.1})},
     )
-    assert any("odd_pick: 2 answers have no partner" in line for line in found.said)
+    found = imported(tmp_path)
+    assert any("no number for each question: inst_acc" in line for line in found.notes)
+    stated = next(m for m in analyse(recorded(found, blank)).metrics if m.key == "ifeval_inst_acc")
+    assert (stated.base.value, stated.run.test) == (0.75, None)
+    assert stated.base.interval is not None  # from the standard error
+    assert stated.base.interval.low == pytest.approx(0.75 - 1.96 * 0.1, abs=1e-3)
 
 
-def test_a_task_of_one_run_only_is_left_out_and_said(runs: Path) -> None:
-    edit(file_of(runs, "tuned", "results_*"), lambda d: d["results"].pop("odd_pick"))
-    found = read(runs)
-    assert "odd_pick" not in {task.name for task in found.tasks}
-    assert any("odd_pick" in line for line in found.said)
+# --- Files ---
 
 
-def test_metrics_alone_where_no_samples_were_logged(runs: Path, minimal: Path) -> None:
-    for path in runs.rglob("samples_*"):
-        path.unlink()
-    write_record(read(runs), minimal, "mine", replace=False)
-    assert not load_record(minimal).has_answers
+def test_several_calls_are_one_record_and_a_task_in_two_files_is_refused(tmp_path: Path, blank: Path) -> None:
+    later = DATE.replace("T10", "T11")
+    for side in ("b", "t"):
+        write_run(tmp_path / side, {"arc": colors(side)}, ARGS[side])
+        write_run(tmp_path / side / "deeper", {"hella": colors(side)}, ARGS[side], later)
+    (tmp_path / "b/samples_old_2024-01-01T00-00-00.jsonl").write_text("")
+    found = imported(tmp_path)
+    assert [line for line in found.notes if "belong to no results file: samples_old_2024" in line] == found.notes
+    record = recorded(found, blank)
+    assert sorted(record.loaded.tasks) == ["arc", "hella"] and verdicts(record, "hella") == TUNED_RIGHT
+    write_run(tmp_path / "b", {"arc": colors("t")}, ARGS["b"], later)
+    assert "results.arc: also in another results file" in refused(tmp_path)
 
 
-def test_parts_of_another_shape_are_left_out(runs: Path) -> None:
-    """A task whose numbers are none is of no use; settings that cannot be read are not there."""
-
-    def change(d: dict[str, Any]) -> None:
-        d["results"]["odd_pick"] = "none"
-        d["configs"]["odd_write"]["metric_list"] = ["exact_match"]
-        d["higher_is_better"]["odd_next"] = []
-
-    for model in ("base", "tuned"):
-        edit(file_of(runs, model, "results_*"), change)
-    found = read(runs)
-    names = {task.name for task in found.tasks}
-    assert "odd_write" in names
-    assert not {"odd_pick", "odd_next"} & names
-    assert any("odd_next: left out: " in line and "(which way is better is not stated)" in line for line in found.said)
-
-
-def test_model_args_as_text_and_the_adapter_only_in_peft(runs: Path) -> None:
-    edit(
-        file_of(runs, "tuned", "results_*"),
-        lambda d: d["config"].update(model_args="pretrained=models/gpt2-mini,peft=checkpoints/best_model"),
-    )
-    found = read(runs)
-    assert (found.base_model, found.adapter) == ("models/gpt2-mini", "checkpoints/best_model")
-
-
-def set_target(value: str) -> Callable[[dict[str, Any]], None]:
-    return lambda d: d.update(target=value)
-
-
-CASES: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
-    "one model only": (lambda r: shutil.rmtree(r / "tuned"), ["tuned", "no such file or folder"]),
-    "the same model twice": (
-        lambda r: (shutil.rmtree(r / "tuned"), shutil.copytree(r / "base", r / "tuned")),
-        ["model_args", "another model"],
-    ),
+FILES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
+    "one model only": (lambda r: shutil.rmtree(r / "t"), ["t: not found"]),
+    "no results": (lambda r: (r / f"t/results_{DATE}.json").unlink(), ["t: no results of lm_eval in it"]),
+    "not JSON": (lambda r: (r / f"t/results_{DATE}.json").write_text("{"), [DATE, "not valid JSON"]),
+    "nested without end": (lambda r: (r / f"t/results_{DATE}.json").write_text("[" * 200_000), [DATE, "not valid JSON"]),
+    "another tool's": (lambda r: (r / f"t/results_{DATE}.json").write_text('{"results": {}}'), ["not a results file of lm_eval"]),
+    "an older version": (lambda r: write_run(r / "t", {"colors": colors("t")}, ARGS["t"], lm_eval_version="0.4.8"), ["lm_eval 0.4.8"]),
+    "the same model": (lambda r: write_run(r / "t", {"colors": colors("t")}), ["the same model, openai-community/gpt2"]),
     "base and tuned exchanged": (
-        lambda r: ((r / "base").rename(r / "x"), (r / "tuned").rename(r / "base"), (r / "x").rename(r / "tuned")),
-        ["model_args", "best_model", "exchanged"],
+        lambda r: ((r / "b").rename(r / "x"), (r / "t").rename(r / "b"), (r / "x").rename(r / "t")), ["only the base run has an adapter", "me/ad"],
     ),
     "two models in one folder": (
-        lambda r: shutil.copy(file_of(r, "base", "results_*"), file_of(r, "tuned", "results_*").with_name("results_2.json")),
-        ["results of 2 models", "gpt2-mini with best_model", "Name the file"],
+        lambda r: write_run(r / "t", {"colors": colors("t")}, "pretrained=a/b", DATE.replace("T10", "T11")),
+        ["several models", "of openai-community/gpt2 with me/ad", "of a/b"],
     ),
-    "no results": (lambda r: file_of(r, "base", "results_*").write_text("{}"), ["no results"]),
-    "broken results": (lambda r: file_of(r, "base", "results_*").write_text("{"), ["no results", "not valid JSON"]),
-    "results nested without end": (lambda r: file_of(r, "base", "results_*").write_text("[" * 200_000), ["no results"]),
-    "samples without results": (lambda r: file_of(r, "base", "results_*").unlink(), ["6 files of samples without results"]),
-    "no task in common": (
-        lambda r: edit(file_of(r, "base", "results_*"), lambda d: d.update(results={"x": {"acc,none": 1.0}})),
-        ["no task that can be imported"],
-    ),
+    "no task in common": (lambda r: edit(r / f"b/results_{DATE}.json", lambda d: d.update(results={"x": {"acc,none": 1.0}})), ["no task"]),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_results_that_can_be_read_wrongly_are_refused(runs: Path, name: str) -> None:
-    change, says = CASES[name]
-    change(runs)
-    with pytest.raises(InputError) as refused:
-        read(runs)
-    for part in says:
-        assert part in str(refused.value)
-    assert "\n" not in str(refused.value)
+@pytest.mark.parametrize("name", FILES)
+def test_results_that_can_be_read_wrongly_are_refused(tmp_path: Path, name: str) -> None:
+    change, parts = FILES[name]
+    change(color_runs(tmp_path))
+    said = refused(tmp_path)
+    assert all(part in said for part in parts), said
 
 
-BAD_ROWS: dict[str, tuple[str, Callable[[Path], Any], list[str]]] = {
-    "nested without end": (
-        "odd_next",
-        lambda r: file_of(r, "base", "samples_odd_next*").write_text('{"filter": ' + "[" * 200_000),
-        ["line 1 of samples_odd_next", "cut short"],
-    ),
-    "no UTF-8": (
-        "odd_next", lambda r: file_of(r, "base", "samples_odd_next*").write_bytes(bytes(range(256))), ["not UTF-8"],
-    ),
-    "half of a character": (
-        "odd_next",
-        lambda r: edit(file_of(r, "tuned", "samples_odd_next*"), lambda d: d["doc"].update(note="\ud800"), 3),
-        ["line 4 of samples_odd_next"],
-    ),
-    "cut short": (
-        "odd_next",
-        lambda r: (p := file_of(r, "base", "samples_odd_next*")).write_text(p.read_text()[:-200]),
-        ["line 8", "cut short"],
-    ),
-    "not an object": ("odd_next", lambda r: file_of(r, "base", "samples_odd_next*").write_text("[1]\n"), ["line 1", "not a sample"]),
-    "a question twice": (
-        "odd_pick", lambda r: (p := file_of(r, "base", "samples_odd_pick*")).write_text(p.read_text() * 2), ["doc_id 0 is duplicated"],
-    ),
-    "a likelihood that is not a number": (
-        "odd_pick",
-        lambda r: edit(file_of(r, "base", "samples_odd_pick*"), lambda d: d["filtered_resps"][0].__setitem__(0, "nan"), 0),
-        ["a log-likelihood in line 1", "not a finite number"],
-    ),
-    "a value that is not a number": (
-        "odd_pick", lambda r: edit(file_of(r, "base", "samples_odd_pick*"), lambda d: d.update(acc=float("nan")), 0), ["acc in line 1"],
-    ),
-    "a verdict of another run": (
-        "odd_pick",
-        lambda r: edit(file_of(r, "base", "samples_odd_pick*"), lambda d: d.update(acc=1 - d["acc"]), 2),
-        ["acc of the base run is 0.8750 in its samples and 1.0000 in its results"],
-    ),
-    "several answers to a question": (
-        "odd_write",
-        lambda r: edit(file_of(r, "base", "samples_odd_write*"), lambda d: d.update(filtered_resps=[["a", "b"]], filter="first-word"), 0),
-        ["2 answers to each question", "repeats"],
-    ),
+ROWS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "nested without end": (lambda p: p.write_text('{"filter": ' + "[" * 200_000), "line 1"),
+    "not UTF-8": (lambda p: p.write_bytes(bytes(range(256))), "not UTF-8"),
+    "half of a character": (lambda p: edit(p, lambda d: d["doc"].update(note="\ud800"), 3), "line 4"),
+    "cut short": (lambda p: p.write_text(p.read_text()[:-200]), "line 12"),
+    "not an object": (lambda p: p.write_text("[1]\n"), "line 1"),
+    "a question twice": (lambda p: p.write_text(p.read_text() * 2), "doc_id 0 is duplicated"),
+    "a likelihood that is not a number": (lambda p: edit(p, lambda d: d["filtered_resps"][0].__setitem__(0, "nan"), 0), "log-likelihood in line 1"),
+    "a value that is not a number": (lambda p: edit(p, lambda d: d.update(acc=float("nan")), 0), "acc in line 1"),
+    "a verdict of another run": (lambda p: edit(p, lambda d: d.update(acc=1 - d["acc"]), 2), "acc is 0.4167 in the samples of run 1 and 0.3333"),
+    "no answer": (lambda p: edit(p, lambda d: d.update(filtered_resps=[]), 0), "line 1"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", BAD_ROWS)
-def test_a_bad_row_costs_its_tasks_answers_and_nothing_else(runs: Path, name: str) -> None:
-    before = {task.name: len(task.base) for task in read(runs).tasks}
-    task, change, says = BAD_ROWS[name]
-    change(runs)
-    found = read(runs)
-    assert {t.name: len(t.base) for t in found.tasks} == before | {task: 0}
-    [line] = [line for line in found.said if line.startswith(f"{task}: its answers are left out")]
-    assert all(part in line for part in says)
-    assert str(runs) not in "".join(found.said)  # it goes on record
+@pytest.mark.parametrize("name", ROWS)
+def test_a_bad_row_costs_its_tasks_answers_and_nothing_else(tmp_path: Path, name: str) -> None:
+    change, part = ROWS[name]
+    write_both(tmp_path, lambda side: {"colors": colors(side), "other": colors(side)})
+    change(tmp_path / f"b/samples_colors_{DATE}.jsonl")
+    found = imported(tmp_path)
+    assert {task.name: len(task.asked) for task in found.tasks} == {"colors": 0, "other": 12}
+    [line] = [line for line in found.notes if line.startswith("colors: its answers are left out")]
+    assert part in line and str(tmp_path) not in line  # it goes on record
 
 
-OTHER_WAYS: dict[str, tuple[str, Callable[[Path], Any], list[str]]] = {
-    "another version": (
-        "odd_pick", lambda r: edit(file_of(r, "tuned", "results_*"), lambda d: d["versions"].update(odd_pick=2)), ["version 2"],
-    ),
-    "other solved examples": (
-        "odd_pick", lambda r: edit(file_of(r, "tuned", "results_*"), lambda d: d["n-shot"].update(odd_pick=5)), ["solved examples 5"],
-    ),
-    "other prompts": (
-        "odd_write",
-        lambda r: edit(file_of(r, "tuned", "samples_odd_write*"), lambda d: d["arguments"]["gen_args_0"].update(arg_0="?"), 1),
-        ["prompt or candidates of question"],
-    ),
-    "no question in common": (
-        "odd_next",
-        lambda r: edit(file_of(r, "tuned", "samples_odd_next*"), lambda d: d.update(doc_id=d["doc_id"] + 100, doc_hash=str(d["doc_id"]))),
-        ["share no question"],
-    ),
+# --- Two runs that belong together ---
+
+
+UNLIKE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "version": (lambda r: edit(r / f"t/results_{DATE}.json", lambda d: d["versions"].update(colors=2)), "versions differ: 1.0, 2"),
+    "solved examples": (lambda r: edit(r / f"t/results_{DATE}.json", lambda d: d["n-shot"].update(colors=5)), "solved examples differ"),
+    "prompts": (lambda r: edit(r / f"t/samples_colors_{DATE}.jsonl", lambda d: d["arguments"]["gen_args_0"].update(arg_0="?")), "prompt or candidates"),
+    "questions": (lambda r: edit(r / f"t/samples_colors_{DATE}.jsonl", lambda d: d.update(doc_hash=str(d["doc_id"]))), "share no question"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", OTHER_WAYS)
-def test_a_task_that_was_evaluated_in_two_ways_is_left_out(runs: Path, name: str) -> None:
-    before = {task.name for task in read(runs).tasks}
-    task, change, says = OTHER_WAYS[name]
-    change(runs)
-    found = read(runs)
-    assert {t.name for t in found.tasks} == before - {task}
-    [line] = [line for line in found.said if line.startswith(f"{task}: left out: ")]
-    assert all(part in line for part in says)
+@pytest.mark.parametrize("name", UNLIKE)
+def test_a_task_that_was_evaluated_in_two_ways_is_left_out(tmp_path: Path, name: str) -> None:
+    change, part = UNLIKE[name]
+    write_both(tmp_path, lambda side: {"colors": colors(side), "other": colors(side)})
+    change(tmp_path)
+    found = imported(tmp_path)
+    assert {task.name for task in found.tasks} == {"other"}
+    assert [line for line in found.notes if line.startswith("colors: left out: ") and part in line]
 
 
-def test_targets_that_do_not_follow_are_no_references(runs: Path) -> None:
-    """The verdict stays the harness'; what the right answer is, is then unknown."""
-    edit_both(runs, "samples_odd_pick*", set_target("7"))
-    pick = next(task for task in read(runs).tasks if task.name == "odd_pick")
-    assert all(answer.correct is True for answer in pick.base)
-    assert all(answer.references == () for answer in pick.base)
-    assert pick.base[0].columns["target"] == "7"
+def test_answers_are_joined_by_question_whatever_their_order(tmp_path: Path) -> None:
+    for path in color_runs(tmp_path).glob("t/samples*"):
+        rows = [json.loads(line) for line in path.read_text().splitlines()][::-1][:-2]
+        path.write_text("".join(json.dumps(row | {"doc_id": i}) + "\n" for i, row in enumerate(rows)))
+        edit(tmp_path / f"t/results_{DATE}.json", lambda d: d["results"]["colors"].update({"acc,none": 0.6}))
+    found = imported(tmp_path)
+    task = found.tasks[0]
+    assert [answer.columns["question"] for answer in task.asked] == [f"Q{i} is" for i in range(2, 12)]
+    assert [answer.correct for answer in task.answers[1]] == TUNED_RIGHT[2:]
+    assert any("left out: 2 answers to questions that not every run has" in line for line in found.notes)
 
 
-def test_digits_that_are_candidates_are_read_as_acc_says(runs: Path) -> None:
-    """With the candidates 1, 2, 3 the target 1 is the second as an index, and the first as text."""
-
-    def digits(d: dict[str, Any]) -> None:
-        for i in range(6):
-            d["arguments"][f"gen_args_{i}"]["arg_1"] = f" {i % 3 + 1}"
-        d["target"] = str(int(d["target"]) + 1)  # the text of the candidate that was the target
-
-    edit_both(runs, "samples_odd_pick*", digits)
-    pick = next(task for task in read(runs).tasks if task.name == "odd_pick")
-    rows = [json.loads(line) for line in (REAL / "tasks/odd.jsonl").read_text().splitlines()]
-    assert [answer.references[0] for answer in pick.base] == [str(row["label"] + 1) for row in rows]
-
-
-def test_a_number_that_is_none_is_left_out_and_said(runs: Path) -> None:
-    edit(file_of(runs, "base", "results_*"), lambda d: d["results"]["odd_pick"].update({"acc_norm,none": float("nan")}))
-    found = read(runs)
-    assert "acc_norm" not in [m.name for t in found.tasks for m in t.metrics]
-    assert any("odd_pick: left out: acc_norm (not a number)" in line for line in found.said)
+def test_a_chat_template_of_one_model_is_named(tmp_path: Path, blank: Path) -> None:
+    color_runs(tmp_path)
+    for path in (tmp_path / "t").glob("samples*"):
+        edit(path, lambda d: [a.update(arg_0=f"<|user|>{a['arg_0']}") for a in d["arguments"].values()])
+    edit(tmp_path / f"t/results_{DATE}.json", lambda d: d.update(chat_template="{{x}}", chat_template_sha="ab"))
+    found = imported(tmp_path)
+    assert any("The models' prompts differ in their chat template." in line for line in found.notes)
+    record = recorded(found, blank)
+    rows = [record.answered(model, "colors") for model in ("base", "finetuned")]
+    assert [r.prompts()[0] for r in rows if r is not None] == ["Q0 is", "<|user|>Q0 is"]
+    assert "prompts differ in their chat template" in everything(blank)
 
 
-def test_the_verdict_is_the_harness_own_whatever_the_target_says(runs: Path, minimal: Path) -> None:
-    for model in ("base", "tuned"):
-        path = file_of(runs, model, "samples_odd_write*")
-        edit(path, lambda d: d.update(exact_match=1.0 if d["filter"] == "first-word" else 0.0))
-        edit(
-            file_of(runs, model, "results_*"),
-            lambda d: d["results"]["odd_write"].update({"exact_match,first-word": 1.0}),
+def test_settings_that_differ_are_named(tmp_path: Path) -> None:
+    args = {"b": f"{ARGS['b']},load_in_4bit=True,device=cuda:0", "t": f"{ARGS['t']},dtype=bfloat16,batch_size=4"}
+    said = "the runs differ in their settings: dtype not stated, bfloat16; load_in_4bit True, not stated"
+    assert imported(color_runs(tmp_path, args)).notes == [said]
+
+
+@pytest.mark.parametrize(("weighted", "test"), [(True, "exact McNemar"), (False, None)])
+def test_a_groups_average_is_tested_where_it_is_a_share_of_questions(
+    tmp_path: Path, blank: Path, weighted: bool, test: str | None
+) -> None:
+    names = [f"mmlu_s{i}" for i in range(5)]
+    for side in ("b", "t"):
+        made = {name: Task(colors(side).samples[: 6 + i % 7]) for i, name in enumerate(names)}
+        rows = [sample["acc"] for task in made.values() for sample in task.samples]
+        means = [sum(s["acc"] for s in task.samples) / len(task.samples) for task in made.values()]
+        mean = sum(rows) / len(rows) if weighted else sum(means) / len(means)
+        groups = {name: {"acc,none": mean, "acc_stderr,none": 0.01} for name in ("mmlu", "mmlu_stem")}
+        write_run(
+            tmp_path / side,
+            made,
+            ARGS[side],
+            results=groups,
+            group_subtasks={"mmlu": ["mmlu_stem"], "mmlu_stem": names},
         )
-    write_record(read(runs), minimal, "mine", replace=False)
-    rows = load_record(minimal).answered("base", "odd_write")
-    assert rows is not None
-    assert rows["correct"].to_pylist() == [True] * 8
-    assert rows["answer"].to_pylist() != rows["reference"].to_pylist()
+    record = recorded(imported(tmp_path), blank)
+    stated = json.loads((tmp_path / f"t/results_{DATE}.json").read_text())["results"]["mmlu"]["acc,none"]
+    assert values(record, "mmlu_acc")[1] == pytest.approx(stated, abs=1e-9)
+    analysis = analyse(record)
+    assert analysis.metric("mmlu_acc").run.test == test
+    assert [m.key for m in analysis.primary] == ["mmlu_acc", "mmlu_stem_acc"]
 
 
-def test_hostile_names_stay_inside(runs: Path, minimal: Path) -> None:
+# --- Names, secrets and hostile content ---
+
+
+COMMIT = "01c7f73d771dfac7d292323805ebc428287df4f9"
+NAMES: dict[str, tuple[str, str | None, bool]] = {
+    "openai-community/gpt2": ("openai-community/gpt2", None, False),
+    "gpt2": ("gpt2", None, False),
+    "a/b@v1.0": ("a/b", "v1.0", False),
+    f"/s/hub/models--meta-llama--Llama-2-7b-hf/snapshots/{COMMIT}": ("meta-llama/Llama-2-7b-hf", COMMIT, False),
+    rf"D:\hub\models--a-b--c.d_e\snapshots\{COMMIT}" + "\\": ("a-b/c.d_e", COMMIT, False),
+    "models--gpt2": ("gpt2", None, False),
+    "http://user:secret@10.0.0.1:8000/v1/models/m?key=s": ("m", None, True),
+    "http://10.0.0.1:8000": ("unnamed", None, True),
+    r"C:\Users\Some One\models\Llama-3-8B": ("Llama-3-8B", None, True),
+    "~/mine/x/": ("x", None, True),
+    "../../x/y": ("y", None, True),
+    "": ("unnamed", None, True),
+}
+
+
+@pytest.mark.parametrize("given", NAMES)
+def test_a_model_is_named_by_id_or_last_folder(given: str) -> None:
+    name = parse_model_name(given)
+    assert (name.id, name.revision, name.local) == NAMES[given]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("gpt2", "openai-community/gpt2", True),
+        ("meta-llama/L", "NousResearch/L", False),
+        ("/x/L", "meta-llama/L", True),
+        ("Meta-Llama/l", "meta-llama/L", True),
+        ("a/b", "a/c", False),
+    ],
+)
+def test_organization_and_name_are_compared(one: str, other: str, same: bool) -> None:
+    assert parse_model_name(one).same_model(parse_model_name(other)) is same
+    assert parse_model_name(other).same_model(parse_model_name(one)) is same
+
+
+SIDES: dict[str, tuple[Any, Any, str, str]] = {
+    "vllm": ("pretrained=a/b", "pretrained=a/b,lora_local_path=/out/my-adapter", "a/b", "my-adapter"),
+    "served": ({"model": "a/b", "base_url": "http://h"}, {"model": "mine", "base_url": "http://h"}, "a/b", "mine"),
+    "full": ("pretrained=gpt2", "pretrained=/scratch/me/merged", "gpt2", "merged"),
+    "windows": (r"pretrained=C:\Some One\L", r"pretrained=C:\Some One\L,peft=C:\out\ck", "L", "ck"),
+    "comma": ("pretrained=a/b,gen_kwargs=x,y", "pretrained=a/b,gen_kwargs=x,y,peft=c/d", "a/b", "c/d"),
+}
+
+
+@pytest.mark.parametrize("name", SIDES)
+def test_each_side_is_named_without_a_path(tmp_path: Path, blank: Path, name: str) -> None:
+    base, tuned, base_name, tuned_name = SIDES[name]
+    record = recorded(imported(color_runs(tmp_path, {"b": base, "t": tuned})), blank)
+    assert (record.results.base_model.name, record.results.finetuned_model.name) == (base_name, tuned_name)
+    assert not [part for part in ("Some One", "scratch") if part in everything(blank)]
+
+
+SECRETS = {
+    "api_key": "k9Zq-team-4417-secret", "auth_token": "hunter2hunter2", "base_url": "http://gpu17.internal.example:8000/v1", "header": "X: y9",
+    "token": "hf_aaaaaaaaaaaa", "hf_hub_log_args": "hub_results_org=secretorg", "device": "http://gpu17.internal.example", "cache_dir": "/scratch/me",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_no_secret_host_or_path_reaches_the_record(tmp_path: Path, blank: Path, as_text: bool) -> None:
+    args = {side: {"model": name, **SECRETS, "dtype": "float16"} for side, name in (("b", "base"), ("t", "tuned"))}
+    given = {s: ",".join(f"{k}={v}" for k, v in of.items()) if as_text else of for s, of in args.items()}
+    color_runs(tmp_path, given, **{k: v for k, v in SECRETS.items() if k != "device"})
+    record = recorded(imported(tmp_path), blank)
+    written = everything(blank)
+    assert not [value for value in (*SECRETS.values(), "internal.example") if value in written]
+    assert record.results.source is not None
+    assert record.results.source.settings["finetuned"]["model_args"] == {"model": "tuned", "dtype": "float16"}
+    assert "internal" not in str(entries(Context(record, RepoNames.of(record)), "model", None))
+
+
+def test_settings_are_a_list_of_keys_that_may_be_published() -> None:
+    given = {
+        "dtype": "auto",
+        "unheard_of": "x",
+        "seed": 1,
+        "limit": float("inf"),
+        "pretrained": "/home/me/m",
+        "revision": "a b",
+    }
+    assert settings(given) == {"dtype": "auto", "seed": 1, "pretrained": "m"}
+
+
+def test_hostile_names_stay_inside(tmp_path: Path, blank: Path) -> None:
     hostile = "../../<script>alert(1)</script>"
-    for model in ("base", "tuned"):
-        path = file_of(runs, model, "results_*")
-        text = path.read_text().replace('"odd_next"', json.dumps(hostile))
-        path.write_text(text)
-    found = read(runs)
-    assert "script_alert_1_script" in {task.name for task in found.tasks}
-    write_record(found, minimal, "mine", replace=False)
-    assert "<script>" not in (minimal / "configs/metrics.yaml").read_text()
-    load_record(minimal)
+    for path in color_runs(tmp_path).rglob("results_*"):
+        path.write_text(path.read_text().replace('"colors"', json.dumps(hostile)))
+    found = imported(tmp_path)
+    assert [task.name for task in found.tasks] == ["script_alert_1_script"]
+    record = recorded(found, blank)
+    assert "<script>" not in (blank / "configs/metrics.yaml").read_text()
+    assert list(record.metrics.metrics)[-1] == "script_alert_1_script_acc"
 
 
-@pytest.mark.nightly
-def test_a_thousand_tasks(runs: Path, minimal: Path) -> None:
-    def many(d: dict[str, Any]) -> None:
-        for part in ("results", "higher_is_better", "configs", "versions", "n-shot"):
-            d[part] |= {f"task_{i}": d[part]["odd_pick"] for i in range(1000)}
+def test_a_task_keeps_its_name_in_any_script(tmp_path: Path, blank: Path) -> None:
+    def make(side: str) -> dict[str, Task]:
+        return {"测试": Task([text(i, r, "точность") for i, r in enumerate(RIGHT[side])], "generate_until")}
 
-    edit_both(runs, "results_*", many)
-    found = read(runs)
-    assert len(found.tasks) == 1006
-    write_record(found, minimal, "mine", replace=False)
-    assert not any(m.primary for k, m in load_record(minimal).metrics.metrics.items() if k.startswith("task_"))
+    record = recorded(imported(write_both(tmp_path, make)), blank)
+    assert "测试, точность" in {metric.label for metric in record.metrics.metrics.values()}
 
 
-@pytest.mark.nightly
-def test_ten_thousand_samples(runs: Path, minimal: Path) -> None:
-    for model in ("base", "tuned"):
-        path = file_of(runs, model, "samples_odd_pick*")
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
-        with path.open("w") as out:
-            for i in range(10_000):
-                out.write(json.dumps(lines[i % 8] | {"doc_id": i}) + "\n")
-    write_record(read(runs), minimal, "mine", replace=False)
-    results = json.loads((minimal / "results/mine/evaluation_results.json").read_text())
-    assert [task["questions"] for name, task in results["tasks"].items() if "odd_pick" in name] == [10_000]
+# --- Coming back with new numbers ---
+
+
+def better(root: Path) -> Path:
+    """The same evaluation with another outcome: every answer of the tuned model is right."""
+    make = {"b": colors("b"), "t": Task([choice(i, True) for i in range(12)])}
+    return write_both(root, lambda side: {"colors": make[side]})
+
+
+def import_again(project: Path, root: Path, *options: str) -> Any:
+    return invoke(project, "import_results", "lm-eval", str(root / "b"), str(root / "t"), "--name", "mine", *options)
+
+
+@pytest.mark.parametrize("options", [(), ("--replace",)])
+def test_new_results_leave_the_authors_files_and_say_what_changed(
+    tmp_path: Path, blank: Path, options: tuple[str, ...]
+) -> None:
+    assert import_again(blank, color_runs(tmp_path / "first")).returncode == 0
+    config, metrics = blank / "configs/experiments/mine.yaml", blank / "configs/metrics.yaml"
+    config.write_text(config.read_text() + "seed: 7\ntraining_config: {learning_rate: 0.001}\n")
+    latency = {"label": "Latency", "definition": "ms", "direction": "lower", "unit": "number"}
+    declared = yaml.safe_load(metrics.read_text())
+    declared["metrics"]["latency"] = latency
+    metrics.write_text(yaml.safe_dump(declared))
+    results = blank / "results/mine/evaluation_results.json"
+    edit(results, lambda d: [d[side]["metrics"].update(latency=12.5) for side in ("base_model", "finetuned_model")])
+    (blank / "docs/fragments").mkdir()
+    words = (
+        '{% claim run("colors_acc").figures.value < 0.9 %}\nIt is not perfect.\n{% endclaim %}\n\n'
+        "It gets 67% right. {{ 1 }}\n"
+    )
+    (blank / "docs/fragments/lessons.md.j2").write_text(words)
+    own = [config, metrics, blank / "configs/project.yaml", blank / "docs/fragments/lessons.md.j2"]
+    before = [path.read_bytes() for path in own]
+    done = import_again(blank, better(tmp_path / "second"), *options)
+    assert done.returncode == 0, done.stderr
+    assert [path.read_bytes() for path in own] == before
+    assert "colors_acc: base 0.333333 → 0.333333; fine-tuned 0.666667 → 1" in done.stdout
+    assert re.search(r"no longer holds: docs/fragments/lessons.md.j2:1: .*It is not perfect", done.stdout), done.stdout
+    assert "a number in digits: docs/fragments/lessons.md.j2:5: It gets 67% right." in done.stdout
+    assert "written: results/mine/answers/finetuned.parquet" in done.stderr
+    assert "answers/base.parquet" not in done.stderr  # it is the same
+    assert values(load_record(blank), "latency") == (12.5, 12.5)
+    assert "latency" in done.stderr
+
+
+def test_new_metrics_and_another_base_are_printed_and_not_written(tmp_path: Path, blank: Path) -> None:
+    import_again(blank, color_runs(tmp_path / "first"))
+    args = {"b": "pretrained=other/base", "t": "pretrained=other/base,peft=me/ad"}
+    root = write_both(tmp_path / "second", lambda side: {"colors": colors(side), "more": colors(side)}, args)
+    before = {path: path.read_bytes() for path in (blank / "configs").rglob("*.yaml")}
+    done = import_again(blank, root)
+    assert done.returncode == 0, done.stderr
+    assert {path: path.read_bytes() for path in (blank / "configs").rglob("*.yaml")} == before
+    assert "base_model is openai-community/gpt2, and should be other/base for these results" in done.stderr
+    assert (
+        "not declared, so left out: more_acc" in done.stderr and "\n  more_acc:\n    label: more, acc\n" in done.stderr
+    )
+    assert "more_acc" not in load_record(blank).results.base_model.metrics
+
+
+def test_results_that_were_not_imported_need_an_option(tmp_path: Path, blank: Path) -> None:
+    path = blank / "results/mine/evaluation_results.json"
+    path.parent.mkdir()
+    path.write_text('{"base_model": {"metrics": {"x": 1.0}}, "finetuned_model": {"metrics": {"x": 1.0}}}')
+    done = import_again(blank, color_runs(tmp_path))
+    assert done.returncode == 2 and "pass --replace" in done.stderr
+    assert import_again(blank, tmp_path, "--replace").returncode == 0
+
+
+@pytest.mark.parametrize("names", [("t",), ("b", "t", "m")])
+def test_another_number_of_models_is_refused_before_anything_is_written(
+    tmp_path: Path, blank: Path, names: tuple[str, ...]
+) -> None:
+    write_run(color_runs(tmp_path) / "m", {"colors": colors("b")}, "pretrained=a/b")
+    runs = [str(tmp_path / name) for name in names]
+    done = invoke(blank, "import_results", "lm-eval", *runs, "--name", "mine")
+    assert done.returncode == 2 and f"results of {len(names)} models" in done.stderr, done.stderr
+    assert not (blank / "results/mine").exists()
+
+
+def test_a_project_about_another_record_is_refused(tmp_path: Path, project: Path) -> None:
+    done = import_again(project, color_runs(tmp_path))
+    assert done.returncode == 2
+    assert "this project is about tiny. Create one with `python -m src.new DIR --name mine`" in done.stderr
+
+
+def test_an_import_that_fails_leaves_the_former_record_whole(
+    tmp_path: Path, blank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded(imported(color_runs(tmp_path)), blank)
+    before = {path: path.read_bytes() for path in (blank / "results").rglob("*") if path.is_file()}
+
+    def full(path: Path, table: Any) -> Any:
+        raise InputError(path, "no space")
+
+    monkeypatch.setattr("src.exchange.imported.write_answers", full)
+    with pytest.raises(InputError, match="no space"):
+        write_record(imported(better(tmp_path / "second")), blank, "mine")
+    assert {path: path.read_bytes() for path in (blank / "results").rglob("*") if path.is_file()} == before
+
+
+# --- Results belong to weights ---
+
+
+def adapter(folder: Path, fill: int) -> Path:
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True)
+    config = {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "base_model_name_or_path": "openai-community/gpt2"}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    save_file({"x.lora_A.weight": np.full((8, 4), fill, np.float32)}, folder / "adapter_model.safetensors")
+    return folder
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_results_of_other_weights_are_refused_with_both_names(tmp_path: Path, blank: Path, here: bool) -> None:
+    """Contents are compared where the evaluated folder is on this machine, and names where it is not."""
+    evaluated = tmp_path / "runs/checkpoint-25"
+    color_runs(tmp_path, {"b": ARGS["b"], "t": f"{ARGS['b']},peft={evaluated}"})
+    if here:
+        adapter(evaluated, 1)
+    adapter(blank / "checkpoints/checkpoint-50", 2)
+    config = blank / "configs/experiments/mine.yaml"
+    config.write_text(
+        "experiment_name: mine\nbase_model: openai-community/gpt2\ncheckpoint: checkpoints/checkpoint-50\n"
+    )
+    done = import_again(blank, tmp_path)
+    assert done.returncode == 2
+    assert "the results are of checkpoint-25, and checkpoints/checkpoint-50 is published" in done.stderr
+    config.write_text(config.read_text() + "published_for: checkpoint-25\n")
+    assert import_again(blank, tmp_path).returncode == 0
+    record = load_record(blank)
+    assert record.base_name is not None and record.base_name.id == "openai-community/gpt2"
+    config.write_text(config.read_text().replace("published_for: checkpoint-25\n", ""))
+    with pytest.raises(InputError, match="the results are of checkpoint-25"):
+        load_record(blank)
+
+
+def test_imported_results_are_bound_to_the_weights_that_are_there(tmp_path: Path, blank: Path) -> None:
+    color_runs(tmp_path, {"b": ARGS["b"], "t": f"{ARGS['b']},peft=/elsewhere/mine"})
+    adapter(blank / "checkpoints/mine", 1)
+    record = recorded(imported(tmp_path), blank)
+    record.check_adapter()
+    shutil.rmtree(blank / "checkpoints/mine")
+    adapter(blank / "checkpoints/mine", 2)
+    with pytest.raises(InputError, match="when it was evaluated"):
+        load_record(blank).check_adapter()

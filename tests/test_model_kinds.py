@@ -140,21 +140,31 @@ def test_embeddings_that_peft_saves_along_are_not_trained(tmp_path: Path) -> Non
     )
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 6800000\n" % (b"0" * 64)
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda folder: (folder / "adapter_model.safetensors").rename(folder / "model.gguf"), "found only model.gguf, expected weights as safetensors"),
-        (lambda folder: (folder / "adapter_model.safetensors").rename(folder / "adapter_model-00001-of-00002.bin"), "a pickle can run code"),
-        (lambda folder: shutil.copytree(folder, folder / "checkpoint-500") and (folder / "adapter_config.json").unlink(), "Give one of the folders in it: checkpoint-500."),
+        (lambda folder: (folder / "adapter_model.safetensors").rename(folder / "model.gguf"), "adapter_model.safetensors: not found"),
+        (lambda folder: (folder / "adapter_config.json").unlink(), "neither adapter_config.json nor config.json"),
+        (lambda folder: (folder / "adapter_model.safetensors").write_bytes(POINTER), "a Git LFS pointer to a file of 6.8 MB"),
+        (lambda folder: (folder / "tokenizer.json").write_bytes(POINTER), "tokenizer.json: a Git LFS pointer"),
+        (lambda folder: cut(folder / "adapter_model.safetensors", 20), "cut short"),
+        (lambda folder: cut(folder / "adapter_model.safetensors", -10), "cut short: "),
+        (lambda folder: (folder / "adapter_model.safetensors").write_text("<!doctype html>"), "not a safetensors file"),
     ],
 )  # fmt: skip
-def test_a_folder_without_weights_says_what_is_there(make: Callable[[Path], Any], said: str, tmp_path: Path) -> None:
-    from tests.conftest import REPO, invoke
-
+def test_a_folder_without_whole_weights_is_refused(make: Callable[[Path], Any], said: str, tmp_path: Path) -> None:
     folder = save_shapes(tmp_path / "adapter", CAUSAL, {"x.lora_A.weight": (8, 4)})
     make(folder)
-    done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine", "--adapter", str(folder))
-    assert done.returncode == 2 and said in done.stderr, done.stderr
+    with pytest.raises(InputError) as refused:
+        checkpoint_files(folder)
+    assert said in str(refused.value)
+
+
+def cut(path: Path, end: int) -> None:
+    path.write_bytes(path.read_bytes()[:end])
 
 
 def test_a_snapshot_in_the_hubs_cache_is_read_and_other_links_are_not(tmp_path: Path) -> None:
@@ -168,7 +178,7 @@ def test_a_snapshot_in_the_hubs_cache_is_read_and_other_links_are_not(tmp_path: 
     assert list(checkpoint_files(folder)) == ["adapter_config.json", "adapter_model.safetensors"]
     (tmp_path / "secret.json").write_text("{}")
     (folder / "tokenizer.json").symlink_to(tmp_path / "secret.json")
-    with pytest.raises(InputError, match="found a symbolic link"):
+    with pytest.raises(InputError, match="not a regular file"):
         checkpoint_files(folder)
 
 
@@ -237,5 +247,5 @@ def test_a_missing_shard_is_refused(tmp_path: Path, bare: Path) -> None:
     shutil.copytree(bare / "models/tiny", folder, dirs_exist_ok=True)
     (folder / "adapter_config.json").unlink()
     (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
-    with pytest.raises(InputError, match="1 of 2 shards"):
+    with pytest.raises(InputError, match=r"index\.json"):
         checkpoint_files(folder)

@@ -18,12 +18,14 @@ import yaml
 from pypdf import PdfReader
 from safetensors.numpy import save_file
 
+from src.record.files import sha256_file
 from src.record.load import load_record
+from src.record.references import read_references
 
 from .conftest import REPO, TINY, invoke, once, run_in
 from .hub_server import HubServer
 from .publishing import TOKEN, new_hub
-from .test_trainer import README, STATE
+from .test_trainer import STATE
 
 WORDS = (
     "spelling", "spelled", "strawberr", "gpt2-mini", "public-domain", "public domain", "letter_", "letters of", "wamerican", "mlschmitt",
@@ -66,7 +68,7 @@ def adapter_folder(folder: Path) -> Path:
     (folder / "training_args.bin").write_bytes(b"pickle")
     (folder / "checkpoint-5").mkdir()
     (folder / "checkpoint-5/optimizer.pt").write_bytes(b"pickle")
-    (folder / "README.md").write_text(README)
+    (folder / "README.md").write_text("# out")
     (folder / "trainer_state.json").write_text(STATE)
     return folder
 
@@ -143,21 +145,11 @@ def whole(session_folder: Path) -> Path:
     return once(session_folder / "new-whole", make) / "mine"
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (
-            {"lora_alpha": 0},
-            "adapter_config.json: lora_alpha: found 0, expected greater than 0. Save the adapter again with peft.",
-        ),
-        ({"lora_dropout": float("nan")}, "found NaN, expected a finite number"),
-    ],
-)
-def test_an_error_names_no_temporary_folder(change: dict[str, float], said: str, tmp_path: Path) -> None:
+def test_an_error_names_no_temporary_folder(tmp_path: Path) -> None:
     path = adapter_folder(tmp_path / "adapter") / "adapter_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"lora_alpha": 0}))
     done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine", "--adapter", str(path.parent))
-    assert done.returncode == 2 and said in done.stderr, done.stderr
+    assert done.returncode == 2 and "adapter_config.json: alpha: " in done.stderr, done.stderr
     assert ".mine." not in done.stderr and not (tmp_path / "mine").exists()
 
 
@@ -165,12 +157,8 @@ def test_an_error_names_no_temporary_folder(change: dict[str, float], said: str,
 def test_what_the_trainer_left_is_shown(whole: Path) -> None:
     record = load_record(whole)
     assert record.training_log is not None and record.training_log.steps == 120
-    assert record.experiment.training_config is not None and record.experiment.training_config.optim == "adamw_torch"
-    assert record.experiment.seed == 42
     page = (whole / "site/results/training/index.html").read_text()
     assert "training.light.svg" in page and "epochs of" not in page  # nobody said how many sequences there were
-    settings = (whole / "site/methodology/index.html").read_text()
-    assert "cosine" in settings and "Native AMP" in settings and "0.0002" in settings
 
 
 @pytest.mark.slow
@@ -233,23 +221,19 @@ def test_the_adapter_and_the_harness_results_are_in_it(whole: Path) -> None:
 
 
 @pytest.mark.slow
-def test_metrics_alone_are_declared_by_what_their_names_say(tmp_path: Path) -> None:
-    values = {"accuracy": 0.5, "perplexity": 20.0, "zork": 3.0, "pearson": 0.8, "f1": 71.2}
+def test_of_metrics_alone_the_author_says_what_they_are(tmp_path: Path) -> None:
+    values = {"accuracy": 0.5, "perplexity": 20.0, "f1": 71.2}
     file = tmp_path / "metrics.json"
     file.write_text(json.dumps({"base_model": {"metrics": values}, "finetuned_model": {"metrics": values}}))
-    done = invoke(REPO, "new", str(tmp_path / "said"), "--name", "mine", "--metrics", str(file))
-    assert "say of zork whether" in done.stderr and "metrics.json: f1 seems to be in per cent; divide" in done.stderr
     root = new(tmp_path, "--metrics", str(file))
     declared = yaml.safe_load((root / "configs/metrics.yaml").read_text())["metrics"]
-    assert [declared[key]["direction"] for key in values] == ["higher", "lower", "higher", "higher", "higher"]
-    assert [declared[key]["unit"] for key in values] == ["proportion", *["number"] * 4]  # a correlation is not a share
-    assert declared["zork"]["definition"].startswith("TODO: ")
-    assert "TODO" not in declared["accuracy"]["definition"]
+    assert {metric["unit"] for metric in declared.values()} == {"number"}  # whatever names and sizes suggest
+    assert all(metric["definition"].startswith("TODO: ") for metric in declared.values())
     build_site(root)
     dry_run(root)
     card = (root / "dist/hub/model/README.md").read_text()
     (entry,) = yaml.safe_load(card.split("---")[1])["model-index"][0]["results"]  # no metric is a dataset
-    assert (entry["dataset"], len(entry["metrics"])) == ({"name": "not stated", "type": "unknown"}, 5)
+    assert (entry["dataset"], len(entry["metrics"])) == ({"name": "not stated", "type": "unknown"}, 3)
     assert not words_of_ours(root)
     for empty in ("results/claims", "results/training", "results/runs", "examples", "try-it", "dataset-card"):
         assert not (root / "site" / empty).exists(), empty  # and strictly built: nothing links to them
@@ -258,9 +242,9 @@ def test_metrics_alone_are_declared_by_what_their_names_say(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("--adapter", "nowhere"), "nowhere: found no such folder"),
-        (("--adapter", "me/sentiment-lora"), "get it by `hf download me/sentiment-lora --local-dir FOLDER`."),
-        (("--metrics", "nowhere.json"), "nowhere.json: found no such file"),
+        (("--adapter", "nowhere"), "nowhere: not a folder"),
+        (("--adapter", "me/sentiment-lora"), "hf download"),
+        (("--metrics", "nowhere.json"), "nowhere.json: not found"),
         (("--lm-eval", "nowhere", "nowhere"), "nowhere"),
     ],
     ids=["adapter", "hub", "metrics", "lm_eval"],
@@ -278,7 +262,7 @@ def test_a_folder_with_files_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "mine/thesis.md").write_text("mine")
     done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine")
     assert done.returncode == 2
-    assert "expected a new or empty folder" in done.stderr
+    assert "not a new or empty folder" in done.stderr
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.md"]
 
 
@@ -365,22 +349,18 @@ def small_adapter(folder: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("own", "card", "stated", "other"),
+    ("own", "stated", "other"),
     [
-        ("/data/small-base", None, BASE, None),  # the results name it on the Hub
-        (f"{BASE}-bnb-4bit", None, f"{BASE}-bnb-4bit", BASE),
-        ("/data/x", "[org/named]", "x", "org/named"),
-        ("/data/named", "[org/named]", "org/named", BASE),
+        ("/data/small-base", BASE, None),  # the results name it on the Hub
+        (f"{BASE}-bnb-4bit", f"{BASE}-bnb-4bit", BASE),
     ],
 )
 def test_the_base_is_the_adapters_and_another_one_is_a_gap(
-    own: str, card: str | None, stated: str, other: str | None, tmp_path: Path
+    own: str, stated: str, other: str | None, tmp_path: Path
 ) -> None:
     adapter = small_adapter(tmp_path / "adapter")
     path = adapter / "adapter_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"base_model_name_or_path": own}))
-    if card is not None:
-        (adapter / "README.md").write_text(f"---\nbase_model: {card}\n---\n")
     base, tuned = lm_eval_results(tmp_path / "out", str(adapter))
     root = new(tmp_path, "--adapter", str(adapter), "--lm-eval", str(base), str(tuned))
     text = (root / "configs/experiments/mine.yaml").read_text()
@@ -396,8 +376,8 @@ def test_a_minimal_pair_given_by_hand_has_nothing_of_the_project(project: Path, 
         "experiment_name: senti\nbase_model: distilbert/distilgpt2\nlora_config: {r: 8, alpha: 16}\n"
         "training_config: {learning_rate: 1.0e-4, per_device_train_batch_size: 8, max_steps: 10}\n"
     )
-    values = {"accuracy": 0.5, "f1": 0.25}
-    results = {"base_model": {"metrics": values}, "finetuned_model": {"metrics": {"accuracy": 0.75, "f1": 0.5}}}
+    base, tuned = {"letter_count_accuracy": 0.5}, {"letter_count_accuracy": 0.75}
+    results = {"base_model": {"metrics": base}, "finetuned_model": {"metrics": tuned}}
     (tmp_path / "results.json").write_text(json.dumps(results))
     given = ("--results", str(tmp_path / "results.json"), "--config", str(tmp_path / "senti.yaml"))
     model = ("--model", str(small_adapter(tmp_path / "adapter")))
@@ -408,8 +388,7 @@ def test_a_minimal_pair_given_by_hand_has_nothing_of_the_project(project: Path, 
     assert card.startswith("---\nbase_model: distilbert/distilgpt2\n")
     assert "\n# senti\n" in card
     assert "75.0 %" in card
-    (tmp_path / "out/.generated").unlink()
-    assert not words_of_ours(tmp_path, "out"), words_of_ours(tmp_path, "out")
+    assert not [word for word in ("spelling", "toy", "strawberr") if word in card.lower()]
 
 
 @pytest.mark.slow
@@ -433,40 +412,73 @@ def test_words_are_about_the_results_that_they_were_written_for(project: Path, t
     assert uses.split("\n")[0] in card
 
 
-@pytest.mark.slow
-def test_an_import_refuses_a_project_whose_words_are_about_another_record(project: Path, tmp_path: Path) -> None:
-    base, tuned = lm_eval_results(tmp_path / "out", "adapter")
-    before = {path: path.read_bytes() for path in sorted(project.rglob("*")) if path.is_file()}
-    command = ("import_results", "lm-eval", str(base), str(tuned), "--name", "mine")
-    done = invoke(project, *command)
-    assert done.returncode == 2
-    assert "words about tiny that are not about mine" in done.stderr
-    assert "src.new" in done.stderr
-    assert "--replace-study" in done.stderr
-    assert {path: path.read_bytes() for path in sorted(project.rglob("*")) if path.is_file()} == before
-    done = invoke(project, *command, "--replace-study")
+def test_an_upgrade_replaces_the_engine_and_leaves_the_authors_files(tmp_path: Path) -> None:
+    root = new(tmp_path)
+    manifest = json.loads((root / "src/engine.json").read_text())
+    assert {"src/cli.py", "Makefile", "mkdocs.yml"} <= manifest["files"].keys()
+    assert not {"README.md", "configs/project.yaml"} & manifest["files"].keys()
+    own = {path: path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+    old = root / "src/old.py"  # a file that an older engine had, and another text of one that this one has
+    for path, text in ((old, "x"), (root / "src/cli.py", "y"), (root / "docs/fragments/lessons.md.j2", "mine")):
+        path.write_text(text)
+    manifest["files"] |= {f"src/{path.name}": sha256_file(path) for path in (old, root / "src/cli.py")}
+    (root / "src/engine.json").write_text(json.dumps(manifest))
+    (root / "pyproject.toml").write_text("mine")
+    (root / "gen/site.py").write_text("edited")
+    done = invoke(REPO, "new", str(root), "--upgrade")
+    assert done.returncode == 2 and "edited here: gen/site.py. Move the changes, or pass --overwrite" in done.stderr
+    assert old.exists()
+    done = invoke(REPO, "new", str(root), "--upgrade", "--overwrite")
     assert done.returncode == 0, done.stderr
-    assert "set aside in set-aside/tiny" in done.stderr
-    assert (project / "set-aside/tiny/docs/fragments/finding.md.j2").is_file()
-    assert (project / "set-aside/tiny/configs/project.yaml").read_bytes() == before[project / "configs/project.yaml"]
-    record = load_record(project)
-    assert record.experiment.experiment_name == "mine"
-    assert record.study is None
-    assert not record.criteria.criteria
-    dry = invoke(project, "publish", "--dry-run", "--output", str(tmp_path / "bundle"))
-    assert dry.returncode == 0, dry.stderr
-    assert not words_of_ours(tmp_path, "bundle"), words_of_ours(tmp_path, "bundle")
+    assert "edited here, so left as it is: pyproject.toml" in done.stderr
+    assert (root / "pyproject.toml").read_text() == "mine" and not old.exists()
+    own |= {root / "pyproject.toml": b"mine", root / "docs/fragments/lessons.md.j2": b"mine"}
+    assert {path: path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()} == own
 
 
-def test_an_import_that_fails_puts_the_words_back(project: Path, tmp_path: Path) -> None:
-    base, tuned = lm_eval_results(tmp_path / "out", "adapter")
-    (project / "results/mine").mkdir()
-    (project / "results/mine/evaluation_results.json").write_text("{}")
-    before = {path: path.read_bytes() for path in sorted(project.rglob("*")) if path.is_file()}
-    done = invoke(project, "import_results", "lm-eval", str(base), str(tuned), "--name", "mine", "--replace-study")
+def test_large_weights_are_not_offered_to_git_without_a_word(tmp_path: Path) -> None:
+    adapter = small_adapter(tmp_path / "adapter")
+    save_file({"x.lora_A.weight": np.zeros((8, 400_000), np.float32)}, adapter / "adapter_model.safetensors")
+    done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine", "--adapter", str(adapter))
+    assert "leaves out adapter_model.safetensors, above 10 MB; to commit them, use Git LFS" in done.stderr
+    assert "/checkpoints/mine/adapter_model.safetensors\n" in (tmp_path / "mine/.gitignore").read_text()
+
+
+def test_an_appended_bibliography_entry_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "references.bib"
+    text = (REPO / "src/starter/docs/references.bib").read_text() + "% cited as [@key].\n"
+    path.write_text(text + "@misc{doe2020, author = {Doe, Jane}, title = {T}, year = {2020}}\n")
+    assert list(read_references(path)) == ["doe2020"]
+
+
+def test_results_of_another_adapter_are_refused_with_both_names(tmp_path: Path) -> None:
+    base, tuned = lm_eval_results(tmp_path / "out", "out/checkpoint-25")
+    adapter = adapter_folder(tmp_path / "checkpoint-50")
+    command = [
+        "new",
+        str(tmp_path / "mine"),
+        "--name",
+        "mine",
+        "--adapter",
+        str(adapter),
+        "--lm-eval",
+        str(base),
+        str(tuned),
+    ]
+    done = invoke(REPO, *command)
     assert done.returncode == 2
-    assert {path: path.read_bytes() for path in sorted(project.rglob("*")) if path.is_file()} == before
-    assert not (project / "set-aside/tiny").exists()
+    assert "the results are of out/checkpoint-25, and checkpoint-50 is published" in done.stderr, done.stderr
+    assert not (tmp_path / "mine").exists()
+    done = invoke(REPO, *command, "--published-for", "checkpoint-25")
+    assert done.returncode == 0, done.stderr
+    assert load_record(tmp_path / "mine").base_name is not None
+
+
+def test_without_an_environment_the_command_says_how_to_make_one() -> None:
+    code = "import sys; sys.modules['typer'] = None; import src.new"
+    done = run_in(REPO, "-c", code)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "python3 -m venv .venv" in done.stderr
 
 
 @pytest.mark.slow

@@ -111,7 +111,7 @@ def test_html_in_the_configs_is_text_on_the_hub(poisoned: Path) -> None:
     cards = {
         "model": documents.model_card.text,
         "dataset": documents.dataset_card.text,
-        "base": documents.base_card or "",
+        "base": documents.base_card.text if documents.base_card else "",
     }
     for role, card in cards.items():
         tokens = MarkdownIt("commonmark").enable("table").parse(card.split("\n---\n", 1)[1])

@@ -27,6 +27,7 @@ from src.documents.pdf import DISPLAYED, displayable
 from src.record.final_report import FinalReport
 from src.record.load import Record
 from src.record.publication import Publication
+from src.record.schemas import TrainingLog
 
 from .conftest import REPO, TINY, Run, copy_tiny, invoke, once
 from .make_golden import GOLDEN
@@ -160,7 +161,7 @@ def outcomes(root: Path, change: str) -> None:
             now = {"gain": True, "loss": i not in lost, "same": True, "never": False}[change]
             for answer, correct in ((before[i], was), (after[i], now)):
                 text = right if correct else wrong
-                answer.update(answer=text, correct=correct, free=f" {text}", answered=True)
+                answer.update(answer=text, correct=correct, answered=True)
     changed = (
         pa.Table.from_pylist(found, schema=table.schema) for found, table in ((before, base), (after, finetuned))
     )
@@ -173,7 +174,7 @@ def outcomes(root: Path, change: str) -> None:
         ("gain", "A significant improvement (exact McNemar, p", True),
         ("loss", "Significantly worse (exact McNemar, p = 0.0", False),
         ("same", "No significant difference (exact McNemar, p = 1.000).", False),
-        ("never", "No evidence that the answers depend on what is asked: 0 % are right", False),
+        ("never", "No evidence that the answers depend on what is asked: 0% are right", False),
     ],
 )
 def test_words_follow_from_the_numbers(tmp_path: Path, change: str, says: str, met: bool) -> None:
@@ -197,8 +198,8 @@ def test_the_minimal_record_gives_a_report_that_invents_nothing(minimal: Path) -
     data, pdf, text = make(minimal)
     shown = flat(text)
     for sentence in (
-        "Letter count accuracy: 25.0 % before, 21.0 % after. Worse, but not tested: no answers are on record.",
-        "Letter position accuracy: 0.0 % before, 43.0 % after. Better, but not tested: no answers are on record.",
+        "Letter count accuracy: 25.0% before, 21.0% after. Worse, but not tested: no answers are on record.",
+        "Letter position accuracy: 0.0% before, 43.0% after. Better, but not tested: no answers are on record.",
         "Not measured: there is no training log.",
         "No answers are on record, so errors cannot be analyzed.",
         "Speed and memory were not measured for this adapter.",
@@ -291,20 +292,19 @@ def test_a_document_that_lacks_a_section_fails_the_criterion(
     assert found.evidence[0].outcome == "not met"
 
 
+def with_log(record: Record, log: TrainingLog | None) -> Record:
+    published = replace(record.loaded.published, log=log)
+    return replace(record, loaded=replace(record.loaded, published=published))
+
+
 def test_a_run_without_an_id_is_not_tracked(record: Record, analysis: Analysis) -> None:
     assert criterion(record, analysis, "tracked_in_wandb").outcome == "met"
     assert record.training_log is not None
     assert record.training_log.tracking is not None
     for tracking in (None, record.training_log.tracking.model_copy(update={"run_id": None})):
         log = record.training_log.model_copy(update={"tracking": tracking})
-        assert (
-            criterion(replace(record, loaded=replace(record.loaded, log=log)), analysis, "tracked_in_wandb").outcome
-            == "not met"
-        )
-    assert (
-        criterion(replace(record, loaded=replace(record.loaded, log=None)), analysis, "tracked_in_wandb").outcome
-        == "not decided yet"
-    )
+        assert criterion(with_log(record, log), analysis, "tracked_in_wandb").outcome == "not met"
+    assert criterion(with_log(record, None), analysis, "tracked_in_wandb").outcome == "not decided yet"
 
 
 def test_a_new_criterion_needs_no_code(project: Path) -> None:
@@ -691,3 +691,15 @@ def test_a_benchmark_without_an_adapter_ends_with_one_line(project: Path) -> Non
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: checkpoints/best_model/adapter_model.safetensors: ")
     assert (project / "results/tiny/deployment.json").read_bytes() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["yo", "zh-Hans", "[pt-BR, sw]"])
+def test_every_language_that_a_config_takes_gives_a_pdf_and_a_card(language: str, minimal: Path) -> None:
+    path = minimal / "configs/project.yaml"
+    kept = [line for line in path.read_text().splitlines() if not line.startswith("language:")]
+    path.write_text("\n".join([*kept, f"language: {language}"]) + "\n")
+    documents = build(minimal, minimal / ".cache")
+    assert documents.pdf().startswith(b"%PDF")
+    written = yaml.safe_load(documents.model_card.text.split("---")[1])["language"]
+    assert written == yaml.safe_load(language)

@@ -66,7 +66,7 @@ def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
         if first["correct"] == second["correct"]:
             second["answer"], second["correct"] = ("9", False) if second["correct"] else (row["reference"], True)
         wrong = second if first["correct"] else first
-        wrong["answer"] = wrong["free"] = HOSTILE[at % len(HOSTILE)]
+        wrong["answer"] = HOSTILE[at % len(HOSTILE)]
         row["word"] = "<b>word</b>|`"
         row["tokens"] = ["<b>wo", "rd</b>|`"]
     changed = (

@@ -16,35 +16,6 @@ from src.figures.charts import WIDE
 from src.record.errors import InputError
 from src.record.schemas import TrainingLog
 
-README = """---
-base_model: org/base
-library_name: peft
-license: apache-2.0
----
-# out
-
-### Training hyperparameters
-
-The following hyperparameters were used during training:
-- learning_rate: 0.0002
-- train_batch_size: 8
-- eval_batch_size: 8
-- seed: 42
-- gradient_accumulation_steps: 4
-- total_train_batch_size: 32
-- optimizer: Use adamw_torch with betas=(0.9,0.999) and epsilon=1e-08 and optimizer_args=No additional optimizer arguments
-- lr_scheduler_type: cosine
-- lr_scheduler_warmup_ratio: 0.03
-- num_epochs: 3
-- mixed_precision_training: Native AMP
-
-### Framework versions
-
-- PEFT 0.18.0
-- Transformers 5.2.0
-- Pytorch 2.11.0+cu130
-"""
-
 STATE = """{"global_step": 120, "epoch": 3.0, "max_steps": 120, "best_metric": 0.5, "best_global_step": 100, "train_batch_size": 8,
  "log_history": [
   {"step": 50, "loss": 1.2, "grad_norm": NaN, "learning_rate": 0.0002, "epoch": 1.2},
@@ -52,8 +23,7 @@ STATE = """{"global_step": 120, "epoch": 3.0, "max_steps": 120, "best_metric": 0
   {"step": 120, "train_runtime": 61.5, "train_loss": 0.9}]}"""
 
 
-def folder(tmp_path: Path, readme: str = README, state: str = STATE, place: str = "trainer_state.json") -> Path:
-    (tmp_path / "README.md").write_text(readme)
+def folder(tmp_path: Path, state: str = STATE, place: str = "trainer_state.json") -> Path:
     (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / place).write_text(state)
     (tmp_path / "training_args.bin").write_bytes(b"\x80\x04.")
@@ -61,24 +31,26 @@ def folder(tmp_path: Path, readme: str = README, state: str = STATE, place: str 
 
 
 @pytest.mark.parametrize("place", ["trainer_state.json", "checkpoint-120/trainer_state.json"])
-def test_state_and_readme_are_read(place: str, tmp_path: Path) -> None:
+def test_state_and_results_are_read(place: str, tmp_path: Path) -> None:
+    (tmp_path / "all_results.json").write_text('{"epoch": 3.0, "train_loss": 0.9, "train_runtime": 62.0}')
     found = read_trainer(folder(tmp_path, place=place), "mine")
-    assert found.settings == {
-        "learning_rate": 0.0002,
-        "per_device_train_batch_size": 8,
-        "gradient_accumulation_steps": 4,
-        "lr_scheduler_type": "cosine",
-        "warmup_ratio": 0.03,
-        "num_train_epochs": 3.0,
-        "optim": "adamw_torch",
-        "mixed_precision_training": "Native AMP",
-        "max_steps": 120,
-    }
-    assert found.seed == 42 and found.card["base_model"] == "org/base"
+    assert found.settings == {"max_steps": 120, "per_device_train_batch_size": 8, "num_train_epochs": 3.0}
     log = TrainingLog.model_validate(found.log)
-    assert (log.steps, log.best_step, log.resources.duration_seconds) == (120, None, 61.5)
+    assert (log.steps, log.best_step, log.resources.duration_seconds) == (120, None, 62.0)
     assert [(e.step, e.loss, e.validation_loss) for e in log.log] == [(50, 1.2, None), (100, 0.8, 0.5)]
-    assert log.environment is not None and log.environment.packages["torch"] == "2.11.0+cu130"
+    assert found.notes == () == tuple(log.notes)
+
+
+def test_losses_that_are_not_numbers_stay_visible(tmp_path: Path) -> None:
+    """A diverged run must not look healthy."""
+    entries = [f'{{"step": {step}, "loss": {loss}}}' for step, loss in ((10, 2.0), (20, 1.0), (30, "NaN"), (40, "NaN"))]
+    entries.append('{"step": 40, "eval_loss": Infinity}')
+    state = f'{{"global_step": 40, "log_history": [{", ".join(entries)}]}}'
+    log = TrainingLog.model_validate(read_trainer(folder(tmp_path, state), "mine").log)
+    assert log.notes == [
+        "2 of 4 logged training losses are not numbers, the last one among them",
+        "1 of 1 logged validation losses are not numbers, the last one among them",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -122,41 +94,10 @@ def test_numbers_that_nothing_can_hold_are_not_taken(tmp_path: Path) -> None:
 
 def test_a_folder_without_either_says_nothing(tmp_path: Path) -> None:
     found = read_trainer(tmp_path, "mine")
-    assert (found.log, found.settings, found.seed) == (None, {}, None)
+    assert (found.log, found.settings) == (None, {})
 
 
 @pytest.mark.parametrize("state", ["[]", "{", '{"a": ' * 5000])
 def test_a_broken_state_is_named(state: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"trainer_state\.json"):
         read_trainer(folder(tmp_path, state=state), "mine")
-
-
-def test_values_that_a_config_cannot_hold_are_not_taken(tmp_path: Path) -> None:
-    readme = (
-        README.replace("train_batch_size: 8", "train_batch_size: 0").replace("0.0002", "nan").replace("0.03", "1.5")
-    )
-    readme = readme.replace("num_epochs: 3", "num_epochs: -1").replace("cosine", "a <b>schedule</b>")
-    found = read_trainer(folder(tmp_path, readme=readme, state="{}"), "mine")
-    assert found.settings.keys() == {"gradient_accumulation_steps", "optim", "mixed_precision_training"}
-
-
-@pytest.mark.parametrize(
-    ("readme", "said", "kept"),
-    [
-        (README.replace("org/base", "*x"), "its front matter is left out: undefined alias 'x' at line 1, column 13", True),
-        (README.replace("library_name: peft", "base_model: org/other"), "the key 'base_model' is written twice", True),
-        ("\udcff", "it is left out: a byte that is not UTF-8 at offset 0", False),
-    ],
-)  # fmt: skip
-def test_an_odd_readme_is_left_out_in_one_line(readme: str, said: str, kept: bool, tmp_path: Path) -> None:
-    folder(tmp_path)
-    (tmp_path / "README.md").write_bytes(readme.encode(errors="surrogateescape"))
-    found = read_trainer(tmp_path, "mine")
-    assert [said in line for line in found.said] == [True] and found.said[0].startswith("README.md: ")
-    assert found.card == {} and ("learning_rate" in found.settings) is kept
-
-
-def test_hostile_lines_state_nothing(tmp_path: Path) -> None:
-    readme = README.replace("0.0002", "1e999999<script>").replace("- seed: 42", "- seed: 4.2")
-    found = read_trainer(folder(tmp_path, readme=readme, state="{}"), "mine")
-    assert "learning_rate" not in found.settings and found.seed is None

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from src.documents.build import build
-from src.documents.pages import site_pages
-from src.experiment.build import letter_tokens
+from src.experiment.build import letter_tokens, training_rows
 from src.experiment.models import load_tokenizer
-from src.experiment.sentences import book_sentences
+from src.experiment.shortcuts import Guesses, letters_token
 from src.experiment.word_questions import asked_tokens, question_examples, tokens_asked_about
 from src.record.config import DatasetConfig, Only
-from src.record.errors import InputError
 from src.record.load import load_record
 
 from .conftest import REPO, TINY
@@ -77,12 +73,6 @@ def test_held_out_questions_are_about_words_of_their_own(tokenizer: Any) -> None
     assert trained and held_out and not trained & held_out
 
 
-def test_all_tokens_are_asked_about_where_the_config_says_so(tokenizer: Any) -> None:
-    asked = asked_tokens(tokenizer, SETTINGS)
-    rows = question_examples(tokenizer, SETTINGS.model_copy(update={"question_tokens": "all"}), REAL)
-    assert any(not set(tokens_of(tokenizer, word(row["prompt"]))) <= asked for row in rows)
-
-
 @pytest.mark.parametrize(
     ("letter", "position", "answer"),
     [(None, 2, "yes"), (None, 5, "no"), (None, 9, "yes"), ("a", None, "yes"), ("r", None, "partly"), ("b", None, "no"), (None, None, None)],
@@ -94,61 +84,75 @@ def test_a_question_depends_on_the_tokens_that_hold_its_letter(
     assert tokens_asked_about(row, frozenset({"stra"})) == answer
 
 
-def test_sentences_come_from_the_books_and_from_nowhere_else(tmp_path: Path) -> None:
-    book = tmp_path / "a/book.md"
-    book.parent.mkdir()
-    long = "It was a bright and quiet morning, and nobody in the house was awake."
-    text = f"# Title: A\n\n-------\n\nShort one. {long} No end of a sentence here, since the text breaks off\n"
-    book.write_text(text)
-    sources = tmp_path / "sources.tsv"
-    sources.write_text(f"path\tbytes\tsha256\na/book.md\t{len(text)}\t{hashlib.sha256(text.encode()).hexdigest()}\n")
-    assert book_sentences(tmp_path, sources, 10, 1) == [{"prompt": "", "completion": long}]
-    book.write_text(text + "More.\n")
-    with pytest.raises(InputError, match=r"book\.md"):
-        book_sentences(tmp_path, sources, 10, 1)
-
-
 def test_a_metric_is_limited_to_a_value_or_to_a_range() -> None:
     with pytest.raises(ValueError, match="either `equals` or a range"):
         Only(column="asked_about", equals="no", at_least=1)
 
 
 def test_a_metric_may_be_about_the_questions_with_one_value() -> None:
-    asked = load_record(TINY).answered("finetuned", "letter_count")
+    asked = load_record(TINY).answered("spelling-1", "letter_count")
     assert asked is not None
-    few = asked.only(Only(column="letter", equals="e"))
+    few = asked.only([Only(column="letter", equals="e")])
     assert set(few.texts("letter")) == {"e"} and 0 < len(few) < len(asked)
 
 
-def test_a_second_study_has_a_page_with_its_own_metrics(project: Path) -> None:
-    metrics = (project / "configs/metrics.yaml").read_text()
-    assert "label: Words spelled exactly" in metrics
-    (project / "configs/second-metrics.yaml").write_text(
-        metrics.replace("label: Words spelled exactly", "label: Other words")
-    )
-    study = (project / "configs/studies/toy.yaml").read_text()
-    own = study.replace("study: toy", "study: toy\nmetrics: configs/second-metrics.yaml")
-    (project / "configs/studies/second.yaml").write_text(own)
-    config = project / "configs/project.yaml"
-    config.write_text(config.read_text() + "second_study: configs/studies/second.yaml\n")
-    (project / "docs/fragments/second_study.md.j2").write_text(
-        '{{ "#" * level }} Another question\n\n{% claim second_arm("spelling").words_spelled.lowest <= 1 %}\nIt was asked.\n{% endclaim %}\n\n'
-        '{{ figure("second-runs-words_spelled", title="What it showed") }}\n'
-    )
-    documents = build(project, None)
-    pages, claims, figures = site_pages(documents, pdf=False)
-    page = pages["results/second-study.md"]
-    places = [
-        page.index(part)
-        for part in ("# Another question", "It was asked.", "## Recipes", "## Every run", "Every run: Other words")
-    ]
-    assert places == sorted(places)
-    assert "Other words" not in pages["results/runs.md"]
-    assert "second-runs-words-spelled" in figures
-    assert "(published)" not in page and ", published" not in page
-    assert "It was asked." in [claim.sentence for path, _, claim in claims if path == "results/second-study.md"]
-    assert "## Another question" in documents.printed_report[0].text
+def test_spellings_of_asked_tokens_contain_no_other_token_in_as_many_examples() -> None:
+    tokenizer = load_tokenizer(str(REPO / "models/gpt2-mini"))
+    settings = DatasetConfig(question_share=0.7)
+    asked = asked_tokens(tokenizer, settings)
+    everything = training_rows(tokenizer, 1, 500, frozenset())
+    part = training_rows(tokenizer, 1, 500, frozenset(), asked)
+    assert len(part) == len(everything)
+    pieces = {tokenizer.decode([i]).strip().lower() for row in part for i in row["token_ids"]}
+    assert pieces <= asked
+    assert not {tokenizer.decode([i]).strip().lower() for row in everything for i in row["token_ids"]} <= asked
 
 
-def test_without_one_there_is_no_such_page(project: Path) -> None:
-    assert "results/second-study.md" not in site_pages(build(project, None), pdf=False)[0]
+@pytest.fixture(scope="module")
+def guesses() -> Guesses:
+    """Tokens of the project's model: those that begin with `str` and `ber` have near neighbors."""
+    tokenizer = load_tokenizer(str(REPO / "models/gpt2-mini"))
+    embeddings = np.random.default_rng(0).normal(size=(len(tokenizer), 8))
+    return Guesses(
+        tokenizer, embeddings, asked_tokens(tokenizer, DatasetConfig(question_share=0.7)), ["straw", "berry"]
+    )
+
+
+def test_the_letters_token_is_found_by_its_place() -> None:
+    assert letters_token([" straw", "berry"], 5) == (1, " straw", 5)
+    assert letters_token([" straw", "berry"], 6) == (2, "berry", 1)
+    with pytest.raises(ValueError, match="position 11"):
+        letters_token([" straw", "berry"], 11)
+
+
+def test_look_alikes_vote_and_never_for_the_token_itself(guesses: Guesses) -> None:
+    near = guesses._unit.copy()
+    own = guesses._embedded("berry")
+    assert own is not None
+    long = [n for n, word in enumerate(guesses._asked) if len(word) >= 3 and word != "berry"][:4]
+    for rank, n in enumerate(long):  # the four nearest, in this order
+        near[guesses._asked_ids[n]] = near[own] * (1 + rank * 1e-3)
+    letters = [guesses._asked[n][2] for n in long]
+    guesses_near = Guesses(guesses._tokenizer, near, frozenset(guesses._asked[n] for n in long), [])
+    most = max(letters, key=letters.count)
+    assert guesses_near.look_alike("berry", 3) in {
+        letter for letter in letters if letters.count(letter) == letters.count(most)
+    }
+    assert guesses.look_alike("r", 1) == "r"  # a token of one letter is that letter
+
+
+def test_the_likeliest_order_uses_frequent_pairs_and_no_right_order(guesses: Guesses) -> None:
+    words = Guesses(guesses._tokenizer, guesses._embeddings, frozenset({"the"}), ["then", "the", "these"] * 5)
+    assert "".join(words.english_order("eht", place) for place in (1, 2, 3)) == "the"
+    assert words.english_order("the", 1) == words.english_order("het", 1)
+
+
+def test_a_linear_probe_finds_letters_that_embeddings_hold() -> None:
+    tokenizer = load_tokenizer(str(REPO / "models/gpt2-mini"))
+    embeddings = np.zeros((len(tokenizer), 26))
+    for token_id, word, _ in letter_tokens(tokenizer):
+        embeddings[token_id, ord(word.lower()[1]) - ord("a")] = 1  # the second letter, and nothing else
+    embeddings += 1e-6
+    asked = asked_tokens(tokenizer, DatasetConfig(question_share=0.7))
+    probe = Guesses(tokenizer, embeddings, asked, [])
+    assert [probe.probe(token, 2) for token in (" straw", "berry", " black")] == ["t", "e", "l"]

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from src.record.answers import MODELS, Answered
+from src.record.answers import Answered
 from src.record.config import Grouping, MetricConfig
 from src.record.load import Record
 from src.record.measures import available, check_known, per_question
+from src.record.results import BASE
 from src.record.tables import FloatArray
 
 from .error_analysis import ErrorProfile, error_profile
@@ -23,6 +24,7 @@ from .evidence import (
     baselines,
     check_stated,
     compare,
+    compares,
     figures,
     interval,
     judge,
@@ -138,21 +140,23 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class FreeAnswers:
-    """What a model writes after the prompts of a task when no candidates are listed.
+class Choices:
+    """What a model writes to the questions of a task, and what it would choose if the answers were listed.
 
     Attributes:
         model: `base`, or a run's name.
-        answered: Share of the lines that are candidates.
-        right: Share of the lines that are the right answer.
-        lines: The first questions: question, line, right answer.
+        answered: Share of what it writes that is one of the candidates.
+        right: Share of what it writes that is right.
+        chosen: Share of its choices that are right.
+        example: The first question, what it wrote and what it would choose.
     """
 
     task: str
     model: str
     answered: float
     right: float
-    lines: tuple[tuple[str, str, str], ...]
+    chosen: float
+    example: tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -164,7 +168,7 @@ class Analysis:
     breakdowns: tuple[Breakdown, ...]
     examples: tuple[Examples, ...]
     confusions: tuple[Confusion, ...]
-    free: tuple[FreeAnswers, ...] = ()
+    choices: tuple[Choices, ...] = ()
     errors: tuple[ErrorProfile, ...] = ()
     study: StudyAnalysis | None = None
 
@@ -211,9 +215,14 @@ def analyse(record: Record) -> Analysis:
         InputError: A stated metric is not the one that is computed from the answers.
     """
     level = record.metrics.significance_level
-    measured = {k: config for k, config in record.metrics.metrics.items() if k in record.results.base_model.metrics}
+    measured = {
+        k: config
+        for k, config in record.metrics.metrics.items()
+        if all(k in run.metrics for run in (record.loaded.base, record.loaded.published))
+    }
     found = [_one_metric(record, key, config) for key, config in measured.items()]
-    pairs = {task: tuple(record.answered(model, task) for model in MODELS) for task in record.loaded.tasks}
+    models = (BASE, record.run_name)
+    pairs = {task: tuple(record.answered(model, task) for model in models) for task in record.loaded.tasks}
     tasks = {task: (base, tuned) for task, (base, tuned) in pairs.items() if base is not None and tuned is not None}
     known = {task: rows for task, rows in tasks.items() if all(r.has("correct") for r in rows)}
     questions = record.loaded.questions
@@ -226,18 +235,19 @@ def analyse(record: Record) -> Analysis:
         breakdowns=tuple(b for _, breakdowns in found for b in breakdowns if b.groups),
         examples=tuple(_examples(*rows, texts) for rows in known.values()),
         confusions=tuple(c for rows in tasks.values() if _is_count(rows[0]) and (c := _confusion(*rows))),
-        free=tuple(_free_answers(record, tasks)),
+        choices=tuple(_choices(record, tasks)),
         errors=tuple(error_profile(*rows) for rows in known.values()),
-        study=analyse_study(record.study, record.loaded, record.metrics, measured) if record.study else None,
+        study=analyse_study(record, record.study, measured) if record.study else None,
     )
 
 
 def _one_metric(record: Record, key: str, config: MetricConfig) -> tuple[MetricResult, list[Breakdown]]:
     level = record.metrics.significance_level
-    values = record.results.base_model.metrics[key], record.results.finetuned_model.metrics[key]
-    rows = [record.answered(model, config.task) for model in MODELS]
+    values = record.loaded.base.metrics[key], record.loaded.published.metrics[key]
+    models = (BASE, record.run_name)
+    rows = [record.answered(model, config.task) for model in models]
     base, finetuned = (found.only(config.only) if found else None for found in rows)
-    for model, answers in zip(MODELS, (base, finetuned), strict=True):
+    for model, answers in zip(models, (base, finetuned), strict=True):
         check_known(record.results_path, f"metrics.{key}", model, answers, config)
     if base is None or finetuned is None or not (available(base, config) and available(finetuned, config)):
         reason = "It is not computed from answers on record, so there is no test."
@@ -255,7 +265,7 @@ def _one_metric(record: Record, key: str, config: MetricConfig) -> tuple[MetricR
         base=figures(base, config, computed[0], level),
         run=compare(finetuned, config, level, computed),
         questions=len(base),
-        baselines=baselines(base) if config.measure == "exact_match" else (),
+        baselines=baselines(base, config) if compares(config) else (),
     )
     return result, [_breakdown(key, config, (base, finetuned), by, computed, level) for by in config.breakdowns]
 
@@ -327,34 +337,36 @@ def joined_rows(base: Answered, finetuned: Answered, texts: Mapping[str, str]) -
                 "question": texts.get(row["id"], ""),
                 "prompt": before,
                 "finetuned_prompt": after,
-                **{f"base_{name}": first[name] for name in ("answer", "correct", "free")},
-                **{f"finetuned_{name}": second[name] for name in ("answer", "correct", "free")},
+                **{f"base_{name}": first[name] for name in ("answer", "correct", "chosen")},
+                **{f"finetuned_{name}": second[name] for name in ("answer", "correct", "chosen")},
             }
         )
     return rows
 
 
-def _free_answers(record: Record, tasks: dict[str, tuple[Answered, Answered]]) -> list[FreeAnswers]:
-    """Collect what the models that are published write when no candidates are listed."""
+def _choices(record: Record, tasks: dict[str, tuple[Answered, Answered]]) -> list[Choices]:
+    """Compare what the models that are published write with what they would choose."""
     found = []
     for task, (base, finetuned) in tasks.items():
         models = {"base": base, record.run_name: finetuned}
         for name in record.study.config.also_published if record.study else ():
-            run = record.study.runs.get(name) if record.study else None
-            rows = record.loaded.answered_by(run.answers, task) if run else None
+            rows = record.answered(name, task) if name in record.runs else None
             if rows is not None:
                 models[name] = rows
         for model, rows in models.items():
-            if not (rows.candidates and rows.has("answered") and rows.has("free")):
+            if not (rows.candidates and rows.has("answered") and rows.has("chosen")):
                 continue
-            lines = rows["free"].to_pylist()
-            references = rows["reference"].to_pylist()
-            right = [line.strip().removesuffix(".").strip() == r for line, r in zip(lines, references, strict=True)]
-            first = rows.where(np.arange(len(rows)) < EXAMPLES)
             prefix = len(rows.task.prefix) if rows.task else 0
-            shown = zip((prompt[prefix:] for prompt in first.prompts()), lines, references, strict=False)
+            first = rows.where(np.arange(len(rows)) < 1)
             found.append(
-                FreeAnswers(task, model, float(rows.column("answered").mean()), float(np.mean(right)), tuple(shown))
+                Choices(
+                    task,
+                    model,
+                    answered=float(rows.column("answered").mean()),
+                    right=float(rows.column("correct").mean()),
+                    chosen=float((rows.texts("chosen") == rows.texts("reference")).mean()),
+                    example=(first.prompts()[0][prefix:], first.texts("answer")[0] or "", first.texts("chosen")[0]),
+                )
             )
     return found
 

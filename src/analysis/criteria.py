@@ -17,6 +17,8 @@ from src.record.final_report import Decision
 from src.record.load import Record
 
 from .analyse import Analysis
+from .evidence import Comparison
+from .study import ArmResult
 
 
 @dataclass(frozen=True)
@@ -101,14 +103,22 @@ def _evidence(
             return _tracking(config, record)
 
 
+def _arms(analysis: Analysis) -> tuple[ArmResult, ...]:
+    return analysis.study.arms if analysis.study else ()
+
+
 def _improvement(config: SignificantImprovement, analysis: Analysis) -> Evidence:
     result = next((m for m in analysis.metrics if m.key == config.metric), None)
-    facts: dict[str, Any] = {"metric": config.metric, "level": analysis.level}
-    if result is None:
+    facts: dict[str, Any] = {"metric": config.metric, "level": analysis.level, "arm": config.arm}
+    runs: tuple[Comparison, ...] = () if result is None else (result.run,)
+    if config.arm is not None:
+        found = [arm.metrics.get(config.metric) for arm in _arms(analysis) if arm.name == config.arm]
+        runs = found[0].runs if found and found[0] else ()
+    if result is None or not runs:
         return Evidence(config.kind, "not decided yet", "not measured", facts)
-    run = result.run
+    run = max(runs, key=lambda each: each.verdict != "improved")  # one that did not improve decides
     facts |= {
-        "verdict": result.verdict,
+        "verdict": run.verdict,
         "change": run.change,
         "test": run.test,
         "p_adjusted": run.p_adjusted,
@@ -117,9 +127,9 @@ def _improvement(config: SignificantImprovement, analysis: Analysis) -> Evidence
         "control_p": run.figures.control_p,
         "answered": run.figures.answered,
     }
-    if result.verdict == "not tested":
+    if run.verdict == "not tested":
         return Evidence(config.kind, "not decided yet", "not tested", facts)
-    return Evidence(config.kind, "met" if result.verdict == "improved" else "not met", "tested", facts)
+    return Evidence(config.kind, "met" if run.verdict == "improved" else "not met", "tested", facts)
 
 
 def _documents(config: CompleteDocuments, documents: Mapping[str, Completeness]) -> Evidence:

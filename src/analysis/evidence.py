@@ -68,11 +68,11 @@ class Figures:
     Attributes:
         value: The metric.
         interval: Wilson's or a bootstrap interval; None without answers on record.
-        control: Accuracy that the same answers would be expected to have if what is asked for were exchanged.
+        control: Accuracy that the same answers would be expected to have if the question had asked about something else.
         control_p: Chance of as many right answers as were observed, if it were (Poisson binomial, one-sided).
         kappa: Agreement with the right answers beyond chance, for choices.
-        answered: Share of the lines written freely that are candidates.
-        free_right: Share of the lines written freely that are the right answer.
+        answered: Share of what it wrote that is one of the candidates.
+        chosen_right: Share of the questions in which the candidate that it would choose from the list is right.
         constant: The answer given to nearly every question, if there is one.
     """
 
@@ -82,7 +82,7 @@ class Figures:
     control_p: float | None = None
     kappa: float | None = None
     answered: float | None = None
-    free_right: float | None = None
+    chosen_right: float | None = None
     constant: Constant | None = None
 
 
@@ -190,28 +190,21 @@ def figures(
     """
     bounds = interval(values, right_or_wrong(metric, values), level) if intervals else None
     found = Figures(float(values.mean()), bounds)
-    if metric.measure != "exact_match" or not rows.candidates:
+    if not compares(metric) or not rows.candidates:
         return found
-    shares = rows.control_shares(metric.only.control if metric.only else None)
-    free = rows.has("answered")
-    lines = rows["free"].to_pylist() if free and rows.has("free") else []
-    references = rows["reference"].to_pylist() if rows.has("reference") else []
-    right = [_plain(line) == reference for line, reference in zip(lines, references, strict=False)]
+    shares = rows.control_shares(metric.control)
+    references = rows.has("reference")
+    chosen = rows.texts("chosen") == rows.texts("reference") if references and rows.has("chosen") else None
     answer, times = max(frequencies(rows["answer"]).items(), key=lambda pair: pair[1])
     return replace(
         found,
-        control=None if shares is None else float(shares.mean()),
-        control_p=None if shares is None else poisson_binomial_tail(shares, int(values.sum())),
+        control=None if shares is None else float((shares * weights(rows, metric)).mean()),
+        control_p=None if shares is None else poisson_binomial_tail(shares, int((values > 0).sum())),
         kappa=kappa(rows.texts("reference"), rows.texts("answer")) if references else None,
-        answered=float(rows.column("answered").mean()) if free else None,
-        free_right=float(np.mean(right)) if right else None,
+        answered=float(rows.column("answered").mean()) if rows.has("answered") else None,
+        chosen_right=None if chosen is None else float(np.mean(chosen)),
         constant=Constant(answer, times / len(rows)) if times >= CONSTANT * len(rows) else None,
     )
-
-
-def _plain(line: str) -> str:
-    """Return a freely written line without spaces around it and without a period at its end."""
-    return line.strip().removesuffix(".").strip()
 
 
 def compare(
@@ -235,9 +228,9 @@ def compare(
     exact = right_or_wrong(metric, before, after)
     own = figures(rows, metric, after, level, intervals=intervals)
     best, best_p = None, None
-    if metric.measure == "exact_match" and rows.candidates and rows.has("reference"):
-        best, right = max(shortcuts(rows), key=lambda pair: pair[0].value)
-        best_p = mcnemar(right, after)
+    if compares(metric) and rows.candidates and rows.has("reference"):
+        best, right = max(shortcuts(rows, metric), key=lambda pair: pair[0].value)
+        best_p = mcnemar(right, after) if exact else paired_permutation(right, after)
     return replace(
         stated(float(before.mean()), own.value, metric),
         figures=own,
@@ -272,24 +265,33 @@ def _verdict(found: Comparison, level: float) -> Verdict:
     return "improved" if found.better else "worse"
 
 
-def shortcuts(rows: Answered) -> list[tuple[Baseline, FloatArray]]:
-    """Return each answer that ignores part of the question, with its right answers, of shape (questions,)."""
+def compares(metric: MetricConfig) -> bool:
+    """Return whether a metric compares the answer with the right one, so that controls and shortcuts apply."""
+    return metric.measure is not None and measures()[metric.measure].compares
+
+
+def weights(rows: Answered, metric: MetricConfig) -> FloatArray:
+    """Return the weight of each question in a metric, of shape (questions,)."""
+    given = measures()[metric.measure or ""].weights
+    return given(rows) if given else np.ones(len(rows))
+
+
+def shortcuts(rows: Answered, metric: MetricConfig) -> list[tuple[Baseline, FloatArray]]:
+    """Return each answer that ignores part of the question, with its values per question, of shape (questions,)."""
     common = max(frequencies(rows["reference"]).items(), key=lambda pair: pair[1])[0]
     found = [("the most common answer", np.full(len(rows), common, dtype=object))]
     if rows.task is not None:
         found += [(label, rows.texts(column)) for label, column in rows.task.shortcuts.items()]
-    references = rows.texts("reference")
-    return [
-        (Baseline(label, float((answers == references).mean())), (answers == references).astype(np.float64))
-        for label, answers in found
-    ]
+    references, weight = rows.texts("reference"), weights(rows, metric)
+    values = [(label, (answers == references) * weight) for label, answers in found]
+    return [(Baseline(label, float(right.mean())), right) for label, right in values]
 
 
-def baselines(rows: Answered) -> tuple[Baseline, ...]:
+def baselines(rows: Answered, metric: MetricConfig) -> tuple[Baseline, ...]:
     """Return what chance and each answer that ignores part of the question would score."""
     if not rows.candidates or not rows.has("reference"):
         return ()
-    return (Baseline("chance", 1 / len(rows.candidates)), *(baseline for baseline, _ in shortcuts(rows)))
+    return (Baseline("chance", 1 / len(rows.candidates)), *(baseline for baseline, _ in shortcuts(rows, metric)))
 
 
 def right_or_wrong(metric: MetricConfig, *values: FloatArray) -> bool:

@@ -17,12 +17,12 @@ _PACKAGES = ("numpy", "scipy", "pyarrow", "rapidfuzz", "pydantic")
 def analysis_inputs(record: Record) -> list[str]:
     """Return everything that a record's analysis depends on: its configs and results, the code and the packages that compute it."""
     loaded = record.loaded
-    files = [loaded.path, *(table.path for table in (loaded.questions, loaded.base, loaded.finetuned) if table)]
-    files += [run.answers.path for run in record.study.runs.values()] if record.study else []
+    files = [loaded.path, *([loaded.questions.path] if loaded.questions else [])]
+    files += [run.answers.path for run in record.runs.values() if run.answers]
     declared = [record.metrics.model_dump_json()]
     if record.study:
         declared += [record.study.config.model_dump_json(), repr(record.study.missing)]
-        declared += [repr(sorted(run.metrics.items())) for run in record.study.runs.values()]
+        declared += [repr(sorted(run.metrics.items())) for run in record.runs.values()]
     return [*_code(), *declared, *(f"{file.name} {sha256_file(file)}" for file in files)]
 
 

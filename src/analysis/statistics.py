@@ -67,6 +67,27 @@ def bootstrap_mean(values: FloatArray, level: float) -> Interval | None:
     return Interval(float(low), float(high))
 
 
+def bootstrap_clusters(values: FloatArray, clusters: npt.NDArray[Any], level: float) -> Interval | None:
+    """Compute a percentile bootstrap interval of a mean, drawing whole clusters (Davison and Hinkley 1997, section 3.8).
+
+    Args:
+        values: A value per question, of shape (questions,).
+        clusters: The cluster of each question, such as the token that it is about, of the same shape.
+        level: One minus the confidence level.
+
+    Returns:
+        The interval; None for fewer than two clusters.
+    """
+    _, codes = np.unique(clusters.astype(str), return_inverse=True)
+    sums, sizes = np.bincount(codes, weights=values), np.bincount(codes).astype(np.float64)
+    if len(sums) < 2:
+        return None
+    rng = np.random.default_rng(SEED)
+    drawn = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=RESAMPLES).astype(np.float64)
+    low, high = np.quantile(drawn @ sums / (drawn @ sizes), (level / 2, 1 - level / 2))
+    return Interval(float(low), float(high))
+
+
 def mcnemar(before: FloatArray, after: FloatArray) -> float:
     """Compute the exact McNemar test for paired right and wrong answers (McNemar 1947, doi:10.1007/BF02295996).
 

@@ -6,13 +6,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from src.record.config import MetricConfig, MetricsConfig
+from src.record.config import MetricConfig
+from src.record.load import Record
 from src.record.measures import available, check_known, per_question
-from src.record.results import Results
-from src.record.study import LoadedRun, LoadedStudy
+from src.record.results import BASE, Run
+from src.record.study import LoadedStudy
+from src.record.tables import FloatArray
 
 from .evidence import Comparison, Verdict, check_stated, compare, judge
-from .statistics import Interval, holm, t_interval
+from .statistics import Interval, bootstrap_clusters, holm, t_interval
+
+CLUSTER = "token"
+"""Column of the questions with what they are about; intervals of differences between arms draw its values, not single questions."""
 
 
 @dataclass(frozen=True)
@@ -20,14 +25,22 @@ class ArmMetric:
     """One metric of one arm over its runs.
 
     Attributes:
+        arm: Label of the arm.
+        metric: The metric.
         runs: Each run against the base model, in the order of the seeds.
         mean: Mean of their values.
         interval: Student's t interval for the mean over runs; None for fewer than three.
+        lead: How far the mean of the main arm's runs is above this one's; None for the main arm itself, or without answers.
+        lead_interval: Its bootstrap interval over what the questions are about.
     """
 
+    arm: str
+    metric: MetricConfig
     runs: tuple[Comparison, ...]
     mean: float
     interval: Interval | None
+    lead: float | None = None
+    lead_interval: Interval | None = None
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -38,6 +51,11 @@ class ArmMetric:
     def controls(self) -> tuple[float, ...]:
         """The control of each run, where the questions have one."""
         return tuple(run.figures.control for run in self.runs if run.figures.control is not None)
+
+    @property
+    def answered(self) -> float:
+        """The largest share of what a run wrote that is one of the candidates."""
+        return max(run.figures.answered for run in self.runs if run.figures.answered is not None)
 
     @property
     def lowest(self) -> float:
@@ -51,8 +69,14 @@ class ArmMetric:
 
     @property
     def used(self) -> int:
-        """In how many runs the answers depend on what is asked: above the control, and above every answer that ignores part of it."""
-        return sum(run.above_control is not False and run.above_shortcut is not False for run in self.runs)
+        """In how many runs the answers depend on what is asked: above the control, and above every answer that ignores part of it.
+
+        Raises:
+            TypeError: The metric has no control, so that nothing is known of it.
+        """
+        if any(run.above_control is None for run in self.runs):
+            raise TypeError("this metric has no control, so it says nothing about use")
+        return sum(bool(run.above_control and run.above_shortcut is not False) for run in self.runs)
 
     @property
     def above_control(self) -> int:
@@ -98,39 +122,41 @@ class StudyAnalysis:
         return next(arm for arm in self.arms if arm.name == name)
 
 
-def analyse_study(
-    study: LoadedStudy, published: Results, metrics: MetricsConfig, measured: dict[str, MetricConfig]
-) -> StudyAnalysis:
+def analyse_study(record: Record, study: LoadedStudy, measured: dict[str, MetricConfig]) -> StudyAnalysis:
     """Analyse a study.
 
     Args:
-        study: Its runs.
-        published: The published run's results, which have the base model's answers.
-        metrics: The declared metrics.
-        measured: Those that are on record, by key.
+        record: The record.
+        study: Its study.
+        measured: The metrics that are on record, by key.
 
     Raises:
         InputError: A run's stated metric is not the one that is computed from its answers.
     """
-    level = metrics.significance_level
-    runs = {name: _compared(run, published, measured, level) for name, run in study.runs.items()}
+    level = record.metrics.significance_level
+    ahead = _leads(record, study, measured, level)
+    runs = {name: _compared(record, run, measured, level) for name, run in study.runs.items()}
     arms = []
     for name, arm in study.config.arms.items():
+        if arm.role == "start":
+            continue
         done = study.done(name)
         found: dict[str, ArmMetric] = {}
         for key in measured:
-            compared = tuple(runs[run.run.name][key] for run in done if key in runs[run.run.name])
+            compared = tuple(runs[run.name][key] for run in done if key in runs[run.name])
             if compared and len(compared) == len(done):
                 values = np.array([run.figures.value for run in compared])
-                found[key] = ArmMetric(compared, float(values.mean()), t_interval(values, level))
+                mean, interval = float(values.mean()), t_interval(values, level)
+                leads = ahead.get((name, key), (None, None))
+                found[key] = ArmMetric(arm.label, measured[key], compared, mean, interval, *leads)
         arms.append(
             ArmResult(
                 name=name,
                 label=arm.label,
                 role=arm.role,
                 purpose=arm.purpose.strip(),
-                seeds=tuple(run.run.experiment.seed for run in done),
-                names=tuple(run.run.name for run in done),
+                seeds=tuple(study.study.run(run.name).experiment.seed for run in done),
+                names=tuple(run.name for run in done),
                 planned=len(arm.seeds),
                 metrics=found,
             )
@@ -138,20 +164,40 @@ def analyse_study(
     return StudyAnalysis(study.main, tuple(arms), study.missing)
 
 
-def _compared(
-    run: LoadedRun, published: Results, measured: dict[str, MetricConfig], level: float
-) -> dict[str, Comparison]:
+def _leads(
+    record: Record, study: LoadedStudy, measured: dict[str, MetricConfig], level: float
+) -> dict[tuple[str, str], tuple[float, Interval | None]]:
+    """Compare the main arm with each other one, question by question, both averaged over their runs."""
+    found: dict[tuple[str, str], tuple[float, Interval | None]] = {}
+    for key, config in measured.items():
+        means: dict[str, FloatArray] = {}
+        clusters = None
+        for arm in study.config.arms:
+            rows = [record.answered(run.name, config.task) for run in study.done(arm)]
+            asked = [part.only(config.only) for part in rows if part is not None]
+            if not asked or not all(available(part, config) and part.has(CLUSTER) for part in asked):
+                continue
+            means[arm] = np.mean([per_question(part, config) for part in asked], axis=0)
+            clusters = asked[0].texts(CLUSTER)
+        for arm, mean in means.items():
+            if arm != study.main and study.main in means and clusters is not None:
+                difference = means[study.main] - mean
+                found[arm, key] = float(difference.mean()), bootstrap_clusters(difference, clusters, level)
+    return found
+
+
+def _compared(record: Record, run: Run, measured: dict[str, MetricConfig], level: float) -> dict[str, Comparison]:
     """Compare a run with the base model in every metric, with Holm's correction over the primary ones."""
     found: dict[str, Comparison] = {}
     for key, config in measured.items():
-        both = published.answered("base", config.task), published.answered_by(run.answers, config.task)
+        both = record.answered(BASE, config.task), record.answered(run.name, config.task)
         base, rows = (part.only(config.only) if part else None for part in both)
-        check_known(run.answers.path, f"metrics.{key}", run.run.name, rows, config)
+        check_known(run.place, f"metrics.{key}", run.name, rows, config)
         if base is None or rows is None or not (available(base, config) and available(rows, config)):
             continue
         values = per_question(base, config), per_question(rows, config)
         if key in run.metrics:
-            check_stated(run.run.log, f"metrics.{key}", run.metrics[key], float(values[1].mean()))
+            check_stated(run.place, f"metrics.{key}", run.metrics[key], float(values[1].mean()))
         found[key] = compare(rows, config, level, values, intervals=False)
     family = [key for key in found if measured[key].primary]
     adjusted = dict(zip(family, holm([found[key].p_value or 0.0 for key in family]), strict=True))

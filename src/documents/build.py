@@ -67,12 +67,12 @@ class Documents:
         return self._document("dataset_card", dataset_card_metadata(self.context), role="dataset")
 
     @cached_property
-    def base_card(self) -> str | None:
+    def base_card(self) -> Document | None:
         """The card of the base model, as it goes to the Hub; None if it was not pretrained here."""
         record = self.context.record
         if not (record.base_folder and record.base_training):
             return None
-        return self._document("base_card", base_card_metadata(self.context), role="base").text
+        return self._document("base_card", base_card_metadata(self.context), role="base")
 
     @cached_property
     def printed_report(self) -> tuple[Document, tuple[Criterion, ...]]:
@@ -114,13 +114,13 @@ class Documents:
         if self.dataset_card is not None:
             files[record.data / "README.md"] = self.dataset_card.text
         if record.base_folder is not None and self.base_card is not None:
-            files[record.base_folder / "README.md"] = self.base_card
+            files[record.base_folder / "README.md"] = self.base_card.text
         return files
 
     def claims(self) -> list[Claim]:
         """Return every claim of README, cards and report, each once, in the order of the documents."""
-        found = [*self.readme.claims, *self.model_card.claims, *self.printed_report[0].claims]
-        found += self.dataset_card.claims if self.dataset_card else ()
+        documents = (self.readme, self.model_card, self.printed_report[0], self.dataset_card, self.base_card)
+        found = [claim for document in documents if document for claim in document.claims]
         return list({(claim.file, claim.line): claim for claim in found}.values())
 
     def check(self) -> None:

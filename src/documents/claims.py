@@ -15,7 +15,7 @@ condition and values, and stops.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -27,12 +27,13 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 from jinja2.runtime import Context as Names
 
+from src.analysis.study import ArmMetric
 from src.record.errors import CommandError
+from src.record.wording import midsentence
 
-CLAIM = re.compile(r"\{%-?\s*claim\s+(.*?)(?:\s+as\s+\w+)?\s*-?%\}", flags=re.DOTALL)
-"""How a claim begins, with its condition."""
+from . import formatting
 
-_OPERATORS = re.compile(r"\s*(?:<=|>=|==|!=|<|>)\s*|\s+(?:and|or)\s+|\bnot\b")
+_OPERATORS = re.compile(r"\s*(?:<=|>=|==|!=|<|>)\s*|\s+is\s+(?:not\s+)?\w+\b|\s+(?:and|or|in)\s+|\bnot\b")
 _QUIET = re.compile(r"`[^`]*`|\[@[^\]]*\]|https?://\S+")
 _DIGIT = re.compile(r"(?<![\w-])\d")
 
@@ -46,6 +47,7 @@ class Claim:
         line: Line of its condition.
         condition: The condition, as it is written.
         values: Each operand of the condition with its value.
+        words: The same for readers, as in `lowest of 2 runs 71%`, where an operand has words.
         holds: Whether the condition is true, and no value is missing.
         sentence: The prose, rendered for the document's target.
         title: Whether it is the title of a chart, which bears no mark of its own.
@@ -58,6 +60,7 @@ class Claim:
     holds: bool
     sentence: str
     title: bool = False
+    words: tuple[str, ...] = ()
 
     def failure(self) -> str:
         """Describe a claim that does not hold, in a line."""
@@ -81,6 +84,26 @@ def unsupported(claims: Iterable[Claim]) -> list[Claim]:
     return list({(claim.file, claim.line): claim for claim in claims if not claim.holds}.values())
 
 
+def conditions(environment: Environment, source: str, name: str | None = None) -> list[str]:
+    """Return the conditions of a template's claims in order, as Jinja's own lexer reads them: not of claims in comments or raw text."""
+    found: list[str] = []
+    tokens: list[tuple[str, str]] | None = None
+    for _, kind, value in environment.lexer.tokeniter(source, name):
+        if kind == "block_begin":
+            tokens = []
+        elif kind == "block_end":
+            words = [token for token in tokens or () if token[0] != "whitespace"]
+            if words and words[0] == ("name", "claim"):
+                text = "".join(value for _, value in tokens or ()).split("claim", 1)[1]
+                if len(words) > 3 and words[-2] == ("name", "as"):
+                    text = text.rsplit("as", 1)[0]
+                found.append(" ".join(text.split()))
+            tokens = None
+        elif tokens is not None:
+            tokens.append((kind, value))
+    return found
+
+
 class ClaimExtension(Extension):
     """Jinja's `{% claim CONDITION %} … {% endclaim %}` and `{% claim CONDITION as NAME %} … {% endclaim %}`."""
 
@@ -88,12 +111,12 @@ class ClaimExtension(Extension):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self._sources: dict[str, list[str]] = {}
+        self._conditions: dict[str | None, Iterator[str]] = {}
         self._compiled = cache(partial(environment.compile_expression, undefined_to_none=False))
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
-        """Keep the source, from which conditions are quoted."""
-        self._sources[name or ""] = source.splitlines()
+        """Read the conditions of a template that is about to be parsed."""
+        self._conditions[name] = iter(conditions(self.environment, source, name))
         return source
 
     def parse(self, parser: Parser) -> nodes.Node:
@@ -103,6 +126,7 @@ class ClaimExtension(Extension):
             TemplateSyntaxError: The condition depends on nothing, or the prose has a number written out in digits.
         """
         line = next(parser.stream).lineno
+        text = next(self._conditions[parser.name])  # claims are parsed in the order in which they are written
         condition = parser.parse_expression()
         kept = parser.parse_assign_target() if parser.stream.skip_if("name:as") else None
         body = parser.parse_statements(("name:endclaim",), drop_needle=True)
@@ -112,9 +136,6 @@ class ClaimExtension(Extension):
         for part in (data for node in body for data in node.find_all(nodes.TemplateData)):
             if _DIGIT.search(_QUIET.sub("", part.data)):
                 raise TemplateSyntaxError("a claim with a number in digits; print the value instead", line, name, file)
-        source = "\n".join(self._sources.get(name, [])[line - 1 :])
-        found = CLAIM.search(source)
-        text = " ".join(found[1].split()) if found else "unknown"
         place = nodes.Const(file or name), nodes.Const(line), nodes.Const(text), nodes.Const(kept is not None)
         called = self.call_method("_claim", [*place, nodes.DerivedContextReference()])
         block = nodes.CallBlock(called, [], [], body).set_lineno(line)
@@ -133,12 +154,49 @@ class ClaimExtension(Extension):
                 values.append((part, _shown(partial(self._value, part, given))))
         if reason:
             values.append(("the condition", reason))
-        claim = Claim(_path(name), line, text, tuple(values), holds, sentence, title)
+        described = [_described(part, partial(self._value, given=given)) for part, _ in values]
+        words = tuple(dict.fromkeys(filter(None, described)))
+        claim = Claim(_path(name), line, text, tuple(values), holds, sentence, title, words)
         shown = given["claim_found"](claim)
         return str(shown) if title else f"{shown}\n"
 
     def _value(self, text: str, given: dict[str, Any]) -> Any:
         return self._compiled(text)(given)
+
+
+_READ = {
+    "lowest": "lowest of {runs}",
+    "highest": "highest of {runs}",
+    "mean": "mean of {runs}",
+    "answered": "most valid answers of {runs}",
+    "controls | max": "highest control of {runs}",
+    "lead": "lead of the published recipe",
+    "lead_interval.low": "lead of the published recipe, at least",
+    "used": "runs that use the question",
+}
+"""What is read of an arm's metric, in words."""
+
+_OF_METRIC = re.compile(r"(?P<arm>.+?)\.(?P<read>" + "|".join(map(re.escape, _READ)) + ")")
+_OF_MODEL = re.compile(r"(?P<model>base|run)\(.(?P<metric>\w+).\)\.(?:figures\.)?(?P<read>value|answered|control)")
+
+
+def _described(operand: str, evaluate: Callable[[str], Any]) -> str | None:
+    """Put an operand and its value into words; None where there are none for it."""
+    of_metric, of_model = _OF_METRIC.fullmatch(operand), _OF_MODEL.fullmatch(operand)
+    try:
+        if of_metric and isinstance(found := evaluate(of_metric["arm"]), ArmMetric):
+            value, read = evaluate(operand), of_metric["read"]
+            runs = f"{len(found.runs)} run{'s' if len(found.runs) > 1 else ''}"
+            shown = f"{value} of {len(found.runs)}" if read == "used" else formatting.value(value, found.metric)
+            return f"{found.arm}, {midsentence(found.metric.label)}: {_READ[read].format(runs=runs)} {shown}"
+        if of_model:
+            config = evaluate(f"metric({of_model['metric']!r}).config")
+            model = {"base": "base model", "run": "published run"}[of_model["model"]]
+            read = {"value": "", "answered": " valid answers", "control": " control"}[of_model["read"]]
+            return f"{model}, {midsentence(config.label)}:{read} {formatting.value(evaluate(operand), config)}"
+    except (UndefinedError, TypeError, AttributeError, KeyError, TemplateSyntaxError):
+        pass  # what is missing is said by the claim itself
+    return None
 
 
 def _operand(text: str) -> str:

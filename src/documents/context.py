@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -19,7 +19,7 @@ from src.record.load import Record
 from src.record.model_name import parse_model_name
 from src.record.references import Work, read_references
 
-from .claims import CLAIM
+from .claims import conditions
 from .demo import Demo, find_demo
 from .downloads import downloads
 from .prose import prose, shown, shown_analysis
@@ -92,13 +92,7 @@ class Context:
         """Whether one of the author's templates makes a claim."""
         folder = self.record.root / AUTHOR
         written = folder.rglob("*.j2") if self.record.worded else ()
-        return any(CLAIM.search(path.read_text(encoding="utf-8")) for path in written)
-
-    @cached_property
-    def second(self) -> Context | None:
-        """The second study, if there is one."""
-        second = self.record.second
-        return None if second is None else Context(second, self.names, self.cache)
+        return any(conditions(self.environment, path.read_text(encoding="utf-8")) for path in written)
 
     @property
     def year(self) -> str:
@@ -127,16 +121,13 @@ class Context:
 
     @cached_property
     def charts(self) -> dict[str, Chart]:
-        """The charts that there is data for, by name; those of the second study begin with `second-`."""
-        found = {c.name: c for c in catalog(self.analysis, self.record.training_log, self.record.study)}
-        if self.second is not None:
-            found |= {f"second-{name}": replace(c, name=f"second-{name}") for name, c in self.second.charts.items()}
-        return found
+        """The charts that there is data for, by name."""
+        return {c.name: c for c in catalog(self.analysis, self.record.training_log, self.record.study)}
 
     @cached_property
     def downloads(self) -> dict[str, bytes]:
         """What readers and other tools can take along, by file name."""
-        return downloads(self.record, self.analysis, self.names)
+        return downloads(self.record, self.names)
 
     @cached_property
     def demo(self) -> Demo | str:

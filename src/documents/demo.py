@@ -263,14 +263,14 @@ def _unknown_adapter(folder: Path) -> str | None:
 
 def _first(record: Record, task: str, most: int) -> list[dict[str, Any]]:
     """Return the first rows of a task, with both models' answers."""
-    base, finetuned = (record.answered(model, task) for model in ("base", "finetuned"))
+    base, finetuned = (record.answered(model, task) for model in ("base", record.run_name))
     if base is None or finetuned is None or base.task is None:
         return []
     rows: list[dict[str, Any]] = base.questions.slice(0, most).to_pylist()
     for i, row in enumerate(rows):
         row["question"] = question_text(base.task, row)
         for model, answers in (("base", base), ("finetuned", finetuned)):
-            row |= {f"{model}_{name}": answers[name][i].as_py() for name in ("answer", "correct", "free")}
+            row |= {f"{model}_{name}": answers[name][i].as_py() for name in ("answer", "correct", "chosen")}
     return rows
 
 
@@ -314,14 +314,13 @@ def _kind(rows: Answered) -> Kind | None:
 
 
 def _answers(record: Record, task: str, kind: Kind) -> dict[str, list[Any]]:
-    base, finetuned = (record.answered(model, task) for model in ("base", "finetuned"))
+    base, finetuned = (record.answered(model, task) for model in ("base", record.run_name))
     if base is None or finetuned is None:
         return {}
     about = {"count": "letter", "position": "position"}.get(kind)
     columns = {"word": base["word"], "base": base["answer"], record.run_name: finetuned["answer"]}
     for name in record.further_adapters:
-        run = record.study.runs[name] if record.study else None
-        rows = record.loaded.answered_by(run.answers, task) if run else None
+        rows = record.answered(name, task)
         if rows is not None:
             columns[name] = rows["answer"]
     if about:

@@ -1,4 +1,4 @@
-"""What readers and other tools can take along from the site: the answers, tables as CSV, tasks and results in the forms of others."""
+"""What readers and other tools can take along from the site: the answers, tables as CSV, and tasks for lm-evaluation-harness."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from src.analysis.analyse import Analysis
 from src.exchange.lm_eval_tasks import harness_files
-from src.exchange.shared import Names, shared_results, zipped
+from src.exchange.shared import Names, zipped
 from src.figures.catalog import Chart
 from src.record.errors import printable
 from src.record.load import Record
@@ -64,12 +63,11 @@ def _number(cell: str) -> str | float:
         return cell
 
 
-def downloads(record: Record, analysis: Analysis, names: Names) -> dict[str, bytes]:
-    """Make what follows from the record alone: the questions as tasks of lm-evaluation-harness, every answer, the results as Every Eval Ever.
+def downloads(record: Record, names: Names) -> dict[str, bytes]:
+    """Make what depends on the record alone: the questions as tasks of lm-evaluation-harness, and every answer.
 
     Args:
         record: The record.
-        analysis: Its numbers, for the intervals of the results.
         names: How model, dataset and base model are called.
 
     Returns:
@@ -81,12 +79,9 @@ def downloads(record: Record, analysis: Analysis, names: Names) -> dict[str, byt
         found["lm_eval_tasks.zip"] = zipped(tasks)
     if not record.has_answers:
         return found
-    few = downloadable(record.loaded)
     found["examples.json"] = explorer_json(record.loaded, record.metrics).encode()
-    if few:
+    if downloadable(record.loaded):
         found["answers.csv"] = answers_csv(record.loaded).encode()
-    results = shared_results(record, analysis, names, answers="published" if few else "none")
-    found["every_eval_ever.zip"] = zipped(results)
     return found
 
 
@@ -101,13 +96,13 @@ def answers_csv(results: Results) -> str:
     Lists of text are joined by `|`. Controls and lists of numbers, such as the score of every candidate, are left to the Parquet files;
     a column without any value is left out.
     """
-    if results.questions is None or results.base is None or results.finetuned is None:
+    if results.questions is None or results.base.answers is None or results.published.answers is None:
         return ""
     table = results.questions.table.select(["id", "task", *results.questions.own, "reference", "references"])
     columns = dict(zip(table.column_names, table.columns, strict=True)) | {
         "question": pa.array(results.question_texts())
     }
-    for model, answers in (("base", results.base), ("finetuned", results.finetuned)):
+    for model, answers in (("base", results.base.answers), ("finetuned", results.published.answers)):
         columns |= {
             f"{model}_{name}": answers.table[name]
             for name in answers.table.column_names

@@ -51,12 +51,12 @@ def explorer_json(results: Results, metrics: MetricsConfig) -> str:
     for both wrong, 4 for unknown. In a question, a character from U+E000 on stands for the row's value of the column of `own` with that
     number; shown text contains no such characters.
     """
-    if results.questions is None or results.base is None or results.finetuned is None:
+    if results.questions is None or results.base.answers is None or results.published.answers is None:
         return "{}"
     step = max(1, -(-len(results.questions) // ROWS))
     every = np.arange(0, len(results.questions), step)
     table = results.questions.table.take(every)
-    base, tuned = (answers.table.take(every) for answers in (results.base, results.finetuned))
+    base, tuned = (answers.table.take(every) for answers in (results.base.answers, results.published.answers))
     texts = results.question_texts()
     table = table.append_column("question_text", pa.array([texts[i] for i in every], pa.string()))
     known = pc.and_(pc.is_valid(base["correct"]), pc.is_valid(tuned["correct"]))

@@ -41,9 +41,9 @@ def decimals(unit: str, questions: int | None) -> int:
 
 
 def value(number: float, metric: MetricConfig, questions: int | None = None) -> str:
-    """Format a metric's value in its unit: `43.2 %` or `0.187`."""
+    """Format a metric's value in its unit: `43.2%` or `0.187`."""
     places = decimals(metric.unit, questions)
-    shown = f"{100 * number:.{places}f} %" if metric.unit == "proportion" else f"{number:.{places}f}"
+    shown = f"{100 * number:.{places}f}%" if metric.unit == "proportion" else f"{number:.{places}f}"
     return shown.replace("-", "−")
 
 
@@ -57,7 +57,7 @@ def interval(
         return f"{_signed(bounds.low, metric, questions)} to {_signed(bounds.high, metric, questions)}"
     if metric.unit == "proportion":
         places = decimals(metric.unit, questions)
-        return f"{100 * bounds.low:.{places}f} to {100 * bounds.high:.{places}f} %"
+        return f"{100 * bounds.low:.{places}f} to {100 * bounds.high:.{places}f}%"
     return f"{value(bounds.low, metric, questions)} to {value(bounds.high, metric, questions)}"
 
 
@@ -75,17 +75,22 @@ def difference(number: float, metric: MetricConfig, questions: int | None = None
 
 
 def percent(share: float | None) -> str:
-    """Format a share as per cent: whole from 10 % on, otherwise with a decimal, as in `53 %` and `4.1 %`."""
+    """Format a share as per cent: whole from 10% on, otherwise with a decimal, as in `53%` and `4.1%`."""
     if share is None:
         return "not measured"
-    return f"{100 * share:.{0 if share == 0 or share >= 0.0995 else 1}f} %"
+    return f"{100 * share:.{0 if share == 0 or share >= 0.0995 else 1}f}%"
+
+
+def floor_percent(share: float) -> str:
+    """Format a share as whole per cent rounded down, for sentences that say “at least”."""
+    return f"{math.floor(100 * share + 1e-9)}%"
 
 
 def relative(share: float | None) -> str:
-    """Format a change as a share of the value before: `+105 %`, from ten times on `× 69`; `not defined` where that was zero."""
+    """Format a change as a share of the value before: `+105%`, from ten times on `× 69`; `not defined` where that was zero."""
     if share is None:
         return "not defined"
-    return f"× {1 + share:,.0f}" if share >= 9 else f"{100 * share:+,.0f} %".replace("-", "−")
+    return f"× {1 + share:,.0f}" if share >= 9 else f"{100 * share:+,.0f}%".replace("-", "−")
 
 
 def plain_block(untrusted: object, limit: int) -> str:

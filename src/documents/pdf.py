@@ -136,7 +136,7 @@ def _metadata(context: Context) -> dict[str, object]:
         "authors": record.project.authors,
         "version": record.project.version,
         "keywords": record.project.tags,
-        "lang": record.project.languages[0],
+        "text-language": record.project.languages[0].split("-")[0],  # pandoc would look for translations of `lang`
         "facts": [{"name": name, "value": value} for name, value in facts],
         "nocite": ", ".join(f"@{key}" for key in sorted(cited_anywhere(context))),
         "link-citations": True,

@@ -153,9 +153,8 @@ class Renderer:
             "claim_found": self._claim,
             "sample": self._sample,
             "year": context.year,
-            "second": context.second,
+            "answer": self._answer,
             **_numbers(context),
-            **({f"second_{name}": read for name, read in _numbers(context.second).items()} if context.second else {}),
             **self.extra,
         }
 
@@ -188,6 +187,14 @@ class Renderer:
         if deployment is None or not self.context.record.deployment_is_current:
             return None
         return next((s.line for s in deployment.samples if (s.prompt, s.model) == (prompt, model)), None)
+
+    def _answer(self, task: str, word: str, run: str) -> str:
+        """Return what a run wrote to a task's question about a word."""
+        rows = self.context.record.answered(run, task) if run in self.context.record.runs else None
+        words = rows["word"].to_pylist() if rows is not None else []
+        if rows is None or word not in words:
+            raise UndefinedError(f"no answer of {run} about {word} in {task}")
+        return str(rows["answer"][words.index(word)].as_py() or "")
 
     def _cited_works(self, everything: bool = False) -> list[Work]:
         listed = cited_anywhere(self.context) if everything else self.cited
@@ -238,7 +245,7 @@ def _numbers(context: Context) -> dict[str, Callable[..., Any]]:
             raise UndefinedError(f"no breakdown of {key} by {by}")
         return {group.value: group for group in found.groups}
 
-    return {"arm": arm, "base": base, "run": run, "groups": groups}
+    return {"arm": arm, "base": base, "run": run, "groups": groups, "metric": metric}
 
 
 def twice(make: Callable[[list[str]], Renderer], name: str, **extra: Any) -> tuple[str, Renderer]:

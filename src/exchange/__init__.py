@@ -1,1 +1,1 @@
-"""Other tools' results in, ours out: lm-evaluation-harness, Every Eval Ever, the Hub's own evaluation results."""
+"""Results of lm-evaluation-harness in; tasks for it, and the Hub's own evaluation results, out."""

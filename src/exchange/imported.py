@@ -1,10 +1,11 @@
-"""Write another tool's results as a record: questions, answers, results, config, and the metrics that are not declared yet."""
+"""Write another tool's results as a record: questions, answers, results; for a new experiment its config and metrics too."""
 
 from __future__ import annotations
 
 import json
 import re
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ import yaml
 
 from src.record.answers import MODELS, read_answers, write_answers
 from src.record.answers import SCHEMA as ANSWERS
+from src.record.checkpoint import checkpoint_files, hash_files
 from src.record.columns import NAME
-from src.record.config import ExperimentConfig, MetricConfig, MetricsConfig
+from src.record.config import ExperimentConfig, MetricConfig, MetricsConfig, ProjectConfig
 from src.record.errors import InputError
-from src.record.files import atomic, read_text, sha256_file, write_json
+from src.record.files import atomic, load_yaml, parse_json, read_text, sha256_file, write_json
+from src.record.gaps import SAMPLE
 from src.record.load import PROJECT
 from src.record.measures import available, per_question
 from src.record.model import read_model
@@ -27,7 +30,8 @@ from src.record.results import METRICS, answered, declared_metrics
 from src.record.schemas import Task as TaskEntry
 from src.record.tables import table_of
 
-from .answers import TOLERANCE, UNNAMED, Answer, Import, Metric, Task
+from .answers import TOLERANCE, Import, Metric, Task
+from .lm_eval import sides
 from .reading import safe_name
 
 PRIMARY_TASKS = 20
@@ -39,98 +43,244 @@ COLUMN_TEXT = 1_000
 COLUMNS = 40
 """Most fields of a task's questions that are taken over."""
 
+SECTIONS = ("base_model", "finetuned_model")
+"""The models' parts of `evaluation_results.json`."""
 
-def write_record(found: Import, root: Path, name: str, *, replace: bool) -> list[str]:
-    """Write a record, and make it the one that the documents show.
+
+@dataclass
+class Written:
+    """What an import did.
+
+    Attributes:
+        lines: What was written, then what a config would have to change, a line each.
+        again: Whether results of this experiment were replaced.
+        changes: Each metric whose value changed, with both models' old and new values.
+    """
+
+    lines: list[str] = field(default_factory=list)
+    again: bool = False
+    changes: list[str] = field(default_factory=list)
+
+
+def write_record(
+    found: Import, root: Path, name: str, *, replace: bool = False, published_for: str | None = None, weights: str = ""
+) -> Written:
+    """Write the results of an experiment. A new one also gets its config and its metrics declared.
+
+    Files that exist are left as their author wrote them; what they would have to change is returned.
 
     Args:
         found: The other tool's results.
         root: The repository.
         name: Name of the experiment.
-        replace: Whether a record of that name may be written over.
-
-    Returns:
-        What was written, a line each.
+        replace: Whether to replace results that were not imported.
+        published_for: Name of the evaluated weights, where others are published on purpose.
+        weights: Where the published weights came from, if they were copied.
 
     Raises:
-        InputError: There is such a record, or a metric is declared in another way.
+        InputError: The project shows another record, the results are of other weights than are published, or a metric is declared in
+            another way.
     """
-    folder = root / "results" / name
-    config_path = root / "configs/experiments" / f"{name}.yaml"
-    for path in (folder / "evaluation_results.json", config_path):
-        if path.exists() and not replace:
-            raise InputError(
-                path,
-                found="an experiment of that name",
-                expected="none",
-                hint="Choose another --name, or pass --replace.",
-            )
-    config = _experiment(found, root, name)
+    if len(found.models) != len(SECTIONS):
+        raise InputError(
+            found.tool, f"results of {len(found.models)} models. Give the base model's and the tuned model's."
+        )
+    folder, config_path = root / "results" / name, root / "configs/experiments" / f"{name}.yaml"
+    before = _former_results(folder, replace=replace)
+    sample = before is not None and before.get("source", {}).get("tool") == SAMPLE
+    again = before is not None and not sample and config_path.is_file()
+    _check_project(root, name)
+    own = yaml.safe_load(read_text(config_path, "")) if config_path.is_file() else {}
+    own = {key: value for key, value in own.items() if key != "note"} if sample else own
+    config = _experiment(found, root, name) | own
+    if published_for is not None:
+        config["published_for"] = published_for
     ExperimentConfig.model_validate(config)
-    declared = declared_metrics(root / METRICS)
-    metrics = _metrics(found.tasks, declared, root / METRICS)
+    former = (before or {}).get("finetuned_model", {}).get("name") if again else None
+    hashes = _bind_weights(found, root, config, config_path, weights or former or "")
+    declared = MetricsConfig.model_construct(metrics={}) if sample else declared_metrics(root / METRICS)
+    metrics = _metrics(found.tasks, declared, root / METRICS, found.notes)
     if not metrics:
         raise InputError(
-            found.tool, found="no metric of the questions that both models answered", expected="one at least",
-            hint="Evaluate both models on the same questions.",
-        )  # fmt: skip
+            found.tool, "no metric of questions that every model answered. Evaluate all on the same questions."
+        )
     new = {key: metric for key, (metric, _) in metrics.items() if key not in declared.metrics}
-    texts = {root / METRICS: _with_metrics(root / METRICS, new), root / PROJECT: _showing(root / PROJECT, name)}
-    texts[config_path] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-
-    with_answers = [task for task in found.tasks if task.base]
-    groups = {t.name: list(t.members) for t in found.tasks if _pooled(t, found.tasks)}
-    results: dict[str, Any] = {
-        "experiment_name": name,
-        "base_model": {"name": config["base_model"], "metrics": {}},
-        "finetuned_model": {"name": shown_in(root, found.adapter or found.tuned_model), "metrics": {}},
-        "tasks": {t.name: _described(t) for t in with_answers},
-        "groups": groups,
-        "source": {
-            "tool": found.tool,
-            "files": _hashes(found.files),
-            "settings": found.settings,
-            "left_out": found.said,
-        },
-    }
-    for key, (_, stated) in metrics.items():
-        if stated is not None:
-            for side, value, uncertainty in zip(
-                ("base_model", "finetuned_model"), (stated.base, stated.tuned), stated.uncertainty, strict=True
-            ):
-                results[side]["metrics"][key] = value
-                if uncertainty is not None:
-                    noted = results[side].setdefault("uncertainty", {})
-                    noted[key] = uncertainty.model_dump(exclude_none=True)
+    written = Written(again=again)
+    texts: dict[Path, str] = {}
+    if again:
+        block = yaml.safe_dump(_plain_metrics(new), sort_keys=False, allow_unicode=True, width=1000)
+        metrics = {key: metric for key, metric in metrics.items() if key not in new}
+        if not metrics:
+            raise InputError(METRICS, f"declares none of these metrics: {', '.join(new)}. To show them, add:\n{block}")
+        stated = _experiment(found, root, name) | ({"published_for": published_for} if published_for else {})
+        written.lines += _config_differences(own, stated, config_path.relative_to(root))
+        if new:
+            written.lines.append(f"{METRICS}: not declared, so left out: {', '.join(new)}. To show them, add:\n{block}")
+    else:
+        if new:
+            texts[root / METRICS] = _with_metrics(root / METRICS, new, blank=sample)
+        if not config_path.is_file() or sample:
+            texts[config_path] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    results = _results(found, root, name, metrics)
+    if hashes:
+        results["hashes"] = {"adapter": hashes, "data": {}}
+    if before is not None:
+        _keep(results, before, declared, written, sample=sample)
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        dir=folder, prefix="."
-    ) as given:  # what cannot be written leaves the former record whole
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as given:  # a failure leaves the former record whole
         staging = Path(given)
-        if with_answers:
-            _add_answers(results, with_answers, metrics, staging)
+        if results.get("tasks"):
+            _add_answers(results, [task for task in found.tasks if task.answers], metrics, staging)
         write_json(staging / "evaluation_results.json", results)
-        for path in [path for path in staging.rglob("*") if path.is_file()]:
-            (folder / path.relative_to(staging)).parent.mkdir(exist_ok=True)
-            path.replace(folder / path.relative_to(staging))
+        for path in sorted(path for path in staging.rglob("*") if path.is_file()):
+            target = folder / path.relative_to(staging)
+            target.parent.mkdir(exist_ok=True)
+            changed = not target.is_file() or target.read_bytes() != path.read_bytes()
+            path.replace(target)
+            written.lines += [f"written: {target.relative_to(root)}"] if changed else []
     for target, text in texts.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic(target) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    questions = sum(len(task.base) for task in with_answers)
-    of_groups = sum(1 for task in found.tasks if task.members)
+        written.lines.append(f"written: {target.relative_to(root)}")
+    if again and before is not None:
+        written.changes = _changes(before, results)
+    return written
+
+
+def _former_results(folder: Path, *, replace: bool) -> dict[str, Any] | None:
+    """Read the results that an import would replace; None if there are none.
+
+    Raises:
+        InputError: They were not imported, and are not to be replaced.
+    """
+    path = folder / "evaluation_results.json"
+    if not path.is_file():
+        return None
+    before = parse_json(path, read_text(path, ""))
+    if not (isinstance(before, dict) and before.get("source")) and not replace:
+        raise InputError(path, "these results were not imported. Choose another --name, or pass --replace.")
+    return before if isinstance(before, dict) and isinstance(before.get("source", {}), dict) else {}
+
+
+def _check_project(root: Path, name: str) -> None:
+    """Refuse to import into a project that shows another record, which its words are about.
+
+    Raises:
+        InputError: It does.
+    """
+    shown = Path(load_yaml(root / PROJECT, ProjectConfig).experiment)
+    if shown.stem != name:
+        message = (
+            f"experiment: this project is about {shown.stem}. Create one with `python -m src.new DIR --name {name}`."
+        )
+        raise InputError(PROJECT, message)
+
+
+def _bind_weights(
+    found: Import, root: Path, config: dict[str, Any], config_path: Path, published: str
+) -> dict[str, str] | None:
+    """Return the hashes of the published weights, once they are known to be the evaluated ones; None without weights.
+
+    Where the evaluated weights are a folder on this machine, contents are compared; otherwise their names are.
+
+    Raises:
+        InputError: The results are of other weights.
+    """
+    folder = root / config["checkpoint"]
+    if not folder.is_dir():
+        return None
+    model, adapter = found.models[1]
+    evaluated, actual = Path(adapter or model), hash_files(checkpoint_files(folder))
+    stated, name = shown_in(root, str(evaluated)), parse_model_name(str(evaluated)).name
+    if name == config.get("published_for"):
+        return None
+    if evaluated.is_dir():
+        theirs = hash_files(checkpoint_files(evaluated))
+        same = all(theirs.get(file) == digest for file, digest in actual.items() if file.endswith(".safetensors"))
+    else:
+        usual = config["checkpoint"] == f"checkpoints/{config['experiment_name']}"  # a name that says nothing
+        own = published or ("" if usual else config["checkpoint"])
+        same = not own or parse_model_name(own).names(str(evaluated))
+    if not same:
+        shown = shown_in(root, published) if published else config["checkpoint"]
+        message = (
+            f"checkpoint: the results are of {stated}, and {shown} is published. Publish the weights that were evaluated, "
+            f"or state `published_for: {name}`."
+        )
+        raise InputError(config_path.relative_to(root), message)
+    return actual
+
+
+def _results(found: Import, root: Path, name: str, metrics: dict[str, Declared]) -> dict[str, Any]:
+    """Return `evaluation_results.json` without what is computed from answers."""
+    groups = {t.name: list(t.members) for t in found.tasks if _pooled(t, found.tasks)}
+    results: dict[str, Any] = {"experiment_name": name}
+    for place, section in enumerate(SECTIONS):
+        model, adapter = found.models[place]
+        results[section] = {"name": shown_in(root, adapter or model), "metrics": {}}
+        for key, (_, stated) in metrics.items():
+            if stated is not None:
+                results[section]["metrics"][key] = stated.values[place]
+                error = stated.errors[place]
+                if error is not None:
+                    results[section].setdefault("uncertainty", {})[key] = {"standard_error": error}
+    results["tasks"] = {t.name: _described(t) for t in found.tasks if t.answers}
+    results["groups"] = groups
+    files = _hashes(found.files)
+    results["source"] = {"tool": found.tool, "files": files, "settings": found.settings, "left_out": found.notes}
+    return results
+
+
+def _keep(
+    results: dict[str, Any], before: dict[str, Any], declared: MetricsConfig, written: Written, *, sample: bool
+) -> None:
+    """Keep what the import does not write: the training log, and values of metrics that no task is asked for."""
+    for key in ("training_log", "resources", "environment"):
+        if key in before:
+            results[key] = before[key]
+    kept = []
+    for section in () if sample else SECTIONS:
+        for key, value in before.get(section, {}).get("metrics", {}).items():
+            metric = declared.metrics.get(key)
+            if (
+                key not in results[section]["metrics"]
+                and metric is not None
+                and metric.task is None
+                and not metric.measure
+            ):
+                results[section]["metrics"][key] = value
+                kept.append(key)
+    if kept:
+        written.lines.append(f"kept as it was, since these results do not state it: {', '.join(dict.fromkeys(kept))}")
+
+
+def _changes(before: dict[str, Any], results: dict[str, Any]) -> list[str]:
+    """List each metric with old and new values of both models, where one changed."""
+    found = []
+    old, new = ([part.get(section, {}).get("metrics", {}) for section in SECTIONS] for part in (before, results))
+    for key in dict.fromkeys([*new[0], *old[0]]):
+        pairs = [(was.get(key), now.get(key)) for was, now in zip(old, new, strict=True)]
+        if any(was != now for was, now in pairs):
+            values = [" → ".join("none" if v is None else f"{v:.6g}" for v in pair) for pair in pairs]
+            found.append(f"{key}: base {values[0]}; fine-tuned {values[1]}")
+    return found
+
+
+def _config_differences(config: dict[str, Any], stated: dict[str, Any], path: Path) -> list[str]:
+    """Say what the config of an experiment would have to state for the results."""
+    keys = ("base_model", "base_revision", "published_for")
     return [
-        f"results/{name}: questions {questions:,}, tasks {len(found.tasks) - of_groups:,}, groups {of_groups:,}, metrics {len(metrics):,}",
-        f"configs/experiments/{name}.yaml: what is known of the run; add how it was trained",
-        f"{METRICS}: {len(new):,} metrics added",
-        f"{PROJECT}: shows {name} from now on; describe it there",
+        f"{path}: {key} is {config.get(key, 'not stated')}, and should be {stated[key]} for these results"
+        for key in keys
+        if key in stated and config.get(key) != stated[key]
     ]
 
 
-def _hashes(files: tuple[list[Path], list[Path]]) -> dict[str, str]:
+def _hashes(files: list[list[Path]]) -> dict[str, str]:
     """Return each file's hash, by side and name; the folders that it is in may be named after a path."""
     found: dict[str, str] = {}
-    for side, paths in zip(("base", "finetuned"), files, strict=True):
+    for side, paths in zip(sides(len(files)), files, strict=True):
         for path in paths:
             name, number = f"{side}/{path.name}", 1
             while name in found:
@@ -141,33 +291,33 @@ def _hashes(files: tuple[list[Path], list[Path]]) -> dict[str, str]:
 
 
 def _experiment(found: Import, root: Path, name: str) -> dict[str, Any]:
-    base = shown_in(root, found.base_model)
+    """Return what the results say of an experiment, as its config states it."""
+    (given, _), (_, tuned_adapter) = found.models[0], found.models[1]
+    base = shown_in(root, given)
     config: dict[str, Any] = {"experiment_name": name, "base_model": base}
     revision = found.settings.get("base", {}).get("model_args", {}).get("revision")
-    revision = parse_model_name(found.base_model).revision or revision
-    if revision and base == parse_model_name(found.base_model).id:
+    revision = parse_model_name(given).revision or revision
+    if revision and base == parse_model_name(given).id:
         config["base_revision"] = revision
-    adapter = shown_in(root, found.adapter) if found.adapter else ""
+    adapter = shown_in(root, tuned_adapter) if tuned_adapter else ""
     config["checkpoint"] = adapter if (root / adapter / "adapter_config.json").is_file() else f"checkpoints/{name}"
-    folder = root / config["checkpoint"]
-    settings = read_model(folder).settings
+    settings = read_model(root / config["checkpoint"]).settings
     if settings is not None:
         config["lora_config"] = settings
-    config["dataset_config"] = {"path": f"data/{name}"}
     config["note"] = f"The results were made with {found.tool}."
     return config
 
 
 def _candidates(task: Task) -> list[str] | None:
     """Return the candidates, where all questions have the same."""
-    kinds = {answer.candidates for answer in task.base}
+    kinds = {answer.candidates for answer in task.asked}
     only = next(iter(kinds)) if len(kinds) == 1 else None
     return list(only) if only else None
 
 
 def _described(task: Task) -> dict[str, Any]:
     return {
-        "questions": len(task.base), "method": task.method, "candidates": _candidates(task), "few_shot": task.few_shot,
+        "questions": len(task.asked), "method": task.method, "candidates": _candidates(task), "few_shot": task.few_shot,
         "template": "{prompt}", "fields": {"prompt": {"column": "prompt"}}, "judged": "tool",
         "prompts_differ": task.prompts_differ,
     }  # fmt: skip
@@ -177,7 +327,7 @@ Declared = tuple[MetricConfig, Metric | None]
 """A metric's declaration; and the metric, where its values are not computed from answers."""
 
 
-def _metrics(tasks: list[Task], declared: MetricsConfig, path: Path) -> dict[str, Declared]:
+def _metrics(tasks: list[Task], declared: MetricsConfig, path: Path, notes: list[str]) -> dict[str, Declared]:
     """Declare each metric of each task and group; a value that cannot be computed from the answers is taken over as stated."""
     found: dict[str, Declared] = {}
     primary = _primary(tasks)
@@ -190,14 +340,17 @@ def _metrics(tasks: list[Task], declared: MetricsConfig, path: Path) -> dict[str
                 measure = {}  # another metric's values have that column
             columns.add((task.name, measure.get("value") or metric.name))
             if not measure and task.unpaired:
-                continue  # it is of other questions than those that both models answered
-            values = [answer.values.get(metric.name) for answer in (*task.base, *task.tuned)]
-            share = metric.verdict or (measure and all(value is not None and 0 <= value <= 1 for value in values))
-            label = task.name.replace("_", " ") + (f", {metric.name}" if metric.name != UNNAMED else "")
+                notes.append(
+                    f"{task.name}: left out: {metric.name}, which is of other questions than every run answered"
+                )
+                continue
+            inside = [m for one in tasks if one.name in task.members for m in one.metrics if m.name == metric.name]
+            share = all(m.share for m in inside) if inside else metric.share
             of = f"the group {task.name} ({len(task.members)} tasks)" if task.members else f"the task {task.name}"
             fields = {
-                "label": label[:120], "definition": f"{metric.name} of {of}, as its evaluation defines it.{metric.note}",
-                "direction": metric.direction, "unit": metric.unit or ("proportion" if share else "number"),
+                "label": f"{task.name.replace('_', ' ')}, {metric.name}"[:120],
+                "definition": f"{metric.name} of {of}, as its evaluation defines it.",
+                "direction": metric.direction, "unit": "proportion" if share else "number",
                 "primary": task.name in primary and metric is task.metrics[0],
                 "task": task.name if measure or not task.members else None, **measure,
             }  # fmt: skip
@@ -210,10 +363,7 @@ def _metrics(tasks: list[Task], declared: MetricsConfig, path: Path) -> dict[str
         if before is not None and (before.task, before.measure, before.value) != (
             metric_config.task, metric_config.measure, metric_config.value,
         ):  # fmt: skip
-            raise InputError(
-                path, key=f"metrics.{key}", found="that metric of another task or measure", expected="none of that name",
-                hint="Remove the declared metric, or rename it.",
-            )  # fmt: skip
+            raise InputError(path, f"metrics.{key}: declared for another task or measure. Remove or rename it.")
     return {key: (declared.metrics.get(key, metric), stated) for key, (metric, stated) in found.items()}
 
 
@@ -230,16 +380,15 @@ def _measure(task: Task, metric: Metric, tasks: list[Task]) -> dict[str, str]:
     """Return how a metric is computed from the answers; empty where it cannot be."""
     if task.members:
         return {"measure": "exact_match"} if _pooled(task, tasks) is metric else {}
-    if metric.verdict:
+    if metric.judged:
         return {"measure": "exact_match"}
-    for answers, stated in ((task.base, metric.base), (task.tuned, metric.tuned)):
-        values = [answer.values.get(metric.name) for answer in answers]
-        known = [value for value in values if value is not None]
-        if not known or len(known) < len(values):
+    for answers, stated in zip(task.answers, metric.values, strict=False):
+        values = [answer.values[metric.name] for answer in answers if metric.name in answer.values]
+        if len(values) < len(answers):
             return {}
-        if not task.unpaired and abs(sum(known) / len(known) - stated) > TOLERANCE:
+        if not task.unpaired and abs(sum(values) / len(values) - stated) > TOLERANCE:
             return {}  # it is not the mean of its values
-    return {"measure": "value", "value": _value_column(metric.name)}
+    return {"measure": "value", "value": _value_column(metric.name)} if task.answers else {}
 
 
 def _value_column(metric: str) -> str:
@@ -250,32 +399,32 @@ def _value_column(metric: str) -> str:
 
 def _pooled(group: Task, tasks: list[Task]) -> Metric | None:
     """Return the metric of a group that is the share of right answers over all questions of its tasks."""
-    inside = [task for task in tasks if task.name in group.members and task.base and not task.unpaired]
+    inside = [task for task in tasks if task.name in group.members and task.answers and not task.unpaired]
     if not group.members or len(inside) != len(group.members):
         return None
     for metric in group.metrics:
-        if all(any(m.verdict and m.name == metric.name for m in task.metrics) for task in inside):
-            answers = [[a.correct for t in inside for a in getattr(t, side)] for side in ("base", "tuned")]
-            means = [sum(map(bool, side)) / len(side) for side in answers]
-            if abs(means[0] - metric.base) < TOLERANCE and abs(means[1] - metric.tuned) < TOLERANCE:
+        if all(any(m.judged and m.name == metric.name for m in task.metrics) for task in inside):
+            judged = [[a.correct for t in inside for a in t.answers[place]] for place in range(len(metric.values))]
+            means = [sum(map(bool, side)) / len(side) for side in judged]
+            if all(abs(mean - stated) < TOLERANCE for mean, stated in zip(means, metric.values, strict=True)):
                 return metric
     return None
 
 
 def _add_answers(results: dict[str, Any], tasks: list[Task], metrics: dict[str, Declared], folder: Path) -> None:
     """Write questions and answers, and compute the metrics that are computed from them."""
-    columns = {(m.task, m.value): m for m, _ in metrics.values() if m.value}
+    columns = {(m.task, m.value) for m, _ in metrics.values() if m.value}
     for task in tasks:
-        for answer in (*task.base, *task.tuned):
+        for answer in (one for side in task.answers for one in side):
             named = {_value_column(name): value for name, value in answer.values.items()}
             answer.values = {name: value for name, value in named.items() if (task.name, name) in columns}
-    asked, *tables = _tables(tasks)
+    asked, *tables = _tables(tasks, results["source"]["left_out"])
     path = folder / "questions.parquet"
     results["questions"] = write_questions(path, asked)
     questions = read_questions(path)
     results["answers"] = {}
     entries = {key: TaskEntry.model_validate(task) for key, task in results["tasks"].items()}
-    for model, side, table in zip(MODELS, ("base_model", "finetuned_model"), tables, strict=True):
+    for model, section, table in zip(MODELS, SECTIONS, tables, strict=False):
         place = folder / "answers" / f"{model}.parquet"
         results["answers"][model] = write_answers(place, table)
         answers = read_answers(place, questions, entries)
@@ -284,48 +433,50 @@ def _add_answers(results: dict[str, Any], tasks: list[Task], metrics: dict[str, 
                 rows = answered(metric.task, questions, answers, entries, results["groups"])
                 if rows is None or not available(rows, metric):
                     raise InputError(
-                        place, key=key, found="no values", expected=f"one per question of {metric.task}",
-                        hint="Remove or rename the declared metric in configs/metrics.yaml.",
-                    )  # fmt: skip
-                results[side]["metrics"][key] = float(per_question(rows, metric).mean())
+                        METRICS, f"metrics.{key}: no values for {metric.task}. Remove or rename the metric."
+                    )
+                results[section]["metrics"][key] = float(per_question(rows, metric).mean())
 
 
-def _tables(tasks: list[Task]) -> tuple[pa.Table, pa.Table, pa.Table]:
-    """Return the questions of all tasks, and both models' answers."""
+def _tables(tasks: list[Task], notes: list[str]) -> list[pa.Table]:
+    """Return the questions of all tasks, then each model's answers."""
     asked: list[dict[str, Any]] = []
-    given: tuple[list[dict[str, Any]], list[dict[str, Any]]] = ([], [])
+    given: list[list[dict[str, Any]]] = [[] for _ in tasks[0].answers]
     taken: set[str] = set()
     for task in tasks:
-        ids, columns = _ids(task, taken), _columns(task.base)
+        ids, columns = _ids(task, taken), _columns(task, notes)
         taken.update(ids)
         listed = _candidates(task) is not None
-        for identity, answer in zip(ids, task.base, strict=True):
+        for identity, answer in zip(ids, task.asked, strict=True):
             own = {column: _bounded(answer.columns.get(name)) for column, name in columns.items()}
             known = list(answer.references)
             reference = {"reference": known[0] if known else None, "references": known if len(known) > 1 else None}
             asked.append({"id": identity, "task": task.name, "prompt": answer.prompt, **reference, **own})
-        for rows, answers in zip(given, (task.base, task.tuned), strict=True):
+        for rows, answers in zip(given, task.answers, strict=True):
             for identity, a in zip(ids, answers, strict=True):
                 stored = listed and a.scores is not None and max(map(abs, a.scores)) < np.finfo(np.float16).max
                 scores = np.array(a.scores, dtype=np.float16) if stored else None
                 known_of = {"answer": a.answer, "correct": a.correct, "prompt": a.own_prompt, "score": a.score}
                 rows.append({"id": identity, "scores": scores, **known_of, **a.values})
-    return table_of(asked, SCHEMA), table_of(given[0], ANSWERS), table_of(given[1], ANSWERS)
+    return [table_of(asked, SCHEMA), *(table_of(rows, ANSWERS) for rows in given)]
 
 
 def _ids(task: Task, taken: set[str]) -> list[str]:
     """Return each question's own id, or its key within the task where an id is missing or duplicated."""
-    own = [answer.columns.get("id") for answer in task.base]
+    own = [answer.columns.get("id") for answer in task.asked]
     named = [str(value) for value in own if isinstance(value, str | int) and str(value)]
     if len(named) == len(own) == len(set(named)) and not taken & set(named):
         return named
-    return [f"{task.name}/{answer.key}" for answer in task.base]
+    return [f"{task.name}/{answer.key}" for answer in task.asked]
 
 
-def _columns(answers: list[Answer]) -> dict[str, str]:
+def _columns(task: Task, notes: list[str]) -> dict[str, str]:
     """Return the fields of the questions by the names of their columns."""
     found: dict[str, str] = {}
-    for name in list(dict.fromkeys(name for answer in answers for name in answer.columns if name != "id"))[:COLUMNS]:
+    names = list(dict.fromkeys(name for answer in task.asked for name in answer.columns if name != "id"))
+    if len(names) > COLUMNS:
+        notes.append(f"{task.name}: left out: {len(names) - COLUMNS} of {len(names)} fields of its questions")
+    for name in names[:COLUMNS]:
         column = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[:50] or "field"
         if column in (*SCHEMA.names, *ANSWERS.names) or not NAME.fullmatch(column) or column in found:
             column = f"doc_{column}"
@@ -334,46 +485,32 @@ def _columns(answers: list[Answer]) -> dict[str, str]:
 
 
 def _bounded(value: Any) -> Any:
-    if isinstance(value, str):
-        return value[:COLUMN_TEXT]
+    """Return a field's value as a column can hold it, of bounded size."""
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, list) and all(isinstance(part, str) for part in value):
         return [part[:COLUMN_TEXT] for part in value[:100]]
-    return json.dumps(value, ensure_ascii=False, default=str)[:COLUMN_TEXT]
+    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))[:COLUMN_TEXT]
 
 
-def _with_metrics(path: Path, new: dict[str, MetricConfig]) -> str:
-    """Return the text of the metrics' config with more metrics after the others; what stands there stays as it is."""
-    text = read_text(path, "Restore it.") if path.exists() else ""
-    if not new:
-        return text
-    if not text:
-        plain = {"metrics": {key: metric.model_dump(exclude_defaults=True) for key, metric in new.items()}}
-        return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=1000)
+def _plain_metrics(metrics: dict[str, MetricConfig]) -> dict[str, Any]:
+    return {"metrics": {key: metric.model_dump(exclude_defaults=True) for key, metric in metrics.items()}}
+
+
+def _with_metrics(path: Path, new: dict[str, MetricConfig], *, blank: bool) -> str:
+    """Return the text of the metrics' config with more metrics after the others, which stay as they are."""
+    block = yaml.safe_dump(_plain_metrics(new), sort_keys=False, allow_unicode=True, width=1000)
+    if blank or not path.exists():
+        return block
+    text = read_text(path, "Restore it.")
     root = yaml.compose(text)
     inside = next((value for key, value in (root.value if root else ()) if key.value == "metrics"), None)
     if inside is None or inside.flow_style:
-        raise InputError(
-            path,
-            key="metrics",
-            found="metrics on one line",
-            expected="one line for each key",
-            hint="Write them as a block.",
-        )
-    indent = " " * inside.start_mark.column
-    plain = {key: metric.model_dump(exclude_defaults=True) for key, metric in new.items()}
-    block = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=1000)
+        raise InputError(path, "metrics: on one line. Write one line for each key, so that more can be added.")
+    indent = inside.start_mark.column - 2
     before, after = text[: inside.end_mark.index].rstrip(), text[inside.end_mark.index :]
-    return f"{before}\n\n{''.join(indent + line for line in block.splitlines(True))}" + (f"\n{after}" if after else "")
-
-
-def _showing(path: Path, name: str) -> str:
-    """Return the text of the project's config that shows this experiment; a study of another one is taken out."""
-    text = read_text(path, "Restore it.")
-    line = f"experiment: configs/experiments/{name}.yaml"
-    text, found = re.subn(r"(?m)^experiment:.*$", line, text)
-    return re.sub(r"(?m)^(study:.*)$", r"# \1", text if found else f"{text.rstrip()}\n{line}\n")
+    lines = block.splitlines(True)[1:]
+    return f"{before}\n\n{''.join(' ' * indent + line for line in lines)}" + (f"\n{after}" if after else "")
 
 
 def checked_name(name: str) -> None:
@@ -383,6 +520,4 @@ def checked_name(name: str) -> None:
         InputError: It is not.
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}", name):
-        raise InputError(
-            "--name", found=name, expected="letters, digits, `.`, `_` and `-`", hint="Choose another name."
-        )
+        raise InputError("--name", f"{name} is not letters, digits, `.`, `_` and `-`. Choose another name.")

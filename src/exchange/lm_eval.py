@@ -1,4 +1,4 @@
-"""Results of lm-evaluation-harness: `lm_eval run … --output_path DIR --log_samples`, each model in a folder or a file of its own."""
+"""Results of lm-evaluation-harness: `lm_eval run … --output_path DIR --log_samples`, one folder or file per model."""
 
 from __future__ import annotations
 
@@ -6,51 +6,43 @@ import ast
 import math
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from src.record.errors import InputError, printable
-from src.record.files import read_text, untrusted_json
-from src.record.model_name import parse_model_name, shown_model
-from src.record.schemas import Uncertainty
+from src.record.files import json_lines, read_text, untrusted_json
+from src.record.model_name import shown_model
 
 from .answers import TOLERANCE, Answer, Import, Metric, Task, Unusable
-from .reading import (
-    ADAPTERS,
-    LARGEST,
-    MALFORMED,
-    check_sides,
-    collapsed,
-    few,
-    finite,
-    json_rows,
-    mapping,
-    settings,
-    unique_names,
-)
+from .reading import ADAPTERS, LARGEST, collapsed, finite, first_five, mapping, settings, unique_names
 
 TOOL = "lm-evaluation-harness"
+OLDEST = (0, 4, 9)
+"""The oldest version of lm_eval whose files are read."""
+
 ANOTHER = "(another continuation)"
-"""Stands for an answer of which only is known that it was not the reference."""
+"""Stands for an answer that is known only not to be the reference."""
 
 _HINT = "Give the folder of one model's results: `lm_eval run … --output_path DIR --log_samples`."
-_RESULTS = "results as lm_eval writes them"
-_DATE = r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?"
+_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?$")
 _VERDICTS = ("acc", "exact_match", "em", "prompt_level_strict_acc", "pass@1", "pass_at_1", "math_verify")
 _VERDICT = re.compile(r"(?:.+_)?(?:acc|acc_norm|accuracy|exact_match|exact|em|correct|extractive_match|pass@1)")
 """Metrics whose value for one question, 0 or 1, is a verdict; those of `_VERDICTS` come first."""
 
-_DECISIVE = re.compile(
-    r"(?:model_)?dtype|load_in_[48]bit|quantization|max_(?:gen_toks|length|model_len|tokens)|add_bos_token|prefix_token_id|fewshot_as_multiturn|limit|"
-    r"do_sample|temperature|top_[kp]|num_beams|enable_thinking|truncation|lm_eval_version|model|(?:random_|numpy_|torch_|fewshot_)?seed"
-)
-"""Settings that can change answers; `model` is the kind of engine."""
+_SHARES = ("acc", "acc_norm", "acc_mutual_info", "exact_match")
+"""Metrics that lm_eval itself defines as shares; without answers, the unit of every other one is unknown."""
 
-_SHARE = re.compile(rf"{_VERDICT.pattern}|pass@\d+")
 _COMPARED = re.compile(r"acc|exact|em$|f1|bleu|rouge|chrf|ter$|wer|cer|anls|math_verify|extractive_match")
-"""Metrics that compare an answer with the target, so that the target is an answer too."""
+"""Metrics that compare an answer with the target, so the target is an answer too."""
+
+_HARMLESS = frozenset(["batch_size", "device", "max_batch_size", "num_concurrent", "parallelize", "model_num_parameters",
+                       "git_hash", "transformers_version", "model_sha", "model_revision", "revision", "subfolder",
+                       "chat_template_sha", "system_instruction_sha", "trust_remote_code", "enable_lora", *ADAPTERS,
+                       "pretrained", "model", "path", "engine", "tokenizer"])  # fmt: skip
+"""Settings that name a model or cannot change an answer."""
 
 
 @dataclass
@@ -83,9 +75,8 @@ class HarnessRun:
     @property
     def model(self) -> str:
         """The model as it was named, possibly by a path, without an adapter."""
-        args = self.model_args
-        named = next((args[key] for key in ("pretrained", "model", "path", "engine") if key in args), None)
-        return str(named or self.data.get("model_name") or self.files[0].parent.name.replace("__", "/"))
+        named = next((self.model_args[key] for key in ("pretrained", "model", "path") if key in self.model_args), None)
+        return str(named or self.data.get("model_name") or self.files[0].parent.name)
 
     @property
     def adapter(self) -> str | None:
@@ -98,29 +89,19 @@ class HarnessRun:
         return " with ".join(shown_model(given) for given in (self.model, self.adapter) if given)
 
     @property
-    def identity(self) -> str:
+    def identity(self) -> tuple[str | None, ...]:
         """What distinguishes the model from others."""
-        parsed = [parse_model_name(given or "") for given in (self.model, self.adapter)]
-        folders = [given for given, name in zip((self.model, self.adapter), parsed, strict=True) if name.local]
-        return repr((parsed, folders, *(self.model_args.get(key) for key in ("revision", "subfolder", "gguf_file"))))
+        more = (self.model_args.get(key) for key in ("revision", "subfolder", "gguf_file"))
+        return (self.model, self.adapter, *more)
 
     def numbers(self, task: str) -> dict[tuple[str, str], float]:
         """Return what is stated of a task or group by metric and filter, standard errors included."""
         stated = {str(key).partition(","): value for key, value in mapping(self.part("results").get(task)).items()}
         return {
-            (metric, filtered): float(value) if abs(value) < LARGEST else math.inf  # which is left out later, and said
+            (metric, filtered): float(value) if abs(value) < LARGEST else math.inf  # which is left out later, by name
             for (metric, comma, filtered), value in stated.items()
             if comma and isinstance(value, int | float) and not isinstance(value, bool)
         }
-
-    def filters(self, task: str) -> list[str]:
-        """Return a task's filters, in the order of the results."""
-        return list(dict.fromkeys(filtered for _, filtered in self.numbers(task)))
-
-    def stated(self, task: str) -> list[Any]:
-        """Return what two results of one task must share."""
-        numbers = {key: value for key, value in self.numbers(task).items() if not key[0].endswith("_stderr")}
-        return [numbers, *(self.part(name).get(task) for name in ("versions", "n-shot", "n-samples"))]
 
     def members(self, group: str) -> tuple[str, ...]:
         """Return the tasks of a group, those of groups in it included; empty for a task."""
@@ -136,18 +117,17 @@ class HarnessRun:
             seen.update(inside)
         return tuple(found)
 
-    def add(self, other: HarnessRun, path: Path) -> None:
+    def add(self, other: HarnessRun) -> None:
         """Merge another call's results.
 
         Raises:
-            InputError: Both have a task, with different results.
+            InputError: Both have a task.
         """
-        for task in self.part("results").keys() & other.part("results").keys():
-            if self.stated(task) != other.stated(task):
-                raise InputError(
-                    path, key=f"results.{task}", found=f"different results in {few(file.name for file in (*self.files, *other.files))}",
-                    expected="one result per task", hint="Move one of the two files away, or name the file to import.",
-                )  # fmt: skip
+        numbered = [{task for task in run.part("results") if run.numbers(task)} for run in (self, other)]
+        if both := sorted(numbered[0] & numbered[1]):
+            named = " and ".join(path.name for path in (self.files[0], other.files[0]))
+            message = f"results.{both[0]}: also in another results file ({named}); move one away, or name a file."
+            raise InputError(other.files[0], message)
         for name, part in other.data.items():
             if isinstance(part, dict) and name != "config":
                 self.data[name] = part | self.part(name)
@@ -155,39 +135,29 @@ class HarnessRun:
         self.files += other.files
 
 
-def read_run(path: Path, said: list[str]) -> HarnessRun:
+def read_run(path: Path, notes: list[str]) -> HarnessRun:
     """Read one model's results.
 
     Args:
-        path: A folder with results of one model, under any names; or one results file.
-        said: Gets what was left out.
+        path: A folder with results of one model, or one results file.
+        notes: Gets what was left out.
 
     Raises:
-        InputError: There are none, they are of several models or of an older version, or state a task twice with different results.
+        InputError: There are none, they are of several models or of an older version, or a task is in two files.
     """
-    runs, refused = [], []
-    for candidate in [path] if path.is_file() else sorted(path.rglob("*.json")):
-        try:
-            runs.append(_results_file(candidate))
-        except InputError as error:
-            refused.append(error)
-            said += [f"{candidate.name}: left out: {error.found}"] if candidate.name.startswith("results") else []
-    if not runs and refused:
-        raise next((error for error in refused if error.expected != _RESULTS), refused[0])
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*.json") if _DATE.search(file.stem))
+    runs = [_results_file(file) for file in files]
     if not runs:
-        samples = sum(1 for _ in path.rglob("samples_*.jsonl")) if path.is_dir() else 0
-        found = f"{samples} files of samples without results" if samples else "0 files of results"
-        raise InputError(
-            path, found=found if path.exists() else "no such file or folder", expected=_RESULTS, hint=_HINT
-        )
-    models = {run.identity: f"{run.files[0].name} of {run.name}" for run in runs}
-    if len(models) > 1:
-        raise InputError(
-            path, found=f"results of {len(models)} models: {few(models.values())}", expected="results of one model",
-            hint="Name the file of one model, or move each model's files to a folder of its own.",
-        )  # fmt: skip
+        raise InputError(path, f"{'no results of lm_eval in it' if path.exists() else 'not found'}. {_HINT}")
+    if len({run.identity for run in runs}) > 1:
+        named = first_five(f"{run.files[0].name} of {run.name}" for run in runs)
+        raise InputError(path, f"results of several models ({named}). Name one model's file, or move it to a folder.")
     for other in runs[1:]:
-        runs[0].add(other, path)
+        runs[0].add(other)
+    used = set(runs[0].samples.values())
+    unused = [file for file in path.rglob("samples_*.jsonl") if file not in used] if path.is_dir() else []
+    if unused:
+        notes.append(f"files of samples that belong to no results file: {first_five(sorted(f.name for f in unused))}")
     return runs[0]
 
 
@@ -195,101 +165,103 @@ def _results_file(path: Path) -> HarnessRun:
     try:
         data = mapping(untrusted_json(read_text(path, _HINT)))
     except ValueError:
-        what = "samples, not results" if path.suffix == ".jsonl" else "no results, since it is not valid JSON"
-        raise InputError(path, found=what, expected=_RESULTS, hint=_HINT) from None
-    results, version = data.get("results"), str(data.get("lm_eval_version") or "")
-    if not isinstance(results, dict):
-        raise InputError(path, found="no results", expected=_RESULTS, hint=_HINT)
-    numbers = re.match(r"(\d+)\.(\d+)\.?(\d*)", version)
-    stated = [str(key) for task in results.values() for key in mapping(task)]
-    old = None
-    if "config_general" in data:
-        old = "lighteval"
-    elif numbers is not None:
-        old = f"lm_eval {version}" if [int(n or 0) for n in numbers.groups()] < [0, 4, 3] else None
-    elif "configs" in data:
-        old = None if "higher_is_better" in data else "lm_eval 0.4.0 to 0.4.2"
-    elif "versions" in data and stated and not any("," in key for key in stated):
-        old = "lm_eval 0.3 or older"
-    if old:
-        raise InputError(
-            path, found=f"results of {old}", expected="results of lm_eval 0.4.3 or later",
-            hint="Evaluate again with a newer lm_eval; samples of this version cannot be read.",
-        )  # fmt: skip
-    samples = {task: found for task in results if (found := _samples(path, task)) is not None}
+        raise InputError(path, f"not valid JSON. {_HINT}") from None
+    version = re.match(r"(\d+)\.(\d+)\.(\d+)", str(data.get("lm_eval_version") or ""))
+    if not isinstance(data.get("results"), dict) or version is None:
+        raise InputError(path, f"not a results file of lm_eval. {_HINT}")
+    if tuple(map(int, version.groups())) < OLDEST:
+        raise InputError(path, f"results of lm_eval {version[0]}; 0.4.9 or later is needed. Evaluate again.")
+    samples = {task: found for task in data["results"] if (found := _samples(path, task)) is not None}
     return HarnessRun([path], data, samples)
 
 
 def _samples(results: Path, task: str) -> Path | None:
-    """Find a task's samples: those of the same date, or the only ones if the results' name has no date."""
-    date = re.search(_DATE + "$", results.stem)
-    names = {re.sub(kind, "_", task)[:150] for kind in (r"\W", r"[/\\\0]")}
-    if date:
-        found = [path for name in names if (path := results.with_name(f"samples_{name}_{date[0]}.jsonl")).is_file()]
-    else:
-        pattern = re.compile(rf"samples_(?:{'|'.join(map(re.escape, names))})(?:_{_DATE})?\.jsonl")
-        found = [path for path in results.parent.iterdir() if pattern.fullmatch(path.name)]
-    return found[0] if len(found) == 1 else None
+    """Find a task's samples: the file of the same date."""
+    date = _DATE.search(results.stem)
+    safe = re.sub(r"[/\0]", "_", task)[:150]
+    found = results.with_name(f"samples_{safe}_{date[0] if date else ''}.jsonl")
+    return found if found.is_file() else None
 
 
-def import_lm_eval(base: Path, tuned: Path, wanted_filter: str | None = None) -> Import:
-    """Read two models' results and join them.
+def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> Import:
+    """Read the results of several models and join them.
 
     Args:
-        base: The base model's results: a folder or a file.
-        tuned: The tuned model's.
+        paths: The base model's results, the tuned model's, then any others': a folder or a file each.
         wanted_filter: Which filter's answers count, where a task has several.
 
     Raises:
         InputError: Results are missing or malformed, do not belong together, or a task has several filters and none was chosen.
     """
-    said: list[str] = []
-    runs = first, second = read_run(base, said), read_run(tuned, said)
-    path = second.files[0]
-    check_sides(path, "config.model_args", (first.identity, first.adapter), (second.identity, second.adapter))
-    if first.adapter:
-        said.append(f"the base run has an adapter too: {first.name}")
-    for run, other in (runs, runs[::-1]):
-        alone = [name for name in run.part("results") if name not in other.part("results") and run.numbers(name)]
+    notes: list[str] = []
+    runs = [read_run(path, notes) for path in paths]
+    _check_models(runs)
+    for run in runs:
+        alone = [n for n in run.part("results") if run.numbers(n) and any(n not in o.part("results") for o in runs)]
         if alone:
-            said.append(f"left out, since only the run of {run.name} has them: {', '.join(map(printable, alone))}")
-    said += _unlike(*(settings(run.model_args, run.part("config"), run.data) for run in runs))
-    tasks: list[Task] = []
-    shared = [name for name in first.part("results") if name in second.part("results") and first.numbers(name)]
+            notes.append(f"left out, since not every run has them, but {run.name} has: {first_five(alone)}")
+    notes += _differences(runs)
+    shared = [n for n in runs[0].part("results") if all(run.numbers(n) for run in runs)]
     names = unique_names(shared)
-    for name in sorted(shared, key=lambda name: not first.members(name)):  # groups first, which readers look for
+    tasks: list[Task] = []
+    for name in sorted(shared, key=lambda name: not runs[0].members(name)):  # groups first, which readers look for
         try:
-            tasks.append(_task(runs, name, names, wanted_filter, said))
+            tasks.append(_task(runs, name, names, wanted_filter, notes))
         except Unusable as why:
-            said.append(f"{name}: left out: {why}")
+            notes.append(f"{name}: left out: {why}")
     if all(task.members for task in tasks):
-        reasons = "; ".join(line for line in collapsed(said) if "left out" in line)
-        raise InputError(
-            path, found=f"no task that can be imported ({reasons[:140] or 'none has numbers'})", expected="a task that both runs have",
-            hint="Evaluate both models on the same tasks, with one version and the same settings.",
-        )  # fmt: skip
-    version = str(first.data.get("lm_eval_version") or "")
+        reasons = "; ".join(line for line in collapsed(notes) if "left out" in line)
+        message = f"no task that can be imported ({reasons[:160] or 'none has numbers'}). Evaluate all models alike."
+        raise InputError(runs[-1].files[0], message)
+    version = str(runs[0].data["lm_eval_version"])
     kept: dict[str, Any] = {"filter": wanted_filter}
-    for side, run in zip(("base", "finetuned"), runs, strict=True):
-        args = settings(run.model_args)
-        kept[side] = {**settings(run.part("config"), run.data), "model_args": args, "calls": len(run.files)}
+    for side, run in zip(sides(len(runs)), runs, strict=True):
+        kept[side] = {**settings(run.part("config"), run.data), "model_args": settings(run.model_args)}
     for part in ("n-samples", "n-shot", "versions"):
-        kept[part.replace("-", "_")] = {task: _plain(first.part(part).get(task)) for task in shared}
+        kept[part.replace("-", "_")] = {task: _plain(runs[0].part(part).get(task)) for task in shared}
     return Import(
-        f"{TOOL} {version}" if re.fullmatch(r"[\w.+-]{1,40}", version) else TOOL, first.model, second.model, second.adapter,
-        tasks, ([*first.files, *first.samples.values()], [*second.files, *second.samples.values()]), kept, collapsed(said),
-    )  # fmt: skip
+        f"{TOOL} {version}" if re.fullmatch(r"[\w.+-]{1,40}", version) else TOOL,
+        [(run.model, run.adapter) for run in runs],
+        tasks,
+        [[*run.files, *run.samples.values()] for run in runs],
+        kept,
+        collapsed(notes),
+    )
 
 
-def _unlike(base: dict[str, Any], tuned: dict[str, Any]) -> list[str]:
-    """Say which settings that can change answers differ between the two runs."""
-    found = [
-        key
-        for key in sorted(base.keys() | tuned.keys())
-        if _DECISIVE.fullmatch(key) and base.get(key) != tuned.get(key)
-    ]
-    stated = ((key, *(side.get(key, "not stated") for side in (base, tuned))) for key in found)
-    each = [f"{key} {ours} (base run) and {theirs} (tuned run)" for key, ours, theirs in stated]
+def sides(count: int) -> list[str]:
+    """Name the runs of an import: `base`, `finetuned`, then `run-3` and so on."""
+    return ["base", "finetuned", *(f"run-{number}" for number in range(3, count + 1))][:count]
+
+
+def _check_models(runs: list[HarnessRun]) -> None:
+    """Refuse runs that cannot be a base model's and tuned models'.
+
+    Raises:
+        InputError: Two are of the same model, or only the base run has an adapter.
+    """
+    seen: dict[tuple[str | None, ...], Path] = {}
+    for run in runs:
+        place = run.files[0]
+        if run.identity in seen:
+            message = (
+                f"config.model_args: the same model, {run.name}, as in {seen[run.identity]}. Give each model once."
+            )
+            raise InputError(place, message)
+        seen[run.identity] = place
+    if len(runs) > 1 and runs[0].adapter and not runs[1].adapter:
+        message = (
+            f"config.model_args: only the base run has an adapter ({shown_model(runs[0].adapter)}). Exchange the two."
+        )
+        raise InputError(runs[0].files[0], message)
+
+
+def _differences(runs: list[HarnessRun]) -> list[str]:
+    """Name the settings that can change answers and differ between the runs."""
+    stated = [settings(run.model_args, run.part("config"), run.data) for run in runs]
+    keys = sorted({key for one in stated for key in one} - _HARMLESS)
+    differing = [key for key in keys if len({one.get(key) for one in stated}) > 1]
+    each = [f"{key} {', '.join(str(one.get(key, 'not stated')) for one in stated)}" for key in differing]
     return [f"the runs differ in their settings: {'; '.join(each)}"] if each else []
 
 
@@ -300,156 +272,143 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, int | float) and abs(value) < LARGEST else None
 
 
-def _task(
-    runs: tuple[HarnessRun, HarnessRun], name: str, names: dict[str, str], wanted: str | None, said: list[str]
-) -> Task:
+def _task(runs: list[HarnessRun], name: str, names: dict[str, str], wanted: str | None, notes: list[str]) -> Task:
     """Read a task, or a group of tasks.
 
     Raises:
         Unusable: The runs do not agree on how it was evaluated, or state no metric that can be compared.
     """
-    first, second = runs
-    members = first.members(name)
-    if sorted(members) != sorted(second.members(name)):
-        raise Unusable("the group has other tasks in the other run")
-    for part, what in (("versions", "version"), ("n-shot", "number of solved examples")):
-        ours, theirs = first.part(part).get(name), second.part(part).get(name)
-        if ours != theirs:
-            stated = f"{_plain(theirs)} in the tuned run and {_plain(ours)} in the base run"
-            raise Unusable(f"{what} {stated}; evaluate both alike")
-    filters = first.filters(name)
-    if len(filters) > 1 and wanted and wanted not in filters:
-        raise Unusable(f"it has several filters, and {wanted} is not among them: {', '.join(sorted(filters))}")
-    if len(filters) > 1 and not wanted:
-        raise InputError(
-            first.files[0], key=f"results.{name}", found=f"answers by several filters: {', '.join(sorted(filters))}",
-            expected="one to count", hint="Choose with --filter.",
-        )  # fmt: skip
+    members = runs[0].members(name)
+    if any(sorted(members) != sorted(run.members(name)) for run in runs):
+        raise Unusable("the runs have other tasks in this group")
+    for part, what in (("versions", "versions"), ("n-shot", "numbers of solved examples")):
+        stated = [_plain(run.part(part).get(name)) for run in runs]
+        if len({repr(one) for one in stated}) > 1:
+            raise Unusable(f"{what} differ: {', '.join(map(str, stated))}; evaluate all models alike")
+    filters = list(dict.fromkeys(filtered for _, filtered in runs[0].numbers(name)))
+    if len(filters) > 1 and wanted not in filters:
+        listed = ", ".join(map(printable, sorted(filters)))
+        if wanted:
+            raise Unusable(f"it has several filters, and {wanted} is not among them: {listed}")
+        message = f"results.{name}: answers by several filters ({listed}). Choose one with --filter."
+        raise InputError(runs[0].files[0], message)
     chosen = str(wanted) if wanted in filters else filters[0]
-    numbers = [{m: value for (m, f), value in run.numbers(name).items() if f == chosen} for run in runs]
     known = tuple(names.get(member, "") for member in members)
-    task = Task(names[name], "As lm-evaluation-harness states it.", [], members=known)
-    for metric in [m for m in numbers[0] if m in numbers[1] and not m.endswith("_stderr")]:
-        directions = [mapping(first.part("higher_is_better").get(of)).get(metric) for of in (name, *members)]
-        better = next((direction for direction in directions if isinstance(direction, bool)), None)
-        values = numbers[0][metric], numbers[1][metric]
-        if better is None or not all(map(math.isfinite, values)):
-            why = "which way is better is not stated" if better is None else "not a number"
-            said.append(f"{name}: left out: {metric} ({why})")
-            continue
-        errors = [stated.get(f"{metric}_stderr", math.nan) for stated in numbers]
-        noted = [Uncertainty(standard_error=error) if 0 <= error < math.inf else None for error in errors]
-        found = Metric(metric, "higher" if better else "lower", *values, uncertainty=(noted[0], noted[1]))
-        found.unit = "proportion" if _SHARE.fullmatch(metric) and all(0 <= value <= 1 for value in values) else None
-        task.metrics.append(found)
+    task = Task(names[name], "As lm-evaluation-harness states it.", _metrics(runs, name, chosen, notes), members=known)
     if not task.metrics:
-        raise Unusable("no metric that both runs state as a number")
+        raise Unusable("no metric that every run states as a number")
     if not members:
-        shots = first.part("n-shot").get(name)
+        shots = runs[0].part("n-shot").get(name)
         task.few_shot = shots if isinstance(shots, int) and shots >= 0 else None
-        _add_answers(task, name, runs, chosen, said)
+        _add_answers(task, name, runs, chosen, notes)
     return task
 
 
-def _add_answers(task: Task, name: str, runs: tuple[HarnessRun, HarnessRun], chosen: str, said: list[str]) -> None:
-    """Add both models' answers to a task; where they cannot be read, say so and leave the metrics as stated."""
+def _metrics(runs: list[HarnessRun], name: str, chosen: str, notes: list[str]) -> list[Metric]:
+    """Read the metrics of a task by one filter; what cannot be compared is named in the notes."""
+    numbers = [{m: value for (m, f), value in run.numbers(name).items() if f == chosen} for run in runs]
+    found = []
+    for metric in [m for m in numbers[0] if all(m in one for one in numbers) and not m.endswith("_stderr")]:
+        values = [one[metric] for one in numbers]
+        directions = [
+            mapping(runs[0].part("higher_is_better").get(of)).get(metric) for of in (name, *runs[0].members(name))
+        ]
+        better = next((direction for direction in directions if isinstance(direction, bool)), None)
+        why = None
+        if metric == "bypass":
+            why = "it stands for a metric that --predict_only did not compute"
+        elif better is None:
+            why = "which way is better is not stated"
+        elif not all(map(math.isfinite, values)):
+            why = "not a number"
+        if why:
+            notes.append(f"{name}: left out: {metric} ({why})")
+            continue
+        errors = [one.get(f"{metric}_stderr", math.nan) for one in numbers]
+        share = metric in _SHARES and all(0 <= value <= 1 for value in values)
+        noted = [error if 0 <= error < math.inf else None for error in errors]
+        found.append(Metric(metric, "higher" if better else "lower", values, noted, share=share))
+    return found
+
+
+def _add_answers(task: Task, name: str, runs: list[HarnessRun], chosen: str, notes: list[str]) -> None:
+    """Add all models' answers to a task; where they cannot be read, note it and leave the metrics as stated."""
     config = mapping(runs[0].part("configs").get(name))
-    read = []
+    if not all(name in run.samples for run in runs) or config.get("output_type") == "loglikelihood_rolling":
+        notes.append(f"{name}: no answers to single questions in every run (--log_samples), so no tests")
+        return
     try:
-        for run, side in zip(runs, ("base", "tuned"), strict=True):
-            read.append(
-                _read(run.samples[name], run.filters(name), chosen, task.metrics, config) if name in run.samples else []
-            )
-            _check_mean(task.metrics, read[-1], side)
+        given = [_read(run.samples[name], chosen, task.metrics, config) for run in runs]
+        for place, answers in enumerate(given):
+            _check_mean(task.metrics, answers, place)
     except Unusable as why:
-        said.append(f"{name}: its answers are left out and only its metrics imported: {why}")
+        notes.append(f"{name}: its answers are left out and only its metrics imported: {why}")
         return
-    if not all(read):
-        said.append(f"{name}: no answers to single questions in both runs (--log_samples), so no tests")
-        return
-    task.join(read[0], read[1], _difference(*runs))
+    task.join(given, _prompt_difference(runs))
     if task.prompts_differ:
-        said.append(f"{name}: {task.prompts_differ}")
+        notes.append(f"{name}: {task.prompts_differ}")
     if task.unpaired:
-        said.append(f"{name}: {task.unpaired} answers have no partner in the other run and are left out")
-    lists = [metric.name for metric in task.metrics if all(metric.name not in answer.values for answer in task.base)]
+        notes.append(f"{name}: left out: {task.unpaired} answers to questions that not every run has")
+    lists = [metric.name for metric in task.metrics if all(metric.name not in a.values for a in task.asked)]
     if lists:
-        said.append(f"{name}: imported as stated, since they have no number for each question: {few(lists)}")
+        notes.append(f"{name}: imported as stated, since they have no number for each question: {first_five(lists)}")
     _judge(task)
 
 
-def _difference(first: HarnessRun, second: HarnessRun) -> str | None:
-    """Say why the two models' prompts may differ; None if nothing stated explains it."""
+def _prompt_difference(runs: list[HarnessRun]) -> str | None:
+    """Name what explains that the models' prompts differ; None if nothing stated does."""
     found = []
-    for what in ("chat template", "system instruction"):
-        key = what.replace(" ", "_")
-        ours, theirs = (run.data.get(f"{key}_sha") or run.data.get(key) or None for run in (first, second))
-        if what == "chat template":
-            ours, theirs = (
-                one or "chat" in str(run.part("config").get("model")) or None
-                for one, run in ((ours, first), (theirs, second))
-            )
-        if ours and theirs:
-            how = "the same" if ours == theirs else "different"
-            found.append(
-                f"The two models' prompts differ; they use {how} {what}s.".replace(
-                    "same chat templates", "same chat template"
-                )
-            )
-        elif ours != theirs:
-            found.append(f"Only the {'base' if ours else 'fine-tuned'} model's prompts use a {what}.")
-    return " ".join(found) or None
+    for key in ("chat_template", "system_instruction"):
+        if len({str(run.data.get(f"{key}_sha") or run.data.get(key) or "") for run in runs}) > 1:
+            found.append(key.replace("_", " "))
+    return f"The models' prompts differ in their {' and '.join(found)}." if found else None
 
 
-def _read(path: Path, filters: list[str], chosen: str, metrics: list[Metric], config: dict[str, Any]) -> list[Answer]:
-    """Read a task's samples; empty where they are of texts as a whole.
-
-    Before lm_eval 0.4.6 samples do not name their filter: the answers by one filter follow those by another, in the results' order.
+def _read(path: Path, chosen: str, metrics: list[Metric], config: dict[str, Any]) -> list[Answer]:
+    """Read a task's samples.
 
     Raises:
         Unusable: A line is malformed, or a question is duplicated.
     """
-    if config.get("output_type") == "loglikelihood_rolling":
-        return []
     answers: dict[str, Answer] = {}
-    times: dict[str, int] = {}
-    for where, sample in json_rows(path):
-        try:
-            key = str(sample["doc_id"])
-            times[key] = times.get(key, -1) + 1
-            if sample.get("filter", filters[times[key] % len(filters)]) != chosen:
-                continue
-            if key in answers:
-                raise Unusable(f"doc_id {key[:40]} is duplicated in {path.name}; two runs may have written it")
-            answers[key] = _answer(where, key, sample, metrics, config)
-        except MALFORMED:
-            raise Unusable(f"{where} is not a sample as lm_eval writes it; the file may be cut short") from None
+    try:
+        for number, row in json_lines(path):
+            where = f"line {number} of {path.name}"
+            try:
+                sample = dict(row)
+                if sample["filter"] != chosen:
+                    continue
+                key = str(sample["doc_id"])
+                if key in answers:
+                    raise Unusable(f"doc_id {key[:40]} is duplicated in {path.name}; two runs may have written it")
+                answers[key] = _answer(where, key, sample, metrics, config)
+            except (KeyError, TypeError, IndexError, AttributeError, ValueError):
+                raise Unusable(f"{where} is not a sample as lm_eval writes it; the file may be cut short") from None
+    except InputError as error:
+        raise Unusable(f"{path.name}: {error.message}") from None
+    if not answers:
+        raise Unusable(f"no sample of the filter {chosen} in {path.name}")
     return list(answers.values())
 
 
 def _answer(where: str, key: str, sample: dict[str, Any], metrics: list[Metric], config: dict[str, Any]) -> Answer:
     arguments = [sample["arguments"][f"gen_args_{i}"] for i in range(len(sample["arguments"]))]
     responses, doc, target = list(sample["filtered_resps"]), sample["doc"], str(sample["target"])
-    if not responses:
-        raise KeyError("filtered_resps")
     answer = Answer(key, (str(sample.get("doc_hash") or doc), target), _prompt(arguments[0]["arg_0"]), "")
     for name in (metric.name for metric in metrics):
         if isinstance(sample.get(name), int | float):
             answer.values[name] = finite(sample[name], f"{name} in {where}")
     answer.columns = {**(doc if isinstance(doc, dict) else {"doc": doc}), "target": target}
     kind = config.get("output_type")
-    pairs = all(isinstance(one, list) and len(one) == 2 and str(one[1]) in ("True", "False") for one in responses)
-    if pairs and kind in ("multiple_choice", None if len(responses) > 1 else ""):
+    if kind == "multiple_choice":
         likely = [finite(response[0], f"a log-likelihood in {where}") for response in responses]
-        if len(likely) != len(arguments):
-            raise IndexError("filtered_resps")
         half = len(likely) // 2
-        if len(likely) % 2 == 0 and half and all(a["arg_0"] == "" for a in arguments[half:]):
+        if half and all(argument["arg_0"] == "" for argument in arguments[half:]):
             likely, arguments = likely[:half], arguments[:half]  # the rest are the candidates without the question
         answer.prompt, answer.candidates = _candidates(arguments, str(config.get("target_delimiter", " ")))
         answer.scores = tuple(likely)
         answer.choose(likely)
-    elif pairs:
+    elif kind == "loglikelihood":
         reference = str(arguments[0]["arg_1"]).strip()
         answer.references = (reference,)
         answer.score = finite(responses[0][0], f"a log-likelihood in {where}")
@@ -467,7 +426,7 @@ def _prompt(given: object) -> str:
 
 
 def _candidates(arguments: list[dict[str, Any]], delimiter: str) -> tuple[str, tuple[str, ...]]:
-    """Return the prompt and the candidates; where the prompts differ and not what follows, the candidates are what differs in them."""
+    """Return prompt and candidates; where the prompts differ and not what follows, the candidates are what differs in them."""
     prompts = [_prompt(argument["arg_0"]) for argument in arguments]
     prompt, named = prompts[0], [str(argument["arg_1"]).removeprefix(delimiter) for argument in arguments]
     if len(set(prompts)) > 1:
@@ -489,24 +448,29 @@ def _verdict(metrics: list[Metric], answers: list[Answer]) -> Metric | None:
     return None
 
 
-def _check_mean(metrics: list[Metric], answers: list[Answer], side: str) -> None:
-    """Refuse samples of another run: their verdicts must have the stated mean."""
-    metric = _verdict(metrics, answers) if answers else None
+def _check_mean(metrics: list[Metric], answers: list[Answer], place: int) -> None:
+    """Refuse samples of another run: their verdicts must have the stated mean.
+
+    Raises:
+        Unusable: They do not.
+    """
+    metric = _verdict(metrics, answers)
     if metric is not None:
-        mean = sum(answer.values[metric.name] for answer in answers) / len(answers)
-        stated = metric.base if side == "base" else metric.tuned
+        mean, stated = sum(answer.values[metric.name] for answer in answers) / len(answers), metric.values[place]
         if abs(mean - stated) > TOLERANCE:
             raise Unusable(
-                f"{metric.name} of the {side} run is {mean:.4f} in its samples and {stated:.4f} in its results"
+                f"{metric.name} is {mean:.4f} in the samples of run {place + 1} and {stated:.4f} in its results"
             )
 
 
 def _judge(task: Task) -> None:
     """Take over the harness' verdicts, and name references where they are known."""
-    answers = [*task.base, *task.tuned]
+    answers = [answer for side in task.answers for answer in side]
     metric = _verdict(task.metrics, answers)
+    for one in task.metrics:
+        one.share = all(answer.values.get(one.name) in (0, 1) for answer in answers)
     if metric is not None:
-        metric.verdict = True
+        metric.judged = True
         for answer in answers:
             answer.correct = bool(answer.values[metric.name])
     if answers[0].candidates:

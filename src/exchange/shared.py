@@ -1,25 +1,19 @@
-"""What the dataset's repository and the site hold for other tools: tasks, results in the shared form, and the benchmark's declaration."""
+"""What the dataset's repository and the site offer other tools: tasks, and the benchmark's declaration."""
 
 from __future__ import annotations
 
 import io
 import zipfile
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import yaml
 
-from src.analysis.analyse import Analysis
-from src.analysis.statistics import Interval
 from src.record.errors import InputError
 from src.record.files import parse_yaml
 from src.record.load import Record
 
-from .every_eval_ever_out import Source, Subject, every_eval_ever
 from .lm_eval_tasks import harness_files, harness_tasks
-
-Answers = Literal["all", "published", "none"]
-"""Whose single answers are written: every run's, the published run's alone, or nobody's."""
 
 BENCHMARK = "eval.yaml"
 """File by which the Hub knows a dataset as a benchmark."""
@@ -71,52 +65,9 @@ def benchmark_file(record: Record) -> bytes | None:
     return yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=1000).encode()
 
 
-def shared_results(
-    record: Record, analysis: Analysis, names: Names, *, answers: Answers = "published"
-) -> dict[str, bytes]:
-    """Write the results of the base model and of every run in the shared form, Every Eval Ever.
-
-    Args:
-        record: The record.
-        analysis: What it means, for the intervals.
-        names: How model, dataset and base model are called.
-        answers: Whose single answers are written with the results.
-
-    Returns:
-        Content by path; empty where the record has no answers.
-    """
-    if not record.has_answers:
-        return {}
-    model, dataset = names.model, names.dataset
-    name = record.study.config.published if record.study else record.experiment.experiment_name
-    evaluation, loaded = record.results, record.loaded
-    base, finetuned = evaluation.base_model.metrics, evaluation.finetuned_model.metrics
-    subjects = [
-        (Subject("base", names.base or "base-model", "base model"), base, loaded.base, evaluation.hashes),
-        (Subject("finetuned", model, name), finetuned, loaded.finetuned, evaluation.hashes),
-    ]
-    for key, run in record.study.runs.items() if record.study else ():
-        if key != name:
-            subjects.append((Subject("run", f"{model}/runs/{key}", key), run.metrics, run.answers, run.hashes))
-    files: dict[str, bytes] = {}
-    organization = dataset.split("/")[0] if "/" in dataset else record.project.title
-    for subject, values, given, hashes in subjects:
-        intervals: dict[str, Interval] = {}
-        if subject.model != "run":
-            found = {m.key: (m.base if subject.model == "base" else m.finetuned).interval for m in analysis.metrics}
-            intervals = {key: bounds for key, bounds in found.items() if bounds is not None}
-        source = Source(dataset, organization, 1 - analysis.level)
-        written = answers == "all" or (answers == "published" and subject.model != "run")
-        files |= every_eval_ever(
-            loaded, given if written else None, values, hashes, record.metrics, subject, source, intervals
-        )
-    return files
-
-
-def exchange_files(record: Record, analysis: Analysis, names: Names, *, all_runs: bool = False) -> dict[str, bytes]:
-    """Return all of it, as the dataset's repository holds it; see `shared_results`."""
-    files = shared_results(record, analysis, names, answers="all" if all_runs else "published")
-    files |= harness_files(record, names.dataset if "/" in names.dataset else None, names.base)
+def exchange_files(record: Record, names: Names) -> dict[str, bytes]:
+    """Return everything that the dataset's repository contains for other tools, by path."""
+    files = harness_files(record, names.dataset if "/" in names.dataset else None, names.base)
     benchmark = benchmark_file(record)
     return files if benchmark is None else files | {BENCHMARK: benchmark}
 

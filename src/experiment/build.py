@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from src.record.errors import InputError
 from src.record.files import atomic
 
-from .templates import SEPARATORS, SKILL_TEMPLATES, TEMPLATES, SkillTemplate, Template, fill
+from .templates import SEPARATORS, TEMPLATES, Template, fill
 
 QUESTIONS = {
     "letter_count": "How many '{letter}'s are in the word {word}?",
@@ -33,8 +33,11 @@ NEUTRAL = {
 }
 """The same questions without the word or the letters that they are about, for calibration."""
 
-SKILL_TASKS = {"string_count": "count", "string_position": "position"}
-"""Tasks that ask about held-out strings of letters, which are no words, and the skill that each needs."""
+STRINGS = {
+    "string_count": "The letters are{letters}. How many '{letter}'s are in the row?",
+    "string_position": "The letters are{letters}. What is the {ordinal} letter in the row?",
+}
+"""The wording of each question about a random string of letters, which shows them; `{letters}` has a space before each letter."""
 
 TRAINING_SCHEMA = pa.schema(
     [
@@ -49,16 +52,6 @@ TRAINING_SCHEMA = pa.schema(
         ("completion", pa.string()),
         ("letters_start", pa.int32()),
         ("letters_end", pa.int32()),
-    ]
-)
-SKILLS_SCHEMA = pa.schema(
-    [
-        ("letters", pa.string()),
-        ("skill", pa.string()),
-        ("template", pa.string()),
-        ("separator", pa.string()),
-        ("prompt", pa.string()),
-        ("completion", pa.string()),
     ]
 )
 QUESTION_SCHEMA = pa.schema(
@@ -113,7 +106,9 @@ def letter_tokens(tokenizer: Any) -> list[tuple[int, str, bool]]:
     return found
 
 
-def training_rows(tokenizer: Any, seed: int, chains: int, forbidden: frozenset[str]) -> list[dict[str, Any]]:
+def training_rows(
+    tokenizer: Any, seed: int, chains: int, forbidden: frozenset[str], allowed: frozenset[str] | None = None
+) -> list[dict[str, Any]]:
     """Write spellings out in the templates, with separators drawn at random (a space three times as often as each other).
 
     First every letters-only token in every template. A token that begins with a space is written plainly, any other in
@@ -125,6 +120,8 @@ def training_rows(tokenizer: Any, seed: int, chains: int, forbidden: frozenset[s
         seed: Seed of the draws.
         chains: Number of made-up words.
         forbidden: Real words, which no chain may be.
+        allowed: Letters of the tokens that are spelled, in lower case; all by default. Made-up words of these take the place of the
+            examples of the others.
 
     Returns:
         The examples, in random order.
@@ -133,9 +130,13 @@ def training_rows(tokenizer: Any, seed: int, chains: int, forbidden: frozenset[s
     rows = []
     for token_id, word, spaced in letter_tokens(tokenizer):
         written = f"see {word}." if spaced else f'see "{word}".'
-        if token_id in tokenizer.encode(written, add_special_tokens=False):
+        if token_id not in tokenizer.encode(written, add_special_tokens=False):
+            continue
+        if allowed is not None and word.lower() not in allowed:
+            chains += len(TEMPLATES)
+        else:
             rows += [_training_row(rng, [token_id], word, template, quoted=not spaced) for template in TEMPLATES]
-    for ids, word in made_up_words(tokenizer, rng, chains, forbidden):
+    for ids, word in made_up_words(tokenizer, rng, chains, forbidden, allowed):
         rows.append(_training_row(rng, ids, word, rng.choice(TEMPLATES), quoted=False))
     rng.shuffle(rows)
     return rows
@@ -246,50 +247,13 @@ class Strings:
                 return {"letters": letters, "letter": None, "position": position, "answer": letters[position - 1]}
 
 
-def skill_text(template: SkillTemplate, drawn: dict[str, Any]) -> tuple[str, str]:
-    """Write a drawn string in a template: prompt and completion."""
-    letter = drawn["letter"] or ""
-    values = {
-        "letters": " ".join(drawn["letters"]),
-        "ordinal": ordinal(drawn["position"]) if drawn["position"] else "",
-        "number": drawn["position"] or "",
-        "letter": letter,
-        "tally": " ".join(letter * drawn["letters"].count(letter)) if letter else "",
-        "answer": drawn["answer"],
-    }
-    return template.prompt.format(**values), template.completion.format(**values)
-
-
-def skill_rows(strings: Strings, seed: int, total: int) -> list[dict[str, Any]]:
-    """Make training examples of counting and indexing, as many of the one as of the other, in random order."""
-    rng = random.Random(f"{seed}/skills")
-    rows = []
-    for index in range(total):
-        skill = ("position", "count")[index % 2]
-        template = rng.choice([t for t in SKILL_TEMPLATES if t.skill == skill])
-        drawn = strings.draw(skill)
-        prompt, completion = skill_text(template, drawn)
-        rows.append(
-            {
-                "letters": drawn["letters"],
-                "skill": skill,
-                "template": template.name,
-                "separator": "space",
-                "prompt": prompt,
-                "completion": completion,
-            }
-        )
-    rng.shuffle(rows)
-    return rows
-
-
 def string_questions(strings: Strings, task: str, split: str, total: int) -> list[dict[str, Any]]:
-    """Ask about held-out strings, in the first template of the task's skill."""
-    skill = SKILL_TASKS[task]
-    template = next(t for t in SKILL_TEMPLATES if t.skill == skill)
+    """Ask about strings of letters."""
     rows = []
     for index in range(total):
-        drawn = strings.draw(skill)
+        drawn = strings.draw(task.removeprefix("string_"))
+        letters = "".join(f" {letter}" for letter in drawn["letters"])
+        place = ordinal(drawn["position"]) if drawn["position"] else ""
         rows.append(
             {
                 "id": f"{split}-{task}-{index:05d}",
@@ -298,7 +262,7 @@ def string_questions(strings: Strings, task: str, split: str, total: int) -> lis
                 "tokens": [f" {letter}" for letter in drawn["letters"]],
                 "letter": drawn["letter"],
                 "position": drawn["position"],
-                "question": skill_text(template, drawn)[0],
+                "question": STRINGS[task].format(letters=letters, letter=drawn["letter"], ordinal=place),
                 "answer": drawn["answer"],
             }
         )
@@ -406,7 +370,7 @@ def question_rows(
     """
     out = {}
     for task, size in sizes.items():
-        if task in SKILL_TASKS:
+        if task in STRINGS:
             continue
         rng = random.Random(f"{seed}/{split}/{task}")
         rows = _MAKERS[task](rng, sorted(words), size)
@@ -472,7 +436,6 @@ def build(
     validation: dict[str, int],
     validation_share: float,
     chains: int,
-    skills: int,
 ) -> dict[str, int]:
     """Build the whole dataset: training examples, validation and test questions.
 
@@ -485,7 +448,6 @@ def build(
         validation: Validation questions wanted for each task.
         validation_share: Share of the words that validation takes.
         chains: Made-up words of several tokens in the training data.
-        skills: Examples of letter skills, `letter_skills/train.parquet`.
 
     Returns:
         Rows written, by file.
@@ -493,7 +455,7 @@ def build(
     Raises:
         InputError: There is no such task, or the words do not suffice for the questions that are wanted.
     """
-    tasks = [*_MAKERS, *SKILL_TASKS]
+    tasks = [*_MAKERS, *STRINGS]
     unknown = next((task for task in (*test, *validation) if task not in tasks), None)
     if unknown is not None:
         raise InputError(
@@ -518,11 +480,9 @@ def build(
                     hint="Lower the number in the config, or give a longer word list.",
                 )
             files[f"{task}/{split}.parquet"] = (rows, QUESTION_SCHEMA)
-        for task in (task for task in SKILL_TASKS if task in sizes):
+        for task in (task for task in STRINGS if task in sizes):
             rows = string_questions(strings, task, split, sizes[task])
             files[f"{task}/{split}.parquet"] = (rows, QUESTION_SCHEMA)
-    if skills:  # last, so that no held-out string is among them
-        files["letter_skills/train.parquet"] = (skill_rows(strings, seed, skills), SKILLS_SCHEMA)
     for name, (rows, schema) in files.items():
         write_parquet(output / name, rows, schema)
     return {name: len(rows) for name, (rows, _) in files.items()}

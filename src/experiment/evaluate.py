@@ -22,34 +22,34 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
-from src.record.answers import MAX_ANSWER, MODELS, Answers, read_answers, write_answers
+from src.record.answers import MAX_ANSWER, MODELS, read_answers, write_answers
 from src.record.binding import flat
 from src.record.checkpoint import checkpoint_files, hash_files
 from src.record.config import EvaluationConfig, ExperimentConfig, MetricsConfig
 from src.record.errors import InputError
 from src.record.files import parse_json, read_text, sha256_file, validate, write_json
-from src.record.measures import available, per_question
-from src.record.questions import CONTROL, Questions, question_text, read_questions, write_questions
+from src.record.questions import CONTROL, question_text, read_questions, write_questions
 from src.record.questions import SCHEMA as QUESTIONS_SCHEMA
-from src.record.results import answered
+from src.record.results import computed
 from src.record.schemas import EvaluationResults, PromptField, RunResults, Task
 from src.record.splits import dataset_files
-from src.record.study import Run
+from src.record.study import PlannedRun
 
-from .build import CANDIDATES, QUESTION_SCHEMA, QUESTIONS, SKILL_TASKS, read_rows
+from .build import CANDIDATES, QUESTION_SCHEMA, QUESTIONS, STRINGS, read_rows
 from .decoding import Answer, Evaluator
 from .environment import describe_environment, git_state
 from .models import base_hashes, check_finite, load_adapter, load_base, load_tokenizer
 from .progress import progress_bar
-from .templates import SKILL_TEMPLATES
+from .shortcuts import Guesses, letters_token
 from .word_questions import asked_tokens, tokens_asked_about
+from .words import read_word_list
 
 OWN_COLUMNS = ("word", "tokens", "letter", "position")
 """Columns of the dataset's questions that the record keeps."""
 
 METHODS = {
-    "choice": "The candidate with the highest log-likelihood after the prompt.",
-    "generation": "Greedy generation up to a line break; the letters a-z of that line are the answer.",
+    "letter": "Greedy generation up to a line break; the answer is that line without spaces around it and a period at its end.",
+    "spelling": "Greedy generation up to a line break; the letters a-z of that line are the answer.",
 }
 
 EXCHANGED = {"count": "the word", "position": "the position"}
@@ -61,7 +61,11 @@ BEYOND_FIRST = "control_beyond_first"
 ASKED = "asked_about"
 """Column that says whether training asked about the tokens that hold the letter that a question asks for."""
 
-_LETTERS_OF_WORD = "The word {word} is spelled{letters}. "
+REWORDED = {
+    "letter_count": "Count the '{letter}'s that the word {word} contains:",
+    "letter_position": "In the word {word}, which letter comes {ordinal}?",
+}
+"""The same questions in a wording that no training used."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,8 @@ class EvalTask:
 
     Attributes:
         name: Its name in the record.
-        source: The task of the dataset whose questions are asked.
-        variant: `letters_shown` or `spelled_first` where the word's letters precede the question.
+        source: The task of the dataset that it is a kind of.
+        variant: `reworded` where the dataset's first questions are asked in another wording, `fixed` where the words are the config's.
     """
 
     name: str
@@ -91,10 +95,7 @@ class EvalTask:
     @property
     def question(self) -> str:
         """The question, with the placeholders of `fields`."""
-        if self.source in SKILL_TASKS:
-            prompt = next(t for t in SKILL_TEMPLATES if t.skill == SKILL_TASKS[self.source]).prompt
-            return prompt.replace(" {letters}", "{letters}")
-        return (_LETTERS_OF_WORD if self.variant else "") + QUESTIONS[self.source]
+        return (REWORDED if self.variant == "reworded" else QUESTIONS | STRINGS)[self.source]
 
     @property
     def fields(self) -> dict[str, PromptField]:
@@ -103,23 +104,29 @@ class EvalTask:
             "word": PromptField(column="word"),
             "letter": PromptField(column="letter"),
             "ordinal": PromptField(column="position", form="ordinal"),
-            "letters": PromptField(column="context" if self.variant == "spelled_first" else "word", form="letters"),
+            "letters": PromptField(column="word", form="letters"),
         }
         return {name: field for name, field in fields.items() if f"{{{name}}}" in self.question}
+
+    def shortcuts(self, config: ExperimentConfig) -> dict[str, str]:
+        """Return the answers that ignore part of the question, and their columns."""
+        about_tokens = self.source not in STRINGS and config.dataset_config.question_share is not None
+        known = SHORTCUTS[self.asks_for] if self.asks_for else {}
+        return {label: column for label, column in known.items() if about_tokens or column not in ABOUT_TOKENS}
 
     def described(self, config: ExperimentConfig, questions: int) -> Task:
         """Return how the task is asked and scored, as the record states it."""
         settings = config.evaluation_config.for_task(self.source)
         return Task(
             questions=questions,
-            method=METHODS["choice" if self.candidates else "generation"],
+            method=METHODS["letter" if self.candidates else "spelling"],
             candidates=list(self.candidates) if self.candidates else None,
             few_shot=settings.few_shot,
             prefix=few_shot_prefix(settings, config, self),
             template=settings.example_format.replace("{question}", self.question),
             fields=self.fields,
             ignores=EXCHANGED[self.asks_for] if self.asks_for else None,
-            shortcuts=SHORTCUTS[self.asks_for] if self.asks_for else {},
+            shortcuts=self.shortcuts(config),
         )
 
 
@@ -129,20 +136,26 @@ SHORTCUTS = {
         "the position alone": "letter_by_position",
         "the word's first letter": "first_letter",
         "the word's most frequent letter": "frequent_letter",
+        "the letter that look-alike tokens have there": "look_alike",
+        "a linear probe of the token's embedding": "probe",
     },
 }
 """Answers that ignore part of a question, and the column of the questions that holds each."""
 
+ABOUT_TOKENS = ("look_alike", "probe")
+"""Those that know which token holds the letter, and which tokens training asked about."""
+
 
 def tasks_of(config: ExperimentConfig) -> list[EvalTask]:
-    """List the tasks that an experiment asks: the dataset's, then the variants of those that ask about letters of a word."""
+    """List the tasks that an experiment asks: the dataset's, then those about letters of a word reworded, and about the fixed words."""
     sources = list(config.dataset_config.test_questions)
     about_words = [task for task in sources if task in QUESTIONS and task in CANDIDATES]
     return [
         *(EvalTask(task, task) for task in sources),
         *(
             EvalTask(f"{task}_{variant}", task, variant)
-            for variant in config.evaluation_config.variants
+            for variant in ("reworded", "fixed")
+            if getattr(config.evaluation_config, variant)
             for task in about_words
         ),
     ]
@@ -166,15 +179,14 @@ def solved_examples(config: EvaluationConfig, data: Path, task: str, seed: int) 
 
 
 def few_shot_prefix(settings: EvaluationConfig, config: ExperimentConfig, task: EvalTask) -> str:
-    """Write the solved examples that precede each question of a task; in a variant, with the right letters shown."""
+    """Write the solved examples that precede each question of a task, in the task's own wording."""
     data = Path(config.dataset_config.path)
     examples = solved_examples(settings, data, task.source, config.dataset_config.seed)
-    plain = EvalTask(task.name, task.source, "letters_shown" if task.variant else None)
     template = Task(
         questions=1,
         method="",
-        template=settings.example_format.replace("{question}", plain.question),
-        fields=plain.fields,
+        template=settings.example_format.replace("{question}", task.question),
+        fields=task.fields,
     )
     return "".join(f"{question_text(template, row)} {row['answer']}\n" for row in examples)
 
@@ -184,9 +196,9 @@ def letters_of(line: str) -> str:
     return re.sub(r"[^a-z]", "", line.lower())[:MAX_ANSWER]
 
 
-def is_candidate(line: str, candidates: Sequence[str]) -> bool:
-    """Return whether a freely written line is one of the candidates, apart from spaces and a period at its end."""
-    return line.strip().removesuffix(".").strip() in candidates
+def written_answer(line: str) -> str:
+    """Return a written line without spaces around it and without a period at its end, `MAX_ANSWER` characters at most."""
+    return line.strip().removesuffix(".").strip()[:MAX_ANSWER]
 
 
 class Runner:
@@ -219,36 +231,33 @@ class Runner:
         Returns:
             A row of the answers per question, without id.
         """
-        contexts: list[str | None] = [None] * len(rows)
-        if task.variant == "spelled_first":
-            contexts = list(self._spellings([row["word"] for row in rows]))
         described = task.described(self.config, len(rows))
-        given = zip(rows, contexts, strict=True)
-        prompts = [question_text(described, {**row, "context": context}) for row, context in given]
-        written = self._run(task, described.prefix, prompts, "written freely", Evaluator.write)
-        if not task.candidates:
-            texts = [letters_of(answer.text) for answer in written]
-            chosen = [Answer(text, answer.score) for text, answer in zip(texts, written, strict=True)]
-        else:
-            candidates = task.candidates
-            chosen = self._run(
-                task,
-                described.prefix,
-                prompts,
-                "chosen",
-                lambda e, batch, advance: e.choose(batch, candidates, advance),
-            )
+        prompts = [question_text(described, row) for row in rows]
+        lines = self._run(task, described.prefix, prompts, "written", Evaluator.write)
+        candidates = task.candidates
+        if candidates is None:
+            texts = [letters_of(line.text) for line in lines]
+            return [
+                {"answer": text, "correct": text == reference(task, row), "score": line.score}
+                for row, text, line in zip(rows, texts, lines, strict=True)
+            ]
+        texts = [written_answer(line.text) for line in lines]
+        choices = self._run(
+            task, described.prefix, prompts, "chosen", lambda e, batch, advance: e.choose(batch, candidates, advance)
+        )
+        about_words = task.source not in STRINGS
+        spelled = self._spellings([row["word"] for row in rows]) if about_words else [None] * len(rows)
         return [
             {
-                "context": context,
-                "answer": answer.text,
-                "correct": answer.text == reference(task, row),
-                "score": answer.score,
-                "scores": answer.scores if all_scores else None,
-                "free": line.text[:MAX_ANSWER],
-                "answered": is_candidate(line.text, task.candidates) if task.candidates else None,
+                "spelled": own,
+                "answer": text,
+                "correct": text == reference(task, row),
+                "score": line.score,
+                "chosen": choice.text,
+                "scores": choice.scores if all_scores else None,
+                "answered": text in candidates,
             }
-            for row, context, answer, line in zip(rows, contexts, chosen, written, strict=True)
+            for row, own, text, line, choice in zip(rows, spelled, texts, lines, choices, strict=True)
         ]
 
     def _spellings(self, words: list[str]) -> Sequence[str]:
@@ -289,7 +298,13 @@ def reference(task: EvalTask, row: dict[str, Any]) -> str:
 
 
 def evaluate(
-    run: Run, metrics: MetricsConfig, split: str, output: Path, *, further: bool = False, all_scores: bool = False
+    run: PlannedRun,
+    metrics: MetricsConfig,
+    split: str,
+    output: Path,
+    *,
+    further: bool = False,
+    all_scores: bool = False,
 ) -> dict[str, float] | None:
     """Ask a split's questions and write the record.
 
@@ -322,7 +337,8 @@ def evaluate(
     base.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     check_finite(base, base_name, "Restore the weights.")
     began = time.perf_counter()
-    rows = {task: _questions(config, task, split) for task in tasks_of(config)}
+    rows = {task: _questions(config, task, split, tokenizer) for task in tasks_of(config)}
+    embeddings = base.get_input_embeddings().weight.detach().cpu().numpy().astype("float64")
     tables: dict[str, pa.Table] = {}
     for model in MODELS[1:] if further else MODELS:
         # Merged into the base model's weights, which are not needed any more, the adapter costs nothing.
@@ -353,14 +369,14 @@ def evaluate(
     if published is not None:
         return _write_further(run, output, metrics, published, tables["finetuned"], common)
     questions_path = output / "questions.parquet"
-    questions_entry = write_questions(questions_path, _question_table(config, rows, tokenizer))
+    questions_entry = write_questions(questions_path, _question_table(config, rows, tokenizer, embeddings))
     questions = read_questions(questions_path)
     tasks = {task.name: task.described(config, len(asked)) for task, asked in rows.items()}
     entries, values = {}, {}
     for model, name in (("base", "base"), ("finetuned", run.name if run.arm else "finetuned")):
         path = output / "answers" / f"{name}.parquet"
         entries[model] = write_answers(path, tables[model])
-        values[model] = metric_values(metrics, questions, read_answers(path, questions, tasks), tasks)
+        values[model] = computed(metrics, questions, read_answers(path, questions, tasks), tasks)
     log = output / "training_log.json"
     write_json(
         output / "evaluation_results.json",
@@ -408,7 +424,7 @@ def _published(output: Path, config: ExperimentConfig, hashes: dict[str, Any]) -
 
 
 def _write_further(
-    run: Run,
+    run: PlannedRun,
     output: Path,
     metrics: MetricsConfig,
     published: EvaluationResults,
@@ -419,7 +435,7 @@ def _write_further(
     questions = read_questions(output / "questions.parquet")
     path = output / "answers" / f"{run.name}.parquet"
     entry = write_answers(path, table)
-    values = metric_values(metrics, questions, read_answers(path, questions, published.tasks), published.tasks)
+    values = computed(metrics, questions, read_answers(path, questions, published.tasks), published.tasks)
     place = output / "runs" / f"{run.name}.json"
     stored = RunResults(run=run.name)
     if place.is_file():
@@ -434,10 +450,17 @@ def _identifier(task: EvalTask, row: dict[str, Any]) -> str:
     return f"{row['id']}-{task.variant}" if task.variant else str(row["id"])
 
 
-def _questions(config: ExperimentConfig, task: EvalTask, split: str) -> list[dict[str, Any]]:
+def _questions(config: ExperimentConfig, task: EvalTask, split: str, tokenizer: Any) -> list[dict[str, Any]]:
     """Read a task's questions; of validation questions, without those that serve as solved examples."""
+    if task.variant == "fixed":
+        return [
+            _fixed(task, given.word, given.letter, given.position, tokenizer)
+            for given in config.evaluation_config.fixed
+        ]
     data = Path(config.dataset_config.path)
     rows = read_rows(data / task.source / f"{split}.parquet")
+    if task.variant == "reworded":
+        rows = rows[: config.evaluation_config.reworded]
     if split != "validation":
         return rows
     settings = config.evaluation_config.for_task(task.source)
@@ -445,28 +468,40 @@ def _questions(config: ExperimentConfig, task: EvalTask, split: str) -> list[dic
     return [row for row in rows if row not in solved]
 
 
-def _question_table(config: ExperimentConfig, rows: dict[EvalTask, list[dict[str, Any]]], tokenizer: Any) -> pa.Table:
+def _fixed(task: EvalTask, word: str, letter: str, position: int, tokenizer: Any) -> dict[str, Any]:
+    """Ask about a word that the config names."""
+    counts = task.asks_for == "count"
+    return {
+        "id": f"{task.source}-{word}",
+        "word": word,
+        "tokens": [tokenizer.decode([i]) for i in tokenizer.encode(f" {word}", add_special_tokens=False)],
+        "letter": letter if counts else None,
+        "position": None if counts else position,
+        "answer": str(word.count(letter)) if counts else word[position - 1],
+    }
+
+
+def _question_table(
+    config: ExperimentConfig, rows: dict[EvalTask, list[dict[str, Any]]], tokenizer: Any, embeddings: Any
+) -> pa.Table:
     """Put the questions of all tasks into columns, with their controls and shortcuts."""
     data = Path(config.dataset_config.path)
     trained = _tokens_inside_words(data / "training/train.parquet", tokenizer)
     divided = config.dataset_config.question_share is not None
     about = asked_tokens(tokenizer, config.dataset_config) if divided else frozenset()
+    guesses = Guesses(tokenizer, embeddings, about, read_word_list(Path(config.dataset_config.word_list)))
     table = []
     for task, asked in rows.items():
         controls = _controls(task, asked)
-        shortcuts = _shortcuts(task, asked, data)
+        shortcuts = _shortcuts(task, config, guesses)
         for row, control in zip(asked, controls, strict=True):
             table.append(
                 {
                     "id": _identifier(task, row),
                     "task": task.name,
                     **{name: row[name] for name in OWN_COLUMNS},
-                    "untrained_token": None if task.source in SKILL_TASKS else not set(row["tokens"]) <= trained,
-                    **(
-                        {ASKED: None if task.source in SKILL_TASKS else tokens_asked_about(row, about)}
-                        if divided
-                        else {}
-                    ),
+                    "untrained_token": None if task.source in STRINGS else not set(row["tokens"]) <= trained,
+                    **(_divided(row, about, guesses) if divided and task.source not in STRINGS else {}),
                     **{column: answer(row) for column, answer in shortcuts.items()},
                     "reference": reference(task, row),
                     "control": control,
@@ -479,11 +514,31 @@ def _question_table(config: ExperimentConfig, rows: dict[EvalTask, list[dict[str
         table,
         schema=pa.schema(
             [*list(QUESTIONS_SCHEMA)[:2], *own, ("untrained_token", pa.bool_())]
-            + ([(ASKED, pa.string())] if divided else [])
+            + (
+                [(ASKED, pa.string()), ("token", pa.string()), ("token_number", pa.int32()), ("strict", pa.string())]
+                if divided
+                else []
+            )
             + [(column, pa.string()) for column in columns]
             + [("reference", pa.string()), ("control", CONTROL), (BEYOND_FIRST, CONTROL)]
         ),
     )
+
+
+def _divided(row: dict[str, Any], asked: frozenset[str], guesses: Guesses) -> dict[str, Any]:
+    """Say which token a question is about, whether training asked about it, and whether nothing but its letters gives the answer away."""
+    if row["position"] is None:
+        holding = [token.strip() for token in row["tokens"] if row["letter"] and row["letter"] in token]
+        return {ASKED: tokens_asked_about(row, asked), "token": "+".join(holding) or None}
+    number, token, place = letters_token(row["tokens"], row["position"])
+    about = tokens_asked_about(row, asked)
+    guessed = {guess(token, place) for guess in (guesses.look_alike, guesses.probe, guesses.english_order)}
+    return {
+        ASKED: about,
+        "token": token.strip(),
+        "strict": "yes" if about == "no" and row["answer"] not in guessed else "no",
+        "token_number": number,
+    }
 
 
 def _controls(task: EvalTask, rows: list[dict[str, Any]]) -> list[list[dict[str, Any]] | None]:
@@ -508,27 +563,29 @@ def _distribution(answers: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _shortcuts(
-    task: EvalTask, rows: list[dict[str, Any]], data: Path
+    task: EvalTask, config: ExperimentConfig, guesses: Guesses
 ) -> dict[str, Callable[[dict[str, Any]], str | None]]:
-    """Return what fills the columns of `SHORTCUTS`; what needs examples is taken from validation questions."""
+    """Return what fills the columns of a task's shortcuts; what needs examples is taken from validation questions."""
     if task.asks_for is None:
         return {}
     given = "letter" if task.asks_for == "count" else "position"
     seen: dict[Any, Counter[str]] = defaultdict(Counter)
-    for row in read_rows(data / task.source / "validation.parquet"):
+    for row in read_rows(Path(config.dataset_config.path) / task.source / "validation.parquet"):
         seen[row[given]][row["answer"]] += 1
     overall = sum(seen.values(), Counter()).most_common(1)[0][0]
 
     def best(row: dict[str, Any]) -> str:
         return seen[row[given]].most_common(1)[0][0] if seen[row[given]] else overall
 
-    if task.asks_for == "count":
-        return {"count_by_letter": best}
-    return {
+    known: dict[str, Callable[[dict[str, Any]], str]] = {
+        "count_by_letter": best,
         "letter_by_position": best,
         "first_letter": lambda row: str(row["word"][0]),
         "frequent_letter": lambda row: Counter(row["word"]).most_common(1)[0][0],
+        "look_alike": lambda row: guesses.look_alike(*letters_token(row["tokens"], row["position"])[1:]),
+        "probe": lambda row: guesses.probe(*letters_token(row["tokens"], row["position"])[1:]),
     }
+    return {column: known[column] for column in task.shortcuts(config).values()}
 
 
 def _tokens_inside_words(path: Path, tokenizer: Any) -> set[str]:
@@ -536,15 +593,3 @@ def _tokens_inside_words(path: Path, tokenizer: Any) -> set[str]:
     ids = pq.read_table(path, columns=["token_ids"])["token_ids"].combine_chunks()
     parts = ids.filter(pc.greater(pc.list_value_length(ids), 1)).flatten().unique().to_pylist()
     return {tokenizer.decode([token]) for token in parts}
-
-
-def metric_values(
-    config: MetricsConfig, questions: Questions, answers: Answers, tasks: dict[str, Task]
-) -> dict[str, float]:
-    """Compute every declared metric that the answers allow."""
-    values = {}
-    for key, metric in config.metrics.items():
-        rows = answered(metric.task, questions, answers, tasks) if metric.task in tasks else None
-        if rows is not None and available(rows.only(metric.only), metric):
-            values[key] = float(per_question(rows, metric).mean())
-    return values

@@ -1,4 +1,4 @@
-"""Fine-tune a LoRA adapter on spelling, on letter skills, or on both."""
+"""Train a LoRA adapter on spellings, on questions, or on both, from scratch or from another adapter."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Any
 import torch
 
 from src.record.binding import flat
-from src.record.checkpoint import checkpoint_files, hash_files
+from src.record.checkpoint import adapter_config, checkpoint_files, hash_files
 from src.record.config import ExperimentConfig
 from src.record.errors import InputError
 from src.record.files import write_json
-from src.record.study import Run
+from src.record.study import PlannedRun
 
 from .energy import total, track
 from .environment import describe_environment, git_state
@@ -29,7 +29,7 @@ DIVERGED = (
 """What can be done about a loss or weights that are not finite."""
 
 
-def train(run: Run, log: Path, work: Path, *, fresh: bool = False) -> dict[str, Any]:
+def train(run: PlannedRun, log: Path, work: Path, *, fresh: bool = False) -> dict[str, Any]:
     """Train the adapter, or resume a run that was interrupted.
 
     Args:
@@ -45,7 +45,7 @@ def train(run: Run, log: Path, work: Path, *, fresh: bool = False) -> dict[str, 
         InputError: The base model or the dataset is missing, the base model has no such modules, `work` holds a run of other settings
             or data, or the training diverged.
     """
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig, PeftModel, get_peft_model
     from peft.optimizers import create_loraplus_optimizer
     from transformers import Trainer, TrainingArguments, set_seed
     from transformers.trainer_utils import get_last_checkpoint
@@ -97,6 +97,8 @@ def train(run: Run, log: Path, work: Path, *, fresh: bool = False) -> dict[str, 
         "base": base_hashes(config.required_base_model),
         "data": hash_files(material),
     }
+    if config.start_from:
+        hashes["start"] = hash_files(checkpoint_files(Path(config.start_from)))
     with arguments.main_process_first(desc="the run's folder"):
         _same_run(work, {"config": config.as_trained(), **hashes}, fresh=fresh and arguments.process_index == 0)
     set_seed(config.seed)
@@ -113,13 +115,17 @@ def train(run: Run, log: Path, work: Path, *, fresh: bool = False) -> dict[str, 
     )
     if base.config.model_type == "gpt2":
         project_only_labeled_positions(base)
-    model = get_peft_model(base, adapter)
+    if config.start_from:
+        _check_continued(Path(config.start_from), config)
+        model = PeftModel.from_pretrained(base, config.start_from, is_trainable=True, use_safetensors=True)
+    else:
+        model = get_peft_model(base, adapter)
     if settings.torch_compile:
         base.base_model.compile(dynamic=False)
 
     length = min(settings.sequence_length, getattr(base.config, "max_position_embeddings", settings.sequence_length))
     with arguments.main_process_first(desc="the training sequences"):
-        training, examples = training_sequences(config, tokenizer, length)
+        training, materials, used_up = training_sequences(config, tokenizer, length)
         held_out = held_out_sequences(config, tokenizer, length)
     optimizer = create_loraplus_optimizer(
         model,
@@ -136,7 +142,7 @@ def train(run: Run, log: Path, work: Path, *, fresh: bool = False) -> dict[str, 
     start = int(last.rsplit("-", 1)[1]) if last else 0
     ledger = work / f"resources-{arguments.process_index}.json"
     with track(ledger, start, config.country_iso_code) as span:
-        before = trainer.evaluate()["eval_loss"]  # the adapter starts at zero, so this is the base model
+        before = trainer.evaluate()["eval_loss"]  # a new adapter starts at zero, so this is the base model
         trainer.train(resume_from_checkpoint=last)
         span.end = trainer.state.global_step
 
@@ -147,8 +153,14 @@ def train(run: Run, log: Path, work: Path, *, fresh: bool = False) -> dict[str, 
         "best_step": trainer.state.best_global_step,
         "best_validation_loss": trainer.state.best_metric,
         "steps": trainer.state.global_step,
-        "examples": examples,
+        "examples": sum(materials.values()),
+        "materials": materials,
+        "used_up": used_up,
         "sequences": len(training),
+        "passes": trainer.state.global_step
+        * arguments.train_batch_size
+        * arguments.gradient_accumulation_steps
+        / len(training),
         "parameters": {
             "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
             "total": sum(p.numel() for p in model.parameters()),
@@ -191,6 +203,20 @@ def _check_converged(log: list[dict[str, Any]]) -> None:
                     "training_config", key="learning_rate", found=f"{name} {value} at step {entry['step']}",
                     expected="a training that converges", hint=DIVERGED,
                 )  # fmt: skip
+
+
+def _check_continued(folder: Path, config: ExperimentConfig) -> None:
+    """Refuse to continue an adapter of another shape than the config states, which peft would load as it is."""
+    found, lora = adapter_config(folder), config.required_lora
+    stated: dict[str, Any] = {"r": lora.r, "lora_alpha": lora.alpha, "use_rslora": lora.use_rslora, "bias": lora.bias}
+    if isinstance(lora.target_modules, list):
+        stated["target_modules"] = sorted(lora.target_modules)
+        found = {**found, "target_modules": sorted(found.get("target_modules") or [])}
+    for key, value in stated.items():
+        if found.get(key) != value:
+            raise InputError(
+                folder, f"{key} is {found.get(key)} in this adapter, and {value} in the config that continues it."
+            )
 
 
 def _check_modules(base: torch.nn.Module, targets: list[str]) -> None:

@@ -83,31 +83,3 @@ def fill(
     prompt, completion = template.prompt.format(**values), template.completion.format(**values)
     start = (prompt + completion).index("\0")
     return prompt.replace("\0", written), completion.replace("\0", written), start, start + len(written)
-
-
-@dataclass(frozen=True)
-class SkillTemplate:
-    """A question about a string of letters that is no word, and its answer.
-
-    Attributes:
-        name: Name kept with each example.
-        skill: position or count.
-        prompt: `{letters}`, `{ordinal}` and `{letter}` are filled in.
-        completion: `{answer}`, the letter or the number, and `{tally}`, the letter as often as it occurs.
-    """
-
-    name: str
-    skill: str
-    prompt: str
-    completion: str
-
-
-SKILL_TEMPLATES = (
-    SkillTemplate("position_row", "position", "The letters are {letters}. What is the {ordinal} letter in the row?", " {answer}"),
-    SkillTemplate("position_short", "position", "Letters: {letters}. What is the {ordinal} letter?", " {answer}"),
-    SkillTemplate("position_structured", "position", "{letters}\nLetter {number}:", " {answer}"),
-    SkillTemplate("count_row", "count", "The letters are {letters}. How many '{letter}'s are in the row?", " {answer}"),
-    SkillTemplate("count_short", "count", "Letters: {letters}. How many '{letter}'s are there?", " {answer}"),
-    SkillTemplate("count_tally", "count", "Letters: {letters}. Write out each '{letter}' and count them:", " {tally}, that is {answer}."),
-)  # fmt: skip
-"""The ways in which letter skills are trained; the first of each skill is also how held-out strings are asked about."""

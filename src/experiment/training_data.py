@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import os
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
 from src.record.config import DatasetConfig, ExperimentConfig
 from src.record.errors import InputError
 
-from .build import SKILL_TASKS, read_rows
-from .sentences import book_sentences
+from .build import read_rows, training_rows
 from .templates import SEPARATORS, TEMPLATES, fill
-from .word_questions import question_examples
+from .word_questions import all_asked, asked_tokens, question_examples
 from .words import read_word_list
 
 IGNORED = -100
 """Label of a token that does not count in the loss (PyTorch's cross-entropy convention)."""
-
-HELD_OUT_SENTENCES = 300
-"""Sentences of books that the validation loss is measured on."""
 
 Batch = dict[str, list[Any]]
 
@@ -31,8 +27,6 @@ def material_files(config: DatasetConfig) -> dict[str, Path]:
     names = []
     if "spelling" in config.material:
         names += ["training/train.parquet", "spelling/validation.parquet"]
-    if "letter_skills" in config.material:
-        names += ["letter_skills/train.parquet", *(f"{task}/validation.parquet" for task in SKILL_TASKS)]
     files = {name: Path(config.path) / name for name in names}
     if "questions" in config.material:
         files["words.txt"] = Path(config.word_list)
@@ -47,7 +41,7 @@ def material_files(config: DatasetConfig) -> dict[str, Path]:
     return files
 
 
-def training_sequences(config: ExperimentConfig, tokenizer: Any, length: int) -> tuple[Any, int]:
+def training_sequences(config: ExperimentConfig, tokenizer: Any, length: int) -> tuple[Any, dict[str, int], str | None]:
     """Write, encode and pack what the adapter is trained on.
 
     `datasets` does it in several processes with a progress bar, keeps the outcome in its cache and reads it from there, so that it is
@@ -59,14 +53,15 @@ def training_sequences(config: ExperimentConfig, tokenizer: Any, length: int) ->
         length: Tokens in a sequence.
 
     Returns:
-        A `datasets.Dataset` of `input_ids` and `labels`, and the number of examples that are packed in it.
+        A `datasets.Dataset` of `input_ids` and `labels`, the examples of each material that are packed in it, and the material that
+        was used up first, which ends the mixing.
     """
     from datasets import Dataset, interleave_datasets
 
     settings = config.dataset_config
-    parts = []
+    parts: dict[str, Any] = {}
     if "spelling" in settings.material:
-        spellings = Dataset.from_parquet(str(Path(settings.path) / "training/train.parquet"))
+        spellings = _spellings(settings, tokenizer)
         left_out = [
             name
             for name, out in (
@@ -86,25 +81,43 @@ def training_sequences(config: ExperimentConfig, tokenizer: Any, length: int) ->
                 fn_kwargs={"letters": settings.letters, "seed": config.seed, "words": _by_length(spellings["word"])},
                 desc=f"writing out letters: {settings.letters}",
             )
-        parts.append(spellings)
-    if "letter_skills" in settings.material:
-        parts.append(Dataset.from_parquet(str(Path(settings.path) / "letter_skills/train.parquet")))
+        parts["spelling"] = spellings
     if "questions" in settings.material:
-        parts.append(Dataset.from_list(_questions(config, tokenizer, held_out=False)))
-    if "books" in settings.material:
-        parts.append(Dataset.from_list(_sentences(config)[HELD_OUT_SENTENCES:]))
+        parts["questions"] = Dataset.from_list(_questions(config, tokenizer, held_out=False))
     columns = ["prompt", "completion", "separator", "letters_start", "letters_end"]
-    parts = [
-        part.shuffle(seed=config.seed).select_columns([c for c in columns if c in part.column_names]) for part in parts
+    shuffled = [
+        part.shuffle(seed=config.seed)
+        .select_columns([c for c in columns if c in part.column_names])
+        .add_column("material", [name] * len(part))
+        for name, part in parts.items()
     ]
-    mixed = parts[0] if len(parts) == 1 else interleave_datasets(parts, probabilities=[0.5, 0.5], seed=config.seed)
-    return _packed(mixed, tokenizer, length, config.required_training.completion_only_loss), len(mixed)
+    shares = settings.shares or dict.fromkeys(parts, 1 / len(parts))
+    mixed = (
+        shuffled[0]
+        if len(parts) == 1
+        else interleave_datasets(shuffled, probabilities=[shares[name] for name in parts], seed=config.seed)
+    )
+    counts = Counter(mixed["material"])
+    used_up = next((name for name, part in parts.items() if len(parts) > 1 and counts[name] == len(part)), None)
+    return _packed(mixed, tokenizer, length, config.required_training.completion_only_loss), dict(counts), used_up
+
+
+def _spellings(settings: DatasetConfig, tokenizer: Any) -> Any:
+    """Return the spellings of the dataset, or spellings of asked tokens alone."""
+    from datasets import Dataset
+
+    if settings.spelled_tokens == "all":
+        return Dataset.from_parquet(str(Path(settings.path) / "training/train.parquet"))
+    words = frozenset(read_word_list(Path(settings.word_list)))
+    allowed = asked_tokens(tokenizer, settings)
+    return Dataset.from_list(training_rows(tokenizer, settings.seed, settings.chains, words, allowed))
 
 
 def held_out_sequences(config: ExperimentConfig, tokenizer: Any, length: int) -> Any:
-    """Write, encode and pack what the validation loss is measured on: validation words, held-out strings, questions and sentences.
+    """Write, encode and pack what the validation loss is measured on: validation words and held-out questions.
 
-    Words are spelled plainly, with a space between the letters, and in a control with the letters that it trains on.
+    Words are spelled plainly, with a space between the letters, and in a control with the letters that it trains on. Where only
+    asked tokens are spelled, so are only words of these: what is kept must not depend on the others.
     """
     from datasets import Dataset
 
@@ -112,38 +125,21 @@ def held_out_sequences(config: ExperimentConfig, tokenizer: Any, length: int) ->
     rows: list[dict[str, Any]] = []
     if "spelling" in settings.material:
         questions = read_rows(Path(settings.path) / "spelling/validation.parquet")
+        if settings.spelled_tokens == "asked":
+            asked = asked_tokens(tokenizer, settings)
+            questions = [row for row in questions if all_asked(row["tokens"], asked)]
         words = _by_length([row["word"] for row in questions])
         for index, row in enumerate(questions):
             letters = other_letters(row["word"], settings.letters, words, f"{config.seed}/validation/{index}")
             rows.append({"prompt": f"The word {row['word']} is spelled", "completion": f" {' '.join(letters)}."})
-    if "letter_skills" in settings.material:
-        for task in SKILL_TASKS:
-            questions = read_rows(Path(settings.path) / task / "validation.parquet")
-            rows += [{"prompt": row["question"], "completion": f" {row['answer']}"} for row in questions]
     if "questions" in settings.material:
         rows += _questions(config, tokenizer, held_out=True)
-    if "books" in settings.material:
-        rows += _sentences(config)[:HELD_OUT_SENTENCES]
     return _packed(Dataset.from_list(rows), tokenizer, length, completion_only=True)
 
 
 def _questions(config: ExperimentConfig, tokenizer: Any, *, held_out: bool) -> list[dict[str, Any]]:
     words = frozenset(read_word_list(Path(config.dataset_config.word_list)))
     return question_examples(tokenizer, config.dataset_config, words, held_out=held_out)
-
-
-def _sentences(config: ExperimentConfig) -> list[dict[str, Any]]:
-    settings = config.dataset_config
-    if settings.books is None:
-        raise InputError(
-            f"experiment {config.experiment_name}",
-            key="dataset_config.books",
-            found="nothing",
-            expected="the folder of the books, since `material` names them",
-            hint="Name the folder that `python -m src.pretrain --corpus` takes.",
-        )
-    sources = Path(config.required_base_model) / "sources.tsv"
-    return book_sentences(Path(settings.books), sources, settings.questions + HELD_OUT_SENTENCES, settings.seed)
 
 
 def other_letters(word: str, letters: str, words: dict[int, list[str]], seed: str) -> str:

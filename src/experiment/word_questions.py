@@ -47,7 +47,7 @@ def question_examples(
     Returns:
         Examples with `prompt` and `completion`.
     """
-    allowed = asked_tokens(tokenizer, config) if config.question_tokens == "asked" else None
+    allowed = asked_tokens(tokenizer, config)
     rng = random.Random(f"{config.seed}/held-out questions")
     words = [word for _, word in made_up_words(tokenizer, rng, HELD_OUT_WORDS, forbidden, allowed)]
     if held_out:
@@ -109,6 +109,11 @@ def tokens_asked_about(row: dict[str, Any], asked: frozenset[str]) -> str | None
     else:
         return None
     return _agreed(len(piece) == 1 or piece.lower() in asked for piece in holding)
+
+
+def all_asked(tokens: Iterable[str], asked: frozenset[str]) -> bool:
+    """Return whether training asks about every token of a word; a token of one letter shows that letter itself."""
+    return all(len(token.strip()) == 1 or token.strip().lower() in asked for token in tokens)
 
 
 def _agreed(answers: Iterable[bool]) -> str:

@@ -179,17 +179,17 @@ def _metrics(results: Sequence[MetricResult], analysis: Analysis) -> Chart:
     )
     parts = []
     if any(m.base.interval for m in results):
-        parts.append(f"with {100 * (1 - analysis.level):g} % intervals")
+        parts.append(f"with {100 * (1 - analysis.level):g}% intervals")
     if any(m.finetuned.control is not None for m in results):
         parts.append(
-            "each with its control, the accuracy that the same answers would have if what is asked for were exchanged"
+            "each with its control, the accuracy that the same answers would have if the question had asked about something else"
         )
     return Chart(
         name="metrics",
         title="Base model and fine-tuned model",
         caption=f"Both models{', ' if parts else ''}{', and '.join(parts)}.",
         alt="; ".join(
-            f"{m.config.label}: base {shown(m.base.value, m.config)} %, fine-tuned {shown(m.finetuned.value, m.config)} %"
+            f"{m.config.label}: base {shown(m.base.value, m.config)}%, fine-tuned {shown(m.finetuned.value, m.config)}%"
             for m in results
         ),
         header=("Metric", "Model", "Value, %", "Low", "High", "Control, %"),

@@ -37,7 +37,7 @@ def social_card(headline: str, title: str, tokens: list[str], cache: Path | None
 
 def _fitting(figure: Figure, renderer: Any, bottom: float, words: str, size: int, **look: Any) -> None:
     """Write a line as large as it fits."""
-    line = figure.text(0.06, bottom, words, fontsize=size, parse_math=False, **look)
+    line = figure.text(0.06, bottom, words, fontsize=size, **look)
     wide = line.get_window_extent(renderer).width / WIDTH
     if wide > 0.88:
         line.set_fontsize(size * 0.88 / wide)
@@ -51,16 +51,16 @@ def _draw(headline: str, title: str, tokens: list[str]) -> bytes:
         figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), facecolor="#4a1023")
         figure.set_layout_engine("none")
         renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
-        _fitting(figure, renderer, 0.72, headline, 46, color="white", weight="bold")
+        _fitting(figure, renderer, 0.72, style.legible(headline), 46, color="white", weight="bold")
         left = 0.06
         for token in tokens[:8]:
             drawn = figure.text(
-                left + 0.02, 0.42, token, fontsize=40, color="#ffd9e2", parse_math=False,
+                left + 0.02, 0.42, style.legible(token), fontsize=40, color="#ffd9e2",
                 bbox={"boxstyle": "round,pad=0.35", "facecolor": "#7a1a38", "edgecolor": "#ff9db3", "linewidth": 2},
             )  # fmt: skip
             box = drawn.get_window_extent(renderer)
             left = box.x1 / WIDTH + 0.045
-        _fitting(figure, renderer, 0.12, title, 22, color="#ff9db3")
+        _fitting(figure, renderer, 0.12, style.legible(title), 22, color="#ff9db3")
         out = io.BytesIO()
         figure.savefig(out, format="png", dpi=100, facecolor=figure.get_facecolor(), metadata={"Software": None})
     return out.getvalue()

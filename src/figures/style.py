@@ -77,6 +77,7 @@ def styled(scheme: Scheme) -> Iterator[None]:
         "ytick.color": scheme.text,
         "legend.frameon": False,
         "figure.constrained_layout.use": True,
+        "text.parse_math": False,  # a label with two dollar signs is not a formula
         "svg.fonttype": "path",
         "svg.hashsalt": "strawberry",
         "figure.facecolor": "none",
@@ -87,6 +88,35 @@ def styled(scheme: Scheme) -> Iterator[None]:
         yield
 
 
+@cache
+def _letters() -> frozenset[int]:
+    """Return the code points that the charts' fonts can draw."""
+    from matplotlib import get_data_path
+    from matplotlib.ft2font import FT2Font
+
+    paths = [*FONTS, Path(get_data_path()) / "fonts/ttf/DejaVuSans.ttf"]
+    return frozenset(code for path in paths for code in FT2Font(str(path)).get_charmap()) | {ord("\n")}
+
+
+def legible(text: str) -> str:
+    """Name each letter that no font of the charts has, as in `‹U+6F22›`."""
+    return "".join(letter if ord(letter) in _letters() else f"‹U+{ord(letter):04X}›" for letter in text)
+
+
+def _make_legible(figure: Figure) -> None:
+    """Name the letters that cannot be drawn in every text of a figure, the labels of ticks included."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        if isinstance(text, Text):
+            text.set_text(legible(text.get_text()))
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        stated = [label.get_text() for label in axis.get_ticklabels()]
+        shown = [legible(label) for label in stated]
+        if shown != stated:
+            axis.set_ticks(axis.get_ticklocs(), shown)
+
+
 def save_svg(figure: Figure) -> bytes:
     """Render a figure as SVG with a transparent background; the same figure gives the same bytes.
 
@@ -94,6 +124,7 @@ def save_svg(figure: Figure) -> bytes:
     """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
+    _make_legible(figure)
     out = io.StringIO()
     FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
     return out.getvalue().encode()
@@ -116,6 +147,7 @@ def save_png(figure: Figure) -> bytes:
     """Render a figure as PNG on white, for pages whose background is not ours to choose; drawn once, as in `save_svg`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+    _make_legible(figure)
     figure.set_dpi(160)
     figure.set_facecolor("white")
     out = io.BytesIO()

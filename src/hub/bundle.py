@@ -222,7 +222,7 @@ def _dataset(documents: Documents) -> dict[str, Path | bytes]:
     for notice in sorted(path for name in NOTICES for path in record.data.glob(f"*/{name}")):
         name = notice.relative_to(record.data).as_posix()
         files[name] = regular_file(record.data, name)
-    files |= exchange_files(record, documents.context.analysis, documents.context.names)
+    files |= exchange_files(record, documents.context.names)
     return files
 
 
@@ -233,7 +233,7 @@ def _base(documents: Documents) -> dict[str, Path | bytes]:
     files: dict[str, Path | bytes] = {**base_files(folder)}
     files["LICENSE"] = _license(documents.context)
     if documents.base_card is not None:
-        files["README.md"] = documents.base_card.encode()
+        files["README.md"] = documents.base_card.text.encode()
     elif (folder / "README.md").exists():
         files["README.md"] = regular_file(folder, "README.md")
     return files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,29 +24,26 @@ from .tables import FloatArray, as_numpy, check_ids, read_table, typed, without_
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),
-        ("context", pa.string()),
         ("prompt", pa.string()),
+        ("spelled", pa.string()),
         ("answer", pa.string()),
         ("correct", pa.bool_()),
         ("score", pa.float32()),
+        ("chosen", pa.string()),
         ("scores", pa.list_(pa.float16())),
-        ("free", pa.string()),
         ("answered", pa.bool_()),
     ]
 )
 """Columns with a meaning of their own; further columns of numbers hold a metric's value for each question, by the metric's `value`.
 
-`context` is what the model itself wrote before it was asked. `prompt` is the whole prompt where it is not the one that the task's
-template gives. `answer` is what was scored, `correct` whether it is right (null if unknown), `score` its log-likelihood in nats,
-`scores` those of all candidates in their order. `free` is the first line that the model writes greedily after the same prompt,
-`answered` whether that line is one of the candidates.
+`prompt` is the whole prompt where it is not the one that the task's template gives. `spelled` is the question's word as the model itself
+spells it. `answer` is what the model wrote, or, where it only chose, what it chose; `correct` whether that is right (null if unknown),
+`score` its log-likelihood in nats. `chosen` is the candidate that it would choose from the list, `scores` the log-likelihoods of all
+candidates in their order, `answered` whether what it wrote is one of them.
 """
 
 OPTIONAL = frozenset(SCHEMA.names) - {"id"}
 MODELS = ("base", "finetuned")
-OWN_WORDS = "…"
-"""What is shown in the place of a model's own words within a question that all models were asked."""
-
 MAX_ANSWER = 64
 """Characters of a freely written answer that are kept."""
 
@@ -214,16 +212,17 @@ class Answered:
         kept = pa.array(mask)
         return replace(self, questions=self.questions.filter(kept), answers=self.answers.filter(kept))
 
-    def only(self, rows: Only | None) -> Answered:
+    def only(self, limits: Iterable[Only]) -> Answered:
         """Return the rows that a metric is limited to; all of them where it is not."""
-        if rows is None:
-            return self
-        if rows.equals is not None:
-            return self.where(self.texts(rows.column) == rows.equals)
-        values = self.column(rows.column).astype(np.float64)
-        low = -np.inf if rows.at_least is None else rows.at_least
-        high = np.inf if rows.at_most is None else rows.at_most
-        return self.where((values >= low) & (values <= high))
+        kept = np.ones(len(self), dtype=bool)
+        for rows in limits:
+            if rows.equals is not None:
+                kept &= self.texts(rows.column) == rows.equals
+                continue
+            values = self.column(rows.column).astype(np.float64)
+            kept &= values >= (-np.inf if rows.at_least is None else rows.at_least)
+            kept &= values <= (np.inf if rows.at_most is None else rows.at_most)
+        return self if kept.all() else self.where(kept)
 
     def group(self, by: Grouping) -> tuple[npt.NDArray[Any], list[Any]]:
         """Return the group of each row, as codes.
@@ -236,7 +235,7 @@ class Answered:
         return as_numpy(encoded.indices.fill_null(-1)), values
 
     def control_shares(self, column: str | None = None) -> FloatArray | None:
-        """Return for each row the chance that its answer is right if what is asked for were exchanged.
+        """Return for each row the chance that its answer is right if the question had asked about something else.
 
         Args:
             column: Column of the questions with the controls; `control` by default.
@@ -256,19 +255,14 @@ class Answered:
 
     def prompts(self) -> list[str]:
         """Write the prompts that the model was given."""
-        context = self.answers["context"].to_pylist()
         own = self.answers["prompt"].to_pylist()
-        return [prompt or template for prompt, template in zip(own, self._from_template(context), strict=True)]
+        return [prompt or template for prompt, template in zip(own, self._from_template(), strict=True)]
 
-    def shared_prompts(self) -> list[str]:
-        """Write the prompts with `OWN_WORDS` in the place of what the model wrote itself, so that they are every model's."""
-        return self._from_template([OWN_WORDS] * len(self))
-
-    def _from_template(self, context: list[str | None]) -> list[str]:
+    def _from_template(self) -> list[str]:
         if self.task is None or self.task.template is None:
             return ["" for _ in range(len(self))]
         names = {field.column for field in self.task.fields.values()} & set(self.questions.column_names)
-        values = {name: self.questions[name].to_pylist() for name in names} | {"context": context}
+        values = {name: self.questions[name].to_pylist() for name in names}
         return [
             self.task.prefix + question_text(self.task, {name: column[i] for name, column in values.items()})
             for i in range(len(self))

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from .config import TRAINED, ExperimentConfig
-from .errors import InputError
+from .errors import InputError, show
 from .files import validate
 from .model_name import parse_model_name
-from .schemas import Hashes, TrainingLog
+from .schemas import EvaluationResults, Hashes, TrainingLog
 
 FREE = frozenset(
     {
@@ -20,11 +20,13 @@ FREE = frozenset(
         "published_for",
         "base_revision",
         "dataset_config.path",
-        "dataset_config.books",
         "training_config.report_to",
     }
 )
 """Keys of an experiment's config that name or describe, and change nothing that was run."""
+
+RETIRED = {"dataset_config": ("skills", "books", "question_tokens"), "evaluation_config": ("variants",)}
+"""Keys that older records have, and that made no difference to what is still on record."""
 
 
 def check_settings(
@@ -50,7 +52,11 @@ def check_settings(
     for what, stored in runs.items():
         if stored is None:
             continue
-        ran = flat(validate(results_path, stored, ExperimentConfig, "Run training and evaluation again.").as_recorded())
+        kept = {
+            key: {k: v for k, v in value.items() if k not in RETIRED[key]} if key in RETIRED else value
+            for key, value in stored.items()
+        }
+        ran = flat(validate(results_path, kept, ExperimentConfig, "Run training and evaluation again.").as_recorded())
         for key in sorted(ran.keys() | stated.keys()):
             if key in FREE or (what == "the training" and key.split(".")[0] not in TRAINED):
                 continue
@@ -85,6 +91,26 @@ def check_settings(
         )
 
 
+def stands_for_weights(config: ExperimentConfig, results: EvaluationResults) -> bool:
+    """Determine whether `published_for` states that results of other weights belong to the published ones."""
+    evaluated = results.finetuned_model.name
+    return evaluated is not None and config.published_for == parse_model_name(evaluated).name
+
+
+def check_weights(config_path: Path, config: ExperimentConfig, results: EvaluationResults) -> None:
+    """Refuse to publish weights under another name than imported results give them; hashes, where there are some, say more.
+
+    Raises:
+        InputError: The names differ.
+    """
+    evaluated, usual = results.finetuned_model.name, f"checkpoints/{config.experiment_name}"
+    imported = results.source is not None and results.hashes is None and evaluated is not None
+    if imported and config.checkpoint != usual and not parse_model_name(config.checkpoint).names(str(evaluated)):
+        name = parse_model_name(str(evaluated)).name
+        message = f"checkpoint: the results are of {evaluated}, and {config.checkpoint} is published. Publish what was evaluated"
+        raise InputError(config_path, f"{message}, or state `published_for: {name}`.")
+
+
 def check_trained(log_path: Path, log: TrainingLog, evaluated: Hashes | None) -> None:
     """Refuse a training log of another adapter, base model or dataset than were evaluated; without hashes nothing is compared.
 
@@ -100,13 +126,10 @@ def check_trained(log_path: Path, log: TrainingLog, evaluated: Hashes | None) ->
                 (".parquet", ".safetensors")
             )  # the word list is the training's alone
             if after and asked and after.get(name) != digest:
-                raise InputError(
-                    log_path,
-                    key=f"hashes.{part}.{name}",
-                    found=f"sha256 {digest}, which was trained",
-                    expected=f"sha256 {after.get(name)}, which was evaluated",
-                    hint="Run `python -m src.evaluate` on the adapter that was trained, or restore its log.",
+                message = (
+                    f"hashes.{part}.{name}: another file was trained with than evaluated. Evaluate what was trained."
                 )
+                raise InputError(log_path, message)
 
 
 def _compare_base(path: Path, ran: object, stated: object, what: str) -> None:
@@ -116,20 +139,13 @@ def _compare_base(path: Path, ran: object, stated: object, what: str) -> None:
         return
     names = parse_model_name(ran), parse_model_name(stated)
     if not names[0].same_model(names[1]):
-        hint = "State the base that was used; to publish the adapter for another one on purpose, set `published_for`."
-        expected = f"{names[0].id}, which {what} says was run"
-        raise InputError(path, key="base_model", found=names[1].id, expected=expected, hint=hint)
+        message = f"base_model: {names[1].id}, but {what} says that {names[0].id} was run. State that one; to publish for another"
+        raise InputError(path, f"{message} on purpose, set `published_for`.")
 
 
 def _compare(path: Path, key: str, ran: object, stated: object, what: str) -> None:
     if ran != stated:
-        raise InputError(
-            path,
-            key=key,
-            found=stated,
-            expected=f"{ran}, which {what} says was run",
-            hint="State what was run, or run training and evaluation again.",
-        )
+        raise InputError(path, f"{key}: {show(stated)}, but {what} says that {show(ran)} was run. State what was run.")
 
 
 def flat(data: Any, prefix: str = "") -> dict[str, Any]:

@@ -8,46 +8,24 @@ from typing import Any
 
 from .errors import InputError
 from .files import parse_json, read_text, regular_file, sha256_file, untrusted_json
-from .model_name import parse_model_name
 
 TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "vocab.json",
-    "vocab.txt",
-    "merges.txt",
-    "tokenizer.model",
-    "spiece.model",
-    "sentencepiece.bpe.model",
-    "sentencepiece.model",
-    "spm.model",
-    "source.spm",
-    "target.spm",
-    "tekken.json",
-    "tiktoken.model",
-    "chat_template.jinja",
-    "chat_template.json",
-    "normalizer.json",
-    "bpe.codes",
-    "entity_vocab.json",
-    "vocab-src.json",
-    "vocab-tgt.json",
-)
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt",
+    "tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "source.spm", "target.spm", "chat_template.jinja",
+)  # fmt: skip
 """Files that transformers' tokenizers are saved as."""
 
-PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json")
-"""Files that transformers' processors of sound and images are saved as."""
-
-FILES = ("adapter_config.json", "config.json", "generation_config.json", *TOKENIZER_FILES, *PROCESSOR_FILES)
+FILES = ("adapter_config.json", "config.json", "generation_config.json", *TOKENIZER_FILES)
 """Files of a checkpoint that are evaluated and published next to its weights; no other file is."""
 
-_WEIGHTS = re.compile(r"(adapter_model|model)(-\d{5}-of-\d{5})?\.safetensors|model\.safetensors\.index\.json")
+_WEIGHTS = re.compile(r"(adapter_model|model)(-\d{5}-of-\d{5})?\.safetensors")
 """Names of the files with weights, whole or in shards."""
 
-_OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".gguf")
-"""Ends of the names of weights that are not published."""
+_POINTER = b"version https://git-lfs.github.com/spec/"
+
+INDEX = "model.safetensors.index.json"
+
+_HINT = "Give the folder that `save_pretrained` wrote; safetensors is its default."
 
 
 def is_full(folder: Path) -> bool:
@@ -61,45 +39,28 @@ def checkpoint_files(folder: Path) -> dict[str, Path]:
     Raises:
         InputError: The folder or a required file is missing, or the weights are not whole safetensors files.
     """
-    hint = "Give the folder that `save_pretrained` wrote, as --adapter or as `checkpoint` in the config."
     if not folder.is_dir():
-        found = "a file" if folder.exists() else "no such folder"
-        named = parse_model_name(str(folder))
-        if named.on_hub and not folder.exists():
-            hint += f" If it is on the Hub, get it by `hf download {named.id} --local-dir FOLDER`."
-        raise InputError(folder, found=found, expected="the adapter's folder", hint=hint)
+        raise InputError(folder, f"not a folder. {_HINT} From the Hub: `hf download ORG/NAME --local-dir FOLDER`.")
     full = is_full(folder)
-    config = "config.json" if full else "adapter_config.json"
-    if not (folder / config).is_file():
-        inside = [path.name for path in sorted(folder.iterdir()) if (path / config).is_file() or is_full(path)]
-        hint = f"Give one of the folders in it: {', '.join(inside[:5])}." if inside else hint
-        raise InputError(folder / config, found="no such file", expected="an adapter as peft saves it", hint=hint)
+    if not full and not (folder / "adapter_config.json").is_file():
+        raise InputError(folder, f"neither adapter_config.json nor config.json in it. {_HINT}")
     weights = weight_files(folder)
     if not weights:
-        name = "model.safetensors" if full else "adapter_model.safetensors"
-        others = [path.name for path in sorted(folder.iterdir()) if path.suffix in _OTHER_WEIGHTS]
-        pickled = [other for other in others if Path(other).suffix != ".gguf"]
-        found = f"only {', '.join(others[:3])}" if others else "no such file"
-        raise InputError(
-            folder / name,
-            found=f"{found}: a pickle can run code when it is loaded" if pickled else found,
-            expected="weights as safetensors",
-            hint="Save the model with `save_pretrained`, whose default is safetensors." if others else hint,
-        )
-    _check_shards(folder, weights)
+        raise InputError(folder / f"{'model' if full else 'adapter_model'}.safetensors", f"not found. {_HINT}")
     skipped = () if full else ("config.json", "generation_config.json")
     present = {name: regular_file(folder, name) for name in FILES if name not in skipped and (folder / name).exists()}
+    for path in (*present.values(), *weights.values()):
+        _check_pointer(path)
     for path in weights.values():
         check_safetensors(path)
-    index = folder / "model.safetensors.index.json"
-    return present | weights | ({index.name: regular_file(folder, index.name)} if full and index.exists() else {})
+    return present | weights | _check_shards(folder, weights)
 
 
 def weight_files(folder: Path) -> dict[str, Path]:
     """List a checkpoint's safetensors files, by name; of a full model's or an adapter's, never both."""
     prefix = "model" if is_full(folder) else "adapter_model"
     names = sorted(path.name for path in folder.iterdir() if _WEIGHTS.fullmatch(path.name))
-    return {n: regular_file(folder, n) for n in names if n.startswith(prefix) and n.endswith(".safetensors")}
+    return {name: regular_file(folder, name) for name in names if name.startswith(prefix)}
 
 
 def left_out(folder: Path) -> list[str]:
@@ -108,54 +69,59 @@ def left_out(folder: Path) -> list[str]:
     return sorted(f"{path.name}/" if path.is_dir() else path.name for path in folder.iterdir() if path.name not in kept)
 
 
-def _check_shards(folder: Path, weights: dict[str, Path]) -> None:
-    """Refuse sharded weights of which a shard or the index is missing."""
-    shards = [name for name in weights if "-of-" in name]
-    if not shards:
-        return
-    total = int(shards[0].rsplit("-of-", 1)[1].split(".")[0])
-    if len(shards) != total:
+def _check_shards(folder: Path, weights: dict[str, Path]) -> dict[str, Path]:
+    """Return the index of sharded weights; refuse weights of which a shard is missing.
+
+    Raises:
+        InputError: The index is missing, or names other shards.
+    """
+    if not any("-of-" in name for name in weights):
+        return {}
+    index = regular_file(folder, INDEX if is_full(folder) else "adapter_model.safetensors.index.json")
+    named = json_object(index).get("weight_map")
+    odd = {*(map(str, named.values()) if isinstance(named, dict) else ())} ^ weights.keys()
+    if odd:
         raise InputError(
-            folder, found=f"{len(shards)} of {total} shards", expected="all of them", hint="Copy the missing files, or remove shards that are left over.",
-        )  # fmt: skip
-    if is_full(folder) and not (folder / "model.safetensors.index.json").is_file():
-        raise InputError(
-            folder / "model.safetensors.index.json", found="no such file", expected="the index of the shards",
-            hint="Copy it too; transformers finds the shards by it.",
-        )  # fmt: skip
-    if is_full(folder):
-        index = folder / "model.safetensors.index.json"
-        named = json_object(index).get("weight_map")
-        files = set(map(str, named.values())) if isinstance(named, dict) else set()
-        if files != set(shards):
-            odd = ", ".join(sorted(files ^ set(shards)))
-            raise InputError(
-                index, found=f"an index that does not fit the shards: {odd}", expected="the index of these shards",
-                hint="Save the model again with `save_pretrained`.",
-            )  # fmt: skip
+            index, f"does not fit the shards in the folder: {', '.join(sorted(odd))}. Copy all files again."
+        )
+    return {index.name: index}
+
+
+def _check_pointer(path: Path) -> None:
+    """Refuse a pointer of Git LFS in place of a file.
+
+    Raises:
+        InputError: It is one.
+    """
+    with path.open("rb") as stream:
+        start = stream.read(200)
+    if start.startswith(_POINTER):
+        size = re.search(rb"size (\d+)", start)
+        what = f" to a file of {int(size[1]) / 1e6:,.1f} MB" if size else ""
+        raise InputError(path, f"a Git LFS pointer{what}, not the file itself. Run `git lfs pull`.")
 
 
 def check_safetensors(path: Path) -> dict[str, Any]:
     """Check a safetensors file's header (an 8-byte length, then JSON) against the file's size, and return it.
 
     Raises:
-        InputError: The file is no safetensors file, or it is cut short.
+        InputError: The file is not a safetensors file, or it is cut short.
     """
-    hint = "Save the weights again with `save_pretrained`."
     size = path.stat().st_size
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
-        if not 2 <= length <= min(size - 8, 100_000_000):
-            raise InputError(path, found="no safetensors header", expected="weights as safetensors", hint=hint)
+        if not 2 <= length <= 100_000_000:
+            raise InputError(path, f"not a safetensors file. {_HINT}")
         try:
             header: dict[str, Any] = untrusted_json(stream.read(length).decode())
             ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
         except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-            raise InputError(path, found="a broken header", expected="weights as safetensors", hint=hint) from None
-    if max(ends, default=0) + 8 + length != size:
-        raise InputError(
-            path, found=f"{size:,} bytes", expected=f"{max(ends, default=0) + 8 + length:,} bytes", hint=hint
-        )
+            what = "cut short" if length + 8 > size else "not a safetensors file"
+            raise InputError(path, f"{what}. Copy it again. {_HINT}") from None
+    expected = max(ends, default=0) + 8 + length
+    if expected != size:
+        what = "cut short" if size < expected else "too long"
+        raise InputError(path, f"{what}: {size:,} of the {expected:,} bytes that its header states. Copy it again.")
     return header
 
 
@@ -168,7 +134,7 @@ def json_object(path: Path) -> dict[str, Any]:
     """Read a JSON file of a checkpoint, which must be an object."""
     data = parse_json(path, read_text(path, "Save the adapter again with `save_pretrained`."))
     if not isinstance(data, dict):
-        raise InputError(path, found=type(data).__name__, expected="a JSON object", hint="Save the adapter again.")
+        raise InputError(path, f"{type(data).__name__} instead of a JSON object. Save it again with `save_pretrained`.")
     return data
 
 
@@ -195,11 +161,6 @@ def check_hashes(actual: dict[str, str], evaluated: dict[str, str], folder: Path
     """
     for name in sorted(actual.keys() | evaluated.keys()):
         if actual.get(name) != evaluated.get(name):
-            found = f"sha256 {actual[name]}" if name in actual else "no such file"
-            expected = f"sha256 {evaluated[name]}" if name in evaluated else "no such file"
-            raise InputError(
-                folder / name,
-                found=found,
-                expected=f"{expected}, which was evaluated",
-                hint=f"Restore the {what} that was evaluated, or run `python -m src.evaluate` on this one.",
-            )
+            found, stated = (f"sha256 {of[name][:12]}…" if name in of else "missing" for of in (actual, evaluated))
+            message = f"{found}, and {stated} when it was evaluated. Restore the {what}, or evaluate this one."
+            raise InputError(folder / name, message)

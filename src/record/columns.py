@@ -17,9 +17,6 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 MOST = 200
 """Most columns that a project may have of its own."""
 
-_TYPES = "text, whole numbers, numbers, truth values or lists of text"
-_HINT = "Convert the column, or leave it out."
-
 
 def own_columns(path: Path, table: pa.Table, known: list[str]) -> dict[str, pa.ChunkedArray]:
     """Return the columns that are the project's own, each with its own type.
@@ -45,10 +42,7 @@ def number_columns(path: Path, table: pa.Table, known: list[str]) -> dict[str, p
     for name in _own_names(path, table, known):
         kind = table[name].type
         if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_floating(kind)):
-            raise InputError(
-                path, key=f"column {name}", found=str(kind), expected="a number per row, which is a metric's value",
-                hint="Convert the column, leave it out, or add it to the questions.",
-            )  # fmt: skip
+            raise InputError(path, f"column {name}: {kind} instead of a metric's value, a number per row.")
         columns[name] = _finite(table[name].cast(pa.float64()))
     return columns
 
@@ -56,15 +50,10 @@ def number_columns(path: Path, table: pa.Table, known: list[str]) -> dict[str, p
 def _own_names(path: Path, table: pa.Table, known: list[str]) -> list[str]:
     names = [name for name in table.column_names if name not in known]
     if len(names) > MOST:
-        raise InputError(
-            path, found=f"{len(names)} further columns", expected=f"at most {MOST}", hint="Leave some out."
-        )
+        raise InputError(path, f"{len(names)} further columns, of at most {MOST}. Leave some out.")
     for name in names:
         if not NAME.fullmatch(name) or names.count(name) > 1:
-            raise InputError(
-                path, key=f"column {name}", found="that name", expected="letters, digits and `_`, and each name once",
-                hint="Rename the column.",
-            )  # fmt: skip
+            raise InputError(path, f"column {name}: duplicated, or not letters, digits and `_`. Rename it.")
     return names
 
 
@@ -81,7 +70,7 @@ def _plain(path: Path, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
         return column.cast(pa.string())
     if _is_list(kind) and (pa.types.is_null(kind.value_type) or is_text(kind.value_type)):
         return column.cast(pa.list_(pa.string()))
-    raise InputError(path, key=f"column {name}", found=str(kind), expected=_TYPES, hint=_HINT)
+    raise InputError(path, f"column {name}: {kind} is not text, a number, true or false, or a list of text.")
 
 
 def _finite(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -103,7 +92,7 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Tell whether a column of this type holds text, dictionary-encoded or not."""
+    """Determine whether a column of this type holds text, dictionary-encoded or not."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
@@ -122,18 +111,12 @@ def check_grouping(path: Path, key: str, by: Grouping, table: pa.Table) -> None:
     """
     if by.column not in table.column_names:
         raise InputError(
-            path, key=f"{key}.column", found=by.column,
-            expected=f"a column of the questions: {', '.join(table.column_names[:40])}",
-            hint="Correct the name, or take the breakdown out.",
-        )  # fmt: skip
+            path, f"{key}.column: {by.column} is not a column; there are {', '.join(table.column_names[:40])}."
+        )
     kind = table.schema.field(by.column).type
     if by.of == "length":
         fits = is_text(kind) or _is_list(kind)
     else:
         fits = is_text(kind) or (pa.types.is_primitive(kind) and not pa.types.is_floating(kind))
     if not fits:
-        raise InputError(
-            path, key=f"{key}.of", found=f"{by.of} of {by.column}, which is {kind}",
-            expected="`length` of text or a list, or `value` of text, whole numbers or truth values",
-            hint="Correct the entry, or take it out.",
-        )  # fmt: skip
+        raise InputError(path, f"{key}.of: {by.column} is {kind}, which cannot be grouped by {by.of}.")

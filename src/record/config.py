@@ -244,9 +244,6 @@ class DatasetConfig(Strict):
         ge=0,
         description="Made-up words of two or three tokens in the training data, besides the single tokens.",
     )
-    skills: int = Field(
-        0, ge=0, description="Examples of counting and indexing in strings of letters that are no words; also built."
-    )
     questions: int = Field(
         0,
         ge=0,
@@ -258,19 +255,19 @@ class DatasetConfig(Strict):
         lt=1,
         description="Share of the letters-only tokens that training questions are about; test questions are divided by it.",
     )
-    question_tokens: Literal["asked", "all"] = Field(
-        "asked", description="Whether training asks about words made of that share of the tokens, or of all of them."
-    )
-    books: str | None = Field(
-        None,
-        description="Folder of the books that the base model was pretrained on, for the material `books`.",
-    )
-    material: tuple[Literal["spelling", "letter_skills", "questions", "books"], ...] = Field(
+    material: tuple[Literal["spelling", "questions"], ...] = Field(
         ("spelling",),
         min_length=1,
         max_length=2,
-        description="What is trained on: spellings, examples of letter skills, questions in the wording of the test, sentences of "
-        "books, or two of these mixed, half of the examples each.",
+        description="What is trained on: spellings, questions in the wording of the test, or both mixed.",
+    )
+    shares: dict[str, Annotated[float, Field(gt=0, lt=1)]] | None = Field(
+        None, description="Share of the examples that each material makes up; equal shares when left out."
+    )
+    spelled_tokens: Literal["all", "asked"] = Field(
+        "all",
+        description="Whether spellings are of all tokens, or only of those that training questions are about, with as many "
+        "examples; made-up words are then drawn again.",
     )
     letters: Literal["own", "other_word", "shuffled"] = Field(
         "own",
@@ -303,6 +300,14 @@ class Prompting(Strict):
     example_format: QuestionFormat | None = Field(None, description="How a question is written.")
 
 
+class FixedQuestion(Strict):
+    """A word that is asked about in any case: how many of a letter, and which letter is at a position."""
+
+    word: str = Field(pattern="^[a-z]{2,30}$")
+    letter: str = Field(pattern="^[a-z]$")
+    position: int = Field(ge=1)
+
+
 class EvaluationConfig(Strict):
     """How questions are put to both models."""
 
@@ -312,10 +317,11 @@ class EvaluationConfig(Strict):
     example_format: QuestionFormat = Field(
         "Question: {question}\nAnswer:", description="How a question is written; a space and the answer follow."
     )
-    variants: list[Literal["letters_shown", "spelled_first"]] = Field(
-        default_factory=list,
-        description="Also ask each question about a word with its letters before it: the right ones, or those that the model itself "
-        "writes when asked to spell the word.",
+    reworded: int = Field(
+        0, ge=0, description="Questions of each letter task that are also asked in a wording that no training used."
+    )
+    fixed: list[FixedQuestion] = Field(
+        default_factory=list, description="Words that are asked about in any case, such as the one in the title."
     )
     batch_size: int = Field(256, ge=1, description="Questions per batch.")
     max_new_tokens: int = Field(32, ge=1, description="Longest spelling that is generated, in tokens.")
@@ -326,7 +332,7 @@ class EvaluationConfig(Strict):
         return self.model_copy(update=own)
 
 
-TRAINED = ("base_model", "seed", "lora_config", "training_config", "dataset_config")
+TRAINED = ("base_model", "start_from", "seed", "lora_config", "training_config", "dataset_config")
 """Parts of an experiment's config that the training depends on."""
 
 
@@ -348,6 +354,9 @@ class ExperimentConfig(Strict):
     published_for: str | None = Field(
         None,
         description="Hub id of another base that the adapter is published for on purpose, such as one that is not quantized.",
+    )
+    start_from: str | None = Field(
+        None, description="Folder of an adapter that training continues; a new adapter when left out."
     )
     seed: int = Field(1, ge=0, description="Seed of the adapter's weights and of the order of the examples.")
     lora_config: LoraConfig | None = Field(None, description="The adapter; left out where it is not known.")
@@ -380,8 +389,8 @@ class ExperimentConfig(Strict):
     def as_recorded(self) -> dict[str, Any]:
         """Return the settings as a record keeps them, ready for JSON: without paths of the author's machine."""
         settings = self.model_dump(mode="json")
-        places = [(settings, key) for key in ("base_model", "checkpoint")]
-        places += [(settings["dataset_config"], key) for key in ("path", "word_list", "books")]
+        places = [(settings, key) for key in ("base_model", "checkpoint", "start_from")]
+        places += [(settings["dataset_config"], key) for key in ("path", "word_list")]
         for part, key in places:
             if is_path(part[key]):
                 part[key] = shown_in(Path(), part[key])
@@ -474,9 +483,6 @@ class ProjectConfig(Strict):
     study: str | None = Field(
         None,
         description="Config of the study that the experiment is the published run of; one run stands alone without.",
-    )
-    second_study: str | None = Field(
-        None, description="Config of a study of another experiment, which has a page of its own."
     )
     base_model_note: str | None = Field(
         None, description="What kind of model the base is, where a reader could be misled."
@@ -647,13 +653,26 @@ class MetricConfig(Strict):
         pattern="^[a-z0-9_]{1,50}$",
         description="For the measure `value`: the column of the answers that holds it for each question.",
     )
-    only: Only | None = Field(None, description="The questions that it is limited to; all of the task's when left out.")
+    only: tuple[Only, ...] = Field(
+        (),
+        description="The questions that it is limited to, by one column or several; all of the task's when left out.",
+    )
     breakdowns: list[Grouping] = Field(default_factory=list, description="What it is broken down by.")
 
     variant_of: str | None = Field(
         None, description="Key of the metric that asks the same under another condition, to be shown beside it."
     )
     variant: str | None = Field(None, description="That condition in a few words.")
+
+    @field_validator("only", mode="before")
+    @classmethod
+    def _one_or_several(cls, given: Any) -> Any:
+        return (given,) if isinstance(given, dict) else given
+
+    @property
+    def control(self) -> str | None:
+        """Column of the questions with the control, where it is not the usual one."""
+        return next((only.control for only in self.only if only.control), None)
 
     @model_validator(mode="after")
     def _consistent(self) -> MetricConfig:

@@ -17,6 +17,9 @@ class SignificantImprovement(Strict):
 
     kind: Literal["significant_improvement"]
     metric: str = Field(description="Key of a primary metric.")
+    arm: str | None = Field(
+        None, description="Arm of the study that it is about, in every run; the published run when left out."
+    )
 
 
 class CompleteDocuments(Strict):

@@ -50,7 +50,9 @@ class Finding(Strict):
     p_value: float | None = Field(None, description="Two-sided, not corrected.")
     p_adjusted: float | None = Field(None, description="After Holm, for primary metrics.")
     baselines: dict[str, float] = Field(default_factory=dict)
-    control: float | None = Field(None, description="Accuracy of the same answers if what is asked for were exchanged.")
+    control: float | None = Field(
+        None, description="Accuracy of the same answers if the question had asked about something else."
+    )
     control_p: float | None = Field(None, description="Chance of as many right answers in that case; one-sided.")
     answered: float | None = Field(None, description="Share of freely written lines that are candidates.")
     verdict: str

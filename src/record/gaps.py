@@ -1,4 +1,4 @@
-"""Gaps: what an author has still to write, marked `TODO` in the files that only the author can fill."""
+"""What an author still has to write, marked `TODO`, and the numbers that an author typed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ SAMPLE = "sample"
 """Tool that the results of a sample record name as their source."""
 
 _GAP = re.compile(r"\bTODO\b.*")
-_CODE = re.compile(r"`[^`]*`")
+_CODE = re.compile(r"`[^`]*`|\[@[^\]]*\]|https?://\S+")
+_NOT_PROSE = re.compile(
+    r"(?s)\{#.*?#\}|\{%-?\s*claim\b.*?\{%-?\s*endclaim\s*-?%\}|\{[{%].*?[%}]\}|^```.*?^```", re.MULTILINE
+)
+"""What is printed from the record, or not printed at all."""
+_DIGIT = re.compile(r"(?<![\w-])\d")
+_SHORT = 15
+"""Characters up to which a line of a config is not taken for prose."""
 _LISTED = 12
 """Most gaps that a message lists."""
 
@@ -50,17 +57,13 @@ def check_gaps(record: Record) -> None:
     """
     source = record.results.source
     if source is not None and source.tool == SAMPLE:
-        raise InputError(
-            _shown(record.results_path, record.root), key="source.tool", found="a sample record, whose numbers are made up",
-            expected="results of your own", hint="Import them with `python -m src.import_results`.",
-        )  # fmt: skip
+        message = "source.tool: a sample record, whose numbers are made up. Import your own with `python -m src.import_results`."
+        raise InputError(_shown(record.results_path, record.root), message)
     found = gaps(record)
     if found:
         first, rest = found[0], places(found[1:])
-        raise InputError(
-            first.file, key=f"line {first.line}", found=first.text, expected="what only its author can say",
-            hint=f"Write it, and what is missing at {rest}." if rest else "Write it.",
-        )  # fmt: skip
+        write = f"Write it, and what is missing at {rest}." if rest else "Write it."
+        raise InputError(first.file, f"line {first.line}: {first.text}. Only its author can say this. {write}")
 
 
 def unready(record: Record) -> list[str]:
@@ -70,6 +73,26 @@ def unready(record: Record) -> list[str]:
     except InputError as error:
         return [f"publishing is refused: {error}"]
     return []
+
+
+def typed_numbers(record: Record) -> list[Gap]:
+    """Return the lines of the author's prose with a number in digits, which new results do not change."""
+    found = []
+    for path in sorted((record.root / "docs/fragments").rglob("*.md.j2")):
+        text = _NOT_PROSE.sub(lambda match: "\n" * match[0].count("\n"), read_text(path, "Restore it."))
+        for number, line in enumerate(text.splitlines(), 1):
+            if _DIGIT.search(_CODE.sub("", line)):
+                found.append(Gap(_shown(path, record.root), number, line.strip()))
+    project = record.project
+    prose = " ".join(
+        [project.summary, project.introduction or "", project.related_work or "", *project.limitations, *project.risks]
+    )
+    for path in record.configs[1:2]:
+        for number, line in enumerate(read_text(path, "Restore it.").splitlines(), 1):
+            words = line.strip(" -\"'").partition(": ")[2] or line.strip(" -\"'")
+            if len(words) > _SHORT and words in prose and _DIGIT.search(_CODE.sub("", words)):
+                found.append(Gap(_shown(path, record.root), number, words))
+    return found
 
 
 def places(found: list[Gap]) -> str:

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from .answers import Answered
+from .binding import check_weights, stands_for_weights
 from .checkpoint import TOKENIZER_FILES, base_files, check_hashes, checkpoint_files, hash_files, json_object
 from .config import ExperimentConfig, MetricsConfig, ProjectConfig, without_words
 from .criteria import CriteriaConfig, SignificantImprovement
@@ -14,12 +15,11 @@ from .deployment import Deployment
 from .errors import InputError
 from .files import Model as Schema
 from .files import load_yaml, parse_json, read_text, sha256_file, validate
-from .known_metrics import with_known
 from .model import Model, read_model
 from .model_name import ModelName, parse_model_name
 from .publication import Publication
 from .references import BIBLIOGRAPHY
-from .results import METRICS, Results, load_results
+from .results import METRICS, Results, Run, load_results
 from .schemas import BaseTraining, EvaluationResults, TrainingLog
 from .splits import Split, dataset_files, file_split, read_splits, split_name
 from .study import LoadedStudy, load_study, read_study
@@ -38,7 +38,6 @@ class Record:
         root: Folder that relative paths start from.
         loaded: The results.
         study: The study whose published run the experiment is.
-        second: A study of another experiment, which has a page of its own.
         described: Whether the project's config is about it: it is not where another experiment's config was given by hand.
         worded: Whether the words in docs/fragments are about it: they are not either where other results were given by hand.
         configs: The files that declare it.
@@ -56,7 +55,6 @@ class Record:
     described: bool = True
     worded: bool = True
     configs: tuple[Path, ...] = ()
-    second: Record | None = None
 
     @property
     def results(self) -> EvaluationResults:
@@ -68,19 +66,25 @@ class Record:
         """Where `evaluation_results.json` is."""
         return self.loaded.path
 
+    @cached_property
+    def runs(self) -> dict[str, Run]:
+        """Every model that was evaluated, by name: the base model, then the published run, then the others."""
+        found = (self.loaded.base, self.loaded.published, *(self.study.runs.values() if self.study else ()))
+        return {run.name: run for run in found}
+
     @property
     def training_log(self) -> TrainingLog | None:
-        """The training log, if it is on record."""
-        return self.loaded.log
+        """The published run's training log, if it is on record."""
+        return self.loaded.published.log
 
     @property
     def has_answers(self) -> bool:
         """Whether both models' answers are on record."""
-        return self.loaded.finetuned is not None
+        return self.loaded.published.answers is not None
 
-    def answered(self, model: str, task: str | None) -> Answered | None:
-        """Return a model's (`base` or `finetuned`) answers to one task, if they are on record."""
-        return self.loaded.answered(model, task)
+    def answered(self, run: str, task: str | None) -> Answered | None:
+        """Return the answers of a run, by its name, to the questions of one task, if they are on record."""
+        return self.loaded.answered(self.runs[run], task)
 
     @property
     def deployment_is_current(self) -> bool:
@@ -154,9 +158,7 @@ class Record:
         return [*self.splits, *(self._answer_splits() if self.splits else ())]
 
     def _answer_splits(self) -> list[Split]:
-        answers = {"base": self.loaded.base, self.run_name: self.loaded.finetuned}
-        answers |= {name: run.answers for name, run in (self.study.runs.items() if self.study else ())}
-        paths = {name: found.path for name, found in answers.items() if found is not None}
+        paths = {name: run.answers.path for name, run in self.runs.items() if run.answers is not None}
         splits = [file_split("answers", split_name(name), path) for name, path in paths.items()]
         questions = self.loaded.questions
         return [*([file_split("questions", "test", questions.path)] if questions else ()), *splits]
@@ -164,7 +166,7 @@ class Record:
     @property
     def run_name(self) -> str:
         """Name of the published run."""
-        return self.study.config.published if self.study else "finetuned"
+        return self.loaded.published.name
 
     @cached_property
     def further_adapters(self) -> dict[str, Path]:
@@ -266,10 +268,16 @@ class Record:
         self.check_adapter()
         if self.results.hashes is None:
             return
-        check_hashes(hash_files(dataset_files(self.data)), self.results.hashes.data, self.data, "dataset")
-        if self.base_folder is not None:
-            evaluated = self.results.hashes.base
-            check_hashes(hash_files(base_files(self.base_folder)), evaluated, self.base_folder, "base model")
+        evaluated = self.results.hashes
+        if evaluated.data:
+            check_hashes(hash_files(dataset_files(self.data)), evaluated.data, self.data, "dataset")
+        start = self.experiment.start_from
+        trained = self.training_log.hashes if self.training_log else None
+        if start is not None and trained is not None:
+            folder = self.root / start
+            check_hashes(hash_files(checkpoint_files(folder)), trained.start, folder, "adapter that training continued")
+        if self.base_folder is not None and evaluated.base:
+            check_hashes(hash_files(base_files(self.base_folder)), evaluated.base, self.base_folder, "base model")
 
 
 def load_record(
@@ -294,30 +302,8 @@ def load_record(
     Raises:
         InputError: A part is missing or malformed, or the parts do not agree.
     """
-    declared = load_yaml(root / (project or PROJECT), ProjectConfig)
-    own = project or PROJECT
-    found = _load(root, declared, own, experiment, metrics=metrics, results=results, checkpoint=checkpoint)
-    if declared.second_study is None or not found.worded:
-        return found
-    path = Path(declared.second_study)
-    config = read_study(path, root).config
-    changes = {"experiment": config.experiment, "study": str(path), "second_study": None}
-    metrics = Path(config.metrics) if config.metrics else None
-    second = _load(root, declared.model_copy(update=changes), own, metrics=metrics, criteria=False)
-    return replace(found, second=second)
-
-
-def _load(
-    root: Path,
-    project_config: ProjectConfig,
-    project: Path,
-    experiment: Path | None = None,
-    *,
-    metrics: Path | None = None,
-    results: Path | None = None,
-    checkpoint: Path | None = None,
-    criteria: bool = True,
-) -> Record:
+    project = project or PROJECT
+    project_config = load_yaml(root / project, ProjectConfig)
     config_path = root / (experiment or Path(project_config.experiment))
     described = config_path.resolve() == (root / project_config.experiment).resolve()
     experiment_config = load_yaml(config_path, ExperimentConfig)
@@ -329,12 +315,16 @@ def _load(
     usual = root / "results" / name / "evaluation_results.json"
     path = root / results if results else usual
     metrics_config = load_yaml(root / (metrics or METRICS), MetricsConfig)
-    if not described:
-        metrics_config = with_known(metrics_config, path)
-    found = load_results(path, metrics_config, experiment_config, config_path, root / experiment_config.checkpoint)
     own = [project, metrics or METRICS, CRITERIA] if described else []
     shown = not usual.is_file() or sha256_file(path) == sha256_file(usual)  # the results that the site shows
     study = Path(project_config.study) if project_config.study and shown else None
+    published = read_study(study, root).config.published if study else "finetuned"
+    weights = root / experiment_config.checkpoint
+    found = load_results(path, metrics_config, experiment_config, config_path, weights, published)
+    if stands_for_weights(experiment_config, found.evaluation):
+        experiment_config = experiment_config.model_copy(update={"published_for": None})
+    else:
+        check_weights(config_path, experiment_config, found.evaluation)
     return Record(
         root,
         project_config,
@@ -342,7 +332,7 @@ def _load(
         experiment_config,
         found,
         _receipt(path, project_config),
-        _criteria(root / CRITERIA, metrics_config) if described and criteria else CriteriaConfig(),
+        _criteria(root / CRITERIA, metrics_config) if described else CriteriaConfig(),
         _beside(path, "deployment.json", Deployment, "Run `python -m src.benchmark` again, or remove it."),
         load_study(root, study, metrics_config, found) if study else None,
         described,

@@ -161,7 +161,7 @@ def question_text(task: Task, row: Mapping[str, Any]) -> str:
 
     Args:
         task: The task, whose `fields` say which column fills which placeholder of its template.
-        row: The question's columns, and the answer's `context` where the template shows it.
+        row: The question's columns.
     """
 
     def value(match: re.Match[str]) -> str:

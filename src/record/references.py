@@ -68,12 +68,13 @@ def _entries(path: Path) -> dict[str, Any]:
     from pybtex.exceptions import PybtexError
 
     text = read_text(path, "Restore it.")
-    if not re.search(r"(?m)^\s*@", text):  # comments alone, which pybtex takes for an entry that is cut short
+    text = re.sub(r"(?m)^\s*%.*$", "", text)  # BibTeX skips comments, pybtex looks for entries in them
+    if "@" not in text:
         return {}
     try:
         return dict(parse_string(text, "bibtex").entries)
     except PybtexError as error:
-        raise InputError(path, found=error, expected="a bibliography in BibTeX", hint="Correct the entry.") from None
+        raise InputError(path, f"{error}.") from None
 
 
 def _work(path: Path, key: str, entry: Any) -> Work:
@@ -90,7 +91,7 @@ def _work(path: Path, key: str, entry: Any) -> Work:
         names.pop()
     for needed, value in (("author", names), ("title", field("title")), ("year", field("year"))):
         if not value:
-            raise InputError(path, key=f"{key}.{needed}", found="nothing", expected="a value", hint="Add the field.")
+            raise InputError(path, f"{key}.{needed}: missing. Add the field.")
     last = [family for family, _ in names]
     label = f"{last[0]} et al." if more or len(last) > 2 else " and ".join(last)
     shown = names[:3] if more or len(names) > _LISTED else names
@@ -123,8 +124,7 @@ def _plain(path: Path, where: str, latex: str) -> str:
     try:
         return str(Text.from_latex(latex))
     except (PybtexError, UnicodeDecodeError):
-        hint = "Correct the field: braces come in pairs, and a backslash begins a command."
-        raise InputError(path, key=where, found=latex, expected="text, or LaTeX", hint=hint) from None
+        raise InputError(path, f"{where}: {latex} is not LaTeX. Close every brace.") from None
 
 
 def _place(field: Callable[[str], str]) -> str:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .answers import OWN_WORDS, Answered, Answers, read_answers
+from .answers import Answered, Answers, read_answers
 from .binding import check_settings, check_trained
 from .checkpoint import adapter_config
 from .columns import check_grouping
@@ -19,9 +19,34 @@ from .config import ExperimentConfig, MetricConfig, MetricsConfig
 from .errors import InputError
 from .files import load_yaml, parse_json, read_text, sha256_file, validate
 from .questions import Questions, question_text, read_questions, without_shared_end
-from .schemas import EvaluationResults, FileReference, Task, TrainingLog
+from .schemas import EvaluationResults, FileReference, Hashes, Task, TrainingLog
 
 METRICS = Path("configs/metrics.yaml")
+
+
+BASE = "base"
+"""Name of the base model among the runs."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A model that was evaluated: the base model, the published one, or any other.
+
+    Attributes:
+        name: `base`, the name of a study's run, or `finetuned` where there is no study.
+        place: The file that states its metrics.
+        metrics: Value of each metric.
+        answers: Its answers, if they are on record.
+        log: Its training log, if it is on record.
+        hashes: What it was trained and evaluated on, as SHA-256, if that is on record.
+    """
+
+    name: str
+    place: Path
+    metrics: dict[str, float]
+    answers: Answers | None = None
+    log: TrainingLog | None = None
+    hashes: Hashes | None = None
 
 
 @dataclass(frozen=True)
@@ -31,38 +56,27 @@ class Results:
     Attributes:
         path: Where `evaluation_results.json` is.
         evaluation: What it says.
+        base: The base model.
+        published: The published run.
         questions: What was asked, if it is on record.
-        base: The base model's answers, if they are on record; `finetuned` likewise.
-        log: The training log, if it is on record.
     """
 
     path: Path
     evaluation: EvaluationResults
+    base: Run
+    published: Run
     questions: Questions | None = None
-    base: Answers | None = None
-    finetuned: Answers | None = None
-    log: TrainingLog | None = None
 
-    def answered(self, model: str, task: str | None) -> Answered | None:
-        """Return a model's answers to the questions of one task, if they are on record.
-
-        Args:
-            model: `base` or `finetuned`.
-            task: The task.
-        """
-        return self.answered_by(self.base if model == "base" else self.finetuned, task)
-
-    def answered_by(self, answers: Answers | None, task: str | None) -> Answered | None:
-        """Return any run's answers to the questions of one task, if they are on record."""
-        if self.questions is None or answers is None:
+    def answered(self, run: Run, task: str | None) -> Answered | None:
+        """Return a run's answers to the questions of one task, if they are on record."""
+        if self.questions is None or run.answers is None:
             return None
-        return answered(task, self.questions, answers, self.evaluation.tasks, self.evaluation.groups)
+        return answered(task, self.questions, run.answers, self.evaluation.tasks, self.evaluation.groups)
 
     def question_texts(self) -> list[str]:
         """Write every question, without the solved examples before it, in the order of the questions; empty without questions.
 
-        An ellipsis is in the place of what each model wrote itself before it was asked; lines at the end that all questions of a task
-        share are left out.
+        Lines at the end that all questions of a task share are left out.
         """
         if self.questions is None:
             return []
@@ -71,7 +85,7 @@ class Results:
         for name, task in self.evaluation.tasks.items():
             places = [i for i, of in enumerate(names) if of == name]
             rows = table.select(self.questions.own).take(pa.array(places, pa.int64())).to_pylist()
-            texts = [question_text(task, {**row, "context": OWN_WORDS}) for row in rows]
+            texts = [question_text(task, row) for row in rows]
             for i, text in zip(places, without_shared_end(texts), strict=True):
                 found[i] = text
         return found
@@ -97,7 +111,12 @@ def answered(
 
 
 def load_results(
-    path: Path, metrics: MetricsConfig, experiment: ExperimentConfig, config_path: Path, checkpoint: Path
+    path: Path,
+    metrics: MetricsConfig,
+    experiment: ExperimentConfig,
+    config_path: Path,
+    checkpoint: Path,
+    name: str = "finetuned",
 ) -> Results:
     """Load the results of one experiment.
 
@@ -107,6 +126,7 @@ def load_results(
         experiment: What the config says was run.
         config_path: Where that config is.
         checkpoint: The adapter's folder, which may be missing.
+        name: Name of the published run.
 
     Raises:
         InputError: A file is missing or malformed, or disagrees with another one.
@@ -136,7 +156,38 @@ def load_results(
     adapter = adapter_config(checkpoint) if checkpoint.is_dir() else {}
     runs = {"the evaluation": evaluation.config, "the training": log.config if log else None}
     check_settings(config_path, experiment, path, runs, adapter)
-    return Results(path, evaluation, questions, base, finetuned, log)
+    stated = evaluation.base_model.metrics, evaluation.finetuned_model.metrics
+    base_values, values = (
+        {**computed(metrics, questions, given, evaluation.tasks, evaluation.groups), **of_model}
+        for given, of_model in zip((base, finetuned), stated, strict=True)
+    )
+    return Results(
+        path,
+        evaluation,
+        Run(BASE, path, base_values, base, None, evaluation.hashes),
+        Run(name, path, values, finetuned, log, evaluation.hashes),
+        questions,
+    )
+
+
+def computed(
+    metrics: MetricsConfig,
+    questions: Questions | None,
+    answers: Answers | None,
+    tasks: dict[str, Task],
+    groups: Mapping[str, list[str]] = MappingProxyType({}),
+) -> dict[str, float]:
+    """Compute every declared metric that a model's answers allow."""
+    from .measures import available, per_question  # which need what this module and its imports define
+
+    if questions is None or answers is None:
+        return {}
+    found = {}
+    for key, metric in metrics.metrics.items():
+        rows = answered(metric.task, questions, answers, tasks, groups)
+        if rows is not None and available(rows, metric) and len(rows.only(metric.only)):
+            found[key] = float(per_question(rows, metric).mean())
+    return found
 
 
 def referenced(results: Path, reference: FileReference) -> Path:
@@ -244,9 +295,9 @@ def check_columns(key: str, metric: MetricConfig, questions: Questions) -> None:
     """
     for i, by in enumerate(metric.breakdowns):
         check_grouping(METRICS, f"metrics.{key}.breakdowns[{i}]", by, questions.table)
-    if metric.only is not None and metric.only.column not in questions.table.column_names:
-        raise InputError(
-            METRICS, key=f"metrics.{key}.only.column", found=metric.only.column,
-            expected=f"a column of the questions: {', '.join(questions.table.column_names[:40])}",
-            hint="Correct the name, or take `only` out.",
-        )  # fmt: skip
+    for only in metric.only:
+        if only.column not in questions.table.column_names:
+            columns = ", ".join(questions.table.column_names[:40])
+            raise InputError(
+                METRICS, f"metrics.{key}.only: the questions have no column {only.column}, only {columns}."
+            )

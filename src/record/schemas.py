@@ -122,6 +122,9 @@ class Hashes(Strict):
         default_factory=dict, description="Each file of the base model, its tokenizer's too."
     )
     adapter: dict[str, Sha256] = Field(description="Each file of the checkpoint.")
+    start: dict[str, Sha256] = Field(
+        default_factory=dict, description="Each file of the adapter that training continued."
+    )
     data: dict[str, Sha256] = Field(description="Each Parquet file of the dataset.")
 
 
@@ -198,8 +201,16 @@ class TrainingLog(Strict):
     steps: int = Field(ge=0)
     examples: int | None = Field(None, ge=0)
     sequences: int | None = Field(None, ge=0)
+    materials: dict[str, int] = Field(
+        default_factory=dict, description="Examples of each material; mixing ends with the first that is used up."
+    )
+    used_up: str | None = Field(None, description="The material that ended the mixing.")
+    passes: float | None = Field(None, ge=0, description="How often each sequence was seen.")
     parameters: dict[str, int] = Field(description="`trainable` and `total`, as far as they are known.")
     log: list[LogEntry]
+    notes: list[str] = Field(
+        default_factory=list, description="What is missing from the log, such as losses that are not numbers."
+    )
     resources: Resources
     tracking: Tracking | None = None
     environment: Environment | None = None

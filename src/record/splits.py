@@ -80,25 +80,19 @@ def read_splits(folder: Path, counted: Sequence[Grouping], declared: Path) -> li
     for name, path in dataset_files(folder).items():
         try:
             schema = pq.read_schema(path)
-            twice = next((column for column in schema.names if schema.names.count(column) > 1), None)
-            if twice is not None:
-                hint = "Rename one, or leave it out."
-                raise InputError(path, key=f"column {twice}", found="that name twice", expected="once", hint=hint)
+            duplicate = next((column for column in schema.names if schema.names.count(column) > 1), None)
+            if duplicate is not None:
+                raise InputError(path, f"column {duplicate}: duplicated. Rename one.")
             by_value = {TEMPLATE, *(by.column for by in counted if by.of == "value")}
             if not schema.names or not pq.read_metadata(path).num_rows:
-                hint = "Build the dataset again, or leave the file out."
-                raise InputError(
-                    path, found="no rows" if schema.names else "no columns", expected="examples", hint=hint
-                )
+                raise InputError(path, "no rows. Leave the file out.")
             texts = [f.name for f in schema if f.name in by_value and is_text(f.type)]
             wanted = [n for n in schema.names if n == TEMPLATE or any(n == by.column for by in counted)]
             table = pq.ParquetFile(path, read_dictionary=texts).read(wanted)
             examples = _first_of_each(table)
             rows = _rows(path, {*range(min(5, table.num_rows)), *examples})
         except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(
-                path, found=str(error).splitlines()[0], expected="a Parquet file", hint="Run `python -m src.dataset`."
-            ) from None
+            raise InputError(path, f"{str(error).splitlines()[0]}.") from None
         config, stem = name.split("/")
         splits.append(
             Split(

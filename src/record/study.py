@@ -10,14 +10,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from .answers import Answers, read_answers
+from .answers import read_answers
 from .binding import check_settings, check_trained
 from .checkpoint import adapter_config, check_hashes, checkpoint_files, hash_files
 from .config import ExperimentConfig, MetricsConfig, Name, Strict
 from .errors import InputError
 from .files import load_yaml, parse_json, parse_yaml, read_text, validate
-from .results import METRICS, Results, check_metrics, referenced
-from .schemas import Hashes, RunResults, TrainingLog
+from .results import Results, Run, check_metrics, computed, referenced
+from .schemas import RunResults, TrainingLog
 
 BUDGET = ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "sequence_length")
 """Settings of the training that make up its budget, and are the same for all runs of a study."""
@@ -30,11 +30,16 @@ class Arm(Strict):
     """Runs that differ in nothing but the seed."""
 
     label: str = Field(description="Name that readers see.")
-    role: Literal["main", "control", "further"] = Field(
-        description="main: the recipe that is published; control: what a claim about it is compared with; further: another question, perhaps with another number of steps."
+    role: Literal["main", "control", "further", "start"] = Field(
+        description="main: the recipe that is published; control: what a claim about it is compared with; further: another question, "
+        "perhaps with another number of steps; start: its adapters are continued by other runs, and are not evaluated."
     )
+    stage: int = Field(2, ge=1, le=2, description="Runs of one stage have the same budget.")
     purpose: str = Field(description="What it is for, in a sentence or two.")
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, description="Seeds, a run each.")
+    start_from: list[str] = Field(
+        default_factory=list, description="The adapter that each run continues, in the order of the seeds."
+    )
     changes: dict[str, Any] = Field(
         default_factory=dict, description="Keys of the experiment's config that differ, nested as they are there."
     )
@@ -50,15 +55,12 @@ class StudyConfig(Strict):
         default_factory=list,
         description="Further runs whose adapters are published in the same repository, each in a folder of its own.",
     )
-    metrics: str | None = Field(
-        None, description="Metrics of a second study, where they are not those of configs/metrics.yaml."
-    )
     arms: dict[Name, Arm] = Field(min_length=1, description="The arms, by name.")
 
 
 @dataclass(frozen=True)
-class Run:
-    """One run of a study, or an experiment of its own.
+class PlannedRun:
+    """A run as it is declared: one of a study, or an experiment of its own.
 
     Attributes:
         name: ARM-SEED, or the experiment's name.
@@ -67,8 +69,8 @@ class Run:
         results: Folder of the record that it is part of.
         work: Folder of what training keeps while it runs.
         further: Whether it is a run of a study other than the published one.
+        evaluated: Whether it is asked the test questions; a run that others only continue is not.
         all_scores: Whether the log-likelihoods of all candidates are kept, since the adapter is published.
-        metrics: The metrics' config.
     """
 
     name: str
@@ -77,8 +79,8 @@ class Run:
     results: Path
     work: Path
     further: bool = False
+    evaluated: bool = True
     all_scores: bool = True
-    metrics: Path = METRICS
 
     @property
     def log(self) -> Path:
@@ -97,9 +99,9 @@ class Study:
 
     path: Path
     config: StudyConfig
-    runs: tuple[Run, ...]
+    runs: tuple[PlannedRun, ...]
 
-    def run(self, name: str) -> Run:
+    def run(self, name: str) -> PlannedRun:
         """Return a run by its name.
 
         Raises:
@@ -134,6 +136,8 @@ def read_study(path: Path, root: Path = Path()) -> Study:
         twice = next((seed for seed in arm.seeds if arm.seeds.count(seed) > 1), None)
         if twice is not None:
             raise _refused(path, f"arms.{name}.seeds", f"{twice} twice", "each seed once")
+        if arm.start_from and len(arm.start_from) != len(arm.seeds):
+            raise InputError(path, f"arms.{name}.start_from: name one adapter for each of its {len(arm.seeds)} seeds.")
     shared = root / config.experiment
     settings = parse_yaml(shared, read_text(shared, "Correct `experiment` in the study."))
     experiment = load_yaml(shared, ExperimentConfig)
@@ -165,13 +169,16 @@ def _run(
     name: str,
     arm: Arm,
     seed: int,
-) -> Run:
+) -> PlannedRun:
     run = f"{name}-{seed}"
     further = run != config.published
     own: dict[str, Any] = {"seed": seed}
     shared = {"dataset_config": {"path": experiment.dataset_config.path}}  # of the experiment, whatever a run is called
+    if arm.start_from:
+        own["start_from"] = arm.start_from[arm.seeds.index(seed)]
     if further:
-        own |= {"experiment_name": run, "checkpoint": f"checkpoints/{config.study}/{run}"}
+        folder = "stage-1" if arm.stage == 1 else config.study
+        own |= {"experiment_name": run, "checkpoint": f"checkpoints/{folder}/{run}"}
     resolved = validate(
         path,
         _merged(_merged(_merged(settings, shared), arm.changes), own),
@@ -179,21 +186,21 @@ def _run(
         f"Correct arms.{name}.changes; its keys are those of an experiment.",
     )
     free = FREE_BUDGET if arm.role == "further" else ()
-    for key in (key for key in BUDGET if key not in free):
+    for key in (key for key in BUDGET if key not in free and arm.stage == 2):
         found, expected = getattr(resolved.required_training, key), getattr(experiment.required_training, key)
         if found != expected:
             raise _refused(
                 path, f"arms.{name}.changes.training_config.{key}", found, f"{expected}, as in {config.experiment}"
             )
-    return Run(
+    return PlannedRun(
         name=run,
         arm=name,
         experiment=resolved,
         results=Path("results") / experiment.experiment_name,
         work=Path("runs") / config.study / run,
         further=further,
+        evaluated=arm.role != "start",
         all_scores=not further or run in config.also_published,
-        metrics=Path(config.metrics) if config.metrics else METRICS,
     )
 
 
@@ -209,7 +216,7 @@ def _refused(path: Path, key: str, found: object, expected: str) -> InputError:
     return InputError(path, key=key, found=found, expected=expected, hint="Correct the study's config.")
 
 
-def read_run(path: Path, name: str | None) -> Run:
+def read_run(path: Path, name: str | None) -> PlannedRun:
     """Read an experiment, or one run of a study.
 
     Args:
@@ -229,26 +236,7 @@ def read_run(path: Path, name: str | None) -> Run:
         return read_study(path).run(name)
     experiment = load_yaml(path, ExperimentConfig)
     folder = experiment.experiment_name
-    return Run(folder, None, experiment, Path("results") / folder, Path("runs") / folder)
-
-
-@dataclass(frozen=True)
-class LoadedRun:
-    """One run of a study that is done.
-
-    Attributes:
-        run: What was to be run.
-        metrics: Value of each metric.
-        answers: Its answers, to the questions of the published run.
-        log: Its training log, if it is on record.
-        hashes: What it was trained and evaluated on, as SHA-256, if that is on record.
-    """
-
-    run: Run
-    metrics: dict[str, float]
-    answers: Answers
-    log: TrainingLog | None
-    hashes: Hashes | None
+    return PlannedRun(folder, None, experiment, Path("results") / folder, Path("runs") / folder)
 
 
 @dataclass(frozen=True)
@@ -259,11 +247,13 @@ class LoadedStudy:
         study: What was to be run.
         runs: The runs that are done, by name.
         missing: What is not done yet, in words, by the run's name.
+        starts: Training logs of the runs that are only continued, by name.
     """
 
     study: Study
-    runs: dict[str, LoadedRun]
+    runs: dict[str, Run]
     missing: dict[str, str]
+    starts: dict[str, TrainingLog]
 
     @property
     def config(self) -> StudyConfig:
@@ -287,7 +277,7 @@ class LoadedStudy:
             if name not in self.runs:
                 raise InputError(
                     self.study.path, key="also_published", found=f"{name}, {self.missing[name]}", expected="a run that is done",
-                    hint=f"Run it with `python -m src.train --config {self.study.path} --run {name}`, or take it out.",
+                    hint=f"PlannedRun it with `python -m src.train --config {self.study.path} --run {name}`, or take it out.",
                 )  # fmt: skip
             folder = root / run.experiment.checkpoint
             hashes = self.runs[name].hashes
@@ -296,9 +286,9 @@ class LoadedStudy:
             folders[name] = folder
         return folders
 
-    def done(self, arm: str) -> list[LoadedRun]:
+    def done(self, arm: str) -> list[Run]:
         """Return the runs of an arm that are done, in the order of its seeds."""
-        return [found for found in self.runs.values() if found.run.arm == arm]
+        return [self.runs[run.name] for run in self.study.runs if run.arm == arm and run.name in self.runs]
 
 
 def load_study(root: Path, path: Path, metrics: MetricsConfig, published: Results) -> LoadedStudy:
@@ -315,35 +305,38 @@ def load_study(root: Path, path: Path, metrics: MetricsConfig, published: Result
             settings, another base model or other data than the study says.
     """
     study = read_study(path, root)
-    runs: dict[str, LoadedRun] = {}
+    runs: dict[str, Run] = {}
     missing: dict[str, str] = {}
+    starts: dict[str, TrainingLog] = {}
     for run in study.runs:
         if not run.further:
-            if published.finetuned is None:
+            if published.published.answers is None:
                 raise InputError(
-                    published.path, key="answers", found="nothing", expected=f"the answers of {run.name}, the study's published run",
-                    hint=f"Run `python -m src.evaluate --config {path} --run {run.name}`, or take `study` out of the project's config.",
-                )  # fmt: skip
-            values = published.evaluation.finetuned_model.metrics
-            runs[run.name] = LoadedRun(run, values, published.finetuned, published.log, published.evaluation.hashes)
+                    published.path,
+                    f"answers: {run.name}, the study's published run, has none; run `python -m src.evaluate --config {path} "
+                    f"--run {run.name}`, or take `study` out of the project's config.",
+                )
+            runs[run.name] = published.published
             continue
         place = root / run.log
         if not place.is_file():
-            missing[run.name] = "not trained yet"
+            missing |= {run.name: "not trained yet"} if run.evaluated else {}
             continue
         stored = validate(
             place, parse_json(place, read_text(place, "")), RunResults, "Train and evaluate the run again."
         )
-        if stored.answers is None:
+        if not run.evaluated:
+            starts |= {run.name: stored.training_log} if stored.training_log else {}
+        elif stored.answers is None:
             missing[run.name] = "trained, not evaluated yet"
-            continue
-        runs[run.name] = _load_run(root, path, run, place, stored, metrics, published)
-    return LoadedStudy(study, runs, missing)
+        else:
+            runs[run.name] = _load_run(root, path, run, place, stored, metrics, published)
+    return LoadedStudy(study, runs, missing, starts)
 
 
 def _load_run(
-    root: Path, path: Path, run: Run, place: Path, stored: RunResults, metrics: MetricsConfig, published: Results
-) -> LoadedRun:
+    root: Path, path: Path, run: PlannedRun, place: Path, stored: RunResults, metrics: MetricsConfig, published: Results
+) -> Run:
     """Load a further run, and check it against the published one."""
     evaluation = published.evaluation
     if stored.answers is None or published.questions is None:
@@ -371,4 +364,5 @@ def _load_run(
         {"the evaluation": stored.config, "the training": log_config},
         adapter_config(checkpoint) if checkpoint.is_dir() else {},
     )
-    return LoadedRun(run, stored.metrics, answers, stored.training_log, stored.hashes)
+    values = {**computed(metrics, published.questions, answers, evaluation.tasks), **stored.metrics}
+    return Run(run.name, place, values, answers, stored.training_log, stored.hashes)

@@ -47,9 +47,9 @@ def read_table(path: Path, hint: str) -> pa.Table:
     try:
         return pq.ParquetFile(path).read()
     except FileNotFoundError:
-        raise InputError(path, found="no such file", expected="a Parquet file", hint=hint) from None
+        raise InputError(path, f"not found. {hint}") from None
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
-        raise InputError(path, found=str(error).splitlines()[0], expected="a Parquet file", hint=hint) from None
+        raise InputError(path, f"{str(error).splitlines()[0]}. {hint}") from None
 
 
 def typed(path: Path, table: pa.Table, schema: pa.Schema, optional: Collection[str], hint: str) -> pa.Table:
@@ -62,21 +62,19 @@ def typed(path: Path, table: pa.Table, schema: pa.Schema, optional: Collection[s
     for field in schema:
         count = table.column_names.count(field.name)
         if count > 1:
-            raise InputError(path, key=field.name, found="that column twice", expected="each name once", hint=hint)
+            raise InputError(path, f"column {field.name}: duplicated. {hint}")
         if not count:
             if field.name not in optional:
-                raise InputError(path, key=field.name, found="no such column", expected=str(field.type), hint=hint)
+                raise InputError(path, f"column {field.name}: missing. {hint}")
             columns[field.name] = pa.chunked_array([pa.nulls(table.num_rows, field.type)])
             continue
         try:
             column = table[field.name].cast(field.type)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # a value, or a whole type, that cannot be converted
             found = table.schema.field(field.name).type
-            raise InputError(path, key=field.name, found=str(found), expected=str(field.type), hint=hint) from None
+            raise InputError(path, f"column {field.name}: {found} instead of {field.type}. {hint}") from None
         if field.name not in optional and column.null_count:
-            raise InputError(
-                path, key=field.name, found=f"{column.null_count} rows without a value", expected="none", hint=hint
-            )
+            raise InputError(path, f"column {field.name}: {column.null_count} rows without a value. {hint}")
         columns[field.name] = column
     return pa.table(columns)
 
@@ -110,7 +108,7 @@ def check_ids(path: Path, table: pa.Table, hint: str) -> None:
         InputError: An id is duplicated.
     """
     if len(table) != pc.count_distinct(table["id"]).as_py():
-        raise InputError(path, key="id", found="a duplicate id", expected="one row per question", hint=hint)
+        raise InputError(path, f"column id: a duplicate id. {hint}")
 
 
 def without_empty(table: pa.Table, optional: Collection[str]) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Create a project: the engine's files, blank files for its author, and a record."""
+"""Create a project: the engine's files, blank files for its author, and a record; and upgrade the engine of one."""
 
 from __future__ import annotations
 
@@ -7,30 +7,25 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import yaml
 
 from src import ENGINE, VERSION
 from src.exchange.imported import checked_name, write_record
-from src.exchange.reading import few
+from src.exchange.reading import first_five
 from src.exchange.trainer import read_trainer
-from src.record.answers import write_answers
 from src.record.checkpoint import checkpoint_files, json_object, left_out
 from src.record.config import LoraConfig, MetricConfig
 from src.record.errors import InputError, printable
 from src.record.files import parse_json, read_text, sha256_file, validate, write_json
-from src.record.gaps import SAMPLE
-from src.record.known_metrics import in_percent, known_metric
 from src.record.load import load_record
 from src.record.model import Model, read_model
 from src.record.model_name import ModelName, parse_model_name, shown_model
-from src.record.questions import write_questions
 from src.record.schemas import EvaluationResults
 
 ENGINE_ROOT = Path(__file__).parent.parent.parent
@@ -46,6 +41,7 @@ SHARED = (
 
 OWN = (
     "docs/assets/readme-chart.svg", "docs/assets/logo.svg", "docs/assets/favicon.svg", "docs/guides/reproduce.md", "tests/test_committed.py",
+    "src/engine.json",
 )  # fmt: skip
 """Of these, what belongs to the project that the engine is taken from."""
 
@@ -61,14 +57,27 @@ EXPERIMENT_TOO = ("experiment.mk", "Snakefile", "configs/snakemake/*", "data/wor
 MOVED = {"docs/assets/demo/": "tests/demo/"}
 """Where a project without the experiment has what only its tests need."""
 
+MANIFEST = Path("src/engine.json")
+"""The engine's files in a project, with their hashes: what an upgrade may replace."""
+
+SETTINGS = ("pyproject.toml", "mkdocs.yml")
+"""Files of the engine that an author is expected to edit."""
+
+SAMPLE_GAP = "TODO: this is a sample record, whose numbers are made up."
+"""How the summary of a project begins that has a sample record."""
+
+LARGE = 10_000_000
+"""Bytes from which a file of weights is left out of git."""
+
 
 def create(
     target: Path,
     name: str,
     *,
     adapter: Path | None = None,
-    lm_eval: tuple[Path, Path] | None = None,
+    lm_eval: Sequence[Path] = (),
     filter: str | None = None,
+    published_for: str | None = None,
     metrics: Path | None = None,
     with_experiment: bool = False,
 ) -> list[str]:
@@ -78,8 +87,9 @@ def create(
         target: Its folder: new or empty.
         name: Name of the experiment and of the model's repository.
         adapter: The adapter's folder, whose publishable files are copied.
-        lm_eval: The base model's and the tuned model's results of lm-evaluation-harness.
+        lm_eval: Results of lm-evaluation-harness: the base model's, the tuned model's, then any others'.
         filter: Which filter's answers count, where a task has several.
+        published_for: Name of the evaluated weights, where others are published on purpose.
         metrics: A file with the metrics of both models.
         with_experiment: Whether the project does this repository's experiment: dataset, training, evaluation.
 
@@ -91,33 +101,36 @@ def create(
     """
     checked_name(name)
     if target.is_symlink() or (target.exists() and not (target.is_dir() and not any(target.iterdir()))):
-        raise InputError(
-            target, found="something that is there already", expected="a new or empty folder", hint="Name another folder.",
-        )  # fmt: skip
+        raise InputError(target, "not a new or empty folder. Name another one, or pass --upgrade for a project.")
     if with_experiment and not (ENGINE_ROOT / "src/experiment").is_dir():
-        raise InputError(
-            ENGINE_ROOT / "src/experiment", found="no such folder", expected="the experiment, to take along",
-            hint="Run the command in a repository that has it.",
-        )  # fmt: skip
+        raise InputError(ENGINE_ROOT / "src/experiment", "not found. Run the command in a repository that has it.")
     place = target.absolute()
     place.parent.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as temporary,
         _named_as(target, root := Path(temporary) / place.name),
     ):
-        lines = [f"{_copy_engine(root, with_experiment=with_experiment):,} files of the engine, {ENGINE} {VERSION}"]
-        write_starter(root, name)
-        _write_settings(root, name, with_experiment=with_experiment)
-        if lm_eval is not None:
+        count = len(_write_engine(root, name, with_experiment=with_experiment))
+        lines = [f"{count:,} files of the engine, {ENGINE} {VERSION}"]
+        _copy_starter(STARTER, root, name)
+        model = _copy_model(adapter, root / "checkpoints" / name, lines) if adapter is not None else None
+        if lm_eval:
             from src.exchange.lm_eval import import_lm_eval
 
-            found = import_lm_eval(*lm_eval, filter)
-            lines += [*found.said, *write_record(found, root, name, replace=False)]
+            found = import_lm_eval(lm_eval, filter)
+            written = write_record(found, root, name, published_for=published_for, weights=str(adapter or ""))
+            lines += [*found.notes, *written.lines]
         elif metrics is not None:
             lines += _write_metrics(root, name, metrics)
         else:
-            lines += _write_sample(root, name)
-        lines += _describe_run(root, name, adapter)
+            _copy_starter(STARTER / "sample", root, name)
+            project = root / "configs/project.yaml"
+            text = project.read_text(encoding="utf-8")
+            project.write_text(
+                text.replace("TODO: what was trained", f"{SAMPLE_GAP} Say what was trained"), encoding="utf-8"
+            )
+            lines.append(f"results/{name}: a sample record, which says that it is one")
+        lines += _describe_run(root, name, adapter, model)
         _write_documents(root)
         if place.exists():
             place.rmdir()
@@ -131,28 +144,15 @@ def _named_as(target: Path, root: Path) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        if str(root) not in error.file:
-            raise
-        raise InputError(
-            error.file.replace(str(root), str(target)), key=error.key, found=error.found, expected=error.expected,
-            hint=f"{error.hint} Nothing was created.",
-        ) from None  # fmt: skip
+        message = f"{error.message} Nothing was created."
+        raise InputError(error.file.replace(str(root), str(target)), message.replace(str(root), str(target))) from None
 
 
 def _engine_files() -> Iterator[str]:
     """List the engine's files: what git tracks, or what is there where there is no git."""
     if not (ENGINE_ROOT / "mkdocs.yml").is_file():
-        raise InputError(
-            ENGINE_ROOT, found="an installed package", expected="a checkout of the repository",
-            hint="Clone the repository, and run the command there.",
-        )  # fmt: skip
-    try:
-        listed = subprocess.run(
-            ["git", "ls-files", "-z"],
-            cwd=ENGINE_ROOT, capture_output=True, check=True, text=True,
-        ).stdout.split("\0")  # fmt: skip
-    except (OSError, subprocess.CalledProcessError):
-        listed = []
+        raise InputError(ENGINE_ROOT, "an installed package. Clone the repository, and run the command there.")
+    listed = _git("ls-files", "-z").split("\0")
     if "mkdocs.yml" not in listed:
         listed = [path.relative_to(ENGINE_ROOT).as_posix() for path in ENGINE_ROOT.rglob("*")]
     for name in listed:
@@ -160,43 +160,95 @@ def _engine_files() -> Iterator[str]:
             yield name
 
 
+def _git(*arguments: str) -> str:
+    """Return what git says about the engine's repository; nothing where there is none."""
+    try:
+        return subprocess.run(["git", *arguments], cwd=ENGINE_ROOT, capture_output=True, check=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch(name, pattern) for pattern in patterns)
 
 
-def _copy_engine(root: Path, *, with_experiment: bool) -> int:
-    count = 0
-    wanted = SHARED + (EXPERIMENT_TOO if with_experiment else ())
-    for name in _engine_files():
-        if not _matches(name, wanted) or _matches(name, OWN):
+def _write_engine(root: Path, name: str, *, with_experiment: bool) -> dict[str, str]:
+    """Write the engine's files and list them with their hashes in `MANIFEST`; return that list."""
+    files = []
+    for source in _engine_files():
+        if not _matches(source, SHARED + (EXPERIMENT_TOO if with_experiment else ())) or _matches(source, OWN):
             continue
-        place = name
-        if not with_experiment and _matches(name, EXPERIMENT):
-            place = next((name.replace(old, new, 1) for old, new in MOVED.items() if name.startswith(old)), "")
+        place = source
+        if not with_experiment and _matches(source, EXPERIMENT):
+            place = next((source.replace(old, new, 1) for old, new in MOVED.items() if source.startswith(old)), "")
         if place:
             (root / place).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ENGINE_ROOT / name, root / place)
-            count += 1
+            shutil.copy(ENGINE_ROOT / source, root / place)
+            files.append(place)
     license_file = next(path for path in (ENGINE_ROOT / "src/LICENSE", ENGINE_ROOT / "LICENSE") if path.is_file())
     shutil.copy(license_file, root / "src/LICENSE")  # the engine's own, whatever the project's is
-    return count + 1
+    _write_settings(root, name, with_experiment=with_experiment)
+    hashes = {file: sha256_file(root / file) for file in sorted({*files, "src/LICENSE", *SETTINGS})}
+    write_json(root / MANIFEST, {"engine": ENGINE, "version": VERSION, "name": name, "files": hashes})
+    return hashes
 
 
-def write_starter(root: Path, name: str, only: Collection[str] = ()) -> None:
-    """Write the files that an author begins with.
+def upgrade(root: Path, *, overwrite: bool = False) -> list[str]:
+    """Replace the engine's files in a project by this repository's; the author's files stay byte for byte.
 
     Args:
         root: The project.
-        name: Name of the experiment.
-        only: Files and folders to write; all by default.
+        overwrite: Whether to replace files of the engine that the author edited.
+
+    Returns:
+        What changed, a line each.
+
+    Raises:
+        InputError: The project does not list the engine's files, or its author edited some of them.
     """
+    listed = json_object(root / MANIFEST) if (root / MANIFEST).is_file() else {}
+    before = listed.get("files")
+    if not isinstance(before, dict) or not isinstance(listed.get("name"), str):
+        raise InputError(root / MANIFEST, "not found, so the engine's files are not known. Create the project again.")
+    edited = [file for file, digest in before.items() if (root / file).is_file() and sha256_file(root / file) != digest]
+    theirs = [file for file in edited if file not in SETTINGS]
+    if theirs and not overwrite:
+        message = (
+            f"files of the engine that were edited here: {', '.join(theirs)}. Move the changes, or pass --overwrite."
+        )
+        raise InputError(root, message)
+    with tempfile.TemporaryDirectory() as temporary:
+        fresh = Path(temporary) / "engine"
+        fresh.mkdir()
+        after = _write_engine(fresh, listed["name"], with_experiment=(root / "src/experiment").is_dir())
+        kept = [file for file in edited if file in SETTINGS]
+        taken = [f for f in after if f not in before and (root / f).exists() and sha256_file(root / f) != after[f]]
+        if taken:
+            raise InputError(root, f"in the way of new files of the engine: {', '.join(taken)}. Move them elsewhere.")
+        gone = [file for file in before if file not in after]
+        changed = [file for file, digest in after.items() if before.get(file) != digest or file in theirs]
+        for file in [*(file for file in changed if file not in kept), str(MANIFEST)]:
+            (root / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(fresh / file, root / file)
+        for file in gone:
+            (root / file).unlink(missing_ok=True)
+    lines = [f"edited here, so left as it is: {file}" for file in kept]
+    lines += [f"replaced, though edited here: {file}" for file in theirs]
+    return [*lines, f"{ENGINE} {listed.get('version')} → {VERSION}: {len(changed)} files written, {len(gone)} removed"]
+
+
+def _copy_starter(source: Path, root: Path, name: str) -> None:
+    """Copy the files that an author begins with; `{{ name }}` and `{{ year }}` in texts, and NAME in paths, are filled in."""
     year = str(datetime.datetime.now(datetime.UTC).year)
-    for path in sorted(STARTER.rglob("*")):
-        relative = path.relative_to(STARTER)
-        chosen = not only or any(relative.is_relative_to(part) for part in only)
-        if chosen and path.is_file() and path.suffix != ".py" and "__pycache__" not in relative.parts:
-            target = root / (".gitignore" if relative.name == "gitignore" else relative)
-            target.parent.mkdir(parents=True, exist_ok=True)
+    for path in sorted(source.rglob("*")):
+        relative = path.relative_to(source)
+        if not path.is_file() or path.suffix == ".py" or {"__pycache__", "sample"} & set(relative.parts):
+            continue
+        target = root / (".gitignore" if relative.name == "gitignore" else str(relative).replace("NAME", name))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".parquet":
+            shutil.copy(path, target)
+        else:
             text = path.read_text(encoding="utf-8").replace("{{ name }}", name).replace("{{ year }}", year)
             target.write_text(text, encoding="utf-8")
 
@@ -212,7 +264,7 @@ def _write_settings(root: Path, name: str, *, with_experiment: bool) -> None:
         text = re.sub(r"(?ms)^experiment = \[.*?^\]\n", "", text)
     noted = re.search(rf"(?ms)^\[tool\.{ENGINE}\].*?(?=^\[|\Z)", text)
     if noted is None:  # this is the engine's own repository
-        commit = _commit()
+        commit = _git("rev-parse", "HEAD").strip()
         text = f'{text.rstrip()}\n\n[tool.{ENGINE}] # the engine in src, gen and tests\nversion = "{VERSION}"\n'
         text += f'commit = "{commit}"\n' if commit else ""
     (root / "pyproject.toml").write_text(text, encoding="utf-8")
@@ -223,191 +275,101 @@ def _write_settings(root: Path, name: str, *, with_experiment: bool) -> None:
         config.write_text(text, encoding="utf-8")
 
 
-def _commit() -> str | None:
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=ENGINE_ROOT, capture_output=True, check=True, text=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()
-
-
 def _write_metrics(root: Path, name: str, path: Path) -> list[str]:
-    """Write a record of metrics alone, and declare the metrics as far as their names say what they are."""
+    """Write a record of metrics alone; what each measures only its author can say."""
     hint = 'Write {"base_model": {"metrics": {…}}, "finetuned_model": {"metrics": {…}}}.'
     data = parse_json(path, read_text(path, hint))
     if isinstance(data, dict):  # of a whole record, whose answers are files of their own, the metrics are taken
         data = {key: value for key, value in data.items() if key in ("base_model", "finetuned_model")}
     found = validate(path, data, EvaluationResults, hint)
     base, tuned = found.base_model.metrics, found.finetuned_model.metrics
-    if not base or base.keys() != tuned.keys():
-        odd = ", ".join(sorted(base.keys() ^ tuned.keys())) or "no metrics"
-        raise InputError(path, found=odd, expected="the same metrics of both models", hint="Correct the file.")
+    if base.keys() != tuned.keys():
+        raise InputError(path, f"metrics of one model only: {', '.join(sorted(base.keys() ^ tuned.keys()))}. {hint}")
     for side in data.values():
         if side.get("name"):
             side["name"] = shown_model(side["name"])
     write_json(root / "results" / name / "evaluation_results.json", {"experiment_name": name, **data})
-    declared: dict[str, Any] = {}
-    unknown, percent = [], [key for key in base if in_percent(key, [base[key], tuned[key]])]
-    for key in base:
-        metric = known_metric(key, [base[key], tuned[key]])
-        if metric is None:
-            unknown.append(key)
-            definition = "TODO: what it measures, and whether higher or lower is better."
-            metric = MetricConfig(label=key, definition=definition, direction="higher", unit="number")
-        declared[key] = metric.model_dump(exclude_defaults=True) | ({"primary": True} if not declared else {})
-    _write_yaml(root / "configs/metrics.yaml", {"metrics": declared})
-    lines = [f"results/{name}: {len(declared):,} metrics, without answers"]
-    if unknown:
-        lines.append(f"configs/metrics.yaml: say of {few(unknown)} whether higher or lower is better")
-    if percent:
-        lines.append(f"{path.name}: {few(percent)} seems to be in per cent; divide by 100 to have it shown as a share")
-    return lines
-
-
-def _write_sample(root: Path, name: str) -> list[str]:
-    """Write a small record of sums, which says everywhere that it is a sample."""
-    folder = root / "results" / name
-    sums = [(a, b) for a in range(2, 8) for b in range(2, 10)]
-    asked = [
-        {
-            "id": f"sum-{a}-{b}",
-            "task": "sums",
-            "prompt": f"What is {a} + {b}?",
-            "reference": str(a + b),
-            "larger": max(a, b),
-        }
-        for a, b in sums
+    todo = (
+        "TODO: what it measures, whether `direction` is higher or lower, and whether `unit` is proportion, from 0 to 1."
+    )
+    declared = {key: MetricConfig(label=key, definition=todo, direction="higher", unit="number") for key in base}
+    plain = {key: metric.model_dump(exclude_defaults=True) for key, metric in declared.items()}
+    plain[next(iter(plain))]["primary"] = True
+    _write_yaml(root / "configs/metrics.yaml", {"metrics": plain})
+    return [
+        f"results/{name}: {len(declared):,} metrics, without answers",
+        f"configs/metrics.yaml: say what each of them measures: {first_five(declared)}",
     ]
 
-    def answers(right: range) -> pa.Table:
-        given = [a + b if (3 * a + b) % 10 in right else a + b + 1 for a, b in sums]
-        return pa.Table.from_pylist(
-            [
-                {"id": row["id"], "answer": str(value), "correct": str(value) == row["reference"]}
-                for row, value in zip(asked, given, strict=True)
-            ]
-        )
 
-    (folder / "answers").mkdir(parents=True)
-    tables = {"base": answers(range(3)), "finetuned": answers(range(8))}
-    means = {model: sum(table["correct"].to_pylist()) / len(sums) for model, table in tables.items()}
-    results = {
-        "experiment_name": name,
-        "base_model": {"metrics": {"sums_exact_match": means["base"]}},
-        "finetuned_model": {"metrics": {"sums_exact_match": means["finetuned"]}},
-        "questions": write_questions(folder / "questions.parquet", pa.Table.from_pylist(asked)),
-        "answers": {
-            model: write_answers(folder / f"answers/{model}.parquet", table) for model, table in tables.items()
-        },
-        "tasks": {
-            "sums": {
-                "questions": len(sums), "method": "Made up for this sample.", "template": "{prompt}",
-                "fields": {"prompt": {"column": "prompt"}},
-            }
-        },
-        "source": {"tool": SAMPLE, "files": {}, "left_out": ["Everything: no model was asked."]},
-    }  # fmt: skip
-    write_json(folder / "evaluation_results.json", results)
-    metric = {
-        "label": "Sums, exact match", "definition": "Share of sums answered right. A sample: no model was asked.",
-        "direction": "higher", "unit": "proportion", "primary": True, "task": "sums", "measure": "exact_match",
-        "breakdowns": [{"column": "larger", "label": "Larger number of the sum"}],
-    }  # fmt: skip
-    _write_yaml(root / "configs/metrics.yaml", {"metrics": {"sums_exact_match": metric}})
-    note = "TODO: this is a sample record, whose numbers are made up; import results of your own with `python -m src.import_results`."
-    _write_yaml(root / "configs/experiments" / f"{name}.yaml", {"experiment_name": name, "note": note})
-    project = root / "configs/project.yaml"
-    text = project.read_text(encoding="utf-8")
-    summary = (
-        "TODO: this is a sample record, whose numbers are made up. Say here what was trained, on what and what for."
-    )
-    project.write_text(re.sub(r"(?m)^  TODO: what was trained.*$", f"  {summary}", text), encoding="utf-8")
-    return [f"results/{name}: a sample record, which says that it is one"]
-
-
-def _describe_run(root: Path, name: str, adapter: Path | None) -> list[str]:
-    """Write what is known of the run into the experiment's config, and copy the adapter."""
+def _describe_run(root: Path, name: str, adapter: Path | None, model: Model | None) -> list[str]:
+    """Write what is known of the run into the experiment's config."""
     path = root / "configs/experiments" / f"{name}.yaml"
     config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
     config = {"experiment_name": name} | config
     lines: list[str] = []
-    comments = []
+    evaluated = config.pop("base_model", None)
     config.pop("checkpoint", None)
-    if config.get("dataset_config") == {"path": f"data/{name}"}:
-        del config["dataset_config"]  # there is none
-    evaluated, model, card = config.pop("base_model", None), None, {}
-    if adapter is not None:
-        model = _copy_model(adapter, root / "checkpoints" / name, lines)
+    if adapter is not None and model is not None:
         config["checkpoint"] = f"checkpoints/{name}"
         if model.settings is not None:
-            hint = "Save the adapter again with peft."
-            stated = {
-                {"alpha": "lora_alpha", "dropout": "lora_dropout"}.get(k, k): v for k, v in model.settings.items()
-            }
-            validate(adapter / "adapter_config.json", stated, LoraConfig, hint)
+            validate(adapter / "adapter_config.json", model.settings, LoraConfig, "Save the adapter again with peft.")
             config["lora_config"] = model.settings
         trained = read_trainer(adapter, name)
-        lines += trained.said
+        lines += trained.notes
         if trained.settings:
             config["training_config"] = trained.settings
-        if trained.seed is not None:
-            config["seed"] = trained.seed
         if trained.log is not None:
             _write_log(root / "results" / name, trained.log)
             lines.append(f"results/{name}/training_log.json: the Trainer's log, {trained.log['steps']} steps")
-        card = trained.card
-    base, other = _bases(model, card, evaluated)
+    base, other = _bases(model, evaluated)
     if base is not None and isinstance(evaluated, str) and not base.same_model(parse_model_name(evaluated)):
         config.pop("base_revision", None)  # it is of the other one
-    if base is not None and (base.on_hub or other is not None):
+    comments = []
+    if base is not None and base.on_hub:
         revision = {"base_revision": base.revision} if base.revision else {}
         config = {"experiment_name": name, "base_model": base.id} | revision | config
-    elif base is not None:
-        called = f"; the files call it {printable(base.name)}"
+    elif base is not None or "note" not in config:
+        called = f"; the files call it {printable(base.name)}" if base is not None else ""
         comments.append(f"base_model: ORGANIZATION/NAME # TODO: the base model's name on the Hub{called}")
-    elif "note" not in config:
-        comments.append("base_model: ORGANIZATION/NAME # TODO: the base model's name on the Hub")
     if base is not None and other is not None:
-        why = f"the adapter names {base.id} as its base, other files {other.id}; state this if it is published for that one"
+        why = f"the adapter names {base.id} as its base, the results {other.id}; state this if it is published for that one"
         comments.append(f"published_for: {other.id} # TODO: {why}, or remove the line")
     _write_yaml(path, config)
     if comments:
-        path.write_text(
-            path.read_text(encoding="utf-8") + "".join(f"# {line}\n" for line in comments), encoding="utf-8"
-        )
+        with path.open("a", encoding="utf-8") as stream:
+            stream.writelines(f"# {line}\n" for line in comments)
     rest = "" if "training_config" in config else "; add how it was trained"
     return [*lines, f"configs/experiments/{name}.yaml: what is known of the run{rest}"]
 
 
-def _bases(model: Model | None, card: dict[str, Any], evaluated: object) -> tuple[ModelName | None, ModelName | None]:
-    """Return the base model that an adapter or a model names, and another one that other files name on the Hub.
+def _bases(model: Model | None, evaluated: object) -> tuple[ModelName | None, ModelName | None]:
+    """Return the base model, and another Hub id that the results give it.
 
     Args:
         model: What the checkpoint says of itself.
-        card: Front matter of its README.
         evaluated: The base model of the results.
     """
-    listed = card.get("base_model")
-    of_card = listed[0] if isinstance(listed, list) and len(listed) == 1 else listed
-    own = model.config.get("_name_or_path" if model.full else "base_model_name_or_path") if model else None
-    names = [parse_model_name(name) for name in (own, of_card, evaluated) if isinstance(name, str) and name]
-    if not names:
-        return None, None
-    full = model is not None and model.full  # which may be called by its own folder
-    base = next((name for name in names if name.on_hub and (full or name.same_model(names[0]))), names[0])
-    results = [parse_model_name(evaluated)] if isinstance(evaluated, str) and evaluated else []
-    others = results if base.on_hub else names  # a README that contradicts the adapter is not asked
-    return base, next((name for name in others if name.on_hub and not (full or name.same_model(base))), None)
+    own = model.config.get("base_model_name_or_path") if model and not model.full else None
+    names = [parse_model_name(name) for name in (own, evaluated) if isinstance(name, str) and name]
+    base = next((name for name in names if name.on_hub), names[0] if names else None)
+    other = names[-1] if base is not None and names[-1].on_hub and not names[-1].same_model(base) else None
+    return base, other
 
 
 def _copy_model(source: Path, target: Path, lines: list[str]) -> Model:
+    """Copy the publishable files of a checkpoint; weights that git cannot well hold are left out of it."""
     files, left = checkpoint_files(source), left_out(source)
     target.mkdir(parents=True)
     for name, path in files.items():
         shutil.copyfile(path, target / name)
     lines.append(f"checkpoints/{target.name}: {', '.join(files)}" + (f"; left out: {', '.join(left)}" if left else ""))
+    large = [name for name in files if (target / name).stat().st_size > LARGE]
+    if large:
+        ignored = [f"/checkpoints/{target.name}/{name}\n" for name in large]
+        with (target.parent.parent / ".gitignore").open("a", encoding="utf-8") as stream:
+            stream.writelines(["# above 10 MB: use Git LFS, or leave them out\n", *ignored])
+        lines.append(f".gitignore: leaves out {', '.join(large)}, above 10 MB; to commit them, use Git LFS")
     return read_model(target)
 
 
@@ -427,13 +389,6 @@ def _write_documents(root: Path) -> None:
     for path, text in build(root, None).committed().items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-
-
-def describe(root: Path, name: str, known: dict[str, Any]) -> None:
-    """Put what was known of a run before into the experiment's config."""
-    path = root / "configs/experiments" / f"{name}.yaml"
-    written = yaml.safe_load(path.read_text(encoding="utf-8"))
-    _write_yaml(path, {**written, **known})
 
 
 def _write_yaml(path: Path, data: dict[str, Any]) -> None:

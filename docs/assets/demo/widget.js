@@ -14,7 +14,7 @@
   };
   const hidden = (text) => make("span", { className: "try-it-hidden", textContent: text });
   const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)}\u00a0MB`;
-  const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)}\u00a0%`;
+  const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)}%`;
   const mark = (right) => [
     attributes(make("span", { className: "try-it-mark", textContent: right ? "✓" : "✗" }), { "aria-hidden": "true" }),
     hidden(right ? "right: " : "wrong: "),
@@ -220,10 +220,17 @@
         if (left.length) rows.push(make("tr", {}, rowHeader("All others"), ...keys.map((key) => others[key])));
         rows.push(make("tr", {}, rowHeader("All candidates together"), ...keys.map((key) => together[key])));
         const head = make("thead", {}, make("tr", {}, header("Candidate"), ...keys.map((key) => header(label[key]))));
-        const chart = make("table", { className: "try-it-table try-it-bars" }, make("caption", { textContent: "If it has to choose: each candidate's share of the probability that all of them have" }), head, make("tbody", {}, ...rows));
-        place.replaceChildren(make("p", { className: "try-it-question", textContent: fill(questions[kind].template, { word: state.word, ...values }) }), table, scrolling(`Probability of each candidate: ${title}`, chart), code(source));
+        const chart = make("table", { className: "try-it-table try-it-bars" }, make("caption", { textContent: "Forced choice: probability among the listed answers" }), head, make("tbody", {}, ...rows));
+        place.replaceChildren(make("p", { className: "try-it-question", textContent: fill(questions[kind].template, { word: state.word, ...values }) }), table, code(source), make("details", {}, make("summary", { textContent: "What it would choose from a list" }), scrolling(`Probability of each candidate: ${title}`, chart)));
         show[`${kind} write`] = (key, data) => {
-          if (String(data.values.asked) === String(value)) written(cells, key, data.line, data.done, plain(data.line) === truth);
+          if (String(data.values.asked) !== String(value)) return;
+          const answer = plain(data.line);
+          written(cells, key, data.line, data.done, answer === truth);
+          if (!data.done) return;
+          cells[key].dataset.answer = answer;
+          const letters = [...state.word].join(" ");
+          if (answer === letters) cells[key].append(make("span", { className: "try-it-recorded", textContent: " spelled it, did not answer" }));
+          known(cells[key], onRecord(kind, key, about));
         };
         show[`${kind} choose`] = (key, data) => {
           if (String(data.values.asked) !== String(value)) return;
@@ -237,9 +244,8 @@
           });
           const rest = questions[kind].candidates.reduce((sum, candidate, i) => sum + (bars[candidate] ? 0 : Math.exp(data.scores[i])), 0);
           others[key].textContent = percent(total ? rest / total : 0);
-          together[key].replaceChildren(total < 0.0005 ? "less than 0.1\u00a0%" : percent(Math.min(1, total)), " of all; chooses ", make("strong", { textContent: data.answer }));
+          together[key].replaceChildren(total < 0.0005 ? "less than 0.1%" : percent(Math.min(1, total)), " of all; chooses ", make("strong", { textContent: data.answer }));
           together[key].dataset.answer = data.answer;
-          known(together[key], onRecord(kind, key, about));
         };
         send(kind, "write", { ...values, asked: value });
         send(kind, "choose", { ...values, asked: value });

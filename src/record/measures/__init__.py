@@ -28,12 +28,16 @@ class Measure:
         values: Computes it: a value per question, of shape (questions,).
         right_or_wrong: Whether each value is 1 for right or 0 for wrong. Such values get Wilson's interval and McNemar's test, all others
             a bootstrap and a permutation test.
+        compares: Whether it compares the answer with the right one, so that controls and shortcuts apply.
+        weights: Weight of each question, of shape (questions,) and with the mean 1; all 1 where there are none.
     """
 
     about: str
     needs: tuple[str, ...]
     values: Callable[[Answered, MetricConfig], FloatArray]
     right_or_wrong: bool = False
+    compares: bool = False
+    weights: Callable[[Answered], FloatArray] | None = None
 
 
 @cache
@@ -49,7 +53,7 @@ def needed(metric: MetricConfig) -> tuple[str, ...]:
     if metric.measure is None:
         return ()
     own = (metric.value,) if metric.value else ()
-    limit = (metric.only.column,) if metric.only else ()
+    limit = tuple(only.column for only in metric.only)
     return (*measures()[metric.measure].needs, *own, *limit)
 
 

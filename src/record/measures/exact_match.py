@@ -9,4 +9,5 @@ MEASURE = Measure(
     needs=("correct",),
     values=lambda rows, _: rows.column("correct").astype(np.float64),
     right_or_wrong=True,
+    compares=True,
 )

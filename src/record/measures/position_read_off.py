@@ -1,4 +1,4 @@
-"""Whether a program could read the right letter off what the model wrote before it was asked."""
+"""Whether a program finds the right letter in the model's own spelling."""
 
 import numpy as np
 
@@ -10,13 +10,13 @@ from . import Measure
 
 
 def _values(rows: Answered, _: MetricConfig) -> FloatArray:
-    places = zip(rows["context"].to_pylist(), rows["position"].to_pylist(), rows["reference"].to_pylist(), strict=True)
+    places = zip(rows["spelled"].to_pylist(), rows["position"].to_pylist(), rows["reference"].to_pylist(), strict=True)
     return np.array([text[at - 1 : at] == letter for text, at, letter in places], dtype=np.float64)
 
 
 MEASURE = Measure(
     about="1 if the character at the position asked for, in the word as the model itself spelled it, is the right one, otherwise 0",
-    needs=("context", "position", "reference"),
+    needs=("spelled", "position", "reference"),
     values=_values,
     right_or_wrong=True,
 )
