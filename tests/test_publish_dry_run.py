@@ -69,6 +69,15 @@ def test_a_name_that_load_dataset_refuses_is_refused(path: str, problem: str, pr
     assert path.split("/")[0] in done.stderr
 
 
+def test_a_git_lfs_pointer_is_refused_by_its_name(project: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 6823456\n"
+    (project / "checkpoints/best_model/adapter_model.safetensors").write_text(pointer)
+    done = dry_run(project)
+    assert done.returncode == 2
+    assert "a Git LFS pointer to a file of 6.8 MB" in done.stderr
+    assert "git lfs pull" in done.stderr
+
+
 def test_a_secret_in_a_file_is_refused(project: Path) -> None:
     key = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4xY7zA0cDaB3d"
     change(project, summary=f"See {key} for more.")
