@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import tempfile
 from collections.abc import Callable
@@ -61,7 +62,8 @@ def publish(record: Record, options: Options, screen: Screen, redactor: Redactor
             gone = "a repository disappeared from the Hub, or became hidden. Run the same command again."
             raise Ended(gone, Refused.exit_code, state()) from None
         except OSError as error:
-            what = f"{error.filename or folder}: {error.strerror or error}"
+            place = error.filename or (folder if error.errno == errno.ENOSPC else None)
+            what = f"{place}: {error.strerror}" if place else error
             raise Ended(what, InputError.exit_code, state()) from None
         except (CommandError, Stopped) as error:
             raise Ended(error, error.exit_code, state()) from None
