@@ -229,7 +229,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "a metric limited to a column that is not there": (
         replace("configs/metrics.yaml", "only: {column: position", "only: {column: nowhere"),
-        ["configs/metrics.yaml", "only.column", "nowhere"],
+        ["configs/metrics.yaml", "metrics.letter_position_beyond_first_accuracy.only", "nowhere"],
     ),
     "a measure that is not there": (
         replace("configs/metrics.yaml", "measure: character_accuracy", "measure: rouge"),
@@ -305,8 +305,8 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         [RESULTS, "answers", "spelling-1"],
     ),
     "a published run that is not declared": (
-        replace("configs/studies/toy.yaml", "also_published: [form-only-1]", "also_published: [form-only-9]"),
-        ["configs/studies/toy.yaml", "also_published", "form-only-9"],
+        replace("configs/studies/toy.yaml", "also_published: [no-hints-1]", "also_published: [no-hints-9]"),
+        ["configs/studies/toy.yaml", "also_published", "no-hints-9"],
     ),
     "a study that is not there": (remove("configs/studies/toy.yaml"), ["toy.yaml"]),
 }
@@ -527,7 +527,7 @@ def test_the_benchmark_measures_the_evaluated_adapter_or_none(project: Path) -> 
     target = project / "results/tiny/deployment.json"
     before = target.read_bytes()
     weights = project / "checkpoints/best_model/adapter_model.safetensors"
-    shutil.copy(project / "checkpoints/toy/form-only-1/adapter_model.safetensors", weights)
+    shutil.copy(project / "checkpoints/stage-1/no-hints-1/adapter_model.safetensors", weights)
     done = invoke(project, "benchmark")
     assert done.returncode == 2
     assert "adapter_model.safetensors" in done.stderr

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from src.documents.context import Context
+from src.documents.renderer import Renderer
 from src.exchange.trainer import read_trainer
 from src.figures import style
 from src.figures.catalog import catalog
@@ -41,7 +42,7 @@ def test_state_and_results_are_read(place: str, tmp_path: Path) -> None:
     assert found.notes == () == tuple(log.notes)
 
 
-def test_losses_that_are_not_numbers_stay_visible(tmp_path: Path) -> None:
+def test_losses_that_are_not_numbers_stay_visible(tmp_path: Path, context: Context) -> None:
     """A diverged run must not look healthy."""
     entries = [f'{{"step": {step}, "loss": {loss}}}' for step, loss in ((10, 2.0), (20, 1.0), (30, "NaN"), (40, "NaN"))]
     entries.append('{"step": 40, "eval_loss": Infinity}')
@@ -51,6 +52,8 @@ def test_losses_that_are_not_numbers_stay_visible(tmp_path: Path) -> None:
         "2 of 4 logged training losses are not numbers, the last one among them",
         "1 of 1 logged validation losses are not numbers, the last one among them",
     ]
+    speeds = Renderer(context, "hub").render("parts/speeds.md", log=log)
+    assert "- **Losses:** 2 of 4 logged training losses are not numbers, the last one among them" in speeds
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,16 @@ class ArmMetric:
         """In how many runs the answers are right more often than their control allows."""
         return sum(bool(run.above_control) for run in self.runs)
 
+    @property
+    def above_shortcut(self) -> int:
+        """In how many runs the answers are right more often than the best answer that ignores part of the question."""
+        return sum(bool(run.above_shortcut) for run in self.runs)
+
+    @property
+    def shortcut(self) -> float:
+        """What the best answer that ignores part of the question scores."""
+        return max(run.shortcut.value for run in self.runs if run.shortcut is not None)
+
     def count(self, verdict: Verdict) -> int:
         """Return in how many runs the verdict is this one."""
         return sum(run.verdict == verdict for run in self.runs)

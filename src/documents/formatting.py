@@ -194,6 +194,7 @@ FILTERS = {
     "value": value,
     "interval": interval,
     "percent": percent,
+    "floor_percent": floor_percent,
     "relative": relative,
     "plain_block": plain_block,
     "difference": difference,

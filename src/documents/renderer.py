@@ -15,6 +15,7 @@ from src.analysis.evidence import Comparison, Figures
 from src.analysis.study import ArmMetric
 from src.record.errors import InputError
 from src.record.references import BIBLIOGRAPHY, Work
+from src.record.results import BASE
 
 from .claims import Claim
 from .context import Context
@@ -154,6 +155,7 @@ class Renderer:
             "sample": self._sample,
             "year": context.year,
             "answer": self._answer,
+            "asked": self._asked,
             **_numbers(context),
             **self.extra,
         }
@@ -188,13 +190,17 @@ class Renderer:
             return None
         return next((s.line for s in deployment.samples if (s.prompt, s.model) == (prompt, model)), None)
 
-    def _answer(self, task: str, word: str, run: str) -> str:
-        """Return what a run wrote to a task's question about a word."""
+    def _asked(self, task: str, word: str, run: str = BASE) -> dict[str, Any]:
+        """Return a task's question about a word, with what a run answered."""
         rows = self.context.record.answered(run, task) if run in self.context.record.runs else None
         words = rows["word"].to_pylist() if rows is not None else []
         if rows is None or word not in words:
             raise UndefinedError(f"no answer of {run} about {word} in {task}")
-        return str(rows["answer"][words.index(word)].as_py() or "")
+        place = words.index(word)
+        return {**rows.questions.slice(place, 1).to_pylist()[0], "answer": rows["answer"][place].as_py() or ""}
+
+    def _answer(self, task: str, word: str, run: str) -> str:
+        return str(self._asked(task, word, run)["answer"])
 
     def _cited_works(self, everything: bool = False) -> list[Work]:
         listed = cited_anywhere(self.context) if everything else self.cited

@@ -100,44 +100,29 @@ def write_record(
     hashes = _bind_weights(found, root, config, config_path, weights or former or "")
     declared = MetricsConfig.model_construct(metrics={}) if sample else declared_metrics(root / METRICS)
     metrics = _metrics(found.tasks, declared, root / METRICS, found.notes)
-    if not metrics:
-        raise InputError(
-            found.tool, "no metric of questions that every model answered. Evaluate all on the same questions."
-        )
     new = {key: metric for key, (metric, _) in metrics.items() if key not in declared.metrics}
     written = Written(again=again)
     texts: dict[Path, str] = {}
-    if again:
-        block = yaml.safe_dump(_plain_metrics(new), sort_keys=False, allow_unicode=True, width=1000)
-        metrics = {key: metric for key, metric in metrics.items() if key not in new}
-        if not metrics:
-            raise InputError(METRICS, f"declares none of these metrics: {', '.join(new)}. To show them, add:\n{block}")
+    if config_path.is_file() and not sample:
         stated = _experiment(found, root, name) | ({"published_for": published_for} if published_for else {})
         written.lines += _config_differences(own, stated, config_path.relative_to(root))
-        if new:
-            written.lines.append(f"{METRICS}: not declared, so left out: {', '.join(new)}. To show them, add:\n{block}")
     else:
-        if new:
-            texts[root / METRICS] = _with_metrics(root / METRICS, new, blank=sample)
-        if not config_path.is_file() or sample:
-            texts[config_path] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        texts[config_path] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    if again and new:
+        metrics = {key: metric for key, metric in metrics.items() if key not in new}
+        block = yaml.safe_dump(_plain_metrics(new), sort_keys=False, allow_unicode=True, width=1000)
+        written.lines.append(f"{METRICS}: not declared, so left out: {', '.join(new)}. To show them, add:\n{block}")
+    elif new:
+        texts[root / METRICS] = _with_metrics(root / METRICS, new, blank=sample)
+    if not metrics:
+        why = "is declared" if new else "is of questions that every model answered"
+        raise InputError(found.tool, "\n".join([f"no metric of these results {why}.", *written.lines]))
     results = _results(found, root, name, metrics)
     if hashes:
         results["hashes"] = {"adapter": hashes, "data": {}}
     if before is not None:
         _keep(results, before, declared, written, sample=sample)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as given:  # a failure leaves the former record whole
-        staging = Path(given)
-        if results.get("tasks"):
-            _add_answers(results, [task for task in found.tasks if task.answers], metrics, staging)
-        write_json(staging / "evaluation_results.json", results)
-        for path in sorted(path for path in staging.rglob("*") if path.is_file()):
-            target = folder / path.relative_to(staging)
-            target.parent.mkdir(exist_ok=True)
-            changed = not target.is_file() or target.read_bytes() != path.read_bytes()
-            path.replace(target)
-            written.lines += [f"written: {target.relative_to(root)}"] if changed else []
+    written.lines += _write_results(results, found, metrics, folder, root)
     for target, text in texts.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic(target) as temporary:
@@ -146,6 +131,26 @@ def write_record(
     if again and before is not None:
         written.changes = _changes(before, results)
     return written
+
+
+def _write_results(
+    results: dict[str, Any], found: Import, metrics: dict[str, Declared], folder: Path, root: Path
+) -> list[str]:
+    """Write results, questions and answers; return the files that changed. A failure leaves the former record whole."""
+    lines = []
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as given:
+        staging = Path(given)
+        if results["tasks"]:
+            _add_answers(results, [task for task in found.tasks if task.answers], metrics, staging)
+        write_json(staging / "evaluation_results.json", results)
+        for path in sorted(path for path in staging.rglob("*") if path.is_file()):
+            target = folder / path.relative_to(staging)
+            target.parent.mkdir(exist_ok=True)
+            changed = not target.is_file() or target.read_bytes() != path.read_bytes()
+            path.replace(target)
+            lines += [f"written: {target.relative_to(root)}"] if changed else []
+    return lines
 
 
 def _former_results(folder: Path, *, replace: bool) -> dict[str, Any] | None:

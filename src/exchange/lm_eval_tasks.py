@@ -42,6 +42,10 @@ def group_name(record: Record) -> str:
     return re.sub(r"\W", "_", record.project.dataset_repo)
 
 
+WRITTEN = r"^\s+|\.?\s*$"
+"""What is taken out of a written answer before it is compared: spaces around it and a period at its end."""
+
+
 def harness_tasks(record: Record) -> tuple[list[HarnessTask], dict[str, str]]:
     """Make a task of each of the record's tasks whose prompts follow from the dataset.
 
@@ -107,7 +111,7 @@ def _task(record: Record, name: str) -> HarnessTask | str:
         "target_delimiter": " ",
     }
     answers, references = table["answer"].to_pylist(), asked["reference"].to_pylist()
-    if settings.candidates is not None:
+    if settings.candidates is not None and not asked.has("chosen"):
         if answers != references or not _same_by_index(settings.candidates, answers):
             return "its answers are not among the candidates"
         config |= {
@@ -116,7 +120,7 @@ def _task(record: Record, name: str) -> HarnessTask | str:
             "metric_list": [_metric("acc")],
         }
     else:
-        ignored = record.project.ignored_in_answers.get(name)
+        ignored = WRITTEN if settings.candidates else record.project.ignored_in_answers.get(name)
         if ignored is not None:
             answers = [re.sub(ignored, "", answer).lower() for answer in answers]
         if answers != references:

@@ -102,8 +102,8 @@ def _both(height: float) -> dict[float, float]:
 
 def _runs(analysis: Analysis, study: StudyAnalysis) -> Iterator[Chart]:
     for result in analysis.metrics:
-        arms = [arm for arm in study.arms if result.key in arm.metrics]
-        if arms:
+        arms = [arm for arm in study.arms if result.key in arm.metrics or not arm.names]
+        if any(arm.names for arm in arms):
             yield _arms(arms, result)
 
 
@@ -112,16 +112,20 @@ def _arms(arms: Sequence[ArmResult], result: MetricResult) -> Chart:
     rows = [("Base model", "", shown(result.base.value, metric), shown(result.base.control, metric))]
     said = [f"base model {shown(result.base.value, metric)}"]
     for arm in arms:
+        if not arm.names:
+            rows.append((arm.label, "not run yet", "", ""))
+            said.append(f"{arm.label} not run yet")
+            continue
         found: ArmMetric = arm.metrics[result.key]
         for name, run in zip(arm.names, found.runs, strict=True):
             rows.append((arm.label, name, shown(run.figures.value, metric), shown(run.figures.control, metric)))
         said.append(f"{arm.label} {', '.join(shown(value, metric) for value in found.values)}")
     parts = ["a dot per run", "the base model as a line"]
-    if any(run.figures.control is not None for arm in arms for run in arm.metrics[result.key].runs):
+    if any(run.figures.control is not None for arm in arms if arm.names for run in arm.metrics[result.key].runs):
         parts.insert(1, "its control as a stroke")
     if result.run.shortcut is not None:
         parts.append(
-            f"the best answer that ignores part of the question ({result.run.shortcut.label}) as a dashed line"
+            f"the best guess without reading the whole question ({result.run.shortcut.label}) as a dashed line"
         )
     return Chart(
         name=f"runs-{result.key}".replace("_", "-"),

@@ -129,7 +129,7 @@ def runs_chart(arms: Sequence[ArmResult], result: MetricResult, scheme: Scheme, 
     """Draw one metric of every arm: a dot per run with its control, the base model, and the best answer that ignores part of the question.
 
     Args:
-        arms: The arms that have runs.
+        arms: The arms that have the metric, and those that have no runs yet.
         result: The metric.
         scheme: Colors.
         width: `WIDE` or `NARROW`.
@@ -142,12 +142,15 @@ def runs_chart(arms: Sequence[ArmResult], result: MetricResult, scheme: Scheme, 
     axes.axvline(factor * result.base.value, color=scheme.base, linewidth=1.8, label="base model")
     shortcut = result.run.shortcut
     if shortcut is not None:
-        axes.axvline(factor * shortcut.value, color=scheme.accent, linestyle="--", linewidth=1.4, label="best shortcut")
+        axes.axvline(factor * shortcut.value, color=scheme.accent, linestyle="--", linewidth=1.4, label="best guess")
     runs = [
         (place, found)
         for place, arm in zip(places, arms, strict=True)
-        for found in arm.metrics[result.key].runs
+        for found in (arm.metrics[result.key].runs if arm.names else ())
     ]  # fmt: skip
+    for place, arm in zip(places, arms, strict=True):
+        if not arm.names:
+            axes.text(0.02, place, "not run yet", transform=axes.get_yaxis_transform(), va="center", color=scheme.base)
     controls = [(factor * f.figures.control, place) for place, f in runs if f.figures.control is not None]
     if controls:
         axes.plot(
