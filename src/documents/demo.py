@@ -265,13 +265,13 @@ def _unknown_adapter(folder: Path) -> str | None:
 def _first(record: Record, task: str, most: int, models: list[str]) -> list[dict[str, Any]]:
     """Return the first rows of a task, with what each model answered and whether it is right."""
     base = record.answered("base", task)
-    answered = [rows for name in models if (rows := record.answered(name, task)) is not None]
+    answered = [found for name in models if (found := record.answered(name, task)) is not None]
     if base is None or base.task is None or len(answered) < len(models):
         return []
     rows: list[dict[str, Any]] = base.questions.slice(0, most).to_pylist()
     for i, row in enumerate(rows):
         row["question"] = question_text(base.task, row)
-        row["answers"] = [(rows["answer"][i].as_py() or "", bool(rows["correct"][i].as_py())) for rows in answered]
+        row["answers"] = [(of["answer"][i].as_py() or "", bool(of["correct"][i].as_py())) for of in answered]
         for model, rows_of_model in (("base", answered[0]), ("finetuned", answered[models.index(record.run_name)])):
             row[f"{model}_answer"] = rows_of_model["answer"][i].as_py()
     return rows
