@@ -27,7 +27,13 @@ from .statistics import (
 )
 
 Verdict = Literal[
-    "not tested", "does not answer", "no evidence of use", "no better than a guess", "worse", "improved", "no difference"
+    "not tested",
+    "does not answer",
+    "no evidence of use",
+    "no better than a guess",
+    "worse",
+    "improved",
+    "no difference",
 ]
 """What is known of a change, in the order in which it is decided; the first that applies is the verdict.
 
