@@ -208,7 +208,7 @@ def test_the_minimal_record_gives_a_report_that_invents_nothing(minimal: Path) -
         "Not measured: there is no training log.",
         "No answers are on record, so errors cannot be analyzed.",
         "Speed and memory were not measured for this adapter.",
-        "Success criteria: 1 not met, 3 not decided yet.",
+        "Success criteria: 3 not decided yet, 1 not met.",
         "The record is a single run: how much of a change is due to the seed is unknown.",
         "Versions of the software are not on record.",
     ):
@@ -462,7 +462,7 @@ def test_hostile_answers_show_as_text(tmp_path: Path) -> None:
     _, pdf, text = make(root)
     shown = flat(text)
     assert '#read("/etc/passwd") $x$ @hu2022 <fig-metrics>' in shown
-    assert "[@nobody2020] ![x](/ etc/passwd) ::: {.picture" in shown  # broken after the slash
+    assert "[@nobody2020]![x](/etc/passwd):::{.picture" in shown.replace(" ", "")  # broken after slashes
     assert "‹U+6F22›‹U+5B57›" in shown
     assert "root:" not in shown
     assert "x" * 300 not in shown.replace(" ", "")
