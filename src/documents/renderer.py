@@ -239,7 +239,10 @@ def _numbers(context: Context) -> dict[str, Callable[..., Any]]:
         return found
 
     def base(key: str) -> Figures:
-        return metric(key).base
+        found = metric(key).base
+        if found is None:
+            raise UndefinedError("no base model was evaluated")
+        return found
 
     def run(key: str) -> Comparison:
         return metric(key).run
@@ -301,7 +304,7 @@ def cited_anywhere(context: Context) -> set[str]:
     unused = set()  # parts of the engine whose subject this record does not have
     if not (record.model.is_lora or (record.experiment.lora_config and not record.model.config)):
         unused.add(FRAGMENTS / "parts/adapter.md.j2")
-    if not (record.has_answers or record.results.base_model.uncertainty):
+    if not record.tested:
         unused.add(FRAGMENTS / "parts/statistics.md.j2")
     paths = [path for folder in folders for path in sorted(folder.rglob("*.j2")) if path not in unused]
     texts = [path.read_text(encoding="utf-8") for path in paths]

@@ -187,7 +187,7 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
     """Read the results of several models and join them.
 
     Args:
-        paths: The base model's results, the tuned model's, then any others': a folder or a file each.
+        paths: The base model's results, the tuned model's, then any others', or the tuned model's alone: a folder or a file each.
         wanted_filter: Which filter's answers count, where a task has several.
 
     Raises:
@@ -230,7 +230,9 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
 
 
 def sides(count: int) -> list[str]:
-    """Name the runs of an import: `base`, `finetuned`, then `run-3` and so on."""
+    """Name the runs of an import: `base`, `finetuned`, then `run-3` and so on; a single one is `finetuned`."""
+    if count == 1:
+        return ["finetuned"]
     return ["base", "finetuned", *(f"run-{number}" for number in range(3, count + 1))][:count]
 
 

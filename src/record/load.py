@@ -70,8 +70,9 @@ class Record:
     @cached_property
     def runs(self) -> dict[str, Run]:
         """Every model that was evaluated, by name: the base model, then the published run, then the others."""
-        found = (self.loaded.base, self.loaded.published, *(self.study.runs.values() if self.study else ()))
-        return {run.name: run for run in found}
+        of_study = self.study.runs.values() if self.study else ()
+        found = (self.loaded.base, self.loaded.published, *of_study, *self.loaded.others)
+        return {run.name: run for run in found if run is not None}
 
     @property
     def training_log(self) -> TrainingLog | None:
@@ -81,7 +82,12 @@ class Record:
     @property
     def has_answers(self) -> bool:
         """Whether both models' answers are on record."""
-        return self.loaded.published.answers is not None
+        return all(run is not None and run.answers is not None for run in (self.loaded.base, self.loaded.published))
+
+    @property
+    def tested(self) -> bool:
+        """Whether some metric is compared on answers, or its uncertainty is stated: whether statistics have anything to say."""
+        return any(run.answers is not None or run.uncertainty for run in self.runs.values())
 
     def answered(self, run: str, task: str | None) -> Answered | None:
         """Return the answers of a run, by its name, to the questions of one task, if they are on record."""
