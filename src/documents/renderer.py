@@ -79,7 +79,9 @@ class Renderer:
         self.figures: list[str] = []
         self.absent: list[str] = []
         self.claims: list[Claim] = []
-        self._macros: Any = self.env.get_template(f"macros/{target}.j2").make_module({"root": root, "assets": assets})
+        self._macros: Any = self.env.get_template(f"macros/{target}.j2").make_module(
+            {"root": root, "assets": assets, "says_something": self.says_something}
+        )
 
     def render(self, name: str, **extra: Any) -> str:
         """Render a template.
@@ -115,6 +117,12 @@ class Renderer:
         text = _GAPS.sub(lambda found: str(self._macros.gap(found[2])) if found[2] else found[0], text)
         cited = CITATION.sub(lambda found: self._citation(found, file), text.strip())
         return re.sub(r"\n{3,}", "\n\n", cited)
+
+    def says_something(self, text: str) -> bool:
+        """Determine whether a text has more than sentences that say that something is not on record."""
+        for sentence in self.absent:
+            text = text.replace(sentence, "")
+        return bool(text.strip())
 
     def author(self, name: str, **extra: Any) -> str:
         """Render one of the author's templates, or say that nothing is on record where there is none."""

@@ -239,11 +239,17 @@ class Record:
 
     @property
     def base_name(self) -> ModelName | None:
-        """Name of the base that the adapter is published for, without any path; its revision is the config's, or its path's."""
+        """Name of the base that the adapter is published for, without any path; its revision is the config's, or its path's.
+
+        Where the config states none, it is the Hub id that the adapter or the results name.
+        """
         if self.experiment.published_for is not None:
             return parse_model_name(self.experiment.published_for)
+        stated = self.results.base_model.name if self.results.base_model else None
+        own = None if self.model.full else self.model.config.get("base_model_name_or_path")
+        found = [parse_model_name(name) for name in (own, stated) if isinstance(name, str) and name]
         if self.experiment.base_model is None:
-            return None
+            return next((name for name in found if name.on_hub), None)
         name = parse_model_name(self.experiment.base_model)
         return replace(name, revision=self.experiment.base_revision or name.revision)
 

@@ -214,11 +214,18 @@ class TrainingLog(Strict):
     notes: list[str] = Field(
         default_factory=list, description="What is missing from the log, such as losses that are not numbers."
     )
+    evaluation: dict[str, float] = Field(
+        default_factory=dict, description="Metrics of the evaluation that the training ended with, as it named them."
+    )
     resources: Resources
     tracking: Tracking | None = None
     environment: Environment | None = None
     git: GitState | None = None
     hashes: Hashes | None = None
+
+    def loss_at(self, step: int) -> float | None:
+        """Return the last training loss that was logged up to a step."""
+        return next((e.loss for e in reversed(self.log) if e.loss is not None and e.step <= step), None)
 
 
 class RunResults(Strict):
