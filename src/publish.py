@@ -5,10 +5,12 @@ import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, get_args
+from urllib.parse import urlsplit
 
 import typer
 
 from src.cli import run
+from src.record.errors import InputError
 from src.record.publication import Role
 
 Only = StrEnum("Only", get_args(Role))  # type: ignore[misc]
@@ -28,15 +30,11 @@ def publish(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Publish without being asked, as in CI.")] = False,
     only: Annotated[list[Only] | None, typer.Option(help="Publish this repository only; may be repeated.")] = None,
-    create_pr: Annotated[
-        bool,
-        typer.Option(
-            "--create-pr", help="Open pull requests instead of committing; on a public repository all can read them."
-        ),
-    ] = False,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Continue although others changed a repository since the last publication."),
+        typer.Option(
+            "--overwrite", help="Replace what others changed in files that we publish; other files are left alone."
+        ),
     ] = False,
     make_public: Annotated[
         list[str] | None,
@@ -45,11 +43,8 @@ def publish(
         ),
     ] = None,
     tag: Annotated[str | None, typer.Option(help="Tag the repositories, as with v1.0.0.", metavar="NAME")] = None,
-    collection: Annotated[
-        str | None, typer.Option(help="Group the repositories in the Hub collection of this title.", metavar="TITLE")
-    ] = None,
     load: Annotated[
-        bool, typer.Option("--load/--no-load", help="Load and run the models; without, names and shapes are compared.")
+        bool, typer.Option("--load/--no-load", help="Load and run what is published, here and from the Hub.")
     ] = True,
     smoke: Annotated[
         bool,
@@ -79,7 +74,7 @@ def publish(
 ) -> None:
     """Publish the dataset, the base model, the adapter and a Space to try them in, each with its card.
 
-    Shows what would change, loads and runs all of it here, and asks. Then it sends one commit per repository, reads it back,
+    Shows what would change and asks, then loads and runs all of it here. Then it sends one commit per repository, reads it back,
     and tests it from the Hub. A new repository is private until then; an existing one keeps its visibility. The last lines
     say what is on the Hub, as it was looked up. The receipt goes to results/NAME/publication.json.
 
@@ -92,9 +87,11 @@ def publish(
     # The Hub documents that plain LFS uploads keep working. huggingface_hub reads this when it is imported.
     os.environ["HF_HUB_DISABLE_XET"] = "1"
 
-    from src.hub.redact import redact_output
+    from src.hub.redact import Redactor
 
-    redact_output()
+    redactor = Redactor()
+    redactor.install()
+    _check_endpoint()
 
     from src.hub.dry_run import dry_run as write_and_check
     from src.hub.options import Options
@@ -105,25 +102,29 @@ def publish(
 
     if dry_run + verify + plan + verify_only > 1:
         raise typer.BadParameter("give one of --dry-run, --verify, --plan and --verify-only")
-    if create_pr and (tag is not None or collection is not None or make_public):
-        raise typer.BadParameter(
-            "--create-pr only opens pull requests: leave --tag, --collection and --make-public out"
-        )
     screen = Screen(quiet=as_json, verbose=verbose)
     record = load_record(Path(), project=project, experiment=config, results=results, checkpoint=model)
     options = Options(
         namespace=namespace,
         only=tuple(role for role in ROLES if only is None or role in {str(choice) for choice in only}),
-        plan_only=plan, verify_only=verify_only, yes=yes, create_pr=create_pr, overwrite=overwrite,
-        make_public=make_public or (), tag=tag, collection=collection, timeout=timeout, load=load, smoke=smoke,
-        verbose=verbose,
+        plan_only=plan, verify_only=verify_only, yes=yes, overwrite=overwrite,
+        make_public=make_public or (), tag=tag, timeout=timeout, load=load, smoke=smoke,
     )  # fmt: skip
     if dry_run or verify:
-        report = write_and_check(record, options, screen, Path(".cache"), output, full=verify)
+        report = write_and_check(record, options, screen, redactor, Path(".cache"), output, full=verify)
     else:
-        report = run_publication(record, options, screen, Path(".cache"))
+        report = run_publication(record, options, screen, redactor, Path(".cache"))
     if as_json:
         print(json.dumps(report, indent=2, ensure_ascii=False))
+
+
+def _check_endpoint() -> None:
+    """Refuse an address that huggingface_hub could not even be imported with."""
+    endpoint = os.environ.get("HF_ENDPOINT", "")
+    try:
+        urlsplit(endpoint)
+    except ValueError:
+        raise InputError("HF_ENDPOINT", f"{endpoint} is not an address. Correct the variable, or unset it.") from None
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """A local stand-in for the Hugging Face Hub: what huggingface_hub, transformers and datasets use of it.
 
-What it answers follows the client's code and the Hub's public documentation. It keeps commits, branches, pull requests and
+What it answers follows the client's code and the Hub's public documentation. It keeps commits, branches and
 tags in memory, file contents on disk, and knows users with tokens of several roles. It runs over a socket, or in the process of
 the test (`InProcess`), where something can happen between any two requests.
 """
@@ -59,14 +59,7 @@ class Commit:
     title: str
     author: str
     files: dict[str, Blob]
-
-
-@dataclass
-class PullRequest:
-    number: int
-    title: str
-    author: str
-    status: str = "open"
+    message: str = ""
 
 
 @dataclass
@@ -80,7 +73,6 @@ class Repo:
     commits: dict[str, Commit] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
-    pulls: dict[int, PullRequest] = field(default_factory=dict)
 
     def resolve(self, revision: str) -> Commit | None:
         oid = self.refs.get(revision) or self.tags.get(revision) or revision
@@ -104,7 +96,7 @@ class User:
 
 @dataclass
 class Fault:
-    """What goes wrong over the socket: a request that matches is answered with an HTTP status, or `silent` or `slow`."""
+    """What goes wrong over the socket: a request that matches is answered with an HTTP status, or `silent`, `slow` or `flip`."""
 
     method: str
     path: str
@@ -127,7 +119,6 @@ class HubServer:
         (folder / "blobs").mkdir(parents=True)
         self.repos: dict[tuple[str, str], Repo] = {}
         self.users: dict[str, User] = {}
-        self.collections: dict[str, dict[str, Any]] = {}
         self.objects: dict[str, Blob] = {}
         self.faults: list[Fault] = []
         self.log: list[tuple[str, str]] = []
@@ -142,10 +133,6 @@ class HubServer:
                 Route("/api/whoami-v2", self.whoami),
                 Route("/api/validate-yaml", self.validate_yaml, methods=["POST"]),
                 Route("/api/repos/create", self.create, methods=["POST"]),
-                Route("/api/collections", self.list_collections, methods=["GET"]),
-                Route("/api/collections", self.create_collection, methods=["POST"]),
-                Route("/api/collections/{ns}/{slug}", self.get_collection, methods=["GET"]),
-                Route("/api/collections/{ns}/{slug}/items", self.add_item, methods=["POST"]),
                 Route("/oauth/token", self.exchange, methods=["POST"]),
                 Route("/lfs/{oid}", self.put_object, methods=["PUT"]),
                 *(
@@ -164,6 +151,7 @@ class HubServer:
                         (api + "/refs", self.list_refs, ["GET"]),
                         (api + "/commits/{rev:path}", self.commits, ["GET"]),
                         (api + "/tag/{rev:path}", self.tag, ["POST"]),
+                        (api + "/super-squash/{rev:path}", self.squash, ["POST"]),
                     )
                 ),
                 *(
@@ -224,6 +212,17 @@ class HubServer:
             while True:
                 await send({"type": "http.response.body", "body": b" ", "more_body": True})
                 await asyncio.sleep(0.2)
+        elif fault.kind == "flip":  # the first bit of the first byte is another one
+            seen: list[bytes] = []
+
+            async def flip(message: Any) -> None:
+                body = message.get("body", b"")
+                if body and not seen:
+                    seen.append(body)
+                    message = message | {"body": bytes([body[0] ^ 1]) + body[1:]}
+                await send(message)
+
+            await self.app(scope, receive, flip)
         else:  # silent: there is never an answer
             while (await receive())["type"] != "http.disconnect":
                 pass
@@ -253,7 +252,7 @@ class HubServer:
             return f"{namespace}/{name}" == user.name
         if user.role == "fineGrained":
             owners = [s["entity"]["name"] for s in user.scopes or [] if "repo.write" in s["permissions"]]
-            return namespace in owners
+            return bool({namespace, f"{namespace}/{name}"} & set(owners))
         return namespace == user.name or user.orgs.get(namespace) in ("admin", "write", "contributor")
 
     def find(self, request: Request, *, write: bool = False) -> Repo:
@@ -327,11 +326,18 @@ class HubServer:
         return repo
 
     def add_commit(
-        self, repo: Repo, ref: str, parent: Commit | None, title: str, author: str, files: dict[str, Blob]
+        self,
+        repo: Repo,
+        ref: str,
+        parent: Commit | None,
+        title: str,
+        author: str,
+        files: dict[str, Blob],
+        message: str = "",
     ) -> Commit:
         self._serial += 1
         oid = hashlib.sha1(f"{repo.kind} {repo.name} {self._serial}".encode()).hexdigest()
-        commit = Commit(oid, parent.oid if parent else None, title, author, files)
+        commit = Commit(oid, parent.oid if parent else None, title, author, files, message)
         repo.commits[oid] = commit
         self.made.append((repo.kind, repo.name, oid))
         repo.refs[ref] = oid
@@ -367,7 +373,8 @@ class HubServer:
             raise HubError(401, "Invalid username or password.")
         namespace = body.get("organization") or user.name
         kind, name = body.get("type", "model"), f"{namespace}/{body['name']}"
-        if not self.may_write(user, namespace, body["name"]) or user.role == "oidc":
+        scoped = user.role == "fineGrained" and not self.may_write(user, namespace, "")
+        if not self.may_write(user, namespace, body["name"]) or user.role == "oidc" or scoped:
             raise HubError(403, "You don't have the rights to create a repository under this namespace")
         url = f"{self.url}/{'' if kind == 'model' else kind + 's/'}{name}"
         if (kind, name) in self.repos:
@@ -504,8 +511,7 @@ class HubServer:
         repo = self.find(request)
         out: dict[str, list[dict[str, str]]] = {"branches": [], "converts": [], "tags": [], "pullRequests": []}
         for name, oid in repo.refs.items():
-            where = "pullRequests" if name.startswith("refs/pr/") else "branches"
-            out[where].append({"name": name, "ref": name if "/" in name else f"refs/heads/{name}", "targetCommit": oid})
+            out["branches"].append({"name": name, "ref": f"refs/heads/{name}", "targetCommit": oid})
         out["tags"] = [{"name": n, "ref": f"refs/tags/{n}", "targetCommit": oid} for n, oid in repo.tags.items()]
         return JSONResponse(out)
 
@@ -514,7 +520,7 @@ class HubServer:
         history = repo.history(self.at(repo, request.path_params["rev"]))
         return JSONResponse(
             [
-                {"id": c.oid, "title": c.title, "message": "", "date": NOW, "authors": [{"user": c.author}]}
+                {"id": c.oid, "title": c.title, "message": c.message, "date": NOW, "authors": [{"user": c.author}]}
                 for c in history
             ]
         )
@@ -527,10 +533,20 @@ class HubServer:
         repo.tags[name] = self.at(repo, request.path_params["rev"]).oid
         return JSONResponse({})
 
+    async def squash(self, request: Request) -> Response:
+        """Replace a branch's history by one commit with its files."""
+        repo = self.find(request, write=True)
+        user = self.user(request)
+        assert user is not None
+        branch = request.path_params["rev"]
+        title, _, message = (await request.json())["message"].partition("\n")
+        self.add_commit(repo, branch, None, title, user.name, dict(self.at(repo, branch).files), message.strip())
+        return JSONResponse({})
+
     # Uploads.
 
     async def preupload(self, request: Request) -> Response:
-        repo = self.find(request, write="create_pr" not in request.query_params)
+        repo = self.find(request, write=True)
         commit = self.at(repo, request.path_params["rev"])
         files = []
         for entry in (await request.json())["files"]:
@@ -578,8 +594,7 @@ class HubServer:
         return Response()
 
     async def commit(self, request: Request) -> Response:
-        pull = request.query_params.get("create_pr") == "1"
-        repo = self.find(request, write=not pull)
+        repo = self.find(request, write=True)
         user = self.user(request)
         if user is None or user.role == "read":
             raise HubError(403, "Read-only token")
@@ -601,15 +616,10 @@ class HubServer:
             elif line["key"] == "deletedFile" and files.pop(value["path"], None) is None:
                 raise HubError(404, "A file with this name doesn't exist", "EntryNotFound")
         url = f"{self.url}/{'' if repo.kind == 'model' else repo.kind + 's/'}{repo.name}"
-        answer: dict[str, Any] = {"success": True}
-        ref = revision
-        if pull:
-            number = len(repo.pulls) + 1
-            repo.pulls[number] = PullRequest(number, header["summary"], user.name)
-            ref = f"refs/pr/{number}"
-            answer["pullRequestUrl"] = f"{url}/discussions/{number}"
-        commit = self.add_commit(repo, ref, head, header["summary"], user.name, files)
-        return JSONResponse(answer | {"commitOid": commit.oid, "commitUrl": f"{url}/commit/{commit.oid}"})
+        commit = self.add_commit(
+            repo, revision, head, header["summary"], user.name, files, header.get("description", "")
+        )
+        return JSONResponse({"success": True, "commitOid": commit.oid, "commitUrl": f"{url}/commit/{commit.oid}"})
 
     # Downloads.
 
@@ -620,6 +630,8 @@ class HubServer:
             (r for r in (*repo.refs, *repo.tags, *repo.commits) if rest.startswith(r + "/")), key=len, default=""
         )
         commit = self.at(repo, revision or rest.split("/")[0])
+        if repo.gated and self.user(request) is None:
+            raise HubError(401, f"Access to model {repo.name} is restricted", "GatedRepo")
         blob = commit.files.get(rest[len(revision) + 1 :])
         headers = {"X-Repo-Commit": commit.oid, "Accept-Ranges": "bytes", "Access-Control-Allow-Origin": "*"}
         if blob is None:
@@ -638,38 +650,6 @@ class HubServer:
         if request.method == "HEAD":
             return Response(status_code=code, headers=headers)
         return StreamingResponse(_read(blob.path, start, end), code, headers, "application/octet-stream")
-
-    # Collections.
-
-    def collection(self, slug: str) -> dict[str, Any]:
-        if slug not in self.collections:
-            raise HubError(404, "Collection not found")
-        return self.collections[slug]
-
-    async def list_collections(self, request: Request) -> Response:
-        owner = request.query_params.get("owner")
-        found = [c for c in self.collections.values() if c["slug"].startswith(f"{owner}/")]
-        return JSONResponse([{k: v for k, v in c.items() if k != "position"} for c in found])
-
-    async def create_collection(self, request: Request) -> Response:
-        body = await request.json()
-        slug = f"{body['namespace']}/{re.sub(r'[^a-z0-9]+', '-', body['title'].lower())}-0123456789abcdef01234567"
-        self.collections[slug] = {
-            "slug": slug, "title": body["title"], "owner": {"name": body["namespace"]}, "items": [], "lastUpdated": NOW,
-            "position": 0, "private": body["private"], "theme": "blue", "upvotes": 0,
-        }  # fmt: skip
-        return JSONResponse(self.collections[slug])
-
-    async def get_collection(self, request: Request) -> Response:
-        return JSONResponse(self.collection(f"{request.path_params['ns']}/{request.path_params['slug']}"))
-
-    async def add_item(self, request: Request) -> Response:
-        found = self.collection(f"{request.path_params['ns']}/{request.path_params['slug']}")
-        item = (await request.json())["item"]
-        if any(known["id"] == item["id"] and known["type"] == item["type"] for known in found["items"]):
-            raise HubError(409, "already there")
-        found["items"].append({"_id": "0" * 24, "position": 0, **item})
-        return JSONResponse(found)
 
 
 async def _read(path: Path, start: int, end: int) -> AsyncIterator[bytes]:

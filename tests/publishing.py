@@ -23,9 +23,10 @@ from huggingface_hub.utils._http import default_client_factory
 from src.documents.build import Documents
 from src.documents.context import Context, RepoNames
 from src.hub import bundle as bundles
-from src.hub import client, process, publish, verify
+from src.hub import client, process, publish
 from src.hub.bundle import collect
 from src.hub.options import Options
+from src.hub.redact import Redactor
 from src.hub.repository import Repository
 from src.hub.show import Screen
 from src.record.errors import CommandError
@@ -173,12 +174,9 @@ class Desk(Published):
         monkeypatch.setattr(
             bundles, "collect", lambda documents, only, *rest, **more: [r for r in self.bundle.repos if r.role in only]
         )
-        for module in (publish, verify):
-            monkeypatch.setattr(module, "local_base", lambda context: self.bundle.repo("base"))
+        monkeypatch.setattr(publish, "local_base", lambda context: self.bundle.repo("base"))
         monkeypatch.setattr(bundles, "check_secrets", lambda *rest: [])
-        monkeypatch.setattr(verify, "check_outside", lambda *rest: [])
-        for name in ("fill", "link"):
-            monkeypatch.setattr(process.Home, name, lambda *rest: None)
+        monkeypatch.setattr(process.Home, "link", lambda *rest: None)
         monkeypatch.setattr(process.Home, "run", lambda home, jobs, what, **rest: self._run(jobs, rest["offline"]))
 
     def _sleep(self, seconds: float) -> None:
@@ -196,12 +194,13 @@ class Desk(Published):
             if self.receipt_path.exists()
             else None,
         )
-        self.slept, printed = 0.0, io.StringIO()
+        self.slept, printed, redactor = 0.0, io.StringIO(), Redactor()
+        screen = Screen(quiet=False, verbose=options.pop("verbose", False))
         kept: dict[Path, bytes] = {}
         self.verified += self.bundle.repos
         with redirect_stdout(printed), redirect_stderr(printed):
             try:
-                publish.publish(record, Options(**{"yes": True, **options}), Screen(quiet=False), None)
+                publish.publish(record, Options(**{"yes": True, **options}), screen, redactor, None)
                 code = 0
             except CommandError as error:
                 printed.write(f"error: {error}\n")
@@ -213,7 +212,7 @@ class Desk(Published):
                 path.unlink()
             for path, content in kept.items():
                 path.write_bytes(content)
-        return Ending(code, printed.getvalue(), self.slept)
+        return Ending(code, redactor.redact(printed.getvalue()), self.slept)
 
     def close(self) -> None:
         """Give huggingface_hub its own client back."""
@@ -236,20 +235,10 @@ def _splits(job: dict[str, Any]) -> Any:
     return found
 
 
-def _browser(job: dict[str, Any]) -> Any:
-    row = job["desk"].bundle.context.demo.examples[0]
-    return {
-        "answers": [row["base_answer"], row["finetuned_answer"]],
-        "said": "",
-        "loaded": ["a.safetensors", "b.safetensors"],
-    }
-
-
 ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "dataset": _splits,
     "logits": lambda job: {"difference": 0.0, "count": 1},
     "snippet": lambda job: "printed",
-    "space": _browser,
 }
 """What the jobs of the child process find."""
 

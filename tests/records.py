@@ -72,3 +72,25 @@ def rewrite(root: Path, questions: pa.Table, base: pa.Table, finetuned: pa.Table
 def take(root: Path, kept: list[int]) -> None:
     """Keep some of a record's questions."""
     rewrite(root, *(table.take(kept) for table in tables(root)))
+
+
+def without_settings(root: Path) -> None:
+    """Take out what the record itself says of the adapter."""
+    path = root / "configs/experiments/tiny.yaml"
+    lines = path.read_text().splitlines(True)
+    start = next(i for i, line in enumerate(lines) if line.startswith("lora_config"))
+    end = next(i for i in range(start + 1, len(lines)) if not lines[i].startswith(" "))
+    path.write_text("".join(lines[:start] + lines[end:]))
+    for name in ("evaluation_results", "training_log"):
+        file = root / f"results/tiny/{name}.json"
+        data = json.loads(file.read_text())
+        data["config"] = None
+        data["hashes"] = None
+        file.write_text(json.dumps(data))
+    results = json.loads((root / "results/tiny/evaluation_results.json").read_text())
+    results["training_log"] = None
+    (root / "results/tiny/evaluation_results.json").write_text(json.dumps(results))
+    (root / "results/tiny/training_log.json").unlink()
+    project = root / "configs/project.yaml"
+    project.write_text("".join(line for line in project.read_text().splitlines(True) if not line.startswith("study:")))
+    (root / "docs/fragments/finding.md.j2").unlink(missing_ok=True)

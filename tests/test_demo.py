@@ -80,16 +80,23 @@ def ask(
     return answers_of
 
 
+SHOWN = ("base", "further", "finetuned")
+"""The models in the order of the page."""
+
+
 def rows_of(demo: Demo, kind: Any) -> list[dict[str, Any]]:
     """Return the questions of a kind, with the prompt and both models' answers."""
     task = demo.questions[kind].task
-    base, finetuned = (demo.record.answered(model, task) for model in ("base", demo.record.run_name))
+    base, finetuned, further = (
+        demo.record.answered(model, task) for model in ("base", demo.record.run_name, "no-hints-1")
+    )
     assert base is not None
     assert finetuned is not None
+    assert further is not None
     rows = base.questions.to_pylist()
     for i, (row, prompt) in enumerate(zip(rows, base.prompts(), strict=True)):
         row["prompt"] = prompt
-        for model, answers in (("base", base), ("finetuned", finetuned)):
+        for model, answers in (("base", base), ("finetuned", finetuned), ("further", further)):
             row |= {
                 f"{model}_{name}": answers.answers[name][i].as_py() for name in ("answer", "score", "scores", "chosen")
             }
@@ -264,10 +271,10 @@ def test_the_page_answers_as_on_record(address: str, browser: Browser, demo: Dem
     assert count.locator(".try-it-right-row th").inner_text().startswith(row["reference"])
     together = count.locator("tr").last.locator("td").all()
     assert len(together) == 3, "base model and both adapters"
-    for cell, model in zip(together, ("base", "finetuned"), strict=False):
+    for cell, model in zip(together, SHOWN, strict=True):
         assert cell.get_attribute("data-answer") == row[f"{model}_chosen"]
     written = page.locator(".try-it-table:not(.try-it-bars)").first.locator("td").all()
-    for cell, model in zip(written, ("base", "finetuned"), strict=False):
+    for cell, model in zip(written, SHOWN, strict=True):
         assert (cell.get_attribute("data-answer") or "")[:64] == row[f"{model}_answer"]
         assert f"on record: {row[f'{model}_answer'] or 'nothing'}" in cell.inner_text()
     chosen = page.locator(".try-it-out table").evaluate_all("all => all.map(t => t.classList.contains('try-it-bars'))")
@@ -277,7 +284,7 @@ def test_the_page_answers_as_on_record(address: str, browser: Browser, demo: Dem
     ask_for(page, spelled["word"])
     answered(page)
     cells = page.locator(".try-it-letters[data-answer]").all()
-    for cell, model in zip(cells, ("base", "finetuned"), strict=False):
+    for cell, model in zip(cells, SHOWN, strict=True):
         assert cell.get_attribute("data-answer") == spelled[f"{model}_answer"]
     assert not seen.wrong
 

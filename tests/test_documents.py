@@ -212,8 +212,8 @@ def result(verdict: str, base: float = 0.1, finetuned: float = 0.5, **more: obje
         (result("does not answer"), "does not answer: 20% of its answers"),
         (result("no evidence of use", above_control=False), "50.0% are right, and 31.0% would be if"),
         (
-            result("no evidence of use", above_control=True, shortcut=Baseline("the first letter", 0.49)),
-            "50.0% are right, and 49.0% with the first letter.",
+            result("no better than a guess", above_control=True, shortcut=Baseline("the first letter", 0.49)),
+            "50.0% are right, and 49.0% would be with the first letter.",
         ),
     ],
 )

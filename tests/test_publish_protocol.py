@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,20 +11,17 @@ from urllib.parse import quote
 
 import httpx2
 import huggingface_hub as hf
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from src.documents.context import RepoNames
-from src.hub import checks, publish, redact, verify
+from src.hub import preflight, publish
 from src.hub.bundle import gather
-from src.hub.checks import check_names
 from src.hub.licenses import check_license
+from src.hub.preflight import check_names
 from src.hub.remote import Hub
 from src.hub.repository import Repository, bytes_file
 from src.hub.secrets import check_secrets
 from src.hub.show import Screen
-from src.hub.verify import misfits
 from src.record.errors import InputError
 from src.record.files import sha256_file
 
@@ -191,42 +185,6 @@ def test_a_renamed_repository_is_not_followed(desk: Desk, bundles: tuple[Bundle,
     assert commits(desk.hub.repos[("dataset", "alice/other")]) == 1
 
 
-def test_pull_requests_are_only_opened(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
-    """A stranger's pull request of the same title is not adopted, merged or closed."""
-    assert desk.publish(**DATASET).code == 0
-    repo = desk.repo("dataset")
-    head = repo.commits[repo.refs["main"]]
-    files = {**head.files, ".gitattributes": desk.hub.store(b"* filter=evil\n", lfs=False)}
-    desk.hub.add_commit(repo, "refs/pr/1", head, "Publish dataset", "stranger", files)
-    desk.bundle = bundles[1]
-    done = desk.publish(**DATASET, create_pr=True)
-    assert done.code == 0, done.out
-    assert "readable by all" in done.out
-    assert repo.refs["main"] == head.oid
-    assert not [path for _, path in desk.hub.log if "/merge" in path or "/status" in path]
-    assert desk.publish(**DATASET).code == 0
-    assert repo.commits[repo.refs["main"]].files[".gitattributes"] == head.files[".gitattributes"]
-
-
-def test_other_rules_for_large_files_are_refused(desk: Desk) -> None:
-    """`.gitattributes` of the new commit may only have more lines for files that were sent."""
-    real = desk.hub.commit
-    assert real is not None
-
-    def after(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
-        if "/commit/" in request.url.path:
-            repo = desk.repo("dataset")
-            blob = desk.hub.store(b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n* filter=evil\n", lfs=False)
-            repo.commits[repo.refs["main"]].files[".gitattributes"] = blob
-        return response
-
-    desk.transport.after = after
-    done = desk.publish(**DATASET)
-    assert done.code == 3
-    assert ".gitattributes" in done.out
-    assert desk.repo("dataset").private
-
-
 # Answers that no Hub gives.
 
 
@@ -278,12 +236,11 @@ def test_an_hours_wait_is_left_to_the_author(desk: Desk) -> None:
 def test_a_token_that_a_server_echoes_is_not_shown(desk: Desk) -> None:
     token = "hf_local+test/token"
     desk.patch.setenv("HF_TOKEN", token)
-    redact.add_secret(token)
     when(desk, "GET", "/whoami-v2", answer(403, {"X-Error-Message": f"Bearer {token} {quote(token, safe='')}"}))
     done = desk.publish(**DATASET)
     assert done.code == 3
-    assert redact.redact(done.out).count("hf_…") == 2
-    assert token not in redact.redact(done.out)
+    assert done.out.count("hf_…") == 2
+    assert token not in done.out
 
 
 # Answers that are cut off, lead elsewhere, or never end.
@@ -311,7 +268,7 @@ def test_a_file_may_come_from_another_host_but_the_token_does_not_go_there(desk:
         return None
 
     desk.transport.before = before
-    assert hub.text(desk.bundle.repo("dataset"), "main", "README.md") == "content"
+    assert hub.download(desk.bundle.repo("dataset"), "main", "README.md") == b"content"
     assert seen == [None]
 
 
@@ -345,7 +302,7 @@ def raise_(error: BaseException) -> Any:
 
 def test_every_request_is_listed_on_request(desk: Desk) -> None:
     done = desk.publish(**DATASET, plan_only=True, verbose=True)
-    assert "HTTP Request: GET https://huggingface.co/api/whoami-v2" in done.out
+    assert "GET https://huggingface.co/api/whoami-v2: 200" in done.out
     assert TOKEN not in done.out
 
 
@@ -386,19 +343,19 @@ def test_a_receipt_of_another_hub_is_not_believed(desk: Desk) -> None:
 
 
 def test_a_defect_ends_with_what_is_on_the_hub(desk: Desk) -> None:
-    desk.patch.setattr(publish, "check_visitor", lambda *rest: {}["no such key"])
+    desk.patch.setattr(publish, "receipt_entry", lambda *rest, **more: {}["no such key"])
     with pytest.raises(KeyError) as error:
         desk.publish(**DATASET)
     (note,) = error.value.__notes__
     assert note.startswith("alice/tiny-letters: public, our commit ")
-    desk.patch.setattr(publish, "check_visitor", lambda *rest: raise_(OSError("the disk is gone")))
+    desk.patch.setattr(publish, "receipt_entry", lambda *rest, **more: raise_(OSError("the disk is gone")))
     done = desk.publish(**DATASET)
     assert done.code == 2
     assert "error: the disk is gone" in done.out
 
 
 def test_an_output_that_nobody_reads_any_more(desk: Desk) -> None:
-    desk.patch.setattr(publish, "check_visitor", lambda *rest: raise_(SystemExit(1)))  # as Rich does
+    desk.patch.setattr(publish, "receipt_entry", lambda *rest, **more: raise_(SystemExit(1)))  # as Rich does
     done = desk.publish(**DATASET)
     assert done.code == 141
     assert done.state[-1].startswith("alice/tiny-letters: public, our commit ")
@@ -453,7 +410,7 @@ def test_an_identity_that_the_hub_does_not_know(ci: Desk) -> None:
     done = ci.publish(**DATASET)
     assert done.code == 3
     assert "HTTP 400" in done.out
-    assert "forged-identity" not in redact.redact(done.out)
+    assert "forged-identity" not in done.out
     ci.patch.delenv("HF_OIDC_ID_TOKEN")
     done = ci.publish(**DATASET)
     assert done.code == 3
@@ -508,8 +465,7 @@ def test_a_base_model_that_not_everybody_loads_is_told_and_not_called_verified(
 ) -> None:
     desk.patch.setattr(type(desk.bundle.record), "base_folder", property(lambda record: None))
     desk.bundle = replace(desk.bundle, repos=[r for r in desk.bundle.repos if r.role == "model"])
-    for module in (publish, verify):
-        desk.patch.setattr(module, "local_base", lambda context: None)
+    desk.patch.setattr(publish, "local_base", lambda context: None)
     desk.patch.setattr(
         publish.RepoNames,
         "of",
@@ -539,22 +495,12 @@ def test_a_receipt_that_cannot_be_written_is_found_before_anything_is_sent(desk:
 
 
 def test_without_the_packages_it_plans_and_names_the_line_to_install(desk: Desk) -> None:
-    desk.patch.setattr(checks, "NEEDED", ("no_such_package",))
+    desk.patch.setattr(preflight, "NEEDED", ("no_such_package",))
     done = desk.publish(**DATASET)
     assert done.code == 3
     assert " added; " in done.out
     assert '-e ".[publish]"' in done.out
     assert not desk.hub.repos
-
-
-def test_an_adapter_that_does_not_fit_is_found_from_the_headers() -> None:
-    base = {"transformer.h.0.attn.c_attn.weight": (8, 24)}
-    name = "base_model.model.transformer.h.0.attn.c_attn.lora_"
-    fitting = {f"{name}A.weight": (2, 8), f"{name}B.weight": (24, 2)}
-    assert misfits(2, fitting, base) == []
-    assert misfits(4, fitting, base) == list(fitting)
-    assert misfits(2, {f"{name}A.weight": (2, 9)}, base) == [f"{name}A.weight"]
-    assert misfits(2, {name.replace("h.0", "h.7") + "A.weight": (2, 8)}, base)
 
 
 @pytest.mark.parametrize(
@@ -577,16 +523,14 @@ def test_names_and_tags_that_the_hub_cannot_take(desk: Desk) -> None:
     for name in ("a--b", "a..b", "name.git", "a."):
         with pytest.raises(InputError, match="dataset_repo"):
             check_names(replace(names, dataset=f"alice/{name}"), None)
-    with pytest.raises(InputError, match="as the base model is called"):
+    with pytest.raises(InputError, match="is the base model's name too"):
         check_names(replace(names, model=names.base or ""), None)
 
 
 def test_a_license_and_its_text(tmp_path: Path, bundles: tuple[Bundle, Bundle]) -> None:
     text = bundles[0].record.root / "LICENSE"
     check_license("mit", text)
-    with pytest.raises(InputError, match="found the text of the MIT License, expected the text of some-other"):
-        check_license("some-other", text)
-    for other in ("apache-2.0", "gpl-3.0", "cc0-1.0"):
+    for other in ("apache-2.0", "gpl-3.0", "cc0-1.0", "other"):
         with pytest.raises(InputError, match=other):
             check_license(other, text)
 
@@ -596,58 +540,21 @@ def test_a_license_and_its_text(tmp_path: Path, bundles: tuple[Bundle, Bundle]) 
 SECRET = "hf_" + "Ab1" * 12
 
 
-def pack_parquet(text: str) -> bytes:
-    out = io.BytesIO()
-    pq.write_table(pa.table({"a": [1, 2], "b": ["harmless", f"so {text} it is"]}), out, compression="zstd")
-    return out.getvalue()
-
-
-def pack_zip(text: str) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("a.txt", f"so {text} it is")
-    return out.getvalue()
-
-
-PACKED: dict[str, Callable[[str], bytes]] = {
-    "README.md": str.encode,
-    "a.jsonl": lambda text: json.dumps({"a": text}).encode(),
-    "a.ipynb": lambda text: json.dumps({"cells": [{"source": [text]}]}).encode(),
-    "a.html": lambda text: f"<p>{text}</p>".encode(),
-    "weights.safetensors": lambda text: b"\x00\xff" * 50 + text.encode() + b"\x00",
-    "a.parquet": pack_parquet,
-    "a.zip": pack_zip,
-    "a.txt.gz": lambda text: gzip.compress(f"so {text} it is".encode()),
-    "a.pdf": lambda text: b"%PDF-1.7\n1 0 obj\nstream\n" + __import__("zlib").compress(text.encode()) + b"\nendstream",
-}
-
-
 def holding(path: str, content: bytes) -> list[Repository]:
     return [Repository("dataset", "alice/x", "dataset", {path: bytes_file(path, content)})]
 
 
-@pytest.mark.parametrize("path", PACKED)
-@pytest.mark.parametrize("what", [SECRET, "github_pat_" + "a1B2" * 20, "my-own-login-token", "my%2Dother%2Ftoken"])
-def test_a_secret_is_found_wherever_it_is(path: str, what: str) -> None:
-    token = {"my-own-login-token": what, "my%2Dother%2Ftoken": "my-other/token"}.get(what)
-    if token == "my-other/token":
-        what = quote(token, safe="")
-    with pytest.raises(InputError, match="looks like a secret") as error:
-        check_secrets(holding(path, PACKED[path](what)), token, {}, None)
-    assert what not in str(error.value)
+@pytest.mark.parametrize("token", ["my-own-login-token", "my-other/token"])
+def test_the_own_token_is_found_in_all_bytes(token: str) -> None:
+    for path in ("README.md", "weights.safetensors"):
+        with pytest.raises(InputError, match="the token that you are logged in with") as error:
+            check_secrets(holding(path, b"\x00\xff" * 50 + quote(token, safe="").encode() + b"\x00"), token, {}, None)
+        assert token not in str(error.value)
 
 
 LETTERS = "aB3dE6gH9jK2mN5pQ8sT1vW4xY7zA0cD"
-HEXADECIMAL = "0a1b2c3d4e5f6789" * 8
 KEYS = {
-    "Anthropic": f"sk-ant-api03-{LETTERS * 2}", "AWS by name": f"aws_secret_access_key = {LETTERS}/aB3d+E6g", "Databricks": f"dapi{HEXADECIMAL[:32]}",
-    "Discord": f"https://discord.com/api/webhooks/123456789012345678/{LETTERS * 2}", "Docker": f"dckr_pat_{LETTERS[:27]}", "Fireworks": f"fw_{LETTERS[:24]}",
-    "Figma": f"figd_{LETTERS}{LETTERS[:9]}", "GitHub": f"ghp_{LETTERS}aB3d", "Google": f"AIza{LETTERS}aB3", "LangSmith": f"lsv2_pt_{HEXADECIMAL[:32]}_{HEXADECIMAL[:10]}",
-    "Mailgun": f"key-{HEXADECIMAL[:32]}", "netrc": f"machine host login me password {LETTERS[:20]}", "New Relic": f"NRAK-{(LETTERS * 2).upper()[:27]}",
-    "npm": f"npm_{LETTERS}aB3d", "NVIDIA": f"nvapi-{LETTERS * 2}", "password": f'password = "{LETTERS[:18]}"', "Perplexity": f"pplx-{LETTERS}{LETTERS[:16]}",
-    "Pinecone": f"pcsk_{LETTERS * 2}", "Postman": f"PMAK-{HEXADECIMAL[:24]}-{HEXADECIMAL[:34]}", "Slack app": f"xapp-1-A0123456789-123456789012-{HEXADECIMAL[:64]}",
-    "Stripe": f"sk_test_{LETTERS[:24]}", "Supabase": f"sbp_{HEXADECIMAL[:40]}", "Together": f"tgp_v1_{LETTERS}{LETTERS[:11]}", "W&B": f"WANDB_API_KEY={HEXADECIMAL[:40]}",
-    "xAI": f"xai-{LETTERS * 3}",
+    "GitHub": f"ghp_{LETTERS}aB3d", "Hugging Face": SECRET, "private key": "-----BEGIN RSA PRIVATE KEY-----", "Stripe": f"sk_live_{LETTERS[:24]}",
 }  # fmt: skip
 
 
@@ -660,8 +567,7 @@ def test_a_key_is_known_by_its_kind(kind: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "hf_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "AKIAIOSFODNN7EXAMPLE", "Set HF_TOKEN=hf_... first", "https://user:password@host.example/x",
-        "sha256: " + "0123456789abcdef" * 4, "commit " + "ab" * 20, "hf_hub_download", "token: tokenizer", "sk-learn is a package", "Bearer TOKEN",
+        "Set HF_TOKEN=hf_... first",         "sha256: " + "0123456789abcdef" * 4, "commit " + "ab" * 20, "hf_hub_download", "token: tokenizer", "sk-learn is a package", "Bearer TOKEN",
         "Your password is asked for at the next login", "api_key: see the settings", "key-value pairs", "an access token has 37 characters",
     ],
 )  # fmt: skip
@@ -689,7 +595,7 @@ def test_what_points_at_a_person_is_a_warning() -> None:
 
 def test_all_that_is_gathered_is_searched(bundles: tuple[Bundle, Bundle]) -> None:
     with pytest.raises(InputError, match="the token that you are logged in with"):
-        gather(bundles[0].context, ("dataset",), Screen(quiet=True), "letter_count/test.parquet")
+        gather(bundles[0].context, ("dataset",), Screen(quiet=True), "letter_count")
 
 
 # The bundle.

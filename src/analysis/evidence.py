@@ -26,11 +26,20 @@ from .statistics import (
     wilson,
 )
 
-Verdict = Literal["not tested", "does not answer", "no evidence of use", "worse", "improved", "no difference"]
+Verdict = Literal[
+    "not tested",
+    "does not answer",
+    "no evidence of use",
+    "no better than a guess",
+    "worse",
+    "improved",
+    "no difference",
+]
 """What is known of a change, in the order in which it is decided; the first that applies is the verdict.
 
 not tested: no answers on record. does not answer: fewer than half of the lines that the model writes freely are candidates. no evidence
-of use: not above the control, or not above the best answer that ignores part of the question. Then a paired test against the base model.
+of use: not above the control. no better than a guess: not above the best answer that ignores part of the question. Then a paired test
+against the base model.
 """
 
 ANSWERS = 0.5
@@ -258,8 +267,10 @@ def _verdict(found: Comparison, level: float) -> Verdict:
         return "not tested"
     if answered is not None and answered < ANSWERS:
         return "does not answer"
-    if found.above_control is False or found.above_shortcut is False:
+    if found.above_control is False:
         return "no evidence of use"
+    if found.above_shortcut is False:
+        return "no better than a guess"
     if p >= level:
         return "no difference"
     return "improved" if found.better else "worse"

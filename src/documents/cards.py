@@ -22,7 +22,7 @@ def model_card_metadata(context: Context) -> str:
         language=record.project.language,
         **_license(record.project),
         library_name=model.library,
-        pipeline_tag=model.head.pipeline if model.head else None,
+        pipeline_tag=record.pipeline_tag,
         base_model=context.names.base,
         datasets=[context.names.dataset] if record.splits else None,
         metrics=list(dict.fromkeys(_hub_metric(context, m.key, m.config) for m in context.analysis.main)),
@@ -85,10 +85,10 @@ def _eval_results(context: Context) -> list[Any]:
     """List the metrics for the Hub, which wants a task and a dataset for each; a metric does not become one for lack of it."""
     from huggingface_hub import EvalResult
 
-    head = context.record.model.head
+    tag = context.record.pipeline_tag
     return [
         EvalResult(
-            task_type=head.pipeline if head else (m.config.task or "other").replace("_", "-"),
+            task_type=tag or (m.config.task or "other").replace("_", "-"),
             task_name=(m.config.task or m.config.label).replace("_", " "),
             dataset_type=_dataset_of(context, m.config),
             dataset_name=_dataset_of(context, m.config).rsplit("/", 1)[-1],

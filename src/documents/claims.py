@@ -33,7 +33,9 @@ from src.record.wording import midsentence
 
 from . import formatting
 
-_OPERATORS = re.compile(r"\s*(?:<=|>=|==|!=|<|>)\s*|\s+is\s+(?:not\s+)?\w+\b|\s+(?:and|or|in)\s+|\bnot\b")
+_COMPARED = frozenset(["<", ">", "==", "!=", "<=", ">=", "and", "or", "not", "in", "is"])
+"""What stands between the operands of a condition."""
+
 _QUIET = re.compile(r"`[^`]*`|\[@[^\]]*\]|https?://\S+")
 _DIGIT = re.compile(r"(?<![\w-])\d")
 
@@ -149,7 +151,7 @@ class ClaimExtension(Extension):
         except (UndefinedError, TypeError, AttributeError, KeyError) as error:
             holds, sentence = False, f"(a value is missing: {error})"
         values = []
-        for part in dict.fromkeys(filter(None, map(_operand, _OPERATORS.split(text)))):
+        for part in dict.fromkeys(filter(None, map(_operand, _split(self.environment, text)))):
             if not re.fullmatch(r"[\d.]+|\"[^\"]*\"|'[^']*'", part):
                 values.append((part, _shown(partial(self._value, part, given))))
         if reason:
@@ -162,6 +164,20 @@ class ClaimExtension(Extension):
 
     def _value(self, text: str, given: dict[str, Any]) -> Any:
         return self._compiled(text)(given)
+
+
+def _split(environment: Environment, condition: str) -> list[str]:
+    """Cut a condition at its comparisons, as Jinja's own lexer reads it; the name of a test after `is` is left out."""
+    parts, is_test = [""], False
+    for _, kind, value in environment.lexer.tokeniter(f"{{{{{condition}}}}}", None):
+        if kind in ("operator", "name") and value in _COMPARED:
+            parts.append("")
+            is_test = value == "is" or (is_test and value == "not")
+        elif kind == "name" and is_test:
+            is_test = False
+        elif not kind.startswith("variable_"):
+            parts[-1] += value
+    return parts
 
 
 _READ = {
@@ -182,6 +198,7 @@ _OF_MODEL = re.compile(r"(?P<model>base|run)\(.(?P<metric>\w+).\)\.(?:figures\.)
 
 def _described(operand: str, evaluate: Callable[[str], Any]) -> str | None:
     """Put an operand and its value into words; None where there are none for it."""
+    operand = re.sub(r"\s*[-+*/]\s*[\d.]+$", "", operand)  # a margin is the author's, not a value
     of_metric, of_model = _OF_METRIC.fullmatch(operand), _OF_MODEL.fullmatch(operand)
     try:
         if of_metric and isinstance(found := evaluate(of_metric["arm"]), ArmMetric):

@@ -114,7 +114,7 @@ class Demo:
         """The first questions of each kind with both models' answers."""
         found = []
         for question in self.questions.values():
-            for row in _first(self.record, question.task, SHOWN):
+            for row in _first(self.record, question.task, SHOWN, [model["key"] for model in self.models()]):
                 found.append(row | {"task": question.task, "prompt": question.prefix + row["question"]})
         return found
 
@@ -182,10 +182,11 @@ class Demo:
             run = study.study.run(name) if study else None
             label = study.config.arms[run.arm].label if study and run and run.arm else "Fine-tuned model"
             names[name] = label
-        return [
+        found = [
             {"key": key, "label": label, "folder": self.adapters.get(key), "published": key == self.record.run_name}
             for key, label in names.items()
         ]
+        return sorted(found, key=lambda model: bool(model["published"]))  # what a reader came for comes last
 
     def _here(self) -> list[DemoFile]:
         return [DemoFile(name, name, path.stat().st_size, sha256_file(path)) for name, path in self.files.items()]
@@ -261,16 +262,18 @@ def _unknown_adapter(folder: Path) -> str | None:
     return None
 
 
-def _first(record: Record, task: str, most: int) -> list[dict[str, Any]]:
-    """Return the first rows of a task, with both models' answers."""
-    base, finetuned = (record.answered(model, task) for model in ("base", record.run_name))
-    if base is None or finetuned is None or base.task is None:
+def _first(record: Record, task: str, most: int, models: list[str]) -> list[dict[str, Any]]:
+    """Return the first rows of a task, with what each model answered and whether it is right."""
+    base = record.answered("base", task)
+    answered = [found for name in models if (found := record.answered(name, task)) is not None]
+    if base is None or base.task is None or len(answered) < len(models):
         return []
     rows: list[dict[str, Any]] = base.questions.slice(0, most).to_pylist()
     for i, row in enumerate(rows):
         row["question"] = question_text(base.task, row)
-        for model, answers in (("base", base), ("finetuned", finetuned)):
-            row |= {f"{model}_{name}": answers[name][i].as_py() for name in ("answer", "correct", "chosen")}
+        row["answers"] = [(of["answer"][i].as_py() or "", bool(of["correct"][i].as_py())) for of in answered]
+        for model, rows_of_model in (("base", answered[0]), ("finetuned", answered[models.index(record.run_name)])):
+            row[f"{model}_answer"] = rows_of_model["answer"][i].as_py()
     return rows
 
 

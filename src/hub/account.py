@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import Any
 
 from src.record.errors import show
@@ -14,15 +15,27 @@ WRITERS = frozenset({"admin", "write", "contributor"})
 """Roles in an organization that may write to repositories."""
 
 
-def check_login(hub: Hub, given: str | None) -> tuple[str, str]:
+@dataclass(frozen=True)
+class Account:
+    """Who publishes, and where.
+
+    Attributes:
+        name: The user's name.
+        namespace: The user or organization that the repositories belong to.
+        no_new: Why the account cannot create repositories there, if it cannot.
+    """
+
+    name: str
+    namespace: str
+    no_new: str | None = None
+
+
+def check_login(hub: Hub, given: str | None) -> Account:
     """Check who is logged in, and where that person may write.
 
     Args:
         hub: The Hub.
         given: Namespace that the option, the config or the last publication names.
-
-    Returns:
-        The user's name and the namespace.
 
     Raises:
         Refused: The token may only read, or not write to that namespace.
@@ -31,36 +44,44 @@ def check_login(hub: Hub, given: str | None) -> tuple[str, str]:
     resource = os.environ.get("HF_OIDC_RESOURCE")
     if resource:
         namespace = given or resource.removeprefix("datasets/").split("/")[0]
-        return namespace, namespace
+        no_new = (
+            "a trusted publisher cannot create it. Publish once from a machine that is logged in, then add the trusted "
+            "publisher in the repository's settings."
+        )
+        return Account(namespace, namespace, no_new)
 
-    def account() -> tuple[str, dict[str, Any], dict[str, Any]]:
+    def ask() -> tuple[str, dict[str, Any], dict[str, Any]]:
         user = hub.api.whoami()
         organizations = {str(org["name"]): org.get("roleInOrg") for org in user.get("orgs") or []}
         return str(user["name"]), (user.get("auth") or {}).get("accessToken") or {}, organizations
 
-    name, access, organizations = hub.call(account)
+    name, access, organizations = hub.call(ask)
     namespace = given or name
-    role = access.get("role")
-    if role == "read":
+    if access.get("role") == "read":
         raise Refused(
             "the token may only read. Create one with the role `write` (Settings, Access Tokens), then `hf auth login`."
         )
-    if role == "fineGrained" and not _may_write(access.get("fineGrained") or {}, namespace):
+    writable = _writable(access.get("fineGrained") or {}) if access.get("role") == "fineGrained" else {namespace}
+    if namespace not in {place.split("/")[0] for place in writable}:
         raise Refused(
             f"the fine-grained token has no write permission for {show(namespace)}. Add it in the token's settings."
         )
     if namespace != name and organizations.get(namespace) not in WRITERS:
-        writable = ", ".join([name, *(org for org, r in organizations.items() if r in WRITERS)])
+        allowed = ", ".join([name, *(org for org, r in organizations.items() if r in WRITERS)])
         raise Refused(
-            f"{show(name)} may not write to {show(namespace)}. Give --namespace one of: {show(writable)}; or ask its owner."
+            f"{show(name)} may not write to {show(namespace)}. Give --namespace one of: {show(allowed)}; or ask its owner."
         )
-    return name, namespace
+    no_new = (
+        f"the token may only write to {show(', '.join(sorted(writable)))}. Give it write permission for {namespace}, or create the "
+        "repository on the Hub first."
+    )
+    return Account(name, namespace, None if namespace in writable else no_new)
 
 
-def _may_write(rights: dict[str, Any], namespace: str) -> bool:
-    for scope in rights.get("scoped") or []:
-        entity = scope.get("entity") or {}
-        owner = str(entity.get("name", "")).split("/")[0]
-        if owner == namespace and {"repo.write", "repo.content.write"} & set(scope.get("permissions") or []):
-            return True
-    return False
+def _writable(rights: dict[str, Any]) -> set[str]:
+    """List the users, organizations and repositories that a fine-grained token may write to."""
+    return {
+        str((scope.get("entity") or {}).get("name", ""))
+        for scope in rights.get("scoped") or []
+        if {"repo.write", "repo.content.write"} & set(scope.get("permissions") or [])
+    }

@@ -20,12 +20,11 @@ from src.record.model_name import is_path, parse_model_name
 from src.record.publication import Role
 from src.record.splits import dataset_files
 
-from .checks import check_something, left_out_notes
 from .eval_results import results_file, results_path
+from .preflight import check_something, check_splits, left_out_notes
 from .repository import ROLES, Commits, HubFile, Progress, Repository, bytes_file, hashed
 from .secrets import check_secrets
 from .show import Screen
-from .tokenizer import check_tokens
 
 CONFIGS = ("adapter_config.json", "config.json", "generation_config.json", "tokenizer_config.json")
 """Files of a checkpoint in which transformers and peft note where something was on the author's machine."""
@@ -101,14 +100,15 @@ def gather(
     Raises:
         InputError: Something of the record cannot be published.
         ClaimsError: A sentence says what the record does not show.
-        Refused: The tokenizer does not fit the model.
     """
     record, documents = context.record, Documents(context)
     documents.check()
+    if "dataset" in only:
+        check_splits(record)
     with screen.hashing() as progress:
         repos = collect(documents, only, progress, endpoint, unfinished=unfinished)
-    check_something(context, only, bool(repos))
-    notes = [*check_tokens(record), *left_out_notes(record)]
+    check_something(context, only, repos)
+    notes = left_out_notes(record)
     notes += check_secrets(repos, token, record.project.allow_secrets, context.cache)
     return repos, notes + unready(record)
 
@@ -199,9 +199,9 @@ def _model(documents: Documents) -> dict[str, Path | bytes]:
         stated = getattr(record.results, side)
         if stated is not None and is_path(stated.name):
             raise InputError(
-                record.results_path, key=f"{side}.name", found="a path of your machine, in a file that is published",
-                expected="the model's name", hint="Write its Hub id, or the name of its folder.",
-            )  # fmt: skip
+                record.results_path,
+                f"{side}.name: a path of your machine would be published. Write the model's Hub id or its folder's name.",
+            )
     files["evaluation_results.json"] = record.results_path
     files["final_report.json"] = documents.final_report.encode()
     files["report.pdf"] = documents.pdf()

@@ -27,13 +27,16 @@ from huggingface_hub.utils import disable_progress_bars, parse_ratelimit_headers
 from src.record.errors import CommandError, show
 
 from .errors import UNEXPECTED, Refused, Unreachable
-from .redact import add_secret
+from .redact import Redactor
 from .waiting import Clock
 
 Result = TypeVar("Result")
 
 ATTEMPTS = 5
 """How often a request is sent."""
+
+PATIENCE = 60.0
+"""Seconds to wait for an answer. A caller of huggingface_hub that waits for less can do without the answer."""
 
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 """HTTP statuses that may be different the next time."""
@@ -44,30 +47,35 @@ COMMIT = re.compile(r"/api/(models|datasets|spaces)/[^/]+/[^/]+/commit/")
 DOWNLOAD = re.compile(r"/[^/]+/[^/]+/resolve/")
 """Addresses of files."""
 
+_QUERY = re.compile(r"\?[^\s'\"<>]+")
+
 
 class Busy(Exception):
-    """The Hub did not answer, or says that it is busy. huggingface_hub's own loops do not know this error and let it through.
+    """The Hub did not answer, or says that it is busy. huggingface_hub's own loops do not know this error and let it through."""
 
-    Args:
-        what: What happened, in a word or two.
-        retry_after: Seconds that the Hub asks to wait.
-    """
-
-    def __init__(self, what: str, retry_after: float | None = None) -> None:
-        super().__init__(what)
-        self.retry_after = retry_after
+    def __init__(self, problem: str, advice: str, retry_after: float | None = None) -> None:
+        super().__init__(problem)
+        self.advice, self.retry_after = advice, retry_after
 
 
 class Retry:
-    """Waits between two attempts, as long as the Hub asks.
+    """Repeats what finds the Hub busy, after as long as the Hub asks.
 
     Args:
         clock: Knows how much time is left.
         say: Called with a line for the person who waits.
+        redactor: Learns the token.
+        verbose: Whether to name every request.
     """
 
-    def __init__(self, clock: Clock, say: Callable[[str], None]) -> None:
-        self.clock, self.say = clock, say
+    def __init__(self, clock: Clock, say: Callable[[str], None], redactor: Redactor, *, verbose: bool = False) -> None:
+        self._clock, self.say, self._redactor, self.verbose = clock, say, redactor, verbose
+        self.token: str | None = None
+
+    def keep_secret(self, token: str) -> None:
+        """Send a token to nobody but the Hub, and print it nowhere."""
+        self.token = token
+        self._redactor.add(token)
 
     def repeat(self, function: Callable[[], Result]) -> Result:
         """Call a function again while it finds the Hub busy.
@@ -84,38 +92,37 @@ class Retry:
 
     def _wait(self, busy: Busy, attempt: int) -> None:
         pause = min(8.0, 0.5 * 2**attempt) if busy.retry_after is None else busy.retry_after
-        if attempt >= ATTEMPTS or pause >= self.clock.left():
+        if attempt >= ATTEMPTS or pause >= self._clock.left():
             later = "" if busy.retry_after is None else f" in {busy.retry_after:.0f} s"
-            raise Unreachable(
-                f"{hf.constants.ENDPOINT}: {busy}, {attempt} times in a row. Check the connection, and run the same command again{later}."
-            )
-        self.say(f"the Hub is busy ({busy}); trying again in {pause:.0f} s")
+            times = "" if attempt == 1 else f", {attempt} times in a row"
+            raise Unreachable(f"{hf.constants.ENDPOINT}: {busy}{times}. {busy.advice} the same command again{later}.")
+        self.say(f"{busy}; trying again in {pause:.0f} s")
         time.sleep(pause)
 
 
 class Client(httpx2.Client):
-    """The HTTP client that huggingface_hub is given.
-
-    Args:
-        retry: Waits between two attempts.
-        transport: What sends the requests; the network by default.
-    """
+    """The HTTP client that huggingface_hub is given."""
 
     def __init__(self, retry: Retry, transport: httpx2.BaseTransport | None = None) -> None:
-        super().__init__(event_hooks={"response": [_stay]}, follow_redirects=True, timeout=60, transport=transport)
+        super().__init__(
+            event_hooks={"response": [_refuse_redirects]}, follow_redirects=True, timeout=PATIENCE, transport=transport
+        )
         self._retry = retry
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """Send a request, again while the Hub is busy; a commit and the body of a file are sent once.
-
-        Raises:
-            Busy: A commit or a file was not answered as it should.
-            Unreachable: The Hub was still busy after several attempts.
-        """
+        """Send a request, again while the Hub is busy; a commit, the body of a file and what is optional are sent once."""
         if hf.is_offline_mode():
             raise Unreachable(f"{hf.constants.ENDPOINT}: HF_HUB_OFFLINE is set. Unset it to publish.")
-        # A stream is consumed when it was sent, and only its owner can rewind it.
-        if COMMIT.search(request.url.path) or not isinstance(request.stream, httpx2.ByteStream):
+        token = self._retry.token
+        if token and token in request.headers.get("authorization", "") and not _same_origin(
+            request.url, httpx2.URL(hf.constants.ENDPOINT)
+        ):  # fmt: skip
+            raise Unreachable(
+                f"{hf.constants.ENDPOINT}: leads to {show(request.url.host)}, which gets no token. Check HF_ENDPOINT."
+            )
+        optional = (request.extensions.get("timeout", {}).get("read") or PATIENCE) < PATIENCE
+        # A stream is consumed once it was sent, and only its owner can rewind it.
+        if optional or COMMIT.search(request.url.path) or not isinstance(request.stream, httpx2.ByteStream):
             return self._send(request, options)
         return self._retry.repeat(lambda: self._send(request, options))
 
@@ -125,34 +132,44 @@ class Client(httpx2.Client):
         except httpx2.UnsupportedProtocol:
             raise Unreachable(f"{hf.constants.ENDPOINT}: not an address of a Hub. Correct HF_ENDPOINT.") from None
         except httpx2.TransportError as error:
-            raise Busy(type(error).__name__) from error
+            problem = f"no answer from {request.url.host} ({type(error).__name__})"
+            raise Busy(problem, "Check the connection, and run") from error
+        if self._retry.verbose:  # without the query, which may be a signature
+            self._retry.say(f"{request.method} {request.url.copy_with(query=None)}: {response.status_code}")
         if response.status_code in TRANSIENT:
             response.close()
-            raise Busy(f"HTTP {response.status_code}", _retry_after(response.headers))
+            limited = response.status_code == 429
+            problem = (
+                "the Hub limits requests (HTTP 429)" if limited else f"the Hub is busy (HTTP {response.status_code})"
+            )
+            raise Busy(problem, "Run", _retry_after(response.headers))
         return response
 
 
-def _stay(response: httpx2.Response) -> None:
+def _same_origin(one: httpx2.URL, other: httpx2.URL) -> bool:
+    return (one.scheme, one.host, one.port) == (other.scheme, other.host, other.port)
+
+
+def _refuse_redirects(response: httpx2.Response) -> None:
     """Refuse a redirect that would send a change, or a request to the Hub's API, somewhere else than it was meant for.
 
     A file may come from another host, as the Hub's large files do; the client sends no token there.
     """
     if not response.has_redirect_location:
         return
-    request, target = response.request, response.headers.get("location", "")
+    request = response.request
     try:
-        goes = request.url.join(target)
+        target = request.url.join(response.headers.get("location", ""))
     except httpx2.InvalidURL:
-        raise Unreachable(f"{request.url.host}: redirects to an address that is none. Check HF_ENDPOINT.") from None
+        raise Unreachable(f"{request.url.host}: redirects to a malformed address. Check HF_ENDPOINT.") from None
     reads = request.method in ("GET", "HEAD")
-    other = (goes.scheme, goes.host, goes.port) != (request.url.scheme, request.url.host, request.url.port)
-    if other and not (reads and DOWNLOAD.search(request.url.path)):
+    if not _same_origin(target, request.url) and not (reads and DOWNLOAD.search(request.url.path)):
         raise Unreachable(
-            f"{request.url.host}: redirects {request.url.path} to {show(goes.host)}. Check HF_ENDPOINT and proxies."
+            f"{request.url.host}: redirects {request.url.path} to {show(target.host)}. Check HF_ENDPOINT and proxies."
         )
     if not reads:
         raise Refused(
-            f"{request.url.path}: moved to {show(goes.path)} on the Hub. Correct the name in the project config if it was renamed."
+            f"{request.url.path}: moved to {show(target.path)} on the Hub. Correct the name in the project config if it was renamed."
         )
 
 
@@ -180,61 +197,49 @@ def explained() -> Iterator[None]:
     """
     try:
         yield
-    except (CommandError, Busy):
+    except (CommandError, Busy, RevisionNotFoundError):
         raise
     except RuntimeError as error:  # what the client wraps a failed upload in
         if isinstance(error.__cause__, Exception):
             with explained():
                 raise error.__cause__ from None
         raise _unexpected(error) from None
-    except RevisionNotFoundError:
-        raise
     except RepositoryNotFoundError as error:
         if error.response.status_code == 401 and error.response.request.headers.get("authorization"):
-            raise _explain(error) from None
+            raise _refusal(error) from None
         raise
-    except (HfHubHTTPError, httpx2.HTTPError, LocalTokenNotFoundError, OIDCError) as error:
-        raise _explain(error) from None
-    except (httpx2.InvalidURL, *UNEXPECTED) as error:
+    except LocalTokenNotFoundError:
+        raise Refused("not logged in. Run `hf auth login`, or set HF_TOKEN to a token that may write.") from None
+    except OIDCError as error:
+        raise Refused(f"no token for HF_OIDC_RESOURCE: {show(error)}") from None
+    except HfHubHTTPError as error:
+        raise _refusal(error) from None
+    except (httpx2.HTTPError, httpx2.InvalidURL, *UNEXPECTED) as error:
         raise _unexpected(error) from None
 
 
 def _unexpected(error: Exception) -> Unreachable:
-    what = f"{type(error).__name__}: {show(error)}"
-    return Unreachable(f"{hf.constants.ENDPOINT}: unexpected answer from the Hub ({what}). Check HF_ENDPOINT.")
+    problem = f"{type(error).__name__}: {show(_QUERY.sub('?…', str(error)))}"
+    return Unreachable(f"{hf.constants.ENDPOINT}: unexpected answer from the Hub ({problem}). Check HF_ENDPOINT.")
 
 
-def _explain(error: Exception) -> CommandError:
-    endpoint = hf.constants.ENDPOINT
-    if isinstance(error, LocalTokenNotFoundError):
-        return Refused("not logged in. Run `hf auth login`, or set HF_TOKEN to a token that may write.")
-    if isinstance(error, OIDCError):
-        return Refused(f"no token for HF_OIDC_RESOURCE: {show(error)}")
-    if isinstance(error, HfHubHTTPError):
-        code = error.response.status_code
-        said = show(error.server_message or error.response.reason_phrase)
-        if code == 401:
-            return Refused(f"the Hub does not accept the token ({said}). Run `hf auth login`, or renew HF_TOKEN.")
-        if code == 403:
-            return Refused(f"the token may not do this ({said}). Use a token that may write to the repositories.")
-        return Refused(f"{error.response.url.path}: the Hub refused with HTTP {code} ({said}).")
-    return Unreachable(f"{endpoint}: {type(error).__name__}: {show(error)}. Check the connection.")
+def _refusal(error: HfHubHTTPError) -> Refused:
+    code = error.response.status_code
+    reason = show(error.server_message or error.response.reason_phrase)
+    if code == 401:
+        return Refused(f"the Hub does not accept the token ({reason}). Run `hf auth login`, or renew HF_TOKEN.")
+    if code == 403:
+        return Refused(f"the token may not do this ({reason}). Use a token that may write to the repositories.")
+    return Refused(f"{error.response.url.path}: the Hub refused with HTTP {code} ({reason}).")
 
 
-def find_token() -> str:
-    """Return the token of the environment, the CI's identity or `hf auth login`.
-
-    Raises:
-        Refused: There is none, or it cannot be one.
-        Unreachable: The Hub could not be asked for one.
-    """
-    if urlsplit(hf.constants.ENDPOINT).password:
-        raise Refused("HF_ENDPOINT contains a password, which the receipt would repeat. Leave it out.")
+def find_token(retry: Retry) -> str:
+    """Return the token of the environment, the CI's identity or `hf auth login`."""
     with explained():
         token = hf.get_token()
     if not token:
-        raise _explain(LocalTokenNotFoundError())
-    add_secret(token)
+        raise Refused("not logged in. Run `hf auth login`, or set HF_TOKEN to a token that may write.")
+    retry.keep_secret(token)
     if not token.isascii() or not token.isprintable() or " " in token:
         raise Refused(
             "the token contains characters that no token has. Copy it again, into HF_TOKEN or `hf auth login`."
@@ -244,18 +249,16 @@ def find_token() -> str:
 
 def local_token() -> str | None:
     """Return the token of the environment or of `hf auth login`, without asking anybody for one."""
-    token = None if os.environ.get("HF_OIDC_RESOURCE") else hf.get_token()
-    add_secret(token or "")
-    return token
+    return None if os.environ.get("HF_OIDC_RESOURCE") else hf.get_token()
 
 
-def prepare(retry: Retry, *, verbose: bool) -> None:
-    """Set huggingface_hub up: our client, no progress bars of its own, its log and every request's on standard error."""
+def prepare(retry: Retry) -> None:
+    """Set huggingface_hub up: our client, no progress bars of its own, its warnings on standard error."""
+    if urlsplit(hf.constants.ENDPOINT).password:
+        raise Refused("HF_ENDPOINT contains a password, which the receipt would repeat. Leave it out.")
     hf.set_client_factory(lambda: Client(retry))
     disable_progress_bars()
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    for name in ("huggingface_hub", "httpx2"):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(logging.INFO if verbose else logging.ERROR)
+    logger = logging.getLogger("huggingface_hub")
+    logger.handlers, logger.propagate = [logging.StreamHandler()], False
+    logger.setLevel(logging.INFO if retry.verbose else logging.ERROR)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # its lines have addresses with signatures

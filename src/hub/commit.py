@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 from functools import partial
+from itertools import takewhile
 
 import huggingface_hub as hf
 from huggingface_hub.errors import RepositoryNotFoundError
 
-from src.record.errors import CommandError
+from src.record.errors import CommandError, show
 
 from .client import Busy, Retry
 from .errors import Refused, Stopped, Unreachable
 from .receipt import Receipt
-from .remote import ATTRIBUTES, SETTLING, Hub, RemoteRepo, settled, whose
+from .remote import FIRST_COMMIT, SETTLING, Hub, RemoteRepo, describe, settled
 from .repository import HubFile, Repository
 from .waiting import Clock
 
 LOOKING = 30.0
 """Seconds for looking up what is on the Hub at the end, whatever ended the publication."""
 
-RULE = re.compile(r"(\S+) filter=lfs diff=lfs merge=lfs -text")
-"""The line that the Hub adds to `.gitattributes` for a large file."""
 
-
-class Moved(Refused):
+class ChangedByOthers(Refused):
     """Somebody committed on top of what was published."""
 
 
@@ -34,37 +32,32 @@ class Sender:
     Args:
         hub: The Hub.
         retry: Waits between two attempts.
-        receipt: Notes what is created.
+        receipt: Notes what is changed.
     """
 
     def __init__(self, hub: Hub, retry: Retry, receipt: Receipt) -> None:
         self.hub, self._retry, self._receipt = hub, retry, receipt
-        self.touched: dict[str, tuple[Repository, str | None]] = {}
+        self._touched: dict[tuple[str, str], tuple[Repository, str | None]] = {}
 
     def state(self, clock: Clock) -> list[str]:
         """Look up what is on the Hub now, a line for each repository that was touched."""
-        if not self.touched:
+        if not self._touched:
             return ["nothing was changed on the Hub"]
         clock.allow(LOOKING)
         try:
             with clock.doing("looking up what is on the Hub"):
-                return [self.hub.state(repo, commit) for repo, commit in self.touched.values()]
+                return [self.hub.state(repo, commit) for repo, commit in self._touched.values()]
         except Stopped:
-            return [f"unknown, look at {self.hub.endpoint}/{repo.page}" for repo, _ in self.touched.values()]
+            return [f"unknown, look at {self.hub.endpoint}/{repo.page}" for repo, _ in self._touched.values()]
 
     def touch(self, repo: Repository, commit: str | None = None) -> None:
-        """Remember that a repository is changed."""
-        before = self.touched.get(repo.repo_id + repo.kind)
-        self.touched[repo.repo_id + repo.kind] = (repo, commit or (before[1] if before else None))
+        """Remember that a repository is changed, and our commit in it."""
+        key = (repo.kind, repo.repo_id)
+        self._touched[key] = (repo, commit or self._touched.get(key, (repo, None))[1])
 
-    def create(self, repo: Repository) -> RemoteRepo:
-        """Create a repository, private.
-
-        Raises:
-            Refused: Somebody else created it a moment ago.
-            Unreachable: The Hub did not answer as it should.
-        """
-        self._receipt.note(repo.repo_id)
+    def create(self, repo: Repository) -> tuple[Repository, RemoteRepo]:
+        """Create a private repository; return it as it is, and ours with the Hub's first page to be removed."""
+        self._receipt.note(repo, created=True)
         self.touch(repo)
         self.hub.call(
             self.hub.api.create_repo, repo.repo_id, repo_type=repo.kind, visibility="private", exist_ok=True,
@@ -73,24 +66,23 @@ class Sender:
         now = settled(lambda: self.hub.read(repo.repo_id, repo.kind))
         if now is None:
             raise Unreachable(f"{repo.repo_id}: created, but the Hub does not show it yet. Run the same command again.")
-        commits = [commit for commit in self.hub.commits(repo, now.head) if commit.title != "initial commit"]
-        if not now.private or commits or not now.new(repo):
-            self._receipt.forget(repo.repo_id)
+        commits = [commit for commit in self.hub.commits(repo, now.head) if commit.title != FIRST_COMMIT]
+        if not now.private or commits or not now.is_new(repo):
+            self._receipt.note(repo, created=False)
             raise Refused(
                 f"{repo.repo_id}: somebody else created it a moment ago. Look at it, then run the same command again."
             )
-        return now
+        return replace(repo, retired=frozenset(now.files) - repo.files.keys()), now
 
-    def commit(self, repo: Repository, remote: RemoteRepo, *, pull: bool = False) -> str:
+    def commit(self, repo: Repository, remote: RemoteRepo) -> str:
         """Send the files that differ: large ones one by one, then all as one commit that expects the planned parent.
 
         Args:
             repo: The repository as it should be.
             remote: As it was read.
-            pull: Whether to open a pull request instead.
 
         Returns:
-            The commit, or the address of the pull request.
+            The commit.
 
         Raises:
             Refused: Somebody else changed the repository meanwhile.
@@ -102,7 +94,7 @@ class Sender:
         additions = [_addition(file) for file in files]
         for addition, file in zip(additions, files, strict=True):
             if not file.small_text:
-                self._upload(repo, addition, file, pull=pull)
+                self._upload(repo, addition, file)
         operations = [*additions, *(hf.CommitOperationDelete(path) for path in paths if path not in repo.files)]
 
         def send() -> str:
@@ -110,33 +102,24 @@ class Sender:
             try:
                 info = self.hub.call(
                     self.hub.api.create_commit, repo.repo_id, operations, commit_message=f"Publish {repo.role}",
-                    repo_type=repo.kind, parent_commit=remote.head, create_pr=pull,
+                    commit_description=self._receipt.unfinished.id, repo_type=repo.kind, parent_commit=remote.head,
                 )  # fmt: skip
             except RepositoryNotFoundError:
                 raise _gone(repo) from None
-            except (Busy, CommandError) as error:  # also a stale parent, or a reply that makes no sense
-                landed = None if pull else self._landed(repo, remote.head)
+            except (Busy, CommandError):  # also a stale parent, or a reply that makes no sense
+                landed = self._landed(repo, remote.head)
                 if landed is not None:
                     return landed
-                if pull and isinstance(error, Busy):
-                    raise Unreachable(
-                        f"{repo.repo_id}: the reply to the pull request was lost ({error}). Look for it at "
-                        f"{self.hub.endpoint}/{repo.page}/discussions before you run the same command again."
-                    ) from None
                 raise
-            return str(info.pr_url if pull else info.oid)
+            return str(info.oid)
 
         return self._retry.repeat(send)
 
-    def _upload(self, repo: Repository, addition: hf.CommitOperationAdd, file: HubFile, *, pull: bool) -> None:
-        """Upload a file by itself: several at once go to threads, for which an interruption would have to wait.
-
-        Raises:
-            Refused: The file on disk changed, before it was sent or while.
-        """
+    def _upload(self, repo: Repository, addition: hf.CommitOperationAdd, file: HubFile) -> None:
+        """Upload a file by itself: several at once go to threads, for which an interruption would have to wait."""
         upload = partial(
             self.hub.call, self.hub.api.preupload_lfs_files, repo.repo_id, [addition], repo_type=repo.kind,
-            create_pr=pull, free_memory=False,
+            free_memory=False,
         )  # fmt: skip
         try:
             self._retry.repeat(upload)
@@ -148,11 +131,7 @@ class Sender:
         file.check_unchanged()
 
     def _landed(self, repo: Repository, parent: str) -> str | None:
-        """Look whether a commit was made although its reply was lost: one with our files that follows the planned parent.
-
-        Raises:
-            Refused: The repository was changed by somebody else.
-        """
+        """Look whether a commit was made although its reply was lost: one with our files that follows the planned parent."""
 
         def look() -> str | None:
             now = self.hub.read(repo.repo_id, repo.kind)
@@ -167,58 +146,79 @@ class Sender:
             if parent in known:
                 raise Refused(
                     f"{repo.repo_id}: changed by others during the publication "
-                    f"({'; '.join(whose(commits[: known.index(parent)]))}). "
+                    f"({'; '.join(describe(commits[: known.index(parent)]))}). "
                     "Run the same command again to see how it differs; --overwrite continues anyway."
                 )
             return None
 
-        return settled(look, SETTLING[:2])
+        return settled(look, pauses=SETTLING[:2])
 
-    def read_back(self, repo: Repository, before: RemoteRepo, commit: str) -> RemoteRepo:
-        """Read the tree of the very commit that the Hub answered, and compare it with what was verified.
+    def squash(self, repo: Repository, commit: str) -> str:
+        """Replace the history of a repository of ours that was never public by one commit; return that commit.
 
-        Raises:
-            Refused: The commit contains something else.
-            Unreachable: The Hub does not show it.
+        What was withdrawn before would otherwise become public as history.
         """
+        self.expect_head(repo, commit)
+        if len(self.hub.commits(repo, commit)) == 1:
+            return commit
+        refs = self.hub.call(self.hub.api.list_repo_refs, repo.repo_id, repo_type=repo.kind, include_pull_requests=True)
+        others = [ref.name for ref in (*refs.branches, *refs.tags, *(refs.pull_requests or [])) if ref.name != "main"]
+        if others:
+            raise Refused(
+                f"{repo.repo_id}: {show(', '.join(others))} would show earlier commits to everybody. Delete that on the Hub, then "
+                "run the same command again."
+            )
+        message = f"Publish {repo.role}\n\n{self._receipt.unfinished.id}"
+        self.hub.call(self.hub.api.super_squash_history, repo.repo_id, commit_message=message, repo_type=repo.kind)
+
+        def look() -> str | None:
+            found = self.hub.info(repo.repo_id, repo.kind)
+            if found is None:
+                raise _gone(repo)
+            return found[0] if found[0] != commit and len(self.hub.commits(repo, found[0])) == 1 else None
+
+        squashed = settled(look)
+        if squashed is None:
+            raise Unreachable(f"{repo.repo_id}: its history is still there. Run the same command again.")
+        return squashed
+
+    def read_back(self, repo: Repository, before: RemoteRepo, commit: str) -> None:
+        """Read the tree of the very commit that the Hub answered, and compare it with what was verified."""
         self.touch(repo, commit)
         now = settled(lambda: self.hub.read(repo.repo_id, repo.kind, commit))
         if now is None:
             raise Unreachable(
                 f"{repo.repo_id}: the Hub does not show commit {commit[:12]} yet. Run the same command again."
             )
-        odd = now.differing(repo)
-        if now.head != commit or odd or not self._attributes(repo, before, now):
-            what = ", ".join(odd[:5]) or ATTRIBUTES
-            raise Refused(f"{repo.repo_id}: commit {commit[:12]} is not what was sent ({what}). Look at it on the Hub.")
-        return now
+        odd = [*now.differing(repo), *sorted(set(now.others(repo)) - set(before.others(repo)))]
+        if now.head != commit or odd:
+            what = f" ({show(', '.join(odd[:5]))})" if odd else ""
+            raise Refused(f"{repo.repo_id}: commit {commit[:12]} is not what was sent{what}. Look at it on the Hub.")
 
-    def _attributes(self, repo: Repository, before: RemoteRepo, now: RemoteRepo) -> bool:
-        """Determine whether the Hub only added lines for files that were sent to `.gitattributes`."""
-        if now.attributes == before.attributes:
-            return True
-        texts = [
-            self.hub.text(repo, remote.head, ATTRIBUTES).splitlines() if remote.attributes else []
-            for remote in (before, now)
-        ]
-        added = [line for line in texts[1] if line not in texts[0]]
-        rules = [RULE.fullmatch(line) for line in added]
-        return set(texts[0]) <= set(texts[1]) and all(rule and rule[1] in repo.files for rule in rules)
+    def tag(self, repo: Repository, commit: str, tag: str) -> None:
+        """Tag a commit; the same tag on the same commit is fine."""
+        hub = self.hub
+        refusal: Refused | None = None
+        try:
+            hub.call(hub.api.create_tag, repo.repo_id, tag=tag, revision=commit, repo_type=repo.kind)
+        except Refused as refused:  # also when there is such a tag
+            refusal = refused
+        refs = hub.call(hub.api.list_repo_refs, repo.repo_id, repo_type=repo.kind)
+        found = next((ref.target_commit for ref in refs.tags if ref.name == tag), None)
+        if found is None:
+            raise Refused(f"{repo.repo_id}: has no tag {show(tag)} ({refusal or 'although the Hub took it'}).")
+        if found != commit:
+            raise Refused(f"{repo.repo_id}: the tag {show(tag)} is on another commit. Give another --tag.")
 
     def expect_head(self, repo: Repository, commit: str) -> bool:
-        """Check that `main` is at our commit; return whether the repository is private.
-
-        Raises:
-            Moved: Somebody committed on top of it.
-            Refused: It is gone.
-        """
+        """Check that `main` is at our commit; return whether the repository is private."""
         found = self.hub.head(repo, commit)
         if found is None:
             raise _gone(repo)
         if found[0] != commit:
             commits = self.hub.commits(repo, found[0])
-            new = whose(c for c in commits[:5] if c.commit_id != commit)
-            raise Moved(
+            new = describe(takewhile(lambda c: c.commit_id != commit, commits[:5]))
+            raise ChangedByOthers(
                 f"{repo.repo_id}: changed by others after our commit {commit[:12]} ({'; '.join(new)}). "
                 "Run the same command again to see how it differs."
             )
@@ -229,22 +229,23 @@ class Sender:
 
         The Hub cannot do that on this condition, so it is looked at before and after. A repository that shows a commit
         which nobody verified is made private again.
-
-        Raises:
-            Refused: Somebody changed it meanwhile.
-            Unreachable: The Hub did not answer as it should.
         """
         if not self.expect_head(repo, commit):
             return
         self.touch(repo, commit)
-        settings = self.hub.api.update_repo_settings
-        self.hub.call(settings, repo.repo_id, repo_type=repo.kind, visibility="public")
-        self._receipt.forget(repo.repo_id)  # from now on its visibility is its owner's
+        settings = partial(self.hub.call, self.hub.api.update_repo_settings, repo.repo_id, repo_type=repo.kind)
+        settings(visibility="public")
+        self._receipt.note(repo, created=False)  # from now on its visibility is its owner's
         try:
             private = self.expect_head(repo, commit)
-        except Moved as moved:
-            self.hub.call(settings, repo.repo_id, repo_type=repo.kind, visibility="private")
-            raise Moved(f"{moved} It was made private again, as it was before.") from None
+        except ChangedByOthers as changed:
+            try:
+                settings(visibility="private")
+            except CommandError as error:
+                raise ChangedByOthers(
+                    f"{changed} That commit is public, since hiding the repository failed: {error}"
+                ) from None
+            raise ChangedByOthers(f"{changed} It was made private again, as it was before.") from None
         if private:
             raise Unreachable(f"{repo.repo_id}: did not become public. Run the same command again.")
 
@@ -255,7 +256,7 @@ def _addition(file: HubFile) -> hf.CommitOperationAdd:
     return addition
 
 
-def _gone(repo: Repository) -> CommandError:
+def _gone(repo: Repository) -> Refused:
     return Refused(
         f"{repo.repo_id}: is not on the Hub any more, or hidden from this token. Run the same command again."
     )

@@ -9,17 +9,17 @@ from typing import Any
 from src.documents.context import Context, RepoNames
 from src.record.load import Record
 
-from .bundle import gather
-from .checks import check_base, check_names, check_packages
+from .bundle import gather, local_base
+from .checks import Checks
 from .client import Retry, local_token, prepare
 from .errors import Ended, Stopped
 from .licenses import check_license
 from .options import Options
-from .outcomes import Checks
+from .preflight import check_base, check_names, check_packages
+from .redact import Redactor
 from .remote import Hub
-from .repository import write_bundle
+from .repository import Repository, write_bundle
 from .show import Screen
-from .verify import Verification
 from .waiting import SECONDS, Clock
 
 PLACEHOLDER = "local"
@@ -27,7 +27,14 @@ PLACEHOLDER = "local"
 
 
 def dry_run(
-    record: Record, options: Options, screen: Screen, cache: Path | None, output: Path, *, full: bool
+    record: Record,
+    options: Options,
+    screen: Screen,
+    redactor: Redactor,
+    cache: Path | None,
+    output: Path,
+    *,
+    full: bool,
 ) -> dict[str, Any]:
     """Write the files as they would be sent, after checking them.
 
@@ -35,9 +42,10 @@ def dry_run(
         record: The record.
         options: What was asked for.
         screen: Where it is shown.
+        redactor: Keeps the token out of it.
         cache: The cache's folder.
         output: The folder to write.
-        full: Whether to follow links, and to load and run everything.
+        full: Whether to load and run everything.
 
     Returns:
         What was written, ready for JSON.
@@ -57,13 +65,19 @@ def dry_run(
         notes.append(f"{record.experiment.checkpoint}: no adapter yet; the model's repository is written without it")
     for line in notes:
         screen.warn(line)
-    checks = Checks(screen.check)
-    verification = Verification(context, repos, checks)
-    if full:
-        _verify(verification, context, options, screen)
-    else:
-        verification.documents()
-        verification.finish()
+    with (
+        Clock(options.timeout or SECONDS, screen.progress) as clock,
+        tempfile.TemporaryDirectory(prefix="publication-") as folder,
+    ):
+        checks = Checks(context, clock, Path(folder), screen.check)
+        checks.documents(repos)
+        try:
+            if full:
+                prepare(Retry(clock, screen.say, redactor, verbose=screen.verbose))
+                _load(checks, repos, context, load=options.load)
+        except Stopped as stopped:
+            raise Ended(stopped, stopped.exit_code, []) from None
+        checks.refuse_failures()
     write_bundle(repos, output)
     screen.bundle(repos, output)
     return {
@@ -74,17 +88,9 @@ def dry_run(
     }
 
 
-def _verify(verification: Verification, context: Context, options: Options, screen: Screen) -> None:
-    if options.load:
+def _load(checks: Checks, repos: list[Repository], context: Context, *, load: bool) -> None:
+    if load:
         check_packages()
-    with (
-        Clock(options.timeout or SECONDS, screen.progress) as clock,
-        tempfile.TemporaryDirectory(prefix="publication-") as folder,
-    ):
-        try:
-            prepare(Retry(clock, screen.say), verbose=options.verbose)
-            visitor = Hub(False)
-            obstacle = None if context.record.base_folder is not None else check_base(visitor, context)
-            verification.run(Path(folder), clock, visitor, obstacle, load=options.load)
-        except Stopped as stopped:
-            raise Ended(stopped, stopped.exit_code, []) from None
+    visitor = Hub(False)
+    obstacle = None if context.record.base_folder is not None else check_base(visitor, context)
+    checks.load_here(repos, local_base(context), visitor, obstacle, load=load)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from src.record.errors import CommandError
 
-UNEXPECTED = (LookupError, TypeError, ValueError, AttributeError, AssertionError)
+UNEXPECTED = (LookupError, TypeError, ValueError, AttributeError, AssertionError, UnboundLocalError)
 """What huggingface_hub raises on an answer that is not the documented one; `json.JSONDecodeError` is a `ValueError`."""
 
 DEFECTS = (*UNEXPECTED, ArithmeticError, ImportError, MemoryError, NameError, RuntimeError)
@@ -18,19 +18,13 @@ class Refused(CommandError):
 
 
 class Unreachable(CommandError):
-    """The Hub could not be reached, was too busy, or gave an answer that nobody expects."""
+    """The Hub could not be reached, was too busy, or gave an unexpected answer."""
 
     exit_code = 4
 
 
 class Ended(CommandError):
-    """An error together with what is on the Hub now, one line per repository, as it was looked up.
-
-    Args:
-        error: What went wrong.
-        exit_code: The exit code of the command.
-        state: The lines.
-    """
+    """An error together with what is on the Hub now, one line per repository, as it was looked up."""
 
     def __init__(self, error: object, exit_code: int, state: list[str]) -> None:
         super().__init__("\n".join([str(error), *state]))
@@ -38,12 +32,7 @@ class Ended(CommandError):
 
 
 class Stopped(BaseException):
-    """A signal or the deadline, raised in the main thread; not an `Exception`, so that no library catches it.
-
-    Args:
-        message: What happened.
-        exit_code: The exit code of the command.
-    """
+    """A signal or the deadline, raised in the main thread; not an `Exception`, so that no library catches it."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)

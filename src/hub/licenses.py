@@ -1,11 +1,26 @@
-"""What the texts of well-known licenses contain."""
+"""The licenses that the Hub knows, and what the texts of well-known ones contain."""
 
 from __future__ import annotations
 
+import re
+from difflib import get_close_matches
 from pathlib import Path
 
 from src.record.errors import InputError
 from src.record.files import read_text
+
+IDS = frozenset(
+    """
+    apache-2.0 mit openrail bigscience-openrail-m creativeml-openrail-m bigscience-bloom-rail-1.0 bigcode-openrail-m afl-3.0 artistic-2.0
+    bsl-1.0 bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear c-uda cc cc0-1.0 cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0
+    cc-by-sa-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0
+    cc-by-nc-sa-4.0 cdla-sharing-1.0 cdla-permissive-1.0 cdla-permissive-2.0 wtfpl ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1 eupl-1.2
+    agpl-3.0 gfdl gpl gpl-2.0 gpl-3.0 lgpl lgpl-2.1 lgpl-3.0 isc h-research intel-research lppl-1.3c ms-pl apple-ascl apple-amlr mpl-2.0
+    odc-by odbl openmdw-1.0 openrail++ osl-3.0 postgresql ofl-1.1 ncsa unlicense zlib pddl lgpl-lr deepfloyd-if-license
+    fair-noncommercial-research-license llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 grok2-community gemma unknown other
+    """.split()  # noqa: SIM905
+)
+"""The identifiers on the Hub's page about licenses (https://huggingface.co/docs/hub/repositories-licenses)."""
 
 LICENSES = {
     "mit": ("permission is hereby granted, free of charge", 'the software is provided "as is"'),
@@ -29,23 +44,22 @@ LICENSES = {
 
 
 def check_license(license: str, path: Path) -> None:
-    """Check that the license's text is the one that the project config names, as far as it is known here.
-
-    Raises:
-        InputError: It is another.
-    """
-    phrases = LICENSES.get(license, ())
+    """Refuse a license that the Hub does not know, and another text than that license's, as far as it is known here."""
+    if license not in IDS:
+        known = {_squeezed(name): name for name in sorted(IDS)}
+        near = get_close_matches(_squeezed(license), known, n=1)
+        hint = f"did you mean `{known[near[0]]}`?" if near else "use `other`, with `license_name` and `license_link`."
+        raise InputError("the project config", f"license: the Hub has no license `{license}`; {hint}")
     text = " ".join(read_text(path, "Put the license's text there.").lower().split())
-    if license != "mit" and text.startswith("mit license"):  # what a new project begins with
-        raise InputError(
-            path, found="the text of the MIT License", expected=f"the text of {license}, which the project config names",
-            hint="Put the license's text there, or correct `license` in the project config.",
-        )  # fmt: skip
+    phrases = LICENSES.get(license, ())
     missing = [phrase for phrase in phrases if phrase not in text]
-    if missing:
+    if missing or (license != "mit" and text.startswith("mit license")):  # what a new project begins with
+        found = f"does not contain “{missing[0]}”" if missing else "is the MIT License"
         raise InputError(
-            path,
-            found=f"a text without “{missing[0]}”",
-            expected=f"the text of {license}, which the project config names",
-            hint="Correct `license` in the project config, or the text.",
+            path, f"The text {found}, but the project config names `{license}`. Correct the text or `license`."
         )
+
+
+def _squeezed(name: str) -> str:
+    """Reduce an identifier to what people remember of it: `apache-2.0` to `apache2`."""
+    return re.sub("[^a-z0-9]|[.]0$", "", name)

@@ -19,12 +19,9 @@ class Options:
     plan_only: bool = False
     verify_only: bool = False
     yes: bool = False
-    create_pr: bool = False
     overwrite: bool = False
     make_public: Collection[str] = ()
     tag: str | None = None
-    collection: str | None = None
     timeout: float | None = None
     load: bool = True
     smoke: bool = True
-    verbose: bool = False

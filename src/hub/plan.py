@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any, Literal
+
+from huggingface_hub import GitCommitInfo
 
 from src.record.publication import Publication, Visibility
 
 from .errors import Refused
 from .options import Options
 from .receipt import Unfinished
-from .remote import Hub, RemoteRepo, whose
-from .repository import Repository
+from .remote import FIRST_COMMIT, Hub, RemoteRepo, describe
+from .repository import SMALL, Repository
 
-Kind = Literal["added", "changed", "same", "removed"]
+Kind = Literal["added", "changed", "removed", "same", "left alone"]
+
+CARD = "README.md"
 
 
 @dataclass(frozen=True)
 class Change:
-    """What happens to one file.
-
-    Attributes:
-        path: The file.
-        kind: What happens.
-        size: Its bytes afterwards; before, for a removed one.
-    """
+    """What happens to one file, with its bytes afterwards."""
 
     path: str
     kind: Kind
@@ -41,19 +41,21 @@ class RepoPlan:
         repo: The repository as it should be.
         remote: As it is; None if there is none yet.
         wanted: Who should see it, by the project's config.
-        own: Whether an unfinished publication created it, so that it becomes visible with this one.
-        published: Whether the person asks to make it public.
+        ours: Whether this project created it, made all of its history, and it was never public.
+        asked: Whether the person asks to make it public.
         foreign: What others did since the last publication, a line each.
         notes: What the person should know.
+        card: How the card changes, as lines of a diff.
     """
 
     repo: Repository
     remote: RemoteRepo | None
     wanted: Visibility
-    own: bool = False
-    published: bool = False
+    ours: bool = False
+    asked: bool = False
     foreign: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    card: tuple[str, ...] = ()
 
     @property
     def action(self) -> Literal["create", "update", "nothing"]:
@@ -63,16 +65,17 @@ class RepoPlan:
         return "update" if self.remote.differing(self.repo) else "nothing"
 
     @property
-    def revealed(self) -> bool:
-        """Whether it becomes public."""
-        if self.remote is None or self.own:
-            return self.wanted == "public"
-        return self.published and self.remote.private
+    def becomes_public(self) -> bool:
+        """Whether it is not public yet and will be."""
+        if self.remote is not None and not self.remote.private:
+            return False
+        return self.asked or (self.wanted == "public" and (self.remote is None or self.ours))
 
     @property
-    def visibility(self) -> str:
+    def visibility(self) -> Visibility:
         """Who sees it afterwards."""
-        return "public" if self.revealed or (self.remote is not None and not self.remote.private) else "private"
+        public = self.becomes_public or (self.remote is not None and not self.remote.private)
+        return "public" if public else "private"
 
     @property
     def changes(self) -> list[Change]:
@@ -82,11 +85,15 @@ class RepoPlan:
         for path in sorted(ours.keys() | theirs.keys()):
             kind: Kind = "added"
             if path not in ours:
-                kind = "removed"
+                kind = "removed" if path in self.repo.retired else "left alone"
             elif path in theirs:
                 kind = "same" if ours[path].same_as(theirs[path]) else "changed"
             found.append(Change(path, kind, ours[path].size if path in ours else theirs[path].size))
         return found
+
+    def paths(self, kind: Kind) -> list[str]:
+        """List the files to which something happens."""
+        return [change.path for change in self.changes if change.kind == kind]
 
     @property
     def sent(self) -> int:
@@ -131,7 +138,7 @@ def plan_repo(
         repo: The repository as it should be.
         wanted: Who should see it, by the project's config.
         receipt: The last publication to this Hub, if there was one.
-        unfinished: What a publication created that did not get to its end.
+        unfinished: What a publication that did not finish has changed.
         make_public: Names of repositories that the person asks to make public.
 
     Raises:
@@ -139,66 +146,68 @@ def plan_repo(
         Unreachable: The Hub did not answer as it should.
     """
     last = receipt.repo(repo.role) if receipt else None
-    known = last.commit if last is not None and last.repo_id == repo.repo_id else None
-    noted = unfinished.find(repo.repo_id)
-    if noted is not None and noted.commit is not None:
-        known = noted.commit
+    last = last if last is not None and last.repo_id == repo.repo_id else None
+    note = unfinished.find(repo.repo_id)
+    known = note.commit if note and note.commit else last.commit if last else None
     head = hub.head(repo, known)
     remote = hub.read(repo.repo_id, repo.kind, head[0]) if head is not None else None
-    if remote is None:
+    if head is None or remote is None:
         return RepoPlan(repo, None, wanted)
-    if head is not None and remote.private != head[1]:
+    if remote.private != head[1]:
         raise Refused(f"{repo.repo_id}: its visibility changed a moment ago. Run the same command again.")
-    same_files = not remote.differing(repo)
-    own = noted is not None and remote.private and _ours(hub, repo, remote, noted.commit)
-    foreign = []
-    if not same_files and known != remote.head:
-        for commit in hub.commits(repo, remote.head):
-            if commit.commit_id == known:
-                break
-            foreign += whose([commit])
-        if known is None and remote.new(repo):
-            foreign = []
-        elif not foreign:
-            foreign = [f"{len(remote.files)} files that no publication from here put there"]
-    notes = []
-    published = repo.repo_id in make_public
-    if remote.private and not own and wanted == "public":
-        if published:
-            notes.append(f"becomes public with its whole history, {len(hub.commits(repo, remote.head))} commits")
-        else:
-            notes.append(f"stays private, as it is; --make-public {repo.repo_id} makes it public")
-    elif not remote.private and wanted == "private":
-        notes.append(
+    commits = hub.commits(repo, remote.head)
+    others = _made_by_others(commits, known, unfinished.id)
+    ours = remote.private and not others and (note.created if note else last is not None and last.never_public)
+    published = [*(last.paths if last else ()), *(note.paths if note else ())]
+    repo = replace(repo, retired=frozenset(remote.files if ours else published) - repo.files.keys())
+    plan = RepoPlan(repo, remote, wanted, ours, asked=repo.repo_id in make_public)
+    if plan.action == "nothing":
+        others = []
+    elif known is None and not ours and not remote.is_new(repo):
+        others = [f"{len(remote.files)} files that were not published from here"]
+    return replace(plan, foreign=tuple(others), notes=tuple(_notes(plan, commits)), card=_card_diff(hub, plan))
+
+
+def _made_by_others(commits: list[GitCommitInfo], known: str | None, ours: str) -> list[str]:
+    """Describe the commits after the last one of ours, except those whose message has the id of our unfinished publication."""
+    new = list(takewhile(lambda commit: commit.commit_id != known, commits))
+    if new and new[-1] is commits[-1] and new[-1].title == FIRST_COMMIT:
+        del new[-1]
+    return describe(commit for commit in new if ours not in f"{commit.title}\n{commit.message}")
+
+
+def _notes(plan: RepoPlan, commits: list[GitCommitInfo]) -> list[str]:
+    remote, name = plan.remote, plan.repo.repo_id
+    if remote is None or (remote.visibility == plan.wanted and not plan.asked):
+        return []
+    if not remote.private:
+        return [
             "stays public, as it is, although the project config says private; change it in its settings on the Hub"
-        )
-    return RepoPlan(repo, remote, wanted, own, published, tuple(foreign), tuple(notes))
+        ]
+    if plan.becomes_public and plan.ours:
+        return ["becomes public with one commit: its history is removed, so that what was withdrawn cannot be read"]
+    if plan.becomes_public:
+        return [f"becomes public with its whole history, {len(commits)} commits"]
+    return [f"stays private, as it is; --make-public {name} makes it public"]
 
 
-def _ours(hub: Hub, repo: Repository, remote: RemoteRepo, noted: str | None) -> bool:
-    """Determine whether an unfinished publication made all of a repository's history, which becomes public with it.
-
-    Args:
-        hub: The Hub.
-        repo: The repository as it should be.
-        remote: As it is.
-        noted: The commit that was read back; after it there may be one more, with the files as they should be.
-    """
-    if remote.head == noted:
-        return True
-    before = [commit.commit_id for commit in hub.commits(repo, remote.head)][1:]
-    if not before:
-        return remote.new(repo)
-    return not remote.differing(repo) and (before[0] == noted if noted else len(before) == 1)
+def _card_diff(hub: Hub, plan: RepoPlan) -> tuple[str, ...]:
+    """Compare the card with the one on the Hub, line by line; what is binary or large is left out."""
+    theirs = plan.remote.files[CARD] if plan.remote and CARD in plan.remote.files else None
+    if plan.remote is None or theirs is None or theirs.size > SMALL or CARD not in plan.paths("changed"):
+        return ()
+    text = hub.download(plan.repo, plan.remote.head, CARD).decode(errors="replace")
+    lines = difflib.unified_diff(text.splitlines(), plan.repo.card.splitlines(), lineterm="", n=0)
+    return tuple(line for line in lines if not line.startswith(("---", "+++", "@@")))
 
 
 def up_to_date(plans: list[RepoPlan], receipt: Publication | None, options: Options) -> bool:
     """Determine whether the Hub has all of it, as the receipt says, and nothing else is asked for."""
-    if receipt is None or receipt.count("failed") or options.collection:
+    if receipt is None or receipt.count("failed"):
         return False
     for plan in plans:
         last, remote = receipt.repo(plan.repo.role), plan.remote
-        if last is None or remote is None or plan.action != "nothing" or plan.revealed:
+        if last is None or remote is None or plan.action != "nothing" or plan.becomes_public:
             return False
         if (last.repo_id, last.commit, last.visibility) != (plan.repo.repo_id, remote.head, remote.visibility):
             return False

@@ -44,11 +44,9 @@ def logits(request: dict[str, Any]) -> Any:
     """
     import torch
     import transformers
-    from huggingface_hub import snapshot_download
     from peft import PeftModel
-    from transformers import dynamic_module_utils
 
-    dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0  # do not wait for a yes: code that comes with a model is never run
+    _refuse_code()
     found: list[list[Any]] = []
     for side in ("published", "local"):
         where = request[side]
@@ -58,8 +56,6 @@ def logits(request: dict[str, Any]) -> Any:
             model = getattr(transformers, request["auto"]).from_pretrained(where["base"], **request["options"])
             if request["resized"]:
                 model.resize_token_embeddings(request["resized"])
-            if subfolder and request["offline"]:  # offline, peft does not look for a subfolder in the cache
-                name, subfolder = str(Path(snapshot_download(name)) / subfolder), ""
             if name is not None:
                 model = PeftModel.from_pretrained(model, name, **({"subfolder": subfolder} if subfolder else {}))
             rows, needed = model.get_input_embeddings().weight.shape[0], 1 + max(tokenizer.get_vocab().values())
@@ -71,6 +67,13 @@ def logits(request: dict[str, Any]) -> Any:
         return {"difference": None, "count": 0}
     pairs = list(zip(*found, strict=True))
     return {"difference": max(float((a - b).abs().max()) for a, b in pairs), "count": sum(a.numel() for a, _ in pairs)}
+
+
+def _refuse_code() -> None:
+    """Make transformers refuse, without waiting for a yes, to run code that comes with a model."""
+    from transformers import dynamic_module_utils
+
+    dynamic_module_utils.TIME_OUT_REMOTE_CODE = 0
 
 
 def _output(model: Any, inputs: Any, torch: Any) -> Any:
@@ -88,6 +91,7 @@ def snippet(request: dict[str, Any]) -> Any:
     Args:
         request: `code`.
     """
+    _refuse_code()
     printed = StringIO()
     with redirect_stdout(printed):
         exec(compile(request["code"], "snippet.py", "exec"), {"__name__": "__main__"})  # noqa: S102 - our template's own
@@ -107,16 +111,7 @@ def fetch(request: dict[str, Any]) -> Any:
     return snapshot_download(request["name"], revision=request["revision"], token=False, allow_patterns=wanted)
 
 
-def space(request: dict[str, Any]) -> Any:
-    """Ask both models a question in the Space's page, in a browser; see `src.hub.browse`."""
-    from .browse import ask
-
-    return ask(request)
-
-
-JOBS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    job.__name__: job for job in (dataset, logits, snippet, fetch, space)
-}
+JOBS: dict[str, Callable[[dict[str, Any]], Any]] = {job.__name__: job for job in (dataset, logits, snippet, fetch)}
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from src.record.errors import show
+from src.record.files import sha256_file
 
 from .repository import Repository
 from .waiting import Clock
@@ -19,23 +20,12 @@ from .waiting import Clock
 PASSED = (
     "PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES",
     "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
-    "SSL_CERT_FILE", "SSL_CERT_DIR", "PLAYWRIGHT_BROWSERS_PATH",
+    "SSL_CERT_FILE", "SSL_CERT_DIR",
 )  # fmt: skip
 """What the child needs of this process's environment; everything else, tokens included, stays here."""
 
 ROOT = Path(__file__).parents[2]
 """Where the child imports `src` from."""
-
-LOCAL = "0" * 40
-"""The revision of a repository that is only in the cache."""
-
-OPTIONAL = (
-    "config.json", "adapter_config.json", "generation_config.json", "tokenizer_config.json", "tokenizer.json", "vocab.json",
-    "merges.txt", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "chat_template.json",
-    "processor_config.json", "preprocessor_config.json", "model.safetensors", "model.safetensors.index.json",
-    "adapter_model.safetensors", "additional_chat_templates", "custom_generate/generate.py",
-)  # fmt: skip
-"""Files that the libraries ask for; of those that a repository lacks, the cache has to know that it lacks them."""
 
 
 class Home:
@@ -45,71 +35,53 @@ class Home:
         folder: The folder.
         clock: Ends the child when the time is up.
         endpoint: The Hub.
+        token: An access token, for what only its owner sees.
     """
 
-    def __init__(self, folder: Path, clock: Clock, endpoint: str) -> None:
-        self.folder, self._clock, self._endpoint = folder, clock, endpoint
+    def __init__(self, folder: Path, clock: Clock, endpoint: str, token: str | None = None) -> None:
+        self._folder, self._clock, self._endpoint, self._token = folder, clock, endpoint, token
         folder.mkdir(parents=True, exist_ok=True)
 
-    def fill(self, repo: Repository) -> None:
-        """Put a repository into the cache as if it had been downloaded from the Hub."""
-        place = self.folder / "hub" / f"{repo.kind}s--{repo.repo_id.replace('/', '--')}"
-        for name in ("snapshots", ".no_exist"):
-            (place / name / LOCAL).mkdir(parents=True, exist_ok=True)
-        (place / "refs").mkdir(exist_ok=True)
-        (place / "refs/main").write_text(LOCAL)
-        repo.write(place / "snapshots" / LOCAL, link=True)
-        for name in OPTIONAL:
-            if name not in repo.files:
-                missing = place / ".no_exist" / LOCAL / name
-                missing.parent.mkdir(parents=True, exist_ok=True)
-                missing.touch()
+    def place(self, kind: str) -> Path:
+        """Return the folder in which a process finds linked repositories of a kind by their names."""
+        return self._folder / "by-name" / kind
 
     def link(self, repo: Repository) -> None:
-        """Put a dataset where `load_dataset` finds it by name: offline it does not look into the cache."""
-        repo.write(self.by_name / repo.repo_id, link=True)
+        """Put a repository where the libraries find it by name, as they look for a folder before they ask the Hub."""
+        repo.write(self.place(repo.kind) / repo.repo_id, link=True)
 
-    @property
-    def by_name(self) -> Path:
-        """The folder with a folder for each dataset, in which a process finds it by name."""
-        return self.folder / "by-name"
+    def differing(self, repo: Repository) -> list[str]:
+        """List the files that were downloaded with other bytes than a repository's."""
+        snapshots = self._folder / "hub" / f"{repo.kind}s--{repo.repo_id.replace('/', '--')}" / "snapshots"
+        found = {
+            "/".join(path.relative_to(snapshots).parts[1:]): sha256_file(path)
+            for path in snapshots.rglob("*")
+            if path.is_file()
+        }
+        odd = [path for path, digest in found.items() if path in repo.files and repo.files[path].sha256 != digest]
+        return sorted(odd)
 
-    def run(self, jobs: list[dict[str, Any]], what: str, *, offline: bool, token: str | None = None) -> list[Any]:
+    def run(self, jobs: list[dict[str, Any]], task: str, *, offline: bool) -> list[Any]:
         """Do jobs of `src.hub.probe` in one new process.
 
         Args:
             jobs: Each with its name, as `job`, and its arguments; `place` is the folder to work in, the home by default.
-            what: What is said while they run.
+            task: What is shown while they run.
             offline: Whether the network is off.
-            token: An access token, for what only its owner sees.
 
         Returns:
             For each its result, or a `ValueError` that says why it failed.
         """
-        asked, answered, errors = (self.folder / name for name in ("request.json", "reply.json", "errors.txt"))
-        request = {"offline": offline, "jobs": [{"place": str(self.folder)} | job for job in jobs]}
+        asked, answered, errors = (self._folder / name for name in ("request.json", "reply.json", "errors.txt"))
+        request = {"offline": offline, "jobs": [{"place": str(self._folder)} | job for job in jobs]}
         asked.write_text(json.dumps(request), encoding="utf-8")
         answered.unlink(missing_ok=True)
-        environment = {
-            # playwright looks at home, which is another one there
-            "PLAYWRIGHT_BROWSERS_PATH": str(Path("~/.cache/ms-playwright").expanduser()),
-            **{name: os.environ[name] for name in PASSED if name in os.environ},
-            "HOME": str(self.folder),
-            "HF_HOME": str(self.folder),
-            "HF_ENDPOINT": self._endpoint,
-            "HF_HUB_DISABLE_XET": "1",
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_HUB_OFFLINE": "1" if offline else "0",
-            "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
-            **({"HF_TOKEN": token} if token else {}),
-        }
-        with self._clock.doing(what):
+        with self._clock.doing(task):
             with errors.open("wb") as stream:
                 child = subprocess.Popen(
                     [sys.executable, "-m", "src.hub.probe", str(asked), str(answered)],
-                    cwd=self.folder,
-                    env=environment,
+                    cwd=self._folder,
+                    env=self._environment(offline),
                     stdin=subprocess.PIPE,  # closed when this process dies, which ends the child
                     stdout=subprocess.DEVNULL,
                     stderr=stream,
@@ -128,3 +100,18 @@ class Home:
             return [ValueError(show(lines[-1] if lines else f"exit code {child.returncode}")) for _ in jobs]
         replies = json.loads(answered.read_text(encoding="utf-8"))
         return [ValueError(show(reply["error"])) if "error" in reply else reply["result"] for reply in replies]
+
+    def _environment(self, offline: bool) -> dict[str, str]:
+        return {
+            **{name: os.environ[name] for name in PASSED if name in os.environ},
+            "HOME": str(self._folder),
+            "HF_HOME": str(self._folder),
+            "HF_ENDPOINT": self._endpoint,
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_OFFLINE": "1" if offline else "0",
+            "PYTHONUTF8": "1",
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+            **({"HF_TOKEN": self._token} if self._token else {}),
+        }

@@ -1,7 +1,8 @@
-"""A publication, step by step: plan, verify here, commit, read back, make visible, look, receipt."""
+"""A publication, step by step: plan, ask, verify here, commit, read back, make public, look, receipt."""
 
 from __future__ import annotations
 
+import errno
 import signal
 import tempfile
 from collections.abc import Callable
@@ -21,32 +22,23 @@ from src.record.publication import Role
 
 from .account import check_login
 from .bundle import gather, local_base
-from .checks import (
-    check_base,
-    check_names,
-    check_packages,
-    check_plan,
-    check_published_base,
-    check_selection,
-)
+from .checks import Checks
 from .client import Retry, find_token, prepare
 from .commit import Sender
 from .errors import DEFECTS, Ended, Refused, Stopped
-from .extras import group
 from .licenses import check_license
-from .look import Smoke, check_links, check_visitor
 from .options import Options
-from .outcomes import Checks
 from .plan import RepoPlan, plan_repo, up_to_date
-from .receipt import Receipt, merged, published
+from .preflight import check_base, check_names, check_packages, check_plan, check_published_base, check_selection
+from .receipt import Receipt, merged, receipt_entry, write_receipt
+from .redact import Redactor
 from .remote import Hub
 from .repository import Repository
 from .show import Screen
-from .verify import Verification
-from .waiting import SECONDS, Clock
+from .waiting import SECONDS, Clock, duration
 
 
-def publish(record: Record, options: Options, screen: Screen, cache: Path | None) -> dict[str, Any]:
+def publish(record: Record, options: Options, screen: Screen, redactor: Redactor, cache: Path | None) -> dict[str, Any]:
     """Publish a record, or only plan it or look at it.
 
     Returns:
@@ -63,14 +55,15 @@ def publish(record: Record, options: Options, screen: Screen, cache: Path | None
         tempfile.TemporaryDirectory(prefix="publication-") as folder,
     ):
         try:
-            publication = _Publishing(record, options, screen, cache, clock, Path(folder))
+            publication = _Publishing(record, options, screen, redactor, cache, clock, Path(folder))
             state = partial(publication.sender.state, clock)
             return publication.run()
         except (RepositoryNotFoundError, RevisionNotFoundError):  # before OSError, which they are as well
             gone = "a repository disappeared from the Hub, or became hidden. Run the same command again."
             raise Ended(gone, Refused.exit_code, state()) from None
         except OSError as error:
-            what = error if error.filename is None else f"{error.filename}: {error.strerror}"
+            place = error.filename or (folder if error.errno == errno.ENOSPC else None)
+            what = f"{place}: {error.strerror}" if place else error
             raise Ended(what, InputError.exit_code, state()) from None
         except (CommandError, Stopped) as error:
             raise Ended(error, error.exit_code, state()) from None
@@ -91,7 +84,14 @@ class _Publishing:
     """
 
     def __init__(
-        self, record: Record, options: Options, screen: Screen, cache: Path | None, clock: Clock, folder: Path
+        self,
+        record: Record,
+        options: Options,
+        screen: Screen,
+        redactor: Redactor,
+        cache: Path | None,
+        clock: Clock,
+        folder: Path,
     ) -> None:
         if not (options.plan_only or options.verify_only):
             check_gaps(record)
@@ -100,20 +100,19 @@ class _Publishing:
         check_license(record.project.license, record.root / "LICENSE")
         self.record, self.options, self.screen, self.cache = record, options, screen, cache
         self.clock, self.folder = clock, folder
-        retry = Retry(clock, screen.say)
-        prepare(retry, verbose=options.verbose)
+        retry = Retry(clock, screen.say, redactor, verbose=screen.verbose)
+        prepare(retry)
         with clock.doing("logging in"):
-            self.token = find_token()
+            self.token = find_token(retry)
             self.hub, self.visitor = Hub(self.token), Hub(False)
-            self.user, namespace = check_login(self.hub, names.namespace)
-        self.names = RepoNames.of(record, namespace)
+            self.account = check_login(self.hub, names.namespace)
+        self.names = RepoNames.of(record, self.account.namespace)
         self.receipt = Receipt(record.publication_path, self.hub.endpoint)
         self.sender = Sender(self.hub, retry, self.receipt)
         self.last = record.publication
         if self.last is not None and self.last.endpoint != self.hub.endpoint:
             self.last = None
         self.commits: dict[Role, str] = {}
-        self.checks = Checks(screen.check)
 
     def run(self) -> dict[str, Any]:
         """Do what was asked for."""
@@ -121,7 +120,7 @@ class _Publishing:
         repos, notes = self._collect()
         plans = self._plan(repos)
         self._show(plans, notes)
-        report = {"endpoint": self.hub.endpoint, "user": self.user, "plan": [plan.as_json() for plan in plans]}
+        report = {"endpoint": self.hub.endpoint, "user": self.account.name, "plan": [plan.as_json() for plan in plans]}
         if options.plan_only:
             self.screen.say("planned only: nothing was changed on the Hub")
             return report
@@ -132,14 +131,13 @@ class _Publishing:
             check_packages()
         if options.verify_only:
             return report | self._verify_only(plans)
-        verification = Verification(self.context, repos, self.checks)
-        verification.run(self.folder, self.clock, self.visitor, self.obstacle, load=options.load)
         if not options.yes:
             with self.clock.paused():
-                self.screen.confirm(plans, create_pr=options.create_pr)
+                self.screen.confirm(plans)
+        self.checks.documents(repos)
+        self.checks.load_here(repos, local_base(self.context), self.visitor, self.obstacle, load=options.load)
+        self.checks.refuse_failures()
         self.receipt.begin()
-        if options.create_pr:
-            return report | {"pull_requests": self._open_pull_requests(plans)}
         # The Space loads what the others made visible.
         for wave in ([p for p in plans if p.repo.role != "space"], [p for p in plans if p.repo.role == "space"]):
             self._make_visible([self._commit(plan) for plan in wave])
@@ -152,15 +150,12 @@ class _Publishing:
             with self.clock.doing("looking at the base model"):
                 self.obstacle = check_base(self.visitor, Context(self.record, self.names))
         self.context = Context(self.record, self.names, self.cache, inside_hub=True, base_obstacle=self.obstacle)
+        self.checks = Checks(self.context, self.clock, self.folder, self.screen.check)
         repos, notes = gather(self.context, self.options.only, self.screen, self.token, self.hub.endpoint)
         return repos, [*notes, *([self.obstacle] if self.obstacle else [])]
 
     def _plan(self, repos: list[Repository]) -> list[RepoPlan]:
-        """Compare every repository with what is on the Hub.
-
-        Raises:
-            Refused: It cannot be published like this.
-        """
+        """Compare every repository with what is on the Hub."""
         options = self.options
         roles = {repo.role for repo in repos}
         before = self.last.repos if self.last else []
@@ -173,7 +168,7 @@ class _Publishing:
                     self.hub, repo.at(self.commits), self.record.project.visibility, self.last,
                     self.receipt.unfinished, options.make_public,
                 )  # fmt: skip
-                check_plan(self.hub, plan, options)
+                check_plan(self.hub, self.account, plan, options.tag)
                 if plan.remote is not None and plan.action == "nothing":
                     self.commits[repo.role] = plan.remote.head
                 plans.append(plan)
@@ -183,62 +178,50 @@ class _Publishing:
         return plans
 
     def _show(self, plans: list[RepoPlan], notes: list[str]) -> None:
-        """Show what would happen, and set the deadline.
-
-        Raises:
-            Refused: Others changed a repository.
-        """
+        """Show what would happen, and set the deadline; refuse what others changed."""
         self.screen.plan(plans, self.hub.endpoint, notes)
         total = sum(plan.sent for plan in plans)
         if self.options.timeout is None:
             self.clock.allow(SECONDS + total / 1e6)
-        self.screen.say(f"{total / 1e6:.1f} MB to send; --timeout is {self.clock.left() / 60:.0f} minutes")
+        self.screen.say(
+            f"{total / 1e6:.1f} MB to send; --timeout is {duration(self.options.timeout or self.clock.left())}"
+        )
         foreign = [plan.repo.repo_id for plan in plans if plan.foreign]
         if foreign and not self.options.overwrite:
             raise Refused(
-                f"{', '.join(foreign)}: changed by others since the last publication. Look at it on the Hub; "
-                "--overwrite continues anyway."
+                f"{', '.join(foreign)}: changed by others. Look at the plan and at the Hub; --overwrite replaces the files that the plan "
+                "names and leaves all others alone."
             )
-
-    def _open_pull_requests(self, plans: list[RepoPlan]) -> list[str]:
-        opened = []
-        for plan in plans:
-            if plan.remote is not None and plan.action == "update":
-                opened.append(self.sender.commit(plan.repo, plan.remote, pull=True))
-                self.screen.say(f"opened {opened[-1]}; on a public repository it is readable by all. Merge it there.")
-        self.receipt.end()
-        return opened
 
     def _commit(self, plan: RepoPlan) -> RepoPlan:
         """Commit what differs and read it back; return the plan as it was carried out."""
         plan = replace(plan, repo=plan.repo.at(self.commits))
         repo, remote = plan.repo, plan.remote
-        if remote is not None and plan.action == "nothing":
+        with self.clock.doing(f"sending {repo.repo_id}"):
+            if remote is None:
+                repo, remote = self.sender.create(repo)
+                plan = replace(plan, repo=repo, remote=remote, ours=True)
             commit = remote.head
-            self.sender.touch(repo, commit)
-        else:
-            with self.clock.doing(f"sending {repo.repo_id}"):
-                if remote is None:
-                    remote = self.sender.create(repo)
-                    plan = replace(plan, remote=remote, own=True)
+            if plan.action == "nothing":
+                self.sender.touch(repo, commit)
+            else:
+                self.receipt.note(repo, created=plan.ours)
                 commit = self.sender.commit(repo, remote)
+            if plan.becomes_public and plan.ours:
+                commit = self.sender.squash(repo, commit)
+        if commit != remote.head:
             with self.clock.doing(f"reading {repo.repo_id} back"):
                 self.sender.read_back(repo, remote, commit)
                 self.sender.expect_head(repo, commit)
-        if plan.own:
-            self.receipt.note(repo.repo_id, commit)
+            self.receipt.note(repo, created=plan.ours, commit=commit)
         self.commits[repo.role] = commit
         return plan
 
     def _make_visible(self, plans: list[RepoPlan]) -> None:
-        """Try from the Hub what is private, then make public what this publication may; try what was public as a visitor.
-
-        Raises:
-            Refused: A check failed; nothing was made public.
-        """
+        """Try from the Hub what is private, then make public what this publication may; try what was public as a visitor."""
         hidden = [plan for plan in plans if self.sender.expect_head(plan.repo, self.commits[plan.repo.role])]
-        self._smoke(self.hub, hidden)
-        become = [plan for plan in plans if plan.revealed]
+        self._look(self.hub, hidden)
+        become = [plan for plan in plans if plan.becomes_public]
         if become and self.checks.failed:
             raise Refused(
                 f"failed: {'; '.join(self.checks.failed)}. Nothing was made public; run the same command again, or with --no-smoke."
@@ -246,34 +229,35 @@ class _Publishing:
         for plan in become:
             with self.clock.doing(f"making {plan.repo.repo_id} public"):
                 self.sender.make_public(plan.repo, self.commits[plan.repo.role])
-        self._smoke(self.visitor, [plan for plan in plans if plan not in hidden])
+        self._look(self.visitor, [plan for plan in plans if plan not in hidden])
 
-    def _smoke(self, hub: Hub, plans: list[RepoPlan]) -> None:
+    def _look(self, hub: Hub, plans: list[RepoPlan]) -> None:
         if self.options.smoke and plans:
-            folder = self.folder / ("owner" if hub is self.hub else "visitor")
-            smoke = Smoke(hub, self.context, folder, self.clock, self.checks)
-            smoke.run([(plan.repo, self.commits[plan.repo.role]) for plan in plans], load=self.options.load)
+            self.checks.look(hub, [(plan.repo, self.commits[plan.repo.role]) for plan in plans], load=self.options.load)
 
     def _finish(self, plans: list[RepoPlan]) -> dict[str, Any]:
-        """Look at everything once more, tag, group, and write the receipt."""
+        """Look at everything once more, tag, and write the receipt."""
         repos = [plan.repo for plan in plans]
         entries = []
-        for repo in repos:
-            commit = self.commits[repo.role]
+        for plan in plans:
+            repo, commit = plan.repo, self.commits[plan.repo.role]
             private = self.sender.expect_head(repo, commit)
             if self.options.smoke:
                 who = self.hub if private else self.visitor
-                check_links(who, self.context, repo, {other.repo_id for other in repos}, self.checks)
+                self.checks.follow_links(who, repo, {other.repo_id for other in repos})
             if not private:
-                check_visitor(self.visitor, repo, commit, self.checks)
-            entries.append(published(repo, commit, private=private, last=self.last))
+                self.checks.read_as_visitor(self.visitor, repo, commit)
+            ours = private and (plan.ours or plan.remote is None)
+            entries.append(receipt_entry(repo, commit, private=private, never_public=ours, last=self.last))
         results = sha256_file(self.record.results_path)
         if self.last is not None and "model" not in self.options.only:
             results = self.last.results_sha256
-        publication = merged(self.last, self.hub.endpoint, results, entries, self.checks.done)
+        publication = merged(self.last, write_receipt(self.hub.endpoint, results, entries, self.checks.done))
         problem: CommandError | None = None
         try:
-            publication = group(self.hub, publication, repos, self.commits, self.options)
+            for repo in repos if self.options.tag else ():
+                self.sender.tag(repo, self.commits[repo.role], str(self.options.tag))
+                publication = publication.tagged(repo.role, str(self.options.tag))
         except CommandError as error:
             problem = error
         self.receipt.finish(publication, repos)
@@ -294,5 +278,5 @@ class _Publishing:
                 f"{', '.join(other)}: not on the Hub as in this project. Look at --plan --verbose, or publish."
             )
         for hub, private in ((self.hub, True), (self.visitor, False)):
-            self._smoke(hub, [plan for plan in plans if plan.remote is not None and plan.remote.private == private])
+            self._look(hub, [plan for plan in plans if plan.remote is not None and plan.remote.private == private])
         return self._finish(plans)

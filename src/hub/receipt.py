@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,91 +15,82 @@ from src.record.publication import Check, Publication, PublishedRepo
 from .repository import Repository
 
 
-class Created(Strict):
-    """A repository that an unfinished publication created."""
+class Note(Strict):
+    """A repository that an unfinished publication changes."""
 
     repo_id: str
-    time: datetime = Field(description="When it was about to be created.")
-    commit: str | None = Field(None, pattern=r"^[0-9a-f]{40}$", description="The commit that was read back.")
+    created: bool = Field(description="Whether we created it and it was never public.")
+    paths: list[str] = Field(default_factory=list, description="The files that we publish in it.")
+    commit: str | None = Field(None, pattern=r"^[0-9a-f]{40}$", description="Our newest commit that was read back.")
 
 
 class Unfinished(Strict):
-    """What a publication that did not finish created, so that the next one may make it visible."""
+    """What a publication that did not finish has changed."""
 
     endpoint: str
-    created: list[Created] = Field(default_factory=list)
+    id: str = Field(pattern=r"^[0-9a-f]{16}$", description="Is in the message of each of its commits.")
+    repos: list[Note] = Field(default_factory=list)
 
-    def find(self, repo_id: str) -> Created | None:
+    def find(self, repo_id: str) -> Note | None:
         """Return the note about a repository."""
-        return next((entry for entry in self.created if entry.repo_id == repo_id), None)
+        return next((note for note in self.repos if note.repo_id == repo_id), None)
 
 
 class Receipt:
-    """The receipt's file, and next to it the temporary one that notes what is going on.
-
-    Args:
-        path: The receipt's file.
-        endpoint: The Hub.
-    """
+    """The receipt's file, and next to it the temporary one that notes what is going on."""
 
     def __init__(self, path: Path, endpoint: str) -> None:
-        self.path, self._note = path, path.with_name(f".{path.name}.unfinished")
-        if self._note.exists():
+        self.path, self._note_path = path, path.with_name(f".{path.name}.unfinished")
+        self.unfinished = Unfinished(endpoint=endpoint, id=secrets.token_hex(8))
+        if self._note_path.exists():
             hint = "Remove the file; what an unfinished publication created then stays private."
-            self.unfinished = validate(
-                self._note, parse_json(self._note, read_text(self._note, hint)), Unfinished, hint
-            )
-        else:
-            self.unfinished = Unfinished(endpoint=endpoint)
-        if self.unfinished.endpoint != endpoint:
-            self.unfinished = Unfinished(endpoint=endpoint)
+            data = parse_json(self._note_path, read_text(self._note_path, hint))
+            before = validate(self._note_path, data, Unfinished, hint)
+            self.unfinished = before if before.endpoint == endpoint else self.unfinished
 
     def begin(self) -> None:
         """Write the note, which shows that the receipt can be written here."""
-        write_json(self._note, self.unfinished.model_dump(mode="json"))
+        write_json(self._note_path, self.unfinished.model_dump(mode="json"))
 
-    def note(self, repo_id: str, commit: str | None = None) -> None:
-        """Note that a repository is created, or the commit in it that was read back."""
-        others = [entry for entry in self.unfinished.created if entry.repo_id != repo_id]
-        entry = Created(repo_id=repo_id, time=datetime.now(UTC).replace(microsecond=0), commit=commit)
-        self.unfinished = Unfinished(endpoint=self.unfinished.endpoint, created=[*others, entry])
+    def note(self, repo: Repository, *, created: bool, commit: str | None = None) -> None:
+        """Note that a repository is changed, or the commit in it that was read back."""
+        before = self.unfinished.find(repo.repo_id)
+        self._forget(repo.repo_id)
+        commit = commit or (before.commit if before else None)
+        paths = sorted({*repo.files, *(before.paths if before else ())})
+        self.unfinished.repos.append(Note(repo_id=repo.repo_id, created=created, paths=paths, commit=commit))
         self.begin()
 
-    def forget(self, repo_id: str) -> None:
-        """Remove the note about a repository that is finished."""
-        left = [entry for entry in self.unfinished.created if entry.repo_id != repo_id]
-        self.unfinished = Unfinished(endpoint=self.unfinished.endpoint, created=left)
-        self.begin()
-
-    def finish(self, publication: Publication, done: list[Repository]) -> None:
-        """Write the receipt of a publication, and remove the note about the repositories that are finished with it."""
+    def finish(self, publication: Publication, repos: list[Repository]) -> None:
+        """Write the receipt, and remove the notes about the repositories that are finished with it."""
         write_json(self.path, publication.model_dump(mode="json"))
-        for repo in done:
-            self.forget(repo.repo_id)
-        self.end()
+        for repo in repos:
+            self._forget(repo.repo_id)
+        self.begin()
+        if not self.unfinished.repos:
+            self._note_path.unlink()
 
-    def end(self) -> None:
-        """Remove the note, unless it is about a repository that is not finished."""
-        if not self.unfinished.created:
-            self._note.unlink(missing_ok=True)
-
-
-def merged(
-    last: Publication | None, endpoint: str, results_sha256: str, repos: list[PublishedRepo], checks: list[Check]
-) -> Publication:
-    """Return the receipt of a publication; repositories that it did not touch stay as in the last one to this Hub."""
-    done = {repo.role for repo in repos}
-    return Publication(
-        endpoint=endpoint,
-        time=datetime.now(UTC).replace(microsecond=0),
-        results_sha256=results_sha256,
-        repos=[*(repo for repo in (last.repos if last else []) if repo.role not in done), *repos],
-        checks=[*(check for check in (last.checks if last else []) if check.repo not in done), *checks],
-        collection=last.collection if last else None,
-    )
+    def _forget(self, repo_id: str) -> None:
+        self.unfinished.repos[:] = [note for note in self.unfinished.repos if note.repo_id != repo_id]
 
 
-def published(repo: Repository, commit: str, *, private: bool, last: Publication | None) -> PublishedRepo:
+def merged(last: Publication | None, done: Publication) -> Publication:
+    """Return a receipt that keeps what the last one to this Hub says of repositories which were not touched."""
+    roles = {repo.role for repo in done.repos}
+    repos = [repo for repo in (last.repos if last else []) if repo.role not in roles]
+    checks = [check for check in (last.checks if last else []) if check.repo not in roles]
+    return done.model_copy(update={"repos": [*repos, *done.repos], "checks": [*checks, *done.checks]})
+
+
+def write_receipt(endpoint: str, results_sha256: str, repos: list[PublishedRepo], checks: list[Check]) -> Publication:
+    """Return the receipt of what was just published."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    return Publication(endpoint=endpoint, time=now, results_sha256=results_sha256, repos=repos, checks=checks)
+
+
+def receipt_entry(
+    repo: Repository, commit: str, *, private: bool, never_public: bool, last: Publication | None
+) -> PublishedRepo:
     """Return a repository's entry in the receipt; its tag stays while the commit does."""
     before = last.repo(repo.role) if last else None
     return PublishedRepo(
@@ -107,7 +99,9 @@ def published(repo: Repository, commit: str, *, private: bool, last: Publication
         kind=repo.kind,
         commit=commit,
         visibility="private" if private else "public",
+        never_public=never_public,
         files=len(repo.files),
+        paths=sorted(repo.files),
         bytes=repo.size,
         tag=before.tag if before and before.commit == commit else None,
     )

@@ -4,45 +4,53 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_OIDC_ID_TOKEN")
 """Environment variables that hold a secret of the user's."""
 
-_secrets: set[str] = set()
+
+class Redactor:
+    """Knows the secrets of this process and replaces them in texts."""
+
+    def __init__(self) -> None:
+        self._secrets: set[str] = set()
+        for name in VARIABLES:
+            self.add(os.environ.get(name, ""))
+
+    def add(self, secret: str) -> None:
+        """Keep a secret, and its form in a URL, out of every later output."""
+        if len(secret) >= 8:
+            self._secrets.update({secret, quote(secret, safe="")})
+
+    def redact(self, text: str) -> str:
+        """Replace every known secret in a text."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "hf_…")
+        return text
+
+    def install(self) -> None:
+        """Redact everything written to standard output and standard error from now on, tracebacks included."""
+        for name in ("stdin", "stdout", "stderr"):
+            if getattr(sys, name) is None:  # closed by the caller, as with `>&-`
+                setattr(sys, name, Path(os.devnull).open("r+", encoding="utf-8"))  # noqa: SIM115
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="backslashreplace")  # a terminal in ASCII shows any title
+            setattr(sys, name, _RedactedStream(stream, self))
 
 
-def add_secret(secret: str) -> None:
-    """Keep a secret, and its form in a URL, out of every later output."""
-    if len(secret) >= 8:
-        _secrets.update({secret, quote(secret, safe="")})
-
-
-def redact(text: str) -> str:
-    """Replace every known secret in a text."""
-    for secret in sorted(_secrets, key=len, reverse=True):
-        text = text.replace(secret, "hf_…")
-    return text
-
-
-def redact_output() -> None:
-    """Redact everything that this process writes to standard output and standard error from now on, tracebacks included."""
-    for name in VARIABLES:
-        add_secret(os.environ.get(name, ""))
-    for name in ("stdout", "stderr"):
-        if not isinstance(getattr(sys, name), _Redacted):
-            setattr(sys, name, _Redacted(getattr(sys, name)))
-
-
-class _Redacted:
+class _RedactedStream:
     """A text stream that writes no secret."""
 
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
+    def __init__(self, stream: Any, redactor: Redactor) -> None:
+        self._stream, self._redactor = stream, redactor
 
     def write(self, text: str) -> int:
-        self._stream.write(redact(text))
+        self._stream.write(self._redactor.redact(text))
         return len(text)
 
     def __getattr__(self, name: str) -> Any:

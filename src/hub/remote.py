@@ -30,6 +30,9 @@ ATTRIBUTES = ".gitattributes"
 SETTLING = (0.5, 1, 2, 4, 8, 8)
 """Seconds between the looks at a repository that does not show its newest commit yet."""
 
+FIRST_COMMIT = "initial commit"
+"""Title of the commit that the Hub itself makes in a new repository."""
+
 
 @dataclass(frozen=True)
 class RemoteRepo:
@@ -40,42 +43,43 @@ class RemoteRepo:
         head: The commit.
         private: Whether only its owners see it.
         files: Its files by path, without `.gitattributes`.
-        attributes: That file.
     """
 
     repo_id: str
     head: str
     private: bool
     files: dict[str, RemoteFile]
-    attributes: RemoteFile | None
 
     @property
     def visibility(self) -> str:
         """Who sees it."""
         return "private" if self.private else "public"
 
-    def new(self, repo: Repository) -> bool:
+    def is_new(self, repo: Repository) -> bool:
         """Determine whether there is nothing but what the Hub puts into a new repository; a Space gets a first page."""
         first_page = {"README.md", "index.html", "style.css"} if repo.kind == "space" else set()
         return self.files.keys() <= first_page
 
     def differing(self, repo: Repository) -> list[str]:
-        """List the paths that are not as in the bundle."""
-        return sorted(
-            path
-            for path in self.files.keys() | repo.files.keys()
-            if path not in self.files or path not in repo.files or not repo.files[path].same_as(self.files[path])
-        )
+        """List the paths that are not as they should be: ours, and those of ours that should be gone."""
+        changed = [p for p, file in repo.files.items() if p not in self.files or not file.same_as(self.files[p])]
+        return sorted([*changed, *(repo.retired & self.files.keys())])
+
+    def others(self, repo: Repository) -> list[str]:
+        """List the files that this project did not publish; they stay as they are."""
+        return sorted(self.files.keys() - repo.files.keys() - repo.retired)
 
 
-def settled(look: Callable[[], Result | None], pauses: Sequence[float] = SETTLING) -> Result | None:
-    """Look until there is something to see, for a bounded time; return it, or None."""
-    for pause in (*pauses, None):
+def settled(
+    look: Callable[[], Result], good: Callable[[Result], bool] | None = None, pauses: Sequence[float] = SETTLING
+) -> Result:
+    """Look until what is seen is good, or something at all, for a bounded time; return what was seen last."""
+    for pause in pauses:
         found = look()
-        if found is not None or pause is None:
+        if found is not None if good is None else good(found):
             return found
         time.sleep(pause)
-    raise AssertionError("the last look returns")
+    return look()
 
 
 class Hub:
@@ -102,12 +106,7 @@ class Hub:
             return function(*arguments, **keywords)
 
     def info(self, repo_id: str, kind: str, revision: str | None = None) -> tuple[str, bool] | None:
-        """Return a repository's commit and whether it is private; None if there is none for this user.
-
-        Raises:
-            Refused: It has another name by now.
-            Unreachable: The answer is not one of a Hub.
-        """
+        """Return a repository's commit and whether it is private; None if there is none for this user."""
         try:
             info = self.call(self.api.repo_info, repo_id, repo_type=kind, revision=revision)
         except (RepositoryNotFoundError, RevisionNotFoundError):
@@ -133,8 +132,8 @@ class Hub:
         except (RepositoryNotFoundError, RevisionNotFoundError):
             return None
         files = {entry.path: self._file(repo_id, entry) for entry in tree if isinstance(entry, hf.RepoFile)}
-        attributes = files.pop(ATTRIBUTES, None)
-        return RemoteRepo(repo_id, head, private, files, attributes)
+        files.pop(ATTRIBUTES, None)
+        return RemoteRepo(repo_id, head, private, files)
 
     def _file(self, repo_id: str, entry: hf.RepoFile) -> RemoteFile:
         sha256 = entry.lfs.sha256 if entry.lfs else None
@@ -150,14 +149,14 @@ class Hub:
             )
         return RemoteFile(entry.size, entry.blob_id, sha256)
 
-    def text(self, repo: Repository, revision: str, path: str) -> str:
-        """Download a small text file."""
+    def download(self, repo: Repository, revision: str, path: str) -> bytes:
+        """Download a small file."""
         url = f"{self.endpoint}/{repo.page}/resolve/{revision}/{path}"
 
-        def get() -> str:
+        def get() -> bytes:
             response = hf.get_session().get(url, headers=build_hf_headers(token=self.token))
             hf_raise_for_status(response)
-            return str(response.text)
+            return response.content
 
         return self.call(get)
 
@@ -168,25 +167,14 @@ class Hub:
     def head(self, repo: Repository, known: str | None) -> tuple[str, bool] | None:
         """Return the newest commit and whether the repository is private; None if there is none.
 
-        An answer that is older than a commit which is known to exist is asked for again, for a bounded time.
-
-        Args:
-            repo: The repository.
-            known: A commit that the newest one is, or follows.
+        An answer that is older than `known`, a commit known to exist, is asked for again, for a bounded time.
         """
-        for pause in (*SETTLING, None):
-            found = self.info(repo.repo_id, repo.kind)
-            if (
-                pause is None
-                or found is None
-                or known in (None, found[0])
-                or not self.follows(repo, str(known), found[0])
-            ):
-                return found
-            time.sleep(pause)
-        raise AssertionError("the last look returns")
+        return settled(
+            lambda: self.info(repo.repo_id, repo.kind),
+            lambda found: found is None or known in (None, found[0]) or not self._follows(repo, str(known), found[0]),
+        )
 
-    def follows(self, repo: Repository, head: str, commit: str) -> bool:
+    def _follows(self, repo: Repository, head: str, commit: str) -> bool:
         """Determine whether a commit is in the history of another; not if that one is unknown."""
         try:
             return any(known.commit_id == commit for known in self.commits(repo, head))
@@ -209,10 +197,9 @@ class Hub:
         return f"{repo.repo_id}: {'private' if private else 'public'}, {commit}; {address}"
 
 
-def whose(commits: Iterable[hf.GitCommitInfo]) -> list[str]:
-    """Describe commits: when, whose, and their titles; the Hub's own first one is left out."""
+def describe(commits: Iterable[hf.GitCommitInfo]) -> list[str]:
+    """Describe commits: when, whose, and their titles."""
     return [
         f"{commit.created_at:%Y-%m-%d %H:%M} {show(', '.join(commit.authors))}: {show(commit.title)}"
         for commit in commits
-        if commit.title != "initial commit"
     ]

@@ -67,11 +67,7 @@ class HubFile:
 
     @property
     def content(self) -> bytes:
-        """The whole content, for small files.
-
-        Raises:
-            Refused: The file on disk is another one by now.
-        """
+        """The whole content, for small files; the file on disk must still be the one that was hashed."""
         if isinstance(self.source, bytes):
             return self.source
         content = self.source.read_bytes()
@@ -85,11 +81,7 @@ class HubFile:
         return is_text(self.path) and self.size <= SMALL
 
     def check_unchanged(self) -> None:
-        """Check that the file on disk is still the one that was hashed.
-
-        Raises:
-            Refused: It is another one by now.
-        """
+        """Refuse a file on disk that is not the one that was hashed."""
         if isinstance(self.source, Path) and sha256_file(self.source) != self.sha256:
             raise self._changed()
 
@@ -113,6 +105,7 @@ class Repository:
         kind: The Hub's kind of repository.
         files: Its files, by path.
         naming: Returns the files that name commits of other repositories, for commits as far as they are known.
+        retired: Paths that this project published before and does not publish any more.
     """
 
     role: Role
@@ -120,6 +113,7 @@ class Repository:
     kind: Literal["model", "dataset", "space"]
     files: dict[str, HubFile]
     naming: Callable[[Commits], dict[str, HubFile]] | None = None
+    retired: frozenset[str] = frozenset()
 
     def at(self, commits: Commits) -> Repository:
         """Return the repository with the commits of the others written into its files."""
@@ -179,11 +173,7 @@ def hashed(sources: dict[str, Path | bytes], progress: Progress | None) -> dict[
 
 
 def write_bundle(repos: list[Repository], output: Path) -> None:
-    """Write every repository as a folder, all of them or none.
-
-    Raises:
-        InputError: There are other files, the disk is full, or the folder cannot be written; what was there before is still there.
-    """
+    """Write every repository as a folder, all of them or none."""
     with replacing(output, "--output") as folder:
         for repo in repos:
             repo.write(folder / repo.role)

@@ -4,40 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from src.cache import cached
 from src.record.errors import InputError
 from src.record.files import sha256_file
 
-from . import containers, secret_kinds
-from .containers import LARGEST, parts
 from .repository import HubFile, Repository, is_text
-from .secret_kinds import EXAMPLE, KEYS, detectors
 
 PERSONAL = {
-    "a path of a home folder": (b"/home/", re.compile(rb"/home/[a-z][\w.-]{1,31}/")),
-    "a path of a home folder on a Mac": (b"/Users/", re.compile(rb"/Users/[A-Za-z][\w.-]{1,31}/")),
-    "a path of a home folder on Windows": (b"Users\\", re.compile(rb"Users\\{1,2}[A-Za-z][\w.-]{1,31}\\")),
-    "an e-mail address": (b"@", re.compile(rb"[A-Za-z0-9][\w.+-]{0,63}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{2,63})+")),
+    "a path of a home folder": re.compile(r"(?:/home/|/Users/|Users\\{1,2})[A-Za-z][\w.-]{1,31}[/\\]"),
+    "an e-mail address": re.compile(r"[A-Za-z0-9][\w.+-]{0,63}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{2,63})+"),
 }
-"""What is worth a warning: by its name, what it contains and the pattern. Addresses at example.com and the like are left out."""
+"""What is worth a warning; addresses at example.com and the like are left out."""
 
+HUB_TOKEN = re.compile(rb"hf_[A-Za-z0-9]{34,}")
+"""A token of the Hub, which detect-secrets does not know."""
 
-OWN = "the token that you are logged in with"
+GUESSING = ("HighEntropy", "Keyword", "IPPublic", "Artifactory", "Mailchimp", "Twilio", "Softlayer", "Cloudant", "Ibm")
+"""Beginnings of the detectors of detect-secrets that report ordinary hashes, words and numbers as well."""
 
-
-class Found(NamedTuple):
-    """Something that looks like a secret: its kind, its place in the file, and its SHA-256, by which an exception names it."""
-
-    kind: str
-    place: str
-    digest: str
+LARGEST = 64 * 1024 * 1024
+"""Bytes of the largest file that is searched as text."""
 
 
 def check_secrets(
@@ -58,70 +52,63 @@ def check_secrets(
         InputError: Something looks like a secret; the text itself is not shown.
     """
     own = [value.encode() for value in {token, quote(token, safe="")}] if token else []
-    code = "".join(sha256_file(Path(file)) for file in (__file__, containers.__file__, secret_kinds.__file__))
+    code = sha256_file(Path(__file__))
     warnings = []
     for repo in repos:
         for file in repo.files.values():
             name = f"{repo.role}/{file.path}"
-            kept = cached(cache, "secrets", (code, file.path, file.sha256), partial(_report, file))
+            if own and any(data.find(value) >= 0 for data in _bytes(file) for value in own):
+                raise InputError(name, "Contains the token that you are logged in with. Remove it and revoke it.")
+            kept = cached(cache, "secrets", (code, file.path, file.sha256), partial(_search, file))
             report = json.loads(kept)
-            found = [Found(*entry) for entry in report["found"] if entry[2] not in allowed.get(name, [])]
-            for place, data in parts(file.path, file.source) if own else ():
-                found = [Found(OWN, place, "") for value in own if data.find(value) >= 0] + found
-            if found:
-                _refuse(name, found[0])
+            for kind, line, digest in report["secrets"]:
+                if digest not in allowed.get(name, []):
+                    raise InputError(
+                        name,
+                        f"{line}: this looks like a secret ({kind}). Remove it and revoke it if it is real; if it is harmless, add "
+                        f"{digest} to allow_secrets, under {name}, in the project config.",
+                    )
             warnings += [f"{name}: contains {what}" for what in report["personal"]]
     return warnings
 
 
-def _refuse(name: str, found: Found) -> None:
-    hint = "Remove it where the text comes from, and revoke it if it is real."
-    if found.digest:
-        hint += f" If it is harmless, add {found.digest} to allow_secrets, under {name}, in the project config."
-    raise InputError(
-        name, key=found.place or None, found=f"what looks like a secret ({found.kind})",
-        expected="a file that everybody may read", hint=hint,
-    )  # fmt: skip
+def _bytes(file: HubFile) -> Iterator[bytes | mmap.mmap]:
+    """Yield a file's content, mapped rather than read where it is on disk."""
+    if isinstance(file.source, bytes):
+        yield file.source
+    elif file.size:
+        with file.source.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            yield data
 
 
-def _report(file: HubFile) -> bytes:
-    return json.dumps({"found": list(_search(file)), "personal": _personal(file)}).encode()
+def _search(file: HubFile) -> bytes:
+    """Return, as JSON, what looks like a secret and what points at a person in one file."""
+    secrets = []
+    for data in _bytes(file):
+        for match in HUB_TOKEN.finditer(data):
+            secrets.append(("Hugging Face token", f"byte {match.start()}", _digest(match[0])))
+    text = file.content.decode(errors="replace") if is_text(file.path) and file.size <= LARGEST else ""
+    secrets += [(kind, f"line {_line(text, found)}", _digest(found.encode())) for kind, found in _keys(text)]
+    personal = []
+    for what, pattern in PERSONAL.items():
+        matches = (m for m in pattern.finditer(text) if "example" not in m[0] and "@users." not in m[0])
+        personal += [f"{what}, line {_line(text, match[0])}" for match in list(matches)[:1]]
+    return json.dumps({"secrets": secrets, "personal": personal}).encode()
 
 
-def _search(file: HubFile) -> Iterator[Found]:
-    for place, data in parts(file.path, file.source):
-        for kind, prefix, pattern in KEYS:
-            at = data.find(prefix)
-            while at >= 0:
-                match = pattern.match(data, at)
-                if match and not EXAMPLE.search(match[0].decode(errors="replace")):
-                    yield Found(kind, _line(data, at, place), hashlib.sha256(match[0]).hexdigest())
-                at = data.find(prefix, at + 1)
-        if is_text(place or file.path) and len(data) <= LARGEST:
-            text = bytes(data[:]).decode(errors="replace")
-            for kind, expression in detectors():
-                for found in expression.finditer(text):
-                    around = text[max(0, found.start() - 8) : found.end() + 8]
-                    if not EXAMPLE.search(around):
-                        at = len(text[: found.start()].encode(errors="replace"))
-                        yield Found(kind, _line(data, at, place), hashlib.sha256(found[0].encode()).hexdigest())
+def _keys(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the kind and the text of everything that detect-secrets takes for a key."""
+    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+
+    for kind, detector in get_mapping_from_secret_type_to_class().items():
+        patterns: Any = getattr(detector, "denylist", ())
+        if not detector.__name__.startswith(GUESSING):
+            yield from ((kind, match[0]) for pattern in patterns for match in pattern.finditer(text))
 
 
-def _line(data: Any, at: int, place: str) -> str:
-    if place:
-        return place
-    return f"line {bytes(data[:at]).count(10) + 1}" if len(data) <= LARGEST else f"byte {at}"
+def _line(text: str, found: str) -> int:
+    return text.count("\n", 0, text.find(found)) + 1
 
 
-def _personal(file: HubFile) -> list[str]:
-    if not is_text(file.path) or file.size > LARGEST:
-        return []
-    found = []
-    content = file.content
-    for what, (literal, pattern) in PERSONAL.items():
-        if literal not in content:
-            continue
-        match = next((m for m in pattern.finditer(content) if b"example" not in m[0] and b"@users." not in m[0]), None)
-        if match:
-            found.append(f"{what}, line {content.count(10, 0, match.start()) + 1}")
-    return found
+def _digest(found: bytes) -> str:
+    return hashlib.sha256(found).hexdigest()

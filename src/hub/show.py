@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
@@ -15,13 +15,15 @@ from src.record.errors import InputError, printable
 from src.record.publication import Check, Publication
 
 from .errors import Refused
-from .plan import RepoPlan
+from .plan import CARD, RepoPlan
 from .repository import Progress as ProgressCallback
 from .repository import Repository
 
-MARKS = {"added": "+", "changed": "~", "removed": "-", "same": "="}
+MARKS = {"added": "+", "changed": "~", "removed": "-", "same": "=", "left alone": " "}
 OUTCOMES = {"passed": "green", "failed": "bold red", "not checked": "yellow"}
 ACTIONS = {"create": "new, private until it is read back and tried", "update": "one commit", "nothing": "no change"}
+LISTED = 12
+"""Most names or lines of a diff that are shown without --verbose."""
 
 
 def _line(text: str) -> str:
@@ -41,18 +43,20 @@ class Screen:
         # The terminal wraps long lines: a token that Rich had wrapped would not be recognized and redacted.
         self.out = Console(stderr=quiet, highlight=False, soft_wrap=True)
         self.log = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._verbose = verbose
+        self.verbose = verbose
 
     def say(self, line: str) -> None:
         """Print a line of progress."""
         self.log.print(_line(line))
 
     def bundle(self, repos: list[Repository], folder: object) -> None:
-        """List the files of a bundle that was written."""
+        """List the repositories of a bundle that was written, and with --verbose their files."""
         for repo in repos:
-            for file in repo.files.values():
+            for file in repo.files.values() if self.verbose else ():
                 self.out.print(f"{size(file.size):>9}  {repo.role}/{_line(file.path)}")
-        self.say(f"bundle in {folder}")
+            self.out.print(f"{size(repo.size):>9}  {repo.role}: {len(repo.files)} files, {_line(repo.repo_id)}")
+        total = sum(repo.size for repo in repos)
+        self.out.print(f"{size(total):>9}  {sum(len(repo.files) for repo in repos)} files in {_line(str(folder))}")
 
     def plan(self, plans: list[RepoPlan], endpoint: str, notes: list[str]) -> None:
         """Print what would happen to the repositories, and what the person should know."""
@@ -63,10 +67,21 @@ class Screen:
 
     def _plan(self, plan: RepoPlan, endpoint: str) -> None:
         counts = ", ".join(f"{plan.counts[kind]} {kind}" for kind in MARKS if plan.counts[kind])
+        action = ACTIONS[plan.action]
+        if plan.remote is None and plan.visibility == "public":
+            action += ", then public with one commit"
         self.out.print(f"{_line(f'{endpoint}/{plan.repo.page}')}")
-        self.out.print(f"  {ACTIONS[plan.action]}; {plan.visibility}; {counts}; {size(plan.sent)} to send")
-        for change in plan.changes if self._verbose else ():
-            self.out.print(f"  {MARKS[change.kind]} {change.kind:<7} {size(change.size):>9}  {_line(change.path)}")
+        self.out.print(f"  {action}; {plan.visibility}; {counts}; {size(plan.sent)} to send")
+        for change in plan.changes if self.verbose else ():
+            self.out.print(f"  {MARKS[change.kind]} {change.kind:<10} {size(change.size):>9}  {_line(change.path)}")
+        for kind in ("removed", "changed", "left alone"):
+            paths = plan.paths(kind)
+            if paths and not self.verbose:
+                self.out.print(f"  {kind}: {_line(', '.join(paths[:LISTED]))}{_more(paths)}")
+        for line in plan.card if self.verbose else plan.card[:LISTED]:
+            self.out.print(f"  {CARD}: {_line(line)}", style="red" if line.startswith("-") else "green")
+        if not self.verbose and len(plan.card) > LISTED:
+            self.out.print(f"  {CARD}:{_more(plan.card)} lines; --verbose lists them")
         for line in plan.notes:
             self.out.print(f"  note: {_line(line)}", style="yellow")
         for line in plan.foreign:
@@ -112,25 +127,22 @@ class Screen:
         bar.add_task(_line(what), total=None)
         return bar
 
-    def confirm(self, plans: list[RepoPlan], *, create_pr: bool) -> None:
-        """Ask at the terminal whether to publish.
-
-        Raises:
-            InputError: The command does not run in a terminal.
-            Refused: The answer is anything but yes.
-        """
+    def confirm(self, plans: list[RepoPlan]) -> None:
+        """Ask at the terminal whether to publish; anything but yes is refused."""
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise InputError(
-                "the terminal", found="not an interactive terminal", expected="a yes to the plan",
-                hint="Give --yes to publish without being asked, or --plan to look only.",
-            )  # fmt: skip
+                "the terminal",
+                "Nobody can be asked here. Give --yes to publish without a question, or --plan to look only.",
+            )
         become = [plan.repo.repo_id for plan in plans if plan.visibility == "public"]
         readable = f"{', '.join(become)} will be public" if become else "everything stays private"
-        if create_pr:
-            readable = "a pull request on a public repository is readable by all"
         try:
-            said = self.log.input(f"{escape(f'Publish? {readable}.')} \\[y/N] ")
+            answer = self.log.input(f"{escape(f'Publish? {readable}.')} \\[y/N] ")
         except EOFError:
-            said = ""
-        if said.strip().lower() not in ("y", "yes"):
+            answer = ""
+        if answer.strip().lower() not in ("y", "yes"):
             raise Refused("you said no.")
+
+
+def _more(listed: Sequence[str]) -> str:
+    return f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""

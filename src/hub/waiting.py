@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -19,7 +19,7 @@ QUIET = 30.0
 """Seconds after which a line says what is still going on, where no spinner is shown."""
 
 SECONDS = 15 * 60.0
-"""Time that a publication may take, besides a second for each megabyte."""
+"""Time that a publication may take, plus a second for each megabyte."""
 
 
 class Clock:
@@ -35,7 +35,7 @@ class Clock:
 
     def __init__(self, seconds: float = SECONDS, spinner: Callable[[str], Any] | None = None) -> None:
         self._spinner = spinner
-        self._what, self._since, self._said = "", time.monotonic(), time.monotonic()
+        self._task, self._since, self._reported = "", time.monotonic(), time.monotonic()
         self.allow(seconds)
 
     def allow(self, seconds: float) -> None:
@@ -47,19 +47,19 @@ class Clock:
         return self._deadline - time.monotonic()
 
     @contextmanager
-    def doing(self, what: str) -> Iterator[None]:
+    def doing(self, task: str) -> Iterator[None]:
         """Show what is being done, for as long as it takes."""
-        before = self._what, self._since
-        self._what, self._since = what, time.monotonic()
-        self._said = self._since
+        before = self._task, self._since
+        self._task, self._since = task, time.monotonic()
+        self._reported = self._since
         try:
             if self._spinner is None or before[0]:
                 yield
             else:
-                with self._spinner(what):
+                with self._spinner(task):
                     yield
         finally:
-            self._what, self._since = before
+            self._task, self._since = before
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -69,10 +69,10 @@ class Clock:
         self._deadline += time.monotonic() - start
 
     def __enter__(self) -> Self:
-        self._before: dict[int, Any] = {signal.SIGALRM: signal.signal(signal.SIGALRM, self._tick)}
+        self._handlers: dict[int, Any] = {signal.SIGALRM: signal.signal(signal.SIGALRM, self._tick)}
         for number in SIGNALS:
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as nohup asks
-                self._before[number] = signal.signal(number, self._stop)
+                self._handlers[number] = signal.signal(number, self._stop)
         signal.setitimer(signal.ITIMER_REAL, 1, 1)
         return self
 
@@ -80,19 +80,25 @@ class Clock:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in self._before.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
     def _tick(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
         if now >= self._deadline:
             raise Stopped("the time was up. Give more with --timeout, and run the same command again.", 4)
-        if self._what and self._spinner is None and now - self._said >= QUIET:
-            self._said = now
-            # Not through sys.stderr, in the middle of whose write this may be called.
-            os.write(2, f"{self._what}: {now - self._since:.0f} s\n".encode())
+        if self._task and self._spinner is None and now - self._reported >= QUIET:
+            self._reported = now
+            # Not through sys.stderr, in the middle of whose write this may be called; it may be closed.
+            with suppress(OSError):
+                os.write(2, f"{self._task}: {now - self._since:.0f} s\n".encode())
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         raise Stopped(
             f"interrupted by {signal.Signals(number).name}. Run the same command again to resume.", 128 + number
         )
+
+
+def duration(seconds: float) -> str:
+    """Write a time in the unit a person would use."""
+    return f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"

@@ -105,8 +105,9 @@ def check_safetensors(path: Path) -> dict[str, Any]:
     """Check a safetensors file's header (an 8-byte length, then JSON) against the file's size, and return it.
 
     Raises:
-        InputError: The file is not a safetensors file, or it is cut short.
+        InputError: The file is a Git LFS pointer, not a safetensors file, or cut short.
     """
+    _check_pointer(path)
     size = path.stat().st_size
     with path.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")

@@ -526,6 +526,14 @@ class ProjectConfig(Strict):
         default_factory=list, description="Further prompts whose continuations `src.benchmark` records, to be quoted."
     )
     example_prompt: str = Field("Hello", description="Text that the snippet continues.")
+    pipeline_tag: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9-]+$",
+        description="The Hub's name for what the model does, where the checkpoint does not say it.",
+    )
+    snippet: str | None = Field(
+        None, description="Python code that uses the model, where transformers has no pipeline for it."
+    )
     ignored_in_answers: dict[str, str] = Field(
         default_factory=dict,
         description="For a task whose answers are written freely, a regular expression of what is taken out of an answer and of the "

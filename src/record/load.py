@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -185,6 +184,11 @@ class Record:
         """What the checkpoint says of itself."""
         return read_model(self.checkpoint)
 
+    @property
+    def pipeline_tag(self) -> str | None:
+        """The Hub's name for what the model does, as the author or the checkpoint states it."""
+        return self.project.pipeline_tag or (self.model.head.pipeline if self.model.head else None)
+
     @cached_property
     def base_vocabulary(self) -> int | None:
         """Number of tokens of a local base model."""
@@ -211,19 +215,6 @@ class Record:
         """
         names = TOKENIZER_FILES if self.model.full else ("tokenizer_config.json",)
         return not self.checkpoint.is_dir() or any((self.checkpoint / name).is_file() for name in names)
-
-    @property
-    def quantized(self) -> str | None:
-        """How the weights are quantized, as a full model's config or the base model's name says, as in `bitsandbytes`."""
-        stated = self.model.config.get("quantization_config") if self.model.full else None
-        method = stated.get("quant_method") if isinstance(stated, dict) else None
-        named = (
-            re.search(r"(?i)(?:^|[-_.])(bnb|gptq|awq)(?![a-z])", self.base_name.name)
-            if self.base_name and not self.model.full
-            else None
-        )
-        found = method if isinstance(method, str) else named[1].lower() if named else None
-        return "bitsandbytes" if found == "bnb" else found
 
     @cached_property
     def base_folder(self) -> Path | None:

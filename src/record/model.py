@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoint import check_safetensors, is_full, json_object, weight_files
-from .model_name import parse_model_name
 
 METHODS = {
     "LORA": "LoRA",
@@ -46,56 +45,37 @@ class Head:
     Attributes:
         auto: Class of transformers that loads it.
         pipeline: The Hub's name for the task.
-        words: The kind of model, with its article.
     """
 
     auto: str
     pipeline: str
-    words: str
+
+    @property
+    def by_peft(self) -> str:
+        """Class of peft that loads an adapter with its base model, at the revision and with the tokens that it was trained on."""
+        known = self.auto not in ("AutoModel", "AutoModelForMaskedLM")
+        return self.auto.replace("AutoModel", "AutoPeftModel") if known else "AutoPeftModel"
 
 
 HEADS = {
-    "CAUSAL_LM": Head("AutoModelForCausalLM", "text-generation", "a causal language model"),
-    "SEQ_2_SEQ_LM": Head("AutoModelForSeq2SeqLM", "text2text-generation", "a sequence-to-sequence model"),
-    "SEQ_CLS": Head("AutoModelForSequenceClassification", "text-classification", "a text classifier"),
-    "TOKEN_CLS": Head("AutoModelForTokenClassification", "token-classification", "a token classifier"),
-    "QUESTION_ANS": Head("AutoModelForQuestionAnswering", "question-answering", "an extractive question answerer"),
-    "FEATURE_EXTRACTION": Head("AutoModel", "feature-extraction", "an encoder"),
+    "CAUSAL_LM": Head("AutoModelForCausalLM", "text-generation"),
+    "SEQ_2_SEQ_LM": Head("AutoModelForSeq2SeqLM", "text2text-generation"),
+    "SEQ_CLS": Head("AutoModelForSequenceClassification", "text-classification"),
+    "TOKEN_CLS": Head("AutoModelForTokenClassification", "token-classification"),
+    "FEATURE_EXTRACTION": Head("AutoModel", "feature-extraction"),
+    "MASKED_LM": Head("AutoModelForMaskedLM", "fill-mask"),
 }
-"""What peft's `task_type` says of a model that reads text."""
+"""What a model does, by peft's `task_type`, which has none for a masked language model."""
 
-MASKED_LM = Head("AutoModelForMaskedLM", "fill-mask", "a masked language model")
-SPEECH = "automatic-speech-recognition"
-CTC = Head("AutoModelForCTC", SPEECH, "a speech recognizer")
-SPEECH_SEQ_2_SEQ = Head("AutoModelForSpeechSeq2Seq", SPEECH, "a speech recognizer")
-AUDIO_CLS = Head("AutoModelForAudioClassification", "audio-classification", "an audio classifier")
-IMAGE_CLS = Head("AutoModelForImageClassification", "image-classification", "an image classifier")
-
-ARCHITECTURES: dict[str, dict[str, Head]] = {
-    "ForCausalLM": {"text": HEADS["CAUSAL_LM"]},
-    "LMHeadModel": {"text": HEADS["CAUSAL_LM"]},
-    "ForMaskedLM": {"text": MASKED_LM},
-    "ForSequenceClassification": {"text": HEADS["SEQ_CLS"], "sound": AUDIO_CLS},
-    "ForTokenClassification": {"text": HEADS["TOKEN_CLS"]},
-    "ForQuestionAnswering": {"text": HEADS["QUESTION_ANS"]},
-    "ForAudioClassification": {"sound": AUDIO_CLS},
-    "ForImageClassification": {"images": IMAGE_CLS},
-    "ForCTC": {"sound": CTC},
+ARCHITECTURES = {
+    "ForCausalLM": "CAUSAL_LM",
+    "LMHeadModel": "CAUSAL_LM",
+    "ForMaskedLM": "MASKED_LM",
+    "ForSequenceClassification": "SEQ_CLS",
+    "ForTokenClassification": "TOKEN_CLS",
+    "MTModel": "SEQ_2_SEQ_LM",
 }
-"""Ends of the names of a model's classes, and what each does by what the model reads."""
-
-READS = {
-    "sound": (
-        {"audio_config", "feat_extract_norm", "feature_projection_input_dim", "input_feat_per_channel", "num_mel_bins"},
-        "whisper|wav2vec|wavlm|hubert|unispeech|speech|audio|seamless|moonshine|musicgen|voxtral|ast(?![a-z])",
-    ),
-    "images": (
-        {"backbone_config", "image_size", "max_2d_position_embeddings", "num_channels", "vision_config"},
-        "vision|image|clip|blip|llava|idefics|pixtral|paligemma|smolvlm|florence-2|layoutlm|donut|trocr|siglip|segformer|swin|dino|beit|deit|"
-        "detr|convnext|resnet|(?:vit|vl|vlm)(?![a-z])",
-    ),
-}  # fmt: skip
-"""What a model reads besides or instead of text: keys of its config.json that say so, and how parts of its class's or base's name begin."""
+"""Ends of the names of a model's classes, and what each does."""
 
 SEQ_2_SEQ = frozenset(
     [
@@ -104,9 +84,6 @@ SEQ_2_SEQ = frozenset(
     ]
 )  # fmt: skip
 """Each `model_type` that turns text into text; a class that ends in ForConditionalGeneration may also read images or sound."""
-
-_CODE = re.compile(r"(?:(?P<repo>[\w.-]+/[\w.-]+)--)?(?P<file>\w+)\.\w+", re.ASCII)
-"""A class in `auto_map`."""
 
 EMBEDDINGS = ("embed_tokens", "wte", "word_embeddings", "shared", "embed_in", "tok_embeddings")
 CLASSIFIERS = ("out_proj", "score", "classifier")
@@ -135,16 +112,14 @@ class Model:
 
     @property
     def head(self) -> Head | None:
-        """What the model does."""
-        first, reads = self.architecture or "", self.reads
+        """What the model does; None where it is nothing that a snippet is written for."""
         task = None if self.full else self.config.get("task_type")
-        if task is not None and reads == "text":
+        if task is not None:
             return HEADS.get(str(task))
-        if first.endswith(("ForConditionalGeneration", "MTModel")):
-            speech = reads == "sound" and ("whisper" in first.lower() or "num_mel_bins" in self.config)
-            text = self.config.get("model_type") in SEQ_2_SEQ and reads == "text"
-            return SPEECH_SEQ_2_SEQ if speech else HEADS["SEQ_2_SEQ_LM"] if text else None
-        return next((found.get(reads) for end, found in ARCHITECTURES.items() if first.endswith(end)), None)
+        name = self.architecture or ""
+        if name.endswith("ForConditionalGeneration"):
+            return HEADS["SEQ_2_SEQ_LM"] if self.config.get("model_type") in SEQ_2_SEQ else None
+        return next((HEADS[task] for end, task in ARCHITECTURES.items() if name.endswith(end)), None)
 
     @property
     def architecture(self) -> str | None:
@@ -154,35 +129,6 @@ class Model:
         if isinstance(mapped, dict) and isinstance(mapped.get("base_model_class"), str):
             return str(mapped["base_model_class"])
         return str(names[0]) if isinstance(names, list) and names else None
-
-    @property
-    def reads(self) -> str:
-        """What it reads: sound or images if its config, its class or its base's name says so, and else text."""
-        only = [
-            found
-            for end, found in ARCHITECTURES.items()
-            if (self.architecture or "").endswith(end) and "text" not in found
-        ]
-        if only:
-            return next(iter(only[0]))
-        base = parse_model_name(str(self.config.get("base_model_name_or_path") or "")).name
-        for what, (keys, names) in READS.items():
-            named = re.search(rf"(?m)(?:^|[-_.])(?:{names})", f"{self.architecture or ''}\n{base}".lower())
-            if named or keys & self.config.keys():
-                return what
-        return "text"
-
-    @property
-    def own_code(self) -> list[str]:
-        """Where the code is that a full model brings for transformers to run: files of its folder, or repositories of the Hub."""
-        mapped = self.config.get("auto_map") if self.full else None
-        stated = (
-            [one for given in mapped.values() for one in (given if isinstance(given, list) else [given])]
-            if isinstance(mapped, dict)
-            else []
-        )
-        found = [_CODE.fullmatch(one) for one in stated if isinstance(one, str)]
-        return sorted({one["repo"] or f"{one['file']}.py" for one in found if one})
 
     @property
     def library(self) -> str | None:

@@ -32,6 +32,8 @@ class PublishedRepo(Strict):
     kind: Literal["model", "dataset", "space"] = Field(description="The Hub's kind of repository.")
     commit: str = Field(pattern=r"^[0-9a-f]{40}$", description="Commit of `main` that was verified.")
     visibility: Visibility
+    never_public: bool = Field(False, description="Whether this project created it and it was private ever since.")
+    paths: list[str] = Field(default_factory=list, description="The files that this project published.")
     files: int = Field(ge=1, description="Number of files.")
     bytes: int = Field(ge=0, description="Their size together.")
     tag: Name | None = Field(None, description="Tag that was put on the commit.")
@@ -45,7 +47,6 @@ class Publication(Strict):
     results_sha256: Sha256 = Field(description="SHA-256 of the evaluation results that were published.")
     repos: list[PublishedRepo] = Field(min_length=1)
     checks: list[Check]
-    collection: str | None = Field(None, description="Slug of the collection that groups the repositories.")
 
     def repo(self, role: Role) -> PublishedRepo | None:
         """Return the repository of a role, if it was published."""
@@ -66,5 +67,5 @@ class Publication(Strict):
 
     @property
     def namespace(self) -> str:
-        """User or organisation that the repositories belong to."""
+        """User or organization that the repositories belong to."""
         return self.repos[0].repo_id.split("/")[0]

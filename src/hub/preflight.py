@@ -1,0 +1,203 @@
+"""What is checked before anything is sent or loaded: names, packages, base model, metadata, rights."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Collection
+
+import huggingface_hub as hf
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
+from huggingface_hub.utils import hf_raise_for_status, validate_repo_id
+
+from src.documents.context import Context, RepoNames
+from src.record.checkpoint import left_out
+from src.record.errors import InputError, show
+from src.record.load import Record
+from src.record.publication import Role
+
+from .account import Account
+from .errors import Refused
+from .plan import RepoPlan
+from .remote import Hub
+from .repository import Repository
+
+TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+"""What a tag may be called: what the receipt can hold and git can take."""
+
+SPLIT = re.compile(r"\w+(\.\w+)*")
+"""What a split may be called."""
+
+PATTERN = "*?[]{}<>:|\\"
+"""Characters of a folder's name that load_dataset does not read as they are."""
+
+NEEDED = ("torch", "transformers", "peft", "datasets")
+"""Packages that load what is published."""
+
+
+def check_packages() -> None:
+    """Refuse to go on without the packages that loading needs, without importing any."""
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise Refused(
+            f"{', '.join(missing)} not installed, so what would be sent cannot be loaded. "
+            'Run `pip install -c constraints.txt -e ".[publish]"`, or give --no-load.'
+        )
+
+
+def check_names(names: RepoNames, tag: str | None) -> None:
+    """Refuse names of repositories and of the tag that the Hub cannot take."""
+    config = "the project config"
+    stated = {
+        "model_repo": names.model, "dataset_repo": names.dataset, "base_model": names.base, "space_repo": names.space,
+    }  # fmt: skip
+    for key, name in stated.items():
+        try:
+            if name is not None:
+                validate_repo_id(name)
+        except HFValidationError:
+            raise InputError(
+                config,
+                f"{key}: {show(name)} is not a name for the Hub. Use at most 96 letters, digits, `-`, `_` and `.`, with no `--` or `..` "
+                "and not ending in `.git`.",
+            ) from None
+    if names.model == names.base:
+        raise InputError(config, f"model_repo: {show(names.model)} is the base model's name too. Rename one of them.")
+    if tag is not None and (tag == "main" or not TAG.fullmatch(tag) or ".." in tag or tag.endswith((".", ".lock"))):
+        raise InputError(
+            "--tag",
+            f"{show(repr(tag))} cannot be a tag. Use at most 96 letters, digits, `.`, `_` and `-`, beginning with a letter or digit, such "
+            "as v1.0.0.",
+        )
+
+
+def check_something(context: Context, only: Collection[Role], repos: list[Repository]) -> None:
+    """Refuse to publish nothing."""
+    if repos:
+        return
+    if "dataset" in only:
+        raise InputError(context.record.data, "There is no dataset to publish. Leave --only out, or add one.")
+    missing = "no base model of its own" if "base" in only else f"no Space: {_no_space(context)}"
+    raise InputError("--only", f"The project has {missing}. Leave --only out, or add what is missing.")
+
+
+def _no_space(context: Context) -> str:
+    if isinstance(context.demo, str):
+        return context.demo
+    if context.names.space is None:
+        return "the config names no space_repo"
+    return "its visitors could not read private models"
+
+
+def check_selection(repos: list[Repository], published: Collection[Role], make_public: Collection[str]) -> None:
+    """Refuse repositories that cannot be published without the others.
+
+    Args:
+        repos: The repositories.
+        published: Roles that were published before, of those that are not among them.
+        make_public: Names of repositories that the person asks to make public.
+    """
+    unknown = set(make_public) - {repo.repo_id for repo in repos}
+    if unknown:
+        raise Refused(f"--make-public {', '.join(sorted(unknown))}: not a repository of this publication.")
+    roles = {repo.role for repo in repos}
+    if "space" in roles and not {"base", "model"} <= roles | set(published):
+        raise Refused("the Space shows models that are not published yet. Publish base and model first, or with it.")
+
+
+def check_plan(hub: Hub, account: Account, plan: RepoPlan, tag: str | None) -> None:
+    """Check one repository: the right to write, its card's metadata and the tag."""
+    repo = plan.repo
+    if plan.remote is None:
+        if account.no_new:
+            raise Refused(f"{repo.repo_id}: does not exist, and {account.no_new}")
+    else:
+        try:
+            hub.call(hub.api.auth_check, repo.repo_id, repo_type=repo.kind, write=True)
+        except RepositoryNotFoundError:
+            raise Refused(f"{repo.repo_id}: the token may not write to it. Use one that may.") from None
+    errors = hub.call(_metadata_errors, hub, repo)
+    if errors:
+        raise Refused(f"{repo.role}/README.md: the Hub does not accept the metadata: {show(errors)}")
+    if tag and plan.remote is not None:
+        refs = hub.call(hub.api.list_repo_refs, repo.repo_id, repo_type=repo.kind)
+        taken = next((ref.target_commit for ref in refs.tags if ref.name == tag), None)
+        if taken is not None and (taken != plan.remote.head or plan.action != "nothing"):
+            raise Refused(f"{repo.repo_id}: has the tag {tag} already, on commit {taken[:12]}. Give another --tag.")
+
+
+def _metadata_errors(hub: Hub, repo: Repository) -> str:
+    """Ask the Hub for the errors in a card's metadata; only a JSON object is an answer."""
+    answer = hf.get_session().post(
+        f"{hub.endpoint}/api/validate-yaml", json={"repoType": repo.kind, "content": repo.card}
+    )
+    if answer.status_code != 400:
+        hf_raise_for_status(answer)
+    found = answer.json()
+    if not isinstance(found, dict) or not isinstance(found.get("errors", []), list):
+        raise TypeError("no list of errors")
+    errors = "; ".join(str(e.get("message") if isinstance(e, dict) else e) for e in found.get("errors") or [])
+    return errors or ("HTTP 400" if answer.status_code == 400 else "")
+
+
+def check_splits(record: Record) -> None:
+    """Refuse names of splits and folders that load_dataset does not take."""
+    for split in record.published_splits:
+        if not SPLIT.fullmatch(split.name):
+            better = re.sub(r"\W+", "_", split.name).strip("_") or "test"
+            raise InputError(
+                split.path,
+                f"load_dataset takes no split called {show(repr(split.name))}, only letters, digits, `_` and `.`. Rename the file, such as "
+                f"to {better}.parquet.",
+            )
+        odd = "".join(sorted({c for c in split.config if c in PATTERN}))
+        if odd:
+            raise InputError(
+                split.path.parent,
+                f"load_dataset reads {show(odd)} in a folder's name as a pattern or a separator. Rename the folder without it.",
+            )
+
+
+def left_out_notes(record: Record) -> list[str]:
+    """Say what is in the checkpoints' folders and is not published, and which words are not about these results."""
+    notes = []
+    if record.described and not record.worded:
+        notes.append("docs/fragments: left out, since its words are about the project's own results")
+    for folder in (record.checkpoint, *record.further_adapters.values()):
+        names = left_out(folder) if folder.is_dir() else []
+        place = folder.relative_to(record.root) if folder.is_relative_to(record.root) else folder.name
+        notes += [f"not published from {place}: {', '.join(names)}"] if names else []
+    return notes
+
+
+def check_base(visitor: Hub, context: Context) -> str | None:
+    """Look at a base model that is not published along, as somebody without a token; return what visitors need to load it."""
+    base = context.names.base
+    if context.record.model.full:
+        return None
+    if base is None:
+        raise Refused(
+            "the experiment's config names no base model on the Hub, so visitors could not load the adapter. Set `base_model` to its Hub id."
+        )
+    try:
+        info = visitor.call(visitor.api.model_info, base)
+    except RepositoryNotFoundError:
+        return f"the base model {show(base)} is private or not on the Hub: visitors cannot load the adapter"
+    if info.gated:
+        return f"the base model {show(base)} is gated: visitors need access to it"
+    if "custom_code" in (info.tags or []):
+        return f"the base model {show(base)} brings code of its own, which transformers runs only with trust_remote_code=True"
+    return None
+
+
+def check_published_base(hub: Hub, base: Repository) -> None:
+    """Check that the base model on the Hub is the one here, for an adapter that is published without it."""
+    remote = hub.read(base.repo_id, base.kind)
+    if remote is None:
+        raise Refused("the adapter's base model is not on the Hub. Publish it first, or with it.")
+    loaded = (".safetensors", "config.json", "tokenizer.json")
+    odd = [path for path in remote.differing(base) if path.endswith(loaded)]
+    if odd:
+        raise Refused(
+            f"{base.repo_id}: is not the base model that was evaluated ({', '.join(odd)}). Publish it as well."
+        )
