@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -237,13 +238,13 @@ def _numbers(context: Context) -> dict[str, Callable[..., Any]]:
         study = context.analysis.study
         found = next((arm for arm in study.arms if arm.name == name), None) if study else None
         if found is None:
-            raise UndefinedError(f"no arm {name}")
+            raise _unknown("arm", name, [arm.name for arm in study.arms] if study else [])
         return found.metrics
 
     def metric(key: str) -> MetricResult:
         found = next((m for m in context.analysis.metrics if m.key == key), None)
         if found is None:
-            raise UndefinedError(f"no metric {key}")
+            raise _unknown("metric", key, [m.key for m in context.analysis.metrics])
         return found
 
     def base(key: str) -> Figures:
@@ -263,6 +264,12 @@ def _numbers(context: Context) -> dict[str, Callable[..., Any]]:
         return {group.value: group for group in found.groups}
 
     return {"arm": arm, "base": base, "run": run, "groups": groups, "metric": metric}
+
+
+def _unknown(kind: str, name: str, known: list[str]) -> UndefinedError:
+    """Say that there is no such name, and which one may be meant."""
+    near = get_close_matches(name, known, 1)
+    return UndefinedError(f"no {kind} {name}" + (f"; did you mean {near[0]}?" if near else ""))
 
 
 def twice(make: Callable[[list[str]], Renderer], name: str, **extra: Any) -> tuple[str, Renderer]:
