@@ -307,7 +307,7 @@ def test_the_record_says_what_each_model_was_given_and_wrote(tiny: Path) -> None
         candidates = results.tasks[task].candidates
         assert row["answered"] is (row["answer"] in candidates if candidates else None)
         assert row["chosen"] in (candidates or [None])
-        assert (row["spelled"] is None) is (not candidates or task.startswith("string"))
+        assert (row["own_words"] is None) is (not candidates or task.startswith("string"))
     fixed = answered("letter_count_fixed", questions, base, results.tasks)
     assert fixed is not None
     assert fixed.texts("word").tolist() == ["cherry"]
@@ -414,7 +414,7 @@ def test_two_processes_give_the_answers_of_one(tiny: Path) -> None:
         ("seeds: [1]}", "seeds: [1, 1]}", ("arms.main.seeds", "1 twice")),
         ("role: control", "role: main", ("2 arms with the role main",)),
         ("published: main-1", "published: shuffled-1", ("published", "shuffled-1")),
-        ("{letters: shuffled}", "{letter: shuffled}", ("letter", "unknown key")),
+        ("{letters: shuffled}", "{letter: shuffled}", ("letter", "Extra inputs")),
         ("{dataset_config: {letters: shuffled}}", "{training_config: {max_steps: 9}}", ("max_steps", "9", "6")),
         ("seeds: [1]}", "seeds: []}", ("arms.main.seeds",)),
     ],
@@ -643,7 +643,7 @@ def test_a_words_spelling_is_the_models_own(scored: tuple[object, object]) -> No
 
     spelled = [row["answer"] for row in asked(EvalTask("spelling", "spelling"))]
     assert not set(spelled) & set(words)
-    assert [row["spelled"] for row in asked(EvalTask("letter_count", "letter_count"))] == spelled
+    assert [row["own_words"] for row in asked(EvalTask("letter_count", "letter_count"))] == spelled
 
 
 def test_few_shot_examples_come_from_validation_words() -> None:

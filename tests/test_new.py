@@ -387,7 +387,7 @@ def test_a_minimal_pair_given_by_hand_has_nothing_of_the_project(project: Path, 
     card = (tmp_path / "out/model/README.md").read_text()
     assert card.startswith("---\nbase_model: distilbert/distilgpt2\n")
     assert "\n# senti\n" in card
-    assert "75.0 %" in card
+    assert "75.0%" in card
     assert not [word for word in ("spelling", "toy", "strawberr") if word in card.lower()]
 
 
@@ -398,7 +398,7 @@ def test_words_are_about_the_results_that_they_were_written_for(project: Path, t
     copy = shutil.copytree(project / "results/tiny", tmp_path / "copy/tiny") / "evaluation_results.json"
     done = invoke(project, "publish", "--dry-run", "--results", str(copy), "--output", str(tmp_path / "same"))
     assert done.returncode == 0, done.stderr
-    assert "The toy answered with a number before" in (tmp_path / "same/model/README.md").read_text()
+    assert "The toy answers most questions with a number" in (tmp_path / "same/model/README.md").read_text()
     values = json.loads(copy.read_text())
     (tmp_path / "other.json").write_text(json.dumps({key: values[key] for key in ("base_model", "finetuned_model")}))
     done = invoke(

@@ -63,7 +63,7 @@ def test_what_was_not_generated_is_not_replaced(
     done = run_in(root, *command, given)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
-    assert "expected a new or empty folder, or one that this command wrote" in done.stderr
+    assert "neither new nor empty nor written by this command" in done.stderr
     assert (thesis / "docs/chapter1.md").read_text() == "mine"
     assert sorted({path.name for path in root.iterdir()} - {".cache"}) == sorted({*before} - {".cache"})
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]

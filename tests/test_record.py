@@ -37,7 +37,13 @@ def one_row(answer: str, reference: str, **more: object) -> Answered:
     own = {name: value for name, value in more.items() if name in ("word", "letter", "position")}
     question = {"id": "a", "task": "t", "reference": reference, **own}
     schema = pa.schema([*QUESTIONS, *((name, pa.array([value]).type) for name, value in own.items())])
-    given = {"id": "a", "answer": answer, "correct": answer == reference, "score": -2.0, "spelled": more.get("spelled")}
+    given = {
+        "id": "a",
+        "answer": answer,
+        "correct": answer == reference,
+        "score": -2.0,
+        "own_words": more.get("own_words"),
+    }
     return Answered(
         "t", None, pa.Table.from_pylist([question], schema=schema), pa.Table.from_pylist([given], schema=ANSWERS)
     )
@@ -62,9 +68,9 @@ def test_measures_are_what_they_say(answer: str, reference: str) -> None:
 
 def test_what_a_program_reads_off_the_models_own_spelling() -> None:
     for spelled, letter_right, count_right in (("strawberry", 1, 1), ("starwbery", 0, 0), ("", 0, 0)):
-        position = one_row("x", "r", word="strawberry", position=3, spelled=spelled)
+        position = one_row("x", "r", word="strawberry", position=3, own_words=spelled)
         assert per_question(position, metric("position_read_off"))[0] == letter_right
-        count = one_row("x", "3", word="strawberry", letter="r", spelled=spelled)
+        count = one_row("x", "3", word="strawberry", letter="r", own_words=spelled)
         assert per_question(count, metric("count_read_off"))[0] == count_right
 
 

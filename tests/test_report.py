@@ -208,7 +208,7 @@ def test_the_minimal_record_gives_a_report_that_invents_nothing(minimal: Path) -
         "Not measured: there is no training log.",
         "No answers are on record, so errors cannot be analyzed.",
         "Speed and memory were not measured for this adapter.",
-        "Of 4 success criteria, 0 are met, 1 are not, and 3 are not decided yet.",
+        "Success criteria: 1 not met, 3 not decided yet.",
         "The record is a single run: how much of a change is due to the seed is unknown.",
         "Versions of the software are not on record.",
     ):

@@ -249,7 +249,7 @@ class Runner:
         spelled = self._spellings([row["word"] for row in rows]) if about_words else [None] * len(rows)
         return [
             {
-                "spelled": own,
+                "own_words": own,
                 "answer": text,
                 "correct": text == reference(task, row),
                 "score": line.score,

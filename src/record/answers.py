@@ -25,7 +25,7 @@ SCHEMA = pa.schema(
     [
         ("id", pa.string()),
         ("prompt", pa.string()),
-        ("spelled", pa.string()),
+        ("own_words", pa.string()),
         ("answer", pa.string()),
         ("correct", pa.bool_()),
         ("score", pa.float32()),
@@ -36,8 +36,8 @@ SCHEMA = pa.schema(
 )
 """Columns with a meaning of their own; further columns of numbers hold a metric's value for each question, by the metric's `value`.
 
-`prompt` is the whole prompt where it is not the one that the task's template gives. `spelled` is the question's word as the model itself
-spells it. `answer` is what the model wrote, or, where it only chose, what it chose; `correct` whether that is right (null if unknown),
+`prompt` is the whole prompt where it is not the one that the task's template gives. `own_words` is what the model
+itself writes of what the question is about, before it is asked. `answer` is what the model wrote, or, where it only chose, what it chose; `correct` whether that is right (null if unknown),
 `score` its log-likelihood in nats. `chosen` is the candidate that it would choose from the list, `scores` the log-likelihoods of all
 candidates in their order, `answered` whether what it wrote is one of them.
 """

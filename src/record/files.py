@@ -163,7 +163,11 @@ def validate(path: Path, data: Any, model: type[Model], hint: str) -> Model:
             (e for e in errors if e["type"] == "extra_forbidden"), errors[0]
         )  # a missing key may be misspelled
         key = ".".join(map(str, first["loc"]))
-        near = get_close_matches(str(first["loc"][-1]), _keys(model), 1) if first["type"] == "extra_forbidden" else []
+        near = (
+            get_close_matches(str(first["loc"][-1]), _keys(model) - {str(first["loc"][-1])}, 1)
+            if first["type"] == "extra_forbidden"
+            else []
+        )
         message = f"{first['msg']}. Did you mean {near[0]}?" if near else f"{first['msg']}. {hint}".strip()
         raise InputError(path, f"{key}: {message}" if key else message) from None
 

@@ -10,13 +10,15 @@ from . import Measure
 
 
 def _values(rows: Answered, _: MetricConfig) -> FloatArray:
-    places = zip(rows["spelled"].to_pylist(), rows["position"].to_pylist(), rows["reference"].to_pylist(), strict=True)
+    places = zip(
+        rows["own_words"].to_pylist(), rows["position"].to_pylist(), rows["reference"].to_pylist(), strict=True
+    )
     return np.array([text[at - 1 : at] == letter for text, at, letter in places], dtype=np.float64)
 
 
 MEASURE = Measure(
     about="1 if the character at the position asked for, in the word as the model itself spelled it, is the right one, otherwise 0",
-    needs=("spelled", "position", "reference"),
+    needs=("own_words", "position", "reference"),
     values=_values,
     right_or_wrong=True,
 )
