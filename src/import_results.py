@@ -18,7 +18,9 @@ class Tool(StrEnum):
 
 def import_results(
     tool: Annotated[Tool, typer.Argument(help="Whose results they are.")],
-    runs: Annotated[list[Path], typer.Argument(metavar="BASE TUNED", help="Each model's results: folder or file.")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="[BASE] TUNED [MORE…]", help="Each model's results: folder or file.")
+    ],
     name: Annotated[str, typer.Option(help="Name of the experiment.")],
     filter: Annotated[
         str | None, typer.Option("--filter", help="Which filter's answers count, where a task has several.")
@@ -28,7 +30,7 @@ def import_results(
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace results that were not imported.")] = False,
 ) -> None:
-    """Make a record of the base model's results and the fine-tuned model's.
+    """Make a record of the base model's results, the fine-tuned model's, and any others'; of one model alone, without a comparison.
 
     Reads folders of lm-evaluation-harness (`lm_eval run … --output_path DIR --log_samples`). A new experiment gets its config and its
     metrics declared. Importing again replaces the results and nothing else: it prints what changed, which claims no longer hold, and

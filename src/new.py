@@ -26,7 +26,10 @@ def new(
     ] = None,
     lm_eval: Annotated[
         list[Path] | None,
-        typer.Option(metavar="BASE TUNED", help="Both models' results of lm-evaluation-harness, with logged answers."),
+        typer.Option(
+            metavar="[BASE] TUNED [MORE…]",
+            help="Each model's results of lm-evaluation-harness, with logged answers; TUNED is published.",
+        ),
     ] = None,
     filter: Annotated[
         str | None,

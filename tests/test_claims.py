@@ -172,3 +172,8 @@ def test_a_false_claim_in_the_base_models_card_stops_the_build(project: Path) ->
 def test_use_cannot_be_claimed_of_a_metric_without_a_control(project: Path) -> None:
     with pytest.raises(ClaimsError, match="no control"):
         write(project, claim('arm("spelling").words_spelled.used == 2')).check()
+
+
+def test_a_misspelled_metric_gets_a_suggestion(project: Path) -> None:
+    with pytest.raises(ClaimsError, match="no metric leter_count_accuracy; did you mean letter_count_accuracy"):
+        write(project, claim('run("leter_count_accuracy").verdict == "improved"')).check()

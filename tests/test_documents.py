@@ -22,7 +22,7 @@ from src.analysis.evidence import Baseline, Comparison, Figures
 from src.analysis.statistics import Interval
 from src.documents import formatting
 from src.documents.build import Documents, build
-from src.documents.completeness import REQUIRED, completeness, headings
+from src.documents.completeness import REQUIRED, completeness, headings, without_empty
 from src.documents.context import Context, RepoNames
 from src.documents.pages import site_pages
 from src.documents.renderer import Renderer
@@ -252,6 +252,13 @@ def test_formats() -> None:
     assert formatting.duration(3725) == "1 h 02 min"
 
 
+def test_sections_that_say_nothing_are_left_out() -> None:
+    text = "# A\n\nIt is.\n\n## B\n\n### C\n\nUnknown.\n\n## D\n\n## E\n\nUnknown.\n\n```\n# no heading\n```"
+    assert without_empty(text, ["Unknown."], ["D"], "Nothing.") == (
+        "# A\n\nIt is.\n\n## D\n\nNothing.\n\n## E\n\nUnknown.\n\n```\n# no heading\n```"
+    )
+
+
 def test_the_minimal_record_gives_a_card(minimal: Path) -> None:
     """Two dictionaries of metrics and a short config are enough; what they lack is left out."""
     record = load_record(minimal)
@@ -259,7 +266,9 @@ def test_the_minimal_record_gives_a_card(minimal: Path) -> None:
     assert {title for _, title, _ in headings(text)} >= set(REQUIRED["model_card"])
     assert "0.0% before, 43.0% after. Better, but not tested" in text
     assert "25.0% before, 21.0% after. Worse, but not tested" in text
-    assert "not measured" in text.lower()
+    assert "No training log is on record." in text
+    assert "Control" not in text and "Cohen's kappa" not in text and "<details>\n<summary>Controls" not in text
+    assert "n.d.}" not in text
     assert len(ModelCard(text).data.eval_results) == 4
     assert not re.search(r"\bp (=|<)", text)
 

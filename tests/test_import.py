@@ -14,7 +14,9 @@ import pytest
 import yaml
 
 from src.analysis.analyse import analyse
+from src.documents.build import build
 from src.documents.context import Context, RepoNames
+from src.documents.pages import site_pages
 from src.documents.renderer import Renderer
 from src.exchange.answers import Import
 from src.exchange.imported import write_record
@@ -141,6 +143,7 @@ def verdicts(record: Record, task: str, model: str = "finetuned") -> list[bool |
 
 
 def values(record: Record, key: str) -> tuple[float, float]:
+    assert record.results.base_model is not None
     return record.results.base_model.metrics[key], record.results.finetuned_model.metrics[key]
 
 
@@ -600,7 +603,7 @@ def test_new_metrics_and_another_base_are_printed_and_not_written(tmp_path: Path
     assert (
         "not declared, so left out: more_acc" in done.stderr and "\n  more_acc:\n    label: more, acc\n" in done.stderr
     )
-    assert "more_acc" not in load_record(blank).results.base_model.metrics
+    assert "more_acc" not in load_record(blank).results.finetuned_model.metrics
 
 
 def test_results_that_were_not_imported_need_an_option(tmp_path: Path, blank: Path) -> None:
@@ -612,15 +615,58 @@ def test_results_that_were_not_imported_need_an_option(tmp_path: Path, blank: Pa
     assert import_again(blank, tmp_path, "--replace").returncode == 0
 
 
-@pytest.mark.parametrize("names", [("t",), ("b", "t", "m")])
-def test_another_number_of_models_is_refused_before_anything_is_written(
-    tmp_path: Path, blank: Path, names: tuple[str, ...]
-) -> None:
-    write_run(color_runs(tmp_path) / "m", {"colors": colors("b")}, "pretrained=a/b")
-    runs = [str(tmp_path / name) for name in names]
+# --- Another number of models ---
+
+
+def pages_of(project: Path) -> dict[str, str]:
+    """Every document of a record, as Markdown: the site's pages, the card of the Hub and the report."""
+    documents = build(project, None)
+    found = site_pages(documents, pdf=False)[0]
+    found |= {"hub": documents.model_card.text, "print": documents.printed_report[0].text}
+    return {page: text.replace("\N{NO-BREAK SPACE}", " ") for page, text in found.items()}
+
+
+def test_a_third_model_is_a_run_of_the_table(tmp_path: Path, blank: Path) -> None:
+    write_run(color_runs(tmp_path) / "m", {"colors": Task([choice(i, i < 9) for i in range(12)])}, "pretrained=a/other")
+    runs = [str(tmp_path / name) for name in ("b", "t", "m")]
     done = invoke(blank, "import_results", "lm-eval", *runs, "--name", "mine")
-    assert done.returncode == 2 and f"results of {len(names)} models" in done.stderr, done.stderr
-    assert not (blank / "results/mine").exists()
+    assert done.returncode == 0, done.stderr
+    record = load_record(blank)
+    assert list(record.runs) == ["base", "finetuned", "other"]
+    assert record.runs["other"].metrics == {"colors_acc": 0.75}
+    assert verdicts(record, "colors", "other") == [True] * 9 + [False] * 3
+    assert (blank / "results/mine/runs/other.json").is_file()
+    shown = pages_of(blank)
+    for page in ("hub", "results/index.md", "print"):
+        assert "| Metric | Base | Fine-tuned | other | Change |" in shown[page], page
+        assert "| **colors, acc** ↑ | 33% | 67% | 75% | +33 points |" in shown[page], page
+    invoke(blank, "import_results", "lm-eval", *runs[:2], "--name", "mine")
+    assert list(load_record(blank).runs) == ["base", "finetuned"]
+    assert not (blank / "results/mine/runs/other.json").exists()
+
+
+def test_further_models_of_one_name_are_kept_apart(tmp_path: Path, blank: Path) -> None:
+    write_run(color_runs(tmp_path) / "m", {"colors": colors("b")}, "pretrained=a/Base")
+    write_run(tmp_path / "n", {"colors": colors("t")}, "pretrained=b/Base")
+    record = recorded(imported(tmp_path, names=("b", "t", "m", "n")), blank)
+    assert list(record.runs) == ["base", "finetuned", "Base-3", "Base-4"]
+
+
+def test_a_model_alone_is_a_card_without_a_comparison(tmp_path: Path, blank: Path) -> None:
+    color_runs(tmp_path)
+    done = invoke(blank, "import_results", "lm-eval", str(tmp_path / "t"), "--name", "mine")
+    assert done.returncode == 0, done.stderr
+    record = load_record(blank)
+    assert list(record.runs) == ["finetuned"] and record.results.base_model is None
+    shown = pages_of(blank)
+    for page in ("hub", "results/index.md", "print"):
+        assert "| **colors, acc** ↑ | 67% |\n" in shown[page], page
+    for page in ("hub", "print", "index.md", "results/index.md", "methodology.md"):
+        words = r"\bbefore, .* after\b|[Bb]oth models|[Aa]gainst the base model|[Nn]ot tested|None\b"
+        assert not re.search(words, shown[page]), page
+    assert "compared with" not in shown["hub"]
+    finding = json.loads(build(blank, None).final_report)["conclusion"]["findings"]["colors_acc"]
+    assert (finding["base"], finding["change"], finding["finetuned"]) == (None, None, 0.666667)
 
 
 def test_a_project_about_another_record_is_refused(tmp_path: Path, project: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from src.record.answers import Answered
 from src.record.config import Grouping, MetricConfig
 from src.record.load import Record
 from src.record.measures import available, check_known, per_question
-from src.record.results import BASE
+from src.record.results import BASE, Run
 from src.record.tables import FloatArray
 
 from .error_analysis import ErrorProfile, error_profile
@@ -51,19 +51,32 @@ class MetricResult:
 
     Attributes:
         questions: Number of questions; None where the record does not say.
-        base: The base model's figures.
+        base: The base model's figures; None where it was not evaluated.
         run: The published run, compared with it.
         baselines: What chance and answers that ignore part of the question would score.
         missing: Why there is no interval and no test, or None.
+        further: The figures of further models, by name; of those that have this metric.
     """
 
     key: str
     config: MetricConfig
-    base: Figures
+    base: Figures | None
     run: Comparison
     questions: int | None = None
     baselines: tuple[Baseline, ...] = ()
     missing: str | None = None
+    further: dict[str, Figures] = field(default_factory=dict)
+
+    @property
+    def before(self) -> Figures:
+        """The base model's figures, of a metric that is compared.
+
+        Raises:
+            LookupError: The base model was not evaluated.
+        """
+        if self.base is None:
+            raise LookupError(f"{self.key}: the base model was not evaluated")
+        return self.base
 
     @property
     def finetuned(self) -> Figures:
@@ -171,6 +184,25 @@ class Analysis:
     choices: tuple[Choices, ...] = ()
     errors: tuple[ErrorProfile, ...] = ()
     study: StudyAnalysis | None = None
+    further: dict[str, str] = field(default_factory=dict)
+    """Further models of the table: what readers call them, by name."""
+
+    @property
+    def compared(self) -> bool:
+        """Whether there is a base model to compare with."""
+        return any(m.base is not None for m in self.metrics)
+
+    @property
+    def intervals(self) -> bool:
+        """Whether some value has an interval."""
+        return any(
+            f.interval for m in self.metrics for f in (m.base, m.finetuned, *m.further.values()) if f is not None
+        )
+
+    @property
+    def tested(self) -> bool:
+        """Whether some metric was tested, so that verdicts say something."""
+        return any(m.verdict != "not tested" for m in self.metrics)
 
     @property
     def listed(self) -> tuple[str, ...]:
@@ -218,11 +250,12 @@ def analyse(record: Record) -> Analysis:
     measured = {
         k: config
         for k, config in record.metrics.metrics.items()
-        if all(k in run.metrics for run in (record.loaded.base, record.loaded.published))
+        if all(k in run.metrics for run in (record.loaded.base, record.loaded.published) if run is not None)
     }
     found = [_one_metric(record, key, config) for key, config in measured.items()]
     models = (BASE, record.run_name)
-    pairs = {task: tuple(record.answered(model, task) for model in models) for task in record.loaded.tasks}
+    shown = record.loaded.tasks if record.loaded.base is not None else []
+    pairs = {task: tuple(record.answered(model, task) for model in models) for task in shown}
     tasks = {task: (base, tuned) for task, (base, tuned) in pairs.items() if base is not None and tuned is not None}
     known = {task: rows for task, rows in tasks.items() if all(r.has("correct") for r in rows)}
     questions = record.loaded.questions
@@ -238,24 +271,30 @@ def analyse(record: Record) -> Analysis:
         choices=tuple(_choices(record, tasks)),
         errors=tuple(error_profile(*rows) for rows in known.values()),
         study=analyse_study(record, record.study, measured) if record.study else None,
+        further={run.name: run.model or run.name for run in record.loaded.others},
     )
 
 
 def _one_metric(record: Record, key: str, config: MetricConfig) -> tuple[MetricResult, list[Breakdown]]:
     level = record.metrics.significance_level
-    values = record.loaded.base.metrics[key], record.loaded.published.metrics[key]
-    models = (BASE, record.run_name)
-    rows = [record.answered(model, config.task) for model in models]
-    base, finetuned = (found.only(config.only) if found else None for found in rows)
-    for model, answers in zip(models, (base, finetuned), strict=True):
-        check_known(record.results_path, f"metrics.{key}", model, answers, config)
-    if base is None or finetuned is None or not (available(base, config) and available(finetuned, config)):
+    first, published = record.loaded.base, record.loaded.published
+    further = {r.name: _own_figures(record, r, key, config) for r in record.loaded.others if key in r.metrics}
+    if first is None:
+        own = Comparison(_own_figures(record, published, key, config))
+        rows = _rows(record, published, key, config)
+        missing = "The base model was not evaluated, so there is no comparison."
+        questions = len(rows) if rows is not None else None
+        return MetricResult(key, config, None, own, questions, missing=missing, further=further), []
+    values = first.metrics[key], published.metrics[key]
+    base, finetuned = (_rows(record, run, key, config) for run in (first, published))
+    if base is None or finetuned is None:
         reason = "It is not computed from answers on record, so there is no test."
-        notes = record.results.base_model.uncertainty, record.results.finetuned_model.uncertainty
-        bounds = [stated_interval(value, of.get(key), config, level) for value, of in zip(values, notes, strict=True)]
-        run = stated(*values, config)
-        run = replace(run, figures=replace(run.figures, interval=bounds[1]))
-        return MetricResult(key, config, Figures(values[0], bounds[0]), run, missing=reason), []
+        both = [
+            Figures(value, stated_interval(value, run.uncertainty.get(key), config, level))
+            for value, run in zip(values, (first, published), strict=True)
+        ]
+        run = replace(stated(*values, config), figures=both[1])
+        return MetricResult(key, config, both[0], run, missing=reason, further=further), []
     computed = per_question(base, config), per_question(finetuned, config)
     for section, value, actual in zip(("base_model", "finetuned_model"), values, computed, strict=True):
         check_stated(record.results_path, f"{section}.metrics.{key}", value, float(actual.mean()))
@@ -266,8 +305,28 @@ def _one_metric(record: Record, key: str, config: MetricConfig) -> tuple[MetricR
         run=compare(finetuned, config, level, computed),
         questions=len(base),
         baselines=baselines(base, config) if compares(config) else (),
+        further=further,
     )
     return result, [_breakdown(key, config, (base, finetuned), by, computed, level) for by in config.breakdowns]
+
+
+def _rows(record: Record, run: Run, key: str, config: MetricConfig) -> Answered | None:
+    """Return the answers that a metric of a run is computed from; None where it is not."""
+    rows = record.answered(run.name, config.task)
+    rows = rows.only(config.only) if rows is not None else None
+    check_known(run.place, f"metrics.{key}", run.name, rows, config)
+    return rows if rows is not None and available(rows, config) else None
+
+
+def _own_figures(record: Record, run: Run, key: str, config: MetricConfig) -> Figures:
+    """Compute the figures of one run by itself."""
+    value, level = run.metrics[key], record.metrics.significance_level
+    rows = _rows(record, run, key, config)
+    if rows is None:
+        return Figures(value, stated_interval(value, run.uncertainty.get(key), config, level))
+    values = per_question(rows, config)
+    check_stated(run.place, f"metrics.{key}", value, float(values.mean()))
+    return figures(rows, config, values, level)
 
 
 def corrected(results: list[MetricResult], level: float) -> list[MetricResult]:

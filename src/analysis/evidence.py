@@ -101,7 +101,7 @@ class Comparison:
 
     Attributes:
         figures: The run's own figures.
-        change: Run minus base, in the metric's own unit.
+        change: Run minus base, in the metric's own unit; None without a base model.
         relative: The change as a share of the base's value; None where that is zero.
         better: Whether the change is for the better.
         change_interval: Paired bootstrap interval.
@@ -116,9 +116,9 @@ class Comparison:
     """
 
     figures: Figures
-    change: float
-    relative: float | None
-    better: bool
+    change: float | None = None
+    relative: float | None = None
+    better: bool | None = None
     change_interval: Interval | None = None
     test: str | None = None
     p_value: float | None = None

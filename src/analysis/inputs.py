@@ -20,9 +20,10 @@ def analysis_inputs(record: Record) -> list[str]:
     files = [loaded.path, *([loaded.questions.path] if loaded.questions else [])]
     files += [run.answers.path for run in record.runs.values() if run.answers]
     declared = [record.metrics.model_dump_json()]
-    if record.study:
-        declared += [record.study.config.model_dump_json(), repr(record.study.missing)]
-        declared += [repr(sorted(run.metrics.items())) for run in record.runs.values()]
+    declared += [record.study.config.model_dump_json(), repr(record.study.missing)] if record.study else []
+    declared += [
+        repr((run.name, run.model, run.uncertainty, sorted(run.metrics.items()))) for run in record.runs.values()
+    ]
     return [*_code(), *declared, *(f"{file.name} {sha256_file(file)}" for file in files)]
 
 

@@ -13,10 +13,10 @@ from src.record.load import load_record
 
 from .cards import base_card_metadata, dataset_card_metadata, model_card_metadata
 from .claims import Claim, ClaimsError, unsupported
-from .completeness import REQUIRED, completeness
+from .completeness import REQUIRED, completeness, without_empty
 from .context import Context, RepoNames
 from .pdf import report_pdf
-from .renderer import Renderer, twice
+from .renderer import NOTHING, Renderer, twice
 from .report import report_data, statements
 from .templates import Target
 
@@ -135,7 +135,9 @@ class Documents:
 
     def _document(self, name: str, metadata: str = "", **extra: Any) -> Document:
         text, renderer = twice(lambda _: Renderer(self.context, "hub", **extra), f"documents/{name}.md")
-        found = completeness(text, REQUIRED.get(name, ()), renderer.absent)
+        kept = REQUIRED[name] if name in ("model_card", "dataset_card") else ()
+        text = without_empty(text, renderer.absent, kept, NOTHING)
+        found = completeness(text, REQUIRED.get(name, ()), [*renderer.absent, NOTHING])
         head = f"---\n{metadata}\n---\n\n" if metadata else ""
         return Document(f"{head}{text}\n", found, tuple(renderer.claims))
 
@@ -147,6 +149,7 @@ class Documents:
             criteria=criteria,
             statements=said,
         )
+        text = without_empty(text, renderer.absent, (), NOTHING)
         found = completeness(text, REQUIRED["report"], renderer.absent)
         return Document(text, found, tuple(renderer.claims)), renderer
 

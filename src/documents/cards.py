@@ -25,7 +25,7 @@ def model_card_metadata(context: Context) -> str:
         pipeline_tag=record.pipeline_tag,
         base_model=context.names.base,
         datasets=[context.names.dataset] if record.splits else None,
-        metrics=list(dict.fromkeys(_hub_metric(m.key, m.config.measure) for m in context.analysis.main)),
+        metrics=list(dict.fromkeys(_hub_metric(context, m.key, m.config) for m in context.analysis.main)),
         tags=_tags(context),
         model_name=context.names.model.rsplit("/", 1)[-1],
         eval_results=_eval_results(context),
@@ -57,9 +57,22 @@ def _widget(context: Context) -> list[dict[str, Any]] | None:
     ]
 
 
-def _hub_metric(key: str, measure: str | None) -> str:
-    """Name a metric as the Hub does where it knows it: an exact match on a choice is `accuracy`."""
-    return "accuracy" if measure == "exact_match" else key
+def _hub_metric(context: Context, key: str, metric: MetricConfig) -> str:
+    """Name a metric as the Hub does where it knows it: right answers are `accuracy`, and `exact_match` where they are written freely."""
+    if metric.measure != "exact_match":
+        return key
+    written = metric.task in context.record.results.tasks and not context.record.results.candidates(metric.task)
+    return "exact_match" if written and key.endswith(("exact_match", "_em")) else "accuracy"
+
+
+def _dataset_of(context: Context, metric: MetricConfig) -> str:
+    """Return the id of the dataset that a metric's questions are from, as far as it is known."""
+    if context.record.splits:
+        return context.names.dataset
+    source = context.record.results.source
+    stated = source.settings.get("datasets") if source else None
+    found = stated.get(metric.task) if isinstance(stated, dict) else None
+    return found if isinstance(found, str) else metric.task or "unknown"
 
 
 def _tags(context: Context) -> list[str]:
@@ -72,16 +85,16 @@ def _eval_results(context: Context) -> list[Any]:
     """List the metrics for the Hub, which wants a task and a dataset for each; a metric does not become one for lack of it."""
     from huggingface_hub import EvalResult
 
-    published, tag = context.record.splits, context.record.pipeline_tag
+    tag = context.record.pipeline_tag
     return [
         EvalResult(
             task_type=tag or (m.config.task or "other").replace("_", "-"),
-            task_name=(m.config.task or "not stated").replace("_", " "),
-            dataset_type=context.names.dataset if published else m.config.task or "unknown",
-            dataset_name=context.names.dataset.rsplit("/", 1)[-1] if published else m.config.task or "not stated",
+            task_name=(m.config.task or m.config.label).replace("_", " "),
+            dataset_type=_dataset_of(context, m.config),
+            dataset_name=_dataset_of(context, m.config).rsplit("/", 1)[-1],
             dataset_config=(config := _questions_of(context, m.config)),
             dataset_split="test" if config else None,
-            metric_type=_hub_metric(m.key, m.config.measure),
+            metric_type=_hub_metric(context, m.key, m.config),
             metric_name=m.config.label,
             metric_value=m.finetuned.value,
         )

@@ -48,6 +48,36 @@ def headings(text: str) -> list[tuple[int, str, str]]:
     return [(len(m[1]), m[2], text[m.end() : end]) for m, end in zip(found, ends, strict=True)]
 
 
+def without_empty(text: str, absent: Iterable[str], kept: Iterable[str], line: str) -> str:
+    """Leave out the sections of a Markdown text that say nothing.
+
+    Args:
+        text: The document, in Markdown.
+        absent: Sentences in it that say that something is not on record.
+        kept: Titles of sections that stay.
+        line: What a section says that stays, and has nothing under it.
+    """
+    gaps, stay = tuple(absent), frozenset(kept)
+    masked = _FENCE.sub(lambda fence: "x" * len(fence[0]), text)
+    found = [(len(m[1]), m[2], m.start(), m.end()) for m in _HEADING.finditer(masked)]
+    for i in range(len(found) - 1, -1, -1):
+        level, title, start, end = found[i]
+        stop = next((later[2] for later in found[i + 1 :] if later[0] <= level), len(text))
+        body = text[end:stop]
+        said = body
+        for sentence in gaps:
+            said = said.replace(sentence, "")
+        if said.strip():
+            continue
+        new = "" if title not in stay else f"{text[start:end]}\n\n{body.strip() or line}\n\n"
+        text = text[:start] + new + text[stop:]
+        shift = len(new) - (stop - start)
+        found = [*found[:i], *((a, b, c + shift, d + shift) for a, b, c, d in found[i + 1 :] if c >= stop)]
+        if new:
+            found.insert(i, (level, title, start, end))
+    return text.rstrip()
+
+
 def completeness(text: str, required: Iterable[str], absent: Iterable[str]) -> Completeness:
     """Compare a rendered document with the sections that it should have.
 

@@ -96,7 +96,7 @@ def answers_csv(results: Results) -> str:
     Lists of text are joined by `|`. Controls and lists of numbers, such as the score of every candidate, are left to the Parquet files;
     a column without any value is left out.
     """
-    if results.questions is None or results.base.answers is None or results.published.answers is None:
+    if results.questions is None or results.base is None or not (results.base.answers and results.published.answers):
         return ""
     table = results.questions.table.select(["id", "task", *results.questions.own, "reference", "references"])
     columns = dict(zip(table.column_names, table.columns, strict=True)) | {

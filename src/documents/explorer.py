@@ -51,7 +51,7 @@ def explorer_json(results: Results, metrics: MetricsConfig) -> str:
     for both wrong, 4 for unknown. In a question, a character from U+E000 on stands for the row's value of the column of `own` with that
     number; shown text contains no such characters.
     """
-    if results.questions is None or results.base.answers is None or results.published.answers is None:
+    if results.questions is None or results.base is None or not (results.base.answers and results.published.answers):
         return "{}"
     step = max(1, -(-len(results.questions) // ROWS))
     every = np.arange(0, len(results.questions), step)

@@ -8,10 +8,11 @@ from src.exchange.lm_eval_tasks import harness_tasks
 
 from .build import Documents
 from .claims import Claim
+from .completeness import REQUIRED, without_empty
 from .downloads import downloadable
 from .explorer import ROWS as EXPLORER_ROWS
 from .formatting import unbroken
-from .renderer import Renderer, twice
+from .renderer import NOTHING, Renderer, twice
 from .report import statements
 from .templates import FRAGMENTS
 
@@ -67,6 +68,8 @@ def site_pages(documents: Documents, *, pdf: bool) -> tuple[dict[str, str], Foun
 
         text, renderer = twice(make, f"pages/{path}", found_claims=_once(claims), **extra)
         if _says_something(text, renderer.absent):
+            kept = REQUIRED["model_card"] if path == "model-card.md" else ()
+            text = without_empty(text, renderer.absent, kept, NOTHING)
             pages[path] = unbroken(text).rstrip() + "\n"
             claims += [(path, number, claim) for number, claim in enumerate(renderer.claims, 1)]
             figures += renderer.figures

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,9 @@ class Renderer:
         self.figures: list[str] = []
         self.absent: list[str] = []
         self.claims: list[Claim] = []
-        self._macros: Any = self.env.get_template(f"macros/{target}.j2").make_module({"root": root, "assets": assets})
+        self._macros: Any = self.env.get_template(f"macros/{target}.j2").make_module(
+            {"root": root, "assets": assets, "says_something": self.says_something}
+        )
 
     def render(self, name: str, **extra: Any) -> str:
         """Render a template.
@@ -115,6 +118,12 @@ class Renderer:
         text = _GAPS.sub(lambda found: str(self._macros.gap(found[2])) if found[2] else found[0], text)
         cited = CITATION.sub(lambda found: self._citation(found, file), text.strip())
         return re.sub(r"\n{3,}", "\n\n", cited)
+
+    def says_something(self, text: str) -> bool:
+        """Determine whether a text has more than sentences that say that something is not on record."""
+        for sentence in self.absent:
+            text = text.replace(sentence, "")
+        return bool(text.strip())
 
     def author(self, name: str, **extra: Any) -> str:
         """Render one of the author's templates, or say that nothing is on record where there is none."""
@@ -229,17 +238,20 @@ def _numbers(context: Context) -> dict[str, Callable[..., Any]]:
         study = context.analysis.study
         found = next((arm for arm in study.arms if arm.name == name), None) if study else None
         if found is None:
-            raise UndefinedError(f"no arm {name}")
+            raise _unknown("arm", name, [arm.name for arm in study.arms] if study else [])
         return found.metrics
 
     def metric(key: str) -> MetricResult:
         found = next((m for m in context.analysis.metrics if m.key == key), None)
         if found is None:
-            raise UndefinedError(f"no metric {key}")
+            raise _unknown("metric", key, [m.key for m in context.analysis.metrics])
         return found
 
     def base(key: str) -> Figures:
-        return metric(key).base
+        found = metric(key).base
+        if found is None:
+            raise UndefinedError("no base model was evaluated")
+        return found
 
     def run(key: str) -> Comparison:
         return metric(key).run
@@ -252,6 +264,12 @@ def _numbers(context: Context) -> dict[str, Callable[..., Any]]:
         return {group.value: group for group in found.groups}
 
     return {"arm": arm, "base": base, "run": run, "groups": groups, "metric": metric}
+
+
+def _unknown(kind: str, name: str, known: list[str]) -> UndefinedError:
+    """Say that there is no such name, and which one may be meant."""
+    near = get_close_matches(name, known, 1)
+    return UndefinedError(f"no {kind} {name}" + (f"; did you mean {near[0]}?" if near else ""))
 
 
 def twice(make: Callable[[list[str]], Renderer], name: str, **extra: Any) -> tuple[str, Renderer]:
@@ -301,7 +319,7 @@ def cited_anywhere(context: Context) -> set[str]:
     unused = set()  # parts of the engine whose subject this record does not have
     if not (record.model.is_lora or (record.experiment.lora_config and not record.model.config)):
         unused.add(FRAGMENTS / "parts/adapter.md.j2")
-    if not (record.has_answers or record.results.base_model.uncertainty):
+    if not record.tested:
         unused.add(FRAGMENTS / "parts/statistics.md.j2")
     paths = [path for folder in folders for path in sorted(folder.rglob("*.j2")) if path not in unused]
     texts = [path.read_text(encoding="utf-8") for path in paths]

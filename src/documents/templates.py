@@ -44,5 +44,6 @@ def environment(root: Path) -> Environment:
         keep_trailing_newline=False,
     )
     env.filters.update(FILTERS, prose=prose)
+    env.tests["gap"] = lambda text: "TODO" in text
     env.globals.update(resamples=RESAMPLES, min_group=MIN_GROUP, least_answered=ANSWERS)
     return env

@@ -138,7 +138,7 @@ class Task:
 
 @dataclass
 class Import:
-    """Runs of another tool, ready to become a record: the base model's, the tuned model's, then any others.
+    """Runs of another tool, ready to become a record: the base model's, the tuned model's, then any others; or the tuned model's alone.
 
     Attributes:
         tool: The tool, with its version if stated.
@@ -155,3 +155,8 @@ class Import:
     files: list[list[Path]]
     settings: dict[str, Any]
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def published(self) -> int:
+        """Place of the run that is published: the second, or the only one."""
+        return min(1, len(self.models) - 1)

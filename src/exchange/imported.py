@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import yaml
 
-from src.record.answers import MODELS, read_answers, write_answers
 from src.record.answers import SCHEMA as ANSWERS
+from src.record.answers import read_answers, write_answers
 from src.record.checkpoint import checkpoint_files, hash_files
 from src.record.columns import NAME
 from src.record.config import ExperimentConfig, MetricConfig, MetricsConfig, ProjectConfig
@@ -43,8 +43,8 @@ COLUMN_TEXT = 1_000
 COLUMNS = 40
 """Most fields of a task's questions that are taken over."""
 
-SECTIONS = ("base_model", "finetuned_model")
-"""The models' parts of `evaluation_results.json`."""
+SECTIONS = {"base": "base_model", "finetuned": "finetuned_model"}
+"""The models' parts of `evaluation_results.json`, by the name of their answers; further models have files of their own."""
 
 
 @dataclass
@@ -81,10 +81,6 @@ def write_record(
         InputError: The project shows another record, the results are of other weights than are published, or a metric is declared in
             another way.
     """
-    if len(found.models) != len(SECTIONS):
-        raise InputError(
-            found.tool, f"results of {len(found.models)} models. Give the base model's and the tuned model's."
-        )
     folder, config_path = root / "results" / name, root / "configs/experiments" / f"{name}.yaml"
     before = _former_results(folder, replace=replace)
     sample = before is not None and before.get("source", {}).get("tool") == SAMPLE
@@ -117,24 +113,34 @@ def write_record(
     if not metrics:
         why = "is declared" if new else "is of questions that every model answered"
         raise InputError(found.tool, "\n".join([f"no metric of these results {why}.", *written.lines]))
-    results = _results(found, root, name, metrics)
+    models = _models(found, root, metrics)
+    results = _results(found, name, models)
     if hashes:
         results["hashes"] = {"adapter": hashes, "data": {}}
     if before is not None:
         _keep(results, before, declared, written, sample=sample)
-    written.lines += _write_results(results, found, metrics, folder, root)
+    former = _values(folder, before) if again and before is not None else {}
+    written.lines += _write_results(results, models, found, metrics, folder, root)
     for target, text in texts.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic(target) as temporary:
             temporary.write_text(text, encoding="utf-8")
         written.lines.append(f"written: {target.relative_to(root)}")
-    if again and before is not None:
-        written.changes = _changes(before, results)
+    for run in {name for name in (before or {}).get("runs", ()) if Path(name).name == name} - set(results["runs"]):
+        for stale in (folder / "runs" / f"{run}.json", folder / "answers" / f"{run}.parquet"):
+            stale.unlink(missing_ok=True)
+    if again:
+        written.changes = _changes(former, _values(folder, results))
     return written
 
 
 def _write_results(
-    results: dict[str, Any], found: Import, metrics: dict[str, Declared], folder: Path, root: Path
+    results: dict[str, Any],
+    models: dict[str, dict[str, Any]],
+    found: Import,
+    metrics: dict[str, Declared],
+    folder: Path,
+    root: Path,
 ) -> list[str]:
     """Write results, questions and answers; return the files that changed. A failure leaves the former record whole."""
     lines = []
@@ -142,8 +148,10 @@ def _write_results(
     with tempfile.TemporaryDirectory(dir=folder, prefix=".") as given:
         staging = Path(given)
         if results["tasks"]:
-            _add_answers(results, [task for task in found.tasks if task.answers], metrics, staging)
+            _add_answers(results, models, [task for task in found.tasks if task.answers], metrics, staging)
         write_json(staging / "evaluation_results.json", results)
+        for run in results["runs"]:
+            write_json(staging / "runs" / f"{run}.json", {"run": run, **models[run]})
         for path in sorted(path for path in staging.rglob("*") if path.is_file()):
             target = folder / path.relative_to(staging)
             target.parent.mkdir(exist_ok=True)
@@ -195,7 +203,7 @@ def _bind_weights(
     folder = root / config["checkpoint"]
     if not folder.is_dir():
         return None
-    model, adapter = found.models[1]
+    model, adapter = found.models[found.published]
     evaluated, actual = Path(adapter or model), hash_files(checkpoint_files(folder))
     stated, name = shown_in(root, str(evaluated)), parse_model_name(str(evaluated)).name
     if name == config.get("published_for"):
@@ -217,24 +225,39 @@ def _bind_weights(
     return actual
 
 
-def _results(found: Import, root: Path, name: str, metrics: dict[str, Declared]) -> dict[str, Any]:
+def _models(found: Import, root: Path, metrics: dict[str, Declared]) -> dict[str, dict[str, Any]]:
+    """Return each model's results by the name of its run, without what is computed from answers."""
+    models: dict[str, dict[str, Any]] = {}
+    for place, (model, adapter) in enumerate(found.models):
+        shown = shown_in(root, adapter or model)
+        run = sides(len(found.models))[place]
+        if run not in SECTIONS:
+            last = re.sub(r"[^A-Za-z0-9._-]+", "-", shown.rsplit("/", 1)[-1]).strip("-._")[:80]
+            run = (
+                last
+                if last and last.lower() not in {*SECTIONS, *map(str.lower, models)}
+                else f"{last}-{place + 1}".lstrip("-")
+            )
+        stated = {key: metric for key, (_, metric) in metrics.items() if metric is not None}
+        models[run] = {"name": shown, "metrics": {key: metric.values[place] for key, metric in stated.items()}}
+        errors = {key: metric.errors[place] for key, metric in stated.items() if metric.errors[place] is not None}
+        if errors:
+            models[run]["uncertainty"] = {key: {"standard_error": error} for key, error in errors.items()}
+    return models
+
+
+def _results(found: Import, name: str, models: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return `evaluation_results.json` without what is computed from answers."""
-    groups = {t.name: list(t.members) for t in found.tasks if _pooled(t, found.tasks)}
-    results: dict[str, Any] = {"experiment_name": name}
-    for place, section in enumerate(SECTIONS):
-        model, adapter = found.models[place]
-        results[section] = {"name": shown_in(root, adapter or model), "metrics": {}}
-        for key, (_, stated) in metrics.items():
-            if stated is not None:
-                results[section]["metrics"][key] = stated.values[place]
-                error = stated.errors[place]
-                if error is not None:
-                    results[section].setdefault("uncertainty", {})[key] = {"standard_error": error}
-    results["tasks"] = {t.name: _described(t) for t in found.tasks if t.answers}
-    results["groups"] = groups
-    files = _hashes(found.files)
-    results["source"] = {"tool": found.tool, "files": files, "settings": found.settings, "left_out": found.notes}
-    return results
+    return {
+        "experiment_name": name,
+        **{section: models[run] for run, section in SECTIONS.items() if run in models},
+        "runs": [run for run in models if run not in SECTIONS],
+        "tasks": {t.name: _described(t) for t in found.tasks if t.answers},
+        "groups": {t.name: list(t.members) for t in found.tasks if _pooled(t, found.tasks)},
+        "source": {
+            "tool": found.tool, "files": _hashes(found.files), "settings": found.settings, "left_out": found.notes,
+        },
+    }  # fmt: skip
 
 
 def _keep(
@@ -245,30 +268,39 @@ def _keep(
         if key in before:
             results[key] = before[key]
     kept = []
-    for section in () if sample else SECTIONS:
+    for section in () if sample else [section for section in SECTIONS.values() if section in results]:
         for key, value in before.get(section, {}).get("metrics", {}).items():
             metric = declared.metrics.get(key)
-            if (
-                key not in results[section]["metrics"]
-                and metric is not None
-                and metric.task is None
-                and not metric.measure
-            ):
+            alone = metric is not None and metric.task is None and not metric.measure
+            if alone and key not in results[section]["metrics"]:
                 results[section]["metrics"][key] = value
                 kept.append(key)
     if kept:
         written.lines.append(f"kept as it was, since these results do not state it: {', '.join(dict.fromkeys(kept))}")
 
 
-def _changes(before: dict[str, Any], results: dict[str, Any]) -> list[str]:
-    """List each metric with old and new values of both models, where one changed."""
+def _values(folder: Path, results: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Return the metrics of every model of a record, by what readers call it."""
+    found = {"base": results.get("base_model"), "fine-tuned": results.get("finetuned_model")}
+    for run in results.get("runs", ()):
+        path = folder / "runs" / f"{run}.json"
+        found[run] = parse_json(path, read_text(path, "")) if path.is_file() else None
+    return {model: part.get("metrics", {}) for model, part in found.items() if isinstance(part, dict)}
+
+
+def _changes(before: dict[str, dict[str, float]], after: dict[str, dict[str, float]]) -> list[str]:
+    """List each metric with the old and new values of every model, where one changed."""
     found = []
-    old, new = ([part.get(section, {}).get("metrics", {}) for section in SECTIONS] for part in (before, results))
-    for key in dict.fromkeys([*new[0], *old[0]]):
-        pairs = [(was.get(key), now.get(key)) for was, now in zip(old, new, strict=True)]
-        if any(was != now for was, now in pairs):
-            values = [" → ".join("none" if v is None else f"{v:.6g}" for v in pair) for pair in pairs]
-            found.append(f"{key}: base {values[0]}; fine-tuned {values[1]}")
+    for key in dict.fromkeys(key for part in (*after.values(), *before.values()) for key in part):
+        pairs = {
+            model: (before.get(model, {}).get(key), after.get(model, {}).get(key)) for model in {**after, **before}
+        }
+        if any(was != now for was, now in pairs.values()):
+            shown = [
+                f"{model} {' → '.join('none' if v is None else f'{v:.6g}' for v in pair)}"
+                for model, pair in pairs.items()
+            ]
+            found.append(f"{key}: {'; '.join(shown)}")
     return found
 
 
@@ -297,12 +329,14 @@ def _hashes(files: list[list[Path]]) -> dict[str, str]:
 
 def _experiment(found: Import, root: Path, name: str) -> dict[str, Any]:
     """Return what the results say of an experiment, as its config states it."""
-    (given, _), (_, tuned_adapter) = found.models[0], found.models[1]
+    (given, _), (_, tuned_adapter) = found.models[0], found.models[found.published]
     base = shown_in(root, given)
-    config: dict[str, Any] = {"experiment_name": name, "base_model": base}
-    revision = found.settings.get("base", {}).get("model_args", {}).get("revision")
+    config: dict[str, Any] = {"experiment_name": name}
+    if len(found.models) > 1 or tuned_adapter:  # otherwise the only model is the tuned one
+        config["base_model"] = base
+    revision = found.settings[sides(len(found.models))[0]].get("model_args", {}).get("revision")
     revision = parse_model_name(given).revision or revision
-    if revision and base == parse_model_name(given).id:
+    if revision and config.get("base_model") == parse_model_name(given).id:
         config["base_revision"] = revision
     adapter = shown_in(root, tuned_adapter) if tuned_adapter else ""
     config["checkpoint"] = adapter if (root / adapter / "adapter_config.json").is_file() else f"checkpoints/{name}"
@@ -416,7 +450,13 @@ def _pooled(group: Task, tasks: list[Task]) -> Metric | None:
     return None
 
 
-def _add_answers(results: dict[str, Any], tasks: list[Task], metrics: dict[str, Declared], folder: Path) -> None:
+def _add_answers(
+    results: dict[str, Any],
+    models: dict[str, dict[str, Any]],
+    tasks: list[Task],
+    metrics: dict[str, Declared],
+    folder: Path,
+) -> None:
     """Write questions and answers, and compute the metrics that are computed from them."""
     columns = {(m.task, m.value) for m, _ in metrics.values() if m.value}
     for task in tasks:
@@ -429,9 +469,13 @@ def _add_answers(results: dict[str, Any], tasks: list[Task], metrics: dict[str, 
     questions = read_questions(path)
     results["answers"] = {}
     entries = {key: TaskEntry.model_validate(task) for key, task in results["tasks"].items()}
-    for model, section, table in zip(MODELS, SECTIONS, tables, strict=False):
-        place = folder / "answers" / f"{model}.parquet"
-        results["answers"][model] = write_answers(place, table)
+    for (run, model), table in zip(models.items(), tables, strict=True):
+        place = folder / "answers" / f"{run}.parquet"
+        reference = write_answers(place, table)
+        if run in SECTIONS:
+            results["answers"][run] = reference
+        else:
+            model["answers"] = reference
         answers = read_answers(place, questions, entries)
         for key, (metric, stated) in metrics.items():
             if stated is None:
@@ -440,7 +484,7 @@ def _add_answers(results: dict[str, Any], tasks: list[Task], metrics: dict[str, 
                     raise InputError(
                         METRICS, f"metrics.{key}: no values for {metric.task}. Remove or rename the metric."
                     )
-                results[section]["metrics"][key] = float(per_question(rows, metric).mean())
+                model["metrics"][key] = float(per_question(rows, metric).mean())
 
 
 def _tables(tasks: list[Task], notes: list[str]) -> list[pa.Table]:

@@ -38,6 +38,14 @@ _SHARES = ("acc", "acc_norm", "acc_mutual_info", "exact_match")
 _COMPARED = re.compile(r"acc|exact|em$|f1|bleu|rouge|chrf|ter$|wer|cer|anls|math_verify|extractive_match")
 """Metrics that compare an answer with the target, so the target is an answer too."""
 
+_DATASET = re.compile(
+    r"(?!.*\.(?:py|jsonl?|csv|parquet)$)[A-Za-z0-9][\w.-]{0,95}(?:/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII
+)
+_LOADERS = frozenset(
+    ["json", "csv", "parquet", "text", "arrow", "pandas", "xml", "webdataset", "imagefolder", "audiofolder"]
+)
+"""What `datasets` loads files with, instead of a dataset's name."""
+
 _HARMLESS = frozenset(["batch_size", "device", "max_batch_size", "num_concurrent", "parallelize", "model_num_parameters",
                        "git_hash", "transformers_version", "model_sha", "model_revision", "revision", "subfolder",
                        "chat_template_sha", "system_instruction_sha", "trust_remote_code", "enable_lora", *ADAPTERS,
@@ -187,7 +195,7 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
     """Read the results of several models and join them.
 
     Args:
-        paths: The base model's results, the tuned model's, then any others': a folder or a file each.
+        paths: The base model's results, the tuned model's, then any others', or the tuned model's alone: a folder or a file each.
         wanted_filter: Which filter's answers count, where a task has several.
 
     Raises:
@@ -219,6 +227,8 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
         kept[side] = {**settings(run.part("config"), run.data), "model_args": settings(run.model_args)}
     for part in ("n-samples", "n-shot", "versions"):
         kept[part.replace("-", "_")] = {task: _plain(runs[0].part(part).get(task)) for task in shared}
+    stated = {names[task]: mapping(runs[0].part("configs").get(task)).get("dataset_path") for task in shared}
+    kept["datasets"] = {task: path for task, path in stated.items() if isinstance(path, str) and _hub_dataset(path)}
     return Import(
         f"{TOOL} {version}" if re.fullmatch(r"[\w.+-]{1,40}", version) else TOOL,
         [(run.model, run.adapter) for run in runs],
@@ -229,8 +239,15 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
     )
 
 
+def _hub_dataset(path: str) -> bool:
+    """Determine whether a dataset's path is an id on the Hub, not a folder or a kind of file."""
+    return bool(_DATASET.fullmatch(path)) and path not in _LOADERS and not Path(path).exists()
+
+
 def sides(count: int) -> list[str]:
-    """Name the runs of an import: `base`, `finetuned`, then `run-3` and so on."""
+    """Name the runs of an import: `base`, `finetuned`, then `run-3` and so on; a single one is `finetuned`."""
+    if count == 1:
+        return ["finetuned"]
     return ["base", "finetuned", *(f"run-{number}" for number in range(3, count + 1))][:count]
 
 

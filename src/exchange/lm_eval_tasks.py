@@ -87,7 +87,7 @@ def _task(record: Record, name: str) -> HarnessTask | str:
     """Make one task, or say why it cannot be made."""
     path = record.data / name / "test.parquet"
     settings = record.results.tasks[name]
-    asked = record.answered("base", name)
+    asked = record.answered(next(iter(record.runs)), name)
     if asked is None:
         return "the record has no answers"
     if not path.is_file() or not set(NEEDED) <= set(pq.read_schema(path).names):

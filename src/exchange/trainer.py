@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,11 @@ from src.record.files import read_text, untrusted_json
 from src.record.model import read_model
 
 from .reading import LARGEST, mapping
+
+MOST = 20
+"""Most metrics of the Trainer's evaluation that are taken over."""
+
+_SPEED = re.compile(r"runtime|samples|.*_per_second")
 
 _LOSSES = {"loss": "loss", "eval_loss": "validation_loss", "learning_rate": "learning_rate", "grad_norm": "grad_norm"}
 
@@ -52,12 +58,15 @@ def read_trainer(folder: Path, name: str) -> Trained:
     trained = read_model(folder).trained_parameters if there else None
     runtimes = [_number(entry.get("train_runtime")) for entry in (*history, ended)]
     notes = _not_numbers(history)
+    own = folder / "eval_results.json"
+    evaluated = _evaluation(ended | (_json_object(own) if own.is_file() else {}))
     log = {
         "experiment_name": name,
         "steps": steps,
         "parameters": {"trainable": trained} if trained else {},
         "log": _entries(history),
         "notes": notes,
+        "evaluation": evaluated,
         "resources": {"duration_seconds": next(filter(None, reversed(runtimes)), None), "steps": steps},
     }
     size, epochs = _whole(state.get("train_batch_size")), _number(ended.get("epoch"))
@@ -65,6 +74,13 @@ def read_trainer(folder: Path, name: str) -> Trained:
     settings |= {"per_device_train_batch_size": size} if size else {}
     settings |= {"num_train_epochs": epochs} if epochs else {}
     return Trained(log, settings, tuple(notes))
+
+
+def _evaluation(stated: dict[str, Any]) -> dict[str, float]:
+    """Return the metrics of the Trainer's evaluation, without its speed."""
+    named = {key.removeprefix("eval_"): _number(value) for key, value in stated.items() if key.startswith("eval_")}
+    kept = {key[:60]: value for key, value in named.items() if value is not None and not _SPEED.fullmatch(key)}
+    return dict(list(kept.items())[:MOST])
 
 
 def _state_file(folder: Path) -> Path | None:

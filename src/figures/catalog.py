@@ -70,7 +70,7 @@ def catalog(analysis: Analysis, log: TrainingLog | None, study: LoadedStudy | No
             found.append(_course(courses))
     main = {m.key for m in analysis.main}
     both = (*analysis.primary, *analysis.others)
-    shown = [m for m in both if m.config.unit == "proportion" and m.key in main]
+    shown = [m for m in both if m.base is not None and m.config.unit == "proportion" and m.key in main]
     if shown:
         found.append(_metrics(shown, analysis))
     found += [_breakdown(b, analysis.metric(b.metric).config) for b in analysis.breakdowns]
@@ -109,8 +109,8 @@ def _runs(analysis: Analysis, study: StudyAnalysis) -> Iterator[Chart]:
 
 def _arms(arms: Sequence[ArmResult], result: MetricResult) -> Chart:
     metric = result.config
-    rows = [("Base model", "", shown(result.base.value, metric), shown(result.base.control, metric))]
-    said = [f"base model {shown(result.base.value, metric)}"]
+    rows = [("Base model", "", shown(result.before.value, metric), shown(result.before.control, metric))]
+    said = [f"base model {shown(result.before.value, metric)}"]
     for arm in arms:
         if not arm.names:
             rows.append((arm.label, "not run yet", "", ""))
@@ -179,10 +179,10 @@ def _metrics(results: Sequence[MetricResult], analysis: Analysis) -> Chart:
             shown(figures.control, m.config),
         )
         for m in results
-        for model, figures in (("base", m.base), ("fine-tuned", m.finetuned))
+        for model, figures in (("base", m.before), ("fine-tuned", m.finetuned))
     )
     parts = []
-    if any(m.base.interval for m in results):
+    if any(m.before.interval for m in results):
         parts.append(f"with {100 * (1 - analysis.level):g}% intervals")
     if any(m.finetuned.control is not None for m in results):
         parts.append(
@@ -193,7 +193,7 @@ def _metrics(results: Sequence[MetricResult], analysis: Analysis) -> Chart:
         title="Base model and fine-tuned model",
         caption=f"Both models{', ' if parts else ''}{', and '.join(parts)}.",
         alt="; ".join(
-            f"{m.config.label}: base {shown(m.base.value, m.config)}%, fine-tuned {shown(m.finetuned.value, m.config)}%"
+            f"{m.config.label}: base {shown(m.before.value, m.config)}%, fine-tuned {shown(m.finetuned.value, m.config)}%"
             for m in results
         ),
         header=("Metric", "Model", "Value, %", "Low", "High", "Control, %"),

@@ -92,7 +92,7 @@ def metrics_chart(results: Sequence[MetricResult], scheme: Scheme, width: float 
         ("base model", scheme.base, "o", 0.12),
         ("fine-tuned model", scheme.finetuned, "D", -0.12),
     ):
-        figures = [r.base if name == "base model" else r.finetuned for r in upwards]
+        figures = [r.before if name == "base model" else r.finetuned for r in upwards]
         rows = [row + shift for row in range(len(upwards))]
         values = [f.value for f in figures]
         axes.errorbar(
@@ -139,7 +139,7 @@ def runs_chart(arms: Sequence[ArmResult], result: MetricResult, scheme: Scheme, 
     axes = figure.subplots()
     heights = _row_heights(arms, width)
     places = [sum(heights[:row]) + height / 2 for row, height in enumerate(heights)]  # inches from the top
-    axes.axvline(factor * result.base.value, color=scheme.base, linewidth=1.8, label="base model")
+    axes.axvline(factor * result.before.value, color=scheme.base, linewidth=1.8, label="base model")
     shortcut = result.run.shortcut
     if shortcut is not None:
         axes.axvline(factor * shortcut.value, color=scheme.accent, linestyle="--", linewidth=1.4, label="best guess")

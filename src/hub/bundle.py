@@ -196,7 +196,8 @@ def _model(documents: Documents) -> dict[str, Path | bytes]:
     for folder, checkpoint in record.further_adapters.items():  # PEFT calls the folder `subfolder`
         files |= {f"{folder}/{name}": source for name, source in _adapter(context, checkpoint).items()}
     for side in ("base_model", "finetuned_model"):
-        if is_path(getattr(record.results, side).name):
+        stated = getattr(record.results, side)
+        if stated is not None and is_path(stated.name):
             raise InputError(
                 record.results_path,
                 f"{side}.name: a path of your machine would be published. Write the model's Hub id or its folder's name.",

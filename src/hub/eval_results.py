@@ -29,7 +29,7 @@ def entries(context: Context, role: Role, revision: str | None) -> list[hf.EvalR
     record, names = context.record, context.names
     results = record.results.base_model if role == "base" else record.results.finetuned_model
     page = names.url(names.dataset, "dataset")
-    if page is None:
+    if page is None or results is None:
         return []
     source = context.record.project.site_url or page
     found = []

@@ -173,8 +173,11 @@ class TrainingConfig(Settings):
             return given
         unset = {key for key in ("max_steps", "num_train_epochs") if given.get(key) in (-1, -1.0)}
         read = {key: value for key, value in given.items() if key not in unset}
+        for key, value in read.items():
+            if isinstance(value, str) and re.fullmatch(r"[A-Z]\w*\.[A-Z][A-Z0-9_]*", value):
+                read[key] = value.partition(".")[2].lower()  # such as OptimizerNames.ADAMW_TORCH
         if isinstance(read.get("lr_scheduler_type"), str):
-            read["lr_scheduler_type"] = read["lr_scheduler_type"].removeprefix("SchedulerType.").lower()
+            read["lr_scheduler_type"] = read["lr_scheduler_type"].lower()
         if isinstance(read.get("report_to"), str):
             read["report_to"] = [] if read["report_to"] == "none" else [read["report_to"]]
         share = read.get("warmup_steps")

@@ -36,9 +36,9 @@ class Finding(Strict):
     label: str
     primary: bool
     direction: Literal["higher", "lower"] = Field(description="Which way is better.")
-    base: float
+    base: float | None = Field(description="Null where no base model was evaluated.")
     finetuned: float
-    change: float = Field(description="Fine-tuned minus base.")
+    change: float | None = Field(description="Fine-tuned minus base.")
     relative_change: float | None = Field(
         None, description="The change as a share of the base's value; null where that is 0."
     )

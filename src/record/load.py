@@ -69,8 +69,9 @@ class Record:
     @cached_property
     def runs(self) -> dict[str, Run]:
         """Every model that was evaluated, by name: the base model, then the published run, then the others."""
-        found = (self.loaded.base, self.loaded.published, *(self.study.runs.values() if self.study else ()))
-        return {run.name: run for run in found}
+        of_study = self.study.runs.values() if self.study else ()
+        found = (self.loaded.base, self.loaded.published, *of_study, *self.loaded.others)
+        return {run.name: run for run in found if run is not None}
 
     @property
     def training_log(self) -> TrainingLog | None:
@@ -80,7 +81,12 @@ class Record:
     @property
     def has_answers(self) -> bool:
         """Whether both models' answers are on record."""
-        return self.loaded.published.answers is not None
+        return all(run is not None and run.answers is not None for run in (self.loaded.base, self.loaded.published))
+
+    @property
+    def tested(self) -> bool:
+        """Whether some metric is compared on answers, or its uncertainty is stated: whether statistics have anything to say."""
+        return any(run.answers is not None or run.uncertainty for run in self.runs.values())
 
     def answered(self, run: str, task: str | None) -> Answered | None:
         """Return the answers of a run, by its name, to the questions of one task, if they are on record."""
@@ -224,11 +230,17 @@ class Record:
 
     @property
     def base_name(self) -> ModelName | None:
-        """Name of the base that the adapter is published for, without any path; its revision is the config's, or its path's."""
+        """Name of the base that the adapter is published for, without any path; its revision is the config's, or its path's.
+
+        Where the config states none, it is the Hub id that the adapter or the results name.
+        """
         if self.experiment.published_for is not None:
             return parse_model_name(self.experiment.published_for)
+        stated = self.results.base_model.name if self.results.base_model else None
+        own = None if self.model.full else self.model.config.get("base_model_name_or_path")
+        found = [parse_model_name(name) for name in (own, stated) if isinstance(name, str) and name]
         if self.experiment.base_model is None:
-            return None
+            return next((name for name in found if name.on_hub), None)
         name = parse_model_name(self.experiment.base_model)
         return replace(name, revision=self.experiment.base_revision or name.revision)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,7 +19,16 @@ from .config import ExperimentConfig, MetricConfig, MetricsConfig
 from .errors import InputError
 from .files import load_yaml, parse_json, read_text, sha256_file, validate
 from .questions import Questions, question_text, read_questions, without_shared_end
-from .schemas import EvaluationResults, FileReference, Hashes, Task, TrainingLog
+from .schemas import (
+    EvaluationResults,
+    FileReference,
+    Hashes,
+    ModelResults,
+    RunResults,
+    Task,
+    TrainingLog,
+    Uncertainty,
+)
 
 METRICS = Path("configs/metrics.yaml")
 
@@ -39,6 +48,8 @@ class Run:
         answers: Its answers, if they are on record.
         log: Its training log, if it is on record.
         hashes: What it was trained and evaluated on, as SHA-256, if that is on record.
+        model: The model as it was named to the evaluation.
+        uncertainty: Uncertainty of metrics that are not computed from answers, as another tool states it.
     """
 
     name: str
@@ -47,6 +58,8 @@ class Run:
     answers: Answers | None = None
     log: TrainingLog | None = None
     hashes: Hashes | None = None
+    model: str | None = None
+    uncertainty: dict[str, Uncertainty] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -56,16 +69,18 @@ class Results:
     Attributes:
         path: Where `evaluation_results.json` is.
         evaluation: What it says.
-        base: The base model.
+        base: The base model, if it was evaluated.
         published: The published run.
         questions: What was asked, if it is on record.
+        others: Further models that the results name.
     """
 
     path: Path
     evaluation: EvaluationResults
-    base: Run
+    base: Run | None
     published: Run
     questions: Questions | None = None
+    others: tuple[Run, ...] = ()
 
     def answered(self, run: Run, task: str | None) -> Answered | None:
         """Return a run's answers to the questions of one task, if they are on record."""
@@ -134,18 +149,15 @@ def load_results(
     check_measures(metrics)
     hint = "Run `python -m src.evaluate --config CONFIG`, or see the file formats."
     evaluation = validate(path, parse_json(path, read_text(path, hint)), EvaluationResults, hint)
-    check_metrics(path, "base_model", evaluation.base_model.metrics, metrics)
-    check_metrics(path, "finetuned_model", evaluation.finetuned_model.metrics, metrics)
-    _check_pairs(path, evaluation)
-    questions = base = finetuned = None
+    stated = {"finetuned_model": evaluation.finetuned_model}
+    stated |= {"base_model": evaluation.base_model} if evaluation.base_model else {}
+    for section, model in stated.items():
+        check_metrics(path, section, model.metrics, metrics)
+    _check_pairs(path, stated)
+    questions = None
     if evaluation.questions is not None:
         questions = read_questions(referenced(path, evaluation.questions))
         _check_questions(path, evaluation, metrics, questions)
-        if evaluation.answers is not None:
-            base, finetuned = (
-                read_answers(referenced(path, reference), questions, evaluation.tasks)
-                for reference in (evaluation.answers.base, evaluation.answers.finetuned)
-            )
     log = None
     if evaluation.training_log is not None:
         log_path = referenced(path, evaluation.training_log)
@@ -156,18 +168,47 @@ def load_results(
     adapter = adapter_config(checkpoint) if checkpoint.is_dir() else {}
     runs = {"the evaluation": evaluation.config, "the training": log.config if log else None}
     check_settings(config_path, experiment, path, runs, adapter)
-    stated = evaluation.base_model.metrics, evaluation.finetuned_model.metrics
-    base_values, values = (
-        {**computed(metrics, questions, given, evaluation.tasks, evaluation.groups), **of_model}
-        for given, of_model in zip((base, finetuned), stated, strict=True)
-    )
-    return Results(
-        path,
-        evaluation,
-        Run(BASE, path, base_values, base, None, evaluation.hashes),
-        Run(name, path, values, finetuned, log, evaluation.hashes),
-        questions,
-    )
+    given = evaluation.answers
+    of_base, of_published = (given.base, given.finetuned) if given else (None, None)
+    base = None
+    if evaluation.base_model is not None:
+        base = _run(BASE, path, evaluation.base_model, of_base, metrics, questions, evaluation)
+    published = _run(name, path, evaluation.finetuned_model, of_published, metrics, questions, evaluation)
+    others = tuple(_further_run(path, run, metrics, questions, evaluation) for run in evaluation.runs)
+    return Results(path, evaluation, base, replace(published, log=log), questions, others)
+
+
+def _run(
+    name: str,
+    path: Path,
+    stated: ModelResults | RunResults,
+    reference: FileReference | None,
+    metrics: MetricsConfig,
+    questions: Questions | None,
+    evaluation: EvaluationResults,
+) -> Run:
+    """Read a model's answers; values that follow from them are computed, the others are as stated."""
+    answers = None
+    if reference is not None and questions is not None:
+        answers = read_answers(referenced(path, reference), questions, evaluation.tasks)
+    values = computed(metrics, questions, answers, evaluation.tasks, evaluation.groups) | stated.metrics
+    return Run(name, path, values, answers, None, evaluation.hashes, stated.name, stated.uncertainty)
+
+
+def _further_run(
+    path: Path, name: str, metrics: MetricsConfig, questions: Questions | None, evaluation: EvaluationResults
+) -> Run:
+    """Load a further model that the results name.
+
+    Raises:
+        InputError: Its file is missing or malformed.
+    """
+    place = path.parent / "runs" / f"{name}.json"
+    hint = f"Restore it, or take {name} out of `runs` in {path.name}."
+    stored = validate(place, parse_json(place, read_text(place, hint)), RunResults, hint)
+    check_metrics(place, "run", stored.metrics, metrics)
+    run = _run(name, path, stored, stored.answers, metrics, questions, evaluation)
+    return replace(run, place=place, log=stored.training_log, hashes=stored.hashes)
 
 
 def computed(
@@ -235,8 +276,10 @@ def check_metrics(path: Path, section: str, values: dict[str, float], config: Me
             raise InputError(path, key=where, found=value, expected="a finite number", hint="Leave the metric out.")
 
 
-def _check_pairs(path: Path, evaluation: EvaluationResults) -> None:
-    base, finetuned = evaluation.base_model.metrics, evaluation.finetuned_model.metrics
+def _check_pairs(path: Path, stated: Mapping[str, ModelResults]) -> None:
+    if "base_model" not in stated:
+        return
+    base, finetuned = stated["base_model"].metrics, stated["finetuned_model"].metrics
     for key in sorted(base.keys() ^ finetuned.keys()):
         section = "finetuned_model" if key in base else "base_model"
         raise InputError(
@@ -265,7 +308,7 @@ def _check_questions(path: Path, evaluation: EvaluationResults, config: MetricsC
                     path, key=f"tasks.{name}.shortcuts.{label}", found=column, expected=f"a column of {questions.path.name}",
                     hint="Evaluate again, or correct the name.",
                 )  # fmt: skip
-    for key in evaluation.base_model.metrics:
+    for key in evaluation.finetuned_model.metrics:
         metric = config.metrics[key]
         if metric.task in names:
             check_columns(key, metric, questions)

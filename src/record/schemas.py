@@ -140,17 +140,20 @@ class Source(Strict):
 class AnswerFiles(Strict):
     """Both models' answers."""
 
-    base: FileReference
+    base: FileReference | None = None
     finetuned: FileReference
 
 
 class EvaluationResults(Strict):
-    """The results of one experiment; only the two dictionaries of metrics are required."""
+    """The results of one experiment; only the fine-tuned model's metrics are required."""
 
     experiment_name: str | None = None
     config: dict[str, Any] | None = Field(None, description="The whole config of the experiment, as it was run.")
-    base_model: ModelResults
+    base_model: ModelResults | None = Field(None, description="Left out where only one model was evaluated.")
     finetuned_model: ModelResults
+    runs: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]] = Field(
+        default_factory=list, description="Further models of the table, each in `runs/NAME.json` next to this file."
+    )
     tasks: dict[str, Task] = Field(default_factory=dict)
     groups: dict[str, list[str]] = Field(
         default_factory=dict, description="Tasks whose questions are scored together, by the group's name."
@@ -211,20 +214,29 @@ class TrainingLog(Strict):
     notes: list[str] = Field(
         default_factory=list, description="What is missing from the log, such as losses that are not numbers."
     )
+    evaluation: dict[str, float] = Field(
+        default_factory=dict, description="Metrics of the evaluation that the training ended with, as it named them."
+    )
     resources: Resources
     tracking: Tracking | None = None
     environment: Environment | None = None
     git: GitState | None = None
     hashes: Hashes | None = None
 
+    def loss_at(self, step: int) -> float | None:
+        """Return the last training loss that was logged up to a step."""
+        return next((e.loss for e in reversed(self.log) if e.loss is not None and e.step <= step), None)
+
 
 class RunResults(Strict):
-    """A further run of a study (`results/NAME/runs/RUN.json`): what its training wrote, then what its evaluation added."""
+    """A further run (`results/NAME/runs/RUN.json`): what its training wrote, then what its evaluation added."""
 
     run: str
+    name: str | None = Field(None, description="The model as it was named to the evaluation.")
     training_log: TrainingLog | None = None
     config: dict[str, Any] | None = Field(None, description="The whole config of the run, as it was evaluated.")
     metrics: dict[str, float] = Field(default_factory=dict, description="Value of each metric.")
+    uncertainty: dict[str, Uncertainty] = Field(default_factory=dict, description="As in `evaluation_results.json`.")
     answers: FileReference | None = None
     hashes: Hashes | None = None
     environment: Environment | None = None

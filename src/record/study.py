@@ -310,6 +310,10 @@ def load_study(root: Path, path: Path, metrics: MetricsConfig, published: Result
     starts: dict[str, TrainingLog] = {}
     for run in study.runs:
         if not run.further:
+            if published.base is None:
+                raise InputError(
+                    published.path, "base_model: not found. A study compares its runs with the base model."
+                )
             if published.published.answers is None:
                 raise InputError(
                     published.path,

@@ -26,7 +26,7 @@ from src.record.files import parse_json, read_text, sha256_file, validate, write
 from src.record.load import load_record
 from src.record.model import Model, read_model
 from src.record.model_name import ModelName, parse_model_name, shown_model
-from src.record.schemas import EvaluationResults
+from src.record.schemas import EvaluationResults, ModelResults
 
 ENGINE_ROOT = Path(__file__).parent.parent.parent
 """The checkout that this code is in."""
@@ -277,18 +277,34 @@ def _write_settings(root: Path, name: str, *, with_experiment: bool) -> None:
 
 def _write_metrics(root: Path, name: str, path: Path) -> list[str]:
     """Write a record of metrics alone; what each measures only its author can say."""
-    hint = 'Write {"base_model": {"metrics": {…}}, "finetuned_model": {"metrics": {…}}}.'
+    hint = (
+        'Write {"base_model": {"metrics": {…}}, "finetuned_model": {"metrics": {…}}}; any other model under its name.'
+    )
     data = parse_json(path, read_text(path, hint))
+    further: dict[str, Any] = {}
     if isinstance(data, dict):  # of a whole record, whose answers are files of their own, the metrics are taken
+        further = {key: value for key, value in data.items() if key not in EvaluationResults.model_fields}
         data = {key: value for key, value in data.items() if key in ("base_model", "finetuned_model")}
     found = validate(path, data, EvaluationResults, hint)
-    base, tuned = found.base_model.metrics, found.finetuned_model.metrics
+    tuned = found.finetuned_model.metrics
+    base = found.base_model.metrics if found.base_model else tuned
     if base.keys() != tuned.keys():
         raise InputError(path, f"metrics of one model only: {', '.join(sorted(base.keys() ^ tuned.keys()))}. {hint}")
-    for side in data.values():
+    for model, part in further.items():
+        checked_name(model)
+        unknown = validate(path, part, ModelResults, hint).metrics.keys() - tuned.keys()
+        if unknown:
+            raise InputError(
+                path, f"{model}.metrics: not of the fine-tuned model: {', '.join(sorted(unknown))}. {hint}"
+            )
+    for side in (*data.values(), *further.values()):
         if side.get("name"):
             side["name"] = shown_model(side["name"])
-    write_json(root / "results" / name / "evaluation_results.json", {"experiment_name": name, **data})
+    folder = root / "results" / name
+    for model, part in further.items():
+        write_json(folder / "runs" / f"{model}.json", {"run": model, **part})
+    named = {"runs": list(further)} if further else {}
+    write_json(folder / "evaluation_results.json", {"experiment_name": name, **data, **named})
     todo = (
         "TODO: what it measures, whether `direction` is higher or lower, and whether `unit` is proportion, from 0 to 1."
     )
