@@ -115,8 +115,8 @@ def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
     assert not (minimal / "site/try-it").exists()
     page = (minimal / "site/results/index.html").read_text()
     for text in (
-        "0.0\N{NO-BREAK SPACE}%",
-        "43.0\N{NO-BREAK SPACE}%",
+        "0.0%",
+        "43.0%",
         "Worse, but not tested",
         "Better, but not tested",
         "not measured",
@@ -129,7 +129,7 @@ def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
     assert not (minimal / "site/results/runs").exists()
     assert "Seeds and controls" not in page
     home = (minimal / "site/index.html").read_text()
-    assert "43.0\N{NO-BREAK SPACE}%" in home
+    assert "43.0%" in home
     assert "tokens:" not in home
     assert "try-it" not in home
     with serving(minimal / "site") as address, browsing() as browser:
@@ -261,7 +261,7 @@ def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: 
                 "HOW the questions",
             ),
             ("configs/project.yaml", "headline: How many", "headline: How very many", "", "How very many"),
-            ("results/tiny/evaluation_results.json", "0.43", "0.44", "results/", "44.0\N{NO-BREAK SPACE}%"),
+            ("results/tiny/evaluation_results.json", "0.43", "0.44", "results/", "44.0%"),
             (
                 "docs/fragments/glossary.md.j2",
                 "a piece of text",
