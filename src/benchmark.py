@@ -39,9 +39,10 @@ def benchmark(
     target = output or Path("results") / experiment.experiment_name / "deployment.json"
     if record.results.hashes is None and target.exists() and not record.deployment_is_current:
         raise InputError(
-            target, found="measurements of another adapter", expected=f"none, or those of {experiment.checkpoint}",
-            hint="Name another file with --output, or remove it.",
-        )  # fmt: skip
+            target,
+            f"found measurements of another adapter, expected none, or those of {experiment.checkpoint}. "
+            "Name another file with --output, or remove it.",
+        )
     result = library(
         experiment,
         Path(experiment.checkpoint),

@@ -11,7 +11,7 @@ import scipy
 
 from src.record.answers import Answered
 from src.record.config import MetricConfig
-from src.record.errors import InputError
+from src.record.errors import InputError, show
 from src.record.measures import measures
 from src.record.schemas import Uncertainty
 from src.record.tables import FloatArray, frequencies
@@ -147,9 +147,10 @@ def check_stated(path: Path, key: str, value: float, computed: float) -> None:
     """
     if abs(computed - value) > TOLERANCE:
         raise InputError(
-            path, key=key, found=value, expected=f"{computed:.6f}, computed from the answers",
-            hint="Evaluate again, or correct the metric's task and measure in configs/metrics.yaml.",
-        )  # fmt: skip
+            path,
+            f"{key}: found {show(value)}, expected {computed:.6f}, computed from the answers. "
+            "Evaluate again, or correct the metric's task and measure in configs/metrics.yaml.",
+        )
 
 
 def stated(base: float, finetuned: float, metric: MetricConfig) -> Comparison:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from src.cache import cached
 from src.figures.catalog import Chart, drawn_from
-from src.record.errors import InputError
+from src.record.errors import InputError, show
 from src.record.files import sha256_file
 
 from .context import Context
@@ -68,9 +68,8 @@ def report_pdf(context: Context, body: str) -> bytes:
     if missing:
         raise InputError(
             "the report as PDF",
-            found=missing.split(", which")[0],
-            expected="pandoc and Typst",
-            hint='Run `pip install -c constraints.txt -e ".[report]"`.',
+            f"found {show(missing.split(', which')[0])}, expected pandoc and Typst. "
+            'Run `pip install -c constraints.txt -e ".[report]"`.',
         )
     body = displayable(body)
     metadata = displayable(json.dumps(_metadata(context), ensure_ascii=False, sort_keys=True))
@@ -161,17 +160,15 @@ def _run_pandoc(body: str, metadata: str, context: Context, folder: Path) -> Non
     except subprocess.TimeoutExpired:
         raise InputError(
             "the report as PDF",
-            found=f"no answer of pandoc within {_TIMEOUT} s",
-            expected=f"text that pandoc reads in seconds ({len(body):,} characters)",
-            hint="Shorten the texts of the configs, take out deeply nested brackets, or run it again on a machine that is less busy.",
+            f"found no answer of pandoc within {_TIMEOUT} s, expected text that pandoc reads in seconds ({len(body):,} characters). "
+            "Shorten the texts of the configs, take out deeply nested brackets, or run it again on a machine that is less busy.",
         ) from None
     said = done.stderr.strip()
     if done.returncode or said:
         raise InputError(
             "the report as PDF",
-            found=said.splitlines()[0] if said else f"exit code {done.returncode} from pandoc",
-            expected=f"text that pandoc reads without a warning ({len(body):,} characters)",
-            hint="Correct the fragment or the bibliography that the message names.",
+            f"found {show(said.splitlines()[0] if said else f'exit code {done.returncode} from pandoc')}, expected text that pandoc reads without a warning ({len(body):,} characters). "
+            "Correct the fragment or the bibliography that the message names.",
         )
 
 
@@ -193,8 +190,7 @@ def _typeset(folder: Path) -> bytes:
     if faults or not isinstance(data, bytes):
         raise InputError(
             "the report as PDF",
-            found=faults[0] if faults else "no PDF",
-            expected="text that Typst sets without a warning",
-            hint="Correct the fragment or the picture that the message names.",
+            f"found {show(faults[0] if faults else 'no PDF')}, expected text that Typst sets without a warning. "
+            "Correct the fragment or the picture that the message names.",
         )
     return data

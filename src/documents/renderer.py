@@ -14,7 +14,7 @@ from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, Undefin
 from src.analysis.analyse import Group, MetricResult
 from src.analysis.evidence import Comparison, Figures
 from src.analysis.study import ArmMetric
-from src.record.errors import InputError
+from src.record.errors import InputError, show
 from src.record.references import BIBLIOGRAPHY, Work
 from src.record.results import BASE
 
@@ -221,10 +221,8 @@ class Renderer:
             if key not in self.context.works:
                 raise InputError(
                     file,
-                    key=f"[@{key}]",
-                    found="a citation without an entry",
-                    expected=f"a key of {BIBLIOGRAPHY}",
-                    hint="Add the entry, or correct the citation.",
+                    f"[@{key}]: found a citation without an entry, expected a key of {BIBLIOGRAPHY}. "
+                    "Add the entry, or correct the citation.",
                 )
         self.cited += keys
         return str(self._macros.cite([self.context.works[key] for key in keys], self.works_at))
@@ -305,7 +303,8 @@ def _fault(error: Exception, file: str, found: object, expected: str, hint: str)
         path, line = Path(frames[-1][0]), frames[-1][1]
         own = path.is_relative_to(FRAGMENTS)
         file = f"src/fragments/{path.relative_to(FRAGMENTS)}" if own else str(AUTHOR / path.name)
-    return InputError(file, key=f"line {line}" if line else None, found=found, expected=expected, hint=hint)
+    where = f"line {line}: " if line else ""
+    return InputError(file, f"{where}found {show(found)}, expected {expected}. {hint}")
 
 
 def _keys(text: str) -> list[str]:

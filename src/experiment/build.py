@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from src.record.errors import InputError
+from src.record.errors import InputError, show
 from src.record.files import atomic
 
 from .templates import SEPARATORS, TEMPLATES, Template, fill
@@ -199,10 +199,8 @@ def made_up_words(
         if fruitless == FRUITLESS_ROUNDS or not drawn:
             raise InputError(
                 "dataset_config",
-                key="chains",
-                found=f"{wanted:,}",
-                expected=f"at most {len(found):,}, the made-up words that the tokenizer's vocabulary was found to give",
-                hint="Lower chains in the experiment's config.",
+                f"chains: found {wanted:,}, expected at most {len(found):,}, the made-up words that the tokenizer's vocabulary was found to give. "
+                "Lower chains in the experiment's config.",
             )
     return [(ids, word) for word, ids in list(found.items())[:wanted]]
 
@@ -407,21 +405,18 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """
     hint = "Run `python -m src.dataset`."
     if not path.is_file():
-        raise InputError(path, found="no such file", expected="a Parquet file of the dataset", hint=hint)
+        raise InputError(path, f"found no such file, expected a Parquet file of the dataset. {hint}")
     try:
         table = pq.read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(path, found=str(error).splitlines()[0], expected="a Parquet file", hint=hint) from None
+        raise InputError(path, f"found {show(str(error).splitlines()[0])}, expected a Parquet file. {hint}") from None
     missing = [name for name in QUESTION_SCHEMA.names if name not in table.column_names]
     if missing:
-        raise InputError(path, key=f"column {missing[0]}", found="nothing", expected="a column", hint=hint)
+        raise InputError(path, f"column {missing[0]}: found nothing, expected a column. {hint}")
     rows: list[dict[str, Any]] = table.to_pylist()
     if not rows:
         raise InputError(
-            path,
-            found="no rows",
-            expected="questions",
-            hint="Ask for some in dataset_config, and run `python -m src.dataset`.",
+            path, "found no rows, expected questions. Ask for some in dataset_config, and run `python -m src.dataset`."
         )
     return rows
 
@@ -459,9 +454,10 @@ def build(
     unknown = next((task for task in (*test, *validation) if task not in tasks), None)
     if unknown is not None:
         raise InputError(
-            "dataset_config", key="test_questions" if unknown in test else "validation_questions", found=unknown,
-            expected=f"one of {', '.join(tasks)}", hint="Correct the name, or leave the task out.",
-        )  # fmt: skip
+            "dataset_config",
+            f"{'test_questions' if unknown in test else 'validation_questions'}: found {show(unknown)}, expected one of {', '.join(tasks)}. "
+            "Correct the name, or leave the task out.",
+        )
     eligible = eligible_words(tokenizer, words)
     for_validation, for_test = split_words(list(eligible), seed, validation_share)
     files: dict[str, tuple[list[dict[str, Any]], pa.Schema]] = {}
@@ -474,10 +470,8 @@ def build(
             if len(rows) < sizes[task]:
                 raise InputError(
                     output,
-                    key=f"{task}, {split}",
-                    found=f"words for {len(rows)} questions",
-                    expected=f"{sizes[task]}",
-                    hint="Lower the number in the config, or give a longer word list.",
+                    f"{task}, {split}: found words for {len(rows)} questions, expected {sizes[task]}. "
+                    "Lower the number in the config, or give a longer word list.",
                 )
             files[f"{task}/{split}.parquet"] = (rows, QUESTION_SCHEMA)
         for task in (task for task in STRINGS if task in sizes):

@@ -88,10 +88,8 @@ class Evaluator:
         if context is not None and longest > context:
             raise InputError(
                 "evaluation_config",
-                key="few_shot",
-                found=f"prompts and answers of up to {longest} tokens",
-                expected=f"at most {context}, the model's context",
-                hint="Lower few_shot or max_new_tokens, or shorten example_format.",
+                f"few_shot: found prompts and answers of up to {longest} tokens, expected at most {context}, the model's context. "
+                "Lower few_shot or max_new_tokens, or shorten example_format.",
             )
 
     def _cache(self, beginning: tuple[int, ...], rows: int) -> Any:

@@ -417,9 +417,7 @@ def _published(output: Path, config: ExperimentConfig, hashes: dict[str, Any]) -
     }
     for key in before.keys() | now.keys():
         if before.get(key) != now.get(key):
-            raise InputError(
-                path, key=key, found="another one than this run's", expected="the same in every run", hint=hint
-            )
+            raise InputError(path, f"{key}: found another one than this run's, expected the same in every run. {hint}")
     return found
 
 

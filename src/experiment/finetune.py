@@ -14,7 +14,7 @@ import torch
 from src.record.binding import flat
 from src.record.checkpoint import adapter_config, checkpoint_files, hash_files
 from src.record.config import ExperimentConfig
-from src.record.errors import InputError
+from src.record.errors import InputError, show
 from src.record.files import write_json
 from src.record.study import PlannedRun
 
@@ -189,9 +189,10 @@ def _check_known(config: ExperimentConfig) -> None:
     stated |= {f"lora_config.{key}": value for key, value in config.required_lora.others.items()}
     for key, value in stated.items():
         raise InputError(
-            f"experiment {config.experiment_name}", key=key, found=value, expected="a setting that `src.train` knows",
-            hint="Take it out, or train with the program that it belongs to.",
-        )  # fmt: skip
+            f"experiment {config.experiment_name}",
+            f"{key}: found {show(value)}, expected a setting that `src.train` knows. "
+            "Take it out, or train with the program that it belongs to.",
+        )
 
 
 def _check_converged(log: list[dict[str, Any]]) -> None:
@@ -200,9 +201,10 @@ def _check_converged(log: list[dict[str, Any]]) -> None:
         for name, value in entry.items():
             if not math.isfinite(value):
                 raise InputError(
-                    "training_config", key="learning_rate", found=f"{name} {value} at step {entry['step']}",
-                    expected="a training that converges", hint=DIVERGED,
-                )  # fmt: skip
+                    "training_config",
+                    f"learning_rate: found {show(name)} {show(value)} at step {show(entry['step'])}, expected a training that converges. "
+                    f"{DIVERGED}",
+                )
 
 
 def _check_continued(folder: Path, config: ExperimentConfig) -> None:
@@ -226,10 +228,10 @@ def _check_modules(base: torch.nn.Module, targets: list[str]) -> None:
         if not any(name == target or name.endswith(f".{target}") for name in names):
             known = sorted({name.rsplit(".", 1)[-1] for name in names})
             raise InputError(
-                "lora_config", key="target_modules", found=target,
-                expected=f"modules of the base model that have weights to adapt: {', '.join(known)}",
-                hint="Correct the name, or leave target_modules out for peft's choice.",
-            )  # fmt: skip
+                "lora_config",
+                f"target_modules: found {show(target)}, expected modules of the base model that have weights to adapt: {', '.join(known)}. "
+                "Correct the name, or leave target_modules out for peft's choice.",
+            )
 
 
 def _same_run(work: Path, identity: dict[str, Any], *, fresh: bool) -> None:
@@ -241,9 +243,8 @@ def _same_run(work: Path, identity: dict[str, Any], *, fresh: bool) -> None:
         if any(work.glob("checkpoint-*")):
             raise InputError(
                 work,
-                found="checkpoints of an unknown run",
-                expected="checkpoints of the run that is to be resumed",
-                hint="Give --fresh to delete them and begin again, or another --work folder.",
+                "found checkpoints of an unknown run, expected checkpoints of the run that is to be resumed. "
+                "Give --fresh to delete them and begin again, or another --work folder.",
             )
         write_json(path, identity)
         return
@@ -253,10 +254,8 @@ def _same_run(work: Path, identity: dict[str, Any], *, fresh: bool) -> None:
         if before.get(key) != now.get(key):
             raise InputError(
                 path,
-                key=key,
-                found=f"{before.get(key)}, which the run in this folder was started with",
-                expected=f"{now.get(key)}, as now",
-                hint="Give --fresh to delete that run and begin again, or another --work folder to keep it.",
+                f"{key}: found {show(before.get(key))}, which the run in this folder was started with, expected {now.get(key)}, as now. "
+                "Give --fresh to delete that run and begin again, or another --work folder to keep it.",
             )
 
 

@@ -9,7 +9,7 @@ import torch
 from safetensors import SafetensorError
 
 from src.record.checkpoint import base_files, checkpoint_files, hash_files
-from src.record.errors import InputError
+from src.record.errors import InputError, show
 
 
 def _loaded(loader: Any, name: str, what: str, **options: Any) -> Any:
@@ -18,18 +18,16 @@ def _loaded(loader: Any, name: str, what: str, **options: Any) -> Any:
     if looks_local and not Path(name).is_dir() and "/" in name:
         raise InputError(
             name,
-            found="no such folder",
-            expected=f"{what} (a local folder or a Hub id)",
-            hint="Correct base_model or checkpoint in the config, or run the step that makes it.",
+            f"found no such folder, expected {what} (a local folder or a Hub id). "
+            "Correct base_model or checkpoint in the config, or run the step that makes it.",
         )
     try:
         return loader.from_pretrained(name, **options)
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(
             name,
-            found=str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__,
-            expected=f"{what} that can be loaded",
-            hint="Correct base_model or checkpoint in the config; a Hub id needs the network.",
+            f"found {show(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)}, expected {what} that can be loaded. "
+            "Correct base_model or checkpoint in the config; a Hub id needs the network.",
         ) from error
 
 
@@ -46,7 +44,7 @@ def check_finite(model: torch.nn.Module, where: str, hint: str) -> None:
     """
     for name, weights in model.named_parameters():
         if not bool(torch.isfinite(weights).all()):
-            raise InputError(where, key=name, found="weights that are not finite", expected="finite weights", hint=hint)
+            raise InputError(where, f"{name}: found weights that are not finite, expected finite weights. {hint}")
 
 
 def load_tokenizer(name: str) -> Any:

@@ -19,7 +19,7 @@ import torch
 from torch.nn import functional
 
 from src.record.config import PretrainConfig
-from src.record.errors import InputError
+from src.record.errors import InputError, show
 from src.record.files import atomic, sha256_file, sha256_tree, write_json
 
 from .energy import total, track
@@ -58,23 +58,21 @@ def read_corpus(folder: Path, sources: Path) -> list[Book]:
         with sources.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream, delimiter="\t"))
     except OSError as error:
-        raise InputError(sources, found=error.strerror or "?", expected="a list of sources", hint=hint) from None
+        raise InputError(sources, f"found {show(error.strerror or '?')}, expected a list of sources. {hint}") from None
     if not rows or not {"path", "sha256"} <= set(rows[0]):
-        raise InputError(sources, found="other columns", expected="columns path, bytes, sha256", hint=hint)
+        raise InputError(sources, f"found other columns, expected columns path, bytes, sha256. {hint}")
     books = []
     root = folder.resolve()
     for row in rows:
         path = folder / row["path"]
         if not path.resolve().is_relative_to(root):
-            raise InputError(
-                sources, key=row["path"], found="a path outside the corpus", expected="a path inside", hint=hint
-            )
+            raise InputError(sources, f"{row['path']}: found a path outside the corpus, expected a path inside. {hint}")
         if not path.is_file():
-            raise InputError(path, found="no such file", expected=f"the book that {sources.name} lists", hint=hint)
+            raise InputError(path, f"found no such file, expected the book that {sources.name} lists. {hint}")
         raw = path.read_bytes()
         digest = hashlib.sha256(raw).hexdigest()
         if digest != row["sha256"]:
-            raise InputError(path, found=f"sha256 {digest}", expected=f"sha256 {row['sha256']}", hint=hint)
+            raise InputError(path, f"found sha256 {show(digest)}, expected sha256 {row['sha256']}. {hint}")
         books.append(Book(row["path"], digest, strip_header(raw.decode("utf-8", errors="replace"))))
     return books
 
@@ -304,9 +302,8 @@ def _same_run(work: Path, identity: dict[str, Any]) -> None:
     elif json.loads(path.read_text(encoding="utf-8")) != identity:
         raise InputError(
             path,
-            found="a run of another config or corpus",
-            expected="the run that is to be resumed",
-            hint="Name another --work folder, or delete this one.",
+            "found a run of another config or corpus, expected the run that is to be resumed. "
+            "Name another --work folder, or delete this one.",
         )
 
 

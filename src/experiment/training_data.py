@@ -34,9 +34,8 @@ def material_files(config: DatasetConfig) -> dict[str, Path]:
         if not path.is_file():
             raise InputError(
                 path,
-                found="no such file",
-                expected="a Parquet file of the dataset",
-                hint="Make it with `python -m src.dataset --config CONFIG`, or correct `dataset_config.path`.",
+                "found no such file, expected a Parquet file of the dataset. "
+                "Make it with `python -m src.dataset --config CONFIG`, or correct `dataset_config.path`.",
             )
     return files
 

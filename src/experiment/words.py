@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from src.record.errors import InputError
+from src.record.errors import InputError, show
 from src.record.files import atomic, read_text
 
 WORD = re.compile(r"[a-z]{4,12}")
@@ -24,7 +24,7 @@ def derive_word_list(dictionary: Path, output: Path) -> int:
     words = sorted({line for line in text.splitlines() if WORD.fullmatch(line)})
     if not words:
         raise InputError(
-            dictionary, found="no word of 4 to 12 letters a-z", expected="one word per line", hint="Name another list."
+            dictionary, "found no word of 4 to 12 letters a-z, expected one word per line. Name another list."
         )
     with atomic(output) as temporary:
         temporary.write_text("\n".join(words) + "\n", encoding="utf-8")
@@ -43,10 +43,6 @@ def read_word_list(path: Path) -> list[str]:
     for number, word in enumerate(words, start=1):
         if not WORD.fullmatch(word):
             raise InputError(
-                path,
-                key=f"word {number}",
-                found=word,
-                expected="4 to 12 letters a-z",
-                hint="Remove or correct that line.",
+                path, f"word {number}: found {show(word)}, expected 4 to 12 letters a-z. Remove or correct that line."
             )
     return sorted(set(words))

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from .columns import grouped, number_columns
 from .config import Grouping, Only
-from .errors import InputError, printable
+from .errors import InputError, printable, show
 from .files import atomic, sha256_file
 from .questions import Questions, question_text
 from .schemas import Task
@@ -103,11 +103,12 @@ def read_answers(path: Path, questions: Questions, tasks: dict[str, Task]) -> An
     check_ids(path, table, _HINT)
     if not table["id"].equals(questions.table["id"]):
         raise InputError(
-            path, key="id", found="answers to other questions", expected=f"the questions of {questions.path.name}, in their order",
-            hint=_HINT,
-        )  # fmt: skip
+            path,
+            f"id: found answers to other questions, expected the questions of {questions.path.name}, in their order. "
+            f"{_HINT}",
+        )
     if not pc.all(pc.is_finite(table["score"]), min_count=0).as_py():
-        raise InputError(path, key="score", found="NaN or infinity", expected="finite numbers", hint=_HINT)
+        raise InputError(path, f"score: found NaN or infinity, expected finite numbers. {_HINT}")
     _check_correct(path, questions, table, tasks)
     _check_scores(path, questions, table, tasks)
     return Answers(path, table)
@@ -129,10 +130,10 @@ def _check_correct(path: Path, questions: Questions, table: pa.Table, tasks: dic
     if len(wrong):
         row = int(wrong[0].as_py())
         raise InputError(
-            path, key=f"correct, id {table['id'][row].as_py()}",
-            found=f"{table['correct'][row].as_py()} for {table['answer'][row].as_py()!r}",
-            expected=f"whether that is {questions.table['reference'][row].as_py()!r}", hint=_HINT,
-        )  # fmt: skip
+            path,
+            f"correct, id {table['id'][row].as_py()}: found {show(table['correct'][row].as_py())} for {table['answer'][row].as_py()!r}, expected whether that is {questions.table['reference'][row].as_py()!r}. "
+            f"{_HINT}",
+        )
 
 
 def is_right(questions: pa.Table, answers: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -157,9 +158,10 @@ def _check_scores(path: Path, questions: Questions, table: pa.Table, tasks: dict
     if len(wrong):
         row = int(wrong[0])
         raise InputError(
-            path, key=f"scores, id {table['id'][row].as_py()}", found=f"{lengths[row]} scores",
-            expected=f"{expected[row]}, one per candidate", hint=_HINT,
-        )  # fmt: skip
+            path,
+            f"scores, id {table['id'][row].as_py()}: found {show(lengths[row])} scores, expected {expected[row]}, one per candidate. "
+            f"{_HINT}",
+        )
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,15 @@ class PretrainConfig(Strict):
 
 
 REAL = frozenset(
-    ["per_device_eval_batch_size", "eval_accumulation_steps", "torch_compile_mode", "torch_compile_backend", "use_qalora", "use_bdlora"]
-)  # fmt: skip
+    [
+        "per_device_eval_batch_size",
+        "eval_accumulation_steps",
+        "torch_compile_mode",
+        "torch_compile_backend",
+        "use_qalora",
+        "use_bdlora",
+    ]
+)
 """Keys of peft and the Trainer that look like slips of keys that are understood."""
 
 _PLACES = frozenset(["output_dir", "logging_dir", "resume_from_checkpoint", "hub_token", "push_to_hub_token"])
@@ -425,7 +432,7 @@ class ExperimentConfig(Strict):
 
     def _lacks(self, key: str, expected: str) -> InputError:
         where = f"experiment {self.experiment_name}"
-        return InputError(where, key=key, found="nothing", expected=expected, hint=f"Add {key} to the config.")
+        return InputError(where, f"{key}: found nothing, expected {expected}. Add {key} to the config.")
 
 
 MIT = "MIT License"

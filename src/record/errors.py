@@ -46,29 +46,12 @@ class InputError(CommandError):
     Args:
         file: The file at fault, or what else the input came from.
         message: What is wrong and what to do about it, with the key, column or row first where there is one.
-        key: The key, column or row at fault; printed before the message.
-        found: In place of a message: what is there,
-        expected: what should be there,
-        hint: and what the reader can do about it.
     """
 
     exit_code = 2
 
-    def __init__(
-        self,
-        file: Path | str,
-        message: str | None = None,
-        *,
-        key: str | None = None,
-        found: object = None,
-        expected: str = "",
-        hint: str = "",
-    ) -> None:
-        self.file = printable(file)
-        self.key = key and printable(key)
-        self.found, self.expected, self.hint = show(found), printable(expected), hint
-        said = f"found {self.found}, expected {self.expected}. {hint}" if message is None else printable(message, "\n")
-        self.message = said if self.key is None else f"{self.key}: {said}"
+    def __init__(self, file: Path | str, message: str) -> None:
+        self.file, self.message = printable(file), printable(message, "\n")
         super().__init__(self.file, self.message)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from .checkpoint import TOKENIZER_FILES, base_files, check_hashes, checkpoint_fi
 from .config import ExperimentConfig, MetricsConfig, ProjectConfig, without_words
 from .criteria import CriteriaConfig, SignificantImprovement
 from .deployment import Deployment
-from .errors import InputError
+from .errors import InputError, show
 from .files import Model as Schema
 from .files import load_yaml, parse_json, read_text, sha256_file, validate
 from .model import Model, read_model
@@ -383,10 +383,7 @@ def _criteria(path: Path, metrics: MetricsConfig) -> CriteriaConfig:
             if metric is None or not metric.primary:
                 raise InputError(
                     path,
-                    key=f"criteria.{key}.evidence[{i}].metric",
-                    found=evidence.metric if metric is None else f"{evidence.metric}, which is not primary",
-                    expected="a primary metric, since only their tests are corrected together: "
-                    + (", ".join(k for k, m in metrics.metrics.items() if m.primary) or "none is declared"),
-                    hint="Name one of them, declare the metric as primary in configs/metrics.yaml, or remove the criterion.",
+                    f"criteria.{key}.evidence[{i}].metric: found {show(evidence.metric if metric is None else f'{evidence.metric}, which is not primary')}, expected {'a primary metric, since only their tests are corrected together: ' + (', '.join((k for k, m in metrics.metrics.items() if m.primary)) or 'none is declared')}. "
+                    "Name one of them, declare the metric as primary in configs/metrics.yaml, or remove the criterion.",
                 )
     return config

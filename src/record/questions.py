@@ -90,7 +90,7 @@ def read_questions(path: Path) -> Questions:
 def _checked(path: Path, table: pa.Table) -> pa.Table:
     controls = [name for name in table.column_names if _is_control(name)]
     if "reference" not in table.column_names:
-        raise InputError(path, key="reference", found="no such column", expected="string", hint=_HINT)
+        raise InputError(path, f"reference: found no such column, expected string. {_HINT}")
     schema = pa.schema([*SCHEMA, *((name, CONTROL) for name in controls)])
     known = typed(path, table, schema, OPTIONAL | set(controls), _HINT)
     own = own_columns(path, table, schema.names)
@@ -119,9 +119,10 @@ def _check_shares(path: Path, table: pa.Table, column: str) -> None:
     if len(wrong) or (shares < 0).any():
         row = int(wrong[0]) if len(wrong) else 0
         raise InputError(
-            path, key=f"{column}, id {table['id'][row].as_py()}", found=f"shares that sum to {sums[row]:.4g}",
-            expected="shares from 0 to 1 that sum to 1", hint="Correct the control, or leave the column out.",
-        )  # fmt: skip
+            path,
+            f"{column}, id {table['id'][row].as_py()}: found shares that sum to {sums[row]:.4g}, expected shares from 0 to 1 that sum to 1. "
+            "Correct the control, or leave the column out.",
+        )
 
 
 def _check_whole(path: Path, table: pa.Table) -> None:
@@ -133,10 +134,10 @@ def _check_whole(path: Path, table: pa.Table) -> None:
     for place in np.flatnonzero(~known).tolist():
         if table["task"][place].as_py() in with_control:
             raise InputError(
-                path, key=f"control, id {table['id'][place].as_py()}", found="no control",
-                expected="one for every question of the task, as the others have",
-                hint="Add it, or leave the column out for the task.",
-            )  # fmt: skip
+                path,
+                f"control, id {table['id'][place].as_py()}: found no control, expected one for every question of the task, as the others have. "
+                "Add it, or leave the column out for the task.",
+            )
 
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")

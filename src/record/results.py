@@ -16,7 +16,7 @@ from .binding import check_settings, check_trained
 from .checkpoint import adapter_config
 from .columns import check_grouping
 from .config import ExperimentConfig, MetricConfig, MetricsConfig
-from .errors import InputError
+from .errors import InputError, show
 from .files import load_yaml, parse_json, read_text, sha256_file, validate
 from .questions import Questions, question_text, read_questions, without_shared_end
 from .schemas import (
@@ -242,9 +242,8 @@ def referenced(results: Path, reference: FileReference) -> Path:
     if found != reference.sha256:
         raise InputError(
             path,
-            found=f"sha256 {found}" if found else "no such file",
-            expected=f"sha256 {reference.sha256}, as {results.name} says",
-            hint="Restore the file, or run `python -m src.evaluate` again.",
+            f"found {show(f'sha256 {found}' if found else 'no such file')}, expected sha256 {reference.sha256}, as {results.name} says. "
+            "Restore the file, or run `python -m src.evaluate` again.",
         )
     return path
 
@@ -264,16 +263,16 @@ def check_metrics(path: Path, section: str, values: dict[str, float], config: Me
         where = f"{section}.metrics.{key}"
         if key not in config.metrics:
             raise InputError(
-                path, key=where, found="a metric that is not declared", expected=f"one of {', '.join(sorted(config.metrics))}",
-                hint="Declare it in configs/metrics.yaml, or remove it.",
-            )  # fmt: skip
+                path,
+                f"{where}: found a metric that is not declared, expected one of {', '.join(sorted(config.metrics))}. "
+                "Declare it in configs/metrics.yaml, or remove it.",
+            )
         if config.metrics[key].bounded and not 0 <= value <= 1:
             raise InputError(
-                path, key=where, found=value, expected="a number from 0 to 1",
-                hint="Divide a percentage by 100.",
-            )  # fmt: skip
+                path, f"{where}: found {show(value)}, expected a number from 0 to 1. Divide a percentage by 100."
+            )
         if not math.isfinite(value):
-            raise InputError(path, key=where, found=value, expected="a finite number", hint="Leave the metric out.")
+            raise InputError(path, f"{where}: found {show(value)}, expected a finite number. Leave the metric out.")
 
 
 def _check_pairs(path: Path, stated: Mapping[str, ModelResults]) -> None:
@@ -283,9 +282,9 @@ def _check_pairs(path: Path, stated: Mapping[str, ModelResults]) -> None:
     for key in sorted(base.keys() ^ finetuned.keys()):
         section = "finetuned_model" if key in base else "base_model"
         raise InputError(
-            path, key=f"{section}.metrics.{key}", found="nothing", expected="the metric of both models",
-            hint="Evaluate both models on it.",
-        )  # fmt: skip
+            path,
+            f"{section}.metrics.{key}: found nothing, expected the metric of both models. Evaluate both models on it.",
+        )
 
 
 def _check_questions(path: Path, evaluation: EvaluationResults, config: MetricsConfig, questions: Questions) -> None:
@@ -293,21 +292,24 @@ def _check_questions(path: Path, evaluation: EvaluationResults, config: MetricsC
     for name, task in evaluation.tasks.items():
         if names.count(name) != task.questions:
             raise InputError(
-                path, key=f"tasks.{name}.questions", found=task.questions,
-                expected=f"{names.count(name)}, the rows of {questions.path.name}", hint="Evaluate again.",
-            )  # fmt: skip
+                path,
+                f"tasks.{name}.questions: found {show(task.questions)}, expected {names.count(name)}, the rows of {questions.path.name}. "
+                "Evaluate again.",
+            )
         unknown = questions.table["reference"].filter(pc.equal(questions.table["task"], name)).null_count
         if unknown and task.judged == "comparison":
             raise InputError(
-                questions.path, key="reference", found=f"{unknown} rows of {name} without a value", expected="none",
-                hint="Fill it in, or state `judged: tool` if another tool judged the answers.",
-            )  # fmt: skip
+                questions.path,
+                f"reference: found {show(unknown)} rows of {show(name)} without a value, expected none. "
+                "Fill it in, or state `judged: tool` if another tool judged the answers.",
+            )
         for label, column in task.shortcuts.items():
             if column not in questions.table.column_names:
                 raise InputError(
-                    path, key=f"tasks.{name}.shortcuts.{label}", found=column, expected=f"a column of {questions.path.name}",
-                    hint="Evaluate again, or correct the name.",
-                )  # fmt: skip
+                    path,
+                    f"tasks.{name}.shortcuts.{label}: found {show(column)}, expected a column of {questions.path.name}. "
+                    "Evaluate again, or correct the name.",
+                )
     for key in evaluation.finetuned_model.metrics:
         metric = config.metrics[key]
         if metric.task in names:
@@ -325,9 +327,10 @@ def check_measures(metrics: MetricsConfig) -> None:
     for key, metric in metrics.metrics.items():
         if metric.measure is not None and metric.measure not in measures():
             raise InputError(
-                METRICS, key=f"metrics.{key}.measure", found=metric.measure, expected=f"one of {', '.join(measures())}",
-                hint="Correct the name, or add the measure to src/record/measures.",
-            )  # fmt: skip
+                METRICS,
+                f"metrics.{key}.measure: found {show(metric.measure)}, expected one of {', '.join(measures())}. "
+                "Correct the name, or add the measure to src/record/measures.",
+            )
 
 
 def check_columns(key: str, metric: MetricConfig, questions: Questions) -> None:

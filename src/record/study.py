@@ -14,7 +14,7 @@ from .answers import read_answers
 from .binding import check_settings, check_trained
 from .checkpoint import adapter_config, check_hashes, checkpoint_files, hash_files
 from .config import ExperimentConfig, MetricsConfig, Name, Strict
-from .errors import InputError
+from .errors import InputError, show
 from .files import load_yaml, parse_json, parse_yaml, read_text, validate
 from .results import Results, Run, check_metrics, computed, referenced
 from .schemas import RunResults, TrainingLog
@@ -110,9 +110,7 @@ class Study:
         found = next((run for run in self.runs if run.name == name), None)
         if found is None:
             names = ", ".join(run.name for run in self.runs)
-            raise InputError(
-                self.path, key="arms", found=f"no run {name}", expected=f"one of {names}", hint="Name one of these."
-            )
+            raise InputError(self.path, f"arms: found no run {show(name)}, expected one of {names}. Name one of these.")
         return found
 
 
@@ -213,7 +211,7 @@ def _merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
 
 
 def _refused(path: Path, key: str, found: object, expected: str) -> InputError:
-    return InputError(path, key=key, found=found, expected=expected, hint="Correct the study's config.")
+    return InputError(path, f"{key}: found {show(found)}, expected {expected}. Correct the study's config.")
 
 
 def read_run(path: Path, name: str | None) -> PlannedRun:
@@ -230,9 +228,10 @@ def read_run(path: Path, name: str | None) -> PlannedRun:
         settings = parse_yaml(path, read_text(path, "Name the study's config with --config."))
         if isinstance(settings, dict) and "arms" not in settings:
             raise InputError(
-                path, key=f"--run {name}", found="the config of an experiment", expected="that of a study, which has runs",
-                hint="Add `--config configs/studies/NAME.yaml`.",
-            )  # fmt: skip
+                path,
+                f"--run {name}: found the config of an experiment, expected that of a study, which has runs. "
+                "Add `--config configs/studies/NAME.yaml`.",
+            )
         return read_study(path).run(name)
     experiment = load_yaml(path, ExperimentConfig)
     folder = experiment.experiment_name
@@ -276,9 +275,10 @@ class LoadedStudy:
             run = self.study.run(name)
             if name not in self.runs:
                 raise InputError(
-                    self.study.path, key="also_published", found=f"{name}, {self.missing[name]}", expected="a run that is done",
-                    hint=f"PlannedRun it with `python -m src.train --config {self.study.path} --run {name}`, or take it out.",
-                )  # fmt: skip
+                    self.study.path,
+                    f"also_published: found {show(name)}, {show(self.missing[name])}, expected a run that is done. "
+                    f"PlannedRun it with `python -m src.train --config {self.study.path} --run {name}`, or take it out.",
+                )
             folder = root / run.experiment.checkpoint
             hashes = self.runs[name].hashes
             if hashes is not None:
@@ -345,16 +345,18 @@ def _load_run(
     evaluation = published.evaluation
     if stored.answers is None or published.questions is None:
         raise InputError(
-            published.path, key="questions", found="nothing", expected=f"the questions that {run.name} was asked",
-            hint="Evaluate the published run again.",
-        )  # fmt: skip
+            published.path,
+            f"questions: found nothing, expected the questions that {run.name} was asked. "
+            "Evaluate the published run again.",
+        )
     for part, what in (("base", "base model"), ("data", "dataset")):
         found, expected = (getattr(hashes, part, None) for hashes in (stored.hashes, evaluation.hashes))
         if found != expected:
             raise InputError(
-                place, key=f"hashes.{part}", found=f"another {what} than the published run's", expected=f"the same {what} in every run",
-                hint=f"Evaluate {run.name} again, or take it out of {path}.",
-            )  # fmt: skip
+                place,
+                f"hashes.{part}: found another {show(what)} than the published run's, expected the same {what} in every run. "
+                f"Evaluate {run.name} again, or take it out of {path}.",
+            )
     check_metrics(place, "finetuned_model", stored.metrics, metrics)
     answers = read_answers(referenced(place.parent, stored.answers), published.questions, evaluation.tasks)
     if stored.training_log is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from src.record.answers import Answered
 from src.record.config import MetricConfig
-from src.record.errors import InputError
+from src.record.errors import InputError, show
 from src.record.tables import FloatArray
 
 
@@ -74,10 +74,10 @@ def check_known(path: Path, key: str, model: str, rows: Answered | None, metric:
         gaps = rows.gaps(column)
         if 0 < gaps < len(rows):
             raise InputError(
-                path, key=key, found=f"{gaps} of {len(rows)} questions of {rows.name} without `{column}` for {model}",
-                expected=f"`{column}` for every question, which the measure {metric.measure} needs",
-                hint="Fill it in, or leave the measure out of the metric.",
-            )  # fmt: skip
+                path,
+                f"{key}: found {gaps} of {len(rows)} questions of {show(rows.name)} without `{show(column)}` for {show(model)}, expected `{column}` for every question, which the measure {metric.measure} needs. "
+                "Fill it in, or leave the measure out of the metric.",
+            )
 
 
 def per_question(rows: Answered, metric: MetricConfig) -> FloatArray:
