@@ -6,7 +6,6 @@
   const PAGE = 25;
   const OUTCOMES = ["both right", "fixed", "broken", "both wrong", "unknown"];
   const UNKNOWN = OUTCOMES.indexOf("unknown");
-  const PLACEHOLDER = 0xe000;
 
   const make = (tag, properties = {}, ...children) => {
     const element = Object.assign(document.createElement(tag), properties);
@@ -18,30 +17,18 @@
   const select = (name, any, values) => make("select", { name }, make("option", { value: "", textContent: any }), ...values.map((value) => option(value, value)));
   const parts = (list) => make("span", { className: "parts" }, ...list.map((part) => make("span", { textContent: part })));
 
-  /* Numbers of one, two or four bytes, the lowest first. */
-  const unpack = (packed, rows) => {
-    const bytes = Uint8Array.from(atob(packed), (c) => c.charCodeAt(0));
-    const width = bytes.length / rows;
-    const found = new Uint32Array(rows);
-    for (let i = 0; i < rows; i += 1) for (let b = 0; b < width; b += 1) found[i] += bytes[i * width + b] * 256 ** b;
-    return found;
-  };
-
   const start = (root, data) => {
     const n = data.rows;
-    const open = (column) => {
-      const codes = unpack(column.codes, n);
-      return { ...column, codes, at: (i) => column.values[codes[i]] ?? "" };
-    };
+    const open = (column) => ({ ...column, at: (i) => column.values[column.codes[i]] ?? "" });
     const columns = Object.fromEntries(Object.entries(data.columns).map(([name, column]) => [name, open(column)]));
     const own = data.own.map(open);
-    const outcome = unpack(data.outcome, n);
+    const { outcome } = data;
     const filters = own.filter((column) => column.kind === "filter");
     const shown = own.filter((column) => column.kind !== "filter");
     const texts = own.filter((column) => column.kind === "text");
     const lists = own.filter((column) => column.kind === "list");
     for (const column of lists) column.parts = (i) => (column.at(i) ? column.at(i).split("\n") : []);
-    const question = (i) => columns.question.at(i).replace(/[\ue000-\uf8ff]/g, (mark) => own[mark.charCodeAt(0) - PLACEHOLDER]?.at(i) ?? mark);
+    const question = (i) => columns.question.at(i);
 
     /* What a search looks into, put together when it is first needed. */
     let haystack = null;

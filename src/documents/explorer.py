@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 
@@ -33,12 +32,6 @@ PARTS = 60
 CHOICES = 50
 """Most different values that a filter offers; a column with more is shown in the table instead, as lists are."""
 
-PLACEHOLDER = 0xE000
-"""First of the private characters that stand for a column's value within a question."""
-
-LEAST_REPEATED = 3
-"""Characters from which on a value that a question repeats is left out of it."""
-
 COLUMNS = 12
 """Most columns of the project's own that are shown or filtered by; those that results are broken down by come first."""
 
@@ -46,10 +39,8 @@ COLUMNS = 12
 def explorer_json(results: Results, metrics: MetricsConfig) -> str:
     """Write what the examples page loads; texts are bounded and printable.
 
-    Every column is `values`, the distinct values in order, and `codes`, the index of each row's value: numbers of one, two or four
-    bytes in Base64, little-endian. A code past the end is a missing value. `outcome` is 0 for both right, 1 for fixed, 2 for broken, 3
-    for both wrong, 4 for unknown. In a question, a character from U+E000 on stands for the row's value of the column of `own` with that
-    number; shown text contains no such characters.
+    Every column is `values`, the distinct values in order, and `codes`, the index of each row's value; a code past the end is a missing
+    value. `outcome` is 0 for both right, 1 for fixed, 2 for broken, 3 for both wrong, 4 for unknown.
     """
     if results.questions is None or results.base is None or not (results.base.answers and results.published.answers):
         return "{}"
@@ -58,7 +49,7 @@ def explorer_json(results: Results, metrics: MetricsConfig) -> str:
     table = results.questions.table.take(every)
     base, tuned = (answers.table.take(every) for answers in (results.base.answers, results.published.answers))
     texts = results.question_texts()
-    table = table.append_column("question_text", pa.array([texts[i] for i in every], pa.string()))
+    questions = pa.chunked_array([pa.array([last_line(texts[i]) for i in every], pa.string())])
     known = pc.and_(pc.is_valid(base["correct"]), pc.is_valid(tuned["correct"]))
     right = [as_numpy(pc.fill_null(t["correct"], False)).astype(bool) for t in (base, tuned)]
     outcome = np.where(right[0], np.where(right[1], 0, 2), np.where(right[1], 1, 3))
@@ -67,10 +58,10 @@ def explorer_json(results: Results, metrics: MetricsConfig) -> str:
     data = {
         "rows": table.num_rows,
         "every": step,
-        "outcome": _packed(np.where(as_numpy(known), outcome, 4), 5),
+        "outcome": np.where(as_numpy(known), outcome, 4).tolist(),
         "columns": {
             "task": _texts(table["task"], OWN_TEXT, ordered=True),
-            "question": _questions(table, own),
+            "question": _texts(questions, TEXT),
             "reference": _texts(table["reference"], TEXT),
             "base": _texts(base["answer"], TEXT),
             "tuned": _texts(tuned["answer"], TEXT),
@@ -125,23 +116,7 @@ def _codes(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], list[Any]]:
 
 
 def _coded(codes: npt.NDArray[np.int64], values: list[Any]) -> dict[str, Any]:
-    return {"values": values, "codes": _packed(np.where(codes < 0, len(values), codes), len(values) + 1)}
-
-
-def _questions(table: pa.Table, own: list[dict[str, Any]]) -> dict[str, Any]:
-    """Pack the last line of every prompt, with what it repeats of the project's own texts left out, so that few are different."""
-    lines = [plain(last_line(prompt), TEXT) for prompt in table["question_text"].to_pylist()]
-    for number, packed in enumerate(own):
-        if packed["kind"] != "text":
-            continue
-        mark = chr(PLACEHOLDER + number)
-        values = [plain(value, OWN_TEXT) if value else "" for value in table[packed["name"]].to_pylist()]
-        lines = [
-            line.replace(value, mark) if len(value) >= LEAST_REPEATED else line
-            for line, value in zip(lines, values, strict=True)
-        ]
-    codes, found = _codes(pa.chunked_array([pa.array(lines, pa.string())]))
-    return _coded(codes, found)
+    return {"values": values, "codes": np.where(codes < 0, len(values), codes).tolist()}
 
 
 def _texts(column: pa.ChunkedArray, limit: int, *, ordered: bool = False) -> dict[str, Any]:
@@ -169,8 +144,3 @@ def _lists(column: pa.ChunkedArray) -> dict[str, Any]:
     shown = ["\n".join(known[part] for part in parts) if parts is not None else None for parts in lists]
     codes, values = _codes(pa.chunked_array([pa.array(shown, pa.string())]))
     return _coded(codes, values)
-
-
-def _packed(codes: npt.NDArray[Any], most: int) -> str:
-    kind = "<u1" if most <= 1 << 8 else "<u2" if most <= 1 << 16 else "<u4"
-    return base64.b64encode(codes.astype(kind).tobytes()).decode()

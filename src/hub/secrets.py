@@ -100,7 +100,8 @@ def _keys(text: str) -> Iterator[tuple[str, str]]:
     """Yield the kind and the text of everything that detect-secrets takes for a key."""
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 
-    for kind, detector in get_mapping_from_secret_type_to_class().items():
+    detectors: dict[str, Any] = get_mapping_from_secret_type_to_class()
+    for kind, detector in detectors.items():
         patterns: Any = getattr(detector, "denylist", ())
         if not detector.__name__.startswith(GUESSING):
             yield from ((kind, match[0]) for pattern in patterns for match in pattern.finditer(text))
