@@ -406,18 +406,6 @@ def test_notes_may_change(project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_record_without_settings_says_that_they_are_stated(project: Path) -> None:
-    said = "they were not checked against a record of the run"
-    without_study(project)
-    assert invoke(project, "publish", "--dry-run").returncode == 0
-    assert said not in (project / "dist/hub/model/README.md").read_text()
-    edit_json(project / RESULTS, lambda data: data.pop("config"))
-    done = invoke(project, "publish", "--dry-run")
-    assert done.returncode == 0, done.stderr
-    assert said in (project / "dist/hub/model/README.md").read_text()
-
-
-@pytest.mark.slow
 def test_a_failed_bundle_leaves_the_last_one(project: Path) -> None:
     without_study(project)
     assert invoke(project, "publish", "--dry-run").returncode == 0

@@ -38,14 +38,14 @@ KINDS: dict[str, Kind] = {
     ),
     "modules to save": (
         CAUSAL | {"modules_to_save": ["c_attn", "not_there"]},
-        ["all other weights stay frozen", "saved with the adapter: c_attn."],
+        ["All other weights stay frozen", "besides the adapter: c_attn."],
         ["the base model's weights stay", "not_there"],
     ),
     "some layers": (CAUSAL | {"layers_to_transform": [3, 1]}, ["on c_attn of layers 1, 3. The"], []),
     "parameters": (CAUSAL | {"target_modules": [], "target_parameters": ["experts.down_proj"]}, ["on experts.down_proj."], []),
     "trained tokens": (
         CAUSAL | {"trainable_token_indices": [1, 2]},
-        ["all other weights stay frozen", "The embeddings of some tokens are trained too."],
+        ["All other weights stay frozen", "The embeddings of some tokens are trained too."],
         ["the base model's weights stay"],
     ),
     "many modules": (
@@ -53,7 +53,7 @@ KINDS: dict[str, Kind] = {
         ["on c_attn, c_fc (1,200 modules)."],
         ["h.0"],
     ),
-    "bias": (CAUSAL | {"bias": "all"}, ["`bias: all`", "all other weights"], []),
+    "bias": (CAUSAL | {"bias": "all"}, ["`bias: all`", "All other weights"], []),
     "a pattern": (CAUSAL | {"target_modules": "all-linear"}, ["on all-linear"], []),
     "IA3": ({"peft_type": "IA3", "task_type": "CAUSAL_LM", "target_modules": ["c_attn"]}, ["IA³ adapter on c_attn, with "], ["rank", "@hu2022", "Hu et al"]),
     "prompt tuning": ({"peft_type": "PROMPT_TUNING", "task_type": "CAUSAL_LM", "num_virtual_tokens": 8}, ["Prompt tuning adapter, with 8 virtual tokens and "], ["rank", " on "]),

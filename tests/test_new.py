@@ -233,7 +233,7 @@ def test_of_metrics_alone_the_author_says_what_they_are(tmp_path: Path) -> None:
     dry_run(root)
     card = (root / "dist/hub/model/README.md").read_text()
     (entry,) = yaml.safe_load(card.split("---")[1])["model-index"][0]["results"]  # no metric is a dataset
-    assert (entry["dataset"], len(entry["metrics"])) == ({"name": "not stated", "type": "unknown"}, 3)
+    assert (entry["dataset"], len(entry["metrics"])) == ({"name": "unknown", "type": "unknown"}, 3)
     assert not words_of_ours(root)
     for empty in ("results/claims", "results/training", "results/runs", "examples", "try-it", "dataset-card"):
         assert not (root / "site" / empty).exists(), empty  # and strictly built: nothing links to them

@@ -205,17 +205,12 @@ def test_the_minimal_record_gives_a_report_that_invents_nothing(minimal: Path) -
     for sentence in (
         "Letter count accuracy: 25.0% before, 21.0% after. Worse, but not tested: no answers are on record.",
         "Letter position accuracy: 0.0% before, 43.0% after. Better, but not tested: no answers are on record.",
-        "Not measured: there is no training log.",
-        "No answers are on record, so errors cannot be analyzed.",
-        "Speed and memory were not measured for this adapter.",
         "Success criteria: 3 not decided yet, 1 not met.",
-        "The record is a single run: how much of a change is due to the seed is unknown.",
-        "Versions of the software are not on record.",
     ):
         assert sentence in shown.replace("\N{NO-BREAK SPACE}", " "), sentence
     body = text[text.rindex("Executive summary\n") :]  # after the table of contents
     summary = body[: body.index("Introduction\n")]
-    found = body[body.rindex("Hardware and energy\n") : body.rindex("Limitations\n")]
+    found = body[body.rindex("Evaluation\n") : body.rindex("Limitations\n")]
     shown_results = f"{summary}\n{found}"
     for invented in ("significant ", "p < 0", "p = 0", " h ", " kWh", " GB"):
         assert invented not in flat(shown_results), invented
@@ -328,7 +323,7 @@ def test_without_criteria_there_is_still_a_report(minimal: Path) -> None:
     (minimal / "configs/criteria.yaml").unlink()
     data, text = written(minimal)
     assert data.conclusion.criteria == {}
-    assert "No success criteria are declared" in flat(text)
+    assert "Success criteria" not in flat(text)
 
 
 @pytest.mark.slow
