@@ -119,11 +119,9 @@ def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
         "43.0%",
         "Worse, but not tested",
         "Better, but not tested",
-        "not measured",
     ):
         assert text in page
     assert "significant improvement" not in page
-    assert "Not measured: there is no training log." in (minimal / "site/results/training/index.html").read_text()
     assert not (minimal / "site/examples").exists()
     assert "examples/" not in (minimal / "site/index.html").read_text()
     assert not (minimal / "site/results/runs").exists()
