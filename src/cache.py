@@ -20,9 +20,6 @@ def cached(folder: Path | None, name: str, key: Iterable[str], make: Callable[[]
         name: What it is, as the end of a file's name.
         key: Everything that it depends on.
         make: Builds it.
-
-    Raises:
-        InputError: The cache cannot be read.
     """
     if folder is None:
         return make()

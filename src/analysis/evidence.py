@@ -140,11 +140,7 @@ TOLERANCE = 1e-6
 
 
 def check_stated(path: Path, key: str, value: float, computed: float) -> None:
-    """Refuse a stated metric that is not the one that is computed from the answers.
-
-    Raises:
-        InputError: They differ.
-    """
+    """Refuse a stated metric that is not the one that is computed from the answers."""
     if abs(computed - value) > TOLERANCE:
         raise InputError(
             path,
@@ -162,14 +158,7 @@ def stated(base: float, finetuned: float, metric: MetricConfig) -> Comparison:
 
 
 def stated_interval(value: float, noted: Uncertainty | None, metric: MetricConfig, level: float) -> Interval | None:
-    """Return the interval that another tool states, or the one that follows from its standard error; None without either.
-
-    Args:
-        value: The metric.
-        noted: Its uncertainty, as the tool states it.
-        metric: The metric's declaration.
-        level: One minus the confidence level.
-    """
+    """Return the interval that another tool states, or the one that follows from its standard error; None without either."""
     if noted is None:
         return None
     if (

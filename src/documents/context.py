@@ -160,9 +160,6 @@ class Context:
         """Return the keys of a section of the experiment's config that documents may state: what was run, or what the config says.
 
         A default that nobody recorded is nothing that was run.
-
-        Args:
-            section: Name of the section; empty for the config itself.
         """
         config = getattr(self.record.experiment, section) if section else self.record.experiment
         if config is None:

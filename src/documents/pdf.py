@@ -56,13 +56,6 @@ def report_pdf(context: Context, body: str) -> bytes:
     """Make the report as PDF, or take it from the cache.
 
     The PDF is tagged for screen readers and follows PDF/UA-1; its fonts are those that Typst brings along.
-
-    Args:
-        context: What the report is made from.
-        body: The report in Markdown for print.
-
-    Raises:
-        InputError: pandoc or Typst is not installed or refuses the text.
     """
     missing = pdf_missing()
     if missing:

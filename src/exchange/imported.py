@@ -76,10 +76,6 @@ def write_record(
         replace: Whether to replace results that were not imported.
         published_for: Name of the evaluated weights, where others are published on purpose.
         weights: Where the published weights came from, if they were copied.
-
-    Raises:
-        InputError: The project shows another record, the results are of other weights than are published, or a metric is declared in
-            another way.
     """
     folder, config_path = root / "results" / name, root / "configs/experiments" / f"{name}.yaml"
     before = _former_results(folder, replace=replace)
@@ -162,11 +158,7 @@ def _write_results(
 
 
 def _former_results(folder: Path, *, replace: bool) -> dict[str, Any] | None:
-    """Read the results that an import would replace; None if there are none.
-
-    Raises:
-        InputError: They were not imported, and are not to be replaced.
-    """
+    """Read the results that an import would replace; None if there are none."""
     path = folder / "evaluation_results.json"
     if not path.is_file():
         return None
@@ -177,11 +169,7 @@ def _former_results(folder: Path, *, replace: bool) -> dict[str, Any] | None:
 
 
 def _check_project(root: Path, name: str) -> None:
-    """Refuse to import into a project that shows another record, which its words are about.
-
-    Raises:
-        InputError: It does.
-    """
+    """Refuse to import into a project that shows another record, which its words are about."""
     shown = Path(load_yaml(root / PROJECT, ProjectConfig).experiment)
     if shown.stem != name:
         message = (
@@ -196,9 +184,6 @@ def _bind_weights(
     """Return the hashes of the published weights, once they are known to be the evaluated ones; None without weights.
 
     Where the evaluated weights are a folder on this machine, contents are compared; otherwise their names are.
-
-    Raises:
-        InputError: The results are of other weights.
     """
     folder = root / config["checkpoint"]
     if not folder.is_dir():
@@ -563,10 +548,6 @@ def _with_metrics(path: Path, new: dict[str, MetricConfig], *, blank: bool) -> s
 
 
 def checked_name(name: str) -> None:
-    """Refuse a name that is not safe as a file name and on the Hub.
-
-    Raises:
-        InputError: It is not.
-    """
+    """Refuse a name that is not safe as a file name and on the Hub."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}", name):
         raise InputError("--name", f"{name} is not letters, digits, `.`, `_` and `-`. Choose another name.")

@@ -122,9 +122,6 @@ def training_rows(
         forbidden: Real words, which no chain may be.
         allowed: Letters of the tokens that are spelled, in lower case; all by default. Made-up words of these take the place of the
             examples of the others.
-
-    Returns:
-        The examples, in random order.
     """
     rng = random.Random(f"{seed}/training")
     rows = []
@@ -171,12 +168,6 @@ def made_up_words(
         wanted: Number of words.
         forbidden: Real words, which no made-up word may be.
         allowed: Letters of the tokens that words are made of; all letters-only tokens by default.
-
-    Returns:
-        Token ids and letters of each word.
-
-    Raises:
-        InputError: The vocabulary does not give as many.
     """
     tokens = [(i, word, spaced) for i, word, spaced in letter_tokens(tokenizer) if word.islower()]
     known = {word for _, word, _ in tokens}
@@ -358,14 +349,7 @@ _MAKERS: dict[str, Callable[[random.Random, Iterable[str], int], list[dict[str, 
 def question_rows(
     words: dict[str, list[str]], split: str, sizes: dict[str, int], seed: int
 ) -> dict[str, list[dict[str, Any]]]:
-    """Make one split's questions for every task.
-
-    Args:
-        words: The split's words and their tokens.
-        split: Name of the split, part of each question's id and of the seed.
-        sizes: Questions wanted for each task.
-        seed: Seed of the draws.
-    """
+    """Make one split's questions for every task."""
     out = {}
     for task, size in sizes.items():
         if task in STRINGS:
@@ -398,11 +382,7 @@ def write_parquet(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> 
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read a Parquet file of questions.
-
-    Raises:
-        InputError: It is missing, empty or no Parquet file, or a column is missing.
-    """
+    """Read a Parquet file of questions."""
     hint = "Run `python -m src.dataset`."
     if not path.is_file():
         raise InputError(path, f"found no such file, expected a Parquet file of the dataset. {hint}")
@@ -443,12 +423,6 @@ def build(
         validation: Validation questions wanted for each task.
         validation_share: Share of the words that validation takes.
         chains: Made-up words of several tokens in the training data.
-
-    Returns:
-        Rows written, by file.
-
-    Raises:
-        InputError: There is no such task, or the words do not suffice for the questions that are wanted.
     """
     tasks = [*_MAKERS, *STRINGS]
     unknown = next((task for task in (*test, *validation) if task not in tasks), None)

@@ -319,9 +319,6 @@ def evaluate(
 
     Returns:
         The fine-tuned model's metrics; None in a process that is not the first.
-
-    Raises:
-        InputError: Base model, adapter or dataset are missing or malformed, or the record in `output` is of another base model or data.
     """
     config = run.experiment
     checkpoint = Path(config.checkpoint)

@@ -37,13 +37,6 @@ def train(run: PlannedRun, log: Path, work: Path, *, fresh: bool = False) -> dic
         log: File that receives the training log; for a further run of a study, under the key `training_log`.
         work: Folder of the Trainer's own checkpoints, which a resumed run starts from.
         fresh: Whether to delete the contents of `work` and start again.
-
-    Returns:
-        The training log.
-
-    Raises:
-        InputError: The base model or the dataset is missing, the base model has no such modules, `work` holds a run of other settings
-            or data, or the training diverged.
     """
     from peft import LoraConfig, PeftModel, get_peft_model
     from peft.optimizers import create_loraplus_optimizer
@@ -263,11 +256,8 @@ def project_only_labeled_positions(model: Any) -> None:
     """Make a causal language model compute its loss from the positions that have a label, and no logits for any other.
 
     The projection to the vocabulary is a third of a small model's work, and its logits most of its memory traffic, while prompts
-    carry no label. Loss and gradients stay what they were.
-
-    Args:
-        model: A model whose logits are its output embedding applied to the last hidden state, as GPT-2's are; its `forward` is
-            replaced.
+    carry no label. Loss and gradients stay what they were. The model's `forward`
+    is replaced; its logits must be its output embedding applied to the last hidden state, as GPT-2's are.
     """
     from transformers.modeling_outputs import CausalLMOutput
 

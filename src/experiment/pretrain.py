@@ -44,15 +44,7 @@ def strip_header(text: str) -> str:
 
 
 def read_corpus(folder: Path, sources: Path) -> list[Book]:
-    """Read the books that a list of sources names and check each hash.
-
-    Args:
-        folder: Folder of Markdown files.
-        sources: Tab-separated list with the columns `path`, `bytes`, `sha256`.
-
-    Raises:
-        InputError: A file is missing, or differs from the list.
-    """
+    """Read the books that a list of sources names and check each hash."""
     hint = "Fetch the corpus again (see the base model's README.md), or correct --corpus and --sources."
     try:
         with sources.open(encoding="utf-8", newline="") as stream:
@@ -193,9 +185,6 @@ def pretrain(
 
     Returns:
         What `training.json` holds: losses, tokens seen, time and energy, with the log of the run.
-
-    Raises:
-        InputError: The corpus does not match its list, or `work` holds a run of another config.
     """
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 

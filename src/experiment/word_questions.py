@@ -38,12 +38,6 @@ def question_examples(
     A count of 0, 1, 2 or at least 3 is equally often right, a position is drawn evenly from the word's. A word may be asked about more
     than once.
 
-    Args:
-        tokenizer: The base model's tokenizer.
-        config: The dataset's settings.
-        forbidden: Real words, which no made-up word may be.
-        held_out: Whether to ask the questions that the validation loss is measured on, about words of their own.
-
     Returns:
         Examples with `prompt` and `completion`.
     """

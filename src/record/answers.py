@@ -66,10 +66,6 @@ class Answers:
 def write_answers(path: Path, table: pa.Table) -> dict[str, Any]:
     """Write answers, whole or not at all; a column without any value is left out.
 
-    Args:
-        path: Where to.
-        table: Columns of `SCHEMA`, in the order of the questions, and columns of numbers.
-
     Returns:
         The file's entry in the results: name, SHA-256 and number of rows.
     """
@@ -88,17 +84,7 @@ def write_answers(path: Path, table: pa.Table) -> dict[str, Any]:
 
 
 def read_answers(path: Path, questions: Questions, tasks: dict[str, Task]) -> Answers:
-    """Read and check one model's answers.
-
-    Args:
-        path: The file.
-        questions: What was asked.
-        tasks: How it was asked, by task.
-
-    Raises:
-        InputError: The file is missing or malformed, answers other questions, has a `correct` that disagrees with its answer, or another
-            number of scores than there are candidates.
-    """
+    """Read and check one model's answers."""
     table = _typed(path, read_table(path, _HINT))
     check_ids(path, table, _HINT)
     if not table["id"].equals(questions.table["id"]):

@@ -608,13 +608,7 @@ class ProjectConfig(Strict):
 
 
 def without_words(project: ProjectConfig, experiment: str, name: str) -> ProjectConfig:
-    """Return a project's settings for a record that its words are not about: account, license and visibility stay.
-
-    Args:
-        project: The project.
-        experiment: Config of the record's experiment.
-        name: Name of the experiment, which then names the publication and its repositories.
-    """
+    """Return a project's settings for a record that its words are not about: account, license and visibility stay."""
     kept = {"language", "license", "license_name", "namespace", "visibility", "allow_secrets"}
     words = {
         "title": name, "question": name, "summary": "", "experiment": experiment, "model_repo": name, "dataset_repo": f"{name}-data",

@@ -262,21 +262,13 @@ class Record:
         )
 
     def check_adapter(self) -> None:
-        """Refuse an adapter that is not the one that was evaluated.
-
-        Raises:
-            InputError: A file is missing, or the record names hashes and a file differs from them.
-        """
+        """Refuse an adapter that is not the one that was evaluated."""
         files = hash_files(checkpoint_files(self.checkpoint))
         if self.results.hashes is not None:
             check_hashes(files, self.results.hashes.adapter, self.checkpoint, "checkpoint")
 
     def check_evaluated(self) -> None:
-        """Refuse weights and data that are not the ones that were evaluated.
-
-        Raises:
-            InputError: The record names hashes, and a file differs from them or is missing.
-        """
+        """Refuse weights and data that are not the ones that were evaluated."""
         self.check_adapter()
         if self.results.hashes is None:
             return
@@ -310,9 +302,6 @@ def load_record(
         metrics: Metrics config; `configs/metrics.yaml` by default.
         results: Evaluation results; `results/NAME/evaluation_results.json` by default.
         checkpoint: The adapter's folder; the one that the experiment names by default.
-
-    Raises:
-        InputError: A part is missing or malformed, or the parts do not agree.
     """
     project = project or PROJECT
     project_config = load_yaml(root / project, ProjectConfig)

@@ -78,12 +78,7 @@ def write_questions(path: Path, table: pa.Table) -> dict[str, Any]:
 
 
 def read_questions(path: Path) -> Questions:
-    """Read and check a file of questions.
-
-    Raises:
-        InputError: It is missing or not a Parquet file, a column is missing or of another type, an id is duplicated, or the shares of a
-            control do not sum to one.
-    """
+    """Read and check a file of questions."""
     return Questions(path, _checked(path, read_table(path, _HINT)))
 
 
@@ -158,12 +153,7 @@ def _written(value: Any, form: str) -> str:
 
 
 def question_text(task: Task, row: Mapping[str, Any]) -> str:
-    """Write one question from its task's template and a row's values, without the solved examples before it.
-
-    Args:
-        task: The task, whose `fields` say which column fills which placeholder of its template.
-        row: The question's columns.
-    """
+    """Write one question from its task's template and a row's values, without the solved examples before it."""
 
     def value(match: re.Match[str]) -> str:
         field = task.fields.get(match[1])

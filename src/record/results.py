@@ -133,19 +133,7 @@ def load_results(
     checkpoint: Path,
     name: str = "finetuned",
 ) -> Results:
-    """Load the results of one experiment.
-
-    Args:
-        path: `evaluation_results.json`.
-        metrics: The declared metrics.
-        experiment: What the config says was run.
-        config_path: Where that config is.
-        checkpoint: The adapter's folder, which may be missing.
-        name: Name of the published run.
-
-    Raises:
-        InputError: A file is missing or malformed, or disagrees with another one.
-    """
+    """Load the results of one experiment."""
     check_measures(metrics)
     hint = "Run `python -m src.evaluate --config CONFIG`, or see the file formats."
     evaluation = validate(path, parse_json(path, read_text(path, hint)), EvaluationResults, hint)
@@ -198,11 +186,7 @@ def _run(
 def _further_run(
     path: Path, name: str, metrics: MetricsConfig, questions: Questions | None, evaluation: EvaluationResults
 ) -> Run:
-    """Load a further model that the results name.
-
-    Raises:
-        InputError: Its file is missing or malformed.
-    """
+    """Load a further model that the results name."""
     place = path.parent / "runs" / f"{name}.json"
     hint = f"Restore it, or take {name} out of `runs` in {path.name}."
     stored = validate(place, parse_json(place, read_text(place, hint)), RunResults, hint)
@@ -232,11 +216,7 @@ def computed(
 
 
 def referenced(results: Path, reference: FileReference) -> Path:
-    """Return the path of a file that the results name.
-
-    Raises:
-        InputError: It is missing, or is not the file that was written.
-    """
+    """Return the path of a file that the results name."""
     path = results.parent / reference.file
     found = sha256_file(path) if path.is_file() else None
     if found != reference.sha256:
@@ -254,11 +234,7 @@ def declared_metrics(path: Path) -> MetricsConfig:
 
 
 def check_metrics(path: Path, section: str, values: dict[str, float], config: MetricsConfig) -> None:
-    """Refuse metrics that are not declared, or outside their range.
-
-    Raises:
-        InputError: The first such metric.
-    """
+    """Refuse metrics that are not declared, or outside their range."""
     for key, value in values.items():
         where = f"{section}.metrics.{key}"
         if key not in config.metrics:
@@ -317,11 +293,7 @@ def _check_questions(path: Path, evaluation: EvaluationResults, config: MetricsC
 
 
 def check_measures(metrics: MetricsConfig) -> None:
-    """Refuse a metric that names a measure that is not there.
-
-    Raises:
-        InputError: The first such metric.
-    """
+    """Refuse a metric that names a measure that is not there."""
     from .measures import measures  # which needs what this module and its imports define
 
     for key, metric in metrics.metrics.items():
@@ -334,11 +306,7 @@ def check_measures(metrics: MetricsConfig) -> None:
 
 
 def check_columns(key: str, metric: MetricConfig, questions: Questions) -> None:
-    """Refuse a metric that is limited to, or broken down by, a column that is not there.
-
-    Raises:
-        InputError: The first such column.
-    """
+    """Refuse a metric that is limited to, or broken down by, a column that is not there."""
     for i, by in enumerate(metric.breakdowns):
         check_grouping(METRICS, f"metrics.{key}.breakdowns[{i}]", by, questions.table)
     for only in metric.only:

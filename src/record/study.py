@@ -102,11 +102,7 @@ class Study:
     runs: tuple[PlannedRun, ...]
 
     def run(self, name: str) -> PlannedRun:
-        """Return a run by its name.
-
-        Raises:
-            InputError: There is no such run.
-        """
+        """Return a run by its name."""
         found = next((run for run in self.runs if run.name == name), None)
         if found is None:
             names = ", ".join(run.name for run in self.runs)
@@ -119,10 +115,6 @@ def read_study(path: Path, root: Path = Path()) -> Study:
 
     The published run is the experiment itself: it keeps the experiment's name and checkpoint. The others have their checkpoints in the
     study's folder; all are part of the experiment's record.
-
-    Raises:
-        InputError: A file is missing or malformed, a seed is duplicated, there is not exactly one main arm, the published run is not
-            the experiment itself, a published run is not declared, or a run has another budget than its role allows.
     """
     config = load_yaml(root / path, StudyConfig)
     mains = [name for name, arm in config.arms.items() if arm.role == "main"]
@@ -215,15 +207,7 @@ def _refused(path: Path, key: str, found: object, expected: str) -> InputError:
 
 
 def read_run(path: Path, name: str | None) -> PlannedRun:
-    """Read an experiment, or one run of a study.
-
-    Args:
-        path: Config of an experiment; with `name`, of a study.
-        name: The run.
-
-    Raises:
-        InputError: The config is missing or malformed, or has no such run.
-    """
+    """Read an experiment, or one run of a study."""
     if name is not None:
         settings = parse_yaml(path, read_text(path, "Name the study's config with --config."))
         if isinstance(settings, dict) and "arms" not in settings:
@@ -265,11 +249,7 @@ class LoadedStudy:
         return next(name for name, arm in self.config.arms.items() if arm.role == "main")
 
     def adapters(self, root: Path) -> dict[str, Path]:
-        """Return the checkpoints of the further runs that are published, by the run's name.
-
-        Raises:
-            InputError: A run is not done, or a checkpoint is not the one that was evaluated.
-        """
+        """Return the checkpoints of the further runs that are published, by the run's name."""
         folders = {}
         for name in self.config.also_published:
             run = self.study.run(name)
@@ -292,18 +272,7 @@ class LoadedStudy:
 
 
 def load_study(root: Path, path: Path, metrics: MetricsConfig, published: Results) -> LoadedStudy:
-    """Load the results of a study's runs; runs that are not done are not an error.
-
-    Args:
-        root: Folder that relative paths start from.
-        path: The study's config.
-        metrics: The declared metrics.
-        published: The results of the published run, which were loaded before.
-
-    Raises:
-        InputError: The study or the results of a run are malformed, the published run has no answers, or a run was made with other
-            settings, another base model or other data than the study says.
-    """
+    """Load the results of a study's runs; runs that are not done are not an error."""
     study = read_study(path, root)
     runs: dict[str, Run] = {}
     missing: dict[str, str] = {}

@@ -63,11 +63,7 @@ def available(rows: Answered | None, metric: MetricConfig) -> bool:
 
 
 def check_known(path: Path, key: str, model: str, rows: Answered | None, metric: MetricConfig) -> None:
-    """Refuse a metric that some questions have the data for, and others not.
-
-    Raises:
-        InputError: A column that it needs has gaps.
-    """
+    """Refuse a metric that some questions have the data for, and others not."""
     if rows is None:
         return
     for column in needed(metric):
