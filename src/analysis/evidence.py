@@ -11,7 +11,7 @@ import scipy
 
 from src.record.answers import Answered
 from src.record.config import MetricConfig
-from src.record.errors import InputError, show
+from src.record.errors import InputError
 from src.record.measures import measures
 from src.record.schemas import Uncertainty
 from src.record.tables import FloatArray, frequencies
@@ -143,9 +143,7 @@ def check_stated(path: Path, key: str, value: float, computed: float) -> None:
     """Refuse a stated metric that is not the one that is computed from the answers."""
     if abs(computed - value) > TOLERANCE:
         raise InputError(
-            path,
-            f"{key}: found {show(value)}, expected {computed:.6f}, computed from the answers. "
-            "Evaluate again, or correct the metric's task and measure in configs/metrics.yaml.",
+            path, f"{key}: {value}, but the answers give {computed:.6f}. Evaluate again, or correct its declaration."
         )
 
 

@@ -214,9 +214,7 @@ class Renderer:
         for key in keys:
             if key not in self.context.works:
                 raise InputError(
-                    file,
-                    f"[@{key}]: found a citation without an entry, expected a key of {BIBLIOGRAPHY}. "
-                    "Add the entry, or correct the citation.",
+                    file, f"[@{key}]: not a key of {BIBLIOGRAPHY}. Add the entry, or correct the citation."
                 )
         self.cited += keys
         return str(self._macros.cite([self.context.works[key] for key in keys], self.works_at))

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from src.record.errors import InputError, show
 from src.record.files import atomic
+from src.record.questions import ordinal
 
 from .templates import SEPARATORS, TEMPLATES, Template, fill
 
@@ -81,12 +82,6 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
     "string_position": LETTERS,
 }
 """The answers that a multiple-choice task chooses from."""
-
-
-def ordinal(number: int) -> str:
-    """Return 1st, 2nd, 3rd, 4th, … for a number of one or more."""
-    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{suffix}"
 
 
 def letter_tokens(tokenizer: Any) -> list[tuple[int, str, bool]]:
@@ -189,9 +184,7 @@ def made_up_words(
         fruitless = fruitless + 1 if len(found) == before else 0
         if fruitless == FRUITLESS_ROUNDS or not drawn:
             raise InputError(
-                "dataset_config",
-                f"chains: found {wanted:,}, expected at most {len(found):,}, the made-up words that the tokenizer's vocabulary was found to give. "
-                "Lower chains in the experiment's config.",
+                "dataset_config", f"chains: {wanted:,}, but the vocabulary gives {len(found):,}. Lower it."
             )
     return [(ids, word) for word, ids in list(found.items())[:wanted]]
 
@@ -427,11 +420,8 @@ def build(
     tasks = [*_MAKERS, *STRINGS]
     unknown = next((task for task in (*test, *validation) if task not in tasks), None)
     if unknown is not None:
-        raise InputError(
-            "dataset_config",
-            f"{'test_questions' if unknown in test else 'validation_questions'}: found {show(unknown)}, expected one of {', '.join(tasks)}. "
-            "Correct the name, or leave the task out.",
-        )
+        key = "test_questions" if unknown in test else "validation_questions"
+        raise InputError("dataset_config", f"{key}: {unknown} is not one of {', '.join(tasks)}.")
     eligible = eligible_words(tokenizer, words)
     for_validation, for_test = split_words(list(eligible), seed, validation_share)
     files: dict[str, tuple[list[dict[str, Any]], pa.Schema]] = {}
@@ -443,9 +433,7 @@ def build(
         for task, rows in questions.items():
             if len(rows) < sizes[task]:
                 raise InputError(
-                    output,
-                    f"{task}, {split}: found words for {len(rows)} questions, expected {sizes[task]}. "
-                    "Lower the number in the config, or give a longer word list.",
+                    output, f"{task}, {split}: words for {len(rows)} questions only. Ask fewer, or add words."
                 )
             files[f"{task}/{split}.parquet"] = (rows, QUESTION_SCHEMA)
         for task in (task for task in STRINGS if task in sizes):

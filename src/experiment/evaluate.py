@@ -27,7 +27,7 @@ from src.record.binding import flat
 from src.record.checkpoint import checkpoint_files, hash_files
 from src.record.config import EvaluationConfig, ExperimentConfig, MetricsConfig
 from src.record.errors import InputError
-from src.record.files import parse_json, read_text, sha256_file, validate, write_json
+from src.record.files import load_json, sha256_file, write_json
 from src.record.questions import CONTROL, question_text, read_questions, write_questions
 from src.record.questions import SCHEMA as QUESTIONS_SCHEMA
 from src.record.results import computed
@@ -395,7 +395,7 @@ def _published(output: Path, config: ExperimentConfig, hashes: dict[str, Any]) -
     """Read the published run's evaluation, and check that a further run asks the same base model the same questions."""
     path = output / "evaluation_results.json"
     hint = "Evaluate the study's published run first."
-    found = validate(path, parse_json(path, read_text(path, hint)), EvaluationResults, hint)
+    found = load_json(path, EvaluationResults, hint)
     before: dict[str, Any] = {
         "hashes.base": found.hashes.base if found.hashes else None,
         "hashes.data": found.hashes.data if found.hashes else None,
@@ -434,7 +434,7 @@ def _write_further(
     place = output / "runs" / f"{run.name}.json"
     stored = RunResults(run=run.name)
     if place.is_file():
-        stored = validate(place, parse_json(place, read_text(place, "")), RunResults, "Train the run again.")
+        stored = load_json(place, RunResults, "Train the run again.")
     log = stored.training_log.model_dump(mode="json", exclude_none=True) if stored.training_log else None
     place.parent.mkdir(parents=True, exist_ok=True)
     write_json(place, {"run": run.name, "metrics": values, "answers": entry, **common, "training_log": log})

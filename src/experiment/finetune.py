@@ -181,11 +181,7 @@ def _check_known(config: ExperimentConfig) -> None:
     stated |= {f"training_config.{key}": value for key, value in training.others.items()}
     stated |= {f"lora_config.{key}": value for key, value in config.required_lora.others.items()}
     for key, value in stated.items():
-        raise InputError(
-            f"experiment {config.experiment_name}",
-            f"{key}: found {show(value)}, expected a setting that `src.train` knows. "
-            "Take it out, or train with the program that it belongs to.",
-        )
+        raise InputError("training_config", f"{key}: {show(value)}, which `src.train` does not know. Take it out.")
 
 
 def _check_converged(log: list[dict[str, Any]]) -> None:
@@ -193,11 +189,7 @@ def _check_converged(log: list[dict[str, Any]]) -> None:
     for entry in log:
         for name, value in entry.items():
             if not math.isfinite(value):
-                raise InputError(
-                    "training_config",
-                    f"learning_rate: found {show(name)} {show(value)} at step {show(entry['step'])}, expected a training that converges. "
-                    f"{DIVERGED}",
-                )
+                raise InputError("training_config", f"{name} {value} at step {entry['step']}. {DIVERGED}")
 
 
 def _check_continued(folder: Path, config: ExperimentConfig) -> None:
@@ -220,11 +212,7 @@ def _check_modules(base: torch.nn.Module, targets: list[str]) -> None:
     for target in targets:
         if not any(name == target or name.endswith(f".{target}") for name in names):
             known = sorted({name.rsplit(".", 1)[-1] for name in names})
-            raise InputError(
-                "lora_config",
-                f"target_modules: found {show(target)}, expected modules of the base model that have weights to adapt: {', '.join(known)}. "
-                "Correct the name, or leave target_modules out for peft's choice.",
-            )
+            raise InputError("lora_config", f"target_modules: {target} is not one of {', '.join(known)}.")
 
 
 def _same_run(work: Path, identity: dict[str, Any], *, fresh: bool) -> None:
@@ -234,11 +222,7 @@ def _same_run(work: Path, identity: dict[str, Any], *, fresh: bool) -> None:
         shutil.rmtree(work, ignore_errors=True)
     if not path.exists():
         if any(work.glob("checkpoint-*")):
-            raise InputError(
-                work,
-                "found checkpoints of an unknown run, expected checkpoints of the run that is to be resumed. "
-                "Give --fresh to delete them and begin again, or another --work folder.",
-            )
+            raise InputError(work, "checkpoints of an unknown run. Give --fresh to delete them, or another --work.")
         write_json(path, identity)
         return
     before = flat(json.loads(path.read_text(encoding="utf-8")))
@@ -246,9 +230,7 @@ def _same_run(work: Path, identity: dict[str, Any], *, fresh: bool) -> None:
     for key in sorted(before.keys() | now.keys()):
         if before.get(key) != now.get(key):
             raise InputError(
-                path,
-                f"{key}: found {show(before.get(key))}, which the run in this folder was started with, expected {now.get(key)}, as now. "
-                "Give --fresh to delete that run and begin again, or another --work folder to keep it.",
+                path, f"{key}: {before.get(key)} before, {now.get(key)} now. Give --fresh, or another --work."
             )
 
 

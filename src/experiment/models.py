@@ -16,18 +16,12 @@ def _loaded(loader: Any, name: str, what: str, **options: Any) -> Any:
     """Call a `from_pretrained`, and turn what it raises for a missing model into one clear error."""
     looks_local = name.startswith((".", "/")) or name.count("/") != 1 or Path(name.split("/")[0]).is_dir()
     if looks_local and not Path(name).is_dir() and "/" in name:
-        raise InputError(
-            name,
-            f"found no such folder, expected {what} (a local folder or a Hub id). "
-            "Correct base_model or checkpoint in the config, or run the step that makes it.",
-        )
+        raise InputError(name, f"not found, expected {what}. Correct the config, or run the step that makes it.")
     try:
         return loader.from_pretrained(name, **options)
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(
-            name,
-            f"found {show(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)}, expected {what} that can be loaded. "
-            "Correct base_model or checkpoint in the config; a Hub id needs the network.",
+            name, f"{show(str(error).partition(chr(10))[0])}. Expected {what}; a Hub id needs the network."
         ) from error
 
 

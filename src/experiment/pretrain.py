@@ -289,11 +289,7 @@ def _same_run(work: Path, identity: dict[str, Any]) -> None:
     if not path.exists():
         write_json(path, identity)
     elif json.loads(path.read_text(encoding="utf-8")) != identity:
-        raise InputError(
-            path,
-            "found a run of another config or corpus, expected the run that is to be resumed. "
-            "Name another --work folder, or delete this one.",
-        )
+        raise InputError(path, "a run of another config or corpus. Name another --work folder, or delete this one.")
 
 
 def _encoded(path: Path, tokenizer: Any, books: list[Book]) -> npt.NDArray[np.uint16]:

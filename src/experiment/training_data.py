@@ -32,11 +32,7 @@ def material_files(config: DatasetConfig) -> dict[str, Path]:
         files["words.txt"] = Path(config.word_list)
     for path in files.values():
         if not path.is_file():
-            raise InputError(
-                path,
-                "found no such file, expected a Parquet file of the dataset. "
-                "Make it with `python -m src.dataset --config CONFIG`, or correct `dataset_config.path`.",
-            )
+            raise InputError(path, "not found. Make it with `python -m src.dataset --config CONFIG`.")
     return files
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from src.record.config import DatasetConfig
+from src.record.questions import ordinal
 
-from .build import QUESTIONS, letter_tokens, made_up_words, ordinal
+from .build import QUESTIONS, letter_tokens, made_up_words
 
 HELD_OUT_WORDS = 1000
 HELD_OUT = 600

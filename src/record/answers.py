@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from .columns import grouped, number_columns
 from .config import Grouping, Only
-from .errors import InputError, printable, show
+from .errors import InputError, printable
 from .files import atomic, sha256_file
 from .questions import Questions, question_text
 from .schemas import Task
@@ -88,11 +88,7 @@ def read_answers(path: Path, questions: Questions, tasks: dict[str, Task]) -> An
     table = _typed(path, read_table(path, _HINT))
     check_ids(path, table, _HINT)
     if not table["id"].equals(questions.table["id"]):
-        raise InputError(
-            path,
-            f"id: found answers to other questions, expected the questions of {questions.path.name}, in their order. "
-            f"{_HINT}",
-        )
+        raise InputError(path, f"id: not the questions of {questions.path.name} in their order. {_HINT}")
     if not pc.all(pc.is_finite(table["score"]), min_count=0).as_py():
         raise InputError(path, f"score: found NaN or infinity, expected finite numbers. {_HINT}")
     _check_correct(path, questions, table, tasks)
@@ -116,9 +112,7 @@ def _check_correct(path: Path, questions: Questions, table: pa.Table, tasks: dic
     if len(wrong):
         row = int(wrong[0].as_py())
         raise InputError(
-            path,
-            f"correct, id {table['id'][row].as_py()}: found {show(table['correct'][row].as_py())} for {table['answer'][row].as_py()!r}, expected whether that is {questions.table['reference'][row].as_py()!r}. "
-            f"{_HINT}",
+            path, f"correct, id {table['id'][row].as_py()}: not what comparing answer and reference gives. {_HINT}"
         )
 
 
@@ -143,11 +137,7 @@ def _check_scores(path: Path, questions: Questions, table: pa.Table, tasks: dict
     wrong = np.flatnonzero((lengths >= 0) & (lengths != expected))
     if len(wrong):
         row = int(wrong[0])
-        raise InputError(
-            path,
-            f"scores, id {table['id'][row].as_py()}: found {show(lengths[row])} scores, expected {expected[row]}, one per candidate. "
-            f"{_HINT}",
-        )
+        raise InputError(path, f"scores, id {table['id'][row].as_py()}: not one score per candidate. {_HINT}")
 
 
 @dataclass(frozen=True)

@@ -167,6 +167,11 @@ def load_yaml(path: Path, model: type[Model]) -> Model:
     return validate(path, parse_yaml(path, read_text(path, "Write it, or name another file.")), model, "")
 
 
+def load_json(path: Path, model: type[Model], hint: str) -> Model:
+    """Read a JSON file into a pydantic model."""
+    return validate(path, parse_json(path, read_text(path, hint)), model, hint)
+
+
 def sha256_file(path: Path, progress: Callable[[int], None] | None = None) -> str:
     """Return a file's SHA-256 as 64 hex digits; a file that has not changed since is not read again.
 

@@ -12,9 +12,9 @@ from .checkpoint import TOKENIZER_FILES, base_files, check_hashes, checkpoint_fi
 from .config import ExperimentConfig, MetricsConfig, ProjectConfig, without_words
 from .criteria import CriteriaConfig, SignificantImprovement
 from .deployment import Deployment
-from .errors import InputError, show
+from .errors import InputError
 from .files import Model as Schema
-from .files import load_yaml, parse_json, read_text, sha256_file, validate
+from .files import load_json, load_yaml, sha256_file
 from .model import Model, read_model
 from .model_name import ModelName, parse_model_name
 from .publication import Publication
@@ -257,9 +257,7 @@ class Record:
         if self.base_folder is None or not (self.base_folder / "training.json").is_file():
             return None
         path = self.base_folder / "training.json"
-        return validate(
-            path, parse_json(path, read_text(path, "")), BaseTraining, "Run `python -m src.pretrain` again."
-        )
+        return load_json(path, BaseTraining, "Run `python -m src.pretrain` again.")
 
     def check_adapter(self) -> None:
         """Refuse an adapter that is not the one that was evaluated."""
@@ -356,7 +354,7 @@ def _receipt(results: Path, project: ProjectConfig) -> Publication | None:
 def _beside(results: Path, name: str, model: type[Schema], hint: str) -> Schema | None:
     """Read a file next to the results, if it is there."""
     path = results.parent / name
-    return validate(path, parse_json(path, read_text(path, hint)), model, hint) if path.exists() else None
+    return load_json(path, model, hint) if path.exists() else None
 
 
 def _criteria(path: Path, metrics: MetricsConfig) -> CriteriaConfig:
@@ -371,8 +369,6 @@ def _criteria(path: Path, metrics: MetricsConfig) -> CriteriaConfig:
             metric = metrics.metrics.get(evidence.metric)
             if metric is None or not metric.primary:
                 raise InputError(
-                    path,
-                    f"criteria.{key}.evidence[{i}].metric: found {show(evidence.metric if metric is None else f'{evidence.metric}, which is not primary')}, expected {'a primary metric, since only their tests are corrected together: ' + (', '.join((k for k, m in metrics.metrics.items() if m.primary)) or 'none is declared')}. "
-                    "Name one of them, declare the metric as primary in configs/metrics.yaml, or remove the criterion.",
+                    path, f"criteria.{key}.evidence[{i}].metric: {evidence.metric} is not a primary metric."
                 )
     return config

@@ -12,6 +12,7 @@ from typing import Any
 
 from .checkpoint import check_safetensors, is_full, json_object, weight_files
 
+
 @dataclass(frozen=True)
 class Head:
     """What a model does with its last hidden states.

@@ -114,9 +114,7 @@ def _check_shares(path: Path, table: pa.Table, column: str) -> None:
     if len(wrong) or (shares < 0).any():
         row = int(wrong[0]) if len(wrong) else 0
         raise InputError(
-            path,
-            f"{column}, id {table['id'][row].as_py()}: found shares that sum to {sums[row]:.4g}, expected shares from 0 to 1 that sum to 1. "
-            "Correct the control, or leave the column out.",
+            path, f"{column}, id {table['id'][row].as_py()}: shares that sum to {sums[row]:.4g} instead of 1."
         )
 
 
@@ -129,9 +127,7 @@ def _check_whole(path: Path, table: pa.Table) -> None:
     for place in np.flatnonzero(~known).tolist():
         if table["task"][place].as_py() in with_control:
             raise InputError(
-                path,
-                f"control, id {table['id'][place].as_py()}: found no control, expected one for every question of the task, as the others have. "
-                "Add it, or leave the column out for the task.",
+                path, f"control, id {table['id'][place].as_py()}: missing, though others of the task have one."
             )
 
 

@@ -17,7 +17,7 @@ from .checkpoint import adapter_config
 from .columns import check_grouping
 from .config import ExperimentConfig, MetricConfig, MetricsConfig
 from .errors import InputError, show
-from .files import load_yaml, parse_json, read_text, sha256_file, validate
+from .files import load_json, load_yaml, sha256_file
 from .questions import Questions, question_text, read_questions, without_shared_end
 from .schemas import (
     EvaluationResults,
@@ -136,7 +136,7 @@ def load_results(
     """Load the results of one experiment."""
     check_measures(metrics)
     hint = "Run `python -m src.evaluate --config CONFIG`, or see the file formats."
-    evaluation = validate(path, parse_json(path, read_text(path, hint)), EvaluationResults, hint)
+    evaluation = load_json(path, EvaluationResults, hint)
     stated = {"finetuned_model": evaluation.finetuned_model}
     stated |= {"base_model": evaluation.base_model} if evaluation.base_model else {}
     for section, model in stated.items():
@@ -149,9 +149,7 @@ def load_results(
     log = None
     if evaluation.training_log is not None:
         log_path = referenced(path, evaluation.training_log)
-        log = validate(
-            log_path, parse_json(log_path, read_text(log_path, hint)), TrainingLog, "Run `python -m src.train` again."
-        )
+        log = load_json(log_path, TrainingLog, "Run `python -m src.train` again.")
         check_trained(log_path, log, evaluation.hashes)
     adapter = adapter_config(checkpoint) if checkpoint.is_dir() else {}
     runs = {"the evaluation": evaluation.config, "the training": log.config if log else None}
@@ -189,7 +187,7 @@ def _further_run(
     """Load a further model that the results name."""
     place = path.parent / "runs" / f"{name}.json"
     hint = f"Restore it, or take {name} out of `runs` in {path.name}."
-    stored = validate(place, parse_json(place, read_text(place, hint)), RunResults, hint)
+    stored = load_json(place, RunResults, hint)
     check_metrics(place, "run", stored.metrics, metrics)
     run = _run(name, path, stored, stored.answers, metrics, questions, evaluation)
     return replace(run, place=place, log=stored.training_log, hashes=stored.hashes)
@@ -222,8 +220,7 @@ def referenced(results: Path, reference: FileReference) -> Path:
     if found != reference.sha256:
         raise InputError(
             path,
-            f"found {show(f'sha256 {found}' if found else 'no such file')}, expected sha256 {reference.sha256}, as {results.name} says. "
-            "Restore the file, or run `python -m src.evaluate` again.",
+            f"{'another file than' if found else 'not found, though'} {results.name} names. Restore it, or evaluate again.",
         )
     return path
 
@@ -238,11 +235,7 @@ def check_metrics(path: Path, section: str, values: dict[str, float], config: Me
     for key, value in values.items():
         where = f"{section}.metrics.{key}"
         if key not in config.metrics:
-            raise InputError(
-                path,
-                f"{where}: found a metric that is not declared, expected one of {', '.join(sorted(config.metrics))}. "
-                "Declare it in configs/metrics.yaml, or remove it.",
-            )
+            raise InputError(path, f"{where}: not declared. Declare it in {METRICS}, or remove it.")
         if config.metrics[key].bounded and not 0 <= value <= 1:
             raise InputError(
                 path, f"{where}: found {show(value)}, expected a number from 0 to 1. Divide a percentage by 100."
@@ -257,10 +250,7 @@ def _check_pairs(path: Path, stated: Mapping[str, ModelResults]) -> None:
     base, finetuned = stated["base_model"].metrics, stated["finetuned_model"].metrics
     for key in sorted(base.keys() ^ finetuned.keys()):
         section = "finetuned_model" if key in base else "base_model"
-        raise InputError(
-            path,
-            f"{section}.metrics.{key}: found nothing, expected the metric of both models. Evaluate both models on it.",
-        )
+        raise InputError(path, f"{section}.metrics.{key}: missing. Evaluate both models on it.")
 
 
 def _check_questions(path: Path, evaluation: EvaluationResults, config: MetricsConfig, questions: Questions) -> None:
@@ -268,23 +258,17 @@ def _check_questions(path: Path, evaluation: EvaluationResults, config: MetricsC
     for name, task in evaluation.tasks.items():
         if names.count(name) != task.questions:
             raise InputError(
-                path,
-                f"tasks.{name}.questions: found {show(task.questions)}, expected {names.count(name)}, the rows of {questions.path.name}. "
-                "Evaluate again.",
+                path, f"tasks.{name}.questions: {task.questions}, but {questions.path.name} has {names.count(name)}."
             )
         unknown = questions.table["reference"].filter(pc.equal(questions.table["task"], name)).null_count
         if unknown and task.judged == "comparison":
             raise InputError(
-                questions.path,
-                f"reference: found {show(unknown)} rows of {show(name)} without a value, expected none. "
-                "Fill it in, or state `judged: tool` if another tool judged the answers.",
+                questions.path, f"reference: {unknown} rows of {name} without one. State `judged: tool`, or add it."
             )
         for label, column in task.shortcuts.items():
             if column not in questions.table.column_names:
                 raise InputError(
-                    path,
-                    f"tasks.{name}.shortcuts.{label}: found {show(column)}, expected a column of {questions.path.name}. "
-                    "Evaluate again, or correct the name.",
+                    path, f"tasks.{name}.shortcuts.{label}: {column} is not a column of {questions.path.name}."
                 )
     for key in evaluation.finetuned_model.metrics:
         metric = config.metrics[key]
@@ -298,11 +282,7 @@ def check_measures(metrics: MetricsConfig) -> None:
 
     for key, metric in metrics.metrics.items():
         if metric.measure is not None and metric.measure not in measures():
-            raise InputError(
-                METRICS,
-                f"metrics.{key}.measure: found {show(metric.measure)}, expected one of {', '.join(measures())}. "
-                "Correct the name, or add the measure to src/record/measures.",
-            )
+            raise InputError(METRICS, f"metrics.{key}.measure: {metric.measure} is not one of {', '.join(measures())}.")
 
 
 def check_columns(key: str, metric: MetricConfig, questions: Questions) -> None:

@@ -15,7 +15,7 @@ from .binding import check_settings, check_trained
 from .checkpoint import adapter_config, check_hashes, checkpoint_files, hash_files
 from .config import ExperimentConfig, MetricsConfig, Name, Strict
 from .errors import InputError, show
-from .files import load_yaml, parse_json, parse_yaml, read_text, validate
+from .files import load_json, load_yaml, parse_yaml, read_text, validate
 from .results import Results, Run, check_metrics, computed, referenced
 from .schemas import RunResults, TrainingLog
 
@@ -211,11 +211,7 @@ def read_run(path: Path, name: str | None) -> PlannedRun:
     if name is not None:
         settings = parse_yaml(path, read_text(path, "Name the study's config with --config."))
         if isinstance(settings, dict) and "arms" not in settings:
-            raise InputError(
-                path,
-                f"--run {name}: found the config of an experiment, expected that of a study, which has runs. "
-                "Add `--config configs/studies/NAME.yaml`.",
-            )
+            raise InputError(path, f"--run {name}: not a study's config. Give `--config configs/studies/NAME.yaml`.")
         return read_study(path).run(name)
     experiment = load_yaml(path, ExperimentConfig)
     folder = experiment.experiment_name
@@ -255,9 +251,7 @@ class LoadedStudy:
             run = self.study.run(name)
             if name not in self.runs:
                 raise InputError(
-                    self.study.path,
-                    f"also_published: found {show(name)}, {show(self.missing[name])}, expected a run that is done. "
-                    f"PlannedRun it with `python -m src.train --config {self.study.path} --run {name}`, or take it out.",
+                    self.study.path, f"also_published: {name} is {self.missing[name]}. Run it, or take it out."
                 )
             folder = root / run.experiment.checkpoint
             hashes = self.runs[name].hashes
@@ -284,20 +278,14 @@ def load_study(root: Path, path: Path, metrics: MetricsConfig, published: Result
                     published.path, "base_model: not found. A study compares its runs with the base model."
                 )
             if published.published.answers is None:
-                raise InputError(
-                    published.path,
-                    f"answers: {run.name}, the study's published run, has none; run `python -m src.evaluate --config {path} "
-                    f"--run {run.name}`, or take `study` out of the project's config.",
-                )
+                raise InputError(published.path, f"answers: {run.name}, the published run, has none. Evaluate it.")
             runs[run.name] = published.published
             continue
         place = root / run.log
         if not place.is_file():
             missing |= {run.name: "not trained yet"} if run.evaluated else {}
             continue
-        stored = validate(
-            place, parse_json(place, read_text(place, "")), RunResults, "Train and evaluate the run again."
-        )
+        stored = load_json(place, RunResults, "Train and evaluate the run again.")
         if not run.evaluated:
             starts |= {run.name: stored.training_log} if stored.training_log else {}
         elif stored.answers is None:
@@ -313,18 +301,12 @@ def _load_run(
     """Load a further run, and check it against the published one."""
     evaluation = published.evaluation
     if stored.answers is None or published.questions is None:
-        raise InputError(
-            published.path,
-            f"questions: found nothing, expected the questions that {run.name} was asked. "
-            "Evaluate the published run again.",
-        )
+        raise InputError(published.path, f"questions: missing, but {run.name} was asked them. Evaluate again.")
     for part, what in (("base", "base model"), ("data", "dataset")):
         found, expected = (getattr(hashes, part, None) for hashes in (stored.hashes, evaluation.hashes))
         if found != expected:
             raise InputError(
-                place,
-                f"hashes.{part}: found another {show(what)} than the published run's, expected the same {what} in every run. "
-                f"Evaluate {run.name} again, or take it out of {path}.",
+                place, f"hashes.{part}: another {what} than the published run's. Evaluate {run.name} again."
             )
     check_metrics(place, "finetuned_model", stored.metrics, metrics)
     answers = read_answers(referenced(place.parent, stored.answers), published.questions, evaluation.tasks)
