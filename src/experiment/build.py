@@ -26,14 +26,6 @@ QUESTIONS = {
 }
 """The wording of each question about a word."""
 
-NEUTRAL = {
-    "letter_count": "How many '{letter}'s are in the word?",
-    "letter_position": "What is the {ordinal} letter in the word?",
-    "string_count": "How many '{letter}'s are in the row?",
-    "string_position": "What is the {ordinal} letter in the row?",
-}
-"""The same questions without the word or the letters that they are about, for calibration."""
-
 STRINGS = {
     "string_count": "The letters are{letters}. How many '{letter}'s are in the row?",
     "string_position": "The letters are{letters}. What is the {ordinal} letter in the row?",

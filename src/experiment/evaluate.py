@@ -396,22 +396,12 @@ def _published(output: Path, config: ExperimentConfig, hashes: dict[str, Any]) -
     path = output / "evaluation_results.json"
     hint = "Evaluate the study's published run first."
     found = load_json(path, EvaluationResults, hint)
-    before: dict[str, Any] = {
-        "hashes.base": found.hashes.base if found.hashes else None,
-        "hashes.data": found.hashes.data if found.hashes else None,
-        **{
-            f"config.{k}": v
-            for k, v in flat((found.config or {}).get("evaluation_config"), "evaluation_config").items()
-        },
-    }
-    now: dict[str, Any] = {
-        "hashes.base": hashes["base"],
-        "hashes.data": hashes["data"],
-        **{
-            f"config.{k}": v
-            for k, v in flat(config.evaluation_config.model_dump(mode="json"), "evaluation_config").items()
-        },
-    }
+    stored = found.hashes.model_dump() if found.hashes else {}
+    asked = (found.config or {}).get("evaluation_config"), config.evaluation_config.model_dump(mode="json")
+    before, now = (
+        flat({"hashes": {part: of.get(part) for part in ("base", "data")}, "config": {"evaluation_config": given}})
+        for of, given in zip((stored, hashes), asked, strict=True)
+    )
     for key in before.keys() | now.keys():
         if before.get(key) != now.get(key):
             raise InputError(path, f"{key}: found another one than this run's, expected the same in every run. {hint}")

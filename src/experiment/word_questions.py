@@ -11,6 +11,7 @@ from src.record.config import DatasetConfig
 from src.record.questions import ordinal
 
 from .build import QUESTIONS, letter_tokens, made_up_words
+from .shortcuts import letters_token
 
 HELD_OUT_WORDS = 1000
 HELD_OUT = 600
@@ -93,12 +94,7 @@ def tokens_asked_about(row: dict[str, Any], asked: frozenset[str]) -> str | None
     """
     pieces = [str(token).strip() for token in row["tokens"]]
     if row["position"]:
-        start = 0
-        holding = []
-        for piece in pieces:
-            if start < row["position"] <= start + len(piece):
-                holding = [piece]
-            start += len(piece)
+        holding = [letters_token(pieces, row["position"])[1]]
     elif row["letter"]:
         holding = [piece for piece in pieces if row["letter"] in piece]
     else:

@@ -28,9 +28,6 @@ LABEL_CHARACTERS = {WIDE: 30, NARROW: 17}
 COURSE_HEIGHT = {WIDE: 4.8, NARROW: 6.2}
 """Heights in inches of the chart of all runs' training, by width: its legend names every recipe."""
 
-BASELINE_STYLES = (":", "--", "-.", (0, (5, 1)), (0, (1, 1)))
-"""Line styles of a metric's baselines, in their order."""
-
 
 def _figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure

@@ -240,7 +240,7 @@ class Record:
         own = None if self.model.full else self.model.config.get("base_model_name_or_path")
         found = [parse_model_name(name) for name in (own, stated) if isinstance(name, str) and name]
         if self.experiment.base_model is None:
-            return next((name for name in found if name.on_hub), None)
+            return next((name for name in found if not name.local), None)
         name = parse_model_name(self.experiment.base_model)
         return replace(name, revision=self.experiment.base_revision or name.revision)
 

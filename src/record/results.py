@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -187,7 +186,19 @@ def _further_run(
     """Load a further model that the results name."""
     place = path.parent / "runs" / f"{name}.json"
     hint = f"Restore it, or take {name} out of `runs` in {path.name}."
-    stored = load_json(place, RunResults, hint)
+    return further_run(path, place, name, load_json(place, RunResults, hint), metrics, questions, evaluation)
+
+
+def further_run(
+    path: Path,
+    place: Path,
+    name: str,
+    stored: RunResults,
+    metrics: MetricsConfig,
+    questions: Questions | None,
+    evaluation: EvaluationResults,
+) -> Run:
+    """Read the answers of a further run, whose own file is at `place`, to the questions of the results at `path`."""
     check_metrics(place, "run", stored.metrics, metrics)
     run = _run(name, path, stored, stored.answers, metrics, questions, evaluation)
     return replace(run, place=place, log=stored.training_log, hashes=stored.hashes)
@@ -240,8 +251,6 @@ def check_metrics(path: Path, section: str, values: dict[str, float], config: Me
             raise InputError(
                 path, f"{where}: found {show(value)}, expected a number from 0 to 1. Divide a percentage by 100."
             )
-        if not math.isfinite(value):
-            raise InputError(path, f"{where}: found {show(value)}, expected a finite number. Leave the metric out.")
 
 
 def _check_pairs(path: Path, stated: Mapping[str, ModelResults]) -> None:

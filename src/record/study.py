@@ -10,13 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from .answers import read_answers
 from .binding import check_settings, check_trained
 from .checkpoint import adapter_config, check_hashes, checkpoint_files, hash_files
 from .config import ExperimentConfig, MetricsConfig, Name, Strict
 from .errors import InputError, show
 from .files import load_json, load_yaml, parse_yaml, read_text, validate
-from .results import Results, Run, check_metrics, computed, referenced
+from .results import Results, Run, further_run
 from .schemas import RunResults, TrainingLog
 
 BUDGET = ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "sequence_length")
@@ -300,7 +299,7 @@ def _load_run(
 ) -> Run:
     """Load a further run, and check it against the published one."""
     evaluation = published.evaluation
-    if stored.answers is None or published.questions is None:
+    if published.questions is None:
         raise InputError(published.path, f"questions: missing, but {run.name} was asked them. Evaluate again.")
     for part, what in (("base", "base model"), ("data", "dataset")):
         found, expected = (getattr(hashes, part, None) for hashes in (stored.hashes, evaluation.hashes))
@@ -308,8 +307,6 @@ def _load_run(
             raise InputError(
                 place, f"hashes.{part}: another {what} than the published run's. Evaluate {run.name} again."
             )
-    check_metrics(place, "finetuned_model", stored.metrics, metrics)
-    answers = read_answers(referenced(place.parent, stored.answers), published.questions, evaluation.tasks)
     if stored.training_log is not None:
         check_trained(place, stored.training_log, stored.hashes)
     log_config = stored.training_log.config if stored.training_log else None
@@ -321,5 +318,4 @@ def _load_run(
         {"the evaluation": stored.config, "the training": log_config},
         adapter_config(checkpoint) if checkpoint.is_dir() else {},
     )
-    values = {**computed(metrics, published.questions, answers, evaluation.tasks), **stored.metrics}
-    return Run(run.name, place, values, answers, stored.training_log, stored.hashes)
+    return further_run(published.path, place, run.name, stored, metrics, published.questions, evaluation)

@@ -330,7 +330,7 @@ def _describe_run(root: Path, name: str, adapter: Path | None, model: Model | No
     if base is not None and isinstance(evaluated, str) and not base.same_model(parse_model_name(evaluated)):
         config.pop("base_revision", None)  # it is of the other one
     comments = []
-    if base is not None and base.on_hub:
+    if base is not None and not base.local:
         revision = {"base_revision": base.revision} if base.revision else {}
         config = {"experiment_name": name, "base_model": base.id} | revision | config
     elif base is not None or "note" not in config:
@@ -351,8 +351,8 @@ def _bases(model: Model | None, evaluated: object) -> tuple[ModelName | None, Mo
     """Return the base model, and another Hub id that the results give it."""
     own = model.config.get("base_model_name_or_path") if model and not model.full else None
     names = [parse_model_name(name) for name in (own, evaluated) if isinstance(name, str) and name]
-    base = next((name for name in names if name.on_hub), names[0] if names else None)
-    other = names[-1] if base is not None and names[-1].on_hub and not names[-1].same_model(base) else None
+    base = next((name for name in names if not name.local), names[0] if names else None)
+    other = names[-1] if base is not None and not names[-1].local and not names[-1].same_model(base) else None
     return base, other
 
 
