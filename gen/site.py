@@ -107,9 +107,9 @@ def navigation(nav: list[Any], files: Collection[str], docs: Path) -> list[Any]:
 
 
 def names(root: Path) -> dict[str, str]:
-    """Return the site's name, description and address as mkdocs.yml would state them, safe in HTML.
+    """Return the site's name, description and addresses as mkdocs.yml would state them, safe in HTML.
 
-    They are the project's title, question and site_url; without a site_url there is no address.
+    They are the project's title, question, site_url and repository_url; what the project does not state is left out.
 
     Raises:
         InputError: The project config is missing or malformed.
@@ -119,7 +119,11 @@ def names(root: Path) -> dict[str, str]:
         "site_name": html.escape(project.title, quote=True),
         "site_description": html.escape(project.question, quote=True),
     }
-    return found | ({"site_url": project.site_url.rstrip("/") + "/"} if project.site_url else {})
+    if project.site_url:
+        found["site_url"] = project.site_url.rstrip("/") + "/"
+    if project.repository_url:
+        found |= {"repo_url": html.escape(project.repository_url, quote=True), "repo_name": "Code"}
+    return found
 
 
 def theme_language(root: Path) -> str:

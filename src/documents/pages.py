@@ -70,7 +70,8 @@ def site_pages(documents: Documents, *, pdf: bool) -> tuple[dict[str, str], Foun
         if _says_something(text, renderer.absent):
             kept = REQUIRED["model_card"] if path == "model-card.md" else ()
             text = without_empty(text, renderer.absent, kept, NOTHING)
-            pages[path] = unbroken(text).rstrip() + "\n"
+            terms = f"\n{renderer.author('terms')}" if context.written_by_author("terms") else ""  # shown as tooltips
+            pages[path] = unbroken(text).rstrip() + "\n" + terms
             claims += [(path, number, claim) for number, claim in enumerate(renderer.claims, 1)]
             figures += renderer.figures
     return pages, claims, list(dict.fromkeys(figures))

@@ -122,7 +122,9 @@ def _row_heights(arms: Sequence[ArmResult], width: float) -> list[float]:
 
 def runs_height(arms: Sequence[ArmResult], width: float) -> float:
     """Return the height of a chart of the runs of some arms, in inches."""
-    return 1.3 + sum(_row_heights(arms, width))
+    return (1.3 if width == WIDE else 1.9) + sum(
+        _row_heights(arms, width)
+    )  # the legend and the name of the axis above and below
 
 
 def runs_chart(arms: Sequence[ArmResult], result: MetricResult, scheme: Scheme, width: float = WIDE) -> Figure:
