@@ -11,7 +11,8 @@ from typing import Any
 
 from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, UndefinedError
 
-from src.analysis.analyse import Group, MetricResult
+from src.analysis.analyse import Given, Group, MetricResult
+from src.analysis.analyse import given as link
 from src.analysis.evidence import Comparison, Figures
 from src.analysis.study import ArmMetric
 from src.record.errors import InputError, show
@@ -261,7 +262,18 @@ def _numbers(context: Context) -> dict[str, Callable[..., Any]]:
             raise UndefinedError(f"no breakdown of {key} by {by}")
         return {group.value: group for group in found.groups}
 
-    return {"arm": arm, "base": base, "run": run, "groups": groups, "metric": metric}
+    def given(key: str, other: str, name: str) -> Given:
+        """Return a metric of a run where another one is right, and where it is wrong."""
+        record = context.record
+        for each in (key, other):
+            if each not in record.metrics.metrics:
+                raise _unknown("metric", each, list(record.metrics.metrics))
+        found = link(record, record.runs[name], key, other) if name in record.runs else None
+        if found is None:
+            raise UndefinedError(f"{key} and {other} of {name} are not computed from the same answers")
+        return found
+
+    return {"arm": arm, "base": base, "run": run, "groups": groups, "given": given, "metric": metric}
 
 
 def _unknown(kind: str, name: str, known: list[str]) -> UndefinedError:
