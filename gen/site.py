@@ -15,6 +15,7 @@ from src.documents.demo import Demo
 from src.documents.downloads import chart_csv
 from src.documents.pages import site_pages
 from src.documents.pdf import pdf_missing
+from src.documents.templates import unused_templates
 from src.figures.catalog import KINDS
 from src.figures.social import social_card
 from src.record.config import ProjectConfig
@@ -63,6 +64,14 @@ def site_files(documents: Documents, *, lenient: bool = False, reference: bool =
     missing = pdf_missing()
     if missing is not None:
         say(f"the site is built without the report as PDF: {missing}")
+    for sentence in unused_templates(record.root) if record.worded else ():
+        say(sentence)
+    if (
+        record.experiment.checkpoint
+        and not record.checkpoint.is_dir()
+        and "checkpoint" in record.experiment.model_fields_set
+    ):
+        say(f"{record.project.experiment}: checkpoint: there is no folder {record.experiment.checkpoint}")
     pages, claims, figures = site_pages(documents, pdf=missing is None)
     failed = unsupported([*(claim for _, _, claim in claims), *documents.claims()])
     if failed and not lenient:

@@ -15,14 +15,14 @@ import pytest
 from pypdf import PdfReader
 from safetensors.numpy import save_file
 
-from gen.site import site_files
+from gen.site import generate, site_files
 from src.documents.build import Documents, build
 from src.documents.context import Context, RepoNames
 from src.record.answers import write_answers
 from src.record.load import load_record
 from src.record.questions import write_questions
 
-from .conftest import REPO
+from .conftest import REPO, copy_tiny
 
 PROJECT = """\
 title: A small translator
@@ -153,6 +153,16 @@ def texts(documents: Documents) -> dict[str, str]:
 
 
 @pytest.mark.slow
+def test_what_is_not_used_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = copy_tiny(tmp_path / "project")
+    (root / "docs/fragments/findings.md.j2").write_text("Nobody reads this.")
+    shutil.rmtree(root / "checkpoints/best_model")
+    generate(root, None)
+    written = capsys.readouterr().err
+    assert "docs/fragments/findings.md.j2: no document takes it in; did you mean finding.md.j2?" in written
+    assert "checkpoint: there is no folder checkpoints/best_model" in written
+
+
 def test_another_authors_documents_have_none_of_this_studys_words(translation: Path) -> None:
     found = texts(build(translation, None))
     assert len(found) > 25

@@ -14,7 +14,7 @@ from .explorer import ROWS as EXPLORER_ROWS
 from .formatting import unbroken
 from .renderer import NOTHING, Renderer, twice
 from .report import statements
-from .templates import FRAGMENTS
+from .templates import FRAGMENTS, TERMS
 
 PAGES = FRAGMENTS / "pages"
 
@@ -70,7 +70,7 @@ def site_pages(documents: Documents, *, pdf: bool) -> tuple[dict[str, str], Foun
         if _says_something(text, renderer.absent):
             kept = REQUIRED["model_card"] if path == "model-card.md" else ()
             text = without_empty(text, renderer.absent, kept, NOTHING)
-            terms = f"\n{renderer.author('terms')}" if context.written_by_author("terms") else ""  # shown as tooltips
+            terms = f"\n{renderer.author(TERMS)}" if context.written_by_author(TERMS) else ""
             pages[path] = unbroken(text).rstrip() + "\n" + terms
             claims += [(path, number, claim) for number, claim in enumerate(renderer.claims, 1)]
             figures += renderer.figures
