@@ -86,6 +86,7 @@ def site_files(documents: Documents, *, lenient: bool = False, reference: bool =
     }
     files = {path: text.encode() for path, text in texts.items()}
     files |= {f"assets/data/{name}": content for name, content in context.downloads.items()}
+    files |= {f"assets/pictures/{name}": path.read_bytes() for name, path in context.pictures.items()}
     if isinstance(context.demo, Demo):
         files |= context.demo.site_files()
     elif record.project.try_it_megabytes:

@@ -155,6 +155,7 @@ class Renderer:
             "tokens": context.example_tokens,
             "to": self._macros,
             "figure": self._figure,
+            "picture": self._picture,
             "see": self._see,
             "absent": self._absent,
             "author": self.author,
@@ -177,6 +178,12 @@ class Renderer:
         self.figures.append(name)
         number = len(self.figures) if self.numbered is not None else None
         return str(self._macros.figure(self.context.charts[name], title or self.context.charts[name].title, number))
+
+    def _picture(self, name: str, words: str) -> str:
+        """Show one of the author's own pictures, with the words for readers who do not see it."""
+        if name not in self.context.pictures:
+            raise _unknown("picture", name, list(self.context.pictures))
+        return str(self._macros.picture(name, words))
 
     def _see(self, name: str) -> str:
         name = name.replace("_", "-")
@@ -314,7 +321,11 @@ def _fault(error: Exception, file: str, found: object, expected: str, hint: str)
     if frames:
         path, line = Path(frames[-1][0]), frames[-1][1]
         own = path.is_relative_to(FRAGMENTS)
-        file = f"src/fragments/{path.relative_to(FRAGMENTS)}" if own else str(AUTHOR / path.name)
+        file = (
+            f"src/fragments/{path.relative_to(FRAGMENTS)}"
+            if own
+            else str(AUTHOR / path.as_posix().rpartition(f"{AUTHOR.as_posix()}/")[2])
+        )
     where = f"line {line}: " if line else ""
     return InputError(file, f"{where}found {show(found)}, expected {expected}. {hint}")
 

@@ -37,7 +37,7 @@ _NAMED = re.compile(r"""(?:author|written)\("(\w+)"|author/(\w+)""")
 def unused_templates(root: Path) -> list[str]:
     """Return a sentence for each of the author's templates that no document takes in."""
     files = sorted((root / AUTHOR).glob("*.md.j2"))
-    texts = [path.read_text(encoding="utf-8") for path in (*FRAGMENTS.rglob("*.j2"), *files)]
+    texts = [path.read_text(encoding="utf-8") for path in (*FRAGMENTS.rglob("*.j2"), *(root / AUTHOR).rglob("*.j2"))]
     known = {name for text in texts for found in _NAMED.findall(text) for name in found if name} | {TERMS}
     sentences = []
     for name in (path.name.removesuffix(".md.j2") for path in files):
