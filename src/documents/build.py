@@ -18,7 +18,7 @@ from .context import Context, RepoNames
 from .pdf import report_pdf
 from .renderer import NOTHING, Renderer, twice
 from .report import report_data, statements
-from .templates import Target
+from .templates import AUTHOR, Target
 
 README_CHART = Path("docs/assets/readme-chart.svg")
 """Where the chart that the README shows is committed."""
@@ -52,7 +52,7 @@ class Documents:
     @cached_property
     def readme(self) -> Document:
         """README.md."""
-        return self._document("readme")
+        return self._document("readme", root=f"{AUTHOR.as_posix()}/")
 
     @cached_property
     def model_card(self) -> Document:

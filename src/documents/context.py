@@ -57,6 +57,10 @@ class RepoNames:
         return f"https://huggingface.co/{'' if kind == 'model' else kind + 's/'}{repo}"
 
 
+PICTURES = (".png", ".jpg", ".jpeg", ".svg", ".webp")
+"""Kinds of pictures that an author can show."""
+
+
 @dataclass(frozen=True)
 class Context:
     """A record with its analysis, charts and names; each is computed once, when it is first asked for.
@@ -86,6 +90,15 @@ class Context:
     def written_by_author(self, name: str) -> bool:
         """Return whether the author wrote a template of that name."""
         return self.record.worded and (self.record.root / AUTHOR / f"{name}.md.j2").is_file()
+
+    @cached_property
+    def pictures(self) -> dict[str, Path]:
+        """The author's own pictures, by file name."""
+        folder = self.record.root / AUTHOR / "pictures"
+        found = (
+            sorted(path for path in folder.glob("*") if path.suffix.lower() in PICTURES) if self.record.worded else []
+        )
+        return {path.name: path for path in found}
 
     @cached_property
     def makes_claims(self) -> bool:

@@ -11,7 +11,8 @@ from typing import Any
 
 from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, UndefinedError
 
-from src.analysis.analyse import Group, MetricResult
+from src.analysis.analyse import Given, Group, MetricResult
+from src.analysis.analyse import given as link
 from src.analysis.evidence import Comparison, Figures
 from src.analysis.study import ArmMetric
 from src.record.errors import InputError, show
@@ -148,6 +149,7 @@ class Renderer:
             "tokens": context.example_tokens,
             "to": self._macros,
             "figure": self._figure,
+            "picture": self._picture,
             "see": self._see,
             "absent": self._absent,
             "author": self.author,
@@ -170,6 +172,12 @@ class Renderer:
         self.figures.append(name)
         number = len(self.figures) if self.numbered is not None else None
         return str(self._macros.figure(self.context.charts[name], title or self.context.charts[name].title, number))
+
+    def _picture(self, name: str, words: str) -> str:
+        """Show one of the author's own pictures, with the words for readers who do not see it."""
+        if name not in self.context.pictures:
+            raise _unknown("picture", name, list(self.context.pictures))
+        return str(self._macros.picture(name, words))
 
     def _see(self, name: str) -> str:
         name = name.replace("_", "-")
@@ -253,7 +261,18 @@ def _numbers(context: Context) -> dict[str, Callable[..., Any]]:
             raise UndefinedError(f"no breakdown of {key} by {by}")
         return {group.value: group for group in found.groups}
 
-    return {"arm": arm, "base": base, "run": run, "groups": groups, "metric": metric}
+    def given(key: str, other: str, name: str) -> Given:
+        """Return a metric of a run where another one is right, and where it is wrong."""
+        record = context.record
+        for each in (key, other):
+            if each not in record.metrics.metrics:
+                raise _unknown("metric", each, list(record.metrics.metrics))
+        found = link(record, record.runs[name], key, other) if name in record.runs else None
+        if found is None:
+            raise UndefinedError(f"{key} and {other} of {name} are not computed from the same answers")
+        return found
+
+    return {"arm": arm, "base": base, "run": run, "groups": groups, "given": given, "metric": metric}
 
 
 def _unknown(kind: str, name: str, known: list[str]) -> UndefinedError:
@@ -285,7 +304,11 @@ def _fault(error: Exception, file: str, found: object, expected: str, hint: str)
     if frames:
         path, line = Path(frames[-1][0]), frames[-1][1]
         own = path.is_relative_to(FRAGMENTS)
-        file = f"src/fragments/{path.relative_to(FRAGMENTS)}" if own else str(AUTHOR / path.name)
+        file = (
+            f"src/fragments/{path.relative_to(FRAGMENTS)}"
+            if own
+            else str(AUTHOR / path.as_posix().rpartition(f"{AUTHOR.as_posix()}/")[2])
+        )
     where = f"line {line}: " if line else ""
     return InputError(file, f"{where}found {show(found)}, expected {expected}. {hint}")
 

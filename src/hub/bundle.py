@@ -209,6 +209,7 @@ def _model(documents: Documents) -> dict[str, Path | bytes]:
         files[PATH] = notebook(context, context.demo).encode()
     for chart in context.charts.values():
         files[f"charts/{chart.name}.png"] = context.rendered(chart, "png")
+    files |= {f"pictures/{name}": path for name, path in context.pictures.items()}
     return files
 
 
