@@ -16,7 +16,7 @@ from .claims import Claim, ClaimsError, unsupported
 from .completeness import REQUIRED, completeness, without_empty
 from .context import Context, RepoNames
 from .pdf import report_pdf
-from .renderer import NOTHING, Renderer, twice
+from .renderer import NOTHING, Renderer, render_with_references
 from .report import report_data, statements
 from .templates import AUTHOR, Target
 
@@ -126,7 +126,9 @@ class Documents:
             raise ClaimsError(failed)
 
     def _document(self, name: str, metadata: str = "", **extra: Any) -> Document:
-        text, renderer = twice(lambda _: Renderer(self.context, "hub", **extra), f"documents/{name}.md")
+        text, renderer = render_with_references(
+            lambda _: Renderer(self.context, "hub", **extra), f"documents/{name}.md"
+        )
         kept = REQUIRED[name] if name in ("model_card", "dataset_card") else ()
         text = without_empty(text, renderer.absent, kept, NOTHING)
         found = completeness(text, REQUIRED.get(name, ()), [*renderer.absent, NOTHING])
@@ -134,12 +136,12 @@ class Documents:
         return Document(f"{head}{text}\n", found, tuple(renderer.claims))
 
     def _report(self, target: Target, criteria: tuple[Criterion, ...]) -> tuple[Document, Renderer]:
-        said = statements(self.context, criteria, target)
-        text, renderer = twice(
+        worded = statements(self.context, criteria, target)
+        text, renderer = render_with_references(
             lambda figures: Renderer(self.context, target, numbered=figures),
             "documents/report.md",
             criteria=criteria,
-            statements=said,
+            statements=worded,
         )
         text = without_empty(text, renderer.absent, (), NOTHING)
         found = completeness(text, REQUIRED["report"], renderer.absent)

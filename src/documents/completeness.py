@@ -48,6 +48,13 @@ def headings(text: str) -> list[tuple[int, str, str]]:
     return [(len(m[1]), m[2], text[m.end() : end]) for m, end in zip(found, ends, strict=True)]
 
 
+def says_something(text: str, absent: Iterable[str]) -> bool:
+    """Determine whether a text has more than sentences that say that something is not on record."""
+    for sentence in absent:
+        text = text.replace(sentence, "")
+    return bool(text.strip())
+
+
 def without_empty(text: str, absent: Iterable[str], kept: Iterable[str], line: str) -> str:
     """Leave out the sections of a Markdown text that say nothing.
 
@@ -64,10 +71,7 @@ def without_empty(text: str, absent: Iterable[str], kept: Iterable[str], line: s
         level, title, start, end = found[i]
         stop = next((later[2] for later in found[i + 1 :] if later[0] <= level), len(text))
         body = text[end:stop]
-        said = body
-        for sentence in gaps:
-            said = said.replace(sentence, "")
-        if said.strip():
+        if says_something(body, gaps):
             continue
         new = "" if title not in stay else f"{text[start:end]}\n\n{body.strip() or line}\n\n"
         text = text[:start] + new + text[stop:]
@@ -85,9 +89,6 @@ def completeness(text: str, required: Iterable[str], absent: Iterable[str]) -> C
         text: The document, in Markdown.
         required: Titles that it must have.
         absent: Sentences in it that say that something is not on record.
-
-    Returns:
-        Which sections are missing, and which contain nothing, only such sentences, or a gap that is marked.
     """
     sections = headings(text)
     gaps = tuple(absent)
@@ -98,11 +99,8 @@ def completeness(text: str, required: Iterable[str], absent: Iterable[str]) -> C
             if deeper <= level:
                 break
             body.append(below)
-        said = "".join(body)
-        for sentence in gaps:
-            said = said.replace(sentence, "")
         gap = _GAP.search(sections[i][2]) is not None
-        filled[title] = filled.get(title, False) or (bool(said.strip()) and not gap)
+        filled[title] = filled.get(title, False) or (says_something("".join(body), gaps) and not gap)
     wanted = list(required)
     return Completeness(
         sections=len(wanted),

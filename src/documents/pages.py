@@ -9,11 +9,11 @@ from src.exchange.lm_eval_tasks import harness_tasks
 
 from .build import Documents
 from .claims import Claim
-from .completeness import REQUIRED, without_empty
+from .completeness import REQUIRED, says_something, without_empty
 from .downloads import downloadable
 from .explorer import ROWS as EXPLORER_ROWS
 from .formatting import unbroken
-from .renderer import NOTHING, Renderer, twice
+from .renderer import NOTHING, Renderer, render_with_references
 from .report import statements
 from .templates import AUTHOR, FRAGMENTS, TERMS
 
@@ -65,7 +65,7 @@ def site_pages(documents: Documents, *, pdf: bool) -> tuple[dict[str, str], Foun
         def make(_: list[str], root: str = root, assets: str = assets, works_at: str = works_at) -> Renderer:
             return Renderer(context, "site", root=root, assets=assets, works_at=works_at)
 
-        text, renderer = twice(make, template, found_claims=_once(claims), **extra)
+        text, renderer = render_with_references(make, template, found_claims=_once(claims), **extra)
         if _says_something(text, renderer.absent):
             kept = REQUIRED["model_card"] if path == "model-card.md" else ()
             text = without_empty(text, renderer.absent, kept, NOTHING)
@@ -84,9 +84,7 @@ def _paths(folder: Path) -> list[str]:
 def _says_something(text: str, absent: list[str]) -> bool:
     """Determine whether a page has more than front matter, headings, and sentences that say that something is not on record."""
     body = re.sub(r"\A---\n.*?\n---\n|^#[^\n]*$", "", text, flags=re.DOTALL | re.MULTILINE)
-    for sentence in absent:
-        body = body.replace(sentence, "")
-    return bool(body.strip())
+    return says_something(body, absent)
 
 
 def _once(claims: Found) -> Found:

@@ -148,11 +148,11 @@ def _run_pandoc(body: str, metadata: str, context: Context, folder: Path) -> Non
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT)
     except subprocess.TimeoutExpired:
         raise InputError("the report as PDF", f"no answer of pandoc within {_TIMEOUT} s. Shorten the texts.") from None
-    said = done.stderr.strip()
-    if done.returncode or said:
+    message = done.stderr.strip()
+    if done.returncode or message:
         raise InputError(
             "the report as PDF",
-            f"pandoc: {show(said.splitlines()[0]) if said else done.returncode}. Correct that text.",
+            f"pandoc: {show(message.splitlines()[0]) if message else done.returncode}. Correct that text.",
         )
 
 

@@ -20,6 +20,7 @@ from src.record.references import BIBLIOGRAPHY, Work
 from src.record.results import BASE
 
 from .claims import Claim
+from .completeness import says_something
 from .context import Context
 from .demo import Demo
 from .prose import GAP, gaps_noticed
@@ -115,10 +116,8 @@ class Renderer:
         return re.sub(r"\n{3,}", "\n\n", cited)
 
     def says_something(self, text: str) -> bool:
-        """Determine whether a text has more than sentences that say that something is not on record."""
-        for sentence in self.absent:
-            text = text.replace(sentence, "")
-        return bool(text.strip())
+        """Determine whether a text has more than this document's sentences that something is not on record."""
+        return says_something(text, self.absent)
 
     def author(self, name: str, **extra: Any) -> str:
         """Render one of the author's templates, or say that nothing is on record where there is none."""
@@ -281,7 +280,7 @@ def _unknown(kind: str, name: str, known: list[str]) -> UndefinedError:
     return UndefinedError(f"no {kind} {name}" + (f"; did you mean {near[0]}?" if near else ""))
 
 
-def twice(make: Callable[[list[str]], Renderer], name: str, **extra: Any) -> tuple[str, Renderer]:
+def render_with_references(make: Callable[[list[str]], Renderer], name: str, **extra: Any) -> tuple[str, Renderer]:
     """Render a document whose text refers to its own figures and references: once to learn them, once to write them."""
     first = make([])
     first.render(name, **extra)

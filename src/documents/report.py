@@ -37,7 +37,7 @@ def report_data(context: Context, criteria: tuple[Criterion, ...], finding: str)
 
 
 def _conclusion(context: Context, criteria: tuple[Criterion, ...]) -> Conclusion:
-    said = statements(context, criteria)
+    worded = statements(context, criteria)
     return Conclusion(
         success_criteria_met={c.key: _AS_BOOLEAN[c.outcome] for c in criteria},
         criteria={
@@ -46,7 +46,7 @@ def _conclusion(context: Context, criteria: tuple[Criterion, ...]) -> Conclusion
                 outcome=c.outcome,
                 evidence=[
                     EvidenceFound(kind=e.kind, outcome=e.outcome, statement=statement, facts=_rounded(e.facts))
-                    for e, statement in zip(c.evidence, said[c.key], strict=True)
+                    for e, statement in zip(c.evidence, worded[c.key], strict=True)
                 ],
             )
             for c in criteria

@@ -24,7 +24,7 @@ from src.record.gaps import SAMPLE
 from src.record.load import PROJECT
 from src.record.measures import available, per_question
 from src.record.model import read_model
-from src.record.model_name import parse_model_name, shown_in
+from src.record.model_name import parse_model_name, recorded_name
 from src.record.questions import SCHEMA, read_questions, write_questions
 from src.record.results import METRICS, answered, declared_metrics
 from src.record.schemas import Task as TaskEntry
@@ -190,7 +190,7 @@ def _bind_weights(
         return None
     model, adapter = found.models[found.published]
     evaluated, actual = Path(adapter or model), hash_files(checkpoint_files(folder))
-    stated, name = shown_in(root, str(evaluated)), parse_model_name(str(evaluated)).name
+    stated, name = recorded_name(root, str(evaluated)), parse_model_name(str(evaluated)).name
     if name == config.get("published_for"):
         return None
     if evaluated.is_dir():
@@ -201,7 +201,7 @@ def _bind_weights(
         own = published or ("" if usual else config["checkpoint"])
         same = not own or parse_model_name(own).names(str(evaluated))
     if not same:
-        shown = shown_in(root, published) if published else config["checkpoint"]
+        shown = recorded_name(root, published) if published else config["checkpoint"]
         message = (
             f"checkpoint: the results are of {stated}, and {shown} is published. Publish the weights that were evaluated, "
             f"or state `published_for: {name}`."
@@ -214,7 +214,7 @@ def _models(found: Import, root: Path, metrics: dict[str, Declared]) -> dict[str
     """Return each model's results by the name of its run, without what is computed from answers."""
     models: dict[str, dict[str, Any]] = {}
     for place, (model, adapter) in enumerate(found.models):
-        shown = shown_in(root, adapter or model)
+        shown = recorded_name(root, adapter or model)
         run = sides(len(found.models))[place]
         if run not in SECTIONS:
             last = re.sub(r"[^A-Za-z0-9._-]+", "-", shown.rsplit("/", 1)[-1]).strip("-._")[:80]
@@ -296,7 +296,7 @@ def _hashes(files: list[list[Path]]) -> dict[str, str]:
 def _experiment(found: Import, root: Path, name: str) -> dict[str, Any]:
     """Return what the results say of an experiment, as its config states it."""
     (given, _), (_, tuned_adapter) = found.models[0], found.models[found.published]
-    base = shown_in(root, given)
+    base = recorded_name(root, given)
     config: dict[str, Any] = {"experiment_name": name}
     if len(found.models) > 1 or tuned_adapter:  # otherwise the only model is the tuned one
         config["base_model"] = base
@@ -304,7 +304,7 @@ def _experiment(found: Import, root: Path, name: str) -> dict[str, Any]:
     revision = parse_model_name(given).revision or revision
     if revision and config.get("base_model") == parse_model_name(given).id:
         config["base_revision"] = revision
-    adapter = shown_in(root, tuned_adapter) if tuned_adapter else ""
+    adapter = recorded_name(root, tuned_adapter) if tuned_adapter else ""
     config["checkpoint"] = adapter if (root / adapter / "adapter_config.json").is_file() else f"checkpoints/{name}"
     settings = read_model(root / config["checkpoint"]).settings
     if settings is not None:

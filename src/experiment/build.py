@@ -397,18 +397,7 @@ def build(
     validation_share: float,
     chains: int,
 ) -> dict[str, int]:
-    """Build the whole dataset: training examples, validation and test questions.
-
-    Args:
-        tokenizer: The base model's tokenizer.
-        words: The word list.
-        output: Folder that receives `training/train.parquet` and `TASK/{validation,test}.parquet`.
-        seed: Seed of every draw.
-        test: Test questions wanted for each task.
-        validation: Validation questions wanted for each task.
-        validation_share: Share of the words that validation takes.
-        chains: Made-up words of several tokens in the training data.
-    """
+    """Build the whole dataset: training examples, validation and test questions."""
     tasks = [*_MAKERS, *STRINGS]
     unknown = next((task for task in (*test, *validation) if task not in tasks), None)
     if unknown is not None:

@@ -56,17 +56,6 @@ def benchmark(
 
     Every process loads one variant, writes one answer that is not timed, and then the timed ones, one prompt at a time with greedy
     decoding and a fixed number of tokens. The variants take turns, so that a change of the machine's speed meets all of them.
-
-    Args:
-        config: The experiment.
-        checkpoint: The adapter's folder.
-        prompt: Text that is continued.
-        output: Where `deployment.json` is written.
-        adapters: Folder of every adapter that is published, by its run's name, for the samples.
-        samples_of: Further prompts whose greedy continuations are recorded.
-        processes: Processes a variant.
-        answers: Timed answers per process.
-        new_tokens: Tokens of each answer.
     """
     from .environment import describe_environment
 

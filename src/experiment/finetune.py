@@ -30,14 +30,7 @@ DIVERGED = (
 
 
 def train(run: PlannedRun, log: Path, work: Path, *, fresh: bool = False) -> dict[str, Any]:
-    """Train the adapter, or resume a run that was interrupted.
-
-    Args:
-        run: The experiment, or a run of a study.
-        log: File that receives the training log; for a further run of a study, under the key `training_log`.
-        work: Folder of the Trainer's own checkpoints, which a resumed run starts from.
-        fresh: Whether to delete the contents of `work` and start again.
-    """
+    """Train the adapter, or resume a run that was interrupted."""
     from peft import LoraConfig, PeftModel, get_peft_model
     from peft.optimizers import create_loraplus_optimizer
     from transformers import Trainer, TrainingArguments, set_seed

@@ -172,20 +172,7 @@ def pretrain(
     compile_model: bool = False,
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Train the base model, or resume a run that was interrupted.
-
-    Args:
-        config: What to train.
-        corpus: Folder of Markdown books.
-        sources: List of the books with their SHA-256.
-        output: Folder that receives weights (safetensors, fp16), tokenizer, config and `training.json`.
-        work: Folder for the encoded corpus and the checkpoint that a resumed run starts from.
-        compile_model: Compile the training step with `torch.compile` (needs a C++ compiler).
-        say: Receives a line at each stage.
-
-    Returns:
-        What `training.json` holds: losses, tokens seen, time and energy, with the log of the run.
-    """
+    """Train the base model, or resume a run that was interrupted."""
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
     work.mkdir(parents=True, exist_ok=True)

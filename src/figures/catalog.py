@@ -110,16 +110,16 @@ def _runs(analysis: Analysis, study: StudyAnalysis) -> Iterator[Chart]:
 def _arms(arms: Sequence[ArmResult], result: MetricResult) -> Chart:
     metric = result.config
     rows = [("Base model", "", shown(result.before.value, metric), shown(result.before.control, metric))]
-    said = [f"base model {shown(result.before.value, metric)}"]
+    phrases = [f"base model {shown(result.before.value, metric)}"]
     for arm in arms:
         if not arm.names:
             rows.append((arm.label, "not run yet", "", ""))
-            said.append(f"{arm.label} not run yet")
+            phrases.append(f"{arm.label} not run yet")
             continue
         found: ArmMetric = arm.metrics[result.key]
         for name, run in zip(arm.names, found.runs, strict=True):
             rows.append((arm.label, name, shown(run.figures.value, metric), shown(run.figures.control, metric)))
-        said.append(f"{arm.label} {', '.join(shown(value, metric) for value in found.values)}")
+        phrases.append(f"{arm.label} {', '.join(shown(value, metric) for value in found.values)}")
     parts = ["A dot per run", "the base model as a line"]
     if any(run.figures.control is not None for arm in arms if arm.names for run in arm.metrics[result.key].runs):
         parts.insert(1, "its control as a stroke")
@@ -131,7 +131,7 @@ def _arms(arms: Sequence[ArmResult], result: MetricResult) -> Chart:
         name=f"runs-{result.key}".replace("_", "-"),
         title=f"{metric.label}, by recipe",
         caption=f"{', '.join(parts[:-1])}, and {parts[-1]}.",
-        alt=f"{metric.label}{_unit(metric)}: {'; '.join(said)}.",
+        alt=f"{metric.label}{_unit(metric)}: {'; '.join(phrases)}.",
         header=("Recipe", "Run", f"Value{_unit(metric)}", f"Control{_unit(metric)}"),
         rows=tuple(rows),
         draw=partial(charts.runs_chart, arms, result),
@@ -251,18 +251,18 @@ def _confusion(confusion: Confusion) -> Chart:
         for i in range(len(confusion.labels))
         if sum(counts[i])
     )
-    said = []
+    phrases = []
     for model, counts in (("base model", confusion.base), ("fine-tuned model", confusion.finetuned)):
         totals = [sum(row[i] for row in counts) for i in range(len(confusion.labels))]
         most = max(range(len(totals)), key=totals.__getitem__)
-        said.append(
+        phrases.append(
             f"the {model} answers {confusion.labels[most]} most often, {totals[most]:,} of {sum(totals):,} times"
         )
     return Chart(
         name=f"confusion-{confusion.task}".replace("_", "-"),
         title=f"What was answered: {task}",
         caption="Answers by right answer; the stronger the color of a field, the larger its share of the row. Outlined fields are right answers.",
-        alt=f"{'; '.join(said)}.",
+        alt=f"{'; '.join(phrases)}.",
         header=("Right answer", "Model", *confusion.labels),
         rows=rows,
         draw=partial(charts.confusion_chart, confusion),
@@ -276,10 +276,12 @@ def _training(log: TrainingLog) -> Chart:
     validation = [(e.step, e.validation_loss) for e in log.log if e.validation_loss is not None]
     which = "Validation loss" if validation else "Training loss"
     shown = validation or training[:: len(training) // 50 + 1]  # a table that can be read
-    said = "Loss on the training text by step" if training else "Loss by step"
+    phrases = "Loss on the training text by step" if training else "Loss by step"
     if validation:
         first, last = validation[0], validation[-1]
-        said += f"; the validation loss goes from {first[1]:.2f} at step {first[0]} to {last[1]:.2f} at step {last[0]}"
+        phrases += (
+            f"; the validation loss goes from {first[1]:.2f} at step {first[0]} to {last[1]:.2f} at step {last[0]}"
+        )
     caption = "Loss by optimizer step."
     if training and validation:
         caption = "Losses by optimizer step. The two are measured on different texts, so their heights do not compare."
@@ -287,7 +289,7 @@ def _training(log: TrainingLog) -> Chart:
         name="training",
         title="Training and validation loss" if training and validation else which,
         caption=caption,
-        alt=f"{said}.",
+        alt=f"{phrases}.",
         header=("Step", which),
         rows=tuple((str(step), f"{loss:.4f}") for step, loss in shown),
         draw=partial(charts.training_chart, log),

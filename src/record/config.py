@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from .errors import InputError
-from .model_name import is_path, shown_in
+from .model_name import is_path, recorded_name
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
 """A name that is safe as a file name and as part of a Hub repository id."""
@@ -351,7 +351,7 @@ class ExperimentConfig(Strict):
         places += [(settings["dataset_config"], key) for key in ("path", "word_list")]
         for part, key in places:
             if is_path(part[key]):
-                part[key] = shown_in(Path(), part[key])
+                part[key] = recorded_name(Path(), part[key])
         return settings
 
     @property

@@ -173,12 +173,7 @@ def load_json(path: Path, model: type[Model], hint: str) -> Model:
 
 
 def sha256_file(path: Path, progress: Callable[[int], None] | None = None) -> str:
-    """Return a file's SHA-256 as 64 hex digits; a file that has not changed since is not read again.
-
-    Args:
-        path: The file.
-        progress: Called with the number of bytes after each block that was read.
-    """
+    """Return a file's SHA-256 as 64 hex digits; a file that has not changed since is not read again."""
     try:
         stat = path.stat()
         key = (str(path.absolute()), stat.st_ino, stat.st_size, stat.st_mtime_ns)

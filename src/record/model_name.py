@@ -72,7 +72,7 @@ def shown_model(model: str) -> str:
     return printable(parse_model_name(model).id)[:200]
 
 
-def shown_in(root: Path, model: str) -> str:
+def recorded_name(root: Path, model: str) -> str:
     """Name a model as a record may: a folder of the repository by its path in it, anything else as a document does."""
     own = root.absolute()
     place = Path(os.path.normpath(own / model))

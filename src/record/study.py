@@ -122,9 +122,9 @@ def read_study(path: Path, root: Path = Path()) -> Study:
             path, "arms", f"{len(mains)} arms with the role main", "exactly one, which the controls are compared with"
         )
     for name, arm in config.arms.items():
-        twice = next((seed for seed in arm.seeds if arm.seeds.count(seed) > 1), None)
-        if twice is not None:
-            raise _refused(path, f"arms.{name}.seeds", f"{twice} twice", "each seed once")
+        repeated = next((seed for seed in arm.seeds if arm.seeds.count(seed) > 1), None)
+        if repeated is not None:
+            raise _refused(path, f"arms.{name}.seeds", f"{repeated} twice", "each seed once")
         if arm.start_from and len(arm.start_from) != len(arm.seeds):
             raise InputError(path, f"arms.{name}.start_from: name one adapter for each of its {len(arm.seeds)} seeds.")
     shared = root / config.experiment

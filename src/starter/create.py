@@ -81,18 +81,7 @@ def create(
     metrics: Path | None = None,
     with_experiment: bool = False,
 ) -> list[str]:
-    """Create a project, whole or not at all.
-
-    Args:
-        target: Its folder: new or empty.
-        name: Name of the experiment and of the model's repository.
-        adapter: The adapter's folder, whose publishable files are copied.
-        lm_eval: Results of lm-evaluation-harness: the base model's, the tuned model's, then any others'.
-        filter: Which filter's answers count, where a task has several.
-        published_for: Name of the evaluated weights, where others are published on purpose.
-        metrics: A file with the metrics of both models.
-        with_experiment: Whether the project does this repository's experiment: dataset, training, evaluation.
-    """
+    """Create a project, whole or not at all."""
     checked_name(name)
     if target.is_symlink() or (target.exists() and not (target.is_dir() and not any(target.iterdir()))):
         raise InputError(target, "not a new or empty folder. Name another one, or pass --upgrade for a project.")
@@ -188,12 +177,7 @@ def _write_engine(root: Path, name: str, *, with_experiment: bool) -> dict[str, 
 
 
 def upgrade(root: Path, *, overwrite: bool = False) -> list[str]:
-    """Replace the engine's files in a project by this repository's; the author's files stay byte for byte.
-
-    Args:
-        root: The project.
-        overwrite: Whether to replace files of the engine that the author edited.
-    """
+    """Replace the engine's files in a project by this repository's; the author's files stay byte for byte."""
     listed = json_object(root / MANIFEST) if (root / MANIFEST).is_file() else {}
     before = listed.get("files")
     if not isinstance(before, dict) or not isinstance(listed.get("name"), str):
