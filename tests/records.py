@@ -13,9 +13,8 @@ import pyarrow.parquet as pq
 from src.record.answers import read_answers, write_answers
 from src.record.config import MetricsConfig
 from src.record.files import load_yaml
-from src.record.measures import available, per_question
 from src.record.questions import read_questions, write_questions
-from src.record.results import answered
+from src.record.results import computed
 from src.record.schemas import Task
 
 TINY = Path(__file__).parent / "tiny"
@@ -27,6 +26,13 @@ def without_study(root: Path) -> None:
     (root / "docs/fragments/finding.md.j2").unlink(missing_ok=True)
     path = root / "configs/project.yaml"
     path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("study:")))
+
+
+def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change what a JSON file holds."""
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
 
 
 def tables(root: Path) -> tuple[pa.Table, pa.Table, pa.Table]:
@@ -55,17 +61,13 @@ def rewrite(root: Path, questions: pa.Table, base: pa.Table, finetuned: pa.Table
     tasks = {name: Task.model_validate(task) for name, task in results["tasks"].items()}
     results["questions"] = write_questions(folder / "questions.parquet", questions)
     asked = read_questions(folder / "questions.parquet")
+    declared = load_yaml(root / "configs/metrics.yaml", MetricsConfig)
     for model, section, table in (("base", "base_model", base), ("finetuned", "finetuned_model", finetuned)):
         path = folder / results["answers"][model]["file"]
         results["answers"][model] = write_answers(path, table)
         given = read_answers(path, asked, tasks)
-        metrics = results[section]["metrics"]
-        for key, metric in load_yaml(root / "configs/metrics.yaml", MetricsConfig).metrics.items():
-            rows = answered(metric.task, asked, given, tasks)
-            rows = rows.only(metric.only) if rows is not None else None
-            metrics.pop(key, None)
-            if rows is not None and available(rows, metric):
-                metrics[key] = float(per_question(rows, metric).mean())
+        others = {key: v for key, v in results[section]["metrics"].items() if key not in declared.metrics}
+        results[section]["metrics"] = others | computed(declared, asked, given, tasks)
     (folder / "evaluation_results.json").write_text(json.dumps(results))
 
 
@@ -82,15 +84,7 @@ def without_settings(root: Path) -> None:
     end = next(i for i in range(start + 1, len(lines)) if not lines[i].startswith(" "))
     path.write_text("".join(lines[:start] + lines[end:]))
     for name in ("evaluation_results", "training_log"):
-        file = root / f"results/tiny/{name}.json"
-        data = json.loads(file.read_text())
-        data["config"] = None
-        data["hashes"] = None
-        file.write_text(json.dumps(data))
-    results = json.loads((root / "results/tiny/evaluation_results.json").read_text())
-    results["training_log"] = None
-    (root / "results/tiny/evaluation_results.json").write_text(json.dumps(results))
+        edit_json(root / f"results/tiny/{name}.json", lambda data: data.update(config=None, hashes=None))
+    edit_json(root / "results/tiny/evaluation_results.json", lambda data: data.update(training_log=None))
     (root / "results/tiny/training_log.json").unlink()
-    project = root / "configs/project.yaml"
-    project.write_text("".join(line for line in project.read_text().splitlines(True) if not line.startswith("study:")))
-    (root / "docs/fragments/finding.md.j2").unlink(missing_ok=True)
+    without_study(root)

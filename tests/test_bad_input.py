@@ -20,7 +20,7 @@ from src.record.files import atomic, parse_yaml, sha256_file
 from src.record.load import load_record
 
 from .conftest import TINY, Run, invoke
-from .records import set_column, without_study
+from .records import edit_json, set_column, without_study
 
 RESULTS = "results/tiny/evaluation_results.json"
 QUESTIONS = "results/tiny/questions.parquet"
@@ -30,12 +30,6 @@ RUN = "results/tiny/runs/form-only-2.json"
 RUN_ANSWERS = "results/tiny/answers/form-only-2.parquet"
 CONFIG = "configs/experiments/tiny.yaml"
 CHECKPOINT = "checkpoints/best_model"
-
-
-def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    data = json.loads(path.read_text())
-    change(data)
-    path.write_text(json.dumps(data))
 
 
 def edit_table(root: Path, path: str, change: Callable[[pa.Table], pa.Table]) -> None:
@@ -519,10 +513,7 @@ def test_the_benchmark_measures_the_evaluated_adapter_or_none(project: Path) -> 
     done = invoke(project, "benchmark")
     assert done.returncode == 2
     assert "adapter_model.safetensors" in done.stderr
-    results = project / "results/tiny/evaluation_results.json"
-    data = json.loads(results.read_text())
-    del data["hashes"], data["training_log"]
-    results.write_text(json.dumps(data))
+    edit_json(project / RESULTS, lambda data: (data.pop("hashes"), data.pop("training_log")))
     without_study(project)
     done = invoke(project, "benchmark")
     assert done.returncode == 2

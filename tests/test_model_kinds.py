@@ -18,7 +18,7 @@ from src.record.checkpoint import checkpoint_files, left_out
 from src.record.errors import InputError
 from src.record.model import read_model
 
-from .records import without_settings
+from .records import edit_json, without_settings
 
 CHECKPOINT = "checkpoints/best_model"
 
@@ -185,9 +185,8 @@ def test_no_path_of_the_authors_machine_is_published(bare: Path) -> None:
     from tests.conftest import invoke
 
     adapter(bare, CAUSAL | {"tokenizer_name_or_path": "/home/me/hidden/tokenizer", "peft_version": "0.18.0"})
-    path = bare / CHECKPOINT / "tokenizer_config.json"
     more = {"special_tokens_map_file": "C:\\hidden\\map.json", "name_or_path": "~/hidden/small", "sep_token": "/"}
-    path.write_text(json.dumps(json.loads(path.read_text()) | more))
+    edit_json(bare / CHECKPOINT / "tokenizer_config.json", lambda data: data.update(more))
     done = invoke(bare, "publish", "--dry-run")
     assert done.returncode == 0, done.stderr
     for file in (bare / "dist/hub/model").iterdir():
@@ -201,9 +200,7 @@ def test_results_that_name_a_path_are_not_published(bare: Path) -> None:
     from tests.conftest import invoke
 
     path = bare / "results/tiny/evaluation_results.json"
-    data = json.loads(path.read_text())
-    data["base_model"]["name"] = "/home/me/hidden"
-    path.write_text(json.dumps(data))
+    edit_json(path, lambda data: data["base_model"].update(name="/home/me/hidden"))
     done = invoke(bare, "publish", "--dry-run")
     assert done.returncode == 2 and "base_model.name: a path of your machine" in done.stderr, done.stderr
     assert "hidden" not in done.stderr

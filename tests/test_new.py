@@ -25,6 +25,7 @@ from src.record.references import read_references
 from .conftest import REPO, TINY, invoke, once, run_in
 from .hub_server import HubServer
 from .publishing import TOKEN, new_hub
+from .records import edit_json
 from .test_trainer import STATE
 
 WORDS = (
@@ -62,9 +63,7 @@ def lm_eval_results(folder: Path, adapter: str) -> tuple[Path, Path]:
 def adapter_folder(folder: Path) -> Path:
     """Copy the toy's adapter as a Trainer leaves one, with files that are not published."""
     shutil.copytree(TINY / "checkpoints/best_model", folder)
-    path = folder / "adapter_config.json"
-    settings = json.loads(path.read_text()) | {"base_model_name_or_path": BASE}
-    path.write_text(json.dumps(settings))
+    edit_json(folder / "adapter_config.json", lambda data: data.update(base_model_name_or_path=BASE))
     (folder / "training_args.bin").write_bytes(b"pickle")
     (folder / "checkpoint-5").mkdir()
     (folder / "checkpoint-5/optimizer.pt").write_bytes(b"pickle")
@@ -147,7 +146,7 @@ def whole(session_folder: Path) -> Path:
 
 def test_an_error_names_no_temporary_folder(tmp_path: Path) -> None:
     path = adapter_folder(tmp_path / "adapter") / "adapter_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"lora_alpha": 0}))
+    edit_json(path, lambda data: data.update(lora_alpha=0))
     done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine", "--adapter", str(path.parent))
     assert done.returncode == 2 and "adapter_config.json: alpha: " in done.stderr, done.stderr
     assert ".mine." not in done.stderr and not (tmp_path / "mine").exists()
@@ -359,8 +358,7 @@ def test_the_base_is_the_adapters_and_another_one_is_a_gap(
     own: str, stated: str, other: str | None, tmp_path: Path
 ) -> None:
     adapter = small_adapter(tmp_path / "adapter")
-    path = adapter / "adapter_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"base_model_name_or_path": own}))
+    edit_json(adapter / "adapter_config.json", lambda data: data.update(base_model_name_or_path=own))
     base, tuned = lm_eval_results(tmp_path / "out", str(adapter))
     root = new(tmp_path, "--adapter", str(adapter), "--lm-eval", str(base), str(tuned))
     text = (root / "configs/experiments/mine.yaml").read_text()

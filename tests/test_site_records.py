@@ -24,7 +24,7 @@ from gen.site import theme_language
 from .browsing import Watched, browsing, serving
 from .conftest import REPO, Run, copy_tiny, run_in
 from .publishing import change_project
-from .records import rewrite, set_column, tables
+from .records import edit_json, rewrite, set_column, tables
 
 pytestmark = pytest.mark.slow
 
@@ -163,9 +163,10 @@ def test_the_worked_example_of_the_guide_works_as_it_stands(minimal: Path, run: 
     found = run(minimal, "-m", "mkdocs", "build")  # one question does not give 0.31
     assert found.returncode != 0
     assert "but the answers give" in found.stdout + found.stderr
-    data = json.loads(path.read_text())
-    data["base_model"]["metrics"]["exact"], data["finetuned_model"]["metrics"]["exact"] = 0.0, 1.0
-    path.write_text(json.dumps(data))
+    edit_json(
+        path,
+        lambda d: (d["base_model"]["metrics"].update(exact=0.0), d["finetuned_model"]["metrics"].update(exact=1.0)),
+    )
     build(minimal)
     assert "Guten Morgen" in (minimal / "site/assets/data/answers.csv").read_text()
 
