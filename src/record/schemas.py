@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from .config import Strict
+from .config import Name, Strict
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -151,7 +151,7 @@ class EvaluationResults(Strict):
     config: dict[str, Any] | None = Field(None, description="The whole config of the experiment, as it was run.")
     base_model: ModelResults | None = Field(None, description="Left out where only one model was evaluated.")
     finetuned_model: ModelResults
-    runs: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]] = Field(
+    runs: list[Name] = Field(
         default_factory=list, description="Further models of the table, each in `runs/NAME.json` next to this file."
     )
     tasks: dict[str, Task] = Field(default_factory=dict)
