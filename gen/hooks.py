@@ -26,11 +26,7 @@ def on_startup(*, command: str, dirty: bool) -> None:
 
 @event_priority(100)
 def on_config(config: Any) -> Any:
-    """Set name, description, address and language, before plugins read them.
-
-    Raises:
-        PluginError: The project config is missing or malformed.
-    """
+    """Set name, description, address and language, before plugins read them."""
     try:
         root = Path(config["config_file_path"]).parent
         found, language = names(root), theme_language(root)

@@ -27,20 +27,7 @@ from .reference import reference_pages
 
 
 def generate(root: Path, cache: Path | None, *, lenient: bool = False) -> dict[str, bytes]:
-    """Generate the site's pages, charts, pictures and downloads.
-
-    Args:
-        root: The repository.
-        cache: The cache's folder; None for no cache.
-        lenient: Whether a claim that does not hold is marked in its place instead of stopping the build.
-
-    Returns:
-        Contents by path inside the site's source folder.
-
-    Raises:
-        InputError: The record is missing or malformed.
-        ClaimsError: Claims do not hold.
-    """
+    """Generate the site's pages, charts, pictures and downloads; `lenient` marks a claim that does not hold in its place."""
     return site_files(build(root, cache), lenient=lenient, reference=_has_reference(root))
 
 
@@ -56,9 +43,6 @@ def site_files(documents: Documents, *, lenient: bool = False, reference: bool =
         documents: All that is made from the record.
         lenient: Whether a claim that does not hold is marked in its place.
         reference: Whether the Python reference is part of it.
-
-    Raises:
-        ClaimsError: Claims do not hold.
     """
     context, record = documents.context, documents.context.record
     missing = pdf_missing()
@@ -120,9 +104,6 @@ def names(root: Path) -> dict[str, str]:
     """Return the site's name, description and addresses as mkdocs.yml would state them, safe in HTML.
 
     They are the project's title, question, site_url and repository_url; what the project does not state is left out.
-
-    Raises:
-        InputError: The project config is missing or malformed.
     """
     project = load_yaml(root / PROJECT, ProjectConfig)
     found = {
@@ -137,11 +118,7 @@ def names(root: Path) -> dict[str, str]:
 
 
 def theme_language(root: Path) -> str:
-    """Return the language of the site's menus: the project's, where the theme speaks it, and otherwise English.
-
-    Raises:
-        InputError: The project config is missing or malformed.
-    """
+    """Return the language of the site's menus: the project's, where the theme speaks it, and otherwise English."""
     language = load_yaml(root / PROJECT, ProjectConfig).languages[0]
     theme = find_spec("material")
     folders = (theme.submodule_search_locations or []) if theme else []

@@ -250,11 +250,7 @@ class Analysis:
 
 
 def analyse(record: Record) -> Analysis:
-    """Analyse a record: every declared metric that it has, in the order of the declaration.
-
-    Raises:
-        InputError: A stated metric is not the one that is computed from the answers.
-    """
+    """Analyse a record: every declared metric that it has, in the order of the declaration."""
     level = record.metrics.significance_level
     measured = {
         k: config

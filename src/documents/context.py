@@ -45,7 +45,7 @@ class RepoNames:
         base = record.base_name.id if record.base_name else None
         if record.base_folder is not None:
             base = prefix + record.base_folder.name
-        elif record.base_name and not record.base_name.on_hub:
+        elif record.base_name and record.base_name.local:
             base = None  # such as a folder of another machine, which no visitor can load
         space = record.project.space_repo and prefix + record.project.space_repo
         return cls(prefix + record.project.model_repo, prefix + record.project.dataset_repo, base, owner, space)
@@ -173,9 +173,6 @@ class Context:
         """Return the keys of a section of the experiment's config that documents may state: what was run, or what the config says.
 
         A default that nobody recorded is nothing that was run.
-
-        Args:
-            section: Name of the section; empty for the config itself.
         """
         config = getattr(self.record.experiment, section) if section else self.record.experiment
         if config is None:

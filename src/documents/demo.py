@@ -126,11 +126,7 @@ class Demo:
         return _json({kind: _answers(self.record, question) for kind, question in self.questions.items()})
 
     def manifest(self, files: Iterable[DemoFile] | None = None) -> str:
-        """Write what the widget reads first, as JSON.
-
-        Args:
-            files: The models' files; by default those that lie beside the manifest.
-        """
+        """Write what the widget reads first, as JSON."""
         words = [word for q in self.questions.values() for word in _words(self.record, q.task)]
         listed = list(files or self._here())
         recorded = len(self.recorded.encode())

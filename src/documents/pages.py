@@ -32,10 +32,6 @@ Found = list[tuple[str, int, Claim]]
 def site_pages(documents: Documents, *, pdf: bool) -> tuple[dict[str, str], Found, list[str]]:
     """Render every page of the site that comes from the record.
 
-    Args:
-        documents: All that is made from the record.
-        pdf: Whether the report is there as PDF.
-
     Returns:
         Markdown by path inside docs/, without pages for which the record has nothing; the claims on them; and the names of the charts
         that they show.

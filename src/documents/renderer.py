@@ -91,12 +91,6 @@ class Renderer:
         Args:
             name: Its path inside `src/fragments`, or `author/…` for one inside `docs/fragments`, without `.j2`.
             **extra: More names for this template.
-
-        Returns:
-            Markdown without blank lines around it, and never two in a row.
-
-        Raises:
-            InputError: The template is missing, names something that does not exist, or cites a work without an entry.
         """
         file = _file(name)
         try:
@@ -228,9 +222,7 @@ class Renderer:
         for key in keys:
             if key not in self.context.works:
                 raise InputError(
-                    file,
-                    f"[@{key}]: found a citation without an entry, expected a key of {BIBLIOGRAPHY}. "
-                    "Add the entry, or correct the citation.",
+                    file, f"[@{key}]: not a key of {BIBLIOGRAPHY}. Add the entry, or correct the citation."
                 )
         self.cited += keys
         return str(self._macros.cite([self.context.works[key] for key in keys], self.works_at))
@@ -290,16 +282,7 @@ def _unknown(kind: str, name: str, known: list[str]) -> UndefinedError:
 
 
 def twice(make: Callable[[list[str]], Renderer], name: str, **extra: Any) -> tuple[str, Renderer]:
-    """Render a document whose text refers to its own figures and references: once to learn them, once to write them.
-
-    Args:
-        make: Makes a renderer, given the names of the figures in order.
-        name: The document's template.
-        **extra: More names for the template.
-
-    Returns:
-        The text, and the renderer that wrote it.
-    """
+    """Render a document whose text refers to its own figures and references: once to learn them, once to write them."""
     first = make([])
     first.render(name, **extra)
     second = make(first.figures)

@@ -53,9 +53,6 @@ def environment(root: Path) -> Environment:
     """Return the Jinja environment of a repository, for all targets; an undefined name is an error.
 
     It compiles each template once, and again after the template has changed.
-
-    Args:
-        root: The repository.
     """
     env = Environment(
         loader=ChoiceLoader([PrefixLoader({"author": FileSystemLoader(root / AUTHOR)}), FileSystemLoader(FRAGMENTS)]),

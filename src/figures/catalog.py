@@ -309,9 +309,6 @@ def render(chart: Chart, kind: str, cache_folder: Path | None) -> bytes:
         chart: What to draw.
         kind: One of `KINDS`, or `png`.
         cache_folder: The cache; None to always draw.
-
-    Returns:
-        The file's bytes.
     """
     if kind.endswith("dark.svg"):
         light = render(chart, kind.replace("dark", "light"), cache_folder)
