@@ -133,6 +133,7 @@ class HubServer:
                 Route("/api/whoami-v2", self.whoami),
                 Route("/api/validate-yaml", self.validate_yaml, methods=["POST"]),
                 Route("/api/repos/create", self.create, methods=["POST"]),
+                Route("/api/repos/move", self.move, methods=["POST"]),
                 Route("/oauth/token", self.exchange, methods=["POST"]),
                 Route("/lfs/{oid}", self.put_object, methods=["PUT"]),
                 *(
@@ -151,7 +152,6 @@ class HubServer:
                         (api + "/refs", self.list_refs, ["GET"]),
                         (api + "/commits/{rev:path}", self.commits, ["GET"]),
                         (api + "/tag/{rev:path}", self.tag, ["POST"]),
-                        (api + "/super-squash/{rev:path}", self.squash, ["POST"]),
                     )
                 ),
                 *(
@@ -307,7 +307,7 @@ class HubServer:
         content = (await request.json())["content"]
         match = re.match(r"---\n(.*?)\n---\n", content, flags=re.DOTALL)
         try:
-            data = yaml.safe_load(match[1]) if match else {}
+            data = yaml.load(match[1], yaml.CSafeLoader) if match else {}
             if not isinstance(data, dict):
                 raise ValueError("not a mapping")
             if not isinstance(data.get("license", ""), str):
@@ -379,6 +379,7 @@ class HubServer:
         url = f"{self.url}/{'' if kind == 'model' else kind + 's/'}{name}"
         if (kind, name) in self.repos:
             return JSONResponse({"error": "You already created this repo", "url": url}, 409)
+        self.moved.pop((kind, name), None)  # the name leads to the new repository from now on
         repo = self.add_repo(kind, name, private=body.get("visibility") == "private")
         if kind == "space":  # the Hub puts a first page into it
             head = repo.commits[repo.refs["main"]]
@@ -417,7 +418,7 @@ class HubServer:
     def card(self, commit: Commit) -> Any:
         text = commit.files["README.md"].path.read_text() if "README.md" in commit.files else ""
         match = re.match(r"---\n(.*?)\n---\n", text, flags=re.DOTALL)
-        return yaml.safe_load(match[1]) if match else None
+        return yaml.load(match[1], yaml.CSafeLoader) if match else None
 
     def eval_results(self, commit: Commit) -> list[dict[str, Any]]:
         """Return what a commit holds in `.eval_results/`, each entry as the Hub gives it; an invalid file with its error."""
@@ -426,7 +427,7 @@ class HubServer:
             if not re.fullmatch(r"\.eval_results/[^/]+\.yaml", path):
                 continue
             try:
-                for entry in yaml.safe_load(commit.files[path].path.read_bytes()):
+                for entry in yaml.load(commit.files[path].path.read_bytes(), yaml.CSafeLoader):
                     assert isinstance(entry["value"], int | float)
                     assert entry["dataset"]["id"]
                     assert entry["dataset"]["task_id"]
@@ -445,6 +446,22 @@ class HubServer:
         repo.name = new
         self.repos[(kind, new)] = repo
         self.moved[(kind, name)] = new
+
+    async def move(self, request: Request) -> Response:
+        body, user = await request.json(), self.user(request)
+        kind, name, new = body["type"], body["fromRepo"], body["toRepo"]
+        if (kind, name) not in self.repos:
+            raise HubError(404, "Repository not found", "RepoNotFound")
+        if (
+            user is None
+            or user.role == "oidc"
+            or not all(self.may_write(user, n.split("/")[0], "") for n in (name, new))
+        ):
+            raise HubError(403, "You don't have the rights to rename this repository")
+        if (kind, new) in self.repos:
+            raise HubError(409, "The new name is taken")
+        self.rename(kind, name, new)
+        return JSONResponse({})
 
     async def settings(self, request: Request) -> Response:
         repo = self.find(request, write=True)
@@ -531,16 +548,6 @@ class HubServer:
         if name in repo.tags:
             raise HubError(409, f"Tag {name} already exists")
         repo.tags[name] = self.at(repo, request.path_params["rev"]).oid
-        return JSONResponse({})
-
-    async def squash(self, request: Request) -> Response:
-        """Replace a branch's history by one commit with its files."""
-        repo = self.find(request, write=True)
-        user = self.user(request)
-        assert user is not None
-        branch = request.path_params["rev"]
-        title, _, message = (await request.json())["message"].partition("\n")
-        self.add_commit(repo, branch, None, title, user.name, dict(self.at(repo, branch).files), message.strip())
         return JSONResponse({})
 
     # Uploads.

@@ -176,6 +176,7 @@ class Desk(Published):
         )
         monkeypatch.setattr(publish, "local_base", lambda context: self.bundle.repo("base"))
         monkeypatch.setattr(bundles, "check_secrets", lambda *rest: [])
+        monkeypatch.setattr(Documents, "check", lambda documents: None)  # most of a publication's time
         monkeypatch.setattr(process.Home, "link", lambda *rest: None)
         monkeypatch.setattr(process.Home, "run", lambda home, jobs, what, **rest: self._run(jobs, rest["offline"]))
 
@@ -200,7 +201,9 @@ class Desk(Published):
         self.verified += self.bundle.repos
         with redirect_stdout(printed), redirect_stderr(printed):
             try:
-                publish.publish(record, Options(**{"yes": True, **options}), screen, redactor, None)
+                publish.publish(
+                    record, Options(**{"yes": True, **options}), screen, redactor, self.bundle.context.cache
+                )
                 code = 0
             except CommandError as error:
                 printed.write(f"error: {error}\n")

@@ -49,9 +49,9 @@ def answer(status: int, headers: dict[str, str] | None = None, **content: Any) -
 
 
 def history(repo: Repo) -> list[Commit]:
-    """Return every commit that anybody can reach."""
+    """Return every commit that anybody can reach, but for the Hub's own first one."""
     heads = {*repo.refs.values(), *repo.tags.values()}
-    return [commit for head in heads for commit in repo.history(repo.commits[head])]
+    return [c for head in heads for c in repo.history(repo.commits[head]) if c.title != "initial commit"]
 
 
 def without(bundle: Bundle, path: str) -> Bundle:
@@ -78,7 +78,7 @@ def test_withdrawn_text_is_in_no_public_history(desk: Desk, bundles: tuple[Bundl
     desk.bundle = without(bundles[1], "NOTICE")
     done = desk.publish(**DATASET)
     assert done.code == 0, done.out
-    assert "becomes public with one commit" in done.out
+    assert "starts from scratch: its history stays private, as alice/tiny-letters-earlier-" in done.out
     assert not desk.repo("dataset").private
     (only,) = history(desk.repo("dataset"))
     assert withdrawn not in {blob.sha256 for blob in only.files.values()}
@@ -98,24 +98,48 @@ def test_what_was_private_for_several_publications_becomes_public_with_one_commi
     for bundle in bundles:
         desk.bundle = private(bundle)
         assert desk.publish(**DATASET).code == 0
-    assert len(history(desk.repo("dataset"))) == 3
+    earlier = desk.repo("dataset")
+    assert len(history(earlier)) == 2
     done = desk.publish(**DATASET, make_public=(PAGE,))
     assert done.code == 0, done.out
-    assert "its history is removed" in done.out
     assert len(history(desk.repo("dataset"))) == 1
     assert not desk.repo("dataset").private
+    assert (len(history(earlier)), earlier.private) == (2, True)
+    assert f"{PAGE}-earlier-{earlier.refs['main'][:8]}: private, our commit" in done.out
 
 
-def test_a_tag_that_keeps_withdrawn_text_is_named(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
+def test_a_branch_of_others_does_not_become_public(desk: Desk) -> None:
     when(desk, "PUT", "/settings", answer(403))
     assert desk.publish(**DATASET).code == 3
-    repo = desk.repo("dataset")
-    repo.tags["draft"] = repo.refs["main"]
+    earlier = desk.repo("dataset")
+    desk.hub.add_commit(earlier, "draft", None, "Draft", "visitor", {})
+    assert desk.publish(**DATASET).code == 0
+    assert earlier.private
+    assert desk.repo("dataset").refs.keys() == {"main"}
+
+
+def test_a_commit_just_before_a_new_start_is_kept_and_named(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
+    when(desk, "PUT", "/settings", answer(403))
+    assert desk.publish(**DATASET).code == 3
     desk.bundle = bundles[1]
-    done = desk.publish(**DATASET)
-    assert done.code == 3
-    assert "draft would show earlier commits to everybody" in done.out
-    assert repo.private
+    when(desk, "POST", "/repos/move", lambda: desk.hub.edit("dataset", PAGE, "notes.txt", b"others"))
+    for says in ("changed by others a moment ago, and is called", "is called"):
+        done = desk.publish(**DATASET)
+        assert done.code == 3
+        assert f"{says} {PAGE}-earlier-" in done.out
+        (only,) = desk.hub.repos.values()
+        assert (only.private, only.history(only.commits[only.refs["main"]])[0].author) == (True, "visitor")
+
+
+def test_what_its_owner_hides_at_the_end_stays_private(desk: Desk) -> None:
+    def act() -> None:
+        desk.repo("dataset").private = True
+
+    when(desk, "GET", "/refs", act)  # the tag is the last thing that is done
+    done = desk.publish(**DATASET, tag="v1")
+    assert done.code == 0, done.out
+    assert desk.publish(**DATASET).code == 0
+    assert desk.repo("dataset").private
 
 
 def test_an_owners_private_repository_keeps_its_history(desk: Desk) -> None:

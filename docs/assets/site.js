@@ -24,7 +24,14 @@
       const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
       if (heads.length <= (table.closest(".try-it") ? NARROW : WIDE) || table.closest(".try-it-scroll")) continue;
       table.dataset.stacks = "";
-      for (const row of table.querySelectorAll("tbody tr")) [...row.cells].forEach((cell, i) => (cell.dataset.label = heads[i]));
+      for (const row of table.querySelectorAll("tbody tr")) {
+        [...row.cells].forEach((cell, i) => {
+          cell.dataset.label = heads[i];
+          const value = document.createElement("div"); // one part of the grid, whatever it consists of
+          value.append(...cell.childNodes);
+          cell.append(value);
+        });
+      }
     }
   };
   name(document);

@@ -14,7 +14,7 @@ from src.record.errors import CommandError, show
 from .client import Busy, Retry
 from .errors import Refused, Stopped, Unreachable
 from .receipt import Receipt
-from .remote import FIRST_COMMIT, SETTLING, Hub, RemoteRepo, describe, settled
+from .remote import FIRST_COMMIT, SETTLING, Hub, RemoteRepo, aside, belongs, commit_title, describe, settled
 from .repository import HubFile, Repository
 from .waiting import Clock
 
@@ -36,8 +36,8 @@ class Sender:
     """
 
     def __init__(self, hub: Hub, retry: Retry, receipt: Receipt) -> None:
-        self.hub, self._retry, self._receipt = hub, retry, receipt
-        self._touched: dict[tuple[str, str], tuple[Repository, str | None]] = {}
+        self.hub, self.receipt, self._retry = hub, receipt, retry
+        self._touched: dict[tuple[str, str], tuple[Repository, str | None, bool]] = {}
 
     def state(self, clock: Clock) -> list[str]:
         """Look up what is on the Hub now, a line for each repository that was touched."""
@@ -46,18 +46,18 @@ class Sender:
         clock.allow(LOOKING)
         try:
             with clock.doing("looking up what is on the Hub"):
-                return [self.hub.state(repo, commit) for repo, commit in self._touched.values()]
+                return [self.hub.state(*touched) for touched in self._touched.values()]
         except Stopped:
-            return [f"unknown, look at {self.hub.endpoint}/{repo.page}" for repo, _ in self._touched.values()]
+            return [f"unknown, look at {self.hub.endpoint}/{repo.page}" for repo, *_ in self._touched.values()]
 
-    def touch(self, repo: Repository, commit: str | None = None) -> None:
-        """Remember that a repository is changed, and our commit in it."""
+    def touch(self, repo: Repository, commit: str | None = None, *, ours: bool = True) -> None:
+        """Remember that a repository is changed or was looked at, its newest commit, and whether that one is ours."""
         key = (repo.kind, repo.repo_id)
-        self._touched[key] = (repo, commit or self._touched.get(key, (repo, None))[1])
+        self._touched[key] = self._touched.get(key, (repo, None, False)) if commit is None else (repo, commit, ours)
 
     def create(self, repo: Repository) -> tuple[Repository, RemoteRepo]:
         """Create a private repository; return it as it is, and ours with the Hub's first page to be removed."""
-        self._receipt.note(repo, created=True)
+        self.receipt.note(repo, created=True)
         self.touch(repo)
         self.hub.call(
             self.hub.api.create_repo, repo.repo_id, repo_type=repo.kind, visibility="private", exist_ok=True,
@@ -68,7 +68,7 @@ class Sender:
             raise Unreachable(f"{repo.repo_id}: created, but the Hub does not show it yet. Run the same command again.")
         commits = [commit for commit in self.hub.commits(repo, now.head) if commit.title != FIRST_COMMIT]
         if not now.private or commits or not now.is_new(repo):
-            self._receipt.note(repo, created=False)
+            self.receipt.note(repo, created=False)
             raise Refused(
                 f"{repo.repo_id}: somebody else created it a moment ago. Look at it, then run the same command again."
             )
@@ -101,8 +101,8 @@ class Sender:
             """Send the commit; one whose reply was lost is looked up before it is sent again."""
             try:
                 info = self.hub.call(
-                    self.hub.api.create_commit, repo.repo_id, operations, commit_message=f"Publish {repo.role}",
-                    commit_description=self._receipt.unfinished.id, repo_type=repo.kind, parent_commit=remote.head,
+                    self.hub.api.create_commit, repo.repo_id, operations, commit_message=commit_title(repo),
+                    commit_description=self.receipt.unfinished.id, repo_type=repo.kind, parent_commit=remote.head,
                 )  # fmt: skip
             except RepositoryNotFoundError:
                 raise _gone(repo) from None
@@ -141,7 +141,7 @@ class Sender:
                 return None
             commits = self.hub.commits(repo, now.head)
             known = [commit.commit_id for commit in commits]
-            if not now.differing(repo) and known[1:2] == [parent]:
+            if known[1:2] == [parent] and belongs(commits[0], self.receipt.unfinished.id):
                 return now.head
             if parent in known:
                 raise Refused(
@@ -153,34 +153,30 @@ class Sender:
 
         return settled(look, pauses=SETTLING[:2])
 
-    def squash(self, repo: Repository, commit: str) -> str:
-        """Replace the history of a repository of ours that was never public by one commit; return that commit.
+    def set_aside(self, repo: Repository, remote: RemoteRepo) -> None:
+        """Rename a repository of ours that was never public, with its history, so that its name is free for a new one.
 
-        What was withdrawn before would otherwise become public as history.
+        The Hub moves all of it at once: whatever others did before is under the new name, and nothing is lost.
         """
-        self.expect_head(repo, commit)
-        if len(self.hub.commits(repo, commit)) == 1:
-            return commit
-        refs = self.hub.call(self.hub.api.list_repo_refs, repo.repo_id, repo_type=repo.kind, include_pull_requests=True)
-        others = [ref.name for ref in (*refs.branches, *refs.tags, *(refs.pull_requests or [])) if ref.name != "main"]
-        if others:
+        old = replace(repo, repo_id=aside(repo.repo_id, remote.head))
+        self.touch(old, remote.head)
+        self.touch(repo)
+        problem: CommandError = _gone(repo)
+        try:
+            self.hub.call(self.hub.api.move_repo, repo.repo_id, old.repo_id, repo_type=repo.kind)
+        except RepositoryNotFoundError:  # also when the reply to the first attempt was lost
+            pass
+        except CommandError as error:
+            problem = error
+        moved = settled(lambda: self.hub.info(old.repo_id, old.kind), pauses=SETTLING[:3])
+        if moved is None:
+            raise problem
+        if moved != (remote.head, True):
             raise Refused(
-                f"{repo.repo_id}: {show(', '.join(others))} would show earlier commits to everybody. Delete that on the Hub, then "
-                "run the same command again."
+                f"{repo.repo_id}: changed by others a moment ago, and is called {old.repo_id} now. Look at it; rename it back on the "
+                "Hub to continue with it."
             )
-        message = f"Publish {repo.role}\n\n{self._receipt.unfinished.id}"
-        self.hub.call(self.hub.api.super_squash_history, repo.repo_id, commit_message=message, repo_type=repo.kind)
-
-        def look() -> str | None:
-            found = self.hub.info(repo.repo_id, repo.kind)
-            if found is None:
-                raise _gone(repo)
-            return found[0] if found[0] != commit and len(self.hub.commits(repo, found[0])) == 1 else None
-
-        squashed = settled(look)
-        if squashed is None:
-            raise Unreachable(f"{repo.repo_id}: its history is still there. Run the same command again.")
-        return squashed
+        self.receipt.forget(repo)
 
     def read_back(self, repo: Repository, before: RemoteRepo, commit: str) -> None:
         """Read the tree of the very commit that the Hub answered, and compare it with what was verified."""
@@ -219,7 +215,7 @@ class Sender:
             commits = self.hub.commits(repo, found[0])
             new = describe(takewhile(lambda c: c.commit_id != commit, commits[:5]))
             raise ChangedByOthers(
-                f"{repo.repo_id}: changed by others after our commit {commit[:12]} ({'; '.join(new)}). "
+                f"{repo.repo_id}: changed by others after commit {commit[:12]} ({'; '.join(new)}). "
                 "Run the same command again to see how it differs."
             )
         return found[1]
@@ -230,12 +226,13 @@ class Sender:
         The Hub cannot do that on this condition, so it is looked at before and after. A repository that shows a commit
         which nobody verified is made private again.
         """
-        if not self.expect_head(repo, commit):
-            return
-        self.touch(repo, commit)
+        private = self.expect_head(repo, commit)
         settings = partial(self.hub.call, self.hub.api.update_repo_settings, repo.repo_id, repo_type=repo.kind)
-        settings(visibility="public")
-        self._receipt.note(repo, created=False)  # from now on its visibility is its owner's
+        if private:
+            settings(visibility="public")
+        self.receipt.note(repo, created=False)  # from now on its visibility is its owner's
+        if not private:
+            return
         try:
             private = self.expect_head(repo, commit)
         except ChangedByOthers as changed:

@@ -16,7 +16,7 @@ from src.record.publication import Publication, Visibility
 from .errors import Refused
 from .options import Options
 from .receipt import Unfinished
-from .remote import FIRST_COMMIT, Hub, RemoteRepo, describe
+from .remote import FIRST_COMMIT, Hub, RemoteRepo, aside, belongs, commit_title, describe
 from .repository import SMALL, Repository
 
 Kind = Literal["added", "changed", "removed", "same", "left alone"]
@@ -42,6 +42,8 @@ class RepoPlan:
         remote: As it is; None if there is none yet.
         wanted: Who should see it, by the project's config.
         ours: Whether this project created it, made all of its history, and it was never public.
+        aside: One of ours that was never public and has earlier commits: it is renamed, and a new one takes its name.
+        committed: Whether the newest commit is one that this project made.
         asked: Whether the person asks to make it public.
         foreign: What others did since the last publication, a line each.
         notes: What the person should know.
@@ -52,6 +54,8 @@ class RepoPlan:
     remote: RemoteRepo | None
     wanted: Visibility
     ours: bool = False
+    aside: RemoteRepo | None = None
+    committed: bool = False
     asked: bool = False
     foreign: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -159,13 +163,30 @@ def plan_repo(
     others = _made_by_others(commits, known, unfinished.id)
     ours = remote.private and not others and (note.created if note else last is not None and last.never_public)
     published = [*(last.paths if last else ()), *(note.paths if note else ())]
-    repo = replace(repo, retired=frozenset(remote.files if ours else published) - repo.files.keys())
-    plan = RepoPlan(repo, remote, wanted, ours, asked=repo.repo_id in make_public)
-    if plan.action == "nothing":
-        others = []
+    new = remote.is_new(repo) and all(commit.title == FIRST_COMMIT for commit in commits)
+    repo = replace(repo, retired=frozenset(remote.files if ours or new else published) - repo.files.keys())
+    asked = repo.repo_id in make_public
+    made = commits[0].title == commit_title(repo) and (remote.head == known or belongs(commits[0], unfinished.id))
+    plan = RepoPlan(repo, remote, wanted, ours, committed=made, asked=asked)
+    if ours and plan.becomes_public and _shows_more(hub, plan, commits):
+        place = aside(repo.repo_id, remote.head)
+        says = f"starts from scratch: its history stays private, as {place}, so that nobody reads what was withdrawn"
+        return RepoPlan(repo, None, wanted, aside=remote, asked=asked, notes=(says,))
+    if plan.action == "nothing" and not remote.others(repo):
+        others = []  # whoever committed it
     elif known is None and not ours and not remote.is_new(repo):
         others = [f"{len(remote.files)} files that were not published from here"]
     return replace(plan, foreign=tuple(others), notes=tuple(_notes(plan, commits)), card=_card_diff(hub, plan))
+
+
+def _shows_more(hub: Hub, plan: RepoPlan, commits: list[GitCommitInfo]) -> bool:
+    """Determine whether more than one commit of ours would become public, or another branch, tag or pull request."""
+    if sum(commit.title != FIRST_COMMIT for commit in commits) + (plan.action != "nothing") > 1:
+        return True
+    refs = hub.call(hub.api.list_repo_refs, plan.repo.repo_id, repo_type=plan.repo.kind, include_pull_requests=True)
+    return any(
+        ref.target_commit != commits[0].commit_id for ref in (*refs.branches, *refs.tags, *(refs.pull_requests or []))
+    )
 
 
 def _made_by_others(commits: list[GitCommitInfo], known: str | None, ours: str) -> list[str]:
@@ -173,7 +194,7 @@ def _made_by_others(commits: list[GitCommitInfo], known: str | None, ours: str) 
     new = list(takewhile(lambda commit: commit.commit_id != known, commits))
     if new and new[-1] is commits[-1] and new[-1].title == FIRST_COMMIT:
         del new[-1]
-    return describe(commit for commit in new if ours not in f"{commit.title}\n{commit.message}")
+    return describe(commit for commit in new if not belongs(commit, ours))
 
 
 def _notes(plan: RepoPlan, commits: list[GitCommitInfo]) -> list[str]:
@@ -185,7 +206,7 @@ def _notes(plan: RepoPlan, commits: list[GitCommitInfo]) -> list[str]:
             "stays public, as it is, although the project config says private; change it in its settings on the Hub"
         ]
     if plan.becomes_public and plan.ours:
-        return ["becomes public with one commit: its history is removed, so that what was withdrawn cannot be read"]
+        return ["becomes public with one commit"]
     if plan.becomes_public:
         return [f"becomes public with its whole history, {len(commits)} commits"]
     return [f"stays private, as it is; --make-public {name} makes it public"]

@@ -110,7 +110,8 @@ def check_plan(hub: Hub, account: Account, plan: RepoPlan, tag: str | None) -> N
     repo = plan.repo
     if plan.remote is None:
         if account.no_new:
-            raise Refused(f"{repo.repo_id}: does not exist, and {account.no_new}")
+            missing = "starts from scratch" if plan.aside else "does not exist"
+            raise Refused(f"{repo.repo_id}: {missing}, and {account.no_new}")
     else:
         try:
             hub.call(hub.api.auth_check, repo.repo_id, repo_type=repo.kind, write=True)

@@ -139,9 +139,10 @@ class _Publishing:
         self.checks.refuse_failures()
         self.receipt.begin()
         # The Space loads what the others made visible.
-        for wave in ([p for p in plans if p.repo.role != "space"], [p for p in plans if p.repo.role == "space"]):
-            self._make_visible([self._commit(plan) for plan in wave])
-        return report | self._finish(plans)
+        models, spaces = ([p for p in plans if (p.repo.role == "space") == space] for space in (False, True))
+        done = self._make_visible([self._commit(plan) for plan in models])
+        done += self._make_visible([self._commit(plan) for plan in spaces])
+        return report | self._finish(done)
 
     def _collect(self) -> tuple[list[Repository], list[str]]:
         """Collect what is published; return it, and what the person should know, a line each."""
@@ -198,17 +199,17 @@ class _Publishing:
         plan = replace(plan, repo=plan.repo.at(self.commits))
         repo, remote = plan.repo, plan.remote
         with self.clock.doing(f"sending {repo.repo_id}"):
+            if plan.aside is not None:
+                self.sender.set_aside(repo, plan.aside)
             if remote is None:
                 repo, remote = self.sender.create(repo)
                 plan = replace(plan, repo=repo, remote=remote, ours=True)
             commit = remote.head
             if plan.action == "nothing":
-                self.sender.touch(repo, commit)
+                self.sender.touch(repo, commit, ours=plan.committed)
             else:
                 self.receipt.note(repo, created=plan.ours)
                 commit = self.sender.commit(repo, remote)
-            if plan.becomes_public and plan.ours:
-                commit = self.sender.squash(repo, commit)
         if commit != remote.head:
             with self.clock.doing(f"reading {repo.repo_id} back"):
                 self.sender.read_back(repo, remote, commit)
@@ -217,8 +218,12 @@ class _Publishing:
         self.commits[repo.role] = commit
         return plan
 
-    def _make_visible(self, plans: list[RepoPlan]) -> None:
-        """Try from the Hub what is private, then make public what this publication may; try what was public as a visitor."""
+    def _make_visible(self, plans: list[RepoPlan]) -> list[RepoPlan]:
+        """Try from the Hub what is private, then make public what this publication may; try what was public as a visitor.
+
+        Returns:
+            The plans; what was made public is its owner's from now on.
+        """
         hidden = [plan for plan in plans if self.sender.expect_head(plan.repo, self.commits[plan.repo.role])]
         self._look(self.hub, hidden)
         become = [plan for plan in plans if plan.becomes_public]
@@ -230,6 +235,7 @@ class _Publishing:
             with self.clock.doing(f"making {plan.repo.repo_id} public"):
                 self.sender.make_public(plan.repo, self.commits[plan.repo.role])
         self._look(self.visitor, [plan for plan in plans if plan not in hidden])
+        return [replace(plan, ours=plan.ours and plan not in become) for plan in plans]
 
     def _look(self, hub: Hub, plans: list[RepoPlan]) -> None:
         if self.options.smoke and plans:
@@ -247,8 +253,8 @@ class _Publishing:
                 self.checks.follow_links(who, repo, {other.repo_id for other in repos})
             if not private:
                 self.checks.read_as_visitor(self.visitor, repo, commit)
-            ours = private and (plan.ours or plan.remote is None)
-            entries.append(receipt_entry(repo, commit, private=private, never_public=ours, last=self.last))
+            never_public = private and plan.ours
+            entries.append(receipt_entry(repo, commit, private=private, never_public=never_public, last=self.last))
         results = sha256_file(self.record.results_path)
         if self.last is not None and "model" not in self.options.only:
             results = self.last.results_sha256

@@ -55,7 +55,7 @@ class Receipt:
     def note(self, repo: Repository, *, created: bool, commit: str | None = None) -> None:
         """Note that a repository is changed, or the commit in it that was read back."""
         before = self.unfinished.find(repo.repo_id)
-        self._forget(repo.repo_id)
+        self.forget(repo)
         commit = commit or (before.commit if before else None)
         paths = sorted({*repo.files, *(before.paths if before else ())})
         self.unfinished.repos.append(Note(repo_id=repo.repo_id, created=created, paths=paths, commit=commit))
@@ -65,13 +65,14 @@ class Receipt:
         """Write the receipt, and remove the notes about the repositories that are finished with it."""
         write_json(self.path, publication.model_dump(mode="json"))
         for repo in repos:
-            self._forget(repo.repo_id)
+            self.forget(repo)
         self.begin()
         if not self.unfinished.repos:
             self._note_path.unlink()
 
-    def _forget(self, repo_id: str) -> None:
-        self.unfinished.repos[:] = [note for note in self.unfinished.repos if note.repo_id != repo_id]
+    def forget(self, repo: Repository) -> None:
+        """Remove the note about a repository."""
+        self.unfinished.repos[:] = [note for note in self.unfinished.repos if note.repo_id != repo.repo_id]
 
 
 def merged(last: Publication | None, done: Publication) -> Publication:

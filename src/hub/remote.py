@@ -111,6 +111,8 @@ class Hub:
             info = self.call(self.api.repo_info, repo_id, repo_type=kind, revision=revision)
         except (RepositoryNotFoundError, RevisionNotFoundError):
             return None
+        if info.private and info.id == aside(repo_id, str(info.sha)):
+            return None  # the name leads to what we set aside
         if info.id != repo_id:
             raise Refused(
                 f"{repo_id}: is called {show(info.id)} on the Hub. Correct the name in the project config, or rename it there."
@@ -181,11 +183,17 @@ class Hub:
         except RevisionNotFoundError:
             return False
 
-    def state(self, repo: Repository, ours: str | None) -> str:
-        """Say what visitors see of a repository now, in a line; what cannot be looked up is unknown."""
+    def state(self, repo: Repository, known: str | None, ours: bool) -> str:
+        """Say what visitors see of a repository now, in a line; what cannot be looked up is unknown.
+
+        Args:
+            repo: The repository.
+            known: The newest commit that is known.
+            ours: Whether that commit is ours.
+        """
         address = f"{self.endpoint}/{repo.page}"
         try:
-            found = self.head(repo, ours)
+            found = self.head(repo, known)
         except CommandError as error:
             return f"{repo.repo_id}: unknown, look at {address} ({str(error).splitlines()[0]})"
         except RepositoryNotFoundError:  # while it was looked at
@@ -193,8 +201,23 @@ class Hub:
         if found is None:
             return f"{repo.repo_id}: not on the Hub, or hidden from this token; look at {address}"
         head, private = found
-        commit = f"{'our ' if head == ours else ''}commit {head[:12]}"
+        commit = f"{'our ' if ours and head == known else ''}commit {head[:12]}"
         return f"{repo.repo_id}: {'private' if private else 'public'}, {commit}; {address}"
+
+
+def aside(repo_id: str, head: str) -> str:
+    """Return the name under which a repository of ours is kept that was never public and starts from scratch."""
+    return f"{repo_id}-earlier-{head[:8]}"
+
+
+def commit_title(repo: Repository) -> str:
+    """Return the title of our commits."""
+    return f"Publish {repo.role}"
+
+
+def belongs(commit: hf.GitCommitInfo, publication: str) -> bool:
+    """Determine whether a commit was made by the publication with this id."""
+    return publication in f"{commit.title}\n{commit.message}"
 
 
 def describe(commits: Iterable[hf.GitCommitInfo]) -> list[str]:

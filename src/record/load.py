@@ -179,6 +179,12 @@ class Record:
         """Folders of the further adapters that are published next to the main one, by the run's name."""
         return self.study.adapters(self.root) if self.study else {}
 
+    @property
+    def further_folders(self) -> dict[str, Path]:
+        """The same by the name of each one's folder in the model's repository."""
+        named = self.study.config.also_published if self.study else {}
+        return {named[run]: path for run, path in self.further_adapters.items()}
+
     @cached_property
     def model(self) -> Model:
         """What the checkpoint says of itself."""

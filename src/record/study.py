@@ -50,9 +50,9 @@ class StudyConfig(Strict):
     study: Name = Field(description="Name of the study and of its folder in checkpoints/.")
     experiment: str = Field(description="Config of the experiment that all runs share.")
     published: str = Field(description="The run whose adapter is published, as ARM-SEED.")
-    also_published: list[str] = Field(
-        default_factory=list,
-        description="Further runs whose adapters are published in the same repository, each in a folder of its own.",
+    also_published: dict[str, Name] = Field(
+        default_factory=dict,
+        description="Further runs whose adapters are published in the same repository, each with the name of its folder.",
     )
     arms: dict[Name, Arm] = Field(min_length=1, description="The arms, by name.")
 
