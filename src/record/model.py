@@ -86,7 +86,8 @@ class Model:
     def method(self) -> str | None:
         """The adapter's method, as peft names it."""
         stated = self.config.get("peft_type")
-        return stated if isinstance(stated, str) and stated and not self.full else None
+        named = "LoRA" if self.is_lora else stated
+        return named if isinstance(named, str) and named and not self.full else None
 
     @property
     def head(self) -> Head | None:
