@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from src.analysis.analyse import analyse
 from src.documents.build import build
@@ -27,6 +28,7 @@ from src.record.load import Record, load_record
 from src.record.model_name import parse_model_name
 
 from .conftest import REPO, invoke
+from .records import edit_json
 
 REAL = REPO / "tests/data/lm_eval"
 DATE = "2025-03-01T10-00-00.000000"
@@ -565,6 +567,14 @@ def test_new_results_leave_the_authors_files_and_say_what_changed(
     assert import_again(blank, color_runs(tmp_path / "first")).returncode == 0
     config, metrics = blank / "configs/experiments/mine.yaml", blank / "configs/metrics.yaml"
     config.write_text(config.read_text() + "seed: 7\ntraining_config: {learning_rate: 0.001}\n")
+    latency = {"label": "Latency", "definition": "ms", "direction": "lower", "unit": "number"}
+    declared = yaml.safe_load(metrics.read_text())
+    declared["metrics"]["latency"] = latency
+    metrics.write_text(yaml.safe_dump(declared))
+    results = blank / "results/mine/evaluation_results.json"
+    edit_json(
+        results, lambda d: [d[side]["metrics"].update(latency=12.5) for side in ("base_model", "finetuned_model")]
+    )
     (blank / "docs/fragments").mkdir()
     words = (
         '{% claim run("colors_acc").figures.value < 0.9 %}\nIt is not perfect.\n{% endclaim %}\n\n'
@@ -581,6 +591,8 @@ def test_new_results_leave_the_authors_files_and_say_what_changed(
     assert "a number in digits: docs/fragments/lessons.md.j2:5: It gets 67% right." in done.stdout
     assert "written: results/mine/answers/finetuned.parquet" in done.stderr
     assert "answers/base.parquet" not in done.stderr  # it is the same
+    assert values(load_record(blank), "latency") == (12.5, 12.5)
+    assert "kept as it was, since these results do not state it: latency" in done.stderr
 
 
 def test_new_metrics_and_another_base_are_printed_and_not_written(tmp_path: Path, blank: Path) -> None:

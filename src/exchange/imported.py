@@ -115,6 +115,7 @@ def write_record(
         results["hashes"] = {"adapter": hashes, "data": {}}
     if before is not None:
         results |= {key: before[key] for key in ("training_log", "resources", "environment") if key in before}
+        written.lines += [] if sample else _keep_own_values(results, before, declared)
     former = _values(folder, before) if again and before is not None else {}
     written.lines += _write_results(results, models, found, metrics, folder, root)
     for target, text in texts.items():
@@ -243,6 +244,19 @@ def _results(found: Import, name: str, models: dict[str, dict[str, Any]]) -> dic
             "tool": found.tool, "files": _hashes(found.files), "settings": found.settings, "left_out": found.notes,
         },
     }  # fmt: skip
+
+
+def _keep_own_values(results: dict[str, Any], before: dict[str, Any], declared: MetricsConfig) -> list[str]:
+    """Keep the values of metrics that the author declared and computes elsewhere; return a line that names them."""
+    own = {key for key, metric in declared.metrics.items() if metric.task is None and not metric.measure}
+    kept: set[str] = set()
+    for section in SECTIONS.values():
+        metrics = results.get(section, {}).get("metrics", {})
+        former = before.get(section, {}).get("metrics", {})
+        missing = {key: value for key, value in former.items() if key in own - metrics.keys() and section in results}
+        metrics |= missing
+        kept |= missing.keys()
+    return [f"kept as it was, since these results do not state it: {', '.join(sorted(kept))}"] if kept else []
 
 
 def _values(folder: Path, results: dict[str, Any]) -> dict[str, dict[str, float]]:
