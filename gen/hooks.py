@@ -26,11 +26,7 @@ def on_startup(*, command: str, dirty: bool) -> None:
 
 @event_priority(100)
 def on_config(config: Any) -> Any:
-    """Set name, description, address and language, before plugins read them.
-
-    Raises:
-        PluginError: The project config is missing or malformed.
-    """
+    """Set name, description, address and language, before plugins read them."""
     try:
         root = Path(config["config_file_path"]).parent
         found, language = names(root), theme_language(root)
@@ -48,7 +44,12 @@ def on_config(config: Any) -> Any:
 
 
 def on_page_content(html: str, *, page: Any, **_: Any) -> str:
-    """Address the assets that are named in HTML from the page's real address, which depends on `use_directory_urls`."""
+    """Address the assets that are named in HTML from the page's real address, and rank the reference below pages for readers.
+
+    The address depends on `use_directory_urls`.
+    """
+    if page.file.src_uri.startswith("reference/"):
+        page.meta.setdefault("search", {"boost": 0.2})
     assets = get_relative_url("assets/", page.url)
     return _ASSETS.sub(lambda found: f"{found[1]}{assets}", html)
 

@@ -15,6 +15,7 @@ from src.documents.demo import Demo
 from src.documents.downloads import chart_csv
 from src.documents.pages import site_pages
 from src.documents.pdf import pdf_missing
+from src.documents.templates import unused_templates
 from src.figures.catalog import KINDS
 from src.figures.social import social_card
 from src.record.config import ProjectConfig
@@ -26,20 +27,7 @@ from .reference import reference_pages
 
 
 def generate(root: Path, cache: Path | None, *, lenient: bool = False) -> dict[str, bytes]:
-    """Generate the site's pages, charts, pictures and downloads.
-
-    Args:
-        root: The repository.
-        cache: The cache's folder; None for no cache.
-        lenient: Whether a claim that does not hold is marked in its place instead of stopping the build.
-
-    Returns:
-        Contents by path inside the site's source folder.
-
-    Raises:
-        InputError: The record is missing or malformed.
-        ClaimsError: Claims do not hold.
-    """
+    """Generate the site's pages, charts, pictures and downloads; `lenient` marks a claim that does not hold in its place."""
     return site_files(build(root, cache), lenient=lenient, reference=_has_reference(root))
 
 
@@ -55,14 +43,19 @@ def site_files(documents: Documents, *, lenient: bool = False, reference: bool =
         documents: All that is made from the record.
         lenient: Whether a claim that does not hold is marked in its place.
         reference: Whether the Python reference is part of it.
-
-    Raises:
-        ClaimsError: Claims do not hold.
     """
     context, record = documents.context, documents.context.record
     missing = pdf_missing()
     if missing is not None:
         say(f"the site is built without the report as PDF: {missing}")
+    for sentence in unused_templates(record.root) if record.worded else ():
+        say(sentence)
+    if (
+        record.experiment.checkpoint
+        and not record.checkpoint.is_dir()
+        and "checkpoint" in record.experiment.model_fields_set
+    ):
+        say(f"{record.project.experiment}: checkpoint: there is no folder {record.experiment.checkpoint}")
     pages, claims, figures = site_pages(documents, pdf=missing is None)
     failed = unsupported([*(claim for _, _, claim in claims), *documents.claims()])
     if failed and not lenient:
@@ -77,6 +70,7 @@ def site_files(documents: Documents, *, lenient: bool = False, reference: bool =
     }
     files = {path: text.encode() for path, text in texts.items()}
     files |= {f"assets/data/{name}": content for name, content in context.downloads.items()}
+    files |= {f"assets/pictures/{name}": path.read_bytes() for name, path in context.pictures.items()}
     if isinstance(context.demo, Demo):
         files |= context.demo.site_files()
     elif record.project.try_it_megabytes:
@@ -107,27 +101,24 @@ def navigation(nav: list[Any], files: Collection[str], docs: Path) -> list[Any]:
 
 
 def names(root: Path) -> dict[str, str]:
-    """Return the site's name, description and address as mkdocs.yml would state them, safe in HTML.
+    """Return the site's name, description and addresses as mkdocs.yml would state them, safe in HTML.
 
-    They are the project's title, question and site_url; without a site_url there is no address.
-
-    Raises:
-        InputError: The project config is missing or malformed.
+    They are the project's title, question, site_url and repository_url; what the project does not state is left out.
     """
     project = load_yaml(root / PROJECT, ProjectConfig)
     found = {
         "site_name": html.escape(project.title, quote=True),
         "site_description": html.escape(project.question, quote=True),
     }
-    return found | ({"site_url": project.site_url.rstrip("/") + "/"} if project.site_url else {})
+    if project.site_url:
+        found["site_url"] = project.site_url.rstrip("/") + "/"
+    if project.repository_url:
+        found |= {"repo_url": html.escape(project.repository_url, quote=True), "repo_name": "Code"}
+    return found
 
 
 def theme_language(root: Path) -> str:
-    """Return the language of the site's menus: the project's, where the theme speaks it, and otherwise English.
-
-    Raises:
-        InputError: The project config is missing or malformed.
-    """
+    """Return the language of the site's menus: the project's, where the theme speaks it, and otherwise English."""
     language = load_yaml(root / PROJECT, ProjectConfig).languages[0]
     theme = find_spec("material")
     folders = (theme.submodule_search_locations or []) if theme else []

@@ -38,11 +38,7 @@ def benchmark(
         adapters = {name: Path(record.study.study.run(name).experiment.checkpoint) for name in names}
     target = output or Path("results") / experiment.experiment_name / "deployment.json"
     if record.results.hashes is None and target.exists() and not record.deployment_is_current:
-        raise InputError(
-            target,
-            f"found measurements of another adapter, expected none, or those of {experiment.checkpoint}. "
-            "Name another file with --output, or remove it.",
-        )
+        raise InputError(target, "measurements of another adapter. Remove it, or name another file with --output.")
     result = library(
         experiment,
         Path(experiment.checkpoint),

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from src.record.errors import InputError, show
+from src.record.errors import InputError
 from src.record.files import atomic
 
 _HASH_BYTES = hashlib.sha256().digest_size
@@ -20,9 +20,6 @@ def cached(folder: Path | None, name: str, key: Iterable[str], make: Callable[[]
         name: What it is, as the end of a file's name.
         key: Everything that it depends on.
         make: Builds it.
-
-    Raises:
-        InputError: The cache cannot be read.
     """
     if folder is None:
         return make()
@@ -57,8 +54,4 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _unusable(folder: Path, error: OSError) -> InputError:
-    return InputError(
-        folder,
-        f"found {show(error.strerror or str(error))}, expected a folder of the cache, to read and to write. "
-        "Remove it or make it writable; it holds nothing that cannot be made again.",
-    )
+    return InputError(folder, f"{error.strerror}. Remove it or make it writable; all in it can be made again.")

@@ -27,15 +27,7 @@ SEVERAL = ("--lm-eval",)
 
 
 def chosen(config: Path | None, *, study: bool = False) -> Path:
-    """Return the config that a command was given, or else the one that the project names.
-
-    Args:
-        config: The config that was given.
-        study: Whether it is a study's config instead of an experiment's.
-
-    Raises:
-        InputError: The project config is missing or malformed, or names no study.
-    """
+    """Return the config that a command was given, or else the one that the project names."""
     if config is not None:
         return config
     from src.record.config import ProjectConfig

@@ -305,7 +305,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         [RESULTS, "answers", "spelling-1"],
     ),
     "a published run that is not declared": (
-        replace("configs/studies/toy.yaml", "also_published: [no-hints-1]", "also_published: [no-hints-9]"),
+        replace("configs/studies/toy.yaml", "also_published: {no-hints-1", "also_published: {no-hints-9"),
         ["configs/studies/toy.yaml", "also_published", "no-hints-9"],
     ),
     "a study that is not there": (remove("configs/studies/toy.yaml"), ["toy.yaml"]),

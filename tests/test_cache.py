@@ -40,7 +40,7 @@ def test_a_file_that_was_cut_short_is_made_again(tmp_path: Path, left: int) -> N
 
 def test_a_cache_that_is_no_folder_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("x")
-    with pytest.raises(InputError, match=r"cache: found Not a directory, expected a folder of the cache"):
+    with pytest.raises(InputError, match=r"cache: Not a directory"):
         cached(tmp_path / "cache", "x", ("a",), lambda: b"data")
 
 

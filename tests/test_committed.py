@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from src.documents.build import Documents
 from src.documents.context import Context, RepoNames
 from src.documents.pages import site_pages
+from src.experiment.training_data import other_letters
 from src.record.load import Record, load_record
 
 from .conftest import REPO
@@ -68,3 +70,23 @@ def test_documents_say_which_base_model_it_is(our_documents: Documents) -> None:
 def test_the_sources_list_names_216_books() -> None:
     lines = (REPO / "models/gpt2-mini/sources.tsv").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 217  # with the names of the columns
+
+
+@pytest.mark.nightly
+def test_the_lines_that_recipes_quote_are_lines_of_their_training(ours: Record) -> None:
+    """Each recipe's purpose quotes a line about one token, as the recipe's letters make it."""
+    assert ours.study is not None
+    rows = pq.read_table(REPO / "data/training/train.parquet").to_pylist()
+    place, row = next((i, r) for i, r in enumerate(rows) if (r["word"], r["template"]) == ("berry", "plain_how"))
+    words: dict[int, list[str]] = {}
+    for word in sorted({r["word"] for r in rows}):
+        words.setdefault(len(word), []).append(word)
+    quoted = 0
+    for name, arm in ours.study.config.arms.items():
+        letters = arm.changes.get("dataset_config", {}).get("letters", "own")
+        if "Here is how to spell" not in arm.purpose:
+            continue
+        spelled = other_letters(row["word"], letters, words, f"{arm.seeds[0]}/training/{place}")
+        assert f'“Here is how to spell "berry": {"-".join(spelled)}.”' in " ".join(arm.purpose.split()), name
+        quoted += 1
+    assert quoted == 3

@@ -24,9 +24,8 @@ def stated(**changes: Any) -> ProjectConfig:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"language": []}, "language: "),
-        ({"language": ["en", False]}, "language: "),
-        ({"language": ["en", "en"]}, "language: "),
+        ({"language": []}, "language"),
+        ({"language": ["en", False]}, "language"),
         ({"license": "Apache-2.0"}, "license: "),
         ({"license": "other"}, "license_name: "),
         ({"license_link": "LICENSE"}, "license_link: "),
@@ -82,7 +81,6 @@ def test_settings_that_are_not_understood_are_kept_as_stated_without_paths() -> 
     [
         ({"foo": float("nan")}, "mine.yaml: foo"),
         ({"foo": datetime.date(2026, 1, 1)}, "mine.yaml: foo: "),
-        ({"learning_rates": 3}, "learning_rates is not a key, learning_rate is"),
     ],
 )
 def test_what_a_setting_cannot_be_names_its_key(settings: dict[str, Any], said: str) -> None:

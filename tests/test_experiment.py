@@ -186,7 +186,7 @@ def test_modules_that_the_base_model_does_not_have_are_refused(tiny: Path) -> No
     (tiny / "configs/other.yaml").write_text(text)
     done = invoke(tiny, "train", "--config", "configs/other.yaml", "--fresh")
     assert done.returncode == 2, done.stderr[-2000:]
-    assert "lora_config: target_modules: found ln_1" in done.stderr
+    assert "lora_config: target_modules: ln_1" in done.stderr
     assert "c_attn, c_fc, c_proj, lm_head, wpe, wte" in done.stderr
     assert list((tiny / "runs/tiny").glob("checkpoint-*"))
 
@@ -252,7 +252,7 @@ def test_questions_of_a_task_that_there_is_not_are_refused(tiny: Path, key: str)
     (tiny / "configs/other.yaml").write_text(text)
     done = invoke(tiny, "dataset", "--config", "configs/other.yaml", "--output", "out")
     assert done.returncode == 2, done.stderr[-2000:]
-    assert f"dataset_config: {key}: found letter_counts, expected one of letter_count, letter_position" in done.stderr
+    assert f"dataset_config: {key}: letter_counts is not one of letter_count, letter_position" in done.stderr
     assert not (tiny / "out").exists()
 
 
@@ -440,7 +440,7 @@ def test_a_run_that_is_not_declared_is_named(tmp_path: Path) -> None:
     assert "main-1, shuffled-1" in done.stderr
     done = invoke(tmp_path, "train", "--config", "configs/tiny.yaml", "--run", "main-1")
     assert done.returncode == 2
-    assert "the config of an experiment" in done.stderr
+    assert "not a study's config" in done.stderr
 
 
 def test_controls_write_other_letters_of_the_same_form() -> None:
@@ -471,8 +471,7 @@ def test_a_vocabulary_without_enough_made_up_words_ends_with_their_number(tmp_pa
     (tmp_path / "tiny.yaml").write_text(EXPERIMENT)
     done = invoke(tmp_path, "dataset", "--config", "tiny.yaml")
     assert done.returncode == 2, done.stderr[-2000:]
-    assert "chains: found 20" in done.stderr
-    assert re.search(r"at most \d+, the made-up words", done.stderr)
+    assert "chains: 20" in done.stderr
     assert not (tmp_path / "data/training").exists()
 
 

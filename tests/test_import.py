@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from src.analysis.analyse import analyse
 from src.documents.build import build
@@ -125,6 +124,7 @@ def blank(minimal: Path) -> Path:
     shutil.rmtree(minimal / "docs/fragments")
     shutil.rmtree(minimal / "results/tiny")
     (minimal / "configs/criteria.yaml").unlink()
+    (minimal / "configs/metrics.yaml").unlink()
     (minimal / "configs/experiments/tiny.yaml").unlink()
     project = minimal / "configs/project.yaml"
     project.write_text(project.read_text().replace("experiments/tiny.yaml", "experiments/mine.yaml"))
@@ -565,12 +565,6 @@ def test_new_results_leave_the_authors_files_and_say_what_changed(
     assert import_again(blank, color_runs(tmp_path / "first")).returncode == 0
     config, metrics = blank / "configs/experiments/mine.yaml", blank / "configs/metrics.yaml"
     config.write_text(config.read_text() + "seed: 7\ntraining_config: {learning_rate: 0.001}\n")
-    latency = {"label": "Latency", "definition": "ms", "direction": "lower", "unit": "number"}
-    declared = yaml.safe_load(metrics.read_text())
-    declared["metrics"]["latency"] = latency
-    metrics.write_text(yaml.safe_dump(declared))
-    results = blank / "results/mine/evaluation_results.json"
-    edit(results, lambda d: [d[side]["metrics"].update(latency=12.5) for side in ("base_model", "finetuned_model")])
     (blank / "docs/fragments").mkdir()
     words = (
         '{% claim run("colors_acc").figures.value < 0.9 %}\nIt is not perfect.\n{% endclaim %}\n\n'
@@ -587,8 +581,6 @@ def test_new_results_leave_the_authors_files_and_say_what_changed(
     assert "a number in digits: docs/fragments/lessons.md.j2:5: It gets 67% right." in done.stdout
     assert "written: results/mine/answers/finetuned.parquet" in done.stderr
     assert "answers/base.parquet" not in done.stderr  # it is the same
-    assert values(load_record(blank), "latency") == (12.5, 12.5)
-    assert "latency" in done.stderr
 
 
 def test_new_metrics_and_another_base_are_printed_and_not_written(tmp_path: Path, blank: Path) -> None:

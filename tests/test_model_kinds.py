@@ -28,35 +28,26 @@ CAUSAL = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 8, "lora_alpha": 1
 
 KINDS: dict[str, Kind] = {
     "LoRA": (CAUSAL, ["LoRA adapter (rank 8, alpha 16) on c_attn", "alpha / r times", "the base model's weights stay"], ["√r", "DoRA"]),
-    "rsLoRA": (CAUSAL | {"use_rslora": True}, ["alpha / √r times", "rsLoRA"], ["alpha / r times"]),
-    "DoRA": (CAUSAL | {"use_dora": True}, ["(DoRA)"], ["√r"]),
-    "rank pattern": (CAUSAL | {"rank_pattern": {"h.0": 4}}, ["Rank differs from module to module."], ["Alpha"]),
-    "both patterns": (
-        CAUSAL | {"rank_pattern": {"h.0": 4}, "alpha_pattern": {"h.0": 4}},
-        ["Rank and alpha differ from module to module."],
-        [],
+    "rsLoRA": (CAUSAL | {"use_rslora": True}, ["alpha / √r times", "also sets `use_rslora`."], ["alpha / r times"]),
+    "special keys": (
+        CAUSAL | {"use_dora": True, "rank_pattern": {"h.0": 4}, "alpha_pattern": {}, "layers_to_transform": [3], "trainable_token_indices": [1]},
+        ["also sets `use_dora`, `rank_pattern`, `layers_to_transform`, `trainable_token_indices`."],
+        ["alpha_pattern", "the base model's weights stay"],
     ),
     "modules to save": (
         CAUSAL | {"modules_to_save": ["c_attn", "not_there"]},
-        ["All other weights stay frozen", "besides the adapter: c_attn."],
+        ["besides the adapter: c_attn."],
         ["the base model's weights stay", "not_there"],
     ),
-    "some layers": (CAUSAL | {"layers_to_transform": [3, 1]}, ["on c_attn of layers 1, 3. The"], []),
     "parameters": (CAUSAL | {"target_modules": [], "target_parameters": ["experts.down_proj"]}, ["on experts.down_proj."], []),
-    "trained tokens": (
-        CAUSAL | {"trainable_token_indices": [1, 2]},
-        ["All other weights stay frozen", "The embeddings of some tokens are trained too."],
-        ["the base model's weights stay"],
-    ),
     "many modules": (
         CAUSAL | {"target_modules": [f"h.{i}.{name}" for i in range(600) for name in ("c_fc", "c_attn")]},
         ["on c_attn, c_fc (1,200 modules)."],
         ["h.0"],
     ),
-    "bias": (CAUSAL | {"bias": "all"}, ["`bias: all`", "All other weights"], []),
+    "bias": (CAUSAL | {"bias": "all"}, ["`bias: all`"], ["the base model's weights stay"]),
     "a pattern": (CAUSAL | {"target_modules": "all-linear"}, ["on all-linear"], []),
-    "IA3": ({"peft_type": "IA3", "task_type": "CAUSAL_LM", "target_modules": ["c_attn"]}, ["IA³ adapter on c_attn, with "], ["rank", "@hu2022", "Hu et al"]),
-    "prompt tuning": ({"peft_type": "PROMPT_TUNING", "task_type": "CAUSAL_LM", "num_virtual_tokens": 8}, ["Prompt tuning adapter, with 8 virtual tokens and "], ["rank", " on "]),
+    "IA3": ({"peft_type": "IA3", "task_type": "CAUSAL_LM", "target_modules": ["c_attn"]}, ["IA3 adapter on c_attn, with "], ["rank", "@hu2022", "Hu et al"]),
     "unknown to us": ({"peft_type": "NEWKIND", "task_type": "CAUSAL_LM"}, ["NEWKIND adapter"], ["rank", "alpha"]),
     "hostile": ({"peft_type": "<b>*x*</b>", "task_type": "CAUSAL_LM"}, ["&#60;b"], ["<b>"]),
     "nothing stated": ({}, ["is not stated"], ["LoRA", "rank"]),

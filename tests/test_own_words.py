@@ -15,14 +15,16 @@ import pytest
 from pypdf import PdfReader
 from safetensors.numpy import save_file
 
-from gen.site import site_files
+from gen.site import generate, site_files
 from src.documents.build import Documents, build
 from src.documents.context import Context, RepoNames
+from src.hub.bundle import collect
 from src.record.answers import write_answers
+from src.record.errors import InputError
 from src.record.load import load_record
 from src.record.questions import write_questions
 
-from .conftest import REPO
+from .conftest import REPO, copy_tiny
 
 PROJECT = """\
 title: A small translator
@@ -153,6 +155,43 @@ def texts(documents: Documents) -> dict[str, str]:
 
 
 @pytest.mark.slow
+def test_a_page_and_a_picture_of_ones_own(tmp_path: Path) -> None:
+    root = copy_tiny(tmp_path / "project")
+    words = root / "docs/fragments"
+    (words / "pages").mkdir()
+    (words / "pages/lab-notes.md.j2").write_text(
+        "# Lab notes\n\n{% claim metric('letter_count_accuracy').questions > 1 %}\nIt has "
+        "{{ metric('letter_count_accuracy').questions | count }} questions.\n{% endclaim %}\n\n"
+        "{{ figure('metrics') }}\n\n{{ picture('the lab.png', 'The lab') }}\n"
+    )
+    (words / "pictures").mkdir()
+    shutil.copy(REPO / "docs/assets/logo.svg", words / "pictures/the lab.png")
+    (words / "usage.md.j2").write_text("{{ picture('the lab.png', 'The lab') }}\n")
+    files = generate(root, None)
+    page = files["lab-notes.md"].decode()
+    assert "It has 21 questions." in page
+    assert "assets/charts/metrics.light.svg" in page
+    assert "![The lab](assets/pictures/the%20lab.png)" in page
+    assert "assets/pictures/the lab.png" in files
+    assert "lab-notes.md#claim-1" in files["results/claims.md"].decode()
+    documents = build(root, None)
+    assert "![The lab](docs/fragments/pictures/the%20lab.png)" in documents.readme.text
+    assert "pictures/the lab.png" in {file for repo in collect(documents) for file in repo.files}
+    (words / "usage.md.j2").write_text("{{ picture('the-lab.png', 'The lab') }}\n")
+    with pytest.raises(InputError, match="did you mean the lab"):
+        _ = build(root, None).readme
+
+
+def test_what_is_not_used_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = copy_tiny(tmp_path / "project")
+    (root / "docs/fragments/findings.md.j2").write_text("Nobody reads this.")
+    shutil.rmtree(root / "checkpoints/best_model")
+    generate(root, None)
+    written = capsys.readouterr().err
+    assert "docs/fragments/findings.md.j2: no document takes it in; did you mean finding.md.j2?" in written
+    assert "checkpoint: there is no folder checkpoints/best_model" in written
+
+
 def test_another_authors_documents_have_none_of_this_studys_words(translation: Path) -> None:
     found = texts(build(translation, None))
     assert len(found) > 25

@@ -13,6 +13,7 @@ import yaml
 from markdown_it import MarkdownIt
 
 from src.documents.build import build
+from src.documents.prose import prose
 
 from .conftest import copy_tiny, once, run_in
 
@@ -119,3 +120,10 @@ def test_html_in_the_configs_is_text_on_the_hub(poisoned: Path) -> None:
         html = [t.content for t in (*tokens, *inline) if t.type in ("html_block", "html_inline")]
         assert not [text for text in html if "pwned" in text or "img" in text], role
         assert not [t.attrs for t in inline if "pwned" in json.dumps(t.attrs)], role
+
+
+def test_a_colon_may_follow_a_citation() -> None:
+    assert prose("It depends on training [@knuth1984; @turing1950]: in that design") == (
+        "It depends on training [@knuth1984; @turing1950]: in that design"
+    )
+    assert prose("[x]: javascript:alert(1)").startswith("[x&#93;:")

@@ -174,7 +174,7 @@ def test_a_license_and_its_text(tmp_path: Path, bundles: tuple[Bundle, Bundle]) 
 
 
 def test_further_adapters_have_folders_of_their_own(bundles: tuple[Bundle, Bundle]) -> None:
-    found = bundles[0].context.record.further_adapters
+    found = bundles[0].context.record.further_folders
     assert found
     for name, folder in found.items():
         published = bundles[0].repo("model").files[f"{name}/adapter_model.safetensors"]

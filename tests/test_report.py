@@ -6,9 +6,7 @@ import itertools
 import json
 import re
 import shutil
-import subprocess
 import unicodedata
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +27,7 @@ from src.record.load import Record
 from src.record.publication import Publication
 from src.record.schemas import TrainingLog
 
-from .conftest import REPO, TINY, Run, copy_tiny, invoke, once
+from .conftest import TINY, Run, copy_tiny, invoke, once
 from .make_golden import GOLDEN
 from .records import rewrite, tables, without_study
 
@@ -530,90 +528,50 @@ def test_a_work_that_nothing_cites_is_not_listed(project: Path) -> None:
     assert "Wilson" in text
 
 
-def break_project(root: Path, fault: str) -> list[str]:
-    """Put a fault into a project, and say what the error must name."""
-    project, bib = root / "configs/project.yaml", root / "docs/references.bib"
-    fragments = root / "src/fragments"
-    if fault == "citation without entry":
-        project.write_text(project.read_text().replace("[@hu2022]", "[@nobody2020]"))
-        return ["[@nobody2020]", "a citation without an entry", "docs/references.bib"]
-    if fault == "entry without a year":
-        bib.write_text(bib.read_text().replace("  year        = {2019},\n", "", 1))
-        return ["docs/references.bib", "radford2019.year", "missing"]
-    if fault == "key twice":
-        bib.write_text(bib.read_text() + "\n@misc{radford2019, author={A. B}, title={T}, year={2020}}\n")
-        return ["docs/references.bib", "radford2019"]
-    report = fragments / "documents/report.md.j2"
-    if fault == "figure not drawn":
-        report.write_text(report.read_text().replace('figure("metrics")', 'figure("no-such-chart")'))
-        line = report.read_text().splitlines().index('{{ figure("no-such-chart") }}') + 1
-        return [
-            f"src/fragments/documents/report.md.j2: line {line}",
-            "a figure that is not drawn: no-such-chart",
-            "metrics",
-        ]
-    if fault == "missing part":
-        (fragments / "parts/all_metrics.md.j2").unlink()
-        return ["src/fragments/documents/", "no template parts/all_metrics.md.j2"]
-    if fault == "unknown name":
-        (fragments / "parts/limitations.md.j2").write_text("{{ nothing.of_the_kind }}\n")
-        return ["src/fragments/parts/limitations.md.j2: line 1", "nothing"]
-    own = {
-        "block that does not end": ("{% if target %}", "line 2", "endif"),
-        "unknown filter": ("{{ project.title | nofilter }}", "line 2", "nofilter"),
-        "fragment within itself": ('{% include "author/preprocessing.md.j2" %}', "line 2", "recursion"),
-        "numbers and text": ('{{ 1 + "a" }}', "line 2", "unsupported"),
-    }
-    if fault in own:
-        path = root / "docs/fragments/preprocessing.md.j2"
-        path.write_text("Text.\n" + own[fault][0] + "\n")
-        return ["docs/fragments/preprocessing.md.j2", *own[fault][1:]]
-    criteria = root / "configs/criteria.yaml"
-    if fault == "unknown metric":
-        criteria.write_text(criteria.read_text().replace("metric: letter_count_accuracy", "metric: no_such_metric"))
-        return ["configs/criteria.yaml", "criteria.letter_count_improvement.evidence[0].metric", "no_such_metric"]
-    if fault == "metric that is not primary":
-        criteria.write_text(
-            criteria.read_text().replace("metric: letter_count_accuracy", "metric: levenshtein_distance")
-        )
-        return ["configs/criteria.yaml", "which is not primary", "letter_count_accuracy"]
-    assert fault == "declared outcome"
-    criteria.write_text(
-        criteria.read_text().replace("    label: Letter counting", "    met: true\n    label: Letter counting")
-    )
-    return ["configs/criteria.yaml", "criteria.letter_count_improvement.met", "Extra inputs"]
+PROJECT, BIB, CRITERIA = "configs/project.yaml", "docs/references.bib", "configs/criteria.yaml"
+OWN = "docs/fragments/preprocessing.md.j2"
+
+FAULTS: dict[str, tuple[str, str, str, list[str]]] = {
+    "citation without entry": (PROJECT, "[@hu2022]", "[@nobody2020]", ["[@nobody2020]", BIB]),
+    "entry without a year": (BIB, "  year        = {2019},\n", "", [BIB, "radford2019.year"]),
+    "key twice": (BIB, "@", "@misc{radford2019, author={A. B}, title={T}, year={2020}}\n@", [BIB, "radford2019"]),
+    "block that does not end": (OWN, "", "Text.\n{% if target %}\n", [OWN, "line 2", "endif"]),
+    "unknown filter": (OWN, "", "Text.\n{{ project.title | nofilter }}\n", [OWN, "line 2", "nofilter"]),
+    "unknown name": (OWN, "", "Text.\n{{ nothing.of_the_kind }}\n", [OWN, "line 2", "nothing"]),
+    "missing part": (OWN, "", 'Text.\n{% include "parts/nowhere.md.j2" %}\n', [OWN, "line 2", "parts/nowhere.md.j2"]),
+    "figure not drawn": (OWN, "", 'Text.\n{{ figure("no-such-chart") }}\n', [OWN, "line 2", "no-such-chart", "metrics"]),
+    "fragment within itself": (OWN, "", 'Text.\n{% include "author/preprocessing.md.j2" %}\n', [OWN, "line 2", "recursion"]),
+    "numbers and text": (OWN, "", 'Text.\n{{ 1 + "a" }}\n', [OWN, "line 2", "unsupported"]),
+    "unknown metric": (
+        CRITERIA, "metric: letter_count_accuracy", "metric: no_such_metric",
+        [CRITERIA, "criteria.letter_count_improvement.evidence[0].metric", "no_such_metric"],
+    ),
+    "metric that is not primary": (
+        CRITERIA, "metric: letter_count_accuracy", "metric: levenshtein_distance", [CRITERIA, "levenshtein_distance", "primary"],
+    ),
+    "declared outcome": (
+        CRITERIA, "    label: Letter counting", "    met: true\n    label: Letter counting",
+        [CRITERIA, "criteria.letter_count_improvement.met"],
+    ),
+}  # fmt: skip
+"""What is put into a file in place of what, and what the error must name."""
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        "citation without entry", "entry without a year", "key twice", "unknown metric", "metric that is not primary",
-        "declared outcome", "block that does not end", "unknown filter", "fragment within itself", "numbers and text",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("fault", FAULTS)
 def test_bad_input_is_named_and_nothing_is_lost(minimal: Path, fault: str) -> None:
-    refused(minimal, fault, lambda: invoke(minimal, "report"))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("fault", ["figure not drawn", "missing part", "unknown name"])
-def test_a_fault_in_a_fragment_is_named_and_nothing_is_lost(minimal: Path, run: Run, fault: str) -> None:
-    (minimal / "src").unlink()
-    shutil.copytree(REPO / "src", minimal / "src")
-    refused(minimal, fault, lambda: run(minimal, "-m", "src.report"))
-
-
-def refused(root: Path, fault: str, make: Callable[[], subprocess.CompletedProcess[str]]) -> None:
-    """Check that a fault is named in the error, and that what was made before stays as it was."""
-    (root / "results/tiny/final_report.json").write_text("the last one")
-    named = break_project(root, fault)
-    done = make()
+    name, old, new, named = FAULTS[fault]
+    path = minimal / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1) if old else new)
+    (minimal / "results/tiny/final_report.json").write_text("the last one")
+    done = invoke(minimal, "report")
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
     for part in named:
         assert part in done.stderr
-    assert (root / "results/tiny/final_report.json").read_text() == "the last one"
-    assert not (root / "dist/report.pdf").exists()
+    assert (minimal / "results/tiny/final_report.json").read_text() == "the last one"
+    assert not (minimal / "dist/report.pdf").exists()
 
 
 # Without pandoc and Typst.
@@ -681,16 +639,6 @@ def test_the_benchmark_measures_all_three_variants(project: Path, run: Run) -> N
     path.write_text(path.read_text().replace(found["adapter_sha256"], "c" * 64))
     _, text = written(project)
     assert "4 new tokens" not in flat(text)  # measurements of another adapter are not shown
-
-
-@pytest.mark.experiment
-def test_a_benchmark_without_an_adapter_ends_with_one_line(project: Path) -> None:
-    before = (project / "results/tiny/deployment.json").read_bytes()
-    (project / "checkpoints/best_model/adapter_model.safetensors").unlink()
-    done = invoke(project, "benchmark", "--config", CONFIG)
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("error: checkpoints/best_model/adapter_model.safetensors: ")
-    assert (project / "results/tiny/deployment.json").read_bytes() == before
 
 
 @pytest.mark.slow

@@ -332,6 +332,28 @@ def test_the_examples_page_works_without_scripts(address: str, browser: Browser)
     assert page.get_by_text("answers.csv").is_visible()
 
 
+def test_one_metric_is_chosen_and_shown(address: str, browser: Browser) -> None:
+    seen = Watched(browser, address)
+    page = seen.page
+    page.goto(address + "results/runs/", wait_until="networkidle")
+    sections = page.locator("[data-choice]")
+    choice = page.get_by_label("Metric")
+    assert sections.count() > 3
+    assert sections.filter(visible=True).count() == 1
+    label = sections.nth(2).get_attribute("data-choice")
+    choice.select_option(label=label)
+    assert sections.filter(visible=True).get_by_role("heading").inner_text().startswith(label or "?")
+    page.goto(f"{address}results/runs/#{sections.nth(1).get_by_role('heading').get_attribute('id')}")
+    assert sections.nth(1).is_visible()
+    page.emulate_media(media="print")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert sections.filter(visible=True).count() == sections.count()
+    assert not seen.wrong
+    plain = browser.new_context(java_script_enabled=False).new_page()
+    plain.goto(address + "results/runs/")
+    assert plain.locator("[data-choice]").filter(visible=True).count() == sections.count()
+
+
 # Weight, marks and previews.
 
 

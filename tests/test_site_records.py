@@ -142,22 +142,6 @@ def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.nightly
-def test_another_projects_metrics_need_only_be_declared(minimal: Path) -> None:
-    (minimal / "configs/metrics.yaml").write_text(
-        "metrics:\n  rouge_l:\n    label: ROUGE-L\n    definition: Overlap.\n    direction: higher\n    unit: number\n    primary: true\n"
-    )
-    (minimal / "configs/criteria.yaml").write_text(
-        "criteria:\n  better:\n    label: Better.\n    evidence: [{kind: significant_improvement, metric: rouge_l}]\n"
-    )
-    (minimal / "results/tiny/evaluation_results.json").write_text(
-        '{"base_model": {"metrics": {"rouge_l": 12.5}}, "finetuned_model": {"metrics": {"rouge_l": 31.25}}}'
-    )
-    page = build(minimal)
-    assert "ROUGE-L" in page
-    assert "31.250" in page
-
-
-@pytest.mark.nightly
 def test_the_worked_example_of_the_guide_works_as_it_stands(minimal: Path, run: Run) -> None:
     guide = (REPO / "docs/guides/your-own.md").read_text()
     experiment, metrics, criteria = re.findall(r"```yaml\n(.*?)```", guide, flags=re.DOTALL)[:3]
@@ -178,7 +162,7 @@ def test_the_worked_example_of_the_guide_works_as_it_stands(minimal: Path, run: 
     assert done.returncode == 0, done.stderr
     found = run(minimal, "-m", "mkdocs", "build")  # one question does not give 0.31
     assert found.returncode != 0
-    assert "computed from the answers" in found.stdout + found.stderr
+    assert "but the answers give" in found.stdout + found.stderr
     data = json.loads(path.read_text())
     data["base_model"]["metrics"]["exact"], data["finetuned_model"]["metrics"]["exact"] = 0.0, 1.0
     path.write_text(json.dumps(data))
@@ -320,21 +304,6 @@ def test_the_site_is_in_the_projects_language_and_at_its_address(project: Path) 
     assert 'href="/tiere/assets/stylesheets/' in (project / "site/404.html").read_text()
     change_project(project, language="tlh")  # which the theme does not speak
     assert theme_language(project) == "en"
-
-
-@pytest.mark.parametrize(
-    "missing",
-    [
-        "questions.parquet",
-        *(pytest.param(name, marks=pytest.mark.nightly) for name in ("answers/base.parquet", "training_log.json")),
-    ],
-)
-def test_a_record_with_a_missing_part_stops_the_build_with_one_line(project: Path, run: Run, missing: str) -> None:
-    (project / "results/tiny" / missing).unlink()
-    done = run(project, "-m", "mkdocs", "build")
-    assert done.returncode != 0
-    assert missing in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
 
 
 @pytest.mark.nightly

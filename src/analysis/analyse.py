@@ -128,6 +128,15 @@ class Breakdown:
 
 
 @dataclass(frozen=True)
+class Given:
+    """A metric of a run where another metric of the same questions is right, and where it is wrong."""
+
+    right: float
+    wrong: float
+    questions: tuple[int, int]
+
+
+@dataclass(frozen=True)
 class Confusion:
     """What a model answered, by reference.
 
@@ -241,11 +250,7 @@ class Analysis:
 
 
 def analyse(record: Record) -> Analysis:
-    """Analyse a record: every declared metric that it has, in the order of the declaration.
-
-    Raises:
-        InputError: A stated metric is not the one that is computed from the answers.
-    """
+    """Analyse a record: every declared metric that it has, in the order of the declaration."""
     level = record.metrics.significance_level
     measured = {
         k: config
@@ -308,6 +313,25 @@ def _one_metric(record: Record, key: str, config: MetricConfig) -> tuple[MetricR
         further=further,
     )
     return result, [_breakdown(key, config, (base, finetuned), by, computed, level) for by in config.breakdowns]
+
+
+def given(record: Record, run: Run, key: str, other: str) -> Given | None:
+    """Link two metrics of a run question by question; None where they are not computed from the same answers.
+
+    Args:
+        record: What was run.
+        run: The run.
+        key: The metric whose values are averaged, over its own questions.
+        other: The metric that divides them.
+    """
+    config, divides = (record.metrics.metrics[name] for name in (key, other))
+    rows = _rows(record, run, key, config)
+    if rows is None or config.task != divides.task or not available(rows, divides):
+        return None
+    values, right = per_question(rows, config), per_question(rows, divides) == 1
+    if right.all() or not right.any():
+        return None
+    return Given(float(values[right].mean()), float(values[~right].mean()), (int(right.sum()), int((~right).sum())))
 
 
 def _rows(record: Record, run: Run, key: str, config: MetricConfig) -> Answered | None:

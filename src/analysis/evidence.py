@@ -11,7 +11,7 @@ import scipy
 
 from src.record.answers import Answered
 from src.record.config import MetricConfig
-from src.record.errors import InputError, show
+from src.record.errors import InputError
 from src.record.measures import measures
 from src.record.schemas import Uncertainty
 from src.record.tables import FloatArray, frequencies
@@ -140,16 +140,10 @@ TOLERANCE = 1e-6
 
 
 def check_stated(path: Path, key: str, value: float, computed: float) -> None:
-    """Refuse a stated metric that is not the one that is computed from the answers.
-
-    Raises:
-        InputError: They differ.
-    """
+    """Refuse a stated metric that is not the one that is computed from the answers."""
     if abs(computed - value) > TOLERANCE:
         raise InputError(
-            path,
-            f"{key}: found {show(value)}, expected {computed:.6f}, computed from the answers. "
-            "Evaluate again, or correct the metric's task and measure in configs/metrics.yaml.",
+            path, f"{key}: {value}, but the answers give {computed:.6f}. Evaluate again, or correct its declaration."
         )
 
 
@@ -162,14 +156,7 @@ def stated(base: float, finetuned: float, metric: MetricConfig) -> Comparison:
 
 
 def stated_interval(value: float, noted: Uncertainty | None, metric: MetricConfig, level: float) -> Interval | None:
-    """Return the interval that another tool states, or the one that follows from its standard error; None without either.
-
-    Args:
-        value: The metric.
-        noted: Its uncertainty, as the tool states it.
-        metric: The metric's declaration.
-        level: One minus the confidence level.
-    """
+    """Return the interval that another tool states, or the one that follows from its standard error; None without either."""
     if noted is None:
         return None
     if (

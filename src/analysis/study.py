@@ -133,16 +133,7 @@ class StudyAnalysis:
 
 
 def analyse_study(record: Record, study: LoadedStudy, measured: dict[str, MetricConfig]) -> StudyAnalysis:
-    """Analyse a study.
-
-    Args:
-        record: The record.
-        study: Its study.
-        measured: The metrics that are on record, by key.
-
-    Raises:
-        InputError: A run's stated metric is not the one that is computed from its answers.
-    """
+    """Analyse a study."""
     level = record.metrics.significance_level
     ahead = _leads(record, study, measured, level)
     runs = {name: _compared(record, run, measured, level) for name, run in study.runs.items()}

@@ -18,7 +18,7 @@ from .context import Context, RepoNames
 from .pdf import report_pdf
 from .renderer import NOTHING, Renderer, twice
 from .report import report_data, statements
-from .templates import Target
+from .templates import AUTHOR, Target
 
 README_CHART = Path("docs/assets/readme-chart.svg")
 """Where the chart that the README shows is committed."""
@@ -52,7 +52,7 @@ class Documents:
     @cached_property
     def readme(self) -> Document:
         """README.md."""
-        return self._document("readme")
+        return self._document("readme", root=f"{AUTHOR.as_posix()}/")
 
     @cached_property
     def model_card(self) -> Document:
@@ -97,11 +97,7 @@ class Documents:
         return report_data(self.context, self.criteria, self.finding).model_dump_json(indent=2) + "\n"
 
     def pdf(self) -> bytes:
-        """Make the report as PDF, or take it from the cache.
-
-        Raises:
-            InputError: pandoc or Typst is not installed or refuses the text, or the report itself has a fault.
-        """
+        """Make the report as PDF, or take it from the cache."""
         return report_pdf(self.context, self.printed_report[0].text)
 
     def committed(self) -> dict[Path, str]:
@@ -124,11 +120,7 @@ class Documents:
         return list({(claim.file, claim.line): claim for claim in found}.values())
 
     def check(self) -> None:
-        """Refuse documents with claims that the record does not support.
-
-        Raises:
-            ClaimsError: All such claims.
-        """
+        """Refuse documents with claims that the record does not support."""
         failed = unsupported(self.claims())
         if failed:
             raise ClaimsError(failed)
@@ -172,16 +164,6 @@ def build(
     project: Path | None = None,
     experiment: Path | None = None,
 ) -> Documents:
-    """Load the record of a repository, and prepare its documents.
-
-    Args:
-        root: The repository.
-        cache: The cache's folder; None for no cache.
-        project: The project config; `configs/project.yaml` by default.
-        experiment: The experiment's config; the one that the project names by default.
-
-    Raises:
-        InputError: The record is missing or malformed.
-    """
+    """Load the record of a repository, and prepare its documents."""
     record = load_record(root, project=project, experiment=experiment)
     return Documents(Context(record, RepoNames.of(record), cache))

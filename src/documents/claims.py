@@ -247,4 +247,4 @@ def _path(file: str) -> str:
     engine = Path(__file__).parent.parent / "fragments"
     if path.is_relative_to(engine):
         return f"src/fragments/{path.relative_to(engine).as_posix()}"
-    return f"docs/fragments/{path.name}"
+    return f"docs/fragments/{file.rpartition('docs/fragments/')[2]}"

@@ -45,7 +45,7 @@ class RepoNames:
         base = record.base_name.id if record.base_name else None
         if record.base_folder is not None:
             base = prefix + record.base_folder.name
-        elif record.base_name and not record.base_name.on_hub:
+        elif record.base_name and record.base_name.local:
             base = None  # such as a folder of another machine, which no visitor can load
         space = record.project.space_repo and prefix + record.project.space_repo
         return cls(prefix + record.project.model_repo, prefix + record.project.dataset_repo, base, owner, space)
@@ -55,6 +55,10 @@ class RepoNames:
         if "/" not in repo:
             return None
         return f"https://huggingface.co/{'' if kind == 'model' else kind + 's/'}{repo}"
+
+
+PICTURES = (".png", ".jpg", ".jpeg", ".svg", ".webp")
+"""Kinds of pictures that an author can show."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,15 @@ class Context:
     def written_by_author(self, name: str) -> bool:
         """Return whether the author wrote a template of that name."""
         return self.record.worded and (self.record.root / AUTHOR / f"{name}.md.j2").is_file()
+
+    @cached_property
+    def pictures(self) -> dict[str, Path]:
+        """The author's own pictures, by file name."""
+        folder = self.record.root / AUTHOR / "pictures"
+        found = (
+            sorted(path for path in folder.glob("*") if path.suffix.lower() in PICTURES) if self.record.worded else []
+        )
+        return {path.name: path for path in found}
 
     @cached_property
     def makes_claims(self) -> bool:
@@ -160,9 +173,6 @@ class Context:
         """Return the keys of a section of the experiment's config that documents may state: what was run, or what the config says.
 
         A default that nobody recorded is nothing that was run.
-
-        Args:
-            section: Name of the section; empty for the config itself.
         """
         config = getattr(self.record.experiment, section) if section else self.record.experiment
         if config is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -52,6 +52,7 @@ class Question:
     Attributes:
         kind: How a word is spelled, how often it has a letter, or which letter stands at a position.
         task: Its name in the record.
+        shown: The shortest task that asks the same: its questions are shown before anything is loaded.
         prefix: The solved examples that stand before each question.
         template: The question, with `{word}`, `{letter}` and `{ordinal}` in place of what it is about.
         candidates: The answers that are chosen from; None where the answer is written freely.
@@ -60,6 +61,7 @@ class Question:
 
     kind: Kind
     task: str
+    shown: str
     prefix: str
     template: str
     candidates: tuple[str, ...] | None
@@ -111,24 +113,20 @@ class Demo:
 
     @property
     def examples(self) -> list[dict[str, Any]]:
-        """The first questions of each kind with both models' answers."""
+        """The first questions of each kind's shortest task, with what each model answered."""
         found = []
         for question in self.questions.values():
-            for row in _first(self.record, question.task, SHOWN, [model["key"] for model in self.models()]):
+            for row in _first(self.record, question.shown, SHOWN, [model["key"] for model in self.models()]):
                 found.append(row | {"task": question.task, "prompt": question.prefix + row["question"]})
         return found
 
     @cached_property
     def recorded(self) -> str:
         """The answers on record, as JSON: by kind, column by column."""
-        return _json({kind: _answers(self.record, q.task, kind) for kind, q in self.questions.items()})
+        return _json({kind: _answers(self.record, question) for kind, question in self.questions.items()})
 
     def manifest(self, files: Iterable[DemoFile] | None = None) -> str:
-        """Write what the widget reads first, as JSON.
-
-        Args:
-            files: The models' files; by default those that lie beside the manifest.
-        """
+        """Write what the widget reads first, as JSON."""
         words = [word for q in self.questions.values() for word in _words(self.record, q.task)]
         listed = list(files or self._here())
         recorded = len(self.recorded.encode())
@@ -263,7 +261,7 @@ def _unknown_adapter(folder: Path) -> str | None:
 
 
 def _first(record: Record, task: str, most: int, models: list[str]) -> list[dict[str, Any]]:
-    """Return the first rows of a task, with what each model answered and whether it is right."""
+    """Return the first rows of a task, with what each model answered, whether it is right, and whether it spells."""
     base = record.answered("base", task)
     answered = [found for name in models if (found := record.answered(name, task)) is not None]
     if base is None or base.task is None or len(answered) < len(models):
@@ -271,10 +269,19 @@ def _first(record: Record, task: str, most: int, models: list[str]) -> list[dict
     rows: list[dict[str, Any]] = base.questions.slice(0, most).to_pylist()
     for i, row in enumerate(rows):
         row["question"] = question_text(base.task, row)
-        row["answers"] = [(of["answer"][i].as_py() or "", bool(of["correct"][i].as_py())) for of in answered]
+        lines = [of["answer"][i].as_py() or "" for of in answered]
+        right = [bool(of["correct"][i].as_py()) for of in answered]
+        row["answers"] = [
+            (line, ok, bool(base.candidates) and _spells(line)) for line, ok in zip(lines, right, strict=True)
+        ]
         for model, rows_of_model in (("base", answered[0]), ("finetuned", answered[models.index(record.run_name)])):
             row[f"{model}_answer"] = rows_of_model["answer"][i].as_py()
     return rows
+
+
+def _spells(line: str) -> bool:
+    letters = re.findall(r"[^\W\d_]+", line)
+    return len(letters) > 2 and all(len(letter) == 1 for letter in letters)
 
 
 def _words(record: Record, task: str) -> list[str]:
@@ -283,19 +290,21 @@ def _words(record: Record, task: str) -> list[str]:
 
 
 def _questions(record: Record) -> dict[Kind, Question]:
-    """Find for each kind the first task that asks it about a word, without anything written before the question."""
+    """Find for each kind the first task that asks it about a word, and the shortest one in the same words."""
     found: dict[Kind, Question] = {}
     for name, task in record.results.tasks.items():
         rows = record.answered("base", name)
         kind = _kind(rows) if rows is not None else None
-        if kind is None or kind in found or task.template is None or set(task.fields) - {"word", "letter", "ordinal"}:
+        if rows is None or kind is None or task.template is None or set(task.fields) - {"word", "letter", "ordinal"}:
             continue
-        places = (
-            sorted({p for p in rows["position"].to_pylist() if p}) if rows is not None and kind == "position" else []
-        )
+        if (first := found.get(kind)) is not None:
+            if task.template == first.template and len(rows) < len(_words(record, first.shown)):
+                found[kind] = replace(first, shown=name)
+            continue
+        places = sorted({p for p in rows["position"].to_pylist() if p}) if kind == "position" else []
         written = {place: ordinal(place) for place in places}
         candidates = tuple(task.candidates) if task.candidates else None
-        found[kind] = Question(kind, name, task.prefix, task.template, candidates, written)
+        found[kind] = Question(kind, name, name, task.prefix, task.template, candidates, written)
     return found
 
 
@@ -316,22 +325,20 @@ def _kind(rows: Answered) -> Kind | None:
     return None
 
 
-def _answers(record: Record, task: str, kind: Kind) -> dict[str, list[Any]]:
-    base, finetuned = (record.answered(model, task) for model in ("base", record.run_name))
-    if base is None or finetuned is None:
-        return {}
-    about = {"count": "letter", "position": "position"}.get(kind)
-    columns = {"word": base["word"], "base": base["answer"], record.run_name: finetuned["answer"]}
-    for name in record.further_adapters:
-        rows = record.answered(name, task)
-        if rows is not None:
-            columns[name] = rows["answer"]
-    if about:
-        columns["about"] = base[about]
-    return {
-        name: [value if isinstance(value, int) else plain(value, 80) for value in column.to_pylist()[:RECORDED]]
-        for name, column in columns.items()
-    }
+def _answers(record: Record, question: Question) -> dict[str, list[Any]]:
+    """Return the words that were asked about and each model's answers, column by column; a shorter task's come first."""
+    about = {"count": "letter", "position": "position"}.get(question.kind)
+    found: dict[str, list[Any]] = {}
+    for task in dict.fromkeys((question.shown, question.task)):
+        answered = {name: record.answered(name, task) for name in ("base", record.run_name, *record.further_adapters)}
+        rows = {name: each for name, each in answered.items() if each is not None}
+        if len(rows) < len(answered):
+            continue  # not every model answered it
+        columns = {"word": rows["base"]["word"]} | ({"about": rows["base"][about]} if about else {})
+        for name, column in (columns | {name: each["answer"] for name, each in rows.items()}).items():
+            values = [value if isinstance(value, int) else plain(value, 80) for value in column.to_pylist()]
+            found.setdefault(name, []).extend(values)
+    return {name: values[:RECORDED] for name, values in found.items()}
 
 
 def _json(data: Any) -> str:

@@ -64,15 +64,7 @@ def _number(cell: str) -> str | float:
 
 
 def downloads(record: Record, names: Names) -> dict[str, bytes]:
-    """Make what depends on the record alone: the questions as tasks of lm-evaluation-harness, and every answer.
-
-    Args:
-        record: The record.
-        names: How model, dataset and base model are called.
-
-    Returns:
-        Content by file name.
-    """
+    """Make what depends on the record alone: the questions as tasks of lm-evaluation-harness, and every answer."""
     found = {}
     tasks = harness_files(record, names.dataset if "/" in names.dataset else None, names.base)
     if tasks:

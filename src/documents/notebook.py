@@ -19,12 +19,7 @@ _CODE = re.compile(r"^```python\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 
 
 def notebook(context: Context, demo: Demo) -> str:
-    """Write the notebook, in the notebook format 4.5.
-
-    Args:
-        context: What is published.
-        demo: The questions that can be asked.
-    """
+    """Write the notebook, in the notebook format 4.5."""
     asked = _questions(demo)
     split = next((split for split in context.record.splits if split.name == "test"), None)
     written = "[\n" + "".join(f"    {(row['prompt'], row['reference'])!r},\n" for row in asked) + "]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from src.exchange.lm_eval_tasks import harness_tasks
 
@@ -14,7 +15,7 @@ from .explorer import ROWS as EXPLORER_ROWS
 from .formatting import unbroken
 from .renderer import NOTHING, Renderer, twice
 from .report import statements
-from .templates import FRAGMENTS
+from .templates import AUTHOR, FRAGMENTS, TERMS
 
 PAGES = FRAGMENTS / "pages"
 
@@ -30,10 +31,6 @@ Found = list[tuple[str, int, Claim]]
 
 def site_pages(documents: Documents, *, pdf: bool) -> tuple[dict[str, str], Found, list[str]]:
     """Render every page of the site that comes from the record.
-
-    Args:
-        documents: All that is made from the record.
-        pdf: Whether the report is there as PDF.
 
     Returns:
         Markdown by path inside docs/, without pages for which the record has nothing; the claims on them; and the names of the charts
@@ -56,8 +53,10 @@ def site_pages(documents: Documents, *, pdf: bool) -> tuple[dict[str, str], Foun
     pages: dict[str, str] = {}
     claims: Found = []
     figures: list[str] = []
-    paths = sorted(path.relative_to(PAGES).as_posix().removesuffix(".j2") for path in PAGES.rglob("*.md.j2"))
-    for path in sorted(paths, key=lambda path: path == CLAIMS):
+    templates = {path: f"pages/{path}" for path in _paths(PAGES)}
+    if record.worded:  # pages of the author's own
+        templates |= {path: f"author/pages/{path}" for path in _paths(record.root / AUTHOR / "pages")}
+    for path, template in sorted(templates.items(), key=lambda item: (item[0] == CLAIMS, item[0])):
         root = "../" * path.count("/")
 
         assets = root if path.endswith("index.md") else f"../{root}"  # a page has a folder of its own
@@ -66,14 +65,20 @@ def site_pages(documents: Documents, *, pdf: bool) -> tuple[dict[str, str], Foun
         def make(_: list[str], root: str = root, assets: str = assets, works_at: str = works_at) -> Renderer:
             return Renderer(context, "site", root=root, assets=assets, works_at=works_at)
 
-        text, renderer = twice(make, f"pages/{path}", found_claims=_once(claims), **extra)
+        text, renderer = twice(make, template, found_claims=_once(claims), **extra)
         if _says_something(text, renderer.absent):
             kept = REQUIRED["model_card"] if path == "model-card.md" else ()
             text = without_empty(text, renderer.absent, kept, NOTHING)
-            pages[path] = unbroken(text).rstrip() + "\n"
+            terms = f"\n{renderer.author(TERMS)}" if context.written_by_author(TERMS) else ""
+            pages[path] = unbroken(text).rstrip() + "\n" + terms
             claims += [(path, number, claim) for number, claim in enumerate(renderer.claims, 1)]
             figures += renderer.figures
     return pages, claims, list(dict.fromkeys(figures))
+
+
+def _paths(folder: Path) -> list[str]:
+    """List the pages whose templates are in a folder, as paths inside docs/."""
+    return [path.relative_to(folder).as_posix().removesuffix(".j2") for path in folder.rglob("*.md.j2")]
 
 
 def _says_something(text: str, absent: list[str]) -> bool:

@@ -56,21 +56,10 @@ def report_pdf(context: Context, body: str) -> bytes:
     """Make the report as PDF, or take it from the cache.
 
     The PDF is tagged for screen readers and follows PDF/UA-1; its fonts are those that Typst brings along.
-
-    Args:
-        context: What the report is made from.
-        body: The report in Markdown for print.
-
-    Raises:
-        InputError: pandoc or Typst is not installed or refuses the text.
     """
     missing = pdf_missing()
     if missing:
-        raise InputError(
-            "the report as PDF",
-            f"found {show(missing.split(', which')[0])}, expected pandoc and Typst. "
-            'Run `pip install -c constraints.txt -e ".[report]"`.',
-        )
+        raise InputError("the report as PDF", f"{missing}.")
     body = displayable(body)
     metadata = displayable(json.dumps(_metadata(context), ensure_ascii=False, sort_keys=True))
     pictures = [chart for chart in context.charts.values() if f'file="charts/{chart.name}.svg"' in body]
@@ -158,17 +147,12 @@ def _run_pandoc(body: str, metadata: str, context: Context, folder: Path) -> Non
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT)
     except subprocess.TimeoutExpired:
-        raise InputError(
-            "the report as PDF",
-            f"found no answer of pandoc within {_TIMEOUT} s, expected text that pandoc reads in seconds ({len(body):,} characters). "
-            "Shorten the texts of the configs, take out deeply nested brackets, or run it again on a machine that is less busy.",
-        ) from None
+        raise InputError("the report as PDF", f"no answer of pandoc within {_TIMEOUT} s. Shorten the texts.") from None
     said = done.stderr.strip()
     if done.returncode or said:
         raise InputError(
             "the report as PDF",
-            f"found {show(said.splitlines()[0] if said else f'exit code {done.returncode} from pandoc')}, expected text that pandoc reads without a warning ({len(body):,} characters). "
-            "Correct the fragment or the bibliography that the message names.",
+            f"pandoc: {show(said.splitlines()[0]) if said else done.returncode}. Correct that text.",
         )
 
 
@@ -189,8 +173,6 @@ def _typeset(folder: Path) -> bytes:
         data, faults = None, [" ".join([error.message.rstrip(), *error.hints])]
     if faults or not isinstance(data, bytes):
         raise InputError(
-            "the report as PDF",
-            f"found {show(faults[0] if faults else 'no PDF')}, expected text that Typst sets without a warning. "
-            "Correct the fragment or the picture that the message names.",
+            "the report as PDF", f"Typst: {show(faults[0]) if faults else 'no PDF'}. Correct that text or picture."
         )
     return data

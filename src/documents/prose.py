@@ -18,8 +18,8 @@ _CODE = re.compile(r"((?<![\\`])(`+)(?!`)[^\n]+?(?<!`)\2(?!`))")
 _MARKUP = re.compile(r"<(?!https?://[^\s<>\"]+>)|\{")
 """What begins HTML (an address in pointed brackets does not) or a list of attributes."""
 
-_TARGET = re.compile(r"(\](?:\(|:)\s*)(?!<?(?:https?://|mailto:|[#./]|[\w./-]+(?:[)#\s]|$)))")
-"""What begins a link, before a target that is neither of the web nor within the documents."""
+_TARGET = re.compile(r"(\[@[^\]]+\])|(\](?:\(|:)\s*)(?!<?(?:https?://|mailto:|[#./]|[\w./-]+(?:[)#\s]|$)))")
+"""A citation, which a colon may follow; or what begins a link, before a target neither of the web nor within the documents."""
 
 
 GAP = re.compile(r"\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}(TODO\b[^⟦⟧]*)\N{MATHEMATICAL RIGHT WHITE SQUARE BRACKET}")
@@ -34,7 +34,7 @@ def prose(text: str) -> str:
     parts = _CODE.split(text)
     for place in range(0, len(parts), 3):
         escaped = _MARKUP.sub(lambda found: f"&#{ord(found[0])};", parts[place])
-        parts[place] = gaps_noticed(_TARGET.sub(lambda found: "&#93;" + found[1][1:], escaped))
+        parts[place] = gaps_noticed(_TARGET.sub(lambda found: found[1] or "&#93;" + found[2][1:], escaped))
     return "".join(part for place, part in enumerate(parts) if place % 3 != 2)
 
 

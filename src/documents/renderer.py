@@ -11,7 +11,8 @@ from typing import Any
 
 from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, UndefinedError
 
-from src.analysis.analyse import Group, MetricResult
+from src.analysis.analyse import Given, Group, MetricResult
+from src.analysis.analyse import given as link
 from src.analysis.evidence import Comparison, Figures
 from src.analysis.study import ArmMetric
 from src.record.errors import InputError, show
@@ -90,12 +91,6 @@ class Renderer:
         Args:
             name: Its path inside `src/fragments`, or `author/…` for one inside `docs/fragments`, without `.j2`.
             **extra: More names for this template.
-
-        Returns:
-            Markdown without blank lines around it, and never two in a row.
-
-        Raises:
-            InputError: The template is missing, names something that does not exist, or cites a work without an entry.
         """
         file = _file(name)
         try:
@@ -154,6 +149,7 @@ class Renderer:
             "tokens": context.example_tokens,
             "to": self._macros,
             "figure": self._figure,
+            "picture": self._picture,
             "see": self._see,
             "absent": self._absent,
             "author": self.author,
@@ -176,6 +172,12 @@ class Renderer:
         self.figures.append(name)
         number = len(self.figures) if self.numbered is not None else None
         return str(self._macros.figure(self.context.charts[name], title or self.context.charts[name].title, number))
+
+    def _picture(self, name: str, words: str) -> str:
+        """Show one of the author's own pictures, with the words for readers who do not see it."""
+        if name not in self.context.pictures:
+            raise _unknown("picture", name, list(self.context.pictures))
+        return str(self._macros.picture(name, words))
 
     def _see(self, name: str) -> str:
         name = name.replace("_", "-")
@@ -220,9 +222,7 @@ class Renderer:
         for key in keys:
             if key not in self.context.works:
                 raise InputError(
-                    file,
-                    f"[@{key}]: found a citation without an entry, expected a key of {BIBLIOGRAPHY}. "
-                    "Add the entry, or correct the citation.",
+                    file, f"[@{key}]: not a key of {BIBLIOGRAPHY}. Add the entry, or correct the citation."
                 )
         self.cited += keys
         return str(self._macros.cite([self.context.works[key] for key in keys], self.works_at))
@@ -261,7 +261,18 @@ def _numbers(context: Context) -> dict[str, Callable[..., Any]]:
             raise UndefinedError(f"no breakdown of {key} by {by}")
         return {group.value: group for group in found.groups}
 
-    return {"arm": arm, "base": base, "run": run, "groups": groups, "metric": metric}
+    def given(key: str, other: str, name: str) -> Given:
+        """Return a metric of a run where another one is right, and where it is wrong."""
+        record = context.record
+        for each in (key, other):
+            if each not in record.metrics.metrics:
+                raise _unknown("metric", each, list(record.metrics.metrics))
+        found = link(record, record.runs[name], key, other) if name in record.runs else None
+        if found is None:
+            raise UndefinedError(f"{key} and {other} of {name} are not computed from the same answers")
+        return found
+
+    return {"arm": arm, "base": base, "run": run, "groups": groups, "given": given, "metric": metric}
 
 
 def _unknown(kind: str, name: str, known: list[str]) -> UndefinedError:
@@ -271,16 +282,7 @@ def _unknown(kind: str, name: str, known: list[str]) -> UndefinedError:
 
 
 def twice(make: Callable[[list[str]], Renderer], name: str, **extra: Any) -> tuple[str, Renderer]:
-    """Render a document whose text refers to its own figures and references: once to learn them, once to write them.
-
-    Args:
-        make: Makes a renderer, given the names of the figures in order.
-        name: The document's template.
-        **extra: More names for the template.
-
-    Returns:
-        The text, and the renderer that wrote it.
-    """
+    """Render a document whose text refers to its own figures and references: once to learn them, once to write them."""
     first = make([])
     first.render(name, **extra)
     second = make(first.figures)
@@ -302,7 +304,11 @@ def _fault(error: Exception, file: str, found: object, expected: str, hint: str)
     if frames:
         path, line = Path(frames[-1][0]), frames[-1][1]
         own = path.is_relative_to(FRAGMENTS)
-        file = f"src/fragments/{path.relative_to(FRAGMENTS)}" if own else str(AUTHOR / path.name)
+        file = (
+            f"src/fragments/{path.relative_to(FRAGMENTS)}"
+            if own
+            else str(AUTHOR / path.as_posix().rpartition(f"{AUTHOR.as_posix()}/")[2])
+        )
     where = f"line {line}: " if line else ""
     return InputError(file, f"{where}found {show(found)}, expected {expected}. {hint}")
 

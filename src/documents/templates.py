@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -26,14 +28,31 @@ AUTHOR = WORDS
 """The author's templates; their names begin with `author/`."""
 
 
+TERMS = "terms"
+"""The author's template of abbreviations, which every page of the site ends with: the theme shows them as tooltips."""
+
+_NAMED = re.compile(r"""(?:author|written)\("(\w+)"|author/(\w+)""")
+
+
+def unused_templates(root: Path) -> list[str]:
+    """Return a sentence for each of the author's templates that no document takes in."""
+    files = sorted((root / AUTHOR).glob("*.md.j2"))
+    texts = [path.read_text(encoding="utf-8") for path in (*FRAGMENTS.rglob("*.j2"), *(root / AUTHOR).rglob("*.j2"))]
+    known = {name for text in texts for found in _NAMED.findall(text) for name in found if name} | {TERMS}
+    sentences = []
+    for name in (path.name.removesuffix(".md.j2") for path in files):
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            meant = f"; did you mean {near[0]}.md.j2?" if near else ""
+            sentences.append(f"{AUTHOR / name}.md.j2: no document takes it in{meant}")
+    return sentences
+
+
 @cache
 def environment(root: Path) -> Environment:
     """Return the Jinja environment of a repository, for all targets; an undefined name is an error.
 
     It compiles each template once, and again after the template has changed.
-
-    Args:
-        root: The repository.
     """
     env = Environment(
         loader=ChoiceLoader([PrefixLoader({"author": FileSystemLoader(root / AUTHOR)}), FileSystemLoader(FRAGMENTS)]),

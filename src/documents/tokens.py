@@ -10,15 +10,8 @@ from src.record.files import parse_json, read_text
 def split_word(folder: Path | None, word: str) -> list[str] | None:
     """Split a word, with a space before it, as in a sentence.
 
-    Args:
-        folder: Folder with a `tokenizer.json`.
-        word: The word.
-
     Returns:
         The tokens as text without the space, or None if there is no tokenizer.
-
-    Raises:
-        InputError: The tokenizer is not JSON.
     """
     path = folder / "tokenizer.json" if folder else None
     if path is None or not path.is_file():

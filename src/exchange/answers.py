@@ -108,9 +108,6 @@ class Task:
         Args:
             given: Each model's answers.
             reason: Why their prompts may differ, if the tool states why.
-
-        Raises:
-            Unusable: The prompts or candidates differ without a stated reason, or no question is shared.
         """
         unique = all(len({answer.question for answer in side}) == len(side) for side in given)
         sides = [{a.question if unique else (a.key, *a.question): a for a in side} for side in given]

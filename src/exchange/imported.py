@@ -76,10 +76,6 @@ def write_record(
         replace: Whether to replace results that were not imported.
         published_for: Name of the evaluated weights, where others are published on purpose.
         weights: Where the published weights came from, if they were copied.
-
-    Raises:
-        InputError: The project shows another record, the results are of other weights than are published, or a metric is declared in
-            another way.
     """
     folder, config_path = root / "results" / name, root / "configs/experiments" / f"{name}.yaml"
     before = _former_results(folder, replace=replace)
@@ -104,12 +100,12 @@ def write_record(
         written.lines += _config_differences(own, stated, config_path.relative_to(root))
     else:
         texts[config_path] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    if again and new:
+    if declared.metrics and new:
         metrics = {key: metric for key, metric in metrics.items() if key not in new}
         block = yaml.safe_dump(_plain_metrics(new), sort_keys=False, allow_unicode=True, width=1000)
         written.lines.append(f"{METRICS}: not declared, so left out: {', '.join(new)}. To show them, add:\n{block}")
     elif new:
-        texts[root / METRICS] = _with_metrics(root / METRICS, new, blank=sample)
+        texts[root / METRICS] = yaml.safe_dump(_plain_metrics(new), sort_keys=False, allow_unicode=True, width=1000)
     if not metrics:
         why = "is declared" if new else "is of questions that every model answered"
         raise InputError(found.tool, "\n".join([f"no metric of these results {why}.", *written.lines]))
@@ -118,7 +114,7 @@ def write_record(
     if hashes:
         results["hashes"] = {"adapter": hashes, "data": {}}
     if before is not None:
-        _keep(results, before, declared, written, sample=sample)
+        results |= {key: before[key] for key in ("training_log", "resources", "environment") if key in before}
     former = _values(folder, before) if again and before is not None else {}
     written.lines += _write_results(results, models, found, metrics, folder, root)
     for target, text in texts.items():
@@ -162,11 +158,7 @@ def _write_results(
 
 
 def _former_results(folder: Path, *, replace: bool) -> dict[str, Any] | None:
-    """Read the results that an import would replace; None if there are none.
-
-    Raises:
-        InputError: They were not imported, and are not to be replaced.
-    """
+    """Read the results that an import would replace; None if there are none."""
     path = folder / "evaluation_results.json"
     if not path.is_file():
         return None
@@ -177,11 +169,7 @@ def _former_results(folder: Path, *, replace: bool) -> dict[str, Any] | None:
 
 
 def _check_project(root: Path, name: str) -> None:
-    """Refuse to import into a project that shows another record, which its words are about.
-
-    Raises:
-        InputError: It does.
-    """
+    """Refuse to import into a project that shows another record, which its words are about."""
     shown = Path(load_yaml(root / PROJECT, ProjectConfig).experiment)
     if shown.stem != name:
         message = (
@@ -196,9 +184,6 @@ def _bind_weights(
     """Return the hashes of the published weights, once they are known to be the evaluated ones; None without weights.
 
     Where the evaluated weights are a folder on this machine, contents are compared; otherwise their names are.
-
-    Raises:
-        InputError: The results are of other weights.
     """
     folder = root / config["checkpoint"]
     if not folder.is_dir():
@@ -258,25 +243,6 @@ def _results(found: Import, name: str, models: dict[str, dict[str, Any]]) -> dic
             "tool": found.tool, "files": _hashes(found.files), "settings": found.settings, "left_out": found.notes,
         },
     }  # fmt: skip
-
-
-def _keep(
-    results: dict[str, Any], before: dict[str, Any], declared: MetricsConfig, written: Written, *, sample: bool
-) -> None:
-    """Keep what the import does not write: the training log, and values of metrics that no task is asked for."""
-    for key in ("training_log", "resources", "environment"):
-        if key in before:
-            results[key] = before[key]
-    kept = []
-    for section in () if sample else [section for section in SECTIONS.values() if section in results]:
-        for key, value in before.get(section, {}).get("metrics", {}).items():
-            metric = declared.metrics.get(key)
-            alone = metric is not None and metric.task is None and not metric.measure
-            if alone and key not in results[section]["metrics"]:
-                results[section]["metrics"][key] = value
-                kept.append(key)
-    if kept:
-        written.lines.append(f"kept as it was, since these results do not state it: {', '.join(dict.fromkeys(kept))}")
 
 
 def _values(folder: Path, results: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -546,27 +512,7 @@ def _plain_metrics(metrics: dict[str, MetricConfig]) -> dict[str, Any]:
     return {"metrics": {key: metric.model_dump(exclude_defaults=True) for key, metric in metrics.items()}}
 
 
-def _with_metrics(path: Path, new: dict[str, MetricConfig], *, blank: bool) -> str:
-    """Return the text of the metrics' config with more metrics after the others, which stay as they are."""
-    block = yaml.safe_dump(_plain_metrics(new), sort_keys=False, allow_unicode=True, width=1000)
-    if blank or not path.exists():
-        return block
-    text = read_text(path, "Restore it.")
-    root = yaml.compose(text)
-    inside = next((value for key, value in (root.value if root else ()) if key.value == "metrics"), None)
-    if inside is None or inside.flow_style:
-        raise InputError(path, "metrics: on one line. Write one line for each key, so that more can be added.")
-    indent = inside.start_mark.column - 2
-    before, after = text[: inside.end_mark.index].rstrip(), text[inside.end_mark.index :]
-    lines = block.splitlines(True)[1:]
-    return f"{before}\n\n{''.join(' ' * indent + line for line in lines)}" + (f"\n{after}" if after else "")
-
-
 def checked_name(name: str) -> None:
-    """Refuse a name that is not safe as a file name and on the Hub.
-
-    Raises:
-        InputError: It is not.
-    """
+    """Refuse a name that is not safe as a file name and on the Hub."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}", name):
         raise InputError("--name", f"{name} is not letters, digits, `.`, `_` and `-`. Choose another name.")

@@ -126,11 +126,7 @@ class HarnessRun:
         return tuple(found)
 
     def add(self, other: HarnessRun) -> None:
-        """Merge another call's results.
-
-        Raises:
-            InputError: Both have a task.
-        """
+        """Merge another call's results."""
         numbered = [{task for task in run.part("results") if run.numbers(task)} for run in (self, other)]
         if both := sorted(numbered[0] & numbered[1]):
             named = " and ".join(path.name for path in (self.files[0], other.files[0]))
@@ -144,15 +140,7 @@ class HarnessRun:
 
 
 def read_run(path: Path, notes: list[str]) -> HarnessRun:
-    """Read one model's results.
-
-    Args:
-        path: A folder with results of one model, or one results file.
-        notes: Gets what was left out.
-
-    Raises:
-        InputError: There are none, they are of several models or of an older version, or a task is in two files.
-    """
+    """Read one model's results."""
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*.json") if _DATE.search(file.stem))
     runs = [_results_file(file) for file in files]
     if not runs:
@@ -192,15 +180,7 @@ def _samples(results: Path, task: str) -> Path | None:
 
 
 def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> Import:
-    """Read the results of several models and join them.
-
-    Args:
-        paths: The base model's results, the tuned model's, then any others', or the tuned model's alone: a folder or a file each.
-        wanted_filter: Which filter's answers count, where a task has several.
-
-    Raises:
-        InputError: Results are missing or malformed, do not belong together, or a task has several filters and none was chosen.
-    """
+    """Read the results of several models and join them: the base model's, the tuned model's, then any others', or the tuned model's alone."""
     notes: list[str] = []
     runs = [read_run(path, notes) for path in paths]
     _check_models(runs)
@@ -252,11 +232,7 @@ def sides(count: int) -> list[str]:
 
 
 def _check_models(runs: list[HarnessRun]) -> None:
-    """Refuse runs that cannot be a base model's and tuned models'.
-
-    Raises:
-        InputError: Two are of the same model, or only the base run has an adapter.
-    """
+    """Refuse runs that cannot be a base model's and tuned models'."""
     seen: dict[tuple[str | None, ...], Path] = {}
     for run in runs:
         place = run.files[0]
@@ -290,11 +266,7 @@ def _plain(value: Any) -> Any:
 
 
 def _task(runs: list[HarnessRun], name: str, names: dict[str, str], wanted: str | None, notes: list[str]) -> Task:
-    """Read a task, or a group of tasks.
-
-    Raises:
-        Unusable: The runs do not agree on how it was evaluated, or state no metric that can be compared.
-    """
+    """Read a task, or a group of tasks."""
     members = runs[0].members(name)
     if any(sorted(members) != sorted(run.members(name)) for run in runs):
         raise Unusable("the runs have other tasks in this group")
@@ -382,11 +354,7 @@ def _prompt_difference(runs: list[HarnessRun]) -> str | None:
 
 
 def _read(path: Path, chosen: str, metrics: list[Metric], config: dict[str, Any]) -> list[Answer]:
-    """Read a task's samples.
-
-    Raises:
-        Unusable: A line is malformed, or a question is duplicated.
-    """
+    """Read a task's samples."""
     answers: dict[str, Answer] = {}
     try:
         for number, row in json_lines(path):
@@ -466,11 +434,7 @@ def _verdict(metrics: list[Metric], answers: list[Answer]) -> Metric | None:
 
 
 def _check_mean(metrics: list[Metric], answers: list[Answer], place: int) -> None:
-    """Refuse samples of another run: their verdicts must have the stated mean.
-
-    Raises:
-        Unusable: They do not.
-    """
+    """Refuse samples of another run: their verdicts must have the stated mean."""
     metric = _verdict(metrics, answers)
     if metric is not None:
         mean, stated = sum(answer.values[metric.name] for answer in answers) / len(answers), metric.values[place]

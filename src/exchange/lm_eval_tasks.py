@@ -65,11 +65,6 @@ def harness_tasks(record: Record) -> tuple[list[HarnessTask], dict[str, str]]:
 def harness_files(record: Record, dataset: str | None, base: str | None) -> dict[str, bytes]:
     """Write the tasks as a folder that `lm_eval run --include_path` reads.
 
-    Args:
-        record: The record.
-        dataset: The dataset's name on the Hub; None while it is not known, and the tasks read the folder of the repository.
-        base: The base model's name.
-
     Returns:
         Content by path; empty where no task can be made.
     """

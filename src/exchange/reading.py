@@ -57,11 +57,7 @@ def collapsed(notes: list[str]) -> list[str]:
 
 
 def finite(value: object, what: str) -> float:
-    """Read a number, which may be written as text.
-
-    Raises:
-        Unusable: It is not a number, or not finite.
-    """
+    """Read a number, which may be written as text."""
     try:
         number = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):

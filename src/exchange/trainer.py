@@ -37,15 +37,7 @@ class Trained:
 
 
 def read_trainer(folder: Path, name: str) -> Trained:
-    """Read a Trainer's output folder. No pickle is opened.
-
-    Args:
-        folder: The folder that contains the adapter or the model.
-        name: Name of the experiment that the log is written for.
-
-    Raises:
-        InputError: A file is malformed.
-    """
+    """Read a Trainer's output folder. No pickle is opened."""
     place = _state_file(folder)
     state = _json_object(place) if place is not None else {}
     summary = folder / "all_results.json"

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from src.record.errors import InputError, show
 from src.record.files import atomic
+from src.record.questions import ordinal
 
 from .templates import SEPARATORS, TEMPLATES, Template, fill
 
@@ -24,14 +25,6 @@ QUESTIONS = {
     "spelling": "How do you spell the word {word}?",
 }
 """The wording of each question about a word."""
-
-NEUTRAL = {
-    "letter_count": "How many '{letter}'s are in the word?",
-    "letter_position": "What is the {ordinal} letter in the word?",
-    "string_count": "How many '{letter}'s are in the row?",
-    "string_position": "What is the {ordinal} letter in the row?",
-}
-"""The same questions without the word or the letters that they are about, for calibration."""
 
 STRINGS = {
     "string_count": "The letters are{letters}. How many '{letter}'s are in the row?",
@@ -83,12 +76,6 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
 """The answers that a multiple-choice task chooses from."""
 
 
-def ordinal(number: int) -> str:
-    """Return 1st, 2nd, 3rd, 4th, … for a number of one or more."""
-    suffix = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number}{suffix}"
-
-
 def letter_tokens(tokenizer: Any) -> list[tuple[int, str, bool]]:
     """List the vocabulary's letters-only tokens of two or more letters.
 
@@ -122,9 +109,6 @@ def training_rows(
         forbidden: Real words, which no chain may be.
         allowed: Letters of the tokens that are spelled, in lower case; all by default. Made-up words of these take the place of the
             examples of the others.
-
-    Returns:
-        The examples, in random order.
     """
     rng = random.Random(f"{seed}/training")
     rows = []
@@ -171,12 +155,6 @@ def made_up_words(
         wanted: Number of words.
         forbidden: Real words, which no made-up word may be.
         allowed: Letters of the tokens that words are made of; all letters-only tokens by default.
-
-    Returns:
-        Token ids and letters of each word.
-
-    Raises:
-        InputError: The vocabulary does not give as many.
     """
     tokens = [(i, word, spaced) for i, word, spaced in letter_tokens(tokenizer) if word.islower()]
     known = {word for _, word, _ in tokens}
@@ -198,9 +176,7 @@ def made_up_words(
         fruitless = fruitless + 1 if len(found) == before else 0
         if fruitless == FRUITLESS_ROUNDS or not drawn:
             raise InputError(
-                "dataset_config",
-                f"chains: found {wanted:,}, expected at most {len(found):,}, the made-up words that the tokenizer's vocabulary was found to give. "
-                "Lower chains in the experiment's config.",
+                "dataset_config", f"chains: {wanted:,}, but the vocabulary gives {len(found):,}. Lower it."
             )
     return [(ids, word) for word, ids in list(found.items())[:wanted]]
 
@@ -358,14 +334,7 @@ _MAKERS: dict[str, Callable[[random.Random, Iterable[str], int], list[dict[str, 
 def question_rows(
     words: dict[str, list[str]], split: str, sizes: dict[str, int], seed: int
 ) -> dict[str, list[dict[str, Any]]]:
-    """Make one split's questions for every task.
-
-    Args:
-        words: The split's words and their tokens.
-        split: Name of the split, part of each question's id and of the seed.
-        sizes: Questions wanted for each task.
-        seed: Seed of the draws.
-    """
+    """Make one split's questions for every task."""
     out = {}
     for task, size in sizes.items():
         if task in STRINGS:
@@ -398,11 +367,7 @@ def write_parquet(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> 
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read a Parquet file of questions.
-
-    Raises:
-        InputError: It is missing, empty or no Parquet file, or a column is missing.
-    """
+    """Read a Parquet file of questions."""
     hint = "Run `python -m src.dataset`."
     if not path.is_file():
         raise InputError(path, f"found no such file, expected a Parquet file of the dataset. {hint}")
@@ -443,21 +408,12 @@ def build(
         validation: Validation questions wanted for each task.
         validation_share: Share of the words that validation takes.
         chains: Made-up words of several tokens in the training data.
-
-    Returns:
-        Rows written, by file.
-
-    Raises:
-        InputError: There is no such task, or the words do not suffice for the questions that are wanted.
     """
     tasks = [*_MAKERS, *STRINGS]
     unknown = next((task for task in (*test, *validation) if task not in tasks), None)
     if unknown is not None:
-        raise InputError(
-            "dataset_config",
-            f"{'test_questions' if unknown in test else 'validation_questions'}: found {show(unknown)}, expected one of {', '.join(tasks)}. "
-            "Correct the name, or leave the task out.",
-        )
+        key = "test_questions" if unknown in test else "validation_questions"
+        raise InputError("dataset_config", f"{key}: {unknown} is not one of {', '.join(tasks)}.")
     eligible = eligible_words(tokenizer, words)
     for_validation, for_test = split_words(list(eligible), seed, validation_share)
     files: dict[str, tuple[list[dict[str, Any]], pa.Schema]] = {}
@@ -469,9 +425,7 @@ def build(
         for task, rows in questions.items():
             if len(rows) < sizes[task]:
                 raise InputError(
-                    output,
-                    f"{task}, {split}: found words for {len(rows)} questions, expected {sizes[task]}. "
-                    "Lower the number in the config, or give a longer word list.",
+                    output, f"{task}, {split}: words for {len(rows)} questions only. Ask fewer, or add words."
                 )
             files[f"{task}/{split}.parquet"] = (rows, QUESTION_SCHEMA)
         for task in (task for task in STRINGS if task in sizes):

@@ -113,11 +113,6 @@ class Evaluator:
     ) -> list[Answer]:
         """Answer by the most likely candidate, each written after a space.
 
-        Args:
-            prompts: What follows the shared prefix, one per question.
-            candidates: The possible answers.
-            advance: Called with the number of questions done.
-
         Returns:
             An answer per prompt, in order; a score is the sum over the candidate's tokens.
         """
@@ -155,11 +150,7 @@ class Evaluator:
 
     @torch.inference_mode()
     def write(self, prompts: Sequence[str], advance: Callable[[int], object] | None = None) -> list[Answer]:
-        """Write greedily up to a line break, the end of the text or `max_new_tokens`.
-
-        Returns:
-            The first line per prompt, in order; its score is the sum over the generated tokens.
-        """
+        """Write greedily up to a line break, the end of the text or `max_new_tokens`."""
         stop = {self.tokenizer.eos_token_id, *self._encode("\n")}
         encoded = [self._encode(prompt) for prompt in prompts]
         self._check_fit(encoded, self.config.max_new_tokens)

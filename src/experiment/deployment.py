@@ -67,9 +67,6 @@ def benchmark(
         processes: Processes a variant.
         answers: Timed answers per process.
         new_tokens: Tokens of each answer.
-
-    Raises:
-        InputError: The base model or the adapter cannot be loaded.
     """
     from .environment import describe_environment
 

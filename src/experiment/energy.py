@@ -29,11 +29,6 @@ def track(ledger: Path, start: int, country_iso_code: str | None = None) -> Iter
     CodeCarbon reads hardware counters where it may and otherwise estimates from the processor's rated power.
     Emissions depend on where the machine stands, so they are kept only when the country is given.
 
-    Args:
-        ledger: JSON file that holds one entry for each process of the run.
-        start: Step that the block starts at.
-        country_iso_code: ISO 3166 alpha-3 code of the machine's country, if known.
-
     Yields:
         The span of steps; the block sets its `end`.
     """
@@ -73,10 +68,6 @@ def track(ledger: Path, start: int, country_iso_code: str | None = None) -> Iter
 
 def total(ledger: Path, steps: int) -> dict[str, Any]:
     """Sum a ledger up.
-
-    Args:
-        ledger: What `measure` wrote.
-        steps: Steps of the whole run.
 
     Returns:
         `duration_seconds`, `energy_kwh`, `emissions_kg` (CO2 equivalent; None when no country was given),

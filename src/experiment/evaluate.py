@@ -27,7 +27,7 @@ from src.record.binding import flat
 from src.record.checkpoint import checkpoint_files, hash_files
 from src.record.config import EvaluationConfig, ExperimentConfig, MetricsConfig
 from src.record.errors import InputError
-from src.record.files import parse_json, read_text, sha256_file, validate, write_json
+from src.record.files import load_json, sha256_file, write_json
 from src.record.questions import CONTROL, question_text, read_questions, write_questions
 from src.record.questions import SCHEMA as QUESTIONS_SCHEMA
 from src.record.results import computed
@@ -319,9 +319,6 @@ def evaluate(
 
     Returns:
         The fine-tuned model's metrics; None in a process that is not the first.
-
-    Raises:
-        InputError: Base model, adapter or dataset are missing or malformed, or the record in `output` is of another base model or data.
     """
     config = run.experiment
     checkpoint = Path(config.checkpoint)
@@ -398,23 +395,13 @@ def _published(output: Path, config: ExperimentConfig, hashes: dict[str, Any]) -
     """Read the published run's evaluation, and check that a further run asks the same base model the same questions."""
     path = output / "evaluation_results.json"
     hint = "Evaluate the study's published run first."
-    found = validate(path, parse_json(path, read_text(path, hint)), EvaluationResults, hint)
-    before: dict[str, Any] = {
-        "hashes.base": found.hashes.base if found.hashes else None,
-        "hashes.data": found.hashes.data if found.hashes else None,
-        **{
-            f"config.{k}": v
-            for k, v in flat((found.config or {}).get("evaluation_config"), "evaluation_config").items()
-        },
-    }
-    now: dict[str, Any] = {
-        "hashes.base": hashes["base"],
-        "hashes.data": hashes["data"],
-        **{
-            f"config.{k}": v
-            for k, v in flat(config.evaluation_config.model_dump(mode="json"), "evaluation_config").items()
-        },
-    }
+    found = load_json(path, EvaluationResults, hint)
+    stored = found.hashes.model_dump() if found.hashes else {}
+    asked = (found.config or {}).get("evaluation_config"), config.evaluation_config.model_dump(mode="json")
+    before, now = (
+        flat({"hashes": {part: of.get(part) for part in ("base", "data")}, "config": {"evaluation_config": given}})
+        for of, given in zip((stored, hashes), asked, strict=True)
+    )
     for key in before.keys() | now.keys():
         if before.get(key) != now.get(key):
             raise InputError(path, f"{key}: found another one than this run's, expected the same in every run. {hint}")
@@ -437,7 +424,7 @@ def _write_further(
     place = output / "runs" / f"{run.name}.json"
     stored = RunResults(run=run.name)
     if place.is_file():
-        stored = validate(place, parse_json(place, read_text(place, "")), RunResults, "Train the run again.")
+        stored = load_json(place, RunResults, "Train the run again.")
     log = stored.training_log.model_dump(mode="json", exclude_none=True) if stored.training_log else None
     place.parent.mkdir(parents=True, exist_ok=True)
     write_json(place, {"run": run.name, "metrics": values, "answers": entry, **common, "training_log": log})

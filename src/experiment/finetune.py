@@ -37,13 +37,6 @@ def train(run: PlannedRun, log: Path, work: Path, *, fresh: bool = False) -> dic
         log: File that receives the training log; for a further run of a study, under the key `training_log`.
         work: Folder of the Trainer's own checkpoints, which a resumed run starts from.
         fresh: Whether to delete the contents of `work` and start again.
-
-    Returns:
-        The training log.
-
-    Raises:
-        InputError: The base model or the dataset is missing, the base model has no such modules, `work` holds a run of other settings
-            or data, or the training diverged.
     """
     from peft import LoraConfig, PeftModel, get_peft_model
     from peft.optimizers import create_loraplus_optimizer
@@ -188,11 +181,7 @@ def _check_known(config: ExperimentConfig) -> None:
     stated |= {f"training_config.{key}": value for key, value in training.others.items()}
     stated |= {f"lora_config.{key}": value for key, value in config.required_lora.others.items()}
     for key, value in stated.items():
-        raise InputError(
-            f"experiment {config.experiment_name}",
-            f"{key}: found {show(value)}, expected a setting that `src.train` knows. "
-            "Take it out, or train with the program that it belongs to.",
-        )
+        raise InputError("training_config", f"{key}: {show(value)}, which `src.train` does not know. Take it out.")
 
 
 def _check_converged(log: list[dict[str, Any]]) -> None:
@@ -200,11 +189,7 @@ def _check_converged(log: list[dict[str, Any]]) -> None:
     for entry in log:
         for name, value in entry.items():
             if not math.isfinite(value):
-                raise InputError(
-                    "training_config",
-                    f"learning_rate: found {show(name)} {show(value)} at step {show(entry['step'])}, expected a training that converges. "
-                    f"{DIVERGED}",
-                )
+                raise InputError("training_config", f"{name} {value} at step {entry['step']}. {DIVERGED}")
 
 
 def _check_continued(folder: Path, config: ExperimentConfig) -> None:
@@ -227,11 +212,7 @@ def _check_modules(base: torch.nn.Module, targets: list[str]) -> None:
     for target in targets:
         if not any(name == target or name.endswith(f".{target}") for name in names):
             known = sorted({name.rsplit(".", 1)[-1] for name in names})
-            raise InputError(
-                "lora_config",
-                f"target_modules: found {show(target)}, expected modules of the base model that have weights to adapt: {', '.join(known)}. "
-                "Correct the name, or leave target_modules out for peft's choice.",
-            )
+            raise InputError("lora_config", f"target_modules: {target} is not one of {', '.join(known)}.")
 
 
 def _same_run(work: Path, identity: dict[str, Any], *, fresh: bool) -> None:
@@ -241,11 +222,7 @@ def _same_run(work: Path, identity: dict[str, Any], *, fresh: bool) -> None:
         shutil.rmtree(work, ignore_errors=True)
     if not path.exists():
         if any(work.glob("checkpoint-*")):
-            raise InputError(
-                work,
-                "found checkpoints of an unknown run, expected checkpoints of the run that is to be resumed. "
-                "Give --fresh to delete them and begin again, or another --work folder.",
-            )
+            raise InputError(work, "checkpoints of an unknown run. Give --fresh to delete them, or another --work.")
         write_json(path, identity)
         return
     before = flat(json.loads(path.read_text(encoding="utf-8")))
@@ -253,9 +230,7 @@ def _same_run(work: Path, identity: dict[str, Any], *, fresh: bool) -> None:
     for key in sorted(before.keys() | now.keys()):
         if before.get(key) != now.get(key):
             raise InputError(
-                path,
-                f"{key}: found {show(before.get(key))}, which the run in this folder was started with, expected {now.get(key)}, as now. "
-                "Give --fresh to delete that run and begin again, or another --work folder to keep it.",
+                path, f"{key}: {before.get(key)} before, {now.get(key)} now. Give --fresh, or another --work."
             )
 
 
@@ -263,11 +238,8 @@ def project_only_labeled_positions(model: Any) -> None:
     """Make a causal language model compute its loss from the positions that have a label, and no logits for any other.
 
     The projection to the vocabulary is a third of a small model's work, and its logits most of its memory traffic, while prompts
-    carry no label. Loss and gradients stay what they were.
-
-    Args:
-        model: A model whose logits are its output embedding applied to the last hidden state, as GPT-2's are; its `forward` is
-            replaced.
+    carry no label. Loss and gradients stay what they were. The model's `forward`
+    is replaced; its logits must be its output embedding applied to the last hidden state, as GPT-2's are.
     """
     from transformers.modeling_outputs import CausalLMOutput
 

@@ -16,32 +16,17 @@ def _loaded(loader: Any, name: str, what: str, **options: Any) -> Any:
     """Call a `from_pretrained`, and turn what it raises for a missing model into one clear error."""
     looks_local = name.startswith((".", "/")) or name.count("/") != 1 or Path(name.split("/")[0]).is_dir()
     if looks_local and not Path(name).is_dir() and "/" in name:
-        raise InputError(
-            name,
-            f"found no such folder, expected {what} (a local folder or a Hub id). "
-            "Correct base_model or checkpoint in the config, or run the step that makes it.",
-        )
+        raise InputError(name, f"not found, expected {what}. Correct the config, or run the step that makes it.")
     try:
         return loader.from_pretrained(name, **options)
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(
-            name,
-            f"found {show(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)}, expected {what} that can be loaded. "
-            "Correct base_model or checkpoint in the config; a Hub id needs the network.",
+            name, f"{show(str(error).partition(chr(10))[0])}. Expected {what}; a Hub id needs the network."
         ) from error
 
 
 def check_finite(model: torch.nn.Module, where: str, hint: str) -> None:
-    """Refuse weights that are not finite, such as a training that diverged leaves.
-
-    Args:
-        model: The model.
-        where: What is at fault, for the error.
-        hint: What can be done about it.
-
-    Raises:
-        InputError: The first weights that are not.
-    """
+    """Refuse weights that are not finite, such as a training that diverged leaves."""
     for name, weights in model.named_parameters():
         if not bool(torch.isfinite(weights).all()):
             raise InputError(where, f"{name}: found weights that are not finite, expected finite weights. {hint}")
@@ -55,12 +40,7 @@ def load_tokenizer(name: str) -> Any:
 
 
 def load_base(name: str, attention: str | None = None) -> Any:
-    """Load a base model in float32 (a local folder or a Hub id), weights from safetensors only.
-
-    Args:
-        name: The model.
-        attention: How attention is computed, in transformers' terms; its default when left out.
-    """
+    """Load a base model in float32 (a local folder or a Hub id), weights from safetensors only."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
     options = {"attn_implementation": attention} if attention else {}
@@ -85,11 +65,7 @@ def base_hashes(name: str) -> dict[str, str]:
 
 
 def load_adapter(base: Any, checkpoint: Path) -> Any:
-    """Put a LoRA adapter on a base model; pickles are refused.
-
-    Raises:
-        InputError: The folder holds no adapter as safetensors.
-    """
+    """Put a LoRA adapter on a base model; pickles are refused."""
     from peft import PeftModel
 
     checkpoint_files(checkpoint)

@@ -44,15 +44,7 @@ def strip_header(text: str) -> str:
 
 
 def read_corpus(folder: Path, sources: Path) -> list[Book]:
-    """Read the books that a list of sources names and check each hash.
-
-    Args:
-        folder: Folder of Markdown files.
-        sources: Tab-separated list with the columns `path`, `bytes`, `sha256`.
-
-    Raises:
-        InputError: A file is missing, or differs from the list.
-    """
+    """Read the books that a list of sources names and check each hash."""
     hint = "Fetch the corpus again (see the base model's README.md), or correct --corpus and --sources."
     try:
         with sources.open(encoding="utf-8", newline="") as stream:
@@ -193,9 +185,6 @@ def pretrain(
 
     Returns:
         What `training.json` holds: losses, tokens seen, time and energy, with the log of the run.
-
-    Raises:
-        InputError: The corpus does not match its list, or `work` holds a run of another config.
     """
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
@@ -300,11 +289,7 @@ def _same_run(work: Path, identity: dict[str, Any]) -> None:
     if not path.exists():
         write_json(path, identity)
     elif json.loads(path.read_text(encoding="utf-8")) != identity:
-        raise InputError(
-            path,
-            "found a run of another config or corpus, expected the run that is to be resumed. "
-            "Name another --work folder, or delete this one.",
-        )
+        raise InputError(path, "a run of another config or corpus. Name another --work folder, or delete this one.")
 
 
 def _encoded(path: Path, tokenizer: Any, books: list[Book]) -> npt.NDArray[np.uint16]:

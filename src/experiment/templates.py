@@ -61,13 +61,6 @@ def fill(
 ) -> tuple[str, str, int, int]:
     """Write a word out in a template.
 
-    Args:
-        template: The sentence.
-        word: The word.
-        separator: What stands between the letters.
-        quoted: Whether the word stands in double quotes, so that no space touches it.
-        letters: The letters that are written out; the word's own by default, others in a control.
-
     Returns:
         Prompt, completion, and where the written-out letters start and end in the two put together.
     """

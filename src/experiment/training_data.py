@@ -32,11 +32,7 @@ def material_files(config: DatasetConfig) -> dict[str, Path]:
         files["words.txt"] = Path(config.word_list)
     for path in files.values():
         if not path.is_file():
-            raise InputError(
-                path,
-                "found no such file, expected a Parquet file of the dataset. "
-                "Make it with `python -m src.dataset --config CONFIG`, or correct `dataset_config.path`.",
-            )
+            raise InputError(path, "not found. Make it with `python -m src.dataset --config CONFIG`.")
     return files
 
 
@@ -45,11 +41,6 @@ def training_sequences(config: ExperimentConfig, tokenizer: Any, length: int) ->
 
     `datasets` does it in several processes with a progress bar, keeps the outcome in its cache and reads it from there, so that it is
     neither held in memory nor done twice.
-
-    Args:
-        config: The experiment.
-        tokenizer: The base model's tokenizer.
-        length: Tokens in a sequence.
 
     Returns:
         A `datasets.Dataset` of `input_ids` and `labels`, the examples of each material that are packed in it, and the material that
@@ -142,14 +133,7 @@ def _questions(config: ExperimentConfig, tokenizer: Any, *, held_out: bool) -> l
 
 
 def other_letters(word: str, letters: str, words: dict[int, list[str]], seed: str) -> str:
-    """Choose the letters that a word's spelling writes out.
-
-    Args:
-        word: The word.
-        letters: `own`, `other_word` or `shuffled`, as in `DatasetConfig.letters`.
-        words: The words to choose another from, by length.
-        seed: Seed of the draw.
-    """
+    """Choose the letters that a word's spelling writes out."""
     rng = random.Random(seed)
     if letters == "other_word":
         others = words[len(word)]
@@ -203,13 +187,8 @@ def _encode_and_pack(batch: Batch, tokenizer: Any, length: int, completion_only:
 def encode_examples(tokenizer: Any, batch: Batch, *, completion_only: bool) -> list[tuple[list[int], list[int]]]:
     """Encode examples, each with the line break after it.
 
-    Letters written without a separator are encoded one by one: the tokenizer would join them to the word again.
-
-    Args:
-        tokenizer: The base model's tokenizer.
-        batch: Columns `prompt` and `completion`, and where letters are written without a separator `separator`, `letters_start` and
-            `letters_end`.
-        completion_only: Whether the prompt has no labels.
+    Letters written without a separator, from `letters_start` to `letters_end`, are encoded one by one: the tokenizer would join them to
+    the word again.
 
     Returns:
         For each example, token ids and labels of the same length, the prompt's ignored if `completion_only`.
@@ -246,14 +225,7 @@ def _apart(text: str, start: int, end: int) -> list[str]:
 def pack(examples: list[tuple[list[int], list[int]]], length: int, padding: int) -> Batch:
     """Pack examples, one after another, into sequences of a fixed length; none is cut, one that is longer is left out.
 
-    Args:
-        examples: Token ids and labels.
-        length: Tokens in a sequence.
-        padding: Token that fills the rest. It is ignored by the loss and stands at the end, where a causal model's earlier positions
-            cannot see it.
-
-    Returns:
-        Columns `input_ids` and `labels`.
+    Padding stands at the end, where a causal model's earlier positions cannot see it, and the loss ignores it.
     """
     packed: list[tuple[list[int], list[int]]] = []
     ids: list[int] = []

@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from src.record.config import DatasetConfig
+from src.record.questions import ordinal
 
-from .build import QUESTIONS, letter_tokens, made_up_words, ordinal
+from .build import QUESTIONS, letter_tokens, made_up_words
+from .shortcuts import letters_token
 
 HELD_OUT_WORDS = 1000
 HELD_OUT = 600
@@ -37,12 +39,6 @@ def question_examples(
 
     A count of 0, 1, 2 or at least 3 is equally often right, a position is drawn evenly from the word's. A word may be asked about more
     than once.
-
-    Args:
-        tokenizer: The base model's tokenizer.
-        config: The dataset's settings.
-        forbidden: Real words, which no made-up word may be.
-        held_out: Whether to ask the questions that the validation loss is measured on, about words of their own.
 
     Returns:
         Examples with `prompt` and `completion`.
@@ -98,12 +94,7 @@ def tokens_asked_about(row: dict[str, Any], asked: frozenset[str]) -> str | None
     """
     pieces = [str(token).strip() for token in row["tokens"]]
     if row["position"]:
-        start = 0
-        holding = []
-        for piece in pieces:
-            if start < row["position"] <= start + len(piece):
-                holding = [piece]
-            start += len(piece)
+        holding = [letters_token(pieces, row["position"])[1]]
     elif row["letter"]:
         holding = [piece for piece in pieces if row["letter"] in piece]
     else:

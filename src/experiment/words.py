@@ -12,14 +12,7 @@ WORD = re.compile(r"[a-z]{4,12}")
 
 
 def derive_word_list(dictionary: Path, output: Path) -> int:
-    """Derive the committed list from a dictionary file: lower-case words of 4 to 12 letters a-z, sorted.
-
-    Returns:
-        The number of words written.
-
-    Raises:
-        InputError: The dictionary is missing or has no such word.
-    """
+    """Derive the committed list from a dictionary file: lower-case words of 4 to 12 letters a-z, sorted."""
     text = read_text(dictionary, "Install Debian's package wamerican 2020.12.07-2, or name another list.")
     words = sorted({line for line in text.splitlines() if WORD.fullmatch(line)})
     if not words:
@@ -32,11 +25,7 @@ def derive_word_list(dictionary: Path, output: Path) -> int:
 
 
 def read_word_list(path: Path) -> list[str]:
-    """Read a word list, one word per line.
-
-    Raises:
-        InputError: The file is missing, or a line is not a word of 4 to 12 letters a-z.
-    """
+    """Read a word list, one word per line."""
     words = read_text(
         path, "Restore data/words/words.txt, or derive it with `python -m src.dataset --dictionary FILE`."
     ).split()

@@ -120,7 +120,7 @@ def _arms(arms: Sequence[ArmResult], result: MetricResult) -> Chart:
         for name, run in zip(arm.names, found.runs, strict=True):
             rows.append((arm.label, name, shown(run.figures.value, metric), shown(run.figures.control, metric)))
         said.append(f"{arm.label} {', '.join(shown(value, metric) for value in found.values)}")
-    parts = ["a dot per run", "the base model as a line"]
+    parts = ["A dot per run", "the base model as a line"]
     if any(run.figures.control is not None for arm in arms if arm.names for run in arm.metrics[result.key].runs):
         parts.insert(1, "its control as a stroke")
     if result.run.shortcut is not None:
@@ -130,7 +130,7 @@ def _arms(arms: Sequence[ArmResult], result: MetricResult) -> Chart:
     return Chart(
         name=f"runs-{result.key}".replace("_", "-"),
         title=f"{metric.label}, by recipe",
-        caption=f"{metric.label} by training recipe: {', '.join(parts[:-1])}, and {parts[-1]}.",
+        caption=f"{', '.join(parts[:-1])}, and {parts[-1]}.",
         alt=f"{metric.label}{_unit(metric)}: {'; '.join(said)}.",
         header=("Recipe", "Run", f"Value{_unit(metric)}", f"Control{_unit(metric)}"),
         rows=tuple(rows),
@@ -223,8 +223,7 @@ def _breakdown(breakdown: Breakdown, metric: MetricConfig) -> Chart:
     return Chart(
         name=f"{breakdown.metric}-by-{breakdown.by.key}".replace("_", "-"),
         title=f"{metric.label} by {axis}",
-        caption=f"{metric.label} by {axis}, both models with intervals"
-        f"{', and the control of the fine-tuned model as a dashed line' if control else ''}.",
+        caption=f"Both models with intervals{', and the control of the fine-tuned model' if control else ''}.",
         alt=f"{metric.label}{_unit(metric)} by {axis}: "
         + "; ".join(
             f"{g.value}: base {shown(g.base, metric)}, fine-tuned {shown(g.finetuned, metric)}"
@@ -262,7 +261,7 @@ def _confusion(confusion: Confusion) -> Chart:
     return Chart(
         name=f"confusion-{confusion.task}".replace("_", "-"),
         title=f"What was answered: {task}",
-        caption="Answers by right answer; the darker a field, the larger its share of the row. Outlined fields are right answers.",
+        caption="Answers by right answer; the stronger the color of a field, the larger its share of the row. Outlined fields are right answers.",
         alt=f"{'; '.join(said)}.",
         header=("Right answer", "Model", *confusion.labels),
         rows=rows,
@@ -310,9 +309,6 @@ def render(chart: Chart, kind: str, cache_folder: Path | None) -> bytes:
         chart: What to draw.
         kind: One of `KINDS`, or `png`.
         cache_folder: The cache; None to always draw.
-
-    Returns:
-        The file's bytes.
     """
     if kind.endswith("dark.svg"):
         light = render(chart, kind.replace("dark", "light"), cache_folder)

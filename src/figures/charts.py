@@ -28,9 +28,6 @@ LABEL_CHARACTERS = {WIDE: 30, NARROW: 17}
 COURSE_HEIGHT = {WIDE: 4.8, NARROW: 6.2}
 """Heights in inches of the chart of all runs' training, by width: its legend names every recipe."""
 
-BASELINE_STYLES = (":", "--", "-.", (0, (5, 1)), (0, (1, 1)))
-"""Line styles of a metric's baselines, in their order."""
-
 
 def _figure(width: float, height: float) -> Figure:
     from matplotlib.figure import Figure
@@ -78,13 +75,7 @@ def metrics_height(count: int) -> float:
 
 
 def metrics_chart(results: Sequence[MetricResult], scheme: Scheme, width: float = WIDE) -> Figure:
-    """Draw both models in every metric between 0 and 1, with intervals and each model's control.
-
-    Args:
-        results: The metrics, in order from top to bottom.
-        scheme: Colors.
-        width: `WIDE` or `NARROW`.
-    """
+    """Draw both models in every metric between 0 and 1, with intervals and each model's control."""
     figure = _figure(width, metrics_height(len(results)))
     axes = figure.subplots()
     upwards = list(results)[::-1]
@@ -122,18 +113,13 @@ def _row_heights(arms: Sequence[ArmResult], width: float) -> list[float]:
 
 def runs_height(arms: Sequence[ArmResult], width: float) -> float:
     """Return the height of a chart of the runs of some arms, in inches."""
-    return 1.3 + sum(_row_heights(arms, width))
+    return (1.3 if width == WIDE else 1.9) + sum(
+        _row_heights(arms, width)
+    )  # the legend and the name of the axis above and below
 
 
 def runs_chart(arms: Sequence[ArmResult], result: MetricResult, scheme: Scheme, width: float = WIDE) -> Figure:
-    """Draw one metric of every arm: a dot per run with its control, the base model, and the best answer that ignores part of the question.
-
-    Args:
-        arms: The arms that have the metric, and those that have no runs yet.
-        result: The metric.
-        scheme: Colors.
-        width: `WIDE` or `NARROW`.
-    """
+    """Draw one metric of every arm: a dot per run with its control, the base model, and the best answer that ignores part of the question."""
     factor = scale(result.config)
     figure = _figure(width, runs_height(arms, width))
     axes = figure.subplots()
@@ -207,18 +193,15 @@ def course_chart(
 
 
 def breakdown_chart(breakdown: Breakdown, metric: MetricConfig, scheme: Scheme, width: float = WIDE) -> Figure:
-    """Draw one metric by a property of the questions: both models with intervals, and the fine-tuned model's control.
-
-    Args:
-        breakdown: The groups.
-        metric: The metric's declaration.
-        scheme: Colors.
-        width: `WIDE` or `NARROW`.
-    """
+    """Draw one metric by a property of the questions: both models with intervals, and the fine-tuned model's control."""
     factor = scale(metric)
     figure = _figure(width, 3.4)
     axes: Axes = figure.subplots()
     groups = breakdown.groups
+    ordered = all(isinstance(group.value, int | float) and not isinstance(group.value, bool) for group in groups)
+    line, dashed = (
+        ("-", "--") if ordered else ("none", "none")
+    )  # a line between names would say that one comes before the other
     for name, color, marker, shift in (
         ("base model", scheme.base, "o", -0.06),
         ("fine-tuned model", scheme.finetuned, "D", 0.06),
@@ -228,11 +211,19 @@ def breakdown_chart(breakdown: Breakdown, metric: MetricConfig, scheme: Scheme, 
         intervals = [g.base_interval if base else g.finetuned_interval for g in groups]
         axes.errorbar(
             [place + shift for place in range(len(groups))], [factor * v for v in values], yerr=_errors(values, intervals, factor),
-            color=color, marker=marker, markersize=5, capsize=2, elinewidth=1, label=name,
+            color=color, linestyle=line, marker=marker, markersize=5, capsize=2, elinewidth=1, label=name,
         )  # fmt: skip
     controls = [(place, factor * g.control) for place, g in enumerate(groups) if g.control is not None]
     if controls:
-        axes.plot(*zip(*controls, strict=True), color=scheme.accent, linestyle="--", linewidth=1.2, label="its control")
+        axes.plot(
+            *zip(*controls, strict=True),
+            color=scheme.accent,
+            linestyle=dashed,
+            marker="_",
+            markersize=14,
+            linewidth=1.2,
+            label="its control",
+        )
     axes.set_xticks(range(len(groups)), [str(g.value)[:12] for g in groups])
     axes.set_xlabel(breakdown.by.name)
     axes.set_ylabel(f"{_wrapped(metric.label, width)}{', %' if factor == 100 else ''}")
@@ -248,13 +239,7 @@ def _square(x: float, y: float) -> list[tuple[float, float]]:
 
 
 def confusion_chart(confusion: Confusion, scheme: Scheme, width: float = WIDE) -> Figure:
-    """Draw what was answered, by right answer, for both models; the darker a field, the larger its share of the row.
-
-    Args:
-        confusion: Counts of both models.
-        scheme: Colors.
-        width: `WIDE` or `NARROW`.
-    """
+    """Draw what was answered, by right answer, for both models; the stronger the color of a field, the larger its share of the row."""
     from matplotlib.collections import PolyCollection
     from matplotlib.colors import to_rgba
 

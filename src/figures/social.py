@@ -20,17 +20,7 @@ _CODE = Path(__file__).read_text(encoding="utf-8")
 
 
 def social_card(headline: str, title: str, tokens: list[str], cache: Path | None) -> bytes:
-    """Draw the headline, the tokens of the example word and the project's title.
-
-    Args:
-        headline: The question.
-        title: The project.
-        tokens: The example word in its tokens; may be empty.
-        cache: The cache; None to always draw.
-
-    Returns:
-        A PNG of 1200 by 630 pixels.
-    """
+    """Draw the headline, the tokens of the example word and the project's title."""
     code = style.fingerprint() + _CODE
     return cached(cache, "social.png", (headline, title, *tokens, code), lambda: _draw(headline, title, tokens))
 

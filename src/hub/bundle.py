@@ -103,8 +103,8 @@ def _space(documents: Documents, space: str, demo: Demo, base: str, endpoint: st
         ("base", base, "base", "", _base(documents)),
         ("model", model, "adapter", "", _adapter(context, record.checkpoint)),
     ]
-    for name, checkpoint in record.further_adapters.items():
-        published.append(("model", model, f"adapters/{name}", f"{name}/", _adapter(context, checkpoint)))
+    for (name, checkpoint), folder in zip(record.further_adapters.items(), record.further_folders, strict=True):
+        published.append(("model", model, f"adapters/{name}", f"{folder}/", _adapter(context, checkpoint)))
     weights: list[tuple[Role, str, str, str, HubFile]] = []
     for role, repo_id, folder, there, sources in published:
         wanted = {name: source for name, source in sources.items() if f"{folder}/{name}" in demo.files}
@@ -160,7 +160,7 @@ def _model(documents: Documents) -> dict[str, Path | bytes]:
     files: dict[str, Path | bytes] = {"README.md": documents.model_card.text.encode(), "LICENSE": _license(context)}
     if not record.lacks_adapter:
         files |= _adapter(context, record.checkpoint)
-    for folder, checkpoint in record.further_adapters.items():  # PEFT calls the folder `subfolder`
+    for folder, checkpoint in record.further_folders.items():  # PEFT calls the folder `subfolder`
         files |= {f"{folder}/{name}": source for name, source in _adapter(context, checkpoint).items()}
     for side in ("base_model", "finetuned_model"):
         stated = getattr(record.results, side)
@@ -176,6 +176,7 @@ def _model(documents: Documents) -> dict[str, Path | bytes]:
         files[PATH] = notebook(context, context.demo).encode()
     for chart in context.charts.values():
         files[f"charts/{chart.name}.png"] = context.rendered(chart, "png")
+    files |= {f"pictures/{name}": path for name, path in context.pictures.items()}
     return files
 
 

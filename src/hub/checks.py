@@ -302,7 +302,7 @@ class Checks:
             sides = {"published": repo.repo_id, "local": checkpoint}
             return job | {side: {"base": name, "tokenizer": name, "adapters": []} for side, name in sides.items()}
         base = str(record.base_folder.absolute()) if record.base_folder else names.base
-        checkpoints = {"": record.checkpoint, **record.further_adapters}
+        checkpoints = {"": record.checkpoint, **record.further_folders}
         published = {
             "base": names.base,
             "tokenizer": repo.repo_id if own_tokenizer else names.base,

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from .columns import grouped, number_columns
 from .config import Grouping, Only
-from .errors import InputError, printable, show
+from .errors import InputError, printable
 from .files import atomic, sha256_file
 from .questions import Questions, question_text
 from .schemas import Task
@@ -66,10 +66,6 @@ class Answers:
 def write_answers(path: Path, table: pa.Table) -> dict[str, Any]:
     """Write answers, whole or not at all; a column without any value is left out.
 
-    Args:
-        path: Where to.
-        table: Columns of `SCHEMA`, in the order of the questions, and columns of numbers.
-
     Returns:
         The file's entry in the results: name, SHA-256 and number of rows.
     """
@@ -88,25 +84,11 @@ def write_answers(path: Path, table: pa.Table) -> dict[str, Any]:
 
 
 def read_answers(path: Path, questions: Questions, tasks: dict[str, Task]) -> Answers:
-    """Read and check one model's answers.
-
-    Args:
-        path: The file.
-        questions: What was asked.
-        tasks: How it was asked, by task.
-
-    Raises:
-        InputError: The file is missing or malformed, answers other questions, has a `correct` that disagrees with its answer, or another
-            number of scores than there are candidates.
-    """
+    """Read and check one model's answers."""
     table = _typed(path, read_table(path, _HINT))
     check_ids(path, table, _HINT)
     if not table["id"].equals(questions.table["id"]):
-        raise InputError(
-            path,
-            f"id: found answers to other questions, expected the questions of {questions.path.name}, in their order. "
-            f"{_HINT}",
-        )
+        raise InputError(path, f"id: not the questions of {questions.path.name} in their order. {_HINT}")
     if not pc.all(pc.is_finite(table["score"]), min_count=0).as_py():
         raise InputError(path, f"score: found NaN or infinity, expected finite numbers. {_HINT}")
     _check_correct(path, questions, table, tasks)
@@ -130,9 +112,7 @@ def _check_correct(path: Path, questions: Questions, table: pa.Table, tasks: dic
     if len(wrong):
         row = int(wrong[0].as_py())
         raise InputError(
-            path,
-            f"correct, id {table['id'][row].as_py()}: found {show(table['correct'][row].as_py())} for {table['answer'][row].as_py()!r}, expected whether that is {questions.table['reference'][row].as_py()!r}. "
-            f"{_HINT}",
+            path, f"correct, id {table['id'][row].as_py()}: not what comparing answer and reference gives. {_HINT}"
         )
 
 
@@ -157,11 +137,7 @@ def _check_scores(path: Path, questions: Questions, table: pa.Table, tasks: dict
     wrong = np.flatnonzero((lengths >= 0) & (lengths != expected))
     if len(wrong):
         row = int(wrong[0])
-        raise InputError(
-            path,
-            f"scores, id {table['id'][row].as_py()}: found {show(lengths[row])} scores, expected {expected[row]}, one per candidate. "
-            f"{_HINT}",
-        )
+        raise InputError(path, f"scores, id {table['id'][row].as_py()}: not one score per candidate. {_HINT}")
 
 
 @dataclass(frozen=True)

@@ -36,18 +36,7 @@ def check_settings(
     runs: Mapping[str, dict[str, Any] | None],
     adapter: dict[str, Any],
 ) -> None:
-    """Refuse a config that states other settings than were run; parts that stored none are not compared.
-
-    Args:
-        config_path: Where the config is.
-        config: What it states.
-        results_path: Where the results are.
-        runs: The configs that `the evaluation` and `the training` stored.
-        adapter: The adapter's `adapter_config.json`; empty if there is none.
-
-    Raises:
-        InputError: The first key that differs, with what was run and what is stated.
-    """
+    """Refuse a config that states other settings than were run; parts that stored none are not compared."""
     stated = flat(config.as_recorded())
     for what, stored in runs.items():
         if stored is None:
@@ -98,11 +87,7 @@ def stands_for_weights(config: ExperimentConfig, results: EvaluationResults) -> 
 
 
 def check_weights(config_path: Path, config: ExperimentConfig, results: EvaluationResults) -> None:
-    """Refuse to publish weights under another name than imported results give them; hashes, where there are some, say more.
-
-    Raises:
-        InputError: The names differ.
-    """
+    """Refuse to publish weights under another name than imported results give them; hashes, where there are some, say more."""
     evaluated, usual = results.finetuned_model.name, f"checkpoints/{config.experiment_name}"
     imported = results.source is not None and results.hashes is None and evaluated is not None
     if imported and config.checkpoint != usual and not parse_model_name(config.checkpoint).names(str(evaluated)):
@@ -112,11 +97,7 @@ def check_weights(config_path: Path, config: ExperimentConfig, results: Evaluati
 
 
 def check_trained(log_path: Path, log: TrainingLog, evaluated: Hashes | None) -> None:
-    """Refuse a training log of another adapter, base model or dataset than were evaluated; without hashes nothing is compared.
-
-    Raises:
-        InputError: The first file that differs.
-    """
+    """Refuse a training log of another adapter, base model or dataset than were evaluated; without hashes nothing is compared."""
     if evaluated is None or log.hashes is None:
         return
     for part in ("base", "data", "adapter"):

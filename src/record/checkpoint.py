@@ -34,11 +34,7 @@ def is_full(folder: Path) -> bool:
 
 
 def checkpoint_files(folder: Path) -> dict[str, Path]:
-    """List the files of a checkpoint that count, by name: its config, its weights and its tokenizer.
-
-    Raises:
-        InputError: The folder or a required file is missing, or the weights are not whole safetensors files.
-    """
+    """List the files of a checkpoint that count, by name: its config, its weights and its tokenizer."""
     if not folder.is_dir():
         raise InputError(folder, f"not a folder. {_HINT} From the Hub: `hf download ORG/NAME --local-dir FOLDER`.")
     full = is_full(folder)
@@ -70,11 +66,7 @@ def left_out(folder: Path) -> list[str]:
 
 
 def _check_shards(folder: Path, weights: dict[str, Path]) -> dict[str, Path]:
-    """Return the index of sharded weights; refuse weights of which a shard is missing.
-
-    Raises:
-        InputError: The index is missing, or names other shards.
-    """
+    """Return the index of sharded weights; refuse weights of which a shard is missing."""
     if not any("-of-" in name for name in weights):
         return {}
     index = regular_file(folder, INDEX if is_full(folder) else "adapter_model.safetensors.index.json")
@@ -88,11 +80,7 @@ def _check_shards(folder: Path, weights: dict[str, Path]) -> dict[str, Path]:
 
 
 def _check_pointer(path: Path) -> None:
-    """Refuse a pointer of Git LFS in place of a file.
-
-    Raises:
-        InputError: It is one.
-    """
+    """Refuse a pointer of Git LFS in place of a file."""
     with path.open("rb") as stream:
         start = stream.read(200)
     if start.startswith(_POINTER):
@@ -102,11 +90,7 @@ def _check_pointer(path: Path) -> None:
 
 
 def check_safetensors(path: Path) -> dict[str, Any]:
-    """Check a safetensors file's header (an 8-byte length, then JSON) against the file's size, and return it.
-
-    Raises:
-        InputError: The file is a Git LFS pointer, not a safetensors file, or cut short.
-    """
+    """Check a safetensors file's header (an 8-byte length, then JSON) against the file's size, and return it."""
     _check_pointer(path)
     size = path.stat().st_size
     with path.open("rb") as stream:
@@ -140,11 +124,7 @@ def json_object(path: Path) -> dict[str, Any]:
 
 
 def base_files(folder: Path) -> dict[str, Path]:
-    """List the files of a base model's folder that are run and published, by name; its card is made from the record and left out.
-
-    Raises:
-        InputError: Its config or its weights are missing, or are not whole safetensors files.
-    """
+    """List the files of a base model's folder that are run and published, by name; its card is made from the record and left out."""
     own = ("training.json", "sources.tsv")
     return checkpoint_files(folder) | {name: regular_file(folder, name) for name in own if (folder / name).exists()}
 
@@ -155,11 +135,7 @@ def hash_files(files: dict[str, Path]) -> dict[str, str]:
 
 
 def check_hashes(actual: dict[str, str], evaluated: dict[str, str], folder: Path, what: str) -> None:
-    """Refuse files that are not the ones that were evaluated.
-
-    Raises:
-        InputError: A file is missing, was added, or differs.
-    """
+    """Refuse files that are not the ones that were evaluated."""
     for name in sorted(actual.keys() | evaluated.keys()):
         if actual.get(name) != evaluated.get(name):
             found, stated = (f"sha256 {of[name][:12]}…" if name in of else "missing" for of in (actual, evaluated))

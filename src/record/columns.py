@@ -19,25 +19,12 @@ MOST = 200
 
 
 def own_columns(path: Path, table: pa.Table, known: list[str]) -> dict[str, pa.ChunkedArray]:
-    """Return the columns that are the project's own, each with its own type.
-
-    Args:
-        path: The file, for errors.
-        table: Its columns.
-        known: Names of the columns that are not the project's.
-
-    Raises:
-        InputError: A name or a type that cannot be used, or too many columns.
-    """
+    """Return the columns that are the project's own, each with its own type."""
     return {name: _plain(path, name, table[name]) for name in _own_names(path, table, known)}
 
 
 def number_columns(path: Path, table: pa.Table, known: list[str]) -> dict[str, pa.ChunkedArray]:
-    """Return the columns that hold a metric's value for each question, as float64; what is not finite becomes null.
-
-    Raises:
-        InputError: A name that cannot be used, a column that is not of numbers, or too many columns.
-    """
+    """Return the columns that hold a metric's value for each question, as float64; what is not finite becomes null."""
     columns = {}
     for name in _own_names(path, table, known):
         kind = table[name].type
@@ -98,17 +85,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def check_grouping(path: Path, key: str, by: Grouping, table: pa.Table) -> None:
-    """Refuse to group by a column that is not there, or that cannot be grouped so.
-
-    Args:
-        path: The config, for errors.
-        key: Where it is declared.
-        by: What is declared.
-        table: What is grouped, such as the questions.
-
-    Raises:
-        InputError: The column is missing or of another type.
-    """
+    """Refuse to group by a column that is not there, or that cannot be grouped so."""
     if by.column not in table.column_names:
         raise InputError(
             path, f"{key}.column: {by.column} is not a column; there are {', '.join(table.column_names[:40])}."

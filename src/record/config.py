@@ -5,16 +5,12 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from difflib import get_close_matches
 from pathlib import Path
-from string import Formatter
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     AliasChoices,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -23,7 +19,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from .errors import InputError
 from .model_name import is_path, shown_in
@@ -32,29 +27,10 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
 """A name that is safe as a file name and as part of a Hub repository id."""
 
 
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})?")
+Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})?$")]
+"""The code of a language, such as `en` or `pt-BR`; YAML reads `no` without quotes as false."""
 
-
-def _codes(value: object) -> object:
-    codes = value if isinstance(value, list) else [value]
-    if not codes or not all(isinstance(code, str) and _LANGUAGE.fullmatch(code) for code in codes):
-        raise ValueError("a code such as `en` or `pt-BR`, or a list of codes, and `no` in quotes")
-    if len(codes) > len(set(codes)):
-        raise ValueError("each code once")
-    return value
-
-
-Languages = Annotated[str | list[str], BeforeValidator(_codes)]
-"""The code of a language, or several."""
-
-
-def _one_line(value: str) -> str:
-    if not value.strip() or "\n" in value:
-        raise ValueError("one line of text")
-    return value
-
-
-Line = Annotated[str, AfterValidator(_one_line)]
+Line = Annotated[str, Field(pattern=r"^[^\n]*[^\s][^\n]*$")]
 """A text that stands where a line is expected, such as a title."""
 
 
@@ -82,18 +58,6 @@ class PretrainConfig(Strict):
     weight_decay: float = Field(0.1, ge=0, description="AdamW weight decay, on matrices only.")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradient norm that is clipped to.")
 
-
-REAL = frozenset(
-    [
-        "per_device_eval_batch_size",
-        "eval_accumulation_steps",
-        "torch_compile_mode",
-        "torch_compile_backend",
-        "use_qalora",
-        "use_bdlora",
-    ]
-)
-"""Keys of peft and the Trainer that look like slips of keys that are understood."""
 
 _PLACES = frozenset(["output_dir", "logging_dir", "resume_from_checkpoint", "hub_token", "push_to_hub_token"])
 
@@ -123,15 +87,6 @@ class Settings(BaseModel):
             if isinstance(given, dict)
             else given
         )
-
-    @model_validator(mode="after")
-    def _no_slips(self) -> Settings:
-        known = {*type(self).model_fields, "lora_alpha", "lora_dropout"}
-        for key in self.others.keys() - REAL:
-            near = get_close_matches(key, known, 1, 0.8)
-            if near:
-                raise PydanticCustomError("slip", "{key} is not a key, {near} is", {"key": key, "near": near[0]})
-        return self
 
     @property
     def others(self) -> dict[str, Any]:
@@ -292,15 +247,8 @@ class DatasetConfig(Strict):
     )
 
 
-def _asks_the_question(value: str) -> str:
-    fields = [name for _, name, spec, conversion in Formatter().parse(value) if name is not None or spec or conversion]
-    if fields != ["question"]:
-        raise ValueError("text with {question} in it once, and no other braces")
-    return value
-
-
-QuestionFormat = Annotated[str, AfterValidator(_asks_the_question)]
-"""How a question is written; `{question}` stands for it."""
+QuestionFormat = Annotated[str, Field(pattern=r"^[^{}]*\{question\}[^{}]*$")]
+"""How a question is written; `{question}` stands for it, and other braces are refused."""
 
 
 class Prompting(Strict):
@@ -499,9 +447,12 @@ class ProjectConfig(Strict):
     )
     version: Line = Field("0.1.0", description="Version of the publication.")
     date: datetime.date | None = Field(None, description="Date of that version; the evaluation's when left out.")
-    language: Languages = Field("en", description="Language of the data, as an ISO 639-1 code, or several.")
+    language: Language | Annotated[list[Language], Field(min_length=1)] = Field(
+        "en", description="Language of the data, as an ISO 639-1 code, or several."
+    )
     license: str = Field(
         "mit",
+        pattern="^[a-z0-9][a-z0-9.+-]*$",
         description="License of model and dataset, as the Hub's license identifier.",
     )
     license_name: Line = Field(
@@ -532,7 +483,9 @@ class ProjectConfig(Strict):
     sample_prompts: list[str] = Field(
         default_factory=list, description="Further prompts whose continuations `src.benchmark` records, to be quoted."
     )
-    example_prompt: str = Field("Hello", description="Text that the snippet continues.")
+    example_prompt: str = Field(
+        "Hello", pattern=r'^[^"\\\n]{1,200}$', description="Text that the snippet continues, without quotation marks."
+    )
     pipeline_tag: str | None = Field(
         None,
         pattern=r"^[a-z0-9-]+$",
@@ -571,20 +524,6 @@ class ProjectConfig(Strict):
     related_work: str | None = Field(None, description="What others found, for the report; cites the same way.")
     future_work: list[str] = Field(default_factory=list, description="What remains to be done, for the report.")
 
-    @field_validator("example_prompt")
-    @classmethod
-    def _fits_into_the_snippet(cls, value: str) -> str:
-        if not re.fullmatch(r'[^"\\\n]{1,200}', value):
-            raise ValueError("one line of at most 200 characters without quotation marks and backslashes")
-        return value
-
-    @field_validator("license")
-    @classmethod
-    def _is_an_identifier(cls, value: str) -> str:
-        if not re.fullmatch("[a-z0-9][a-z0-9.+-]*", value):
-            raise ValueError("the Hub's identifier in lower case, such as `apache-2.0`, or `other`")
-        return value
-
     @field_validator("license_name")
     @classmethod
     def _names_the_license(cls, value: str, info: ValidationInfo) -> str:
@@ -608,13 +547,7 @@ class ProjectConfig(Strict):
 
 
 def without_words(project: ProjectConfig, experiment: str, name: str) -> ProjectConfig:
-    """Return a project's settings for a record that its words are not about: account, license and visibility stay.
-
-    Args:
-        project: The project.
-        experiment: Config of the record's experiment.
-        name: Name of the experiment, which then names the publication and its repositories.
-    """
+    """Return a project's settings for a record that its words are not about: account, license and visibility stay."""
     kept = {"language", "license", "license_name", "namespace", "visibility", "allow_secrets"}
     words = {
         "title": name, "question": name, "summary": "", "experiment": experiment, "model_repo": name, "dataset_repo": f"{name}-data",

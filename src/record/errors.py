@@ -14,12 +14,7 @@ INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 def printable(value: object, allowed: str = "") -> str:
-    """Replace what is not seen in an untrusted text, and what a terminal or a page would obey instead of showing it.
-
-    Args:
-        value: The text.
-        allowed: Characters that stay as they are.
-    """
+    """Replace what is not seen in an untrusted text, and what a terminal or a page would obey instead of showing it."""
     text = str(value)
     if text.translate(dict.fromkeys(map(ord, allowed))).isprintable():
         return text

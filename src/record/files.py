@@ -28,11 +28,7 @@ _TOO_DEEP = "nesting too deep to read"
 
 
 def read_text(path: Path, hint: str) -> str:
-    """Read a UTF-8 text file of bounded size.
-
-    Raises:
-        InputError: The file is missing, too large, not UTF-8, or cannot be opened.
-    """
+    """Read a UTF-8 text file of bounded size."""
     try:
         size = path.stat().st_size
         if size > MAX_TEXT_BYTES:
@@ -50,11 +46,7 @@ def _reason(error: OSError) -> str:
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield the number and the value of each line of a JSONL file; empty lines are skipped.
-
-    Raises:
-        InputError: The file cannot be opened or is not UTF-8, or a line is not JSON.
-    """
+    """Yield the number and the value of each line of a JSONL file; empty lines are skipped."""
     number = 0
     try:
         with path.open(encoding="utf-8-sig") as stream:
@@ -90,11 +82,7 @@ _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _u
 
 
 def parse_yaml(path: Path, text: str) -> Any:
-    """Parse YAML text that came from `path`.
-
-    Raises:
-        InputError: The text is not YAML, or a key is written twice.
-    """
+    """Parse YAML text that came from `path`."""
     try:
         return yaml.load(text, _StrictLoader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a ValueError is such as a date that does not exist
@@ -116,11 +104,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def parse_json(path: Path, text: str) -> Any:
-    """Parse JSON text that came from `path`; NaN and infinities are refused.
-
-    Raises:
-        InputError: The text is not JSON, or a key is written twice.
-    """
+    """Parse JSON text that came from `path`; NaN and infinities are refused."""
     try:
         return untrusted_json(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
     except ValueError as error:
@@ -150,11 +134,7 @@ def _whole(text: str, found: Any) -> Any:
 
 
 def validate(path: Path, data: Any, model: type[Model], hint: str) -> Model:
-    """Check parsed data against a pydantic model.
-
-    Raises:
-        InputError: The first key that does not fit, with pydantic's message.
-    """
+    """Check parsed data against a pydantic model."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -183,12 +163,13 @@ def _keys(model: type[BaseModel]) -> set[str]:
 
 
 def load_yaml(path: Path, model: type[Model]) -> Model:
-    """Read a YAML file into a pydantic model.
-
-    Raises:
-        InputError: The file is missing, is not YAML or does not fit the model.
-    """
+    """Read a YAML file into a pydantic model."""
     return validate(path, parse_yaml(path, read_text(path, "Write it, or name another file.")), model, "")
+
+
+def load_json(path: Path, model: type[Model], hint: str) -> Model:
+    """Read a JSON file into a pydantic model."""
+    return validate(path, parse_json(path, read_text(path, hint)), model, hint)
 
 
 def sha256_file(path: Path) -> str:
@@ -201,11 +182,7 @@ def sha256_file(path: Path) -> str:
 
 
 def regular_file(folder: Path, name: str) -> Path:
-    """Return a file of a folder, or of the blobs of the Hub's cache if the folder is a snapshot in it.
-
-    Raises:
-        InputError: It is missing, no regular file, a link, or behind a link or `..` that leads out of the folder.
-    """
+    """Return a file of a folder, or of the blobs of the Hub's cache if the folder is a snapshot in it."""
     path, place = folder / name, folder.resolve()
     blobs = place.parent.parent / "blobs" if place.parent.name == "snapshots" else None
     if path.is_file() and path.resolve().parent == blobs:
@@ -216,11 +193,7 @@ def regular_file(folder: Path, name: str) -> Path:
 
 
 def sha256_tree(files: dict[str, str]) -> str:
-    """Return one SHA-256 for a set of files, from their names and their own SHA-256.
-
-    Args:
-        files: Relative POSIX path to the file's hex SHA-256.
-    """
+    """Return one SHA-256 for a set of files, from their names and their own SHA-256."""
     lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(files.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -231,15 +204,7 @@ GENERATED = ".generated"
 
 @contextmanager
 def replacing(target: Path, option: str) -> Iterator[Path]:
-    """Yield an empty folder beside `target` to write into, which takes its place only if the block succeeds.
-
-    Args:
-        target: Where the folder should be: nowhere yet, empty, or written by an earlier run.
-        option: What the user named it with.
-
-    Raises:
-        InputError: Something lies there that no earlier run wrote, or the folder cannot be written.
-    """
+    """Yield an empty folder beside `target` to write into, which takes its place only if the block succeeds."""
     place = target.absolute()
     ours = not any(target.iterdir()) or (target / GENERATED).is_file() if target.is_dir() else not target.exists()
     if target.is_symlink() or not ours or Path.cwd().is_relative_to(place.resolve()):

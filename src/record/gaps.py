@@ -50,11 +50,7 @@ def gaps(record: Record) -> list[Gap]:
 
 
 def check_gaps(record: Record) -> None:
-    """Refuse to publish what still has gaps, or a sample record.
-
-    Raises:
-        InputError: The first gap, with the places of the others.
-    """
+    """Refuse to publish what still has gaps, or a sample record."""
     source = record.results.source
     if source is not None and source.tool == SAMPLE:
         message = "source.tool: a sample record, whose numbers are made up. Import your own with `python -m src.import_results`."

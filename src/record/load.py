@@ -12,9 +12,9 @@ from .checkpoint import TOKENIZER_FILES, base_files, check_hashes, checkpoint_fi
 from .config import ExperimentConfig, MetricsConfig, ProjectConfig, without_words
 from .criteria import CriteriaConfig, SignificantImprovement
 from .deployment import Deployment
-from .errors import InputError, show
+from .errors import InputError
 from .files import Model as Schema
-from .files import load_yaml, parse_json, read_text, sha256_file, validate
+from .files import load_json, load_yaml, sha256_file
 from .model import Model, read_model
 from .model_name import ModelName, parse_model_name
 from .publication import Publication
@@ -179,6 +179,12 @@ class Record:
         """Folders of the further adapters that are published next to the main one, by the run's name."""
         return self.study.adapters(self.root) if self.study else {}
 
+    @property
+    def further_folders(self) -> dict[str, Path]:
+        """The same by the name of each one's folder in the model's repository."""
+        named = self.study.config.also_published if self.study else {}
+        return {named[run]: path for run, path in self.further_adapters.items()}
+
     @cached_property
     def model(self) -> Model:
         """What the checkpoint says of itself."""
@@ -240,7 +246,7 @@ class Record:
         own = None if self.model.full else self.model.config.get("base_model_name_or_path")
         found = [parse_model_name(name) for name in (own, stated) if isinstance(name, str) and name]
         if self.experiment.base_model is None:
-            return next((name for name in found if name.on_hub), None)
+            return next((name for name in found if not name.local), None)
         name = parse_model_name(self.experiment.base_model)
         return replace(name, revision=self.experiment.base_revision or name.revision)
 
@@ -257,26 +263,16 @@ class Record:
         if self.base_folder is None or not (self.base_folder / "training.json").is_file():
             return None
         path = self.base_folder / "training.json"
-        return validate(
-            path, parse_json(path, read_text(path, "")), BaseTraining, "Run `python -m src.pretrain` again."
-        )
+        return load_json(path, BaseTraining, "Run `python -m src.pretrain` again.")
 
     def check_adapter(self) -> None:
-        """Refuse an adapter that is not the one that was evaluated.
-
-        Raises:
-            InputError: A file is missing, or the record names hashes and a file differs from them.
-        """
+        """Refuse an adapter that is not the one that was evaluated."""
         files = hash_files(checkpoint_files(self.checkpoint))
         if self.results.hashes is not None:
             check_hashes(files, self.results.hashes.adapter, self.checkpoint, "checkpoint")
 
     def check_evaluated(self) -> None:
-        """Refuse weights and data that are not the ones that were evaluated.
-
-        Raises:
-            InputError: The record names hashes, and a file differs from them or is missing.
-        """
+        """Refuse weights and data that are not the ones that were evaluated."""
         self.check_adapter()
         if self.results.hashes is None:
             return
@@ -310,9 +306,6 @@ def load_record(
         metrics: Metrics config; `configs/metrics.yaml` by default.
         results: Evaluation results; `results/NAME/evaluation_results.json` by default.
         checkpoint: The adapter's folder; the one that the experiment names by default.
-
-    Raises:
-        InputError: A part is missing or malformed, or the parts do not agree.
     """
     project = project or PROJECT
     project_config = load_yaml(root / project, ProjectConfig)
@@ -367,7 +360,7 @@ def _receipt(results: Path, project: ProjectConfig) -> Publication | None:
 def _beside(results: Path, name: str, model: type[Schema], hint: str) -> Schema | None:
     """Read a file next to the results, if it is there."""
     path = results.parent / name
-    return validate(path, parse_json(path, read_text(path, hint)), model, hint) if path.exists() else None
+    return load_json(path, model, hint) if path.exists() else None
 
 
 def _criteria(path: Path, metrics: MetricsConfig) -> CriteriaConfig:
@@ -382,8 +375,6 @@ def _criteria(path: Path, metrics: MetricsConfig) -> CriteriaConfig:
             metric = metrics.metrics.get(evidence.metric)
             if metric is None or not metric.primary:
                 raise InputError(
-                    path,
-                    f"criteria.{key}.evidence[{i}].metric: found {show(evidence.metric if metric is None else f'{evidence.metric}, which is not primary')}, expected {'a primary metric, since only their tests are corrected together: ' + (', '.join((k for k, m in metrics.metrics.items() if m.primary)) or 'none is declared')}. "
-                    "Name one of them, declare the metric as primary in configs/metrics.yaml, or remove the criterion.",
+                    path, f"criteria.{key}.evidence[{i}].metric: {evidence.metric} is not a primary metric."
                 )
     return config

@@ -12,31 +12,6 @@ from typing import Any
 
 from .checkpoint import check_safetensors, is_full, json_object, weight_files
 
-METHODS = {
-    "LORA": "LoRA",
-    "ADALORA": "AdaLoRA",
-    "IA3": "IA³",
-    "LOHA": "LoHa",
-    "LOKR": "LoKr",
-    "OFT": "OFT",
-    "BOFT": "BOFT",
-    "VERA": "VeRA",
-    "HRA": "HRA",
-    "VBLORA": "VB-LoRA",
-    "RANDLORA": "RandLoRA",
-    "FOURIERFT": "FourierFT",
-    "XLORA": "X-LoRA",
-    "MISS": "MiSS",
-    "PROMPT_TUNING": "prompt tuning",
-    "MULTITASK_PROMPT_TUNING": "multitask prompt tuning",
-    "PREFIX_TUNING": "prefix tuning",
-    "P_TUNING": "P-tuning",
-    "LN_TUNING": "layer-norm tuning",
-    "ADAPTION_PROMPT": "LLaMA-Adapter",
-    "TRAINABLE_TOKENS": "trainable tokens",
-}
-"""Names of peft's methods by its `peft_type`; any other is shown as it is written there."""
-
 
 @dataclass(frozen=True)
 class Head:
@@ -89,6 +64,9 @@ EMBEDDINGS = ("embed_tokens", "wte", "word_embeddings", "shared", "embed_in", "t
 CLASSIFIERS = ("out_proj", "score", "classifier")
 """Names of modules that hold the token embeddings and a classifier's output, the innermost first."""
 
+SPECIAL = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "layers_to_transform", "trainable_token_indices")
+"""Keys of a LoRA adapter's config that a card names where they are set."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -106,9 +84,9 @@ class Model:
 
     @property
     def method(self) -> str | None:
-        """Name of the adapter's method."""
+        """The adapter's method, as peft names it."""
         stated = self.config.get("peft_type")
-        return METHODS.get(stated, stated) if isinstance(stated, str) and stated and not self.full else None
+        return stated if isinstance(stated, str) and stated and not self.full else None
 
     @property
     def head(self) -> Head | None:
@@ -141,20 +119,9 @@ class Model:
         return not self.full and self.config.get("peft_type") == "LORA"
 
     @property
-    def rank_stabilized(self) -> bool:
-        """Whether the update is multiplied by alpha over the square root of r (rsLoRA)."""
-        return self.is_lora and bool(self.config.get("use_rslora"))
-
-    @property
-    def dora(self) -> bool:
-        """Whether magnitudes are trained apart from directions (DoRA)."""
-        return self.is_lora and bool(self.config.get("use_dora"))
-
-    @property
-    def patterns(self) -> list[str]:
-        """Which of rank and alpha differ from module to module."""
-        names = {"rank_pattern": "rank", "alpha_pattern": "alpha"}
-        return [word for key, word in names.items() if self.is_lora and self.config.get(key)]
+    def special(self) -> list[str]:
+        """Keys of the config by which a LoRA adapter differs from what its rank, alpha and modules say."""
+        return [key for key in SPECIAL if self.is_lora and self.config.get(key)]
 
     @property
     def rank(self) -> object:
@@ -179,13 +146,6 @@ class Model:
         return self.targets + (sorted(map(str, stated)) if isinstance(stated, list) else [])
 
     @property
-    def layers(self) -> list[int]:
-        """Numbers of the layers that the adapter is limited to; empty if it is not."""
-        stated = self.config.get("layers_to_transform")
-        numbers = stated if isinstance(stated, list) else [stated]
-        return sorted(number for number in numbers if isinstance(number, int) and not isinstance(number, bool))
-
-    @property
     def _targets(self) -> str | list[str] | None:
         stated = self.config.get("target_modules")
         return stated if isinstance(stated, str) else self.targets or None
@@ -200,7 +160,7 @@ class Model:
             "alpha": self.alpha,
             "dropout": self.config.get("lora_dropout") or None,
             "target_modules": self._targets,
-            "use_rslora": self.rank_stabilized or None,
+            "use_rslora": "use_rslora" in self.special or None,
             "bias": self.bias,
             "modules_to_save": self.trained_whole or None,
         }
@@ -213,11 +173,6 @@ class Model:
         names = sorted(map(str, stated)) if isinstance(stated, list) and not self.full else []
         saved = {part for name in self.shapes for part in name.split(".")}
         return [name for name in names if name.rsplit(".", 1)[-1] in saved] if saved else names
-
-    @property
-    def trained_tokens(self) -> bool:
-        """Whether embeddings of single tokens were trained next to the adapter."""
-        return not self.full and bool(self.config.get("trainable_token_indices"))
 
     @property
     def bias(self) -> str | None:
@@ -284,11 +239,7 @@ def _is_base_embedding(parts: list[str], trained_whole: list[str]) -> bool:
 
 
 def read_model(folder: Path) -> Model:
-    """Read what a checkpoint says of itself; an empty description if there is no checkpoint.
-
-    Raises:
-        InputError: Its config is malformed.
-    """
+    """Read what a checkpoint says of itself; an empty description if there is no checkpoint."""
     full = is_full(folder)
     path = folder / ("config.json" if full else "adapter_config.json")
     return Model(folder, json_object(path) if path.is_file() else {}, full)

@@ -40,11 +40,6 @@ class ModelName:
         """The Hub id, or the name alone."""
         return f"{self.organization}/{self.name}" if self.organization else self.name
 
-    @property
-    def on_hub(self) -> bool:
-        """Whether the name is a Hub id."""
-        return not self.local
-
     def same_model(self, other: ModelName) -> bool:
         """Compare organization and name; where either has no organization, the name alone."""
         both = self.organization is not None and other.organization is not None

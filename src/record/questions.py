@@ -78,12 +78,7 @@ def write_questions(path: Path, table: pa.Table) -> dict[str, Any]:
 
 
 def read_questions(path: Path) -> Questions:
-    """Read and check a file of questions.
-
-    Raises:
-        InputError: It is missing or not a Parquet file, a column is missing or of another type, an id is duplicated, or the shares of a
-            control do not sum to one.
-    """
+    """Read and check a file of questions."""
     return Questions(path, _checked(path, read_table(path, _HINT)))
 
 
@@ -119,9 +114,7 @@ def _check_shares(path: Path, table: pa.Table, column: str) -> None:
     if len(wrong) or (shares < 0).any():
         row = int(wrong[0]) if len(wrong) else 0
         raise InputError(
-            path,
-            f"{column}, id {table['id'][row].as_py()}: found shares that sum to {sums[row]:.4g}, expected shares from 0 to 1 that sum to 1. "
-            "Correct the control, or leave the column out.",
+            path, f"{column}, id {table['id'][row].as_py()}: shares that sum to {sums[row]:.4g} instead of 1."
         )
 
 
@@ -134,9 +127,7 @@ def _check_whole(path: Path, table: pa.Table) -> None:
     for place in np.flatnonzero(~known).tolist():
         if table["task"][place].as_py() in with_control:
             raise InputError(
-                path,
-                f"control, id {table['id'][place].as_py()}: found no control, expected one for every question of the task, as the others have. "
-                "Add it, or leave the column out for the task.",
+                path, f"control, id {table['id'][place].as_py()}: missing, though others of the task have one."
             )
 
 
@@ -158,12 +149,7 @@ def _written(value: Any, form: str) -> str:
 
 
 def question_text(task: Task, row: Mapping[str, Any]) -> str:
-    """Write one question from its task's template and a row's values, without the solved examples before it.
-
-    Args:
-        task: The task, whose `fields` say which column fills which placeholder of its template.
-        row: The question's columns.
-    """
+    """Write one question from its task's template and a row's values, without the solved examples before it."""
 
     def value(match: re.Match[str]) -> str:
         field = task.fields.get(match[1])

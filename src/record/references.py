@@ -50,12 +50,6 @@ def read_references(*paths: Path) -> dict[str, Work]:
 
     Args:
         *paths: The `.bib` files; of entries with the same key the last one counts.
-
-    Returns:
-        The works by key, sorted by author and year.
-
-    Raises:
-        InputError: A file is not BibTeX, a key comes twice in it, or an entry lacks author, title or year.
     """
     works = {key: _work(path, key, entry) for path in paths for key, entry in _entries(path).items()}
     return {work.key: work for work in sorted(works.values(), key=lambda work: (work.authors.casefold(), work.year))}

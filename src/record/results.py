@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from .checkpoint import adapter_config
 from .columns import check_grouping
 from .config import ExperimentConfig, MetricConfig, MetricsConfig
 from .errors import InputError, show
-from .files import load_yaml, parse_json, read_text, sha256_file, validate
+from .files import load_json, load_yaml, sha256_file
 from .questions import Questions, question_text, read_questions, without_shared_end
 from .schemas import (
     EvaluationResults,
@@ -133,22 +132,10 @@ def load_results(
     checkpoint: Path,
     name: str = "finetuned",
 ) -> Results:
-    """Load the results of one experiment.
-
-    Args:
-        path: `evaluation_results.json`.
-        metrics: The declared metrics.
-        experiment: What the config says was run.
-        config_path: Where that config is.
-        checkpoint: The adapter's folder, which may be missing.
-        name: Name of the published run.
-
-    Raises:
-        InputError: A file is missing or malformed, or disagrees with another one.
-    """
+    """Load the results of one experiment."""
     check_measures(metrics)
     hint = "Run `python -m src.evaluate --config CONFIG`, or see the file formats."
-    evaluation = validate(path, parse_json(path, read_text(path, hint)), EvaluationResults, hint)
+    evaluation = load_json(path, EvaluationResults, hint)
     stated = {"finetuned_model": evaluation.finetuned_model}
     stated |= {"base_model": evaluation.base_model} if evaluation.base_model else {}
     for section, model in stated.items():
@@ -161,9 +148,7 @@ def load_results(
     log = None
     if evaluation.training_log is not None:
         log_path = referenced(path, evaluation.training_log)
-        log = validate(
-            log_path, parse_json(log_path, read_text(log_path, hint)), TrainingLog, "Run `python -m src.train` again."
-        )
+        log = load_json(log_path, TrainingLog, "Run `python -m src.train` again.")
         check_trained(log_path, log, evaluation.hashes)
     adapter = adapter_config(checkpoint) if checkpoint.is_dir() else {}
     runs = {"the evaluation": evaluation.config, "the training": log.config if log else None}
@@ -198,14 +183,22 @@ def _run(
 def _further_run(
     path: Path, name: str, metrics: MetricsConfig, questions: Questions | None, evaluation: EvaluationResults
 ) -> Run:
-    """Load a further model that the results name.
-
-    Raises:
-        InputError: Its file is missing or malformed.
-    """
+    """Load a further model that the results name."""
     place = path.parent / "runs" / f"{name}.json"
     hint = f"Restore it, or take {name} out of `runs` in {path.name}."
-    stored = validate(place, parse_json(place, read_text(place, hint)), RunResults, hint)
+    return further_run(path, place, name, load_json(place, RunResults, hint), metrics, questions, evaluation)
+
+
+def further_run(
+    path: Path,
+    place: Path,
+    name: str,
+    stored: RunResults,
+    metrics: MetricsConfig,
+    questions: Questions | None,
+    evaluation: EvaluationResults,
+) -> Run:
+    """Read the answers of a further run, whose own file is at `place`, to the questions of the results at `path`."""
     check_metrics(place, "run", stored.metrics, metrics)
     run = _run(name, path, stored, stored.answers, metrics, questions, evaluation)
     return replace(run, place=place, log=stored.training_log, hashes=stored.hashes)
@@ -232,18 +225,13 @@ def computed(
 
 
 def referenced(results: Path, reference: FileReference) -> Path:
-    """Return the path of a file that the results name.
-
-    Raises:
-        InputError: It is missing, or is not the file that was written.
-    """
+    """Return the path of a file that the results name."""
     path = results.parent / reference.file
     found = sha256_file(path) if path.is_file() else None
     if found != reference.sha256:
         raise InputError(
             path,
-            f"found {show(f'sha256 {found}' if found else 'no such file')}, expected sha256 {reference.sha256}, as {results.name} says. "
-            "Restore the file, or run `python -m src.evaluate` again.",
+            f"{'another file than' if found else 'not found, though'} {results.name} names. Restore it, or evaluate again.",
         )
     return path
 
@@ -254,25 +242,15 @@ def declared_metrics(path: Path) -> MetricsConfig:
 
 
 def check_metrics(path: Path, section: str, values: dict[str, float], config: MetricsConfig) -> None:
-    """Refuse metrics that are not declared, or outside their range.
-
-    Raises:
-        InputError: The first such metric.
-    """
+    """Refuse metrics that are not declared, or outside their range."""
     for key, value in values.items():
         where = f"{section}.metrics.{key}"
         if key not in config.metrics:
-            raise InputError(
-                path,
-                f"{where}: found a metric that is not declared, expected one of {', '.join(sorted(config.metrics))}. "
-                "Declare it in configs/metrics.yaml, or remove it.",
-            )
+            raise InputError(path, f"{where}: not declared. Declare it in {METRICS}, or remove it.")
         if config.metrics[key].bounded and not 0 <= value <= 1:
             raise InputError(
                 path, f"{where}: found {show(value)}, expected a number from 0 to 1. Divide a percentage by 100."
             )
-        if not math.isfinite(value):
-            raise InputError(path, f"{where}: found {show(value)}, expected a finite number. Leave the metric out.")
 
 
 def _check_pairs(path: Path, stated: Mapping[str, ModelResults]) -> None:
@@ -281,10 +259,7 @@ def _check_pairs(path: Path, stated: Mapping[str, ModelResults]) -> None:
     base, finetuned = stated["base_model"].metrics, stated["finetuned_model"].metrics
     for key in sorted(base.keys() ^ finetuned.keys()):
         section = "finetuned_model" if key in base else "base_model"
-        raise InputError(
-            path,
-            f"{section}.metrics.{key}: found nothing, expected the metric of both models. Evaluate both models on it.",
-        )
+        raise InputError(path, f"{section}.metrics.{key}: missing. Evaluate both models on it.")
 
 
 def _check_questions(path: Path, evaluation: EvaluationResults, config: MetricsConfig, questions: Questions) -> None:
@@ -292,23 +267,17 @@ def _check_questions(path: Path, evaluation: EvaluationResults, config: MetricsC
     for name, task in evaluation.tasks.items():
         if names.count(name) != task.questions:
             raise InputError(
-                path,
-                f"tasks.{name}.questions: found {show(task.questions)}, expected {names.count(name)}, the rows of {questions.path.name}. "
-                "Evaluate again.",
+                path, f"tasks.{name}.questions: {task.questions}, but {questions.path.name} has {names.count(name)}."
             )
         unknown = questions.table["reference"].filter(pc.equal(questions.table["task"], name)).null_count
         if unknown and task.judged == "comparison":
             raise InputError(
-                questions.path,
-                f"reference: found {show(unknown)} rows of {show(name)} without a value, expected none. "
-                "Fill it in, or state `judged: tool` if another tool judged the answers.",
+                questions.path, f"reference: {unknown} rows of {name} without one. State `judged: tool`, or add it."
             )
         for label, column in task.shortcuts.items():
             if column not in questions.table.column_names:
                 raise InputError(
-                    path,
-                    f"tasks.{name}.shortcuts.{label}: found {show(column)}, expected a column of {questions.path.name}. "
-                    "Evaluate again, or correct the name.",
+                    path, f"tasks.{name}.shortcuts.{label}: {column} is not a column of {questions.path.name}."
                 )
     for key in evaluation.finetuned_model.metrics:
         metric = config.metrics[key]
@@ -317,28 +286,16 @@ def _check_questions(path: Path, evaluation: EvaluationResults, config: MetricsC
 
 
 def check_measures(metrics: MetricsConfig) -> None:
-    """Refuse a metric that names a measure that is not there.
-
-    Raises:
-        InputError: The first such metric.
-    """
+    """Refuse a metric that names a measure that is not there."""
     from .measures import measures  # which needs what this module and its imports define
 
     for key, metric in metrics.metrics.items():
         if metric.measure is not None and metric.measure not in measures():
-            raise InputError(
-                METRICS,
-                f"metrics.{key}.measure: found {show(metric.measure)}, expected one of {', '.join(measures())}. "
-                "Correct the name, or add the measure to src/record/measures.",
-            )
+            raise InputError(METRICS, f"metrics.{key}.measure: {metric.measure} is not one of {', '.join(measures())}.")
 
 
 def check_columns(key: str, metric: MetricConfig, questions: Questions) -> None:
-    """Refuse a metric that is limited to, or broken down by, a column that is not there.
-
-    Raises:
-        InputError: The first such column.
-    """
+    """Refuse a metric that is limited to, or broken down by, a column that is not there."""
     for i, by in enumerate(metric.breakdowns):
         check_grouping(METRICS, f"metrics.{key}.breakdowns[{i}]", by, questions.table)
     for only in metric.only:

@@ -66,16 +66,7 @@ def file_split(config: str, name: str, path: Path) -> Split:
 
 
 def read_splits(folder: Path, counted: Sequence[Grouping], declared: Path) -> list[Split]:
-    """Read the statistics of every split.
-
-    Args:
-        folder: The dataset's folder.
-        counted: What is counted in a split, where the split has it.
-        declared: The config that says so, for errors.
-
-    Raises:
-        InputError: A file is no Parquet file, or a column cannot be counted so.
-    """
+    """Read the statistics of every split."""
     splits = []
     for name, path in dataset_files(folder).items():
         try:

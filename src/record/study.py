@@ -10,13 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from .answers import read_answers
 from .binding import check_settings, check_trained
 from .checkpoint import adapter_config, check_hashes, checkpoint_files, hash_files
 from .config import ExperimentConfig, MetricsConfig, Name, Strict
 from .errors import InputError, show
-from .files import load_yaml, parse_json, parse_yaml, read_text, validate
-from .results import Results, Run, check_metrics, computed, referenced
+from .files import load_json, load_yaml, parse_yaml, read_text, validate
+from .results import Results, Run, further_run
 from .schemas import RunResults, TrainingLog
 
 BUDGET = ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "sequence_length")
@@ -51,9 +50,9 @@ class StudyConfig(Strict):
     study: Name = Field(description="Name of the study and of its folder in checkpoints/.")
     experiment: str = Field(description="Config of the experiment that all runs share.")
     published: str = Field(description="The run whose adapter is published, as ARM-SEED.")
-    also_published: list[str] = Field(
-        default_factory=list,
-        description="Further runs whose adapters are published in the same repository, each in a folder of its own.",
+    also_published: dict[str, Name] = Field(
+        default_factory=dict,
+        description="Further runs whose adapters are published in the same repository, each with the name of its folder.",
     )
     arms: dict[Name, Arm] = Field(min_length=1, description="The arms, by name.")
 
@@ -102,11 +101,7 @@ class Study:
     runs: tuple[PlannedRun, ...]
 
     def run(self, name: str) -> PlannedRun:
-        """Return a run by its name.
-
-        Raises:
-            InputError: There is no such run.
-        """
+        """Return a run by its name."""
         found = next((run for run in self.runs if run.name == name), None)
         if found is None:
             names = ", ".join(run.name for run in self.runs)
@@ -119,10 +114,6 @@ def read_study(path: Path, root: Path = Path()) -> Study:
 
     The published run is the experiment itself: it keeps the experiment's name and checkpoint. The others have their checkpoints in the
     study's folder; all are part of the experiment's record.
-
-    Raises:
-        InputError: A file is missing or malformed, a seed is duplicated, there is not exactly one main arm, the published run is not
-            the experiment itself, a published run is not declared, or a run has another budget than its role allows.
     """
     config = load_yaml(root / path, StudyConfig)
     mains = [name for name, arm in config.arms.items() if arm.role == "main"]
@@ -215,23 +206,11 @@ def _refused(path: Path, key: str, found: object, expected: str) -> InputError:
 
 
 def read_run(path: Path, name: str | None) -> PlannedRun:
-    """Read an experiment, or one run of a study.
-
-    Args:
-        path: Config of an experiment; with `name`, of a study.
-        name: The run.
-
-    Raises:
-        InputError: The config is missing or malformed, or has no such run.
-    """
+    """Read an experiment, or one run of a study."""
     if name is not None:
         settings = parse_yaml(path, read_text(path, "Name the study's config with --config."))
         if isinstance(settings, dict) and "arms" not in settings:
-            raise InputError(
-                path,
-                f"--run {name}: found the config of an experiment, expected that of a study, which has runs. "
-                "Add `--config configs/studies/NAME.yaml`.",
-            )
+            raise InputError(path, f"--run {name}: not a study's config. Give `--config configs/studies/NAME.yaml`.")
         return read_study(path).run(name)
     experiment = load_yaml(path, ExperimentConfig)
     folder = experiment.experiment_name
@@ -265,19 +244,13 @@ class LoadedStudy:
         return next(name for name, arm in self.config.arms.items() if arm.role == "main")
 
     def adapters(self, root: Path) -> dict[str, Path]:
-        """Return the checkpoints of the further runs that are published, by the run's name.
-
-        Raises:
-            InputError: A run is not done, or a checkpoint is not the one that was evaluated.
-        """
+        """Return the checkpoints of the further runs that are published, by the run's name."""
         folders = {}
         for name in self.config.also_published:
             run = self.study.run(name)
             if name not in self.runs:
                 raise InputError(
-                    self.study.path,
-                    f"also_published: found {show(name)}, {show(self.missing[name])}, expected a run that is done. "
-                    f"PlannedRun it with `python -m src.train --config {self.study.path} --run {name}`, or take it out.",
+                    self.study.path, f"also_published: {name} is {self.missing[name]}. Run it, or take it out."
                 )
             folder = root / run.experiment.checkpoint
             hashes = self.runs[name].hashes
@@ -292,18 +265,7 @@ class LoadedStudy:
 
 
 def load_study(root: Path, path: Path, metrics: MetricsConfig, published: Results) -> LoadedStudy:
-    """Load the results of a study's runs; runs that are not done are not an error.
-
-    Args:
-        root: Folder that relative paths start from.
-        path: The study's config.
-        metrics: The declared metrics.
-        published: The results of the published run, which were loaded before.
-
-    Raises:
-        InputError: The study or the results of a run are malformed, the published run has no answers, or a run was made with other
-            settings, another base model or other data than the study says.
-    """
+    """Load the results of a study's runs; runs that are not done are not an error."""
     study = read_study(path, root)
     runs: dict[str, Run] = {}
     missing: dict[str, str] = {}
@@ -315,20 +277,14 @@ def load_study(root: Path, path: Path, metrics: MetricsConfig, published: Result
                     published.path, "base_model: not found. A study compares its runs with the base model."
                 )
             if published.published.answers is None:
-                raise InputError(
-                    published.path,
-                    f"answers: {run.name}, the study's published run, has none; run `python -m src.evaluate --config {path} "
-                    f"--run {run.name}`, or take `study` out of the project's config.",
-                )
+                raise InputError(published.path, f"answers: {run.name}, the published run, has none. Evaluate it.")
             runs[run.name] = published.published
             continue
         place = root / run.log
         if not place.is_file():
             missing |= {run.name: "not trained yet"} if run.evaluated else {}
             continue
-        stored = validate(
-            place, parse_json(place, read_text(place, "")), RunResults, "Train and evaluate the run again."
-        )
+        stored = load_json(place, RunResults, "Train and evaluate the run again.")
         if not run.evaluated:
             starts |= {run.name: stored.training_log} if stored.training_log else {}
         elif stored.answers is None:
@@ -343,22 +299,14 @@ def _load_run(
 ) -> Run:
     """Load a further run, and check it against the published one."""
     evaluation = published.evaluation
-    if stored.answers is None or published.questions is None:
-        raise InputError(
-            published.path,
-            f"questions: found nothing, expected the questions that {run.name} was asked. "
-            "Evaluate the published run again.",
-        )
+    if published.questions is None:
+        raise InputError(published.path, f"questions: missing, but {run.name} was asked them. Evaluate again.")
     for part, what in (("base", "base model"), ("data", "dataset")):
         found, expected = (getattr(hashes, part, None) for hashes in (stored.hashes, evaluation.hashes))
         if found != expected:
             raise InputError(
-                place,
-                f"hashes.{part}: found another {show(what)} than the published run's, expected the same {what} in every run. "
-                f"Evaluate {run.name} again, or take it out of {path}.",
+                place, f"hashes.{part}: another {what} than the published run's. Evaluate {run.name} again."
             )
-    check_metrics(place, "finetuned_model", stored.metrics, metrics)
-    answers = read_answers(referenced(place.parent, stored.answers), published.questions, evaluation.tasks)
     if stored.training_log is not None:
         check_trained(place, stored.training_log, stored.hashes)
     log_config = stored.training_log.config if stored.training_log else None
@@ -370,5 +318,4 @@ def _load_run(
         {"the evaluation": stored.config, "the training": log_config},
         adapter_config(checkpoint) if checkpoint.is_dir() else {},
     )
-    values = {**computed(metrics, published.questions, answers, evaluation.tasks), **stored.metrics}
-    return Run(run.name, place, values, answers, stored.training_log, stored.hashes)
+    return further_run(published.path, place, run.name, stored, metrics, published.questions, evaluation)

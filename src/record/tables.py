@@ -39,11 +39,7 @@ def frequencies(column: pa.ChunkedArray) -> dict[Any, int]:
 
 
 def read_table(path: Path, hint: str) -> pa.Table:
-    """Read a Parquet file.
-
-    Raises:
-        InputError: It is missing or not a Parquet file.
-    """
+    """Read a Parquet file."""
     try:
         return pq.ParquetFile(path).read()
     except FileNotFoundError:
@@ -53,11 +49,7 @@ def read_table(path: Path, hint: str) -> pa.Table:
 
 
 def typed(path: Path, table: pa.Table, schema: pa.Schema, optional: Collection[str], hint: str) -> pa.Table:
-    """Cast the columns of `schema` to their types; add missing optional ones as nulls.
-
-    Raises:
-        InputError: A column is missing, duplicated, of another type, or has gaps where none are allowed.
-    """
+    """Cast the columns of `schema` to their types; add missing optional ones as nulls."""
     columns = {}
     for field in schema:
         count = table.column_names.count(field.name)
@@ -102,11 +94,7 @@ def _array(values: list[Any]) -> pa.Array:
 
 
 def check_ids(path: Path, table: pa.Table, hint: str) -> None:
-    """Refuse a table in which two rows have the same id.
-
-    Raises:
-        InputError: An id is duplicated.
-    """
+    """Refuse a table in which two rows have the same id."""
     if len(table) != pc.count_distinct(table["id"]).as_py():
         raise InputError(path, f"column id: a duplicate id. {hint}")
 

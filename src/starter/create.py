@@ -92,12 +92,6 @@ def create(
         published_for: Name of the evaluated weights, where others are published on purpose.
         metrics: A file with the metrics of both models.
         with_experiment: Whether the project does this repository's experiment: dataset, training, evaluation.
-
-    Returns:
-        What was created, a line each.
-
-    Raises:
-        InputError: The folder is not empty, the engine is not in a checkout, or what is given cannot be read.
     """
     checked_name(name)
     if target.is_symlink() or (target.exists() and not (target.is_dir() and not any(target.iterdir()))):
@@ -199,12 +193,6 @@ def upgrade(root: Path, *, overwrite: bool = False) -> list[str]:
     Args:
         root: The project.
         overwrite: Whether to replace files of the engine that the author edited.
-
-    Returns:
-        What changed, a line each.
-
-    Raises:
-        InputError: The project does not list the engine's files, or its author edited some of them.
     """
     listed = json_object(root / MANIFEST) if (root / MANIFEST).is_file() else {}
     before = listed.get("files")
@@ -342,7 +330,7 @@ def _describe_run(root: Path, name: str, adapter: Path | None, model: Model | No
     if base is not None and isinstance(evaluated, str) and not base.same_model(parse_model_name(evaluated)):
         config.pop("base_revision", None)  # it is of the other one
     comments = []
-    if base is not None and base.on_hub:
+    if base is not None and not base.local:
         revision = {"base_revision": base.revision} if base.revision else {}
         config = {"experiment_name": name, "base_model": base.id} | revision | config
     elif base is not None or "note" not in config:
@@ -360,16 +348,11 @@ def _describe_run(root: Path, name: str, adapter: Path | None, model: Model | No
 
 
 def _bases(model: Model | None, evaluated: object) -> tuple[ModelName | None, ModelName | None]:
-    """Return the base model, and another Hub id that the results give it.
-
-    Args:
-        model: What the checkpoint says of itself.
-        evaluated: The base model of the results.
-    """
+    """Return the base model, and another Hub id that the results give it."""
     own = model.config.get("base_model_name_or_path") if model and not model.full else None
     names = [parse_model_name(name) for name in (own, evaluated) if isinstance(name, str) and name]
-    base = next((name for name in names if name.on_hub), names[0] if names else None)
-    other = names[-1] if base is not None and names[-1].on_hub and not names[-1].same_model(base) else None
+    base = next((name for name in names if not name.local), names[0] if names else None)
+    other = names[-1] if base is not None and not names[-1].local and not names[-1].same_model(base) else None
     return base, other
 
 

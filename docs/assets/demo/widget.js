@@ -30,6 +30,9 @@
   /** A freely written line without spaces around it and without a period at its end, as the evaluation reads it. */
   const plain = (line) => line.trim().replace(/\.$/, "").trim();
 
+  /** Whether a line names letters one by one, which is no answer to a question about one of them. */
+  const spells = (line) => (line.match(/\p{L}+/gu) || []).length > 2 && line.match(/\p{L}+/gu).every((letter) => letter.length === 1);
+
   function start(root) {
     const address = new URL(root.dataset.tryIt, location.href).href;
     const level = Number(root.dataset.level || 2);
@@ -228,8 +231,7 @@
           written(cells, key, data.line, data.done, answer === truth);
           if (!data.done) return;
           cells[key].dataset.answer = answer;
-          const letters = [...state.word].join(" ");
-          if (answer === letters) cells[key].append(make("span", { className: "try-it-recorded", textContent: " spelled it, did not answer" }));
+          if (spells(answer)) cells[key].append(make("span", { className: "try-it-recorded", textContent: " spelled, did not answer" }));
           known(cells[key], onRecord(kind, key, about));
         };
         show[`${kind} choose`] = (key, data) => {

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from src.record.answers import Answered
 from src.record.config import MetricConfig
-from src.record.errors import InputError, show
+from src.record.errors import InputError
 from src.record.tables import FloatArray
 
 
@@ -63,20 +63,14 @@ def available(rows: Answered | None, metric: MetricConfig) -> bool:
 
 
 def check_known(path: Path, key: str, model: str, rows: Answered | None, metric: MetricConfig) -> None:
-    """Refuse a metric that some questions have the data for, and others not.
-
-    Raises:
-        InputError: A column that it needs has gaps.
-    """
+    """Refuse a metric that some questions have the data for, and others not."""
     if rows is None:
         return
     for column in needed(metric):
         gaps = rows.gaps(column)
         if 0 < gaps < len(rows):
             raise InputError(
-                path,
-                f"{key}: found {gaps} of {len(rows)} questions of {show(rows.name)} without `{show(column)}` for {show(model)}, expected `{column}` for every question, which the measure {metric.measure} needs. "
-                "Fill it in, or leave the measure out of the metric.",
+                path, f"{key}: {gaps} of {len(rows)} questions of {rows.name} lack {column} for {model}. Fill it in."
             )
 
 
