@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ from src.record.load import Record, load_record
 from .records import without_study
 
 if TYPE_CHECKING:
-    from .publishing import Bundle
+    from .publishing import Bundle, Desk
 
 settings.register_profile("untimed", deadline=None)  # tests make no claims about speed
 settings.load_profile("untimed")
@@ -194,6 +194,16 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, session_folder: Path) -> t
     folder, cache = tmp_path_factory.mktemp("bundles"), session_folder / "cache"
     changed = make_bundle(folder / "second", cache, tags=["toy", "changed-tag"])
     return make_bundle(folder / "first", cache), changed
+
+
+@pytest.fixture
+def desk(tmp_path: Path, bundles: tuple[Bundle, Bundle], monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """Somebody who publishes to a Hub in this process."""
+    from .publishing import Desk
+
+    made = Desk(tmp_path, bundles[0], monkeypatch)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import huggingface_hub as hf
 import pytest
 import yaml
@@ -39,6 +40,8 @@ from .hub_server import HubServer, InProcess, Repo, User
 TINY = REPO / "tests/tiny"
 TOKEN = "hf_localtesttokenofalice"
 NAMES = {"dataset": "alice/tiny-letters", "base": "alice/tiny", "model": "alice/tiny-lora", "space": "alice/try-tiny"}
+PAGE = NAMES["dataset"]
+DATASET = {"only": ("dataset",)}
 KINDS = {"dataset": "dataset", "base": "model", "model": "model", "space": "space"}
 
 
@@ -238,6 +241,31 @@ def _splits(job: dict[str, Any]) -> Any:
     return found
 
 
+def when(desk: Desk, method: str, part: str, act: Callable[[], Any], times: int = 1) -> None:
+    """Let something happen just before a request; an answer that it returns is given instead of the Hub's."""
+    done: list[str] = []
+
+    def before(request: httpx2.Request) -> httpx2.Response | None:
+        if len(done) < times and request.method == method and part in request.url.path:
+            done.append(part)
+            found = act()
+            return found if isinstance(found, httpx2.Response) else None
+        return None
+
+    desk.transport.before = before
+
+
+def answer(status: int, headers: dict[str, str] | None = None, **content: Any) -> Callable[[], httpx2.Response]:
+    """Return what gives an answer."""
+    request = httpx2.Request("GET", "https://huggingface.co")
+    return lambda: httpx2.Response(status, headers=headers, request=request, **content)
+
+
+def raise_(error: BaseException) -> Any:
+    """Raise, where only an expression may stand."""
+    raise error
+
+
 ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "dataset": _splits,
     "logits": lambda job: {"difference": 0.0, "count": 1},
@@ -256,6 +284,13 @@ class Bundle:
 
     def repo(self, role: str) -> Repository:
         return next(repo for repo in self.repos if repo.role == role)
+
+
+def without(bundle: Bundle, path: str) -> Bundle:
+    """Withdraw a file of the dataset."""
+    dataset = bundle.repo("dataset")
+    files = {name: file for name, file in dataset.files.items() if name != path}
+    return replace(bundle, repos=[replace(repo, files=files) if repo is dataset else repo for repo in bundle.repos])
 
 
 def make_bundle(root: Path, cache: Path, **changes: Any) -> Bundle:

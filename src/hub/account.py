@@ -31,16 +31,7 @@ class Account:
 
 
 def check_login(hub: Hub, given: str | None) -> Account:
-    """Check who is logged in, and where that person may write.
-
-    Args:
-        hub: The Hub.
-        given: Namespace that the option, the config or the last publication names.
-
-    Raises:
-        Refused: The token may only read, or not write to that namespace.
-        Unreachable: The Hub did not answer as it should.
-    """
+    """Check who is logged in, and that this person may write to the namespace that is given."""
     resource = os.environ.get("HF_OIDC_RESOURCE")
     if resource:
         namespace = given or resource.removeprefix("datasets/").split("/")[0]

@@ -22,9 +22,8 @@ from src.record.splits import dataset_files
 
 from .eval_results import results_file, results_path
 from .preflight import check_something, check_splits, left_out_notes
-from .repository import ROLES, Commits, HubFile, Progress, Repository, bytes_file, hashed
+from .repository import ROLES, Commits, HubFile, Repository, bytes_file, hashed
 from .secrets import check_secrets
-from .show import Screen
 
 CONFIGS = ("adapter_config.json", "config.json", "generation_config.json", "tokenizer_config.json")
 """Files of a checkpoint in which transformers and peft note where something was on the author's machine."""
@@ -36,25 +35,13 @@ NOTICES = ("COPYRIGHT", "LICENSE", "NOTICE")
 def collect(
     documents: Documents,
     only: Collection[Role] = ROLES,
-    progress: Progress | None = None,
     endpoint: str = "https://huggingface.co",
     *,
     unfinished: bool = False,
 ) -> list[Repository]:
     """Collect and hash the files of every repository, after checking that they are what was evaluated.
 
-    Args:
-        documents: What is published.
-        only: Roles to collect.
-        progress: Called with a file's name and the bytes of it that were just hashed.
-        endpoint: The Hub that the Space loads the weights from.
-        unfinished: Whether the model's repository may be without an adapter while there is none, to be looked at only.
-
-    Returns:
-        The repositories in the order in which they are published.
-
-    Raises:
-        InputError: A file is missing, is a pickle or a link, or is not the one that was evaluated.
+    An `unfinished` model's repository may be without an adapter while there is none, to be looked at only.
     """
     context = documents.context
     record, names = context.record, context.names
@@ -62,13 +49,11 @@ def collect(
         record.check_evaluated()
     repos = []
     if "dataset" in only and record.splits:
-        repos.append(Repository("dataset", names.dataset, "dataset", hashed(_dataset(documents), progress)))
+        repos.append(Repository("dataset", names.dataset, "dataset", hashed(_dataset(documents))))
     if "base" in only and record.base_folder is not None and names.base is not None:
-        repos.append(
-            Repository("base", names.base, "model", hashed(_base(documents), progress), results(context, "base"))
-        )
+        repos.append(Repository("base", names.base, "model", hashed(_base(documents)), results(context, "base")))
     if "model" in only:
-        files = hashed(_model(documents), progress)
+        files = hashed(_model(documents))
         repos.append(Repository("model", names.model, "model", files, results(context, "model")))
     if "space" in only and context.space is not None and isinstance(context.demo, Demo) and names.base is not None:
         repos.append(_space(documents, context.space, context.demo, names.base, endpoint))
@@ -78,35 +63,17 @@ def collect(
 def gather(
     context: Context,
     only: Collection[Role],
-    screen: Screen,
     token: str | None,
     endpoint: str = "https://huggingface.co",
     *,
     unfinished: bool = False,
 ) -> tuple[list[Repository], list[str]]:
-    """Collect the repositories, and check what needs neither the network nor a model.
-
-    Args:
-        context: What is published.
-        only: Roles to collect.
-        screen: Shows the progress.
-        token: The own login token, which is not published.
-        endpoint: The Hub that the Space loads the weights from.
-        unfinished: As for `collect`.
-
-    Returns:
-        The repositories, and what the person should know about them, a line each.
-
-    Raises:
-        InputError: Something of the record cannot be published.
-        ClaimsError: A sentence says what the record does not show.
-    """
+    """Collect the repositories, and check what needs neither the network nor a model; return them, and notes for the person."""
     record, documents = context.record, Documents(context)
     documents.check()
     if "dataset" in only:
         check_splits(record)
-    with screen.hashing() as progress:
-        repos = collect(documents, only, progress, endpoint, unfinished=unfinished)
+    repos = collect(documents, only, endpoint, unfinished=unfinished)
     check_something(context, only, repos)
     notes = left_out_notes(record)
     notes += check_secrets(repos, token, record.project.allow_secrets, context.cache)
@@ -141,7 +108,7 @@ def _space(documents: Documents, space: str, demo: Demo, base: str, endpoint: st
     weights: list[tuple[Role, str, str, str, HubFile]] = []
     for role, repo_id, folder, there, sources in published:
         wanted = {name: source for name, source in sources.items() if f"{folder}/{name}" in demo.files}
-        weights += [(role, repo_id, folder, there, file) for file in hashed(wanted, None).values()]
+        weights += [(role, repo_id, folder, there, file) for file in hashed(wanted).values()]
 
     def write(commits: Commits) -> dict[str, HubFile]:
         """Name the commits of the weights; `main` while there are none."""
@@ -154,9 +121,9 @@ def _space(documents: Documents, space: str, demo: Demo, base: str, endpoint: st
             )
             for role, repo, folder, there, file in weights
         ]
-        return hashed(space_files(context, demo, files), None)
+        return hashed(space_files(context, demo, files))
 
-    return Repository("space", space, "space", hashed({"LICENSE": _license(context)}, None), write)
+    return Repository("space", space, "space", hashed({"LICENSE": _license(context)}), write)
 
 
 def _license(context: Context) -> Path:

@@ -54,14 +54,7 @@ VISITOR = "a visitor without a token reads this commit"
 
 
 class Checks:
-    """Checks repositories and keeps what was found.
-
-    Args:
-        context: What is published.
-        clock: Ends the checks when the time is up.
-        folder: A temporary folder.
-        show: Called with each check once it is done.
-    """
+    """Checks repositories and keeps what was found."""
 
     def __init__(self, context: Context, clock: Clock, folder: Path, show: Callable[[Check], None]) -> None:
         self.done: list[Check] = []
@@ -100,12 +93,7 @@ class Checks:
     ) -> None:
         """Load and run the repositories here, without a token and, but for a base model on the Hub, without the network.
 
-        Args:
-            repos: The repositories.
-            base: The base model, if it is here and is not published along.
-            visitor: The Hub without a token, for a base model that is there.
-            obstacle: What visitors need to load the base model.
-            load: Whether the person wants the models to be loaded.
+        `base` is the base model where it is here and is not published along, `obstacle` what visitors need to load one that is not.
         """
         home = Home(self._folder / "here", self._clock, visitor.endpoint)
         here = {repo.repo_id: repo for repo in (base, *repos) if repo is not None and repo.kind == "model"}
@@ -178,13 +166,7 @@ class Checks:
     # After it was sent.
 
     def look(self, hub: Hub, published: Sequence[tuple[Repository, str]], *, load: bool) -> None:
-        """Load and run repositories from the Hub, at the commits that were read back.
-
-        Args:
-            hub: The Hub, as the owner or as a visitor sees it.
-            published: The repositories as they should be, and their commits.
-            load: Whether the libraries that load models are there and wanted.
-        """
+        """Load and run repositories from the Hub, at the commits that were read back."""
         for repo, commit in published:
             self._shown_card(hub, repo, commit)
         loaded = [repo for repo, _ in published if repo.role != "space"]
@@ -213,13 +195,7 @@ class Checks:
             self.add(repo.role, VISITOR, False, f"the Hub lets nobody read README.md without a token: {reason}")
 
     def follow_links(self, hub: Hub, repo: Repository, published: set[str]) -> None:
-        """Follow the links of a card that lead to the project's own repositories.
-
-        Args:
-            hub: The Hub, as the owner or as a visitor sees it.
-            repo: The repository whose card it is.
-            published: Names of the repositories of this publication, which have to be there; others may come later.
-        """
+        """Follow the links of a card that lead to the project's own repositories."""
         names = self._context.names
         own = {names.model, names.dataset, names.base, names.space}
         targets = sorted(target for target in linked_repositories(repo.card) if target[1] in own)

@@ -59,14 +59,7 @@ class Busy(Exception):
 
 
 class Retry:
-    """Repeats what finds the Hub busy, after as long as the Hub asks.
-
-    Args:
-        clock: Knows how much time is left.
-        say: Called with a line for the person who waits.
-        redactor: Learns the token.
-        verbose: Whether to name every request.
-    """
+    """Repeats what finds the Hub busy, after as long as the Hub asks."""
 
     def __init__(self, clock: Clock, say: Callable[[str], None], redactor: Redactor, *, verbose: bool = False) -> None:
         self._clock, self.say, self._redactor, self.verbose = clock, say, redactor, verbose
@@ -78,11 +71,7 @@ class Retry:
         self._redactor.add(token)
 
     def repeat(self, function: Callable[[], Result]) -> Result:
-        """Call a function again while it finds the Hub busy.
-
-        Raises:
-            Unreachable: The Hub was still busy after several attempts.
-        """
+        """Call a function again while it finds the Hub busy."""
         for attempt in count(1):
             try:
                 return function()
@@ -189,12 +178,7 @@ def _retry_after(headers: httpx2.Headers) -> float | None:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn every error of huggingface_hub into one line, except that a repository or revision does not exist.
-
-    Raises:
-        Refused: The Hub said no.
-        Unreachable: The Hub could not be reached, or gave an unexpected answer.
-    """
+    """Turn every error of huggingface_hub into `Refused` or `Unreachable`, but for a repository or revision that is not there."""
     try:
         yield
     except (CommandError, Busy, RevisionNotFoundError):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import takewhile
+from typing import Any
 
 import huggingface_hub as hf
 from huggingface_hub.errors import RepositoryNotFoundError
@@ -14,7 +16,7 @@ from src.record.errors import CommandError, show
 from .client import Busy, Retry
 from .errors import Refused, Stopped, Unreachable
 from .receipt import Receipt
-from .remote import FIRST_COMMIT, SETTLING, Hub, RemoteRepo, aside, belongs, commit_title, describe, settled
+from .remote import FIRST_COMMIT, SETTLING, Hub, RemoteRepo, Result, aside, belongs, commit_title, describe, settled
 from .repository import HubFile, Repository
 from .waiting import Clock
 
@@ -27,13 +29,7 @@ class ChangedByOthers(Refused):
 
 
 class Sender:
-    """Changes repositories on the Hub, and remembers which it touched.
-
-    Args:
-        hub: The Hub.
-        retry: Waits between two attempts.
-        receipt: Notes what is changed.
-    """
+    """Changes repositories on the Hub, and remembers which it touched."""
 
     def __init__(self, hub: Hub, retry: Retry, receipt: Receipt) -> None:
         self.hub, self.receipt, self._retry = hub, receipt, retry
@@ -55,14 +51,19 @@ class Sender:
         key = (repo.kind, repo.repo_id)
         self._touched[key] = self._touched.get(key, (repo, None, False)) if commit is None else (repo, commit, ours)
 
+    def _call(self, repo: Repository, function: Callable[..., Result], *arguments: Any, **keywords: Any) -> Result:
+        """Call a function of huggingface_hub about a repository."""
+        try:
+            return self.hub.call(function, repo.repo_id, *arguments, repo_type=repo.kind, **keywords)
+        except RepositoryNotFoundError:
+            raise _gone(repo) from None
+
     def create(self, repo: Repository) -> tuple[Repository, RemoteRepo]:
         """Create a private repository; return it as it is, and ours with the Hub's first page to be removed."""
         self.receipt.note(repo, created=True)
         self.touch(repo)
-        self.hub.call(
-            self.hub.api.create_repo, repo.repo_id, repo_type=repo.kind, visibility="private", exist_ok=True,
-            space_sdk="static" if repo.kind == "space" else None,
-        )  # fmt: skip
+        sdk = "static" if repo.kind == "space" else None
+        self._call(repo, self.hub.api.create_repo, visibility="private", exist_ok=True, space_sdk=sdk)
         now = settled(lambda: self.hub.read(repo.repo_id, repo.kind))
         if now is None:
             raise Unreachable(f"{repo.repo_id}: created, but the Hub does not show it yet. Run the same command again.")
@@ -75,19 +76,7 @@ class Sender:
         return replace(repo, retired=frozenset(now.files) - repo.files.keys()), now
 
     def commit(self, repo: Repository, remote: RemoteRepo) -> str:
-        """Send the files that differ: large ones one by one, then all as one commit that expects the planned parent.
-
-        Args:
-            repo: The repository as it should be.
-            remote: As it was read.
-
-        Returns:
-            The commit.
-
-        Raises:
-            Refused: Somebody else changed the repository meanwhile.
-            Unreachable: The Hub did not answer as it should.
-        """
+        """Send the files that differ: large ones one by one, then all as one commit that expects the planned parent."""
         paths = remote.differing(repo)
         self.touch(repo)
         files = [repo.files[path] for path in paths if path in repo.files]
@@ -100,12 +89,10 @@ class Sender:
         def send() -> str:
             """Send the commit; one whose reply was lost is looked up before it is sent again."""
             try:
-                info = self.hub.call(
-                    self.hub.api.create_commit, repo.repo_id, operations, commit_message=commit_title(repo),
-                    commit_description=self.receipt.unfinished.id, repo_type=repo.kind, parent_commit=remote.head,
+                info = self._call(
+                    repo, self.hub.api.create_commit, operations, commit_message=commit_title(repo),
+                    commit_description=self.receipt.unfinished.id, parent_commit=remote.head,
                 )  # fmt: skip
-            except RepositoryNotFoundError:
-                raise _gone(repo) from None
             except (Busy, CommandError):  # also a stale parent, or a reply that makes no sense
                 landed = self._landed(repo, remote.head)
                 if landed is not None:
@@ -117,14 +104,10 @@ class Sender:
 
     def _upload(self, repo: Repository, addition: hf.CommitOperationAdd, file: HubFile) -> None:
         """Upload a file by itself: several at once go to threads, for which an interruption would have to wait."""
-        upload = partial(
-            self.hub.call, self.hub.api.preupload_lfs_files, repo.repo_id, [addition], repo_type=repo.kind,
-            free_memory=False,
-        )  # fmt: skip
         try:
-            self._retry.repeat(upload)
-        except RepositoryNotFoundError:
-            raise _gone(repo) from None
+            self._retry.repeat(
+                partial(self._call, repo, self.hub.api.preupload_lfs_files, [addition], free_memory=False)
+            )
         except CommandError:
             file.check_unchanged()
             raise
@@ -163,12 +146,10 @@ class Sender:
         self.touch(repo)
         problem: CommandError = _gone(repo)
         try:
-            self.hub.call(self.hub.api.move_repo, repo.repo_id, old.repo_id, repo_type=repo.kind)
-        except RepositoryNotFoundError:  # also when the reply to the first attempt was lost
-            pass
-        except CommandError as error:
+            self._call(repo, self.hub.api.move_repo, old.repo_id)
+        except CommandError as error:  # also when the reply to the first attempt was lost
             problem = error
-        moved = settled(lambda: self.hub.info(old.repo_id, old.kind), pauses=SETTLING[:3])
+        moved = settled(lambda: self.hub.head(old, remote.head), pauses=SETTLING[:3])
         if moved is None:
             raise problem
         if moved != (remote.head, True):
@@ -193,13 +174,12 @@ class Sender:
 
     def tag(self, repo: Repository, commit: str, tag: str) -> None:
         """Tag a commit; the same tag on the same commit is fine."""
-        hub = self.hub
         refusal: Refused | None = None
         try:
-            hub.call(hub.api.create_tag, repo.repo_id, tag=tag, revision=commit, repo_type=repo.kind)
+            self._call(repo, self.hub.api.create_tag, tag=tag, revision=commit)
         except Refused as refused:  # also when there is such a tag
             refusal = refused
-        refs = hub.call(hub.api.list_repo_refs, repo.repo_id, repo_type=repo.kind)
+        refs = self._call(repo, self.hub.api.list_repo_refs)
         found = next((ref.target_commit for ref in refs.tags if ref.name == tag), None)
         if found is None:
             raise Refused(f"{repo.repo_id}: has no tag {show(tag)} ({refusal or 'although the Hub took it'}).")
@@ -227,7 +207,7 @@ class Sender:
         which nobody verified is made private again.
         """
         private = self.expect_head(repo, commit)
-        settings = partial(self.hub.call, self.hub.api.update_repo_settings, repo.repo_id, repo_type=repo.kind)
+        settings = partial(self._call, repo, self.hub.api.update_repo_settings)
         if private:
             settings(visibility="public")
         self.receipt.note(repo, created=False)  # from now on its visibility is its owner's

@@ -18,7 +18,7 @@ from .options import Options
 from .preflight import check_base, check_names, check_packages
 from .redact import Redactor
 from .remote import Hub
-from .repository import Repository, write_bundle
+from .repository import write_bundle
 from .show import Screen
 from .waiting import SECONDS, Clock
 
@@ -36,31 +36,14 @@ def dry_run(
     *,
     full: bool,
 ) -> dict[str, Any]:
-    """Write the files as they would be sent, after checking them.
-
-    Args:
-        record: The record.
-        options: What was asked for.
-        screen: Where it is shown.
-        redactor: Keeps the token out of it.
-        cache: The cache's folder.
-        output: The folder to write.
-        full: Whether to load and run everything.
-
-    Returns:
-        What was written, ready for JSON.
-
-    Raises:
-        InputError: Something of the record cannot be published.
-        Refused: A check failed.
-    """
+    """Write the files as they would be sent, after checking them."""
     names = RepoNames.of(record, options.namespace)
     if full and names.namespace is None:
         names = RepoNames.of(record, PLACEHOLDER)
     check_names(names, options.tag)
     check_license(record.project.license, record.root / "LICENSE")
     context = Context(record, names, cache, inside_hub=True)
-    repos, notes = gather(context, options.only, screen, local_token(), unfinished=not full)
+    repos, notes = gather(context, options.only, local_token(), unfinished=not full)
     if record.lacks_adapter:
         notes.append(f"{record.experiment.checkpoint}: no adapter yet; the model's repository is written without it")
     for line in notes:
@@ -73,8 +56,12 @@ def dry_run(
         checks.documents(repos)
         try:
             if full:
+                if options.load:
+                    check_packages()
                 prepare(Retry(clock, screen.say, redactor, verbose=screen.verbose))
-                _load(checks, repos, context, load=options.load)
+                visitor = Hub(False)
+                obstacle = None if record.base_folder is not None else check_base(visitor, context)
+                checks.load_here(repos, local_base(context), visitor, obstacle, load=options.load)
         except Stopped as stopped:
             raise Ended(stopped, stopped.exit_code, []) from None
         checks.refuse_failures()
@@ -86,11 +73,3 @@ def dry_run(
         "files": {repo.role: {file.path: file.sha256 for file in repo.files.values()} for repo in repos},
         "checks": [check.model_dump() for check in checks.done],
     }
-
-
-def _load(checks: Checks, repos: list[Repository], context: Context, *, load: bool) -> None:
-    if load:
-        check_packages()
-    visitor = Hub(False)
-    obstacle = None if context.record.base_folder is not None else check_base(visitor, context)
-    checks.load_here(repos, local_base(context), visitor, obstacle, load=load)

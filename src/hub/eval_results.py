@@ -19,13 +19,7 @@ def results_path(context: Context) -> str:
 
 
 def entries(context: Context, role: Role, revision: str | None) -> list[hf.EvalResultEntry]:
-    """List a model's results, one for each task of the benchmark; a distance, where lower is better, is left out.
-
-    Args:
-        context: What is published.
-        role: `base` or `model`.
-        revision: The dataset's commit; None while it is unknown.
-    """
+    """List a model's results, one for each task of the benchmark; a distance, where lower is better, is left out."""
     record, names = context.record, context.names
     results = record.results.base_model if role == "base" else record.results.finetuned_model
     page = names.url(names.dataset, "dataset")

@@ -135,20 +135,7 @@ def plan_repo(
     unfinished: Unfinished,
     make_public: Collection[str] = (),
 ) -> RepoPlan:
-    """Compare a repository with what is on the Hub. Nothing is changed.
-
-    Args:
-        hub: The Hub.
-        repo: The repository as it should be.
-        wanted: Who should see it, by the project's config.
-        receipt: The last publication to this Hub, if there was one.
-        unfinished: What a publication that did not finish has changed.
-        make_public: Names of repositories that the person asks to make public.
-
-    Raises:
-        Refused: It has another name by now.
-        Unreachable: The Hub did not answer as it should.
-    """
+    """Compare a repository with what is on the Hub. Nothing is changed."""
     last = receipt.repo(repo.role) if receipt else None
     last = last if last is not None and last.repo_id == repo.repo_id else None
     note = unfinished.find(repo.repo_id)

@@ -75,28 +75,12 @@ def check_something(context: Context, only: Collection[Role], repos: list[Reposi
     """Refuse to publish nothing."""
     if repos:
         return
-    if "dataset" in only:
-        raise InputError(context.record.data, "There is no dataset to publish. Leave --only out, or add one.")
-    missing = "no base model of its own" if "base" in only else f"no Space: {_no_space(context)}"
-    raise InputError("--only", f"The project has {missing}. Leave --only out, or add what is missing.")
-
-
-def _no_space(context: Context) -> str:
-    if isinstance(context.demo, str):
-        return context.demo
-    if context.names.space is None:
-        return "the config names no space_repo"
-    return "its visitors could not read private models"
+    why = f" ({context.demo})" if "space" in only and isinstance(context.demo, str) else ""
+    raise InputError("--only", f"The project has no {' or '.join(only)} to publish{why}. Leave --only out, or add it.")
 
 
 def check_selection(repos: list[Repository], published: Collection[Role], make_public: Collection[str]) -> None:
-    """Refuse repositories that cannot be published without the others.
-
-    Args:
-        repos: The repositories.
-        published: Roles that were published before, of those that are not among them.
-        make_public: Names of repositories that the person asks to make public.
-    """
+    """Refuse repositories that cannot be published without the others."""
     unknown = set(make_public) - {repo.repo_id for repo in repos}
     if unknown:
         raise Refused(f"--make-public {', '.join(sorted(unknown))}: not a repository of this publication.")

@@ -29,14 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Home:
-    """A folder that serves the child as its home, with a Hugging Face cache that begins empty.
-
-    Args:
-        folder: The folder.
-        clock: Ends the child when the time is up.
-        endpoint: The Hub.
-        token: An access token, for what only its owner sees.
-    """
+    """A folder that serves the child as its home, with a Hugging Face cache that begins empty."""
 
     def __init__(self, folder: Path, clock: Clock, endpoint: str, token: str | None = None) -> None:
         self._folder, self._clock, self._endpoint, self._token = folder, clock, endpoint, token
@@ -62,16 +55,7 @@ class Home:
         return sorted(odd)
 
     def run(self, jobs: list[dict[str, Any]], task: str, *, offline: bool) -> list[Any]:
-        """Do jobs of `src.hub.probe` in one new process.
-
-        Args:
-            jobs: Each with its name, as `job`, and its arguments; `place` is the folder to work in, the home by default.
-            task: What is shown while they run.
-            offline: Whether the network is off.
-
-        Returns:
-            For each its result, or a `ValueError` that says why it failed.
-        """
+        """Do jobs of `src.hub.probe` in one new process; return for each its result, or a `ValueError` that says why it failed."""
         asked, answered, errors = (self._folder / name for name in ("request.json", "reply.json", "errors.txt"))
         request = {"offline": offline, "jobs": [{"place": str(self._folder)} | job for job in jobs]}
         asked.write_text(json.dumps(request), encoding="utf-8")

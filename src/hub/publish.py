@@ -30,7 +30,7 @@ from .licenses import check_license
 from .options import Options
 from .plan import RepoPlan, plan_repo, up_to_date
 from .preflight import check_base, check_names, check_packages, check_plan, check_published_base, check_selection
-from .receipt import Receipt, merged, receipt_entry, write_receipt
+from .receipt import Receipt, receipt_entry, write_receipt
 from .redact import Redactor
 from .remote import Hub
 from .repository import Repository
@@ -152,7 +152,8 @@ class _Publishing:
                 self.obstacle = check_base(self.visitor, Context(self.record, self.names))
         self.context = Context(self.record, self.names, self.cache, inside_hub=True, base_obstacle=self.obstacle)
         self.checks = Checks(self.context, self.clock, self.folder, self.screen.check)
-        repos, notes = gather(self.context, self.options.only, self.screen, self.token, self.hub.endpoint)
+        with self.clock.doing("collecting the files"):
+            repos, notes = gather(self.context, self.options.only, self.token, self.hub.endpoint)
         return repos, [*notes, *([self.obstacle] if self.obstacle else [])]
 
     def _plan(self, repos: list[Repository]) -> list[RepoPlan]:
@@ -219,11 +220,7 @@ class _Publishing:
         return plan
 
     def _make_visible(self, plans: list[RepoPlan]) -> list[RepoPlan]:
-        """Try from the Hub what is private, then make public what this publication may; try what was public as a visitor.
-
-        Returns:
-            The plans; what was made public is its owner's from now on.
-        """
+        """Try from the Hub what is private, then make public what this publication may; try what was public as a visitor."""
         hidden = [plan for plan in plans if self.sender.expect_head(plan.repo, self.commits[plan.repo.role])]
         self._look(self.hub, hidden)
         become = [plan for plan in plans if plan.becomes_public]
@@ -258,7 +255,7 @@ class _Publishing:
         results = sha256_file(self.record.results_path)
         if self.last is not None and "model" not in self.options.only:
             results = self.last.results_sha256
-        publication = merged(self.last, write_receipt(self.hub.endpoint, results, entries, self.checks.done))
+        publication = write_receipt(self.last, self.hub.endpoint, results, entries, self.checks.done)
         problem: CommandError | None = None
         try:
             for repo in repos if self.options.tag else ():

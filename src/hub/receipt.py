@@ -75,18 +75,17 @@ class Receipt:
         self.unfinished.repos[:] = [note for note in self.unfinished.repos if note.repo_id != repo.repo_id]
 
 
-def merged(last: Publication | None, done: Publication) -> Publication:
-    """Return a receipt that keeps what the last one to this Hub says of repositories which were not touched."""
-    roles = {repo.role for repo in done.repos}
-    repos = [repo for repo in (last.repos if last else []) if repo.role not in roles]
-    checks = [check for check in (last.checks if last else []) if check.repo not in roles]
-    return done.model_copy(update={"repos": [*repos, *done.repos], "checks": [*checks, *done.checks]})
-
-
-def write_receipt(endpoint: str, results_sha256: str, repos: list[PublishedRepo], checks: list[Check]) -> Publication:
-    """Return the receipt of what was just published."""
+def write_receipt(
+    last: Publication | None, endpoint: str, results_sha256: str, repos: list[PublishedRepo], checks: list[Check]
+) -> Publication:
+    """Return the receipt of what was just published; it keeps what the last one says of repositories that were not touched."""
+    roles = {repo.role for repo in repos}
+    kept = [repo for repo in (last.repos if last else []) if repo.role not in roles]
+    passed = [check for check in (last.checks if last else []) if check.repo not in roles]
     now = datetime.now(UTC).replace(microsecond=0)
-    return Publication(endpoint=endpoint, time=now, results_sha256=results_sha256, repos=repos, checks=checks)
+    return Publication(
+        endpoint=endpoint, time=now, results_sha256=results_sha256, repos=[*kept, *repos], checks=[*passed, *checks]
+    )
 
 
 def receipt_entry(

@@ -83,11 +83,7 @@ def settled(
 
 
 class Hub:
-    """The Hub as one user sees it.
-
-    Args:
-        token: Access token; False for a visitor without one.
-    """
+    """The Hub as one user sees it."""
 
     def __init__(self, token: str | bool) -> None:
         self.token = token
@@ -95,13 +91,7 @@ class Hub:
         self.endpoint = self.api.endpoint
 
     def call(self, function: Callable[..., Result], *arguments: Any, **keywords: Any) -> Result:
-        """Call a function of huggingface_hub.
-
-        Raises:
-            Refused: The Hub said no.
-            Unreachable: The Hub could not be reached, or gave an unexpected answer.
-            RepositoryNotFoundError: There is no such repository, or it is hidden from this user.
-        """
+        """Call a function of huggingface_hub."""
         with explained():
             return function(*arguments, **keywords)
 
@@ -184,13 +174,7 @@ class Hub:
             return False
 
     def state(self, repo: Repository, known: str | None, ours: bool) -> str:
-        """Say what visitors see of a repository now, in a line; what cannot be looked up is unknown.
-
-        Args:
-            repo: The repository.
-            known: The newest commit that is known.
-            ours: Whether that commit is ours.
-        """
+        """Say what visitors see of a repository now, in a line; what cannot be looked up is unknown."""
         address = f"{self.endpoint}/{repo.page}"
         try:
             found = self.head(repo, known)

@@ -30,9 +30,6 @@ SMALL = 1_000_000
 Commits = Mapping[Role, str]
 """The commit of each repository, where it is known."""
 
-Progress = Callable[[str, int], None]
-"""Called with a file's name and the bytes of it that were just hashed."""
-
 
 @dataclass(frozen=True)
 class RemoteFile:
@@ -159,17 +156,14 @@ def bytes_file(name: str, content: bytes) -> HubFile:
     return HubFile(name, content, len(content), hashlib.sha256(content).hexdigest())
 
 
-def hashed(sources: dict[str, Path | bytes], progress: Progress | None) -> dict[str, HubFile]:
+def hashed(sources: dict[str, Path | bytes]) -> dict[str, HubFile]:
     """Return the files of a repository, hashed, by path."""
-    files = {}
-    for name, source in sorted(sources.items()):
-        if isinstance(source, bytes):
-            files[name] = bytes_file(name, source)
-        else:
-            size = source.stat().st_size
-            on_progress = None if progress is None else lambda count, name=name: progress(name, count)
-            files[name] = HubFile(name, source, size, sha256_file(source, on_progress))
-    return files
+    return {
+        name: bytes_file(name, source)
+        if isinstance(source, bytes)
+        else HubFile(name, source, source.stat().st_size, sha256_file(source))
+        for name, source in sorted(sources.items())
+    }
 
 
 def write_bundle(repos: list[Repository], output: Path) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from src.documents.formatting import size
 from src.record.errors import InputError, printable
@@ -16,7 +16,6 @@ from src.record.publication import Check, Publication
 
 from .errors import Refused
 from .plan import CARD, RepoPlan
-from .repository import Progress as ProgressCallback
 from .repository import Repository
 
 MARKS = {"added": "+", "changed": "~", "removed": "-", "same": "=", "left alone": " "}
@@ -32,12 +31,7 @@ def _line(text: str) -> str:
 
 
 class Screen:
-    """Writes results to standard output and progress to standard error.
-
-    Args:
-        quiet: Whether standard output is kept free for JSON.
-        verbose: Whether every file is listed.
-    """
+    """Writes results to standard output and progress to standard error."""
 
     def __init__(self, *, quiet: bool, verbose: bool = False) -> None:
         # The terminal wraps long lines: a token that Rich had wrapped would not be recognized and redacted.
@@ -104,17 +98,6 @@ class Screen:
         self.say("README and final report can cite the receipt now: python -m src.render writes them again")
         for line in state:
             self.out.print(_line(line))
-
-    @contextmanager
-    def hashing(self) -> Iterator[ProgressCallback | None]:
-        """Show a progress bar while files are hashed, at a terminal."""
-        if not self.log.is_terminal:
-            yield None
-            return
-        columns = (TextColumn("hashing {task.description}"), BarColumn(), DownloadColumn())
-        with Progress(*columns, console=self.log, transient=True) as bar:
-            task = bar.add_task("", total=None)
-            yield lambda name, count: bar.update(task, description=_line(name), advance=count)
 
     @property
     def progress(self) -> Callable[[str], AbstractContextManager[object]] | None:

@@ -27,10 +27,6 @@ class Clock:
 
     The system's timer interrupts whatever blocks the main thread, such as a slow answer, once a second. Threads of other
     libraries could not be interrupted, so this package starts none that is waited for.
-
-    Args:
-        seconds: Time until the deadline.
-        spinner: Shows what is being done; None off a terminal, where a line now and then does.
     """
 
     def __init__(self, seconds: float = SECONDS, spinner: Callable[[str], Any] | None = None) -> None:

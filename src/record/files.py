@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -172,26 +172,13 @@ def load_json(path: Path, model: type[Model], hint: str) -> Model:
     return validate(path, parse_json(path, read_text(path, hint)), model, hint)
 
 
-def sha256_file(path: Path, progress: Callable[[int], None] | None = None) -> str:
-    """Return a file's SHA-256 as 64 hex digits; a file that has not changed since is not read again."""
+def sha256_file(path: Path) -> str:
+    """Return a file's SHA-256 as 64 hex digits."""
     try:
-        stat = path.stat()
-        key = (str(path.absolute()), stat.st_ino, stat.st_size, stat.st_mtime_ns)
-        if key not in _HASHED:
-            digest = hashlib.sha256()
-            block = memoryview(bytearray(1 << 20))
-            with path.open("rb", buffering=0) as stream:
-                while count := stream.readinto(block):
-                    digest.update(block[:count])
-                    if progress is not None:
-                        progress(count)
-            _HASHED[key] = digest.hexdigest()
-        return _HASHED[key]
+        with path.open("rb", buffering=0) as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise InputError(path, f"{_reason(error)}. Restore it.") from None
-
-
-_HASHED: dict[tuple[str, int, int, int], str] = {}
 
 
 def regular_file(folder: Path, name: str) -> Path:

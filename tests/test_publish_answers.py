@@ -1,0 +1,188 @@
+"""Answers that no Hub should give, waiting, and who gets the token."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+import huggingface_hub as hf
+import pytest
+
+from src.hub.remote import Hub
+
+from .publishing import DATASET, PAGE, TOKEN, Desk, answer, raise_, when
+
+pytestmark = pytest.mark.slow
+
+
+OTHER = json.dumps(
+    {"objects": [{"oid": "1" * 64, "size": 1, "actions": {"upload": {"href": "https://huggingface.co/lfs/1"}}}]}
+).encode()
+"""The Hub's answer about a large file that nobody asked about."""
+
+
+@pytest.mark.parametrize("sha", ["/tmp/x", "../../x", "main", "", None, 7])
+def test_a_revision_is_forty_hex_digits(desk: Desk, sha: Any) -> None:
+    info = {"id": "alice/tiny-letters", "sha": sha, "private": False}
+    when(desk, "GET", "/api/datasets/alice/tiny-letters", answer(200, json=info))
+    done = desk.publish(**DATASET, plan_only=True)
+    assert done.code == 4
+    assert "unexpected answer from the Hub" in done.out
+
+
+@pytest.mark.parametrize(
+    "content", [b"[]", b"{}", b"null", b"7", b'"a"', b"{", b"<html>", b"[[[[", b'{"id": {}, "sha": []}']
+)
+@pytest.mark.parametrize(
+    "path", ["/whoami-v2", "/api/datasets/alice/tiny-letters", "/repos/create", "/preupload/", "/batch", "/commit/"]
+)
+def test_an_answer_that_is_none_is_one_line(desk: Desk, path: str, content: bytes) -> None:
+    when(desk, "GET" if path[1:4] in ("who", "api") else "POST", path, answer(200, content=content))
+    done = desk.publish(**DATASET)
+    assert done.code in (0, 3, 4), done.out
+    assert "Traceback" not in done.out
+    if done.code == 4:
+        assert "from the Hub" in done.out
+
+
+@pytest.mark.parametrize("content", [b'{"transfer": "basic", "objects": [', b'{"objects": []}', b"[" * 100_000, OTHER])
+def test_a_cut_off_answer_about_large_files(desk: Desk, content: bytes) -> None:
+    when(desk, "POST", "/objects/batch", answer(200, content=content))
+    done = desk.publish(**DATASET)
+    assert done.code in (3, 4)
+    assert done.state[-1].startswith("alice/tiny-letters: private, commit ")
+    assert desk.publish(**DATASET).code == 0
+
+
+@pytest.mark.parametrize("path", ["/whoami-v2", "/repos/create", "/commit/"])
+def test_a_redirect_to_another_origin_is_refused(desk: Desk, path: str) -> None:
+    when(desk, "GET" if path == "/whoami-v2" else "POST", path, answer(307, {"location": "https://evil.example/x"}))
+    done = desk.publish(**DATASET)
+    assert done.code == 4
+    assert "redirects" in done.out
+    assert "evil.example" in done.out
+
+
+@pytest.mark.parametrize("to", ["https://evil.example/x", "/lfs/other"])
+def test_an_upload_is_not_redirected(desk: Desk, to: str) -> None:
+    when(desk, "PUT", "/lfs/", answer(307, {"location": to}))
+    done = desk.publish(**DATASET)
+    assert done.code in (3, 4)
+    assert done.state[-1].startswith("alice/tiny-letters: private, commit ")
+    assert desk.publish(**DATASET).code == 0
+
+
+def test_a_file_may_come_from_another_host_but_the_token_does_not_go_there(desk: Desk) -> None:
+    assert desk.publish(**DATASET).code == 0
+    hub, seen = Hub(TOKEN), []
+
+    def before(request: httpx2.Request) -> httpx2.Response | None:
+        if "/resolve/" in request.url.path:
+            return httpx2.Response(302, headers={"location": "https://cdn.example/part"}, request=request)
+        if request.url.host == "cdn.example":
+            seen.append(request.headers.get("authorization"))
+            return httpx2.Response(200, text="content", request=request)
+        return None
+
+    desk.transport.before = before
+    assert hub.download(desk.bundle.repo("dataset"), "main", "README.md") == b"content"
+    assert seen == [None]
+
+
+def test_a_next_page_on_another_host_does_not_get_the_token(desk: Desk) -> None:
+    seen: list[str] = []
+
+    def after(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        if request.url.host == "evil.example":
+            seen.append(request.headers.get("authorization", ""))
+        if "/tree/" in request.url.path:
+            response.headers["Link"] = '<https://evil.example/api/datasets/a/b/tree/main>; rel="next"'
+        return response
+
+    desk.hub.add_repo("dataset", PAGE)
+    desk.transport.after = after
+    done = desk.publish(**DATASET)
+    assert done.code == 4
+    assert "leads to evil.example, which gets no token" in done.out
+    assert not seen
+
+
+def test_a_token_that_a_server_echoes_is_not_shown(desk: Desk) -> None:
+    token = "hf_local+test/token"
+    desk.patch.setenv("HF_TOKEN", token)
+    when(desk, "GET", "/whoami-v2", answer(403, {"X-Error-Message": f"Bearer {token} {quote(token, safe='')}"}))
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert done.out.count("hf_…") == 2
+    assert token not in done.out
+
+
+def test_no_address_with_a_signature_is_printed(desk: Desk) -> None:
+    def after(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        if not request.url.path.endswith("/objects/batch"):
+            return response
+        content = re.sub(rb'(/lfs/[0-9a-f]+)"', rb'\1?X-Amz-Signature=5ec3e7"', response.content)
+        return httpx2.Response(200, content=content, headers={"content-type": "application/json"}, request=request)
+
+    desk.transport.after = after
+    done = desk.publish(**DATASET, verbose=True)
+    assert done.code == 0, done.out
+    assert "PUT https://huggingface.co/lfs/" in done.out
+    assert "5ec3e7" not in done.out
+    assert TOKEN not in done.out
+
+
+def test_an_endpoint_that_is_none(desk: Desk) -> None:
+    desk.transport.before = lambda request: raise_(httpx2.UnsupportedProtocol("no scheme"))
+    done = desk.publish(**DATASET)
+    assert done.code == 4
+    assert "Correct HF_ENDPOINT" in done.out
+    assert done.slept == 0
+
+
+def test_a_password_in_the_endpoint_is_refused(desk: Desk) -> None:
+    desk.patch.setattr(hf.constants, "ENDPOINT", "https://alice:secret-password@huggingface.co")
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert "secret-password" not in done.out
+
+
+def test_an_optional_request_holds_nothing_up(desk: Desk) -> None:
+    desk.patch.setattr("huggingface_hub.utils._detect_agent._registry", None)
+    desk.patch.setattr(hf.constants, "AGENT_HARNESSES_PATH", str(desk.folder / "harnesses.json"))
+    when(desk, "GET", "/api/agent-harnesses", answer(429, {"Retry-After": "40"}), times=9)
+    done = desk.publish(**DATASET, plan_only=True)
+    assert done.code == 0, done.out
+    assert done.slept == 0
+
+
+def test_as_long_as_the_hub_asks(desk: Desk) -> None:
+    when(desk, "GET", "/whoami-v2", answer(429, {"Retry-After": "7"}))
+    done = desk.publish(**DATASET)
+    assert (done.code, done.slept) == (0, 7)
+
+
+@pytest.mark.parametrize(
+    ("fails", "says", "not_said"),
+    [
+        (answer(429, {"Retry-After": "3600"}), "the Hub limits requests (HTTP 429). Run the same command again in 3600 s", "connection"),
+        (answer(503), "the Hub is busy (HTTP 503), 5 times in a row. Run the same", "connection"),
+        (lambda: raise_(httpx2.ConnectError("refused")), "no answer from huggingface.co (ConnectError), 5 times in a row. Check the connection", "busy"),
+    ],
+)  # fmt: skip
+def test_waiting_says_what_for(desk: Desk, fails: Callable[[], Any], says: str, not_said: str) -> None:
+    when(desk, "GET", "/whoami-v2", fails, times=9)
+    done = desk.publish(**DATASET)
+    assert done.code == 4
+    assert says in done.out, done.out
+    assert not_said not in done.out
+    assert "1 times" not in done.out
+    assert done.slept < 60
+
+
+def test_a_short_timeout_is_in_seconds(desk: Desk) -> None:
+    assert "--timeout is 20 seconds" in desk.publish(**DATASET, plan_only=True, timeout=20.4).out

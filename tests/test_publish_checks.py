@@ -1,0 +1,181 @@
+"""What is proved before anything is sent."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.documents.context import RepoNames
+from src.hub import preflight, publish
+from src.hub.licenses import check_license
+from src.hub.preflight import check_names
+from src.record.errors import InputError
+from src.record.files import sha256_file
+
+from .hub_server import User
+from .publishing import DATASET, PAGE, TOKEN, Bundle, Desk, commits, when
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("job", ["dataset", "snippet"])
+def test_what_fails_here_is_never_sent(desk: Desk, job: str) -> None:
+    desk.answers[job] = lambda asked: ValueError("it does not work")
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert "it does not work" in done.out
+    assert done.state == ["nothing was changed on the Hub"]
+    assert not desk.hub.repos
+
+
+@pytest.mark.parametrize(
+    ("path", "moment"), [("letter_count/test.parquet", "/preupload/"), ("LICENSE", "/repos/create")]
+)
+def test_a_file_that_changed_after_the_plan_is_not_published(
+    desk: Desk, tmp_path: Path, path: str, moment: str
+) -> None:
+    dataset = desk.bundle.repo("dataset")
+    copy = tmp_path / path.replace("/", "-")
+    copy.write_bytes(dataset.files[path].content)
+    files = dataset.files | {path: replace(dataset.files[path], source=copy)}
+    desk.bundle = replace(
+        desk.bundle, repos=[replace(r, files=files) if r is dataset else r for r in desk.bundle.repos]
+    )
+    when(desk, "POST", moment, lambda: copy.write_bytes(copy.read_bytes()[:-4] + b"evil"))
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert f"{path}: changed on disk" in done.out
+    assert commits(desk.repo("dataset")) == 0
+
+
+OF = RepoNames.of
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ({"private": True}, "acme/base is private or not on the Hub"),
+        ({"gated": True}, "acme/base is gated: visitors need access to it"),
+        ({"labels": ["custom_code"]}, "acme/base brings code of its own, which transformers runs only with trust_remote_code=True"),
+    ],
+)  # fmt: skip
+def test_a_base_model_that_not_everybody_loads_is_told_and_not_called_verified(
+    desk: Desk, state: dict[str, Any], says: str
+) -> None:
+    desk.patch.setattr(type(desk.bundle.record), "base_folder", property(lambda record: None))
+    desk.bundle = replace(desk.bundle, repos=[r for r in desk.bundle.repos if r.role == "model"])
+    desk.patch.setattr(publish, "local_base", lambda context: None)
+    desk.patch.setattr(
+        publish.RepoNames,
+        "of",
+        staticmethod(lambda record, namespace=None: replace(OF(desk.bundle.record, "alice"), base="acme/base")),
+    )
+    desk.hub.add_repo("model", "acme/base", private=False)
+    vars(desk.hub.repos[("model", "acme/base")]).update(state)
+    done = desk.publish(only=("model",), smoke=False)
+    assert says in " ".join(done.out.split())
+    assert done.code == 0, done.out
+    assert [c["outcome"] for c in desk.receipt["checks"] if "logits" in c["name"]] == ["not checked"]
+
+
+def test_without_the_packages_it_plans_and_names_the_line_to_install(desk: Desk) -> None:
+    desk.patch.setattr(preflight, "NEEDED", ("no_such_package",))
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert " added; " in done.out
+    assert '-e ".[publish]"' in done.out
+    assert not desk.hub.repos
+
+
+@pytest.mark.parametrize(
+    "user", [None, User("alice", role="read"), User("alice", expired=True)], ids=["unknown", "reader", "expired"]
+)
+def test_who_may_not_publish_is_told_before_anything_is_sent(desk: Desk, user: User | None) -> None:
+    desk.hub.users.clear()
+    if user is not None:
+        desk.hub.users[TOKEN] = user
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert not desk.hub.repos
+
+
+def test_a_token_for_one_repository_is_refused_before_anything_is_created(desk: Desk) -> None:
+    scopes = [{"entity": {"type": "dataset", "name": PAGE}, "permissions": ["repo.write"]}]
+    desk.hub.users[TOKEN] = User("alice", role="fineGrained", scopes=scopes)
+    done = desk.publish(only=("dataset", "base"))
+    assert done.code == 3
+    assert f"the token may only write to {PAGE}" in done.out
+    assert not desk.hub.repos
+    desk.hub.add_repo("dataset", PAGE)
+    assert desk.publish(**DATASET).code == 0
+
+
+@pytest.fixture
+def ci(desk: Desk) -> Desk:
+    """A CI job whose identity the Hub exchanges for a token for one repository."""
+    desk.patch.delenv("HF_TOKEN")
+    desk.patch.setenv("HF_OIDC_RESOURCE", "datasets/alice/tiny-letters")
+    desk.patch.setenv("HF_OIDC_ID_TOKEN", "ci-identity")
+    desk.patch.setattr("huggingface_hub.utils._auth._OIDC_TOKEN_CACHE", None)
+    return desk
+
+
+def test_a_trusted_publisher_updates_and_creates_nothing(ci: Desk, bundles: tuple[Bundle, Bundle]) -> None:
+    done = ci.publish(**DATASET)
+    assert done.code == 3
+    assert "a trusted publisher cannot create it" in done.out
+    assert not ci.hub.repos
+    with ci.patch.context() as person:
+        person.delenv("HF_OIDC_RESOURCE")
+        person.setenv("HF_TOKEN", TOKEN)
+        assert ci.publish(only=("dataset", "base")).code == 0
+    ci.bundle = bundles[1]
+    done = ci.publish(**DATASET)
+    assert done.code == 0, done.out
+    assert commits(ci.repo("dataset"), "alice/tiny-letters") == 1
+    done = ci.publish(only=("base",))
+    assert done.code == 3
+    assert commits(ci.repo("base"), "alice/tiny-letters") == 0
+
+
+def test_an_identity_that_the_hub_does_not_know(ci: Desk) -> None:
+    ci.patch.setenv("HF_OIDC_ID_TOKEN", "forged-identity")
+    done = ci.publish(**DATASET)
+    assert done.code == 3
+    assert "HTTP 400" in done.out
+    assert "forged-identity" not in done.out
+    ci.patch.delenv("HF_OIDC_ID_TOKEN")
+    done = ci.publish(**DATASET)
+    assert done.code == 3
+    assert "no token for HF_OIDC_RESOURCE" in done.out
+
+
+def test_names_and_tags_that_the_hub_cannot_take(desk: Desk) -> None:
+    names = OF(desk.bundle.record, "alice")
+    for tag in ("release/1.0", "main", "a b", "", "a..b", "x.lock", "-v1", "v" * 97):
+        with pytest.raises(InputError, match="--tag"):
+            check_names(names, tag)
+    for name in ("a--b", "a..b", "name.git", "a."):
+        with pytest.raises(InputError, match="dataset_repo"):
+            check_names(replace(names, dataset=f"alice/{name}"), None)
+    with pytest.raises(InputError, match="is the base model's name too"):
+        check_names(replace(names, model=names.base or ""), None)
+
+
+def test_a_license_and_its_text(tmp_path: Path, bundles: tuple[Bundle, Bundle]) -> None:
+    text = bundles[0].record.root / "LICENSE"
+    check_license("mit", text)
+    for other in ("apache-2.0", "gpl-3.0", "cc0-1.0", "other"):
+        with pytest.raises(InputError, match=other):
+            check_license(other, text)
+
+
+def test_further_adapters_have_folders_of_their_own(bundles: tuple[Bundle, Bundle]) -> None:
+    found = bundles[0].context.record.further_folders
+    assert found
+    for name, folder in found.items():
+        published = bundles[0].repo("model").files[f"{name}/adapter_model.safetensors"]
+        assert published.sha256 == sha256_file(folder / "adapter_model.safetensors")

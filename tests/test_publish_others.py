@@ -1,0 +1,125 @@
+"""What others did is named, and left alone."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+
+from .publishing import DATASET, PAGE, Bundle, Desk, commits, without
+
+pytestmark = pytest.mark.slow
+
+
+def test_somebody_elses_work_is_shown_and_not_overwritten(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
+    assert desk.publish(**DATASET).code == 0
+    desk.hub.edit("dataset", "alice/tiny-letters", "README.md", b"# Mine", author="bob\x1b[2J")
+    desk.bundle = bundles[1]
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert "bob\N{REPLACEMENT CHARACTER}[2J: Update README.md" in done.out
+    assert "\x1b" not in done.out
+    assert done.state == ["nothing was changed on the Hub"]
+    assert desk.publish(**DATASET, overwrite=True).code == 0
+
+
+def test_files_that_we_never_published_are_left_alone(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
+    repo = desk.hub.add_repo("dataset", PAGE)
+    for path, content in (("cat.png", b"cat"), ("model.gguf", b"gguf"), ("README.md", b"# By hand\n\nMy words.\n")):
+        desk.hub.edit("dataset", PAGE, path, content, author="alice")
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert "3 files that were not published from here" in done.out
+    done = desk.publish(**DATASET, overwrite=True)
+    assert done.code == 0, done.out
+    assert "left alone: cat.png, model.gguf" in done.out
+    assert "changed: README.md" in done.out
+    assert "README.md: -My words." in done.out
+    assert "removed" not in done.out
+    files = repo.commits[repo.refs["main"]].files
+    assert {"cat.png", "model.gguf"} <= files.keys()
+    desk.bundle = bundles[1]
+    assert desk.publish(**DATASET).code == 0
+    assert {"cat.png", "model.gguf"} <= repo.commits[repo.refs["main"]].files.keys()
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_file_of_ours_that_is_withdrawn_is_removed_by_name(desk: Desk, interrupted: bool) -> None:
+    everything = desk.bundle
+    desk.bundle = without(everything, "eval.yaml")
+    assert desk.publish(**DATASET).code == 0
+    desk.hub.edit("dataset", PAGE, "cat.png", b"cat", author="alice")
+    desk.bundle = everything
+    if interrupted:
+        desk.transport.after = lambda request, response: (
+            (desk.kill() if "/commit/" in request.url.path else None) or response
+        )
+    assert desk.publish(**DATASET, overwrite=True).code == (-9 if interrupted else 0)
+    desk.transport.after = lambda request, response: response
+    desk.bundle = without(everything, "eval.yaml")
+    done = desk.publish(**DATASET, overwrite=True)
+    assert done.code == 0, done.out
+    assert "removed: eval.yaml" in done.out
+    repo = desk.repo("dataset")
+    files = repo.commits[repo.refs["main"]].files
+    assert "eval.yaml" not in files
+    assert "cat.png" in files
+
+
+def test_our_own_earlier_commit_is_not_called_others(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
+    assert desk.publish(**DATASET).code == 0
+    desk.bundle = bundles[1]
+    desk.transport.after = lambda request, response: (
+        (desk.kill() if "/commit/" in request.url.path else None) or response
+    )
+    assert desk.publish(**DATASET).code == -9
+    desk.transport.after = lambda request, response: response
+    desk.bundle = bundles[0]
+    done = desk.publish(**DATASET)
+    assert done.code == 0, done.out
+    assert "changed by others" not in done.out
+    assert commits(desk.repo("dataset")) == 3
+
+
+def test_one_stale_read_accuses_and_hides_nobody(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
+    assert desk.publish(**DATASET).code == 0
+    desk.bundle = bundles[1]
+    repo, stale = desk.repo("dataset"), []
+
+    def before(request: httpx2.Request) -> None:
+        if stale and stale[0] != repo.refs["main"]:
+            return
+        if (
+            request.method == "GET"
+            and request.url.path == "/api/datasets/alice/tiny-letters"
+            and commits(repo) == 2
+            and not stale
+        ):
+            stale.append(repo.refs["main"])
+            repo.refs["main"] = repo.commits[repo.refs["main"]].parent or ""
+
+    def after(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        if stale:
+            repo.refs["main"] = stale[0]
+        return response
+
+    desk.transport.before, desk.transport.after = before, after
+    done = desk.publish(**DATASET)
+    assert stale
+    assert done.code == 0, done.out
+    assert "changed by others" not in done.out
+    assert not repo.private
+
+
+def test_a_repository_of_another_kind_may_have_the_same_name(desk: Desk) -> None:
+    desk.hub.add_repo("model", "alice/tiny-letters")
+    assert desk.publish(**DATASET).code == 0
+
+
+def test_a_renamed_repository_is_not_followed(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
+    assert desk.publish(**DATASET).code == 0
+    desk.hub.rename("dataset", "alice/tiny-letters", "alice/other")
+    desk.bundle = bundles[1]
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert "alice/tiny-letters: is called alice/other on the Hub" in done.out
+    assert commits(desk.hub.repos[("dataset", "alice/other")]) == 1

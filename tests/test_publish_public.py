@@ -1,0 +1,202 @@
+"""What becomes public, and when."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import httpx2
+import pytest
+
+from .hub_server import Commit, Repo
+from .publishing import DATASET, PAGE, Bundle, Desk, answer, commits, when, without
+
+pytestmark = pytest.mark.slow
+
+
+def history(repo: Repo) -> list[Commit]:
+    """Return every commit that anybody can reach, but for the Hub's own first one."""
+    heads = {*repo.refs.values(), *repo.tags.values()}
+    return [c for head in heads for c in repo.history(repo.commits[head]) if c.title != "initial commit"]
+
+
+@pytest.mark.parametrize("ending", ["smoke test", "killed", "refused"])
+def test_withdrawn_text_is_in_no_public_history(desk: Desk, bundles: tuple[Bundle, Bundle], ending: str) -> None:
+    if ending == "smoke test":
+        desk.answers["snippet"] = lambda asked: "fine" if asked["offline"] else ValueError("it does not work there")
+    elif ending == "killed":
+        when(desk, "PUT", "/settings", desk.kill)
+    else:
+        when(desk, "PUT", "/settings", answer(403))
+    assert desk.publish(**DATASET).code in (3, -9)
+    withdrawn = desk.bundle.repo("dataset").files["README.md"].sha256
+    desk.transport.before = lambda request: None
+    desk.answers["snippet"] = lambda asked: "fine"
+    desk.bundle = without(bundles[1], "NOTICE")
+    done = desk.publish(**DATASET)
+    assert done.code == 0, done.out
+    assert "starts from scratch: its history stays private, as alice/tiny-letters-earlier-" in done.out
+    assert not desk.repo("dataset").private
+    (only,) = history(desk.repo("dataset"))
+    assert withdrawn not in {blob.sha256 for blob in only.files.values()}
+
+
+def test_a_new_repository_becomes_public_with_one_commit(desk: Desk) -> None:
+    done = desk.publish(only=("dataset", "base"))
+    assert done.code == 0, done.out
+    assert "then public with one commit" in done.out
+    assert [len(history(repo)) for repo in desk.hub.repos.values()] == [1, 1]
+
+
+def test_what_was_private_for_several_publications_becomes_public_with_one_commit(
+    desk: Desk, bundles: tuple[Bundle, Bundle]
+) -> None:
+    private = lambda bundle: replace(bundle, record=replace(bundle.record, project=bundle.record.project.model_copy(update={"visibility": "private"})))  # noqa: E731  # fmt: skip
+    for bundle in bundles:
+        desk.bundle = private(bundle)
+        assert desk.publish(**DATASET).code == 0
+    earlier = desk.repo("dataset")
+    assert len(history(earlier)) == 2
+    done = desk.publish(**DATASET, make_public=(PAGE,))
+    assert done.code == 0, done.out
+    assert len(history(desk.repo("dataset"))) == 1
+    assert not desk.repo("dataset").private
+    assert (len(history(earlier)), earlier.private) == (2, True)
+    assert f"{PAGE}-earlier-{earlier.refs['main'][:8]}: private, our commit" in done.out
+
+
+def test_a_branch_of_others_does_not_become_public(desk: Desk) -> None:
+    when(desk, "PUT", "/settings", answer(403))
+    assert desk.publish(**DATASET).code == 3
+    earlier = desk.repo("dataset")
+    desk.hub.add_commit(earlier, "draft", None, "Draft", "visitor", {})
+    assert desk.publish(**DATASET).code == 0
+    assert earlier.private
+    assert desk.repo("dataset").refs.keys() == {"main"}
+
+
+def test_a_commit_just_before_a_new_start_is_kept_and_named(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
+    when(desk, "PUT", "/settings", answer(403))
+    assert desk.publish(**DATASET).code == 3
+    desk.bundle = bundles[1]
+    when(desk, "POST", "/repos/move", lambda: desk.hub.edit("dataset", PAGE, "notes.txt", b"others"))
+    for says in ("changed by others a moment ago, and is called", "is called"):
+        done = desk.publish(**DATASET)
+        assert done.code == 3
+        assert f"{says} {PAGE}-earlier-" in done.out
+        (only,) = desk.hub.repos.values()
+        assert (only.private, only.history(only.commits[only.refs["main"]])[0].author) == (True, "visitor")
+
+
+def test_what_its_owner_hides_at_the_end_stays_private(desk: Desk) -> None:
+    seen: list[str] = []
+
+    def before(request: httpx2.Request) -> None:
+        if seen or request.url.path.endswith("/settings"):
+            seen.append(request.url.path)
+        if len(seen) == 3:  # after the look that follows the change of visibility, and before the last one
+            desk.repo("dataset").private = True
+
+    desk.transport.before = before
+    done = desk.publish(**DATASET)
+    assert done.code == 0, done.out
+    assert done.state[-1].startswith(f"{PAGE}: private, our commit")
+    assert desk.publish(**DATASET).code == 0
+    assert desk.repo("dataset").private
+
+
+def test_what_its_owner_makes_private_stays_private(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
+    assert desk.publish(**DATASET).code == 0
+    desk.bundle = bundles[1]
+    when(desk, "POST", "/commit/", lambda: setattr(desk.repo("dataset"), "private", True))
+    done = desk.publish(**DATASET)
+    assert done.code == 0, done.out
+    assert desk.repo("dataset").private
+    assert desk.publish(**DATASET).code == 0
+    assert desk.repo("dataset").private
+    again = desk.publish(**DATASET, make_public=("alice/tiny-letters",))
+    assert again.code == 0, again.out
+    assert not desk.repo("dataset").private
+
+
+def test_an_owners_private_repository_needs_a_wish_and_keeps_its_history(desk: Desk) -> None:
+    desk.hub.add_repo("dataset", PAGE, private=True)
+    done = desk.publish(**DATASET)
+    assert done.code == 0, done.out
+    assert f"--make-public {PAGE}" in done.out
+    repo = desk.repo("dataset")
+    assert repo.private
+    done = desk.publish(**DATASET, make_public=(PAGE,))
+    assert done.code == 0, done.out
+    assert "becomes public with its whole history, 2 commits" in done.out
+    assert (repo.private, desk.repo("dataset") is repo) == (False, True)
+
+
+def test_a_commit_at_the_moment_of_becoming_public_is_hidden_and_told(desk: Desk) -> None:
+    when(desk, "PUT", "/settings", lambda: desk.hub.edit("dataset", "alice/tiny-letters", "evil.py", b"import os"))
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert "visitor: Update evil.py" in done.out
+    assert "made private again" in done.out
+    assert done.state[-1].startswith("alice/tiny-letters: private, commit ")
+    assert not desk.receipt_path.exists()
+
+
+def test_a_strangers_commit_that_could_not_be_hidden_is_said_first(desk: Desk) -> None:
+    def refuse_the_second() -> None:
+        desk.hub.edit("dataset", PAGE, "evil.py", b"import os")
+        when(desk, "PUT", "/settings", answer(403))
+
+    when(desk, "PUT", "/settings", refuse_the_second)
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    error = next(line for line in done.out.splitlines() if line.startswith("error: "))
+    assert (
+        error.index("Update evil.py") < error.index("That commit is public") < error.index("the token may not do this")
+    )
+
+
+def test_what_others_did_in_between_does_not_become_public_as_history(desk: Desk) -> None:
+    when(desk, "PUT", "/settings", answer(403))
+    assert desk.publish(**DATASET).code == 3
+    repo = desk.repo("dataset")
+    ours = repo.commits[repo.refs["main"]]
+    desk.hub.edit("dataset", "alice/tiny-letters", "notes.txt", b"not for the public")
+    desk.hub.add_commit(repo, "main", repo.commits[repo.refs["main"]], "Revert", "visitor", ours.files)
+    done = desk.publish(**DATASET)
+    assert done.code == 0, done.out
+    assert repo.private
+    assert "--make-public alice/tiny-letters makes it public" in done.out
+
+
+def test_what_fails_on_the_hub_does_not_become_public(desk: Desk) -> None:
+    desk.answers["snippet"] = lambda asked: "fine" if asked["offline"] else ValueError("it does not work there")
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert "Nothing was made public" in done.out
+    assert done.state[-1].startswith("alice/tiny-letters: private, our commit")
+    desk.answers["snippet"] = lambda asked: "fine"
+    assert desk.publish(**DATASET).code == 0
+    assert not desk.repo("dataset").private
+    assert commits(desk.repo("dataset")) == 1
+
+
+def test_a_failure_after_an_update_hides_nothing(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
+    assert desk.publish(**DATASET).code == 0
+    desk.bundle = bundles[1]
+    desk.answers["snippet"] = lambda asked: "fine" if asked["offline"] else ValueError("it does not work there")
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert done.state[-1].startswith("alice/tiny-letters: public, our commit")
+    assert [check["outcome"] for check in desk.receipt["checks"] if "snippet" in check["name"]] == ["passed", "failed"]
+
+
+def test_a_gated_repository_is_not_called_readable(desk: Desk) -> None:
+    def gate() -> None:
+        desk.repo("dataset").gated = True
+
+    when(desk, "PUT", "/settings", gate)
+    done = desk.publish(**DATASET, smoke=False)
+    assert done.code == 3
+    assert "failed: dataset: a visitor without a token reads this commit" in done.out
+    (check,) = [check for check in desk.receipt["checks"] if "visitor" in check["name"]]
+    assert (check["outcome"], "without a token" in check["detail"]) == ("failed", True)
