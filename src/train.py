@@ -1,4 +1,4 @@
-"""`python -m src.train`: fine-tune the LoRA adapter on spelling."""
+"""`python -m src.train`: fine-tune a LoRA adapter."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,8 +1,8 @@
 """Ask the base model and a fine-tuned model the same questions, and write the record.
 
-Base models do not follow instructions, so tasks with a list of candidates are scored the way lm-evaluation-harness scores multiple
-choice (Gao et al., https://github.com/EleutherAI/lm-evaluation-harness): after a few-shot prompt, the candidate with the highest
-log-likelihood is the answer. What the model writes freely after the same prompt is stored next to it. Spelling is generated greedily.
+An answer is the line that a model writes greedily after a few-shot prompt. Where a task has a list of candidates, the one with the highest
+log-likelihood after the same prompt is stored next to it, as lm-evaluation-harness scores multiple choice (Gao et al.,
+https://github.com/EleutherAI/lm-evaluation-harness).
 """
 
 from __future__ import annotations

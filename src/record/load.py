@@ -185,6 +185,13 @@ class Record:
         named = self.study.config.also_published if self.study else {}
         return {named[run]: path for run, path in self.further_adapters.items()}
 
+    @property
+    def first_stage(self) -> Run | None:
+        """The study's run whose adapter the published run continues, if it is on record."""
+        start = self.experiment.start_from
+        runs = self.study.study.runs if self.study and start else ()
+        return next((self.runs[r.name] for r in runs if r.experiment.checkpoint == start and r.name in self.runs), None)
+
     @cached_property
     def model(self) -> Model:
         """What the checkpoint says of itself."""

@@ -176,7 +176,10 @@ def _run(
     )
     free = FREE_BUDGET if arm.role == "further" else ()
     for key in (key for key in BUDGET if key not in free and arm.stage == 2):
-        found, expected = getattr(resolved.required_training, key), getattr(experiment.required_training, key)
+        try:
+            found, expected = getattr(resolved.required_training, key), getattr(experiment.required_training, key)
+        except InputError as error:
+            raise InputError(config.experiment, error.message) from None
         if found != expected:
             raise _refused(
                 path, f"arms.{name}.changes.training_config.{key}", found, f"{expected}, as in {config.experiment}"
