@@ -16,7 +16,14 @@ from pydantic import BaseModel
 from src.cli import COMMANDS
 from src.documents.formatting import text
 from src.record import answers, questions
-from src.record.config import ExperimentConfig, MetricsConfig, PretrainConfig, ProjectConfig
+from src.record.config import (
+    DatasetConfig,
+    EvaluationConfig,
+    ExperimentConfig,
+    MetricsConfig,
+    PretrainConfig,
+    ProjectConfig,
+)
 from src.record.criteria import CriteriaConfig
 from src.record.deployment import Deployment
 from src.record.final_report import FinalReport
@@ -50,10 +57,20 @@ FORMATS: dict[str, tuple[str, str, type[BaseModel]]] = {
 }
 """Files of the record, the same way."""
 
-if "train" in COMMANDS:  # this project has the commands that make a record
+MAKES_RECORDS = "train" in COMMANDS
+"""Whether this project has the commands that make a record."""
+
+if MAKES_RECORDS:
     CONFIGS["pretrain"] = ("configs/pretrain/NAME.yaml", "How the small base model is trained.", PretrainConfig)
     training = ("models/NAME/training.json", "How a base model of one's own was pretrained.", BaseTraining)
     FORMATS["base_training"] = training
+
+ONLY_SHOWN = (
+    {}
+    if MAKES_RECORDS
+    else {DatasetConfig.__name__: {"path"}, EvaluationConfig.__name__: set[str](), "Prompting": set()}
+)
+"""Of configs that only those commands read, the keys that documents read as well."""
 
 
 @cache  # it follows from nothing but the code that is loaded
@@ -78,10 +95,21 @@ def reference_pages() -> dict[str, str]:
         + _row_files(),
     }
     schemas = {
-        f"assets/schemas/{name}.schema.json": json.dumps(model.model_json_schema(), indent=2) + "\n"
+        f"assets/schemas/{name}.schema.json": json.dumps(_schema(model), indent=2) + "\n"
         for name, (_, _, model) in (CONFIGS | FORMATS).items()
     }
     return pages | schemas
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Return a model's JSON Schema, without keys that no command of this project reads."""
+    schema = model.model_json_schema()
+    for name, kept in ONLY_SHOWN.items():
+        found = schema.get("$defs", {}).get(name)
+        if found is not None:
+            found["properties"] = {key: entry for key, entry in found["properties"].items() if key in kept}
+            found["additionalProperties"] = True
+    return schema
 
 
 def _front(title: str, description: str) -> str:
@@ -137,6 +165,11 @@ def _tables(model: type[BaseModel], parts: list[str], seen: list[type[BaseModel]
         return
     seen.append(model)
     schema = model.model_json_schema()
+    kept = ONLY_SHOWN.get(model.__name__)
+    if kept is not None:
+        schema["properties"] = {key: entry for key, entry in schema["properties"].items() if key in kept}
+    if not schema["properties"]:
+        return
     required = set(schema.get("required", ()))
     rows = ["| Key | Type | Default | What it says |", "| --- | --- | --- | --- |"]
     for key, entry in schema["properties"].items():

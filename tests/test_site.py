@@ -126,6 +126,7 @@ def test_charts_follow_the_scheme_and_have_alternatives_and_tables(address: str,
     for scheme, other in (("light", "dark"), ("dark", "light")):
         page = browser.new_context(color_scheme=scheme).new_page()  # type: ignore[arg-type]
         page.goto(address + "results/runs/", wait_until="networkidle")
+        page.evaluate("window.dispatchEvent(new Event('beforeprint'))")  # all sections, not only the chosen one
         shown = page.locator(f"figure.chart img[src*='.{scheme}.svg']")
         hidden = page.locator(f"figure.chart img[src*='.{other}.svg']")
         assert shown.count() == hidden.count() >= 5
@@ -258,6 +259,8 @@ def test_the_claims_page_lists_every_claim_and_leads_to_it(
     page.goto(address + "results/claims/", wait_until="networkidle")
     assert page.locator("article > ul > li").count() == len(listed) == 2
     for item, claim in zip(page.locator("article > ul > li").all(), listed.values(), strict=True):
+        assert claim.condition not in item.inner_text()
+        item.get_by_text("Condition", exact=True).click()
         text = item.inner_text().replace("\N{NO-BREAK SPACE}", " ")
         assert text.startswith(f"✓ {claim.sentence}")
         assert claim.condition in text
@@ -343,7 +346,7 @@ def test_one_metric_is_chosen_and_shown(address: str, browser: Browser) -> None:
     label = sections.nth(2).get_attribute("data-choice")
     choice.select_option(label=label)
     assert sections.filter(visible=True).get_by_role("heading").inner_text().startswith(label or "?")
-    page.goto(f"{address}results/runs/#{sections.nth(1).get_by_role('heading').get_attribute('id')}")
+    page.goto(f"{address}results/runs/#{sections.nth(1).locator('h2').get_attribute('id')}")
     assert sections.nth(1).is_visible()
     page.emulate_media(media="print")
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
