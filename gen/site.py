@@ -50,12 +50,8 @@ def site_files(documents: Documents, *, lenient: bool = False, reference: bool =
         say(f"the site is built without the report as PDF: {missing}")
     for sentence in unused_templates(record.root) if record.worded else ():
         say(sentence)
-    if (
-        record.experiment.checkpoint
-        and not record.checkpoint.is_dir()
-        and "checkpoint" in record.experiment.model_fields_set
-    ):
-        say(f"{record.project.experiment}: checkpoint: there is no folder {record.experiment.checkpoint}")
+    if "checkpoint" in record.experiment.model_fields_set and not record.checkpoint.is_dir():
+        say(f"{record.project.experiment}: checkpoint: {record.experiment.checkpoint} not found")
     pages, claims, figures = site_pages(documents, pdf=missing is None)
     failed = unsupported([*(claim for _, _, claim in claims), *documents.claims()])
     if failed and not lenient:

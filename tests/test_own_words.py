@@ -184,12 +184,12 @@ def test_a_page_and_a_picture_of_ones_own(tmp_path: Path) -> None:
 
 def test_what_is_not_used_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = copy_tiny(tmp_path / "project")
-    (root / "docs/fragments/findings.md.j2").write_text("Nobody reads this.")
+    (root / "docs/fragments/findings.md.j2").write_text("Unused.")
     shutil.rmtree(root / "checkpoints/best_model")
     generate(root, None)
     written = capsys.readouterr().err
     assert "docs/fragments/findings.md.j2: no document takes it in; did you mean finding.md.j2?" in written
-    assert "checkpoint: there is no folder checkpoints/best_model" in written
+    assert "checkpoint: checkpoints/best_model not found" in written
 
 
 def test_another_authors_documents_have_none_of_this_studys_words(translation: Path) -> None:

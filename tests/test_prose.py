@@ -127,3 +127,4 @@ def test_a_colon_may_follow_a_citation() -> None:
         "It depends on training [@knuth1984; @turing1950]: in that design"
     )
     assert prose("[x]: javascript:alert(1)").startswith("[x&#93;:")
+    assert prose("[@knuth1984](javascript:alert(1))").startswith("[@knuth1984&#93;(")

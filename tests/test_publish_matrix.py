@@ -318,7 +318,7 @@ def test_whatever_happens(
     done = desk.publish(**options)
     desk.transport.before, desk.transport.after = (lambda request: None), (lambda request, response: response)
     if not act.happened:
-        pytest.skip("at this request it cannot happen")
+        pytest.skip(f"{what} cannot happen at request {at} of {scenario}, which has nothing to lose or change")
     check(desk, act, done, before)
     assert done.code in (0, 3, 4, 130, -9)
     # A rerun succeeds, or says why not.

@@ -34,7 +34,7 @@ def test_withdrawn_text_is_in_no_public_history(desk: Desk, bundles: tuple[Bundl
     desk.bundle = without(bundles[1], "NOTICE")
     done = desk.publish(**DATASET)
     assert done.code == 0, done.out
-    assert "starts from scratch: its history stays private, as alice/tiny-letters-earlier-" in done.out
+    assert "starts from scratch; its earlier commits move to alice/tiny-letters-earlier-" in done.out
     assert not desk.repo("dataset").private
     (only,) = history(desk.repo("dataset"))
     assert withdrawn not in {blob.sha256 for blob in only.files.values()}

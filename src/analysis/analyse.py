@@ -315,7 +315,7 @@ def _one_metric(record: Record, key: str, config: MetricConfig) -> tuple[MetricR
     return result, [_breakdown(key, config, (base, finetuned), by, computed, level) for by in config.breakdowns]
 
 
-def given(record: Record, run: Run, key: str, other: str) -> Given | None:
+def link_metrics(record: Record, run: Run, key: str, other: str) -> Given | None:
     """Link two metrics of a run question by question; None where they are not computed from the same answers.
 
     Args:

@@ -26,7 +26,7 @@ SHOWN = 3
 """Questions of each kind that the page shows without a script."""
 
 RECORDED = 20_000
-"""Most answers on record that the page can show beside the live ones."""
+"""Most answers on record that the page can show next to the live ones."""
 
 BASE_FILES = ("config.json", "tokenizer.json", "model.safetensors")
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")

@@ -18,8 +18,8 @@ _CODE = re.compile(r"((?<![\\`])(`+)(?!`)[^\n]+?(?<!`)\2(?!`))")
 _MARKUP = re.compile(r"<(?!https?://[^\s<>\"]+>)|\{")
 """What begins HTML (an address in pointed brackets does not) or a list of attributes."""
 
-_TARGET = re.compile(r"(\[@[^\]]+\])|(\](?:\(|:)\s*)(?!<?(?:https?://|mailto:|[#./]|[\w./-]+(?:[)#\s]|$)))")
-"""A citation, which a colon may follow; or what begins a link, before a target neither of the web nor within the documents."""
+_TARGET = re.compile(r"(\[@[^\]]+\](?=:))|(\](?:\(|:)\s*)(?!<?(?:https?://|mailto:|[#./]|[\w./-]+(?:[)#\s]|$)))")
+"""A citation before a colon; or what begins a link, before a target neither of the web nor within the documents."""
 
 
 GAP = re.compile(r"\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}(TODO\b[^⟦⟧]*)\N{MATHEMATICAL RIGHT WHITE SQUARE BRACKET}")

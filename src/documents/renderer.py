@@ -11,8 +11,7 @@ from typing import Any
 
 from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, UndefinedError
 
-from src.analysis.analyse import Given, Group, MetricResult
-from src.analysis.analyse import given as link
+from src.analysis.analyse import Given, Group, MetricResult, link_metrics
 from src.analysis.evidence import Comparison, Figures
 from src.analysis.study import ArmMetric
 from src.record.errors import InputError, show
@@ -266,7 +265,7 @@ def _numbers(context: Context) -> dict[str, Callable[..., Any]]:
         for each in (key, other):
             if each not in record.metrics.metrics:
                 raise _unknown("metric", each, list(record.metrics.metrics))
-        found = link(record, record.runs[name], key, other) if name in record.runs else None
+        found = link_metrics(record, record.runs[name], key, other) if name in record.runs else None
         if found is None:
             raise UndefinedError(f"{key} and {other} of {name} are not computed from the same answers")
         return found

@@ -17,7 +17,7 @@ CODE = ("demo.css", "engine.js", "widget.js", "worker.js")
 
 
 def space_files(context: Context, demo: Demo, files: Iterable[DemoFile]) -> dict[str, Path | bytes]:
-    """Return what lies in the Space, by path."""
+    """Return the Space's files, by path."""
     found: dict[str, Path | bytes] = {
         f"demo/{name}": regular_file(context.record.root / "docs/assets/demo", name) for name in CODE
     }

@@ -1,4 +1,4 @@
-"""How a tokenizer that lies beside the record splits a word."""
+"""How a tokenizer next to the record splits a word."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class _Noted(Progress):
 
 
 def progress_bar() -> Progress:
-    """Return a progress display; tasks may be updated with `note`, a few words shown beside the bar."""
+    """Return a progress display; tasks may be updated with `note`, a few words shown next to the bar."""
     console = Console(stderr=True)
     return _Noted(
         TextColumn("[progress.description]{task.description}"),

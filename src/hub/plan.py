@@ -157,7 +157,7 @@ def plan_repo(
     plan = RepoPlan(repo, remote, wanted, ours, committed=made, asked=asked)
     if ours and plan.becomes_public and _shows_more(hub, plan, commits):
         place = aside(repo.repo_id, remote.head)
-        says = f"starts from scratch: its history stays private, as {place}, so that nobody reads what was withdrawn"
+        says = f"starts from scratch; its earlier commits move to {place}, which stays private"
         return RepoPlan(repo, None, wanted, aside=remote, asked=asked, notes=(says,))
     if plan.action == "nothing" and not remote.others(repo):
         others = []  # whoever committed it

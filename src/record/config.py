@@ -603,7 +603,7 @@ class MetricConfig(Strict):
     breakdowns: list[Grouping] = Field(default_factory=list, description="What it is broken down by.")
 
     variant_of: str | None = Field(
-        None, description="Key of the metric that asks the same under another condition, to be shown beside it."
+        None, description="Key of the metric that asks the same under another condition, to be shown next to it."
     )
     variant: str | None = Field(None, description="That condition in a few words.")
 

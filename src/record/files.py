@@ -204,7 +204,7 @@ GENERATED = ".generated"
 
 @contextmanager
 def replacing(target: Path, option: str) -> Iterator[Path]:
-    """Yield an empty folder beside `target` to write into, which takes its place only if the block succeeds."""
+    """Yield an empty folder to write into; it replaces `target` only if the block succeeds."""
     place = target.absolute()
     ours = not any(target.iterdir()) or (target / GENERATED).is_file() if target.is_dir() else not target.exists()
     if target.is_symlink() or not ours or Path.cwd().is_relative_to(place.resolve()):
@@ -231,7 +231,7 @@ def replacing(target: Path, option: str) -> Iterator[Path]:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, moved into place only if the block succeeds.
+    """Yield a temporary path next to `path`, moved into place only if the block succeeds.
 
     Raises:
         OSError: There can be none; it names `path`.

@@ -147,7 +147,7 @@ class Record:
 
     @cached_property
     def splits(self) -> list[Split]:
-        """The dataset's splits; empty if there is no dataset beside the record."""
+        """The dataset's splits; empty if there is no dataset next to the record."""
         return read_splits(self.data, self.project.dataset_counts, PROJECT)
 
     @property
@@ -222,7 +222,7 @@ class Record:
 
     @property
     def checkpoint_has_tokenizer(self) -> bool:
-        """Whether a tokenizer lies beside the weights; a record without a checkpoint is taken to have one.
+        """Whether a tokenizer is next to the weights; a record without a checkpoint is taken to have one.
 
         With a full model's config.json, transformers reads a tokenizer of any files; next to an adapter it needs the tokenizer's config.
         """
@@ -345,7 +345,7 @@ def load_record(
         found,
         _receipt(path, project_config),
         _criteria(root / CRITERIA, metrics_config) if described else CriteriaConfig(),
-        _beside(path, "deployment.json", Deployment, "Run `python -m src.benchmark` again, or remove it."),
+        _next_to(path, "deployment.json", Deployment, "Run `python -m src.benchmark` again, or remove it."),
         load_study(root, study, metrics_config, found) if study else None,
         described,
         described and shown,
@@ -356,7 +356,7 @@ def load_record(
 def _receipt(results: Path, project: ProjectConfig) -> Publication | None:
     """Read the receipt next to the results, unless it is about other results in repositories that this project does not publish."""
     hint = "Restore the receipt, or publish again after removing it."
-    receipt = _beside(results, "publication.json", Publication, hint)
+    receipt = _next_to(results, "publication.json", Publication, hint)
     if receipt is None or receipt.results_sha256 == sha256_file(results):
         return receipt
     own = {"model": project.model_repo, "dataset": project.dataset_repo, "space": project.space_repo}
@@ -364,7 +364,7 @@ def _receipt(results: Path, project: ProjectConfig) -> Publication | None:
     return receipt if any(named) or not named else None
 
 
-def _beside(results: Path, name: str, model: type[Schema], hint: str) -> Schema | None:
+def _next_to(results: Path, name: str, model: type[Schema], hint: str) -> Schema | None:
     """Read a file next to the results, if it is there."""
     path = results.parent / name
     return load_json(path, model, hint) if path.exists() else None

@@ -240,7 +240,7 @@ def _is_base_embedding(parts: list[str], trained_whole: list[str]) -> bool:
 
 
 def read_model(folder: Path) -> Model:
-    """Read what a checkpoint says of itself; an empty description if there is no checkpoint."""
+    """Read a checkpoint's description of itself; an empty one if there is no checkpoint."""
     full = is_full(folder)
     path = folder / ("config.json" if full else "adapter_config.json")
     return Model(folder, json_object(path) if path.is_file() else {}, full)
