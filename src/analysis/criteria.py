@@ -104,7 +104,7 @@ def _evidence(
 
 
 def _arms(analysis: Analysis) -> tuple[ArmResult, ...]:
-    return analysis.study.arms if analysis.study else ()
+    return analysis.study.all_arms if analysis.study else ()
 
 
 def _improvement(config: SignificantImprovement, analysis: Analysis) -> Evidence:

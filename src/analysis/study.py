@@ -121,15 +121,28 @@ class ArmResult:
 
 @dataclass(frozen=True)
 class StudyAnalysis:
-    """What a study shows."""
+    """What a study shows.
+
+    Attributes:
+        main: Name of the arm that is published.
+        arms: The main arm and its controls.
+        further: Arms of another question, or with another number of steps.
+        missing: Runs that are not done, each with why.
+    """
 
     main: str
     arms: tuple[ArmResult, ...]
+    further: tuple[ArmResult, ...]
     missing: dict[str, str]
+
+    @property
+    def all_arms(self) -> tuple[ArmResult, ...]:
+        """All arms, those of the comparison first."""
+        return self.arms + self.further
 
     def arm(self, name: str) -> ArmResult:
         """Return an arm by its name."""
-        return next(arm for arm in self.arms if arm.name == name)
+        return next(arm for arm in self.all_arms if arm.name == name)
 
 
 def analyse_study(record: Record, study: LoadedStudy, measured: dict[str, MetricConfig]) -> StudyAnalysis:
@@ -162,7 +175,8 @@ def analyse_study(record: Record, study: LoadedStudy, measured: dict[str, Metric
                 metrics=found,
             )
         )
-    return StudyAnalysis(study.main, tuple(arms), study.missing)
+    compared, further = ([arm for arm in arms if (arm.role == "further") == apart] for apart in (False, True))
+    return StudyAnalysis(study.main, tuple(compared), tuple(further), study.missing)
 
 
 def _leads(

@@ -232,9 +232,9 @@ def _numbers(context: Context) -> dict[str, Callable[..., Any]]:
     def arm(name: str) -> dict[str, ArmMetric]:
         """Return an arm's metrics by key."""
         study = context.analysis.study
-        found = next((arm for arm in study.arms if arm.name == name), None) if study else None
+        found = next((arm for arm in study.all_arms if arm.name == name), None) if study else None
         if found is None:
-            raise _unknown("arm", name, [arm.name for arm in study.arms] if study else [])
+            raise _unknown("arm", name, [arm.name for arm in study.all_arms] if study else [])
         return found.metrics
 
     def metric(key: str) -> MetricResult:
