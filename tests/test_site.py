@@ -260,12 +260,12 @@ def test_the_claims_page_lists_every_claim_and_leads_to_it(
     assert page.locator("article > ul > li").count() == len(listed) == 2
     for item, claim in zip(page.locator("article > ul > li").all(), listed.values(), strict=True):
         assert claim.condition not in item.inner_text()
-        item.get_by_text("Condition", exact=True).click()
+        item.get_by_text("Why", exact=True).click()
         text = item.inner_text().replace("\N{NO-BREAK SPACE}", " ")
         assert text.startswith(f"✓ {claim.sentence}")
         assert claim.condition in text
         assert all(f"{name} is {value}" in text for name, value in claim.values)
-    page.get_by_role("link", name="Read it in its place").last.click()
+    page.get_by_role("link", name="Where it stands").last.click()
     page.wait_for_url("**/#claim-*")
     place = page.locator(f"[id='{page.url.rpartition('#')[2]}']")
     assert place.inner_text().replace("\N{NO-BREAK SPACE}", " ") == list(listed.values())[-1].sentence

@@ -67,25 +67,26 @@ def bootstrap_mean(values: FloatArray, level: float) -> Interval | None:
     return Interval(float(low), float(high))
 
 
-def bootstrap_clusters(values: FloatArray, clusters: npt.NDArray[Any], level: float) -> Interval | None:
-    """Compute a percentile bootstrap interval of a mean, drawing whole clusters (Davison and Hinkley 1997, section 3.8).
+def bootstrap_clusters(values: FloatArray, clusters: npt.NDArray[Any], level: float) -> list[Interval | None]:
+    """Compute percentile bootstrap intervals of means, drawing whole clusters (Davison and Hinkley 1997, section 3.8).
 
     Args:
-        values: A value per question, of shape (questions,).
-        clusters: The cluster of each question, such as the token that it is about, of the same shape.
+        values: For each mean, a value per question, of shape (means, questions).
+        clusters: The cluster of each question, such as the token that it is about, of shape (questions,).
         level: One minus the confidence level.
 
     Returns:
-        The interval; None for fewer than two clusters.
+        An interval for each mean, all from the same draws; None for fewer than two clusters.
     """
     _, codes = np.unique(clusters.astype(str), return_inverse=True)
-    sums, sizes = np.bincount(codes, weights=values), np.bincount(codes).astype(np.float64)
-    if len(sums) < 2:
-        return None
+    sizes = np.bincount(codes).astype(np.float64)
+    if len(sizes) < 2:
+        return [None] * len(values)
+    sums = np.array([np.bincount(codes, weights=of_mean) for of_mean in values])
     rng = np.random.default_rng(SEED)
-    drawn = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=RESAMPLES).astype(np.float64)
-    low, high = np.quantile(drawn @ sums / (drawn @ sizes), (level / 2, 1 - level / 2))
-    return Interval(float(low), float(high))
+    drawn = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=RESAMPLES).astype(np.float64)
+    bounds = np.quantile(drawn @ sums.T / (drawn @ sizes)[:, None], (level / 2, 1 - level / 2), axis=0)
+    return [Interval(float(low), float(high)) for low, high in bounds.T]
 
 
 def mcnemar(before: FloatArray, after: FloatArray) -> float:

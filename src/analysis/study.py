@@ -175,8 +175,8 @@ def analyse_study(record: Record, study: LoadedStudy, measured: dict[str, Metric
                 metrics=found,
             )
         )
-    compared, further = ([arm for arm in arms if (arm.role == "further") == apart] for apart in (False, True))
-    return StudyAnalysis(study.main, tuple(compared), tuple(further), study.missing)
+    shared, further = (tuple(arm for arm in arms if (arm.role == "further") == apart) for apart in (False, True))
+    return StudyAnalysis(study.main, shared, further, study.missing)
 
 
 def _leads(
@@ -194,10 +194,12 @@ def _leads(
                 continue
             means[arm] = np.mean([per_question(part, config) for part in asked], axis=0)
             clusters = asked[0].texts(CLUSTER)
-        for arm, mean in means.items():
-            if arm != study.main and study.main in means and clusters is not None:
-                difference = means[study.main] - mean
-                found[arm, key] = float(difference.mean()), bootstrap_clusters(difference, clusters, level)
+        others = [arm for arm in means if arm != study.main]
+        if others and study.main in means and clusters is not None:
+            differences = means[study.main] - np.array([means[arm] for arm in others])
+            intervals = bootstrap_clusters(differences, clusters, level)
+            for arm, difference, interval in zip(others, differences, intervals, strict=True):
+                found[arm, key] = float(difference.mean()), interval
     return found
 
 
