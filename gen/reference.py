@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import json
-from collections.abc import Iterator
-from enum import Enum
 from functools import cache
 from typing import Any
 
 import typer
 from pydantic import BaseModel
+from typer.cli import get_docs_for_click
 
 from src.cli import COMMANDS
 from src.documents.formatting import text
@@ -120,75 +118,35 @@ def _commands() -> str:
     parts = [_front("Commands", "Every command with its options, from its own help.").rstrip()]
     parts.append("Each command explains itself with `--help`; this page is made from the same words.")
     for name in COMMANDS:
-        function = getattr(importlib.import_module(f"src.{name}"), name)
         app = typer.Typer(add_completion=False)
-        app.command()(function)
+        app.command()(getattr(importlib.import_module(f"src.{name}"), name))
         command = typer.main.get_command(app)
-        lines = [f"## python -m src.{name}", inspect.getdoc(function) or ""]
-        lines.append("| Option | What it does | Default |\n| --- | --- | --- |\n" + "\n".join(_options(command.params)))
-        parts += lines
+        context = typer.Context(command)
+        parts.append(get_docs_for_click(obj=command, ctx=context, indent=1, name=f"python -m src.{name}").strip())
     return "\n\n".join(parts) + "\n"
-
-
-def _options(params: list[Any]) -> Iterator[str]:
-    for param in params:
-        default = param.default
-        shown = "" if default in (None, False, ()) else f"`{getattr(default, 'value', default)}`"
-        if param.required:
-            shown = "required"
-        choices = list(_choices(param.type_descriptor.annotation))
-        words = (param.help or "").rstrip(".") + (f" ({', '.join(choices)})" if choices else "")
-        yield f"| {', '.join(f'`{option}`' for option in [*param.opts, *param.secondary_opts])} | {words} | {shown} |"
-
-
-def _choices(annotation: Any) -> Iterator[str]:
-    """List the values of an enumeration inside an option's type."""
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        yield from (str(member.value) for member in annotation)
-    for argument in getattr(annotation, "__args__", ()):
-        yield from _choices(argument)
 
 
 def _page(title: str, description: str, intro: str, files: dict[str, tuple[str, str, type[BaseModel]]]) -> str:
     parts = [_front(title, description) + intro]
     for name, (path, what, model) in files.items():
         link = f"[JSON Schema](../assets/schemas/{name}.schema.json){{ download }}"
-        parts.append(f"## `{path}`\n\n{what} {link}")
-        seen: list[type[BaseModel]] = []
-        _tables(model, parts, seen)
+        schema = _schema(model)
+        parts.append(f"## `{path}`\n\n{what} {link}\n\n{_table(schema)}")
+        for inner, part in schema.get("$defs", {}).items():
+            if part.get("properties"):
+                parts.append(f"### {inner}\n\n{part.get('description', '').split(chr(10))[0]}\n\n{_table(part)}")
     return "\n\n".join(parts) + "\n"
 
 
-def _tables(model: type[BaseModel], parts: list[str], seen: list[type[BaseModel]]) -> None:
-    """Add a table of a model's keys, then those of the models inside it."""
-    if model in seen:
-        return
-    seen.append(model)
-    schema = model.model_json_schema()
-    kept = ONLY_SHOWN.get(model.__name__)
-    if kept is not None:
-        schema["properties"] = {key: entry for key, entry in schema["properties"].items() if key in kept}
-    if not schema["properties"]:
-        return
+def _table(schema: dict[str, Any]) -> str:
+    """Write a table of an object's keys."""
     required = set(schema.get("required", ()))
     rows = ["| Key | Type | Default | What it says |", "| --- | --- | --- | --- |"]
     for key, entry in schema["properties"].items():
         default = "required" if key in required else f"`{json.dumps(entry['default'])}`" if "default" in entry else ""
-        default = "" if default in ("`null`", '`""`') else default
-        what = entry.get("description") or ""
-        rows.append(f"| `{key}` | {_type(entry)} | {default if len(default) < 60 else ''} | {what} |")
-    heading = "" if len(seen) == 1 else f"### {model.__name__}\n\n{(inspect.getdoc(model) or '').splitlines()[0]}\n\n"
-    parts.append(heading + "\n".join(rows))
-    for field in model.model_fields.values():
-        for inner in _models(field.annotation):
-            _tables(inner, parts, seen)
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in getattr(annotation, "__args__", ()):
-        yield from _models(argument)
+        default = "" if default in ("`null`", '`""`') or len(default) >= 60 else default
+        rows.append(f"| `{key}` | {_type(entry)} | {default} | {entry.get('description') or ''} |")
+    return "\n".join(rows)
 
 
 def _type(entry: dict[str, Any]) -> str:

@@ -436,7 +436,7 @@ def test_the_commands_page_has_every_option_of_every_help(
     for name in COMMANDS:
         shown = invoke(REPO, name, "--help").stdout
         for option in re.findall(r"(?<=\s)--[a-z-]+(?![a-z_-])", shown):
-            assert option == "--help" or f"<code>{option}</code>" in page, f"{name} {option}"
+            assert re.search(rf"<code>[^<]*(?<![a-z-]){option}(?![a-z-])", page), f"{name} {option}"
 
 
 def test_the_schemas_know_every_key_of_the_committed_files(built: tuple[Path, str]) -> None:
