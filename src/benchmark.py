@@ -25,6 +25,7 @@ def benchmark(
     Takes about two minutes on two cores; let nothing else run meanwhile. Also records what the published models write after the
     project's example prompts, which documents quote. An adapter that is not the one that was evaluated is refused.
     """
+    from src.documents.snippet import snippet_prompt
     from src.experiment.deployment import benchmark as library
     from src.record.errors import InputError
     from src.record.load import load_record
@@ -42,7 +43,7 @@ def benchmark(
     result = library(
         experiment,
         Path(experiment.checkpoint),
-        described.example_prompt,
+        snippet_prompt(record).text,
         target,
         adapters=adapters,
         samples_of=described.sample_prompts,

@@ -33,7 +33,6 @@ def stated(**changes: Any) -> ProjectConfig:
             {"license": "other", "license_name": "Mine", "license_link": "http://example.org"},
             "license_link: ",
         ),
-        ({"example_prompt": 'say "hi"'}, "example_prompt: "),
         ({"version": 1.0}, "version: "),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
@@ -15,6 +16,9 @@ import yaml
 
 from src.documents.build import build
 from src.documents.renderer import Renderer
+from src.documents.snippet import python_string, snippet_prompt
+from src.record.errors import InputError
+from src.record.gaps import check_gaps
 from src.record.model import read_model
 
 from .hub_server import HubServer
@@ -222,3 +226,78 @@ def test_the_card_says_what_keeps_visitors_from_the_base(project: Path) -> None:
     gated = replace(context, base_obstacle="the base model org/base is gated: visitors need access to it")
     assert "**To load it:** the base model org/base is gated" in Renderer(gated, "hub").render("parts/snippet.md")
     assert "To load it" not in Renderer(context, "hub").render("parts/snippet.md")
+
+
+def without_prompt(root: Path) -> None:
+    path = root / "configs/project.yaml"
+    settings = yaml.safe_load(path.read_text())
+    del settings["example_prompt"]
+    path.write_text(yaml.safe_dump(settings, allow_unicode=True))
+
+
+def test_without_a_prompt_of_its_own_the_snippet_asks_a_recorded_question(project: Path) -> None:
+    without_prompt(project)
+    record = build(project, None).context.record
+    rows = record.answered(record.run_name, next(iter(record.results.tasks)))
+    assert rows is not None
+    prompt = snippet_prompt(record)
+    place = rows.prompts().index(prompt.text)
+    assert prompt.answer == rows.texts("answer")[place]
+    shown = snippet(project)
+    assert f"ask({python_string(prompt.text)}, " in shown
+    assert f"the model’s answer on record: {prompt.answer}" in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "one line",
+        'say "hi"',
+        "a\nb",
+        'a\n"b"',
+        "a\\n\nb",
+        'a """b"""\nc',
+        "```python\nevil()\n```",
+        "a\u202eb",
+        "😀\x00",
+    ],
+)
+def test_any_prompt_is_a_string_that_nothing_gets_out_of(text: str, project: Path) -> None:
+    change(project, "project.yaml", example_prompt=text)
+    (code,) = re.findall(r"```python\n(.*?)```", snippet(project), flags=re.DOTALL)
+    called = [n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "ask"]
+    assert [ast.literal_eval(call.args[0]) for call in called] == [text]
+    assert code.replace("\n", "").isprintable()
+
+
+@pytest.mark.slow
+def test_a_chat_model_gets_a_message(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = project / CHECKPOINT / "tokenizer_config.json"
+    template = "{% for message in messages %}{{ message['content'] }} is spelled{% endfor %}"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"chat_template": template}))
+    code = snippet(project)
+    assert 'ask([{"role": "user", "content": "The word cherry is spelled"}], ' in code
+    assert "It prints" not in code  # what is on record was printed without the template
+    settings = json.loads((project / CHECKPOINT / "adapter_config.json").read_text())
+    describe_adapter(project, settings | {"base_model_name_or_path": "tiny"})
+    places = {"tiny": project / "models/tiny", "tiny-lora": project / CHECKPOINT}
+    assert isinstance(run(code, places, monkeypatch, tmp_path / "by-name")["answer"][0]["generated_text"], str)
+
+
+def test_a_classifier_is_published_with_names_for_its_labels(project: Path) -> None:
+    describe_adapter(project, CAUSAL | {"task_type": "SEQ_CLS"})
+    with pytest.raises(InputError, match=r"adapter_config.json: .*LABEL_0.*`snippet`"):
+        check_gaps(build(project, None).context.record)
+    change(project, "project.yaml", snippet="print('mine')\n")
+    check_gaps(build(project, None).context.record)
+
+
+@pytest.mark.parametrize(
+    ("names", "unnamed"), [(None, True), ({"0": "LABEL_0", "1": "LABEL_1"}, True), ({"0": "no", "1": "yes"}, False)]
+)
+def test_labels_have_names_where_the_config_has_them(
+    names: dict[str, str] | None, unnamed: bool, tmp_path: Path
+) -> None:
+    config = {"architectures": ["BertForSequenceClassification"], "model_type": "bert", "id2label": names}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert read_model(tmp_path).unnamed_labels == unnamed

@@ -23,6 +23,7 @@ from .claims import conditions
 from .demo import Demo, find_demo
 from .downloads import downloads
 from .prose import prose, shown, shown_analysis
+from .snippet import Prompt, snippet_prompt
 from .templates import AUTHOR, FRAGMENTS, environment
 from .tokens import split_word
 
@@ -157,6 +158,11 @@ class Context:
         """The project's example word as the base model's tokens, if both are there."""
         word = self.record.project.example_word
         return split_word(self.record.base_folder, word) if word else None
+
+    @cached_property
+    def snippet_prompt(self) -> Prompt:
+        """What the card's snippet asks."""
+        return snippet_prompt(self.record)
 
     @cached_property
     def environment(self) -> Environment:

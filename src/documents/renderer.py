@@ -156,6 +156,7 @@ class Renderer:
             "cited": self._cited_works,
             "claim_found": self._claim,
             "sample": self._sample,
+            "prompt": context.snippet_prompt,
             "year": context.year,
             "answer": self._answer,
             "asked": self._asked,

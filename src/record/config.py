@@ -483,8 +483,11 @@ class ProjectConfig(Strict):
     sample_prompts: list[str] = Field(
         default_factory=list, description="Further prompts whose continuations `src.benchmark` records, to be quoted."
     )
-    example_prompt: str = Field(
-        "Hello", pattern=r'^[^"\\\n]{1,200}$', description="Text that the snippet continues, without quotation marks."
+    example_prompt: str | None = Field(
+        None,
+        min_length=1,
+        max_length=2000,
+        description="What the card's snippet asks the model, over several lines after `|`; a question of the evaluation by default.",
     )
     pipeline_tag: str | None = Field(
         None,

@@ -55,6 +55,14 @@ def check_gaps(record: Record) -> None:
     if source is not None and source.tool == SAMPLE:
         message = "source.tool: a sample record, whose numbers are made up. Import your own with `python -m src.import_results`."
         raise InputError(_shown(record.results_path, record.root), message)
+    if record.model.unnamed_labels and record.project.snippet is None:
+        where = (
+            "Name them in id2label"
+            if record.model.full
+            else "Load it with their names in `snippet` in the project config"
+        )
+        file = _shown(record.checkpoint / ("config.json" if record.model.full else "adapter_config.json"), record.root)
+        raise InputError(file, f"the labels have no names, so the snippet would print LABEL_0. {where}.")
     found = gaps(record)
     if found:
         first, rest = found[0], places(found[1:])

@@ -217,10 +217,21 @@ class Model:
         return self._rows(EMBEDDINGS)
 
     @property
+    def classifies(self) -> bool:
+        """Whether it gives texts or tokens a label."""
+        return self.head in (HEADS["SEQ_CLS"], HEADS["TOKEN_CLS"])
+
+    @property
     def labels(self) -> int | None:
         """Number of classes of a classifier that is saved with an adapter."""
-        classifies = self.head in (HEADS["SEQ_CLS"], HEADS["TOKEN_CLS"])
-        return self._rows(CLASSIFIERS) if classifies and not self.full else None
+        return self._rows(CLASSIFIERS) if self.classifies and not self.full else None
+
+    @property
+    def unnamed_labels(self) -> bool:
+        """Whether a classifier's labels have no names but transformers' own, as in LABEL_0; an adapter's config has no place for any."""
+        names = self.config.get("id2label") if self.full else None
+        named = isinstance(names, dict) and not any(str(name).startswith("LABEL_") for name in names.values())
+        return self.classifies and not named
 
     def _rows(self, modules: tuple[str, ...]) -> int | None:
         for module in modules:

@@ -1,0 +1,76 @@
+"""What the card's snippet asks the model: the author's prompt, or a question of the evaluation."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+
+from src.record.checkpoint import json_object
+from src.record.load import Record
+
+LOOKED_AT = 50
+"""Questions of a task among which one is looked for."""
+
+LONGEST = 1000
+"""Characters of a recorded question that a card has room for."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a snippet asks.
+
+    Attributes:
+        text: The prompt.
+        answer: The model's answer on record, where the prompt is a question of the evaluation, asked as it was there.
+        chat: Whether it is sent as a user's message, which the tokenizer's template surrounds.
+    """
+
+    text: str
+    answer: str | None = None
+    chat: bool = False
+
+    @property
+    def code(self) -> str:
+        """The prompt as Python code: over several lines where it has some."""
+        text = python_string(self.text)
+        return f'[{{"role": "user", "content": {text}}}]' if self.chat else text
+
+
+def python_string(text: str) -> str:
+    """Write a text as a Python string in which nothing is invisible, and no line of which ends a block of code in Markdown."""
+    if "```" in text or not text.replace("\n", "").isprintable():
+        return ascii(text).replace("`", "\\x60")
+    if "\n" in text and "\\" not in text and '"""' not in text and not text.endswith('"'):
+        return f'"""{text}"""'
+    return json.dumps(text, ensure_ascii=False)
+
+
+def snippet_prompt(record: Record) -> Prompt:
+    """Choose what the snippet asks; without a prompt and without recorded questions, it says hello."""
+    chat = _has_chat_template(record)
+    stated = record.project.example_prompt
+    if stated is not None:
+        return Prompt(stated.strip("\n"), chat=chat)
+    source = record.results.source
+    asked = [part for part in source.settings.values() if isinstance(part, dict)] if source else []
+    if any("chat_template_sha" in part for part in asked):
+        chat = False  # the recorded prompts have the template's text in them
+    for task in record.results.tasks:
+        rows = record.answered(record.run_name, task)
+        if rows is None:
+            continue
+        rows = rows.where(np.arange(len(rows)) < LOOKED_AT)
+        answers = rows.texts("answer") if rows.has("answer") else [None] * len(rows)
+        for prompt, answer in zip(rows.prompts(), answers, strict=True):
+            if prompt.strip() and len(prompt) <= LONGEST:
+                return Prompt(prompt, None if chat else answer, chat)
+    return Prompt("Hello", chat=chat)
+
+
+def _has_chat_template(record: Record) -> bool:
+    if (record.checkpoint / "chat_template.jinja").is_file():
+        return True
+    config = record.checkpoint / "tokenizer_config.json"
+    return config.is_file() and bool(json_object(config).get("chat_template"))
