@@ -120,17 +120,10 @@ def _arms(arms: Sequence[ArmResult], result: MetricResult) -> Chart:
         for name, run in zip(arm.names, found.runs, strict=True):
             rows.append((arm.label, name, shown(run.figures.value, metric), shown(run.figures.control, metric)))
         phrases.append(f"{arm.label} {', '.join(shown(value, metric) for value in found.values)}")
-    parts = ["A dot per run", "the base model as a line"]
-    if any(run.figures.control is not None for arm in arms if arm.names for run in arm.metrics[result.key].runs):
-        parts.insert(1, "its control as a stroke")
-    if result.run.shortcut is not None:
-        parts.append(
-            f"the best guess without reading the whole question ({result.run.shortcut.label}) as a dashed line"
-        )
     return Chart(
         name=f"runs-{result.key}".replace("_", "-"),
         title=f"{metric.label}, by recipe",
-        caption=f"{', '.join(parts[:-1])}, and {parts[-1]}.",
+        caption="A dot is a run." + (f" Best guess: {result.run.shortcut.label}." if result.run.shortcut else ""),
         alt=f"{metric.label}{_unit(metric)}: {'; '.join(phrases)}.",
         header=("Recipe", "Run", f"Value{_unit(metric)}", f"Control{_unit(metric)}"),
         rows=tuple(rows),
