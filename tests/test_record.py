@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.analysis.analyse import analyse
+from src.documents.build import build
 from src.documents.context import Context
 from src.record.answers import SCHEMA as ANSWERS
 from src.record.answers import Answered
@@ -139,3 +140,18 @@ def test_neither_site_nor_publisher_imports_torch(run: Run) -> None:
     )
     done = run(REPO, "-c", program)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_arm_of_another_question_has_a_table_of_its_own(project: Path) -> None:
+    path = project / "configs/studies/toy.yaml"
+    path.write_text(path.read_text().replace("role: control", "role: further", 1))
+    made = build(project, None)
+    study = made.context.analysis.study
+    assert study is not None
+    assert [arm.name for arm in study.arms] == ["spelling", "no-hints"]
+    assert [arm.name for arm in study.further] == ["form-only"]
+    chart = made.context.charts["runs-letter-count-accuracy"]
+    assert {row[0] for row in chart.rows} == {"Base model", "Spelling, then answering", "Spelling only"}
+    compared, further = made.model_card.text.split("Further recipes, and other numbers of steps")
+    assert "| Wrong letters, then answering (" in further
+    assert "| Wrong letters, then answering (" not in compared
