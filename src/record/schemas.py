@@ -81,6 +81,11 @@ class Task(Strict):
         None, description="How the two models' prompts differ, in a sentence; left out if they are the same."
     )
 
+    @property
+    def shots(self) -> str:
+        """The number of solved examples, as documents show it."""
+        return "not stated" if self.few_shot is None else str(self.few_shot)
+
 
 class Environment(Strict):
     """Versions and hardware."""
