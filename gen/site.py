@@ -15,7 +15,7 @@ from src.documents.demo import Demo
 from src.documents.downloads import chart_csv
 from src.documents.pages import site_pages
 from src.documents.pdf import pdf_missing
-from src.documents.templates import unused_templates
+from src.documents.templates import unused_words
 from src.figures.catalog import KINDS
 from src.figures.social import social_card
 from src.record.config import ProjectConfig
@@ -48,8 +48,9 @@ def site_files(documents: Documents, *, lenient: bool = False, reference: bool =
     missing = pdf_missing()
     if missing is not None:
         say(f"the site is built without the report as PDF: {missing}")
-    for sentence in unused_templates(record.root) if record.worded else ():
-        say(sentence)
+    if record.worded:
+        for sentence in unused_words(record.root, record.project.texts, "configs/project.yaml"):
+            say(sentence)
     if "checkpoint" in record.experiment.model_fields_set and not record.checkpoint.is_dir():
         say(f"{record.project.experiment}: checkpoint: {record.experiment.checkpoint} not found")
     pages, claims, figures = site_pages(documents, pdf=missing is None)

@@ -89,7 +89,11 @@ class Context:
         return adapter.validate_json(data)
 
     def written_by_author(self, name: str) -> bool:
-        """Return whether the author wrote a template of that name."""
+        """Return whether the author wrote a template or a short text of that name."""
+        return self.has_template(name) or name in self.project.texts
+
+    def has_template(self, name: str) -> bool:
+        """Return whether the author wrote a template of that name, which is shown in place of a short text."""
         return self.record.worded and (self.record.root / AUTHOR / f"{name}.md.j2").is_file()
 
     @cached_property

@@ -119,9 +119,11 @@ class Renderer:
         return says_something(text, self.absent)
 
     def author(self, name: str, **extra: Any) -> str:
-        """Render one of the author's templates, or say that nothing is on record where there is none."""
+        """Render one of the author's templates or short texts, or say that nothing is on record where there is none."""
         if not self.context.written_by_author(name):
             return self._absent(NOTHING)
+        if not self.context.has_template(name):
+            return self.context.project.texts[name].strip()
         return self.render(f"author/{name}.md", **extra)
 
     def _names(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -34,17 +35,28 @@ TERMS = "terms"
 _NAMED = re.compile(r"""(?:author|written)\("(\w+)"|author/(\w+)""")
 
 
-def unused_templates(root: Path) -> list[str]:
-    """Return a sentence for each of the author's templates that no document takes in."""
-    files = sorted((root / AUTHOR).glob("*.md.j2"))
+def unused_words(root: Path, short: Iterable[str], place: str) -> list[str]:
+    """Return a sentence for each of the author's templates and short texts that no document takes in.
+
+    Args:
+        root: The repository.
+        short: Names of the short texts.
+        place: The file that they are in.
+    """
+    files = sorted(path.name.removesuffix(".md.j2") for path in (root / AUTHOR).glob("*.md.j2"))
     texts = [path.read_text(encoding="utf-8") for path in (*FRAGMENTS.rglob("*.j2"), *(root / AUTHOR).rglob("*.j2"))]
     known = {name for text in texts for found in _NAMED.findall(text) for name in found if name} | {TERMS}
     sentences = []
-    for name in (path.name.removesuffix(".md.j2") for path in files):
+    named = [(name, f"{AUTHOR}/{name}.md.j2", ".md.j2") for name in files] + [
+        (n, f"{place}: texts.{n}", "") for n in short
+    ]
+    for name, shown, ending in named:
         if name not in known:
             near = get_close_matches(name, known, 1)
-            meant = f"; did you mean {near[0]}.md.j2?" if near else ""
-            sentences.append(f"{AUTHOR / name}.md.j2: no document takes it in{meant}")
+            meant = f"; did you mean {near[0]}{ending}?" if near else ""
+            sentences.append(f"{shown}: no document takes it in{meant}")
+        elif not ending and name in files:
+            sentences.append(f"{shown}: {AUTHOR}/{name}.md.j2 is shown instead")
     return sentences
 
 

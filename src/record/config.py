@@ -514,6 +514,10 @@ class ProjectConfig(Strict):
     tags: list[Line] = Field(
         default_factory=list, description="Tags of the model on the Hub, beyond those that follow from the record."
     )
+    texts: dict[str, str] = Field(
+        default_factory=dict,
+        description="Short texts of the documents, in Markdown, each under the name that its template would have in docs/fragments.",
+    )
     uses: Uses
     limitations: list[str] = Field(min_length=1, description="What the model and its evaluation cannot do.")
     risks: list[str] = Field(min_length=1, description="Biases and risks.")
