@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,6 @@ from src.record.errors import CommandError
 
 _ASSETS = re.compile(r'(\s(?:src|srcset|data-[a-z-]+)=")(?:\.\./)*assets/')
 
-_RUNNING = {"command": "build"}
-
-
-def on_startup(*, command: str, dirty: bool) -> None:
-    """Note which command is run."""
-    del dirty
-    _RUNNING["command"] = command
-
 
 @event_priority(100)
 def on_config(config: Any) -> Any:
@@ -33,9 +26,9 @@ def on_config(config: Any) -> Any:
     except CommandError as error:  # bad input stops the build with its one line
         raise PluginError(str(error)) from None
     address = found.pop("site_url", None)
-    if _RUNNING["command"] != "serve":  # MkDocs sets the local address itself
+    if "serve" not in sys.argv:  # MkDocs sets the local address itself
         config["site_url"] = address
-    if _RUNNING["command"] == "gh-deploy" and address is None:
+    if "gh-deploy" in sys.argv and address is None:
         say("configs/project.yaml: without site_url, the page for unknown addresses has no style, and links no preview")
     _check_writable(Path(config["site_dir"]))
     config.update(found)
