@@ -82,6 +82,11 @@ class Task(Strict):
     )
 
     @property
+    def prompt(self) -> str:
+        """What stands before each question, and how one was written."""
+        return f"{self.prefix}{self.template or ''}"
+
+    @property
     def shots(self) -> str:
         """The number of solved examples, as documents show it."""
         return "not stated" if self.few_shot is None else str(self.few_shot)
