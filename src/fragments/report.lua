@@ -74,7 +74,7 @@ function Table(element)
       cell.contents = cell.contents:walk({Link = unlinked})
     end
   end
-  if #element.colspecs >= MANY then element.colspecs[1] = {element.colspecs[1][1], 0.16} end
+  if #element.colspecs >= MANY then element.colspecs[1] = {element.colspecs[1][1], #element.colspecs < 9 and 0.28 or 0.22} end
   local written = typst({element}):gsub("^#figure%(%s*align%(center%)%[", ""):gsub("%]%s*, kind: table%s*%)$", "")
   local rows = 0
   for _, body in ipairs(element.bodies) do rows = rows + #body.body end
