@@ -14,7 +14,6 @@ import pytest
 import yaml
 
 from src.documents.context import RepoNames
-from src.exchange.shared import declared_tasks
 from src.record.config import ExperimentConfig
 from src.record.files import atomic, parse_yaml, sha256_file
 from src.record.load import load_record
@@ -413,11 +412,6 @@ def test_aliases_that_say_what_they_stand_for_are_read(tmp_path: Path) -> None:
     assert parse_yaml(tmp_path, "a: &a {b: 1}\nc: [*a, *a]\nd: {<<: *a}") == {
         "a": {"b": 1}, "c": [{"b": 1}] * 2, "d": {"b": 1},
     }  # fmt: skip
-
-
-def test_a_benchmark_on_the_hub_is_read_or_is_none() -> None:
-    assert declared_tasks("tasks: [{id: a, config: b, split: c}]") == [("a", "b", "c")]
-    assert declared_tasks("tasks: 1") == declared_tasks("") == declared_tasks("tasks: [") == []
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,6 @@ class Act:
 @pytest.fixture
 def desk(tmp_path: Path, bundles: tuple[Bundle, Bundle], monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     monkeypatch.setattr(checks, "links_inside", lambda repo: [])
-    monkeypatch.setattr(checks, "declared_tasks", lambda text: [])
     made = Desk(tmp_path, reduced(bundles[0]), monkeypatch)
     yield made
     made.close()

@@ -43,8 +43,9 @@ def test_state_and_results_are_read(place: str, tmp_path: Path) -> None:
 
 
 def test_the_trainers_own_evaluation_and_losses_by_step_are_shown(tmp_path: Path, context: Context) -> None:
-    (tmp_path / "all_results.json").write_text('{"eval_accuracy": 0.91, "eval_runtime": 2.0, "epoch": 3.0}')
-    (tmp_path / "eval_results.json").write_text('{"eval_loss": 0.5, "eval_samples_per_second": 9.0, "eval_x": "no"}')
+    (tmp_path / "all_results.json").write_text(
+        '{"eval_accuracy": 0.91, "eval_loss": 0.5, "eval_runtime": 2.0, "eval_samples_per_second": 9.0, "eval_x": "no"}'
+    )
     log = TrainingLog.model_validate(read_trainer(folder(tmp_path), "mine").log)
     assert log.evaluation == {"accuracy": 0.91, "loss": 0.5}
     renderer = Renderer(context, "hub")

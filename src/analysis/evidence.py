@@ -142,9 +142,7 @@ TOLERANCE = 1e-6
 def check_stated(path: Path, key: str, value: float, computed: float) -> None:
     """Refuse a stated metric that is not the one that is computed from the answers."""
     if abs(computed - value) > TOLERANCE:
-        raise InputError(
-            path, f"{key}: {value}, but the answers give {computed:.6f}. Evaluate again, or correct its declaration."
-        )
+        raise InputError(path, f"{key}: {value}, but the answers give {computed:.6f}. Evaluate again, or correct it.")
 
 
 def stated(base: float, finetuned: float, metric: MetricConfig) -> Comparison:
@@ -156,17 +154,8 @@ def stated(base: float, finetuned: float, metric: MetricConfig) -> Comparison:
 
 
 def stated_interval(value: float, noted: Uncertainty | None, metric: MetricConfig, level: float) -> Interval | None:
-    """Return the interval that another tool states, or the one that follows from its standard error; None without either."""
+    """Return the interval that follows from the standard error that another tool states; None without one."""
     if noted is None:
-        return None
-    if (
-        noted.low is not None
-        and noted.high is not None
-        and noted.level is not None
-        and abs(noted.level - 1 + level) < 1e-9
-    ):
-        return Interval(noted.low, noted.high)
-    if noted.standard_error is None:
         return None
     reach = float(scipy.special.ndtri(1 - level / 2)) * noted.standard_error
     low, high = (0.0, 1.0) if metric.bounded else (-np.inf, np.inf)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from src.exchange.lm_eval_tasks import harness_files
-from src.exchange.shared import Names, zipped
+from src.exchange.shared import zipped
 from src.figures.catalog import Chart
 from src.record.errors import printable
 from src.record.load import Record
@@ -63,10 +63,10 @@ def _number(cell: str) -> str | float:
         return cell
 
 
-def downloads(record: Record, names: Names) -> dict[str, bytes]:
+def downloads(record: Record, dataset: str, base: str | None) -> dict[str, bytes]:
     """Make what depends on the record alone: the questions as tasks of lm-evaluation-harness, and every answer."""
     found = {}
-    tasks = harness_files(record, names.dataset if "/" in names.dataset else None, names.base)
+    tasks = harness_files(record, dataset, base)
     if tasks:
         found["lm_eval_tasks.zip"] = zipped(tasks)
     if not record.has_answers:

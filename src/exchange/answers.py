@@ -83,7 +83,6 @@ class Task:
         metrics: The metrics that all models state.
         answers: Each model's answers, in the same order; empty without single answers.
         few_shot: Solved examples before each question.
-        unpaired: Number of answers to questions that not all models answered.
         members: Names of the tasks of a group; empty for a task.
         prompts_differ: How the models' prompts differ, in a sentence.
     """
@@ -93,7 +92,6 @@ class Task:
     metrics: list[Metric]
     answers: list[list[Answer]] = field(default_factory=list)
     few_shot: int | None = None
-    unpaired: int = 0
     members: tuple[str, ...] = ()
     prompts_differ: str | None = None
 
@@ -111,15 +109,12 @@ class Task:
         """
         unique = all(len({answer.question for answer in side}) == len(side) for side in given)
         sides = [{a.question if unique else (a.key, *a.question): a for a in side} for side in given]
-        shared = [key for key in sides[0] if all(key in side for side in sides)]
-        if not shared:
-            raise Unusable("the runs share no question; evaluate all models on the same questions")
-        self.unpaired = sum(len(side) - len(shared) for side in sides)
-        for key in shared:
-            first = sides[0][key]
+        if any(side.keys() != sides[0].keys() for side in sides):
+            raise Unusable("the runs were asked other questions; evaluate all models alike")
+        for key, first in sides[0].items():
             for side in sides[1:]:
                 self._align(first, side[key], reason)
-        self.answers = [[side[key] for key in shared] for side in sides]
+        self.answers = [[side[key] for key in sides[0]] for side in sides]
 
     def _align(self, first: Answer, other: Answer, reason: str | None) -> None:
         """Write an answer in the first model's candidates, and keep its prompt where that differs."""

@@ -15,6 +15,7 @@ import yaml
 
 from src.record.answers import SCHEMA as ANSWERS
 from src.record.answers import read_answers, write_answers
+from src.record.binding import refuse_weights
 from src.record.checkpoint import checkpoint_files, hash_files
 from src.record.columns import NAME
 from src.record.config import ExperimentConfig, MetricConfig, MetricsConfig, ProjectConfig
@@ -62,9 +63,7 @@ class Written:
     changes: list[str] = field(default_factory=list)
 
 
-def write_record(
-    found: Import, root: Path, name: str, *, replace: bool = False, published_for: str | None = None, weights: str = ""
-) -> Written:
+def write_record(found: Import, root: Path, name: str, *, replace: bool = False, weights: str = "") -> Written:
     """Write the results of an experiment. A new one also gets its config and its metrics declared.
 
     Files that exist are left as their author wrote them; what they would have to change is returned.
@@ -74,7 +73,6 @@ def write_record(
         root: The repository.
         name: Name of the experiment.
         replace: Whether to replace results that were not imported.
-        published_for: Name of the evaluated weights, where others are published on purpose.
         weights: Where the published weights came from, if they were copied.
     """
     folder, config_path = root / "results" / name, root / "configs/experiments" / f"{name}.yaml"
@@ -84,19 +82,17 @@ def write_record(
     _check_project(root, name)
     own = yaml.safe_load(read_text(config_path, "")) if config_path.is_file() else {}
     own = {key: value for key, value in own.items() if key != "note"} if sample else own
-    config = _experiment(found, root, name) | own
-    if published_for is not None:
-        config["published_for"] = published_for
+    stated = _experiment(found, root, name)
+    config = stated | own
     ExperimentConfig.model_validate(config)
     former = (before or {}).get("finetuned_model", {}).get("name") if again else None
     hashes = _bind_weights(found, root, config, config_path, weights or former or "")
     declared = MetricsConfig.model_construct(metrics={}) if sample else declared_metrics(root / METRICS)
-    metrics = _metrics(found.tasks, declared, root / METRICS, found.notes)
+    metrics = _metrics(found.tasks, declared, root / METRICS)
     new = {key: metric for key, (metric, _) in metrics.items() if key not in declared.metrics}
     written = Written(again=again)
     texts: dict[Path, str] = {}
     if config_path.is_file() and not sample:
-        stated = _experiment(found, root, name) | ({"published_for": published_for} if published_for else {})
         written.lines += _config_differences(own, stated, config_path.relative_to(root))
     else:
         texts[config_path] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
@@ -173,10 +169,8 @@ def _check_project(root: Path, name: str) -> None:
     """Refuse to import into a project that shows another record, which its words are about."""
     shown = Path(load_yaml(root / PROJECT, ProjectConfig).experiment)
     if shown.stem != name:
-        message = (
-            f"experiment: this project is about {shown.stem}. Create one with `python -m src.new DIR --name {name}`."
-        )
-        raise InputError(PROJECT, message)
+        create = f"Create one with `python -m src.new DIR --name {name}`."
+        raise InputError(PROJECT, f"experiment: this project is about {shown.stem}. {create}")
 
 
 def _bind_weights(
@@ -191,9 +185,6 @@ def _bind_weights(
         return None
     model, adapter = found.models[found.published]
     evaluated, actual = Path(adapter or model), hash_files(checkpoint_files(folder))
-    stated, name = recorded_name(root, str(evaluated)), parse_model_name(str(evaluated)).name
-    if name == config.get("published_for"):
-        return None
     if evaluated.is_dir():
         theirs = hash_files(checkpoint_files(evaluated))
         same = all(theirs.get(file) == digest for file, digest in actual.items() if file.endswith(".safetensors"))
@@ -203,11 +194,7 @@ def _bind_weights(
         same = not own or parse_model_name(own).names(str(evaluated))
     if not same:
         shown = recorded_name(root, published) if published else config["checkpoint"]
-        message = (
-            f"checkpoint: the results are of {stated}, and {shown} is published. Publish the weights that were evaluated, "
-            f"or state `published_for: {name}`."
-        )
-        raise InputError(config_path.relative_to(root), message)
+        refuse_weights(config_path.relative_to(root), recorded_name(root, str(evaluated)), shown)
     return actual
 
 
@@ -218,12 +205,8 @@ def _models(found: Import, root: Path, metrics: dict[str, Declared]) -> dict[str
         shown = recorded_name(root, adapter or model)
         run = sides(len(found.models))[place]
         if run not in SECTIONS:
-            last = re.sub(r"[^A-Za-z0-9._-]+", "-", shown.rsplit("/", 1)[-1]).strip("-._")[:80]
-            run = (
-                last
-                if last and last.lower() not in {*SECTIONS, *map(str.lower, models)}
-                else f"{last}-{place + 1}".lstrip("-")
-            )
+            run = re.sub(r"[^A-Za-z0-9._-]+", "-", shown.rsplit("/", 1)[-1]).strip("-._")[:80] or run
+            run += f"-{place + 1}" if run.lower() in {*SECTIONS, *map(str.lower, models)} else ""
         stated = {key: metric for key, (_, metric) in metrics.items() if metric is not None}
         models[run] = {"name": shown, "metrics": {key: metric.values[place] for key, metric in stated.items()}}
         errors = {key: metric.errors[place] for key, metric in stated.items() if metric.errors[place] is not None}
@@ -286,25 +269,17 @@ def _changes(before: dict[str, dict[str, float]], after: dict[str, dict[str, flo
 
 def _config_differences(config: dict[str, Any], stated: dict[str, Any], path: Path) -> list[str]:
     """Say what the config of an experiment would have to state for the results."""
-    keys = ("base_model", "base_revision", "published_for")
     return [
         f"{path}: {key} is {config.get(key, 'not stated')}, and should be {stated[key]} for these results"
-        for key in keys
+        for key in ("base_model", "base_revision")
         if key in stated and config.get(key) != stated[key]
     ]
 
 
 def _hashes(files: list[list[Path]]) -> dict[str, str]:
     """Return each file's hash, by side and name; the folders that it is in may be named after a path."""
-    found: dict[str, str] = {}
-    for side, paths in zip(sides(len(files)), files, strict=True):
-        for path in paths:
-            name, number = f"{side}/{path.name}", 1
-            while name in found:
-                number += 1
-                name = f"{side}/{number}/{path.name}"
-            found[name] = sha256_file(path)
-    return found
+    named = zip(sides(len(files)), files, strict=True)
+    return {f"{side}/{path.name}": sha256_file(path) for side, paths in named for path in paths}
 
 
 def _experiment(found: Import, root: Path, name: str) -> dict[str, Any]:
@@ -346,7 +321,7 @@ Declared = tuple[MetricConfig, Metric | None]
 """A metric's declaration; and the metric, where its values are not computed from answers."""
 
 
-def _metrics(tasks: list[Task], declared: MetricsConfig, path: Path, notes: list[str]) -> dict[str, Declared]:
+def _metrics(tasks: list[Task], declared: MetricsConfig, path: Path) -> dict[str, Declared]:
     """Declare each metric of each task and group; a value that cannot be computed from the answers is taken over as stated."""
     found: dict[str, Declared] = {}
     primary = _primary(tasks)
@@ -358,11 +333,6 @@ def _metrics(tasks: list[Task], declared: MetricsConfig, path: Path, notes: list
             if (task.name, measure.get("value")) in columns:
                 measure = {}  # another metric's values have that column
             columns.add((task.name, measure.get("value") or metric.name))
-            if not measure and task.unpaired:
-                notes.append(
-                    f"{task.name}: left out: {metric.name}, which is of other questions than every run answered"
-                )
-                continue
             inside = [m for one in tasks if one.name in task.members for m in one.metrics if m.name == metric.name]
             share = all(m.share for m in inside) if inside else metric.share
             of = f"the group {task.name} ({len(task.members)} tasks)" if task.members else f"the task {task.name}"
@@ -389,9 +359,7 @@ def _metrics(tasks: list[Task], declared: MetricsConfig, path: Path, notes: list
 def _primary(tasks: list[Task]) -> set[str]:
     """Name the tasks that the question is about: groups in place of their tasks; of too many, none."""
     members = {name for task in tasks for name in task.members}
-    inner = {task.name for task in tasks if any(set(task.members) < set(other.members) for other in tasks)}
     shown = {task.name for task in tasks if task.name not in members}
-    shown = shown if len(shown) <= PRIMARY_TASKS else shown - inner
     return shown if len(shown) <= PRIMARY_TASKS else set()
 
 
@@ -405,7 +373,7 @@ def _measure(task: Task, metric: Metric, tasks: list[Task]) -> dict[str, str]:
         values = [answer.values[metric.name] for answer in answers if metric.name in answer.values]
         if len(values) < len(answers):
             return {}
-        if not task.unpaired and abs(sum(values) / len(values) - stated) > TOLERANCE:
+        if abs(sum(values) / len(values) - stated) > TOLERANCE:
             return {}  # it is not the mean of its values
     return {"measure": "value", "value": _value_column(metric.name)} if task.answers else {}
 
@@ -418,7 +386,7 @@ def _value_column(metric: str) -> str:
 
 def _pooled(group: Task, tasks: list[Task]) -> Metric | None:
     """Return the metric of a group that is the share of right answers over all questions of its tasks."""
-    inside = [task for task in tasks if task.name in group.members and task.answers and not task.unpaired]
+    inside = [task for task in tasks if task.name in group.members and task.answers]
     if not group.members or len(inside) != len(group.members):
         return None
     for metric in group.metrics:
@@ -461,9 +429,7 @@ def _add_answers(
             if stated is None:
                 rows = answered(metric.task, questions, answers, entries, results["groups"])
                 if rows is None or not available(rows, metric):
-                    raise InputError(
-                        METRICS, f"metrics.{key}: no values for {metric.task}. Remove or rename the metric."
-                    )
+                    raise InputError(METRICS, f"metrics.{key}: no values for {metric.task}. Remove the metric.")
                 model["metrics"][key] = float(per_question(rows, metric).mean())
 
 
@@ -471,10 +437,8 @@ def _tables(tasks: list[Task], notes: list[str]) -> list[pa.Table]:
     """Return the questions of all tasks, then each model's answers."""
     asked: list[dict[str, Any]] = []
     given: list[list[dict[str, Any]]] = [[] for _ in tasks[0].answers]
-    taken: set[str] = set()
     for task in tasks:
-        ids, columns = _ids(task, taken), _columns(task, notes)
-        taken.update(ids)
+        ids, columns = [f"{task.name}/{answer.key}" for answer in task.asked], _columns(task, notes)
         listed = _candidates(task) is not None
         for identity, answer in zip(ids, task.asked, strict=True):
             own = {column: _bounded(answer.columns.get(name)) for column, name in columns.items()}
@@ -490,19 +454,10 @@ def _tables(tasks: list[Task], notes: list[str]) -> list[pa.Table]:
     return [table_of(asked, SCHEMA), *(table_of(rows, ANSWERS) for rows in given)]
 
 
-def _ids(task: Task, taken: set[str]) -> list[str]:
-    """Return each question's own id, or its key within the task where an id is missing or duplicated."""
-    own = [answer.columns.get("id") for answer in task.asked]
-    named = [str(value) for value in own if isinstance(value, str | int) and str(value)]
-    if len(named) == len(own) == len(set(named)) and not taken & set(named):
-        return named
-    return [f"{task.name}/{answer.key}" for answer in task.asked]
-
-
 def _columns(task: Task, notes: list[str]) -> dict[str, str]:
     """Return the fields of the questions by the names of their columns."""
     found: dict[str, str] = {}
-    names = list(dict.fromkeys(name for answer in task.asked for name in answer.columns if name != "id"))
+    names = list(dict.fromkeys(name for answer in task.asked for name in answer.columns))
     if len(names) > COLUMNS:
         notes.append(f"{task.name}: left out: {len(names) - COLUMNS} of {len(names)} fields of its questions")
     for name in names[:COLUMNS]:

@@ -12,12 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from src.record.errors import InputError, printable
+from src.record.errors import InputError
 from src.record.files import json_lines, read_text, untrusted_json
 from src.record.model_name import shown_model
 
 from .answers import TOLERANCE, Answer, Import, Metric, Task, Unusable
-from .reading import ADAPTERS, LARGEST, collapsed, finite, first_five, mapping, settings, unique_names
+from .reading import ADAPTERS, COMPARED, LARGEST, collapsed, finite, listed, mapping, settings, unique_names
 
 TOOL = "lm-evaluation-harness"
 OLDEST = (0, 4, 9)
@@ -28,9 +28,10 @@ ANOTHER = "(another continuation)"
 
 _HINT = "Give the folder of one model's results: `lm_eval run … --output_path DIR --log_samples`."
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?$")
-_VERDICTS = ("acc", "exact_match", "em", "prompt_level_strict_acc", "pass@1", "pass_at_1", "math_verify")
-_VERDICT = re.compile(r"(?:.+_)?(?:acc|acc_norm|accuracy|exact_match|exact|em|correct|extractive_match|pass@1)")
-"""Metrics whose value for one question, 0 or 1, is a verdict; those of `_VERDICTS` come first."""
+_VERDICT = re.compile(
+    r"(?:.+_)?(?:acc|acc_norm|accuracy|exact_match|exact|em|correct|extractive_match|math_verify|pass(?:@|_at_)1)"
+)
+"""Metrics whose value for one question, 0 or 1, is a verdict; the first one counts."""
 
 _SHARES = ("acc", "acc_norm", "acc_mutual_info", "exact_match")
 """Metrics that lm_eval itself defines as shares; without answers, the unit of every other one is unknown."""
@@ -38,19 +39,8 @@ _SHARES = ("acc", "acc_norm", "acc_mutual_info", "exact_match")
 _COMPARED = re.compile(r"acc|exact|em$|f1|bleu|rouge|chrf|ter$|wer|cer|anls|math_verify|extractive_match")
 """Metrics that compare an answer with the target, so the target is an answer too."""
 
-_DATASET = re.compile(
-    r"(?!.*\.(?:py|jsonl?|csv|parquet)$)[A-Za-z0-9][\w.-]{0,95}(?:/[A-Za-z0-9][\w.-]{0,95})?", re.ASCII
-)
-_LOADERS = frozenset(
-    ["json", "csv", "parquet", "text", "arrow", "pandas", "xml", "webdataset", "imagefolder", "audiofolder"]
-)
-"""What `datasets` loads files with, instead of a dataset's name."""
-
-_HARMLESS = frozenset(["batch_size", "device", "max_batch_size", "num_concurrent", "parallelize", "model_num_parameters",
-                       "git_hash", "transformers_version", "model_sha", "model_revision", "revision", "subfolder",
-                       "chat_template_sha", "system_instruction_sha", "trust_remote_code", "enable_lora", *ADAPTERS,
-                       "pretrained", "model", "path", "engine", "tokenizer"])  # fmt: skip
-"""Settings that name a model or cannot change an answer."""
+_DATASET = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+"""The id of a dataset on the Hub; other names are also those of loaders of files, such as `json`."""
 
 
 @dataclass
@@ -83,8 +73,8 @@ class HarnessRun:
     @property
     def model(self) -> str:
         """The model as it was named, possibly by a path, without an adapter."""
-        named = next((self.model_args[key] for key in ("pretrained", "model", "path") if key in self.model_args), None)
-        return str(named or self.data.get("model_name") or self.files[0].parent.name)
+        named = self.model_args.get("pretrained") or self.model_args.get("model") or self.data.get("model_name")
+        return str(named or self.files[0].parent.name)
 
     @property
     def adapter(self) -> str | None:
@@ -99,8 +89,7 @@ class HarnessRun:
     @property
     def identity(self) -> tuple[str | None, ...]:
         """What distinguishes the model from others."""
-        more = (self.model_args.get(key) for key in ("revision", "subfolder", "gguf_file"))
-        return (self.model, self.adapter, *more)
+        return (self.model, self.adapter, self.model_args.get("revision"))
 
     def numbers(self, task: str) -> dict[tuple[str, str], float]:
         """Return what is stated of a task or group by metric and filter, standard errors included."""
@@ -129,9 +118,7 @@ class HarnessRun:
         """Merge another call's results."""
         numbered = [{task for task in run.part("results") if run.numbers(task)} for run in (self, other)]
         if both := sorted(numbered[0] & numbered[1]):
-            named = " and ".join(path.name for path in (self.files[0], other.files[0]))
-            message = f"results.{both[0]}: also in another results file ({named}); move one away, or name a file."
-            raise InputError(other.files[0], message)
+            raise InputError(other.files[0], f"results.{both[0]}: also in {self.files[0].name}. Move one away.")
         for name, part in other.data.items():
             if isinstance(part, dict) and name != "config":
                 self.data[name] = part | self.part(name)
@@ -139,21 +126,17 @@ class HarnessRun:
         self.files += other.files
 
 
-def read_run(path: Path, notes: list[str]) -> HarnessRun:
+def read_run(path: Path) -> HarnessRun:
     """Read one model's results."""
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*.json") if _DATE.search(file.stem))
     runs = [_results_file(file) for file in files]
     if not runs:
         raise InputError(path, f"{'no results of lm_eval in it' if path.exists() else 'not found'}. {_HINT}")
     if len({run.identity for run in runs}) > 1:
-        named = first_five(f"{run.files[0].name} of {run.name}" for run in runs)
-        raise InputError(path, f"results of several models ({named}). Name one model's file, or move it to a folder.")
+        named = listed(f"{run.files[0].name} of {run.name}" for run in runs)
+        raise InputError(path, f"results of several models ({named}). Give each model's file.")
     for other in runs[1:]:
         runs[0].add(other)
-    used = set(runs[0].samples.values())
-    unused = [file for file in path.rglob("samples_*.jsonl") if file not in used] if path.is_dir() else []
-    if unused:
-        notes.append(f"files of samples that belong to no results file: {first_five(sorted(f.name for f in unused))}")
     return runs[0]
 
 
@@ -182,12 +165,12 @@ def _samples(results: Path, task: str) -> Path | None:
 def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> Import:
     """Read the results of several models and join them: the base model's, the tuned model's, then any others', or the tuned model's alone."""
     notes: list[str] = []
-    runs = [read_run(path, notes) for path in paths]
+    runs = [read_run(path) for path in paths]
     _check_models(runs)
     for run in runs:
         alone = [n for n in run.part("results") if run.numbers(n) and any(n not in o.part("results") for o in runs)]
         if alone:
-            notes.append(f"left out, since not every run has them, but {run.name} has: {first_five(alone)}")
+            notes.append(f"left out, since not every run has them, but {run.name} has: {listed(alone)}")
     notes += _differences(runs)
     shared = [n for n in runs[0].part("results") if all(run.numbers(n) for run in runs)]
     names = unique_names(shared)
@@ -199,8 +182,7 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
             notes.append(f"{name}: left out: {why}")
     if all(task.members for task in tasks):
         reasons = "; ".join(line for line in collapsed(notes) if "left out" in line)
-        message = f"no task that can be imported ({reasons[:160] or 'none has numbers'}). Evaluate all models alike."
-        raise InputError(runs[-1].files[0], message)
+        raise InputError(runs[-1].files[0], f"no task that can be imported ({reasons[:160] or 'none has numbers'}).")
     version = str(runs[0].data["lm_eval_version"])
     kept: dict[str, Any] = {"filter": wanted_filter}
     for side, run in zip(sides(len(runs)), runs, strict=True):
@@ -208,7 +190,7 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
     for part in ("n-samples", "n-shot", "versions"):
         kept[part.replace("-", "_")] = {task: _plain(runs[0].part(part).get(task)) for task in shared}
     stated = {names[task]: mapping(runs[0].part("configs").get(task)).get("dataset_path") for task in shared}
-    kept["datasets"] = {task: path for task, path in stated.items() if isinstance(path, str) and _hub_dataset(path)}
+    kept["datasets"] = {t: p for t, p in stated.items() if _DATASET.fullmatch(str(p)) and not Path(str(p)).exists()}
     return Import(
         f"{TOOL} {version}" if re.fullmatch(r"[\w.+-]{1,40}", version) else TOOL,
         [(run.model, run.adapter) for run in runs],
@@ -217,11 +199,6 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
         kept,
         collapsed(notes),
     )
-
-
-def _hub_dataset(path: str) -> bool:
-    """Determine whether a dataset's path is an id on the Hub, not a folder or a kind of file."""
-    return bool(_DATASET.fullmatch(path)) and path not in _LOADERS and not Path(path).exists()
 
 
 def sides(count: int) -> list[str]:
@@ -233,27 +210,21 @@ def sides(count: int) -> list[str]:
 
 def _check_models(runs: list[HarnessRun]) -> None:
     """Refuse runs that cannot be a base model's and tuned models'."""
-    seen: dict[tuple[str | None, ...], Path] = {}
+    seen: set[tuple[str | None, ...]] = set()
     for run in runs:
-        place = run.files[0]
         if run.identity in seen:
-            message = (
-                f"config.model_args: the same model, {run.name}, as in {seen[run.identity]}. Give each model once."
-            )
-            raise InputError(place, message)
-        seen[run.identity] = place
+            raise InputError(run.files[0], f"config.model_args: {run.name} again. Give each model once.")
+        seen.add(run.identity)
     if len(runs) > 1 and runs[0].adapter and not runs[1].adapter:
-        message = (
-            f"config.model_args: only the base run has an adapter ({shown_model(runs[0].adapter)}). Exchange the two."
-        )
-        raise InputError(runs[0].files[0], message)
+        raise InputError(runs[0].files[0], f"config.model_args: only the base run has an adapter ({runs[0].name}).")
 
 
 def _differences(runs: list[HarnessRun]) -> list[str]:
     """Name the settings that can change answers and differ between the runs."""
     stated = [settings(run.model_args, run.part("config"), run.data) for run in runs]
-    keys = sorted({key for one in stated for key in one} - _HARMLESS)
-    differing = [key for key in keys if len({one.get(key) for one in stated}) > 1]
+    differing = sorted(
+        {key for one in stated for key in one if COMPARED.fullmatch(key) and len({o.get(key) for o in stated}) > 1}
+    )
     each = [f"{key} {', '.join(str(one.get(key, 'not stated')) for one in stated)}" for key in differing]
     return [f"the runs differ in their settings: {'; '.join(each)}"] if each else []
 
@@ -276,10 +247,9 @@ def _task(runs: list[HarnessRun], name: str, names: dict[str, str], wanted: str 
             raise Unusable(f"{what} differ: {', '.join(map(str, stated))}; evaluate all models alike")
     filters = list(dict.fromkeys(filtered for _, filtered in runs[0].numbers(name)))
     if len(filters) > 1 and wanted not in filters:
-        listed = ", ".join(map(printable, sorted(filters)))
         if wanted:
-            raise Unusable(f"it has several filters, and {wanted} is not among them: {listed}")
-        message = f"results.{name}: answers by several filters ({listed}). Choose one with --filter."
+            raise Unusable(f"it has several filters, and {wanted} is not among them: {listed(sorted(filters))}")
+        message = f"results.{name}: answers by several filters ({listed(sorted(filters))}). Choose one with --filter."
         raise InputError(runs[0].files[0], message)
     chosen = str(wanted) if wanted in filters else filters[0]
     known = tuple(names.get(member, "") for member in members)
@@ -336,11 +306,9 @@ def _add_answers(task: Task, name: str, runs: list[HarnessRun], chosen: str, not
     task.join(given, _prompt_difference(runs))
     if task.prompts_differ:
         notes.append(f"{name}: {task.prompts_differ}")
-    if task.unpaired:
-        notes.append(f"{name}: left out: {task.unpaired} answers to questions that not every run has")
     lists = [metric.name for metric in task.metrics if all(metric.name not in a.values for a in task.asked)]
     if lists:
-        notes.append(f"{name}: imported as stated, since they have no number for each question: {first_five(lists)}")
+        notes.append(f"{name}: imported as stated, since they have no number for each question: {listed(lists)}")
     _judge(task)
 
 
@@ -425,12 +393,8 @@ def _candidates(arguments: list[dict[str, Any]], delimiter: str) -> tuple[str, t
 
 def _verdict(metrics: list[Metric], answers: list[Answer]) -> Metric | None:
     """Return the metric whose value for each question, 0 or 1, says whether the answer is right."""
-    rank = {name: place for place, name in enumerate(_VERDICTS)}
-    for metric in sorted(metrics, key=lambda metric: rank.get(metric.name, len(rank))):
-        known = metric.direction == "higher" and (metric.name in rank or _VERDICT.fullmatch(metric.name))
-        if known and all(answer.values.get(metric.name) in (0, 1) for answer in answers):
-            return metric
-    return None
+    named = (metric for metric in metrics if metric.direction == "higher" and _VERDICT.fullmatch(metric.name))
+    return next((metric for metric in named if all(a.values.get(metric.name) in (0, 1) for a in answers)), None)
 
 
 def _check_mean(metrics: list[Metric], answers: list[Answer], place: int) -> None:
@@ -439,9 +403,7 @@ def _check_mean(metrics: list[Metric], answers: list[Answer], place: int) -> Non
     if metric is not None:
         mean, stated = sum(answer.values[metric.name] for answer in answers) / len(answers), metric.values[place]
         if abs(mean - stated) > TOLERANCE:
-            raise Unusable(
-                f"{metric.name} is {mean:.4f} in the samples of run {place + 1} and {stated:.4f} in its results"
-            )
+            raise Unusable(f"{metric.name} is {mean:.4f} in the samples of run {place + 1}, and {stated:.4f} stated")
 
 
 def _judge(task: Task) -> None:

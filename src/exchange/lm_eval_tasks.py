@@ -71,6 +71,8 @@ def harness_files(record: Record, dataset: str | None, base: str | None) -> dict
     tasks, left_out = harness_tasks(record)
     if not tasks:
         return {}
+    if dataset is not None and "/" not in dataset:
+        dataset = None  # without a namespace it is not on the Hub yet
     shared = {"dataset_path": dataset or Path(record.experiment.dataset_config.path).as_posix()}
     files = {SHARED: _yaml(shared), "README.md": _readme(record, tasks, left_out, dataset, base).encode()}
     files |= {f"{task.task}.yaml": _yaml(task.config) for task in tasks}

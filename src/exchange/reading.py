@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from src.record.errors import printable
+from src.record.errors import show
 from src.record.model_name import shown_model
 
 from .answers import Unusable
@@ -29,21 +29,17 @@ def safe_name(name: str) -> str:
 def unique_names(names: Iterable[str]) -> dict[str, str]:
     """Give each name a safe one of its own."""
     found: dict[str, str] = {}
-    taken: set[str] = set()
     for name in names:
-        safe, number = safe_name(name), 1
-        while safe.lower() in taken:
-            number += 1
-            safe = f"{safe_name(name)[:74]}_{number}"
-        taken.add(safe.lower())
+        safe = safe_name(name)
+        while safe.lower() in map(str.lower, found.values()):
+            safe += "_2"
         found[name] = safe
     return found
 
 
-def first_five(names: Iterable[str]) -> str:
-    """List names; of many, the first five."""
-    listed = [printable(name) for name in names]
-    return f"{', '.join(listed[:5])}{f' and {len(listed) - 5} more' if len(listed) > 5 else ''}"
+def listed(names: Iterable[str]) -> str:
+    """List names, as far as there is room."""
+    return show(", ".join(names))
 
 
 def collapsed(notes: list[str]) -> list[str]:
@@ -52,7 +48,7 @@ def collapsed(notes: list[str]) -> list[str]:
     for line in notes:
         name, _, reason = line.partition(": ")
         names.setdefault(reason or line, []).append(name)
-    many = {reason: f"{first_five(of)}: {reason}" for reason, of in names.items() if len(of) > 5}
+    many = {reason: f"{len(of)} tasks ({listed(of)}): {reason}" for reason, of in names.items() if len(of) > 5}
     return list(dict.fromkeys(many.get(line.partition(": ")[2], line) for line in notes))
 
 
@@ -67,16 +63,20 @@ def finite(value: object, what: str) -> float:
     return number
 
 
-ADAPTERS = ("peft", "lora_local_path", "lora_path", "adapter", "delta")
+ADAPTERS = ("peft", "lora_local_path", "delta")
 """Keys of `model_args` that name an adapter, or the weights that are added to a model."""
 
-_MODELS = ("pretrained", "model", "path", "engine", "tokenizer", *ADAPTERS)
-_KEYS = re.compile(
-    r"add_bos_token|attn_implementation|backend|batch_size|device|do_sample|dtype|enable_lora|enable_thinking|fewshot_as_multiturn|"
-    r"limit|load_in_[48]bit|max_(?:batch_size|gen_toks|length|model_len|tokens)|(?:model|softmax)_dtype|model_num_parameters|"
-    r"model_(?:revision|sha)|num_(?:beams|concurrent|fewshot)|parallelize|prefix_token_id|quantization|revision|"
-    r"(?:random_|numpy_|torch_|fewshot_)?seed|subfolder|temperature|top_[kp]|transformers_version|truncation|trust_remote_code|"
-    r"lm_eval_version|git_hash|(?:chat_template|system_instruction)_sha"
+_MODELS = ("pretrained", "model", "tokenizer", *ADAPTERS)
+COMPARED = re.compile(
+    r"add_bos_token|attn_implementation|backend|do_sample|dtype|enable_thinking|fewshot_as_multiturn|limit|lm_eval_version|"
+    r"load_in_[48]bit|max_(?:gen_toks|length|model_len|tokens)|(?:model|softmax)_dtype|num_(?:beams|fewshot)|prefix_token_id|"
+    r"quantization|(?:random_|numpy_|torch_|fewshot_)?seed|temperature|top_[kp]|truncation"
+)
+"""Settings that may be published and can change an answer."""
+
+_ABOUT = re.compile(
+    r"batch_size|device|git_hash|model_(?:num_parameters|revision|sha)|parallelize|revision|subfolder|transformers_version|"
+    r"trust_remote_code|(?:chat_template|system_instruction)_sha"
 )
 _VALUE = re.compile(r"(?:torch\.)?[\w+-]{1,80}(?::\d{1,2})?|v?\d[\w.+-]{1,80}", re.ASCII)
 
@@ -91,6 +91,8 @@ def settings(*given: Mapping[str, Any]) -> dict[str, Any]:
         number = isinstance(value, int | float) and abs(value) < LARGEST
         if isinstance(value, str) and key in _MODELS:
             kept[key] = shown_model(value)
-        elif _KEYS.fullmatch(key) and (number or (isinstance(value, str) and _VALUE.fullmatch(value))):
+        elif (COMPARED.fullmatch(key) or _ABOUT.fullmatch(key)) and (
+            number or (isinstance(value, str) and _VALUE.fullmatch(value))
+        ):
             kept[key] = value
     return kept

@@ -4,44 +4,15 @@ from __future__ import annotations
 
 import io
 import zipfile
-from pathlib import Path
-from typing import Protocol
 
 import yaml
 
-from src.record.errors import InputError
-from src.record.files import parse_yaml
 from src.record.load import Record
 
 from .lm_eval_tasks import harness_files, harness_tasks
 
 BENCHMARK = "eval.yaml"
 """File by which the Hub knows a dataset as a benchmark."""
-
-
-def declared_tasks(text: str) -> list[tuple[str, str, str]]:
-    """Return id, config and split of each task that a text declares as `eval.yaml`; none where it is malformed."""
-    try:
-        data = parse_yaml(Path(BENCHMARK), text)
-        return [(str(task["id"]), str(task["config"]), str(task["split"])) for task in data["tasks"]]
-    except (InputError, KeyError, TypeError):
-        return []
-
-
-class Names(Protocol):
-    """How the Hub's repositories are called."""
-
-    @property
-    def model(self) -> str:
-        """The model's name."""
-
-    @property
-    def dataset(self) -> str:
-        """The dataset's name."""
-
-    @property
-    def base(self) -> str | None:
-        """The base model's name."""
 
 
 def benchmark_tasks(record: Record) -> list[str]:
@@ -65,9 +36,9 @@ def benchmark_file(record: Record) -> bytes | None:
     return yaml.safe_dump(declared, sort_keys=False, allow_unicode=True, width=1000).encode()
 
 
-def exchange_files(record: Record, names: Names) -> dict[str, bytes]:
+def exchange_files(record: Record, dataset: str, base: str | None) -> dict[str, bytes]:
     """Return everything that the dataset's repository contains for other tools, by path."""
-    files = harness_files(record, names.dataset if "/" in names.dataset else None, names.base)
+    files = harness_files(record, dataset, base)
     benchmark = benchmark_file(record)
     return files if benchmark is None else files | {BENCHMARK: benchmark}
 

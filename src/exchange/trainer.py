@@ -50,15 +50,13 @@ def read_trainer(folder: Path, name: str) -> Trained:
     trained = read_model(folder).trained_parameters if there else None
     runtimes = [_number(entry.get("train_runtime")) for entry in (*history, ended)]
     notes = _not_numbers(history)
-    own = folder / "eval_results.json"
-    evaluated = _evaluation(ended | (_json_object(own) if own.is_file() else {}))
     log = {
         "experiment_name": name,
         "steps": steps,
         "parameters": {"trainable": trained} if trained else {},
         "log": _entries(history),
         "notes": notes,
-        "evaluation": evaluated,
+        "evaluation": _evaluation(ended),
         "resources": {"duration_seconds": next(filter(None, reversed(runtimes)), None), "steps": steps},
     }
     size, epochs = _whole(state.get("train_batch_size")), _number(ended.get("epoch"))

@@ -191,7 +191,7 @@ def _dataset(documents: Documents) -> dict[str, Path | bytes]:
     for notice in sorted(path for name in NOTICES for path in record.data.glob(f"*/{name}")):
         name = notice.relative_to(record.data).as_posix()
         files[name] = regular_file(record.data, name)
-    files |= exchange_files(record, documents.context.names)
+    files |= exchange_files(record, documents.context.names.dataset, documents.context.names.base)
     return files
 
 

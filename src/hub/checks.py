@@ -15,12 +15,11 @@ from huggingface_hub.errors import RepositoryNotFoundError
 
 from src.documents.context import Context
 from src.documents.renderer import Renderer
-from src.exchange.shared import BENCHMARK, declared_tasks
 from src.record.errors import CommandError
 from src.record.publication import Check, Outcome, Role
 
 from .errors import Refused
-from .links import linked_repositories, links_inside
+from .links import links_inside
 from .process import Home
 from .remote import Hub
 from .repository import Repository
@@ -43,7 +42,6 @@ CODE = re.compile(r"^```python\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
 
 BYTES = "the files that were loaded are the ones that were sent"
 CARD = "the Hub shows the card's metadata"
-LINKS = "links to the project's own repositories"
 LOGITS = "the adapter's logits equal the local model's"
 METADATA = "the card's metadata"
 OWN_LINKS = "links to its own files"
@@ -76,17 +74,12 @@ class Checks:
     # Before anything is sent.
 
     def documents(self, repos: list[Repository]) -> None:
-        """Check what needs neither the network nor a model: metadata, links inside a repository, the benchmark."""
+        """Check what needs neither the network nor a model: metadata, links inside a repository."""
         for repo in repos:
             self._metadata(repo)
             missing = links_inside(repo)
             found = f"not there: {', '.join(missing)[:300]}" if missing else "all there"
             self.add(repo.role, OWN_LINKS, not missing, found)
-            if BENCHMARK in repo.files:
-                tasks = declared_tasks(repo.files[BENCHMARK].content.decode())
-                there = all(f"{config}/{split}.parquet" in repo.files for _, config, split in tasks)
-                declares = f"{BENCHMARK} declares splits of this dataset"
-                self.add(repo.role, declares, bool(tasks) and there, f"{len(tasks)} tasks")
 
     def load_here(
         self, repos: list[Repository], base: Repository | None, visitor: Hub, obstacle: str | None, *, load: bool
@@ -193,23 +186,6 @@ class Checks:
         except (CommandError, RepositoryNotFoundError) as error:
             reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
             self.add(repo.role, VISITOR, False, f"the Hub lets nobody read README.md without a token: {reason}")
-
-    def follow_links(self, hub: Hub, repo: Repository, published: set[str]) -> None:
-        """Follow the links of a card that lead to the project's own repositories."""
-        names = self._context.names
-        own = {names.model, names.dataset, names.base, names.space}
-        targets = sorted(target for target in linked_repositories(repo.card) if target[1] in own)
-        if not targets:
-            return
-        missing = []
-        for kind, name in targets:
-            try:
-                hub.call(hub.api.repo_info, name, repo_type=kind)
-            except RepositoryNotFoundError:
-                missing.append(name)
-        detail = f"not there: {', '.join(missing)}" if missing else f"{len(targets)} found"
-        outcome: Outcome = "failed" if published & set(missing) else "not checked" if missing else "passed"
-        self.add(repo.role, LINKS, outcome, detail)
 
     def _shown_card(self, hub: Hub, repo: Repository, commit: str) -> None:
         expand: Any = ["cardData", "sha"] + (["evalResults"] if repo.kind == "model" else [])

@@ -245,9 +245,6 @@ class _Publishing:
         for plan in plans:
             repo, commit = plan.repo, self.commits[plan.repo.role]
             private = self.sender.expect_head(repo, commit)
-            if self.options.smoke:
-                who = self.hub if private else self.visitor
-                self.checks.follow_links(who, repo, {other.repo_id for other in repos})
             if not private:
                 self.checks.read_as_visitor(self.visitor, repo, commit)
             never_public = private and plan.ours

@@ -15,10 +15,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class Uncertainty(Strict):
     """The uncertainty of a value as another tool states it."""
 
-    standard_error: float | None = Field(None, ge=0)
-    low: float | None = Field(None, description="Lower bound of the interval.")
-    high: float | None = Field(None, description="Upper bound of the interval.")
-    level: float | None = Field(None, gt=0, lt=1, description="Confidence level of the interval, such as 0.95.")
+    standard_error: float = Field(ge=0)
 
 
 class ModelResults(Strict):

@@ -71,26 +71,20 @@ def typed(path: Path, table: pa.Table, schema: pa.Schema, optional: Collection[s
     return pa.table(columns)
 
 
-def table_of(rows: list[dict[str, Any]], schema: pa.Schema, most: int = 200) -> pa.Table:
-    """Put rows into a table: the columns of a schema, then up to `most` others of whatever type their values share."""
+def table_of(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Put rows into a table: the columns of a schema, then others of whatever type their values share, or of text."""
     names = dict.fromkeys([*schema.names, *(name for row in rows for name in row)])
-    columns = {name: [row.get(name) for row in rows] for name in list(names)[: len(schema.names) + most]}
+    columns = {name: [row.get(name) for row in rows] for name in names}
     known = {name: pa.array(columns[name], schema.field(name).type) for name in schema.names}
     others = {n: v for n, v in columns.items() if n not in known and any(value is not None for value in v)}
     return pa.table(known | {name: _array(values) for name, values in others.items()})
 
 
 def _array(values: list[Any]) -> pa.Array:
-    """Give a column the type that its values share, or text."""
-    kinds = {type(value) for value in values if value is not None}
-    if kinds == {int, float}:
-        values = [None if value is None else float(value) for value in values]
-    elif len(kinds) > 1:
-        values = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
     try:
         return pa.array(values)
-    except (pa.ArrowInvalid, OverflowError):  # whole numbers beyond 64 bits
-        return pa.array([None if value is None else str(value) for value in values])
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # several types, or numbers beyond 64 bits
+        return pa.array([v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values])
 
 
 def check_ids(path: Path, table: pa.Table, hint: str) -> None:

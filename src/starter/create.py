@@ -17,7 +17,7 @@ import yaml
 
 from src import ENGINE, VERSION
 from src.exchange.imported import checked_name, write_record
-from src.exchange.reading import first_five
+from src.exchange.reading import listed
 from src.exchange.trainer import read_trainer
 from src.record.checkpoint import checkpoint_files, json_object, left_out
 from src.record.config import LoraConfig, MetricConfig
@@ -77,7 +77,6 @@ def create(
     adapter: Path | None = None,
     lm_eval: Sequence[Path] = (),
     filter: str | None = None,
-    published_for: str | None = None,
     metrics: Path | None = None,
     with_experiment: bool = False,
 ) -> list[str]:
@@ -101,7 +100,7 @@ def create(
             from src.exchange.lm_eval import import_lm_eval
 
             found = import_lm_eval(lm_eval, filter)
-            written = write_record(found, root, name, published_for=published_for, weights=str(adapter or ""))
+            written = write_record(found, root, name, weights=str(adapter or ""))
             lines += [*found.notes, *written.lines]
         elif metrics is not None:
             lines += _write_metrics(root, name, metrics)
@@ -286,7 +285,7 @@ def _write_metrics(root: Path, name: str, path: Path) -> list[str]:
     _write_yaml(root / "configs/metrics.yaml", {"metrics": plain})
     return [
         f"results/{name}: {len(declared):,} metrics, without answers",
-        f"configs/metrics.yaml: say what each of them measures: {first_five(declared)}",
+        f"configs/metrics.yaml: say what each of them measures: {listed(declared)}",
     ]
 
 
