@@ -47,7 +47,6 @@ def pretrain(
         target,
         work or Path("runs") / f"pretrain-{settings.name}",
         compile_model=compile_model,
-        say=say,
     )
     say(f"held-out loss {result['held_out_loss']:.3f} nats per token; model in {target}")
 

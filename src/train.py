@@ -17,21 +17,18 @@ def train(
     work: Annotated[
         Path | None, typer.Option(help="Folder for the Trainer's checkpoints; runs/NAME by default.")
     ] = None,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Delete the checkpoints of an interrupted run and begin again.")
-    ] = False,
 ) -> None:
     """Fine-tune the LoRA adapter.
 
     Keeps the checkpoint with the lowest validation loss. A run that is interrupted resumes when the same command is given again; one
-    with other settings or data is refused, unless --fresh is given. With several GPUs: `accelerate launch -m src.train --config CONFIG`.
+    with other settings or data is refused. With several GPUs: `accelerate launch -m src.train --config CONFIG`.
     """
     from src.record.study import read_run
 
     what = read_run(chosen(config, study=run_name is not None), run_name)
     from src.experiment.finetune import train as library  # after the config, since it imports torch
 
-    result = library(what, log or what.log, work or what.work, fresh=fresh)
+    result = library(what, log or what.log, work or what.work)
     say(
         f"best validation loss {result['best_validation_loss']:.4f} at step {result['best_step']}; "
         f"adapter in {what.experiment.checkpoint}"

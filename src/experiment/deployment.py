@@ -71,7 +71,7 @@ def benchmark(
                 name = str(merged) if variant == "merged" else base
                 adapter = checkpoint if variant == "adapter" else None
                 samples[variant].append(_apart(_measure, name, adapter, prompt, answers, new_tokens))
-                bar.update(task, advance=1, note=variant)
+                bar.update(task, advance=1, description=f"Measured {variant}")
         weights = {"base": _weights(Path(base)), "merged": _weights(merged)}
         lines = _apart(_sample, base, adapters or {}, [prompt, *samples_of], new_tokens)
     weights["adapter"] = weights["base"] + _weights(checkpoint)

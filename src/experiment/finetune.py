@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from src.record.binding import flat
 from src.record.checkpoint import adapter_config, checkpoint_files, hash_files
 from src.record.config import ExperimentConfig
 from src.record.errors import InputError, show
 from src.record.files import write_json
 from src.record.study import PlannedRun
 
-from .energy import total, track
 from .environment import describe_environment, git_state
 from .models import base_hashes, check_finite, load_base, load_tokenizer
+from .runs import replacing_files, resumed, same_run, training_log
 from .training_data import IGNORED, held_out_sequences, material_files, training_sequences
 
 DIVERGED = (
@@ -29,12 +26,11 @@ DIVERGED = (
 """What can be done about a loss or weights that are not finite."""
 
 
-def train(run: PlannedRun, log: Path, work: Path, *, fresh: bool = False) -> dict[str, Any]:
+def train(run: PlannedRun, log: Path, work: Path) -> dict[str, Any]:
     """Train the adapter, or resume a run that was interrupted."""
     from peft import LoraConfig, PeftModel, get_peft_model
     from peft.optimizers import create_loraplus_optimizer
     from transformers import Trainer, TrainingArguments, set_seed
-    from transformers.trainer_utils import get_last_checkpoint
 
     config = run.experiment
     settings = config.required_training
@@ -86,7 +82,7 @@ def train(run: PlannedRun, log: Path, work: Path, *, fresh: bool = False) -> dic
     if config.start_from:
         hashes["start"] = hash_files(checkpoint_files(Path(config.start_from)))
     with arguments.main_process_first(desc="the run's folder"):
-        _same_run(work, {"config": config.as_trained(), **hashes}, fresh=fresh and arguments.process_index == 0)
+        same_run(work, {"config": config.as_trained(), **hashes})
     set_seed(config.seed)
     adapter = LoraConfig(
         task_type="CAUSAL_LM",
@@ -124,13 +120,9 @@ def train(run: PlannedRun, log: Path, work: Path, *, fresh: bool = False) -> dic
     trainer = Trainer(
         model=model, args=arguments, train_dataset=training, eval_dataset=held_out, optimizers=(optimizer, None)
     )
-    last = get_last_checkpoint(str(work))
-    start = int(last.rsplit("-", 1)[1]) if last else 0
-    ledger = work / f"resources-{arguments.process_index}.json"
-    with track(ledger, start, config.country_iso_code) as span:
+    with resumed(trainer, config.country_iso_code) as (last, resources):
         before = trainer.evaluate()["eval_loss"]  # a new adapter starts at zero, so this is the base model
         trainer.train(resume_from_checkpoint=last)
-        span.end = trainer.state.global_step
 
     checkpoint = Path(config.checkpoint)
     result = {
@@ -151,8 +143,8 @@ def train(run: PlannedRun, log: Path, work: Path, *, fresh: bool = False) -> dic
             "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
             "total": sum(p.numel() for p in model.parameters()),
         },
-        "log": [{"step": 0, "validation_loss": before}, *_log(trainer.state.log_history)],
-        "resources": total(ledger, trainer.state.max_steps),
+        "log": [{"step": 0, "validation_loss": before}, *training_log(trainer.state.log_history)],
+        "resources": resources,
         "tracking": _tracking(settings.report_to),
         "environment": describe_environment(),
         "git": git_state(),
@@ -208,25 +200,6 @@ def _check_modules(base: torch.nn.Module, targets: list[str]) -> None:
             raise InputError("lora_config", f"target_modules: {target} is not one of {', '.join(known)}.")
 
 
-def _same_run(work: Path, identity: dict[str, Any], *, fresh: bool) -> None:
-    """Note what is run in the run's folder, and refuse to resume a run of anything else."""
-    path = work / "run.json"
-    if fresh:
-        shutil.rmtree(work, ignore_errors=True)
-    if not path.exists():
-        if any(work.glob("checkpoint-*")):
-            raise InputError(work, "checkpoints of an unknown run. Give --fresh to delete them, or another --work.")
-        write_json(path, identity)
-        return
-    before = flat(json.loads(path.read_text(encoding="utf-8")))
-    now = flat(identity)
-    for key in sorted(before.keys() | now.keys()):
-        if before.get(key) != now.get(key):
-            raise InputError(
-                path, f"{key}: {before.get(key)} before, {now.get(key)} now. Give --fresh, or another --work."
-            )
-
-
 def project_only_labeled_positions(model: Any) -> None:
     """Make a causal language model compute its loss from the positions that have a label, and no logits for any other.
 
@@ -252,17 +225,6 @@ def project_only_labeled_positions(model: Any) -> None:
     model.forward = forward
 
 
-def _log(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Keep the log's losses and learning rates, one entry per step."""
-    names = {"loss": "loss", "eval_loss": "validation_loss", "learning_rate": "learning_rate", "grad_norm": "grad_norm"}
-    merged: dict[int, dict[str, Any]] = {}
-    for entry in history:
-        kept = {name: float(entry[key]) for key, name in names.items() if key in entry}
-        if kept:
-            merged.setdefault(int(entry["step"]), {}).update(kept)
-    return [{"step": step, **values} for step, values in sorted(merged.items())]
-
-
 def _tracking(report_to: list[str]) -> dict[str, Any] | None:
     """Say where the run was tracked: the W&B run's id and folder, or the names of other integrations."""
     if "wandb" not in report_to:
@@ -285,13 +247,7 @@ def _tracking(report_to: list[str]) -> dict[str, Any] | None:
 
 
 def _export(model: Any, tokenizer: Any, checkpoint: Path) -> None:
-    staging = checkpoint.with_name(f".{checkpoint.name}.staging")
-    shutil.rmtree(staging, ignore_errors=True)
-    model.save_pretrained(staging, safe_serialization=True)
-    (staging / "README.md").unlink(missing_ok=True)  # peft's own card; ours is made from the record
-    tokenizer.save_pretrained(staging)
-    checkpoint.mkdir(parents=True, exist_ok=True)
-    for file in staging.iterdir():
-        file.chmod(0o644)
-        file.replace(checkpoint / file.name)
-    staging.rmdir()
+    with replacing_files(checkpoint) as staging:
+        model.save_pretrained(staging, safe_serialization=True)
+        (staging / "README.md").unlink(missing_ok=True)  # peft's own card; ours is made from the record
+        tokenizer.save_pretrained(staging)
