@@ -15,6 +15,7 @@ from scipy.stats import binomtest, t
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.multitest import multipletests
 
+from src.analysis.analyse import analyse
 from src.analysis.statistics import bootstrap_mean, holm, kappa, mcnemar, paired_permutation, t_interval, wilson
 from src.analysis.study import analyse_study
 from src.record.load import Record
@@ -139,7 +140,8 @@ def test_a_run_of_one_arm_changes_no_number_of_another(record: Record) -> None:
     arms = {run.name: run.arm for run in record.study.study.runs}
     left_out = next(name for name in record.study.runs if arms[name] != record.study.main)
     fewer = replace(record.study, runs={k: v for k, v in record.study.runs.items() if k != left_out})
-    whole, part = (analyse_study(replace(record), study, measured) for study in (record.study, fewer))
+    published = {m.key: m.run for m in analyse(record).metrics}
+    whole, part = (analyse_study(replace(record), study, measured, published) for study in (record.study, fewer))
     assert whole.arm(record.study.main) == part.arm(record.study.main)
     other = arms[left_out] or ""
     assert len(part.arm(other).seeds) == len(whole.arm(other).seeds) - 1

@@ -11,7 +11,7 @@ import numpy as np
 from src.record.answers import Answered
 from src.record.config import Grouping, MetricConfig
 from src.record.load import Record
-from src.record.measures import available, check_known, per_question
+from src.record.measures import available, per_question
 from src.record.results import BASE, Run
 from src.record.tables import FloatArray
 
@@ -33,7 +33,7 @@ from .evidence import (
     stated_interval,
 )
 from .statistics import Interval, holm
-from .study import StudyAnalysis, analyse_study
+from .study import StudyAnalysis, analyse_study, rows_of
 
 SENTENCES = 6
 """Most metrics that documents say a sentence about each; more are left to the table."""
@@ -258,6 +258,8 @@ def analyse(record: Record) -> Analysis:
         if all(k in run.metrics for run in (record.loaded.base, record.loaded.published) if run is not None)
     }
     found = [_one_metric(record, key, config) for key, config in measured.items()]
+    metrics = corrected([result for result, _ in found], level)
+    compared = {m.key: m.run for m in metrics if m.run.p_value is not None}
     models = (BASE, record.run_name)
     shown = record.loaded.tasks if record.loaded.base is not None else []
     pairs = {task: tuple(record.answered(model, task) for model in models) for task in shown}
@@ -269,13 +271,13 @@ def analyse(record: Record) -> Analysis:
     )
     return Analysis(
         level=level,
-        metrics=tuple(corrected([result for result, _ in found], level)),
+        metrics=tuple(metrics),
         breakdowns=tuple(b for _, breakdowns in found for b in breakdowns if b.groups),
         examples=tuple(_examples(*rows, texts) for rows in known.values()),
         confusions=tuple(c for rows in tasks.values() if _is_count(rows[0]) and (c := _confusion(*rows))),
         choices=tuple(_choices(record, tasks)),
         errors=tuple(error_profile(*rows) for rows in known.values()),
-        study=analyse_study(record, record.study, measured) if record.study else None,
+        study=analyse_study(record, record.study, measured, compared) if record.study else None,
         further={run.name: run.model or run.name for run in record.loaded.others},
     )
 
@@ -286,12 +288,12 @@ def _one_metric(record: Record, key: str, config: MetricConfig) -> tuple[MetricR
     further = {r.name: _own_figures(record, r, key, config) for r in record.loaded.others if key in r.metrics}
     if first is None:
         own = Comparison(_own_figures(record, published, key, config))
-        rows = _rows(record, published, key, config)
+        rows = rows_of(record, published, config)
         missing = "The base model was not evaluated, so there is no comparison."
         questions = len(rows) if rows is not None else None
         return MetricResult(key, config, None, own, questions, missing=missing, further=further), []
     values = first.metrics[key], published.metrics[key]
-    base, finetuned = (_rows(record, run, key, config) for run in (first, published))
+    base, finetuned = (rows_of(record, run, config) for run in (first, published))
     if base is None or finetuned is None:
         reason = "It is not computed from answers on record, so there is no test."
         both = [
@@ -325,7 +327,7 @@ def link_metrics(record: Record, run: Run, key: str, other: str) -> Given | None
         other: The metric that divides them.
     """
     config, divides = (record.metrics.metrics[name] for name in (key, other))
-    rows = _rows(record, run, key, config)
+    rows = rows_of(record, run, config)
     if rows is None or config.task != divides.task or not available(rows, divides):
         return None
     values, right = per_question(rows, config), per_question(rows, divides) == 1
@@ -334,18 +336,10 @@ def link_metrics(record: Record, run: Run, key: str, other: str) -> Given | None
     return Given(float(values[right].mean()), float(values[~right].mean()), (int(right.sum()), int((~right).sum())))
 
 
-def _rows(record: Record, run: Run, key: str, config: MetricConfig) -> Answered | None:
-    """Return the answers that a metric of a run is computed from; None where it is not."""
-    rows = record.answered(run.name, config.task)
-    rows = rows.only(config.only) if rows is not None else None
-    check_known(run.place, f"metrics.{key}", run.name, rows, config)
-    return rows if rows is not None and available(rows, config) else None
-
-
 def _own_figures(record: Record, run: Run, key: str, config: MetricConfig) -> Figures:
     """Compute the figures of one run by itself."""
     value, level = run.metrics[key], record.metrics.significance_level
-    rows = _rows(record, run, key, config)
+    rows = rows_of(record, run, config)
     if rows is None:
         return Figures(value, stated_interval(value, run.uncertainty.get(key), config, level))
     values = per_question(rows, config)

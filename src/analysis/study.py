@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from src.record.answers import Answered
 from src.record.config import MetricConfig
+from src.record.errors import InputError
 from src.record.load import Record
-from src.record.measures import available, check_known, per_question
+from src.record.measures import available, needed, per_question
 from src.record.results import BASE, Run
 from src.record.study import LoadedStudy
 from src.record.tables import FloatArray
@@ -145,11 +147,14 @@ class StudyAnalysis:
         return next(arm for arm in self.all_arms if arm.name == name)
 
 
-def analyse_study(record: Record, study: LoadedStudy, measured: dict[str, MetricConfig]) -> StudyAnalysis:
-    """Analyse a study."""
+def analyse_study(
+    record: Record, study: LoadedStudy, measured: dict[str, MetricConfig], published: dict[str, Comparison]
+) -> StudyAnalysis:
+    """Analyse a study; the published run was compared already."""
     level = record.metrics.significance_level
     ahead = _leads(record, study, measured, level)
-    runs = {name: _compared(record, run, measured, level) for name, run in study.runs.items()}
+    others = {name: run for name, run in study.runs.items() if name != record.run_name}
+    runs = {record.run_name: published} | {n: _compared(record, run, measured, level) for n, run in others.items()}
     arms = []
     for name, arm in study.config.arms.items():
         if arm.role == "start":
@@ -188,9 +193,9 @@ def _leads(
         means: dict[str, FloatArray] = {}
         clusters = None
         for arm in study.config.arms:
-            rows = [record.answered(run.name, config.task) for run in study.done(arm)]
-            asked = [part.only(config.only) for part in rows if part is not None]
-            if not asked or not all(available(part, config) and part.has(CLUSTER) for part in asked):
+            rows = [rows_of(record, run, config) for run in study.done(arm)]
+            asked = [part for part in rows if part is not None and part.has(CLUSTER)]
+            if not asked or len(asked) < len(rows):
                 continue
             means[arm] = np.mean([per_question(part, config) for part in asked], axis=0)
             clusters = asked[0].texts(CLUSTER)
@@ -207,10 +212,8 @@ def _compared(record: Record, run: Run, measured: dict[str, MetricConfig], level
     """Compare a run with the base model in every metric, with Holm's correction over the primary ones."""
     found: dict[str, Comparison] = {}
     for key, config in measured.items():
-        both = record.answered(BASE, config.task), record.answered(run.name, config.task)
-        base, rows = (part.only(config.only) if part else None for part in both)
-        check_known(run.place, f"metrics.{key}", run.name, rows, config)
-        if base is None or rows is None or not (available(base, config) and available(rows, config)):
+        base, rows = (rows_of(record, of, config) for of in (record.runs[BASE], run))
+        if base is None or rows is None:
             continue
         values = per_question(base, config), per_question(rows, config)
         if key in run.metrics:
@@ -219,3 +222,14 @@ def _compared(record: Record, run: Run, measured: dict[str, MetricConfig], level
     family = [key for key in found if measured[key].primary]
     adjusted = dict(zip(family, holm([found[key].p_value or 0.0 for key in family]), strict=True))
     return {key: judge(replace(c, p_adjusted=adjusted.get(key)), level) for key, c in found.items()}
+
+
+def rows_of(record: Record, run: Run, config: MetricConfig) -> Answered | None:
+    """Return the answers that a metric of a run is computed from; None where it is not."""
+    rows = record.answered(run.name, config.task)
+    rows = rows.only(config.only) if rows is not None else None
+    for column in needed(config) if rows is not None else ():
+        if 0 < (gaps := rows.gaps(column)) < len(rows):
+            where = f"metrics: {gaps} of {len(rows)} questions of {rows.name} lack {column}"
+            raise InputError(run.place, f"{where} for {run.name}. Fill it in.")
+    return rows if rows is not None and available(rows, config) else None

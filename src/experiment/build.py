@@ -13,9 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from src.record.errors import InputError, show
+from src.record.errors import InputError
 from src.record.files import atomic
 from src.record.questions import ordinal
+from src.record.tables import read_table
 
 from .templates import SEPARATORS, TEMPLATES, Template, fill
 
@@ -175,9 +176,7 @@ def made_up_words(
         found |= {word: ids for (word, ids), actual in zip(drawn, encoded, strict=True) if actual == ids}
         fruitless = fruitless + 1 if len(found) == before else 0
         if fruitless == FRUITLESS_ROUNDS or not drawn:
-            raise InputError(
-                "dataset_config", f"chains: {wanted:,}, but the vocabulary gives {len(found):,}. Lower it."
-            )
+            raise InputError("dataset_config", f"chains: {wanted:,}, but the vocabulary gives {len(found):,}.")
     return [(ids, word) for word, ids in list(found.items())[:wanted]]
 
 
@@ -368,21 +367,9 @@ def write_parquet(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """Read a Parquet file of questions."""
-    hint = "Run `python -m src.dataset`."
-    if not path.is_file():
-        raise InputError(path, f"found no such file, expected a Parquet file of the dataset. {hint}")
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(path, f"found {show(str(error).splitlines()[0])}, expected a Parquet file. {hint}") from None
-    missing = [name for name in QUESTION_SCHEMA.names if name not in table.column_names]
-    if missing:
-        raise InputError(path, f"column {missing[0]}: found nothing, expected a column. {hint}")
-    rows: list[dict[str, Any]] = table.to_pylist()
-    if not rows:
-        raise InputError(
-            path, "found no rows, expected questions. Ask for some in dataset_config, and run `python -m src.dataset`."
-        )
+    rows: list[dict[str, Any]] = read_table(path, "Run `python -m src.dataset`.").to_pylist()
+    if not rows or not rows[0].keys() >= set(QUESTION_SCHEMA.names):
+        raise InputError(path, "no questions in it. Ask for some in dataset_config, and run `python -m src.dataset`.")
     return rows
 
 
@@ -413,9 +400,7 @@ def build(
         questions = question_rows({word: eligible[word] for word in chosen}, split, sizes, seed)
         for task, rows in questions.items():
             if len(rows) < sizes[task]:
-                raise InputError(
-                    output, f"{task}, {split}: words for {len(rows)} questions only. Ask fewer, or add words."
-                )
+                raise InputError(output, f"{task}, {split}: words for {len(rows)} questions only. Ask fewer.")
             files[f"{task}/{split}.parquet"] = (rows, QUESTION_SCHEMA)
         for task in (task for task in STRINGS if task in sizes):
             rows = string_questions(strings, task, split, sizes[task])

@@ -86,11 +86,8 @@ class Evaluator:
         context = getattr(self.model.config, "max_position_embeddings", None)
         longest = len(self.prefix) + max((len(ids) for ids in encoded), default=0) + answer
         if context is not None and longest > context:
-            raise InputError(
-                "evaluation_config",
-                f"few_shot: found prompts and answers of up to {longest} tokens, expected at most {context}, the model's context. "
-                "Lower few_shot or max_new_tokens, or shorten example_format.",
-            )
+            message = f"few_shot: prompts and answers of up to {longest} tokens, of at most {context}. Lower it."
+            raise InputError("evaluation_config", message)
 
     def _cache(self, beginning: tuple[int, ...], rows: int) -> Any:
         """Return the keys and values of the shared prefix and of a batch's beginning, which is computed when it is not the last batch's."""

@@ -12,44 +12,38 @@ from src.record.checkpoint import base_files, checkpoint_files, hash_files
 from src.record.errors import InputError, show
 
 
-def _loaded(loader: Any, name: str, what: str, **options: Any) -> Any:
+def _loaded(loader: Any, name: str, **options: Any) -> Any:
     """Call a `from_pretrained`, and turn what it raises for a missing model into one clear error."""
-    looks_local = name.startswith((".", "/")) or name.count("/") != 1 or Path(name.split("/")[0]).is_dir()
-    if looks_local and not Path(name).is_dir() and "/" in name:
-        raise InputError(name, f"not found, expected {what}. Correct the config, or run the step that makes it.")
     try:
         return loader.from_pretrained(name, **options)
     except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(
-            name, f"{show(str(error).partition(chr(10))[0])}. Expected {what}; a Hub id needs the network."
-        ) from error
+        raise InputError(name, show(str(error).partition("\n")[0])) from error
 
 
 def check_finite(model: torch.nn.Module, where: str, hint: str) -> None:
     """Refuse weights that are not finite, such as a training that diverged leaves."""
     for name, weights in model.named_parameters():
         if not bool(torch.isfinite(weights).all()):
-            raise InputError(where, f"{name}: found weights that are not finite, expected finite weights. {hint}")
+            raise InputError(where, f"{name}: weights that are not finite. {hint}")
 
 
 def load_tokenizer(name: str) -> Any:
     """Load the tokenizer of a base model (a local folder or a Hub id)."""
     from transformers import AutoTokenizer
 
-    return _loaded(AutoTokenizer, name, "a tokenizer")
+    return _loaded(AutoTokenizer, name)
 
 
 def load_base(name: str, attention: str | None = None) -> Any:
     """Load a base model in float32 (a local folder or a Hub id), weights from safetensors only."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    options = {"attn_implementation": attention} if attention else {}
-    config = _loaded(AutoConfig, name, "a base model")
+    options: dict[str, Any] = {"attn_implementation": attention} if attention else {}
+    config = _loaded(AutoConfig, name)
     if getattr(config, "activation_function", None) == "gelu_new":
         config.activation_function = "gelu_pytorch_tanh"  # the same function in one pass instead of eight
-    return _loaded(
-        AutoModelForCausalLM, name, "a base model", config=config, dtype=torch.float32, use_safetensors=True, **options
-    )
+    options |= {"config": config, "dtype": torch.float32, "use_safetensors": True}
+    return _loaded(AutoModelForCausalLM, name, **options)
 
 
 def base_hashes(name: str) -> dict[str, str]:

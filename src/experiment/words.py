@@ -16,9 +16,7 @@ def derive_word_list(dictionary: Path, output: Path) -> int:
     text = read_text(dictionary, "Install Debian's package wamerican 2020.12.07-2, or name another list.")
     words = sorted({line for line in text.splitlines() if WORD.fullmatch(line)})
     if not words:
-        raise InputError(
-            dictionary, "found no word of 4 to 12 letters a-z, expected one word per line. Name another list."
-        )
+        raise InputError(dictionary, "no word of 4 to 12 letters a-z in it.")
     with atomic(output) as temporary:
         temporary.write_text("\n".join(words) + "\n", encoding="utf-8")
     return len(words)
@@ -26,12 +24,8 @@ def derive_word_list(dictionary: Path, output: Path) -> int:
 
 def read_word_list(path: Path) -> list[str]:
     """Read a word list, one word per line."""
-    words = read_text(
-        path, "Restore data/words/words.txt, or derive it with `python -m src.dataset --dictionary FILE`."
-    ).split()
-    for number, word in enumerate(words, start=1):
-        if not WORD.fullmatch(word):
-            raise InputError(
-                path, f"word {number}: found {show(word)}, expected 4 to 12 letters a-z. Remove or correct that line."
-            )
-    return sorted(set(words))
+    words = set(read_text(path, "Restore it, or derive it with `python -m src.dataset --dictionary FILE`.").split())
+    odd = next((word for word in words if not WORD.fullmatch(word)), None)
+    if odd is not None:
+        raise InputError(path, f"{show(odd)} is not a word of 4 to 12 letters a-z.")
+    return sorted(words)

@@ -92,7 +92,6 @@ def read_answers(path: Path, questions: Questions, tasks: dict[str, Task]) -> An
     if not pc.all(pc.is_finite(table["score"]), min_count=0).as_py():
         raise InputError(path, f"score: found NaN or infinity, expected finite numbers. {_HINT}")
     _check_correct(path, questions, table, tasks)
-    _check_scores(path, questions, table, tasks)
     return Answers(path, table)
 
 
@@ -111,9 +110,7 @@ def _check_correct(path: Path, questions: Questions, table: pa.Table, tasks: dic
     wrong = pc.indices_nonzero(pc.and_(rows, pc.not_equal(right, table["correct"])).combine_chunks())
     if len(wrong):
         row = int(wrong[0].as_py())
-        raise InputError(
-            path, f"correct, id {table['id'][row].as_py()}: not what comparing answer and reference gives. {_HINT}"
-        )
+        raise InputError(path, f"correct, id {table['id'][row].as_py()}: not what answer and reference give. {_HINT}")
 
 
 def is_right(questions: pa.Table, answers: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -126,18 +123,6 @@ def is_right(questions: pa.Table, answers: pa.ChunkedArray) -> pa.ChunkedArray:
     equal = pc.fill_null(pc.equal(answers.combine_chunks().take(rows), several.flatten()), False)
     among = np.bincount(as_numpy(rows)[as_numpy(equal)], minlength=len(questions))
     return pc.if_else(pc.is_null(questions["references"]), right, pa.array(among > 0))
-
-
-def _check_scores(path: Path, questions: Questions, table: pa.Table, tasks: dict[str, Task]) -> None:
-    lengths = as_numpy(pc.list_value_length(table["scores"]).fill_null(-1))
-    if (lengths < 0).all():
-        return
-    names = questions.table["task"].to_pylist()
-    expected = np.array([len(tasks[t].candidates or ()) if t in tasks else 0 for t in names])
-    wrong = np.flatnonzero((lengths >= 0) & (lengths != expected))
-    if len(wrong):
-        row = int(wrong[0])
-        raise InputError(path, f"scores, id {table['id'][row].as_py()}: not one score per candidate. {_HINT}")
 
 
 @dataclass(frozen=True)
@@ -169,8 +154,7 @@ class Answered:
 
     def has(self, column: str) -> bool:
         """Return whether every row has a value in a column."""
-        table = self.answers if column in self.answers.column_names else self.questions
-        return len(self) > 0 and column in table.column_names and not table[column].null_count
+        return len(self) > 0 and not self.gaps(column)
 
     def gaps(self, column: str) -> int:
         """Count the rows without a value in a column; all of them where there is no such column."""

@@ -73,9 +73,7 @@ def _check_shards(folder: Path, weights: dict[str, Path]) -> dict[str, Path]:
     named = json_object(index).get("weight_map")
     odd = {*(map(str, named.values()) if isinstance(named, dict) else ())} ^ weights.keys()
     if odd:
-        raise InputError(
-            index, f"does not fit the shards in the folder: {', '.join(sorted(odd))}. Copy all files again."
-        )
+        raise InputError(index, f"does not fit the shards in the folder: {', '.join(sorted(odd))}. Copy them again.")
     return {index.name: index}
 
 

@@ -378,7 +378,6 @@ def _criteria(path: Path, metrics: MetricsConfig) -> CriteriaConfig:
                 continue
             metric = metrics.metrics.get(evidence.metric)
             if metric is None or not metric.primary:
-                raise InputError(
-                    path, f"criteria.{key}.evidence[{i}].metric: {evidence.metric} is not a primary metric."
-                )
+                where = f"criteria.{key}.evidence[{i}].metric"
+                raise InputError(path, f"{where}: {evidence.metric} is not a primary metric.")
     return config

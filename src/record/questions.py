@@ -113,9 +113,7 @@ def _check_shares(path: Path, table: pa.Table, column: str) -> None:
     wrong = np.flatnonzero(known & ~(np.abs(sums - 1) < _SHARES))
     if len(wrong) or (shares < 0).any():
         row = int(wrong[0]) if len(wrong) else 0
-        raise InputError(
-            path, f"{column}, id {table['id'][row].as_py()}: shares that sum to {sums[row]:.4g} instead of 1."
-        )
+        raise InputError(path, f"{column}, id {table['id'][row].as_py()}: shares that sum to {sums[row]:.4g}, not 1.")
 
 
 def _check_whole(path: Path, table: pa.Table) -> None:
@@ -127,7 +125,7 @@ def _check_whole(path: Path, table: pa.Table) -> None:
     for place in np.flatnonzero(~known).tolist():
         if table["task"][place].as_py() in with_control:
             raise InputError(
-                path, f"control, id {table['id'][place].as_py()}: missing, though others of the task have one."
+                path, f"control, id {table['id'][place].as_py()}: missing, and others of the task have one."
             )
 
 

@@ -229,10 +229,8 @@ def referenced(results: Path, reference: FileReference) -> Path:
     path = results.parent / reference.file
     found = sha256_file(path) if path.is_file() else None
     if found != reference.sha256:
-        raise InputError(
-            path,
-            f"{'another file than' if found else 'not found, though'} {results.name} names. Restore it, or evaluate again.",
-        )
+        what = "another file than" if found else "not found, though"
+        raise InputError(path, f"{what} {results.name} names. Restore it, or evaluate again.")
     return path
 
 
@@ -248,9 +246,7 @@ def check_metrics(path: Path, section: str, values: dict[str, float], config: Me
         if key not in config.metrics:
             raise InputError(path, f"{where}: not declared. Declare it in {METRICS}, or remove it.")
         if config.metrics[key].bounded and not 0 <= value <= 1:
-            raise InputError(
-                path, f"{where}: found {show(value)}, expected a number from 0 to 1. Divide a percentage by 100."
-            )
+            raise InputError(path, f"{where}: {show(value)} is not from 0 to 1. Divide a percentage by 100.")
 
 
 def _check_pairs(path: Path, stated: Mapping[str, ModelResults]) -> None:
@@ -266,19 +262,13 @@ def _check_questions(path: Path, evaluation: EvaluationResults, config: MetricsC
     names = questions.table["task"].to_pylist()
     for name, task in evaluation.tasks.items():
         if names.count(name) != task.questions:
-            raise InputError(
-                path, f"tasks.{name}.questions: {task.questions}, but {questions.path.name} has {names.count(name)}."
-            )
+            raise InputError(path, f"tasks.{name}.questions: {task.questions}, but {names.count(name)} are on record.")
         unknown = questions.table["reference"].filter(pc.equal(questions.table["task"], name)).null_count
         if unknown and task.judged == "comparison":
-            raise InputError(
-                questions.path, f"reference: {unknown} rows of {name} without one. State `judged: tool`, or add it."
-            )
+            raise InputError(questions.path, f"reference: {unknown} missing for {name}. Add it, or `judged: tool`.")
         for label, column in task.shortcuts.items():
             if column not in questions.table.column_names:
-                raise InputError(
-                    path, f"tasks.{name}.shortcuts.{label}: {column} is not a column of {questions.path.name}."
-                )
+                raise InputError(path, f"tasks.{name}.shortcuts.{label}: the questions have no column {column}.")
     for key in evaluation.finetuned_model.metrics:
         metric = config.metrics[key]
         if metric.task in names:
@@ -300,7 +290,4 @@ def check_columns(key: str, metric: MetricConfig, questions: Questions) -> None:
         check_grouping(METRICS, f"metrics.{key}.breakdowns[{i}]", by, questions.table)
     for only in metric.only:
         if only.column not in questions.table.column_names:
-            columns = ", ".join(questions.table.column_names[:40])
-            raise InputError(
-                METRICS, f"metrics.{key}.only: the questions have no column {only.column}, only {columns}."
-            )
+            raise InputError(METRICS, f"metrics.{key}.only: the questions have no column {only.column}.")

@@ -16,7 +16,7 @@ from .config import ExperimentConfig, MetricsConfig, Name, Strict
 from .errors import InputError, show
 from .files import load_json, load_yaml, parse_yaml, read_text, validate
 from .results import Results, Run, further_run
-from .schemas import RunResults, TrainingLog
+from .schemas import RunResults
 
 BUDGET = ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps", "sequence_length")
 """Settings of the training that make up its budget, and are the same for all runs of a study."""
@@ -104,8 +104,7 @@ class Study:
         """Return a run by its name."""
         found = next((run for run in self.runs if run.name == name), None)
         if found is None:
-            names = ", ".join(run.name for run in self.runs)
-            raise InputError(self.path, f"arms: found no run {show(name)}, expected one of {names}. Name one of these.")
+            raise InputError(self.path, f"arms: no run {show(name)}; there are {', '.join(r.name for r in self.runs)}.")
         return found
 
 
@@ -118,13 +117,11 @@ def read_study(path: Path, root: Path = Path()) -> Study:
     config = load_yaml(root / path, StudyConfig)
     mains = [name for name, arm in config.arms.items() if arm.role == "main"]
     if len(mains) != 1:
-        raise _refused(
-            path, "arms", f"{len(mains)} arms with the role main", "exactly one, which the controls are compared with"
-        )
+        raise InputError(path, f"arms: {len(mains)} with the role main, and one is what controls are compared with.")
     for name, arm in config.arms.items():
         repeated = next((seed for seed in arm.seeds if arm.seeds.count(seed) > 1), None)
         if repeated is not None:
-            raise _refused(path, f"arms.{name}.seeds", f"{repeated} twice", "each seed once")
+            raise InputError(path, f"arms.{name}.seeds: {repeated} twice.")
         if arm.start_from and len(arm.start_from) != len(arm.seeds):
             raise InputError(path, f"arms.{name}.start_from: name one adapter for each of its {len(arm.seeds)} seeds.")
     shared = root / config.experiment
@@ -137,16 +134,13 @@ def read_study(path: Path, root: Path = Path()) -> Study:
     )
     published = next((run for run in runs if run.name == config.published), None)
     if published is None or published.arm != mains[0] or published.experiment != experiment:
-        raise _refused(
-            path,
-            "published",
-            config.published,
-            f"the run of {mains[0]} with the seed of {config.experiment}, {experiment.seed}",
+        raise InputError(
+            path, f"published: {config.published} is not {mains[0]}-{experiment.seed}, the experiment itself."
         )
     names = [run.name for run in runs if run.further]
     unknown = next((name for name in config.also_published if name not in names), None)
     if unknown is not None:
-        raise _refused(path, "also_published", unknown, f"further runs of the study: {', '.join(names)}")
+        raise InputError(path, f"also_published: {unknown} is not a further run of the study.")
     return Study(path, config, runs)
 
 
@@ -181,9 +175,7 @@ def _run(
         except InputError as error:
             raise InputError(config.experiment, error.message) from None
         if found != expected:
-            raise _refused(
-                path, f"arms.{name}.changes.training_config.{key}", found, f"{expected}, as in {config.experiment}"
-            )
+            raise InputError(path, f"arms.{name}.changes.training_config.{key}: {found}, and {expected} in other runs.")
     return PlannedRun(
         name=run,
         arm=name,
@@ -202,10 +194,6 @@ def _merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
         inner = merged.get(key)
         merged[key] = _merged(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
     return merged
-
-
-def _refused(path: Path, key: str, found: object, expected: str) -> InputError:
-    return InputError(path, f"{key}: found {show(found)}, expected {expected}. Correct the study's config.")
 
 
 def read_run(path: Path, name: str | None) -> PlannedRun:
@@ -228,13 +216,11 @@ class LoadedStudy:
         study: What was to be run.
         runs: The runs that are done, by name.
         missing: What is not done yet, in words, by the run's name.
-        starts: Training logs of the runs that are only continued, by name.
     """
 
     study: Study
     runs: dict[str, Run]
     missing: dict[str, str]
-    starts: dict[str, TrainingLog]
 
     @property
     def config(self) -> StudyConfig:
@@ -252,9 +238,7 @@ class LoadedStudy:
         for name in self.config.also_published:
             run = self.study.run(name)
             if name not in self.runs:
-                raise InputError(
-                    self.study.path, f"also_published: {name} is {self.missing[name]}. Run it, or take it out."
-                )
+                raise InputError(self.study.path, f"also_published: {name} is {self.missing[name]}.")
             folder = root / run.experiment.checkpoint
             hashes = self.runs[name].hashes
             if hashes is not None:
@@ -272,13 +256,10 @@ def load_study(root: Path, path: Path, metrics: MetricsConfig, published: Result
     study = read_study(path, root)
     runs: dict[str, Run] = {}
     missing: dict[str, str] = {}
-    starts: dict[str, TrainingLog] = {}
     for run in study.runs:
         if not run.further:
             if published.base is None:
-                raise InputError(
-                    published.path, "base_model: not found. A study compares its runs with the base model."
-                )
+                raise InputError(published.path, "base_model: missing, and a study compares its runs with it.")
             if published.published.answers is None:
                 raise InputError(published.path, f"answers: {run.name}, the published run, has none. Evaluate it.")
             runs[run.name] = published.published
@@ -288,13 +269,11 @@ def load_study(root: Path, path: Path, metrics: MetricsConfig, published: Result
             missing |= {run.name: "not trained yet"} if run.evaluated else {}
             continue
         stored = load_json(place, RunResults, "Train and evaluate the run again.")
-        if not run.evaluated:
-            starts |= {run.name: stored.training_log} if stored.training_log else {}
-        elif stored.answers is None:
-            missing[run.name] = "trained, not evaluated yet"
-        else:
+        if stored.answers is not None:
             runs[run.name] = _load_run(root, path, run, place, stored, metrics, published)
-    return LoadedStudy(study, runs, missing, starts)
+        elif run.evaluated:
+            missing[run.name] = "trained, not evaluated yet"
+    return LoadedStudy(study, runs, missing)
 
 
 def _load_run(
@@ -307,9 +286,7 @@ def _load_run(
     for part, what in (("base", "base model"), ("data", "dataset")):
         found, expected = (getattr(hashes, part, None) for hashes in (stored.hashes, evaluation.hashes))
         if found != expected:
-            raise InputError(
-                place, f"hashes.{part}: another {what} than the published run's. Evaluate {run.name} again."
-            )
+            raise InputError(place, f"hashes.{part}: another {what} than the published run's. Evaluate it again.")
     if stored.training_log is not None:
         check_trained(place, stored.training_log, stored.hashes)
     log_config = stored.training_log.config if stored.training_log else None

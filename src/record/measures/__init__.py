@@ -10,11 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 
 from src.record.answers import Answered
 from src.record.config import MetricConfig
-from src.record.errors import InputError
 from src.record.tables import FloatArray
 
 
@@ -60,18 +58,6 @@ def needed(metric: MetricConfig) -> tuple[str, ...]:
 def available(rows: Answered | None, metric: MetricConfig) -> bool:
     """Return whether the record has what a metric is computed from."""
     return rows is not None and metric.measure is not None and all(map(rows.has, needed(metric)))
-
-
-def check_known(path: Path, key: str, model: str, rows: Answered | None, metric: MetricConfig) -> None:
-    """Refuse a metric that some questions have the data for, and others not."""
-    if rows is None:
-        return
-    for column in needed(metric):
-        gaps = rows.gaps(column)
-        if 0 < gaps < len(rows):
-            raise InputError(
-                path, f"{key}: {gaps} of {len(rows)} questions of {rows.name} lack {column} for {model}. Fill it in."
-            )
 
 
 def per_question(rows: Answered, metric: MetricConfig) -> FloatArray:
