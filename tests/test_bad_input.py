@@ -198,7 +198,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "an unknown verdict where a metric needs it": (
         lambda root: edit_table(root, BASE, forget_first_verdict),
-        [RESULTS, "letter_count_accuracy"],
+        [RESULTS, "letter_count lack correct"],
     ),
     "a duplicate id": (
         lambda root: edit_table(root, QUESTIONS, lambda t: pa.concat_tables([t, t.slice(0, 1)])),

@@ -33,28 +33,19 @@ def test_it_prints_a_line_per_repository_and_a_total(project: Path) -> None:
     assert "model/adapter_model.safetensors" in dry_run(project, "--verbose").stdout
 
 
-@pytest.mark.parametrize(
-    ("license", "hint"),
-    [
-        ("apache2", "did you mean `apache-2.0`?"),
-        ("gpl3", "did you mean `gpl-3.0`?"),
-        ("llama-3.1", "did you mean `llama3.1`?"),
-        ("proprietary", "use `other`"),
-    ],
-)
-def test_a_license_that_the_hub_does_not_know_is_refused(license: str, hint: str, project: Path) -> None:
-    change(project, license=license, license_name="The license")
+def test_a_license_that_the_hub_does_not_know_is_refused(project: Path) -> None:
+    change(project, license="apache2", license_name="The license")
     done = dry_run(project)
     assert done.returncode == 2
-    assert f"license: the Hub has no license `{license}`; {hint}" in done.stderr
+    assert "license: the Hub has no license `apache2`" in done.stderr
     assert not (project / "dist").exists()
 
 
 @pytest.mark.parametrize(
     ("path", "problem"),
     [
-        ("words/test-hard.parquet", "Rename the file, such as to test_hard.parquet."),
-        ("random 10k [2m]/test.parquet", "reads [] in a folder's name as a pattern"),
+        ("words/test-hard.parquet", "no split called 'test-hard'"),
+        ("random 10k [2m]/test.parquet", "reads [] as a pattern"),
     ],
 )
 def test_a_name_that_load_dataset_refuses_is_refused(path: str, problem: str, project: Path) -> None:

@@ -35,10 +35,7 @@ def check_login(hub: Hub, given: str | None) -> Account:
     resource = os.environ.get("HF_OIDC_RESOURCE")
     if resource:
         namespace = given or resource.removeprefix("datasets/").split("/")[0]
-        no_new = (
-            "a trusted publisher cannot create it. Publish once from a machine that is logged in, then add the trusted "
-            "publisher in the repository's settings."
-        )
+        no_new = "a trusted publisher cannot create it. Publish once from a machine that is logged in."
         return Account(namespace, namespace, no_new)
 
     def ask() -> tuple[str, dict[str, Any], dict[str, Any]]:
@@ -49,23 +46,14 @@ def check_login(hub: Hub, given: str | None) -> Account:
     name, access, organizations = hub.call(ask)
     namespace = given or name
     if access.get("role") == "read":
-        raise Refused(
-            "the token may only read. Create one with the role `write` (Settings, Access Tokens), then `hf auth login`."
-        )
+        raise Refused("the token may only read. Create one with the role `write`, then `hf auth login`.")
     writable = _writable(access.get("fineGrained") or {}) if access.get("role") == "fineGrained" else {namespace}
     if namespace not in {place.split("/")[0] for place in writable}:
-        raise Refused(
-            f"the fine-grained token has no write permission for {show(namespace)}. Add it in the token's settings."
-        )
+        raise Refused(f"the fine-grained token has no write permission for {show(namespace)}. Add it in its settings.")
     if namespace != name and organizations.get(namespace) not in WRITERS:
         allowed = ", ".join([name, *(org for org, r in organizations.items() if r in WRITERS)])
-        raise Refused(
-            f"{show(name)} may not write to {show(namespace)}. Give --namespace one of: {show(allowed)}; or ask its owner."
-        )
-    no_new = (
-        f"the token may only write to {show(', '.join(sorted(writable)))}. Give it write permission for {namespace}, or create the "
-        "repository on the Hub first."
-    )
+        raise Refused(f"{show(name)} may not write to {show(namespace)}. Give --namespace one of: {show(allowed)}.")
+    no_new = f"the token may only write to {show(', '.join(sorted(writable)))}. Create the repository on the Hub first."
     return Account(name, namespace, None if namespace in writable else no_new)
 
 

@@ -165,10 +165,7 @@ def _model(documents: Documents) -> dict[str, Path | bytes]:
     for side in ("base_model", "finetuned_model"):
         stated = getattr(record.results, side)
         if stated is not None and is_path(stated.name):
-            raise InputError(
-                record.results_path,
-                f"{side}.name: a path of your machine would be published. Write the model's Hub id or its folder's name.",
-            )
+            raise InputError(record.results_path, f"{side}.name: a path of your machine. Write the model's Hub id.")
     files["evaluation_results.json"] = record.results_path
     files["final_report.json"] = documents.final_report.encode()
     files["report.pdf"] = documents.pdf()

@@ -107,9 +107,8 @@ class Checks:
     def refuse_failures(self) -> None:
         """Refuse to go on if a check failed."""
         if self.failed:
-            raise Refused(
-                f"{len(self.failed)} of {len(self.done)} checks failed ({'; '.join(self.failed)}). Correct what failed; nothing was sent."
-            )
+            failed = f"{len(self.failed)} of {len(self.done)} checks failed ({'; '.join(self.failed)})"
+            raise Refused(f"{failed}. Correct what failed; nothing was sent.")
 
     def _metadata(self, repo: Repository) -> None:
         if not repo.card:

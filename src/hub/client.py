@@ -106,9 +106,7 @@ class Client(httpx2.Client):
         if token and token in request.headers.get("authorization", "") and not _same_origin(
             request.url, httpx2.URL(hf.constants.ENDPOINT)
         ):  # fmt: skip
-            raise Unreachable(
-                f"{hf.constants.ENDPOINT}: leads to {show(request.url.host)}, which gets no token. Check HF_ENDPOINT."
-            )
+            raise Unreachable(f"{hf.constants.ENDPOINT}: leads to {show(request.url.host)}, which gets no token.")
         optional = (request.extensions.get("timeout", {}).get("read") or PATIENCE) < PATIENCE
         # A stream is consumed once it was sent, and only its owner can rewind it.
         if optional or COMMIT.search(request.url.path) or not isinstance(request.stream, httpx2.ByteStream):
@@ -153,13 +151,9 @@ def _refuse_redirects(response: httpx2.Response) -> None:
         raise Unreachable(f"{request.url.host}: redirects to a malformed address. Check HF_ENDPOINT.") from None
     reads = request.method in ("GET", "HEAD")
     if not _same_origin(target, request.url) and not (reads and DOWNLOAD.search(request.url.path)):
-        raise Unreachable(
-            f"{request.url.host}: redirects {request.url.path} to {show(target.host)}. Check HF_ENDPOINT and proxies."
-        )
+        raise Unreachable(f"{request.url.host}: redirects to {show(target.host)}. Check HF_ENDPOINT and proxies.")
     if not reads:
-        raise Refused(
-            f"{request.url.path}: moved to {show(target.path)} on the Hub. Correct the name in the project config if it was renamed."
-        )
+        raise Refused(f"{request.url.path}: moved to {show(target.path)}. Correct the name in the project config.")
 
 
 def _retry_after(headers: httpx2.Headers) -> float | None:
@@ -225,9 +219,7 @@ def find_token(retry: Retry) -> str:
         raise Refused("not logged in. Run `hf auth login`, or set HF_TOKEN to a token that may write.")
     retry.keep_secret(token)
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise Refused(
-            "the token contains characters that no token has. Copy it again, into HF_TOKEN or `hf auth login`."
-        )
+        raise Refused("the token contains characters that no token has. Copy it again.")
     return token
 
 

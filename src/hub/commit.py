@@ -14,7 +14,7 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from src.record.errors import CommandError, show
 
 from .client import Busy, Retry
-from .errors import Refused, Stopped, Unreachable
+from .errors import AGAIN, Refused, Stopped, Unreachable
 from .receipt import Receipt
 from .remote import FIRST_COMMIT, SETTLING, Hub, RemoteRepo, Result, aside, belongs, commit_title, describe, settled
 from .repository import HubFile, Repository
@@ -66,13 +66,11 @@ class Sender:
         self._call(repo, self.hub.api.create_repo, visibility="private", exist_ok=True, space_sdk=sdk)
         now = settled(lambda: self.hub.read(repo.repo_id, repo.kind))
         if now is None:
-            raise Unreachable(f"{repo.repo_id}: created, but the Hub does not show it yet. Run the same command again.")
+            raise Unreachable(f"{repo.repo_id}: created, but the Hub does not show it yet. {AGAIN}")
         commits = [commit for commit in self.hub.commits(repo, now.head) if commit.title != FIRST_COMMIT]
         if not now.private or commits or not now.is_new(repo):
             self.receipt.note(repo, created=False)
-            raise Refused(
-                f"{repo.repo_id}: somebody else created it a moment ago. Look at it, then run the same command again."
-            )
+            raise Refused(f"{repo.repo_id}: somebody else created it a moment ago. Look at it, then run this again.")
         return replace(repo, retired=frozenset(now.files) - repo.files.keys()), now
 
     def commit(self, repo: Repository, remote: RemoteRepo) -> str:
@@ -127,11 +125,8 @@ class Sender:
             if known[1:2] == [parent] and belongs(commits[0], self.receipt.unfinished.id):
                 return now.head
             if parent in known:
-                raise Refused(
-                    f"{repo.repo_id}: changed by others during the publication "
-                    f"({'; '.join(describe(commits[: known.index(parent)]))}). "
-                    "Run the same command again to see how it differs; --overwrite continues anyway."
-                )
+                new = "; ".join(describe(commits[: known.index(parent)]))
+                raise Refused(f"{repo.repo_id}: changed by others during the publication ({new}). {AGAIN}")
             return None
 
         return settled(look, pauses=SETTLING[:2])
@@ -153,10 +148,8 @@ class Sender:
         if moved is None:
             raise problem
         if moved != (remote.head, True):
-            raise Refused(
-                f"{repo.repo_id}: changed by others a moment ago, and is called {old.repo_id} now. Look at it; rename it back on the "
-                "Hub to continue with it."
-            )
+            changed = f"{repo.repo_id}: changed by others a moment ago, and is called {old.repo_id} now"
+            raise Refused(f"{changed}. Look at it; rename it back on the Hub to continue with it.")
         self.receipt.forget(repo)
 
     def read_back(self, repo: Repository, before: RemoteRepo, commit: str) -> None:
@@ -164,9 +157,7 @@ class Sender:
         self.touch(repo, commit)
         now = settled(lambda: self.hub.read(repo.repo_id, repo.kind, commit))
         if now is None:
-            raise Unreachable(
-                f"{repo.repo_id}: the Hub does not show commit {commit[:12]} yet. Run the same command again."
-            )
+            raise Unreachable(f"{repo.repo_id}: the Hub does not show commit {commit[:12]} yet. {AGAIN}")
         odd = [*now.differing(repo), *sorted(set(now.others(repo)) - set(before.others(repo)))]
         if now.head != commit or odd:
             what = f" ({show(', '.join(odd[:5]))})" if odd else ""
@@ -194,10 +185,8 @@ class Sender:
         if found[0] != commit:
             commits = self.hub.commits(repo, found[0])
             new = describe(takewhile(lambda c: c.commit_id != commit, commits[:5]))
-            raise ChangedByOthers(
-                f"{repo.repo_id}: changed by others after commit {commit[:12]} ({'; '.join(new)}). "
-                "Run the same command again to see how it differs."
-            )
+            changed = f"{repo.repo_id}: changed by others after commit {commit[:12]} ({'; '.join(new)})"
+            raise ChangedByOthers(f"{changed}. {AGAIN}")
         return found[1]
 
     def make_public(self, repo: Repository, commit: str) -> None:
@@ -219,12 +208,10 @@ class Sender:
             try:
                 settings(visibility="private")
             except CommandError as error:
-                raise ChangedByOthers(
-                    f"{changed} That commit is public, since hiding the repository failed: {error}"
-                ) from None
+                raise ChangedByOthers(f"{changed} That commit is public, since hiding it failed: {error}") from None
             raise ChangedByOthers(f"{changed} It was made private again, as it was before.") from None
         if private:
-            raise Unreachable(f"{repo.repo_id}: did not become public. Run the same command again.")
+            raise Unreachable(f"{repo.repo_id}: did not become public. {AGAIN}")
 
 
 def _addition(file: HubFile) -> hf.CommitOperationAdd:
@@ -234,6 +221,4 @@ def _addition(file: HubFile) -> hf.CommitOperationAdd:
 
 
 def _gone(repo: Repository) -> Refused:
-    return Refused(
-        f"{repo.repo_id}: is not on the Hub any more, or hidden from this token. Run the same command again."
-    )
+    return Refused(f"{repo.repo_id}: is not on the Hub any more, or hidden from this token. {AGAIN}")

@@ -11,6 +11,10 @@ DEFECTS = (*UNEXPECTED, ArithmeticError, ImportError, MemoryError, NameError, Ru
 """What a mistake in this program raises."""
 
 
+AGAIN = "Run the same command again."
+"""What to do where a publication continues with what is on the Hub."""
+
+
 class Refused(CommandError):
     """A check failed, the Hub said no, or the person did."""
 

@@ -39,36 +39,25 @@ def check_packages() -> None:
     """Refuse to go on without the packages that loading needs, without importing any."""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise Refused(
-            f"{', '.join(missing)} not installed, so what would be sent cannot be loaded. "
-            'Run `pip install -c constraints.txt -e ".[publish]"`, or give --no-load.'
-        )
+        install = 'Run `pip install -c constraints.txt -e ".[publish]"`, or give --no-load.'
+        raise Refused(f"{', '.join(missing)} not installed, so what would be sent cannot be loaded. {install}")
 
 
 def check_names(names: RepoNames, tag: str | None) -> None:
     """Refuse names of repositories and of the tag that the Hub cannot take."""
     config = "the project config"
-    stated = {
-        "model_repo": names.model, "dataset_repo": names.dataset, "base_model": names.base, "space_repo": names.space,
-    }  # fmt: skip
-    for key, name in stated.items():
+    keys = ("model_repo", "dataset_repo", "base_model", "space_repo")
+    for key, name in zip(keys, (names.model, names.dataset, names.base, names.space), strict=True):
         try:
             if name is not None:
                 validate_repo_id(name)
         except HFValidationError:
-            raise InputError(
-                config,
-                f"{key}: {show(name)} is not a name for the Hub. Use at most 96 letters, digits, `-`, `_` and `.`, with no `--` or `..` "
-                "and not ending in `.git`.",
-            ) from None
+            message = f"{key}: {show(name)} is not a name for the Hub: 96 letters, digits, `-`, `_` and `.` at most."
+            raise InputError(config, message) from None
     if names.model == names.base:
         raise InputError(config, f"model_repo: {show(names.model)} is the base model's name too. Rename one of them.")
     if tag is not None and (tag == "main" or not TAG.fullmatch(tag) or ".." in tag or tag.endswith((".", ".lock"))):
-        raise InputError(
-            "--tag",
-            f"{show(repr(tag))} cannot be a tag. Use at most 96 letters, digits, `.`, `_` and `-`, beginning with a letter or digit, such "
-            "as v1.0.0.",
-        )
+        raise InputError("--tag", f"{show(repr(tag))} cannot be a tag. Use letters, digits, `.`, `_` and `-`.")
 
 
 def check_something(context: Context, only: Collection[Role], repos: list[Repository]) -> None:
@@ -129,18 +118,11 @@ def check_splits(record: Record) -> None:
     """Refuse names of splits and folders that load_dataset does not take."""
     for split in record.published_splits:
         if not SPLIT.fullmatch(split.name):
-            better = re.sub(r"\W+", "_", split.name).strip("_") or "test"
-            raise InputError(
-                split.path,
-                f"load_dataset takes no split called {show(repr(split.name))}, only letters, digits, `_` and `.`. Rename the file, such as "
-                f"to {better}.parquet.",
-            )
+            message = f"load_dataset takes no split called {show(repr(split.name))}. Use letters, digits, `_` and `.`."
+            raise InputError(split.path, message)
         odd = "".join(sorted({c for c in split.config if c in PATTERN}))
         if odd:
-            raise InputError(
-                split.path.parent,
-                f"load_dataset reads {show(odd)} in a folder's name as a pattern or a separator. Rename the folder without it.",
-            )
+            raise InputError(split.path.parent, f"load_dataset reads {show(odd)} as a pattern. Rename the folder.")
 
 
 def left_out_notes(record: Record) -> list[str]:
@@ -161,9 +143,7 @@ def check_base(visitor: Hub, context: Context) -> str | None:
     if context.record.model.full:
         return None
     if base is None:
-        raise Refused(
-            "the experiment's config names no base model on the Hub, so visitors could not load the adapter. Set `base_model` to its Hub id."
-        )
+        raise Refused("the experiment's config names no base model on the Hub. Set `base_model` to its Hub id.")
     try:
         info = visitor.call(visitor.api.model_info, base)
     except RepositoryNotFoundError:
@@ -183,6 +163,4 @@ def check_published_base(hub: Hub, base: Repository) -> None:
     loaded = (".safetensors", "config.json", "tokenizer.json")
     odd = [path for path in remote.differing(base) if path.endswith(loaded)]
     if odd:
-        raise Refused(
-            f"{base.repo_id}: is not the base model that was evaluated ({', '.join(odd)}). Publish it as well."
-        )
+        raise Refused(f"{base.repo_id}: is not the base model that was evaluated ({', '.join(odd)}). Publish it too.")

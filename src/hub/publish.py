@@ -25,7 +25,7 @@ from .bundle import gather, local_base
 from .checks import Checks
 from .client import Retry, find_token, prepare
 from .commit import Sender
-from .errors import DEFECTS, Ended, Refused, Stopped
+from .errors import AGAIN, DEFECTS, Ended, Refused, Stopped
 from .licenses import check_license
 from .options import Options
 from .plan import RepoPlan, plan_repo, up_to_date
@@ -59,7 +59,7 @@ def publish(record: Record, options: Options, screen: Screen, redactor: Redactor
             state = partial(publication.sender.state, clock)
             return publication.run()
         except (RepositoryNotFoundError, RevisionNotFoundError):  # before OSError, which they are as well
-            gone = "a repository disappeared from the Hub, or became hidden. Run the same command again."
+            gone = f"a repository disappeared from the Hub, or became hidden. {AGAIN}"
             raise Ended(gone, Refused.exit_code, state()) from None
         except OSError as error:
             place = error.filename or (folder if error.errno == errno.ENOSPC else None)
@@ -68,8 +68,7 @@ def publish(record: Record, options: Options, screen: Screen, redactor: Redactor
         except (CommandError, Stopped) as error:
             raise Ended(error, error.exit_code, state()) from None
         except SystemExit:  # raised by Rich when the output was closed
-            closed = "the output was closed before the end. Run the same command again."
-            raise Ended(closed, 128 + signal.SIGPIPE, state()) from None
+            raise Ended(f"the output was closed before the end. {AGAIN}", 128 + signal.SIGPIPE, state()) from None
         except DEFECTS as error:  # its traceback ends with what is on the Hub
             error.add_note("\n".join(state()))
             raise
@@ -185,15 +184,12 @@ class _Publishing:
         total = sum(plan.sent for plan in plans)
         if self.options.timeout is None:
             self.clock.allow(SECONDS + total / 1e6)
-        self.screen.say(
-            f"{total / 1e6:.1f} MB to send; --timeout is {duration(self.options.timeout or self.clock.left())}"
-        )
+        limit = duration(self.options.timeout or self.clock.left())
+        self.screen.say(f"{total / 1e6:.1f} MB to send; --timeout is {limit}")
         foreign = [plan.repo.repo_id for plan in plans if plan.foreign]
         if foreign and not self.options.overwrite:
-            raise Refused(
-                f"{', '.join(foreign)}: changed by others. Look at the plan and at the Hub; --overwrite replaces the files that the plan "
-                "names and leaves all others alone."
-            )
+            overwrite = "Look at the plan and at the Hub; --overwrite replaces the files that the plan names."
+            raise Refused(f"{', '.join(foreign)}: changed by others. {overwrite}")
 
     def _commit(self, plan: RepoPlan) -> RepoPlan:
         """Commit what differs and read it back; return the plan as it was carried out."""
@@ -225,9 +221,7 @@ class _Publishing:
         self._look(self.hub, hidden)
         become = [plan for plan in plans if plan.becomes_public]
         if become and self.checks.failed:
-            raise Refused(
-                f"failed: {'; '.join(self.checks.failed)}. Nothing was made public; run the same command again, or with --no-smoke."
-            )
+            raise Refused(f"failed: {'; '.join(self.checks.failed)}. Nothing was made public. {AGAIN}")
         for plan in become:
             with self.clock.doing(f"making {plan.repo.repo_id} public"):
                 self.sender.make_public(plan.repo, self.commits[plan.repo.role])
@@ -264,8 +258,7 @@ class _Publishing:
         if problem is not None:
             raise type(problem)(f"{problem} The receipt is in {self.receipt.path}.")
         if self.checks.failed:
-            failed = "; ".join(self.checks.failed)
-            raise Refused(f"failed: {failed}. The receipt in {self.receipt.path} says what failed.")
+            raise Refused(f"failed: {'; '.join(self.checks.failed)}. The receipt in {self.receipt.path} says why.")
         state = self.sender.state(self.clock)
         self.screen.done(publication, self.receipt.path, state)
         return {"result": publication.model_dump(mode="json"), "state": state}
@@ -274,9 +267,7 @@ class _Publishing:
         """Test what is on the Hub, if it is what would be published."""
         other = [plan.repo.repo_id for plan in plans if plan.action != "nothing"]
         if other:
-            raise Refused(
-                f"{', '.join(other)}: not on the Hub as in this project. Look at --plan --verbose, or publish."
-            )
+            raise Refused(f"{', '.join(other)}: not on the Hub as in this project. Look at --plan, or publish.")
         for hub, private in ((self.hub, True), (self.visitor, False)):
             self._look(hub, [plan for plan in plans if plan.remote is not None and plan.remote.private == private])
         return self._finish(plans)

@@ -104,9 +104,7 @@ class Hub:
         if info.private and info.id == aside(repo_id, str(info.sha)):
             return None  # the name leads to what we set aside
         if info.id != repo_id:
-            raise Refused(
-                f"{repo_id}: is called {show(info.id)} on the Hub. Correct the name in the project config, or rename it there."
-            )
+            raise Refused(f"{repo_id}: is called {show(info.id)} on the Hub. Correct the name in the project config.")
         if not isinstance(info.sha, str) or not COMMIT.fullmatch(info.sha) or not isinstance(info.private, bool):
             raise Unreachable(f"{self.endpoint}: unexpected answer from the Hub about {repo_id}. Check HF_ENDPOINT.")
         return info.sha, info.private
@@ -136,9 +134,7 @@ class Hub:
             and (sha256 is None or SHA256.fullmatch(str(sha256)))
         )
         if not valid:
-            raise Unreachable(
-                f"{self.endpoint}: unexpected answer from the Hub about a file of {repo_id}. Check HF_ENDPOINT."
-            )
+            raise Unreachable(f"{self.endpoint}: unexpected answer from the Hub about {repo_id}. Check HF_ENDPOINT.")
         return RemoteFile(entry.size, entry.blob_id, sha256)
 
     def download(self, repo: Repository, revision: str, path: str) -> bytes:

@@ -63,10 +63,9 @@ def check_secrets(
             report = json.loads(kept)
             for kind, line, digest in report["secrets"]:
                 if digest not in allowed.get(name, []):
+                    harmless = f"if it is harmless, add {digest} to allow_secrets, under {name}, in the project config"
                     raise InputError(
-                        name,
-                        f"{line}: this looks like a secret ({kind}). Remove it and revoke it if it is real; if it is harmless, add "
-                        f"{digest} to allow_secrets, under {name}, in the project config.",
+                        name, f"{line}: this looks like a secret ({kind}). Remove it and revoke it; {harmless}."
                     )
             warnings += [f"{name}: contains {what}" for what in report["personal"]]
     return warnings

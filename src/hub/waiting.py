@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-from .errors import Stopped
+from .errors import AGAIN, Stopped
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals by which a person or a system ends the command."""
@@ -90,9 +90,7 @@ class Clock:
                 os.write(2, f"{self._task}: {now - self._since:.0f} s\n".encode())
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        raise Stopped(
-            f"interrupted by {signal.Signals(number).name}. Run the same command again to resume.", 128 + number
-        )
+        raise Stopped(f"interrupted by {signal.Signals(number).name}. {AGAIN}", 128 + number)
 
 
 def duration(seconds: float) -> str:
