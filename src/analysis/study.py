@@ -227,9 +227,11 @@ def _compared(record: Record, run: Run, measured: dict[str, MetricConfig], level
 def rows_of(record: Record, run: Run, config: MetricConfig) -> Answered | None:
     """Return the answers that a metric of a run is computed from; None where it is not."""
     rows = record.answered(run.name, config.task)
-    rows = rows.only(config.only) if rows is not None else None
-    for column in needed(config) if rows is not None else ():
+    if rows is None:
+        return None
+    rows = rows.only(config.only)
+    for column in needed(config):
         if 0 < (gaps := rows.gaps(column)) < len(rows):
             where = f"metrics: {gaps} of {len(rows)} questions of {rows.name} lack {column}"
             raise InputError(run.place, f"{where} for {run.name}. Fill it in.")
-    return rows if rows is not None and available(rows, config) else None
+    return rows if available(rows, config) else None
