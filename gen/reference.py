@@ -144,7 +144,7 @@ def _table(schema: dict[str, Any]) -> str:
     rows = ["| Key | Type | Default | What it says |", "| --- | --- | --- | --- |"]
     for key, entry in schema["properties"].items():
         default = "required" if key in required else f"`{json.dumps(entry['default'])}`" if "default" in entry else ""
-        default = "" if default in ("`null`", '`""`') or len(default) >= 60 else default
+        default = "" if default in ("`null`", '`""`', "`{}`", "`[]`") or len(default) >= 60 else default
         rows.append(f"| `{key}` | {_type(entry)} | {default} | {entry.get('description') or ''} |")
     return "\n".join(rows)
 

@@ -28,7 +28,6 @@ def stated(**changes: Any) -> ProjectConfig:
         ({"language": ["en", False]}, "language"),
         ({"license": "Apache-2.0"}, "license: "),
         ({"license": "other"}, "license_name: "),
-        ({"license_link": "LICENSE"}, "license_link: "),
         (
             {"license": "other", "license_name": "Mine", "license_link": "http://example.org"},
             "license_link: ",

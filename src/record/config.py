@@ -115,10 +115,7 @@ class LoraConfig(Settings):
         validation_alias=AliasChoices("dropout", "lora_dropout"),
         description="Dropout on the adapter's input. `lora_dropout` is accepted too.",
     )
-    target_modules: list[str] | str | None = Field(
-        None,
-        description="Modules that are adapted, by name, or `all-linear` or a pattern; peft's default when left out.",
-    )
+    target_modules: list[str] | str | None = Field(None, description="Adapted modules, `all-linear` or a pattern.")
     use_rslora: bool = Field(False, description="Whether an update is multiplied by alpha / √r instead.")
     bias: Literal["none", "all", "lora_only"] = Field("none", description="Which biases are trained.")
     modules_to_save: list[str] | None = Field(None, description="Modules that are trained in full.")
@@ -149,9 +146,7 @@ class TrainingConfig(Settings):
 
     learning_rate: float | None = Field(None, gt=0, description="Peak learning rate.")
     loraplus_lr_ratio: float = Field(
-        1.0,
-        ge=1,
-        description="Learning rate of the matrices B as a multiple of the matrices A's, as in LoRA+ (Hayou et al. 2024, arXiv 2402.12354).",
+        1.0, ge=1, description="Learning rate of B over that of A (LoRA+, arXiv 2402.12354)."
     )
     per_device_train_batch_size: int | None = Field(None, ge=1, description="Sequences per device and step.")
     gradient_accumulation_steps: int = Field(1, ge=1, description="Steps whose gradients are added up.")
@@ -160,24 +155,18 @@ class TrainingConfig(Settings):
     optim: str | None = Field(None, max_length=60, description="The optimizer; AdamW in `src.train`.")
     warmup_steps: int = Field(0, ge=0, description="Steps of linear warm-up.")
     warmup_ratio: float | None = Field(None, ge=0, le=1, description="Share of the steps that warms up.")
-    lr_scheduler_type: str = Field(
-        "linear", pattern="^[a-z_]{3,40}$", description="How the learning rate falls after the warm-up."
-    )
+    lr_scheduler_type: str = Field("linear", pattern="^[a-z_]{3,40}$", description="How the learning rate falls.")
     weight_decay: float = Field(0.0, ge=0, description="Weight decay.")
     max_grad_norm: float = Field(1.0, ge=0, description="Gradient norm that is clipped to; 0 for no clipping.")
-    sequence_length: int = Field(
-        256, ge=16, description="Tokens per packed sequence; examples are packed one per line."
-    )
-    completion_only_loss: bool = Field(
-        True, description="Whether the prompt half of an example is left out of the loss."
-    )
+    sequence_length: int = Field(256, ge=16, description="Tokens per packed sequence of examples.")
+    completion_only_loss: bool = Field(True, description="Whether the prompt is left out of the loss.")
     bf16: bool = Field(True, description="Whether to compute in bfloat16 where autocast allows.")
     torch_compile: bool = Field(False, description="Whether to compile the model (needs a C++ compiler).")
     eval_steps: int = Field(250, ge=1, description="Steps between two measurements of the validation loss.")
     logging_steps: int = Field(25, ge=1, description="Steps between two entries of the log.")
     report_to: list[str] = Field(
         default_factory=lambda: ["wandb"],
-        description="Trainer integrations that track the run; W&B runs offline unless WANDB_MODE says otherwise.",
+        description="Trainer integrations; W&B runs offline unless WANDB_MODE says otherwise.",
     )
 
     @property
@@ -191,9 +180,7 @@ class DatasetConfig(Strict):
     """Which dataset is built, and which part of it is trained on."""
 
     path: str = Field("data", description="Folder of the dataset; data/NAME in an experiment that names none.")
-    word_list: str = Field(
-        "data/words/words.txt", description="Words that questions are asked about, one word per line."
-    )
+    word_list: str = Field("data/words/words.txt", description="Words that questions are about, one per line.")
     seed: int = Field(1, ge=0, description="Seed of every draw.")
     test_questions: dict[str, NonNegativeInt] = Field(
         default_factory=lambda: {"letter_count": 2400, "letter_position": 2304, "spelling": 1000},
@@ -204,30 +191,16 @@ class DatasetConfig(Strict):
         description="Validation questions per task.",
     )
     validation_share: float = Field(0.2, gt=0, lt=1, description="Share of the eligible words that validation takes.")
-    chains: int = Field(
-        150_000,
-        ge=0,
-        description="Made-up words of two or three tokens in the training data, besides the single tokens.",
-    )
-    questions: int = Field(
-        0,
-        ge=0,
-        description="Training questions about made-up words, in the wording of the test, where `material` has them.",
-    )
+    chains: int = Field(150_000, ge=0, description="Made-up words of two or three tokens in the training data.")
+    questions: int = Field(0, ge=0, description="Training questions about made-up words, in the test's wording.")
     question_share: float | None = Field(
-        None,
-        gt=0,
-        lt=1,
-        description="Share of the letters-only tokens that training questions are about; test questions are divided by it.",
+        None, gt=0, lt=1, description="Share of the tokens that training questions are about."
     )
     material: tuple[Literal["spelling", "questions"], ...] = Field(
-        ("spelling",),
-        min_length=1,
-        max_length=2,
-        description="What is trained on: spellings, questions in the wording of the test, or both mixed.",
+        ("spelling",), min_length=1, max_length=2, description="What is trained on; several are mixed."
     )
     shares: dict[str, Annotated[float, Field(gt=0, lt=1)]] | None = Field(
-        None, description="Share of the examples that each material makes up; equal shares when left out."
+        None, description="Share of each material; equal shares when left out."
     )
     spelled_tokens: Literal["all", "asked"] = Field(
         "all",
@@ -239,12 +212,8 @@ class DatasetConfig(Strict):
         description="Which letters a spelling writes out: the word's own; those of another word of the same length, drawn "
         "again for each example (a control that learns what a spelling looks like); or its own in random order.",
     )
-    leave_out_position_templates: bool = Field(
-        False, description="Train without templates that name the first or last letter."
-    )
-    leave_out_count_templates: bool = Field(
-        False, description="Train without templates that name the number of letters."
-    )
+    leave_out_position_templates: bool = Field(False, description="Leave out templates with first or last letter.")
+    leave_out_count_templates: bool = Field(False, description="Leave out templates with the number of letters.")
 
 
 QuestionFormat = Annotated[str, Field(pattern=r"^[^{}]*\{question\}[^{}]*$")]
@@ -275,12 +244,8 @@ class EvaluationConfig(Strict):
     example_format: QuestionFormat = Field(
         "Question: {question}\nAnswer:", description="How a question is written; a space and the answer follow."
     )
-    reworded: int = Field(
-        0, ge=0, description="Questions of each letter task that are also asked in a wording that no training used."
-    )
-    fixed: list[FixedQuestion] = Field(
-        default_factory=list, description="Words that are asked about in any case, such as the one in the title."
-    )
+    reworded: int = Field(0, ge=0, description="Questions of each letter task that are also asked in another wording.")
+    fixed: list[FixedQuestion] = Field([], description="Words that are asked about in any case.")
     batch_size: int = Field(256, ge=1, description="Questions per batch.")
     max_new_tokens: int = Field(32, ge=1, description="Longest spelling that is generated, in tokens.")
 
@@ -304,18 +269,9 @@ class ExperimentConfig(Strict):
 
     experiment_name: Name = Field(description="Name of the experiment and of its folder in results/.")
     base_model: str | None = Field(None, description="Hub id or local folder of the base model.")
-    base_revision: str | None = Field(
-        None,
-        pattern=r"^[\w.-]{1,100}$",
-        description="Commit, branch or tag of the base model on the Hub; the newest when left out.",
-    )
-    published_for: str | None = Field(
-        None,
-        description="Hub id of another base that the adapter is published for on purpose, such as one that is not quantized.",
-    )
-    start_from: str | None = Field(
-        None, description="Folder of an adapter that training continues; a new adapter when left out."
-    )
+    base_revision: str | None = Field(None, pattern=r"^[\w.-]{1,100}$", description="Commit, branch or tag of it.")
+    published_for: str | None = Field(None, description="Hub id of another base that the adapter is published for.")
+    start_from: str | None = Field(None, description="Folder of an adapter that training continues.")
     seed: int = Field(1, ge=0, description="Seed of the adapter's weights and of the order of the examples.")
     lora_config: LoraConfig | None = Field(None, description="The adapter; left out where it is not known.")
     training_config: TrainingConfig | None = Field(None, description="Its training; left out where it is not known.")
@@ -325,12 +281,8 @@ class ExperimentConfig(Strict):
         default_factory=lambda data: _own_folder("checkpoints", data),
         description="Folder of the trained adapter; checkpoints/NAME when left out.",
     )
-    note: str | None = Field(
-        None, description="What a reader should know about how the run went, shown with the settings."
-    )
-    country_iso_code: str | None = Field(
-        None, pattern="^[A-Z]{3}$", description="Country of the machine, for emissions; left out, they are not stated."
-    )
+    note: str | None = Field(None, description="What a reader should know about the run.")
+    country_iso_code: str | None = Field(None, pattern="^[A-Z]{3}$", description="Where the machine is, for emissions.")
 
     @field_validator("dataset_config", mode="before")
     @classmethod
@@ -357,30 +309,27 @@ class ExperimentConfig(Strict):
     @property
     def required_base_model(self) -> str:
         """The base model, where a command cannot do without."""
-        if self.base_model is None:
-            raise self._lacks("base_model", "a Hub id or a local folder")
-        return self.base_model
+        return str(self._required(self, "base_model"))
 
     @property
     def required_lora(self) -> LoraConfig:
         """The adapter's settings, where a command cannot do without."""
-        if self.lora_config is None:
-            raise self._lacks("lora_config", "the adapter's settings")
-        return self.lora_config
+        found: LoraConfig = self._required(self, "lora_config")
+        return found
 
     @property
     def required_training(self) -> TrainingConfig:
         """The training's settings, where a command cannot do without."""
-        if self.training_config is None:
-            raise self._lacks("training_config", "the training's settings")
+        found: TrainingConfig = self._required(self, "training_config")
         for key in ("learning_rate", "per_device_train_batch_size", "max_steps"):
-            if getattr(self.training_config, key) is None:
-                raise self._lacks(f"training_config.{key}", "a number")
-        return self.training_config
+            self._required(found, key)
+        return found
 
-    def _lacks(self, key: str, expected: str) -> InputError:
-        where = f"experiment {self.experiment_name}"
-        return InputError(where, f"{key}: found nothing, expected {expected}. Add {key} to the config.")
+    def _required(self, part: BaseModel, key: str) -> Any:
+        value = getattr(part, key)
+        if value is None:
+            raise InputError(f"experiment {self.experiment_name}", f"{key}: missing. Add it to the config.")
+        return value
 
 
 MIT = "MIT License"
@@ -399,12 +348,8 @@ class Grouping(Strict):
     """What results, or the dataset's rows, are counted by; a plain name is the column by its values."""
 
     column: str = Field(description="Name of the column: `reference`, or one of the project's own.", max_length=60)
-    of: Literal["value", "length"] = Field(
-        "value", description="Its values, or how long they are: characters of a text, entries of a list."
-    )
-    label: Line | None = Field(
-        None, description="What readers see, such as an axis' label; made from the name when left out.", max_length=80
-    )
+    of: Literal["value", "length"] = Field("value", description="Its values, or their lengths: characters or entries.")
+    label: Line | None = Field(None, description="What readers see; made from the name when left out.", max_length=80)
 
     @model_validator(mode="before")
     @classmethod
@@ -431,103 +376,57 @@ class ProjectConfig(Strict):
     question: Line = Field(description="The question in one line.")
     headline: Line | None = Field(None, description="The question in a few words, for the top of the home page.")
     example_word: str | None = Field(
-        None, pattern="^[a-z]{2,30}$", description="A word that the home page shows as the base model's tokens."
+        None, pattern="^[a-z]{2,30}$", description="Word that the home page shows in tokens."
     )
-    example_letter: str | None = Field(
-        None, pattern="^[a-z]$", description="The letter of that word that the headline asks for."
-    )
+    example_letter: str | None = Field(None, pattern="^[a-z]$", description="The letter that the headline asks for.")
     summary: str = Field(description="What was done, in a few sentences, without results.")
     experiment: str = Field(description="Config of the experiment that the documents show.")
-    study: str | None = Field(
-        None,
-        description="Config of the study that the experiment is the published run of; one run stands alone without.",
-    )
-    base_model_note: str | None = Field(
-        None, description="What kind of model the base is, where a reader could be misled."
-    )
+    study: str | None = Field(None, description="Config of the study that the experiment is the published run of.")
+    base_model_note: str | None = Field(None, description="What kind of model the base is.")
     version: Line = Field("0.1.0", description="Version of the publication.")
     date: datetime.date | None = Field(None, description="Date of that version; the evaluation's when left out.")
     language: Language | Annotated[list[Language], Field(min_length=1)] = Field(
-        "en", description="Language of the data, as an ISO 639-1 code, or several."
+        "en", description="ISO 639-1 code of the data's language, or several."
     )
-    license: str = Field(
-        "mit",
-        pattern="^[a-z0-9][a-z0-9.+-]*$",
-        description="License of model and dataset, as the Hub's license identifier.",
-    )
-    license_name: Line = Field(
-        MIT, validate_default=True, description="The license in words; required for any other license."
-    )
+    license: str = Field("mit", pattern="^[a-z0-9][a-z0-9.+-]*$", description="The Hub's license identifier.")
+    license_name: Line = Field(MIT, validate_default=True, description="The license in words, if it is not `mit`.")
     license_link: str | None = Field(
-        None,
-        description="Where the text of the license `other` is, as an `https://` address; LICENSE by default.",
+        None, pattern=r"^(LICENSE$|https://)", description="Address of the text of the license `other`; or LICENSE."
     )
     authors: list[Line] = Field(default_factory=list, description="Who made it; left out of the documents while empty.")
-    namespace: Name | None = Field(
-        None, description="User or organization on the Hub; the logged-in user when left out."
-    )
+    namespace: Name | None = Field(None, description="User or organization; the logged-in user by default.")
     model_repo: Name = Field(description="Name of the model repository on the Hub.")
     dataset_repo: Name = Field(description="Name of the dataset repository on the Hub.")
-    space_repo: Name | None = Field(
-        None, description="Name of the Space on the Hub in which visitors try the models; none is published without."
-    )
-    visibility: Literal["public", "private"] = Field(
-        "public", description="Who sees the repositories once they are verified."
-    )
-    allow_secrets: dict[str, list[str]] = Field(
-        default_factory=dict,
-        description="What looks like a secret and is harmless: for each published file (`role/path`), the SHA-256 of what was found.",
-    )
+    space_repo: Name | None = Field(None, description="Name of the Space in which visitors try the models.")
+    visibility: Literal["public", "private"] = Field("public", description="Who sees verified repositories.")
+    allow_secrets: dict[str, list[str]] = Field({}, description="SHA-256 of harmless finds, by `role/path`.")
     repository_url: str | None = Field(None, pattern=r"^https://", description="Where the code is.")
     site_url: str | None = Field(None, pattern=r"^https://", description="Where the site is.")
-    sample_prompts: list[str] = Field(
-        default_factory=list, description="Further prompts whose continuations `src.benchmark` records, to be quoted."
-    )
+    sample_prompts: list[str] = Field([], description="Further prompts that `src.benchmark` continues, to be quoted.")
     example_prompt: str | None = Field(
         None,
         min_length=1,
         max_length=2000,
-        description="What the card's snippet asks the model, over several lines after `|`; a question of the evaluation by default.",
+        description="What the snippet asks the model; a recorded question by default.",
     )
-    pipeline_tag: str | None = Field(
-        None,
-        pattern=r"^[a-z0-9-]+$",
-        description="The Hub's name for what the model does, where the checkpoint does not say it.",
-    )
-    snippet: str | None = Field(
-        None, description="Python code that uses the model, where transformers has no pipeline for it."
-    )
+    pipeline_tag: str | None = Field(None, pattern=r"^[a-z0-9-]+$", description="The Hub's name for what it does.")
+    snippet: str | None = Field(None, description="Python code that uses the model, instead of a pipeline.")
     ignored_in_answers: dict[str, str] = Field(
-        default_factory=dict,
+        {},
         description="For a task whose answers are written freely, a regular expression of what is taken out of an answer and of the "
         "dataset's own before they are compared in lower case; for its export to lm-evaluation-harness.",
     )
-    dataset_counts: list[Grouping] = Field(
-        default_factory=list, description="Columns of the dataset whose values its card counts, where a split has them."
-    )
+    dataset_counts: list[Grouping] = Field([], description="Columns whose values the dataset's card counts.")
     readme_chart: str | None = Field(None, description="Name of the chart that the README shows.")
-    try_it_megabytes: int = Field(
-        50,
-        ge=0,
-        description="Most megabytes that a browser loads to ask the models on the page Try it; models with larger files, or 0, go without it.",
-    )
-    tags: list[Line] = Field(
-        default_factory=list, description="Tags of the model on the Hub, beyond those that follow from the record."
-    )
-    texts: dict[str, str] = Field(
-        default_factory=dict,
-        description="Short texts of the documents, in Markdown, each under the name that its template would have in docs/fragments.",
-    )
+    try_it_megabytes: int = Field(50, ge=0, description="Most megabytes that the page Try it loads; 0 for none.")
+    tags: list[Line] = Field([], description="Further tags of the model on the Hub.")
+    texts: dict[str, str] = Field({}, description="Short texts in Markdown, by the name of their template.")
     uses: Uses
     limitations: list[str] = Field(min_length=1, description="What the model and its evaluation cannot do.")
     risks: list[str] = Field(min_length=1, description="Biases and risks.")
     recommendations: list[str] = Field(min_length=1, description="What users should do about them.")
-    acknowledgments: list[str] = Field(
-        default_factory=list, description="Data, software and ideas that the work stands on."
-    )
-    introduction: str | None = Field(
-        None, description="Introduction of the report, in Markdown; `[@key]` cites a work of docs/references.bib."
-    )
+    acknowledgments: list[str] = Field([], description="Data, software and ideas that the work stands on.")
+    introduction: str | None = Field(None, description="Introduction of the report; `[@key]` cites a work.")
     related_work: str | None = Field(None, description="What others found, for the report; cites the same way.")
     future_work: list[str] = Field(default_factory=list, description="What remains to be done, for the report.")
 
@@ -536,15 +435,6 @@ class ProjectConfig(Strict):
     def _names_the_license(cls, value: str, info: ValidationInfo) -> str:
         if info.data.get("license", "mit") != "mit" and value == MIT:
             raise ValueError(f"the name of the license `{info.data['license']}` in words")
-        return value
-
-    @field_validator("license_link")
-    @classmethod
-    def _is_of_another_license(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and info.data.get("license", "other") != "other":
-            raise ValueError("no link, which only the license `other` has")
-        if value not in (None, "LICENSE") and not str(value).startswith("https://"):
-            raise ValueError("an `https://` address, or LICENSE")
         return value
 
     @property
@@ -571,11 +461,7 @@ class Only(Strict):
     equals: str | None = Field(None, description="The value, of a column of text.")
     at_least: float | None = Field(None, description="Smallest value.")
     at_most: float | None = Field(None, description="Largest value.")
-    control: str | None = Field(
-        None,
-        pattern="^control_[a-z0-9_]{1,50}$",
-        description="Column of the questions with the control within this range, where that is another one.",
-    )
+    control: str | None = Field(None, pattern="^control_[a-z0-9_]{1,50}$", description="Column with another control.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> Only:
@@ -593,26 +479,15 @@ class MetricConfig(Strict):
     unit: Literal["proportion", "distance", "number"] = Field(
         description="proportion: 0 to 1, shown in per cent; distance: 0 to 1, shown as a number; number: any."
     )
-    primary: bool = Field(
-        False, description="Whether the question is about this metric; primary tests share Holm's correction."
-    )
+    primary: bool = Field(False, description="Whether it is tested with Holm's correction.")
     task: str | None = Field(None, description="Task whose answers it is computed from.")
     measure: str | None = Field(None, description="How it is computed from an answer: a name of `src.record.measures`.")
-    value: str | None = Field(
-        None,
-        pattern="^[a-z0-9_]{1,50}$",
-        description="For the measure `value`: the column of the answers that holds it for each question.",
-    )
-    only: tuple[Only, ...] = Field(
-        (),
-        description="The questions that it is limited to, by one column or several; all of the task's when left out.",
-    )
+    value: str | None = Field(None, pattern="^[a-z0-9_]{1,50}$", description="Its column, for the measure `value`.")
+    only: tuple[Only, ...] = Field((), description="The questions that it is limited to, by one column or several.")
     breakdowns: list[Grouping] = Field(default_factory=list, description="What it is broken down by.")
 
-    variant_of: str | None = Field(
-        None, description="Key of the metric that asks the same under another condition, to be shown next to it."
-    )
-    variant: str | None = Field(None, description="That condition in a few words.")
+    variant_of: str | None = Field(None, description="Key of the metric that it is shown next to.")
+    variant: str | None = Field(None, description="Under which condition it asks the same, in a few words.")
 
     @field_validator("only", mode="before")
     @classmethod
@@ -643,6 +518,4 @@ class MetricsConfig(Strict):
     """All metrics, by the key that they have in the results."""
 
     metrics: dict[str, MetricConfig] = Field(min_length=1)
-    significance_level: float = Field(
-        0.05, gt=0, lt=1, description="Level of the tests, and one minus the level of the intervals."
-    )
+    significance_level: float = Field(0.05, gt=0, lt=1, description="Level of the tests and intervals.")

@@ -17,9 +17,7 @@ class SignificantImprovement(Strict):
 
     kind: Literal["significant_improvement"]
     metric: str = Field(description="Key of a primary metric.")
-    arm: str | None = Field(
-        None, description="Arm of the study that it is about, in every run; the published run when left out."
-    )
+    arm: str | None = Field(None, description="Arm that it is about, in every run; the published run by default.")
 
 
 class CompleteDocuments(Strict):

@@ -15,9 +15,7 @@ VariantName = Literal["base", "adapter", "merged"]
 class Variant(Strict):
     """One way to run the model, measured in processes of its own."""
 
-    variant: VariantName = Field(
-        description="base: without the adapter; adapter: base with the adapter next to it; merged: added into the weights."
-    )
+    variant: VariantName = Field(description="Base model, adapter next to it, or merged into it.")
     parameters: int = Field(ge=1, description="Parameters in memory.")
     disk_bytes: int = Field(ge=1, description="Bytes of the weights that are read, as they are published or merged.")
     load_seconds: float = Field(gt=0, description="Median time to load the weights, once the libraries are imported.")
@@ -43,14 +41,9 @@ class Deployment(Strict):
     processes: int = Field(ge=1, description="Processes a variant; the variants took turns.")
     answers: int = Field(ge=1, description="Answers per process that were timed, after one that was not.")
     dtype: str = Field(description="Number format of the weights in memory.")
-    import_memory_bytes: int = Field(
-        ge=0, description="Peak memory when the libraries are imported and nothing is loaded yet."
-    )
+    import_memory_bytes: int = Field(ge=0, description="Peak memory before anything is loaded.")
     same_answers: bool = Field(description="Whether adapter and merged model wrote the same tokens.")
     environment: Environment
     adapter_sha256: Sha256 = Field(description="SHA-256 of the adapter that was measured.")
     variants: list[Variant] = Field(min_length=1)
-    samples: list[Sample] = Field(
-        default_factory=list,
-        description="What the models that are published write after the project's example prompts.",
-    )
+    samples: list[Sample] = Field([], description="What the models write after the example prompts.")

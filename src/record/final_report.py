@@ -39,9 +39,7 @@ class Finding(Strict):
     base: float | None = Field(description="Null where no base model was evaluated.")
     finetuned: float
     change: float | None = Field(description="Fine-tuned minus base.")
-    relative_change: float | None = Field(
-        None, description="The change as a share of the base's value; null where that is 0."
-    )
+    relative_change: float | None = Field(None, description="The change as a share of the base's value.")
     questions: int | None = None
     base_interval: tuple[float, float] | None = None
     finetuned_interval: tuple[float, float] | None = None
@@ -50,9 +48,7 @@ class Finding(Strict):
     p_value: float | None = Field(None, description="Two-sided, not corrected.")
     p_adjusted: float | None = Field(None, description="After Holm, for primary metrics.")
     baselines: dict[str, float] = Field(default_factory=dict)
-    control: float | None = Field(
-        None, description="Accuracy of the same answers if the question had asked about something else."
-    )
+    control: float | None = Field(None, description="Accuracy of the same answers to exchanged questions.")
     control_p: float | None = Field(None, description="Chance of as many right answers in that case; one-sided.")
     answered: float | None = Field(None, description="Share of freely written lines that are candidates.")
     verdict: str
@@ -61,9 +57,7 @@ class Finding(Strict):
 class Conclusion(Strict):
     """The outcome."""
 
-    success_criteria_met: dict[str, bool | None] = Field(
-        description="By criterion: true if met, false if not, null while it is not decided."
-    )
+    success_criteria_met: dict[str, bool | None] = Field(description="By criterion; null while it is not decided.")
     criteria: dict[str, CriterionFound] = Field(description="The same with the evidence that decides.")
     significance_level: float
     findings: dict[str, Finding] = Field(description="By metric.")

@@ -25,10 +25,7 @@ class ModelResults(Strict):
     metrics: dict[str, Annotated[float, Field(strict=True, ge=-1e100, le=1e100)]] = Field(
         min_length=1, description="Value of each metric."
     )
-    uncertainty: dict[str, Uncertainty] = Field(
-        default_factory=dict,
-        description="Uncertainty of metrics that are not computed from answers on record, as another tool states it.",
-    )
+    uncertainty: dict[str, Uncertainty] = Field({}, description="As another tool states it.")
 
 
 class FileReference(Strict):
@@ -36,7 +33,7 @@ class FileReference(Strict):
 
     file: str = Field(
         pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*$",
-        description="Name of the file, in the same folder or in one below it.",
+        description="Its name, in this folder or one below.",
     )
     sha256: Sha256
     rows: int | None = Field(None, ge=0)
@@ -46,9 +43,7 @@ class PromptField(Strict):
     """What fills one placeholder of a task's template."""
 
     column: str = Field(description="Column of the questions, or `context` of the answers.")
-    form: Literal["text", "ordinal", "letters"] = Field(
-        "text", description="text: as it is; ordinal: 3 as 3rd; letters: each character after a space."
-    )
+    form: Literal["text", "ordinal", "letters"] = Field("text", description="As it is, 3 as 3rd, or letter by letter.")
 
 
 class Task(Strict):
@@ -56,27 +51,17 @@ class Task(Strict):
 
     questions: int = Field(ge=1)
     method: str = Field(description="How an answer was obtained.")
-    candidates: list[str] | None = Field(
-        None, description="The answers that were chosen from, where there was a choice."
-    )
+    candidates: list[str] | None = Field(None, description="The answers that were chosen from.")
     few_shot: int | None = Field(None, ge=0, description="Solved examples before each question.")
     prefix: str = Field("", description="The solved examples, as they were written before each question.")
     template: str | None = Field(None, description="How a question was written; placeholders are the keys of `fields`.")
     fields: dict[str, PromptField] = Field(default_factory=dict, description="What fills each placeholder.")
-    ignores: str | None = Field(
-        None, description="What a question asks for and its control exchanges, in a few words, such as `the position`."
-    )
-    shortcuts: dict[str, str] = Field(
-        default_factory=dict,
-        description="Answers that ignore part of the question: for each, in words, the column of the questions that holds it.",
-    )
+    ignores: str | None = Field(None, description="What the control exchanges, such as `the position`.")
+    shortcuts: dict[str, str] = Field({}, description="Columns of answers that ignore part of the question, by label.")
     judged: Literal["comparison", "tool"] = Field(
-        "comparison",
-        description="comparison: right if equal to a reference; tool: right, wrong or unknown as another tool said.",
+        "comparison", description="By comparing with a reference, or by a tool."
     )
-    prompts_differ: str | None = Field(
-        None, description="How the two models' prompts differ, in a sentence; left out if they are the same."
-    )
+    prompts_differ: str | None = Field(None, description="How the models' prompts differ, in a sentence.")
 
     @property
     def prompt(self) -> str:
@@ -125,13 +110,9 @@ class Resources(Strict):
 class Hashes(Strict):
     """What was used, as SHA-256."""
 
-    base: dict[str, Sha256] = Field(
-        default_factory=dict, description="Each file of the base model, its tokenizer's too."
-    )
+    base: dict[str, Sha256] = Field({}, description="Files of the base model and its tokenizer.")
     adapter: dict[str, Sha256] = Field(description="Each file of the checkpoint.")
-    start: dict[str, Sha256] = Field(
-        default_factory=dict, description="Each file of the adapter that training continued."
-    )
+    start: dict[str, Sha256] = Field({}, description="Files of the adapter that training continued.")
     data: dict[str, Sha256] = Field(description="Each Parquet file of the dataset.")
 
 
@@ -158,13 +139,9 @@ class EvaluationResults(Strict):
     config: dict[str, Any] | None = Field(None, description="The whole config of the experiment, as it was run.")
     base_model: ModelResults | None = Field(None, description="Left out where only one model was evaluated.")
     finetuned_model: ModelResults
-    runs: list[Name] = Field(
-        default_factory=list, description="Further models of the table, each in `runs/NAME.json` next to this file."
-    )
+    runs: list[Name] = Field([], description="Further models, each in `runs/NAME.json`.")
     tasks: dict[str, Task] = Field(default_factory=dict)
-    groups: dict[str, list[str]] = Field(
-        default_factory=dict, description="Tasks whose questions are scored together, by the group's name."
-    )
+    groups: dict[str, list[str]] = Field({}, description="Tasks that are scored together, by the group's name.")
     questions: FileReference | None = Field(None, description="What was asked.")
     answers: AnswerFiles | None = Field(None, description="What both models answered.")
     training_log: FileReference | None = None
@@ -211,19 +188,13 @@ class TrainingLog(Strict):
     steps: int = Field(ge=0)
     examples: int | None = Field(None, ge=0)
     sequences: int | None = Field(None, ge=0)
-    materials: dict[str, int] = Field(
-        default_factory=dict, description="Examples of each material; mixing ends with the first that is used up."
-    )
+    materials: dict[str, int] = Field({}, description="Examples of each material.")
     used_up: str | None = Field(None, description="The material that ended the mixing.")
     passes: float | None = Field(None, ge=0, description="How often each sequence was seen.")
     parameters: dict[str, int] = Field(description="`trainable` and `total`, as far as they are known.")
     log: list[LogEntry]
-    notes: list[str] = Field(
-        default_factory=list, description="What is missing from the log, such as losses that are not numbers."
-    )
-    evaluation: dict[str, float] = Field(
-        default_factory=dict, description="Metrics of the evaluation that the training ended with, as it named them."
-    )
+    notes: list[str] = Field([], description="What is missing from the log.")
+    evaluation: dict[str, float] = Field({}, description="The Trainer's last evaluation.")
     resources: Resources
     tracking: Tracking | None = None
     environment: Environment | None = None

@@ -36,12 +36,8 @@ class Arm(Strict):
     stage: int = Field(2, ge=1, le=2, description="Runs of one stage have the same budget.")
     purpose: str = Field(description="What it is for, in a sentence or two.")
     seeds: list[Annotated[int, Field(ge=0)]] = Field(min_length=1, description="Seeds, a run each.")
-    start_from: list[str] = Field(
-        default_factory=list, description="The adapter that each run continues, in the order of the seeds."
-    )
-    changes: dict[str, Any] = Field(
-        default_factory=dict, description="Keys of the experiment's config that differ, nested as they are there."
-    )
+    start_from: list[str] = Field([], description="The adapter that each run continues, by seed.")
+    changes: dict[str, Any] = Field({}, description="Keys of the experiment's config that differ.")
 
 
 class StudyConfig(Strict):
@@ -50,10 +46,7 @@ class StudyConfig(Strict):
     study: Name = Field(description="Name of the study and of its folder in checkpoints/.")
     experiment: str = Field(description="Config of the experiment that all runs share.")
     published: str = Field(description="The run whose adapter is published, as ARM-SEED.")
-    also_published: dict[str, Name] = Field(
-        default_factory=dict,
-        description="Further runs whose adapters are published in the same repository, each with the name of its folder.",
-    )
+    also_published: dict[str, Name] = Field({}, description="Further runs that are published, each with its folder.")
     arms: dict[Name, Arm] = Field(min_length=1, description="The arms, by name.")
 
 
