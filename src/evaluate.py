@@ -49,8 +49,7 @@ def evaluate(
 
     declared = load_yaml(metrics or METRICS, MetricsConfig)
     target = output or (what.results if split is SplitName.test else what.work / "validation")
-    further = what.further and split is SplitName.test
-    values = library(what, declared, split.value, target, further=further, all_scores=what.all_scores)
+    values = library(what, declared, split.value, target)
     if values is None:
         return
     for key, value in values.items():

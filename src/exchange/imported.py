@@ -50,13 +50,7 @@ SECTIONS = {"base": "base_model", "finetuned": "finetuned_model"}
 
 @dataclass
 class Written:
-    """What an import did.
-
-    Attributes:
-        lines: What was written, then what a config would have to change, a line each.
-        again: Whether results of this experiment were replaced.
-        changes: Each metric whose value changed, with both models' old and new values.
-    """
+    """What an import did: lines to print, whether results were replaced, and each metric whose value changed."""
 
     lines: list[str] = field(default_factory=list)
     again: bool = False

@@ -45,13 +45,7 @@ _DATASET = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASC
 
 @dataclass
 class HarnessRun:
-    """All results of one model, of one call of lm_eval or of several.
-
-    Attributes:
-        files: The results files that were read.
-        data: Their contents; of several, the dictionaries by task are merged, and the rest is the first file's.
-        samples: Each task's samples, if there are any.
-    """
+    """All results of one model, of one call of lm_eval or of several: contents and samples by task."""
 
     files: list[Path]
     data: dict[str, Any]

@@ -181,12 +181,7 @@ def made_up_words(
 
 
 class Strings:
-    """Draws strings of letters that are no words, each at most once.
-
-    Args:
-        seed: Seed of the draws.
-        forbidden: Real words and tokens, which no string may be.
-    """
+    """Draws strings of letters that are no words, each at most once."""
 
     def __init__(self, seed: str, forbidden: frozenset[str]) -> None:
         self._rng = random.Random(seed)
@@ -197,9 +192,6 @@ class Strings:
 
         For `count` a letter occurs once, twice, three or four times, the first three equally often; for `position` every
         position is equally likely.
-
-        Returns:
-            `letters`, `letter` or `position`, and `answer`.
         """
         rng = self._rng
         while True:
@@ -245,11 +237,8 @@ def string_questions(strings: Strings, task: str, split: str, total: int) -> lis
 def eligible_words(tokenizer: Any, words: Sequence[str]) -> dict[str, list[str]]:
     """Keep the words that make a fair test.
 
-    A word is kept when it splits into two or more tokens both after a space and at the start of a text (so it
-    is no token that was trained on), and one of its tokens has two or more letters.
-
-    Returns:
-        Word to its tokens as they stand in a sentence, after a space.
+    A word is kept, with its tokens in a sentence, when it splits into two or more tokens both after a space and at the start of a text
+    (so it is no token that was trained on), and one of its tokens has two or more letters.
     """
     spaced = tokenizer([f" {word}" for word in words], add_special_tokens=False)["input_ids"]
     bare = tokenizer(list(words), add_special_tokens=False)["input_ids"]

@@ -25,12 +25,7 @@ VARIANTS: tuple[VariantName, ...] = ("base", "adapter", "merged")
 
 @dataclass(frozen=True)
 class Sample:
-    """What one process measured.
-
-    Attributes:
-        import_memory_bytes: Peak of memory when the libraries were imported and nothing was loaded yet.
-        tokens: Ids of the tokens of the answer.
-    """
+    """What one process measured, and the tokens that it wrote."""
 
     parameters: int
     load_seconds: float

@@ -12,17 +12,8 @@ from typing import Any
 import torch
 
 PACKAGES = (
-    "torch",
-    "transformers",
-    "peft",
-    "accelerate",
-    "datasets",
-    "tokenizers",
-    "safetensors",
-    "numpy",
-    "codecarbon",
-    "wandb",
-)
+    "torch", "transformers", "peft", "accelerate", "datasets", "tokenizers", "safetensors", "numpy", "codecarbon", "wandb",
+)  # fmt: skip
 """Packages whose versions are kept with a run."""
 
 
@@ -57,10 +48,10 @@ def _cpu_name() -> str | None:
 def git_state() -> dict[str, Any] | None:
     """Return the commit of the code and whether tracked files differ from it; None outside a git work tree."""
     try:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        status = subprocess.run(
-            ["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
-        ).stdout
+        commit, status = (
+            subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+            for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain", "-uno"))
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return {"commit": commit, "dirty": bool(status.strip())}
+    return {"commit": commit, "dirty": bool(status)}

@@ -23,10 +23,8 @@ import pyarrow.parquet as pq
 import torch
 
 from src.record.answers import MAX_ANSWER, MODELS, read_answers, write_answers
-from src.record.binding import flat
 from src.record.checkpoint import checkpoint_files, hash_files
 from src.record.config import EvaluationConfig, ExperimentConfig, MetricsConfig
-from src.record.errors import InputError
 from src.record.files import load_json, sha256_file, write_json
 from src.record.questions import CONTROL, question_text, read_questions, write_questions
 from src.record.questions import SCHEMA as QUESTIONS_SCHEMA
@@ -70,12 +68,9 @@ REWORDED = {
 
 @dataclass(frozen=True)
 class EvalTask:
-    """A task as it is put to the models.
+    """A task as it is put to the models, and the dataset's task that it is a kind of.
 
-    Attributes:
-        name: Its name in the record.
-        source: The task of the dataset that it is a kind of.
-        variant: `reworded` where the dataset's first questions are asked in another wording, `fixed` where the words are the config's.
+    A `reworded` variant asks the dataset's first questions in another wording, a `fixed` one asks about the config's words.
     """
 
     name: str
@@ -205,12 +200,6 @@ class Runner:
     """Puts tasks to one model.
 
     With several processes (`accelerate launch`) each answers its share, and all get all answers.
-
-    Args:
-        model: The model.
-        tokenizer: Its tokenizer.
-        config: The experiment.
-        label: Name of the model in progress bars.
     """
 
     def __init__(self, model: Any, tokenizer: Any, config: ExperimentConfig, label: str) -> None:
@@ -221,16 +210,7 @@ class Runner:
         self._spelled: dict[str, str] = {}
 
     def answers(self, task: EvalTask, rows: list[dict[str, Any]], *, all_scores: bool) -> list[dict[str, Any]]:
-        """Answer a task's questions.
-
-        Args:
-            task: The task.
-            rows: Its questions.
-            all_scores: Whether to keep the log-likelihoods of all candidates.
-
-        Returns:
-            A row of the answers per question, without id.
-        """
+        """Answer a task's questions: a row of the answers per question, without id."""
         described = task.described(self.config, len(rows))
         prompts = [question_text(described, row) for row in rows]
         lines = self._run(task, described.prefix, prompts, "written", Evaluator.write)
@@ -297,29 +277,22 @@ def reference(task: EvalTask, row: dict[str, Any]) -> str:
     return str(row["answer"] if task.candidates else row["word"])
 
 
-def evaluate(
-    run: PlannedRun,
-    metrics: MetricsConfig,
-    split: str,
-    output: Path,
-    *,
-    further: bool = False,
-    all_scores: bool = False,
-) -> dict[str, float] | None:
+def evaluate(run: PlannedRun, metrics: MetricsConfig, split: str, output: Path) -> dict[str, float] | None:
     """Ask a split's questions and write the record.
+
+    Of a further run of a study only the fine-tuned model is asked the test questions, and `answers/RUN.parquet` and `runs/RUN.json`
+    are added to the record of the published run, which was evaluated into `output` before.
 
     Args:
         run: The experiment, or a run of a study.
         metrics: The metrics; those whose task was asked are computed.
         split: `validation` or `test`.
         output: The record's folder; `training_log.json` is read from it if there is one.
-        further: Whether this is a further run of a study whose published run was evaluated into `output`: only the fine-tuned model is
-            asked, and `answers/RUN.parquet` and `runs/RUN.json` are written.
-        all_scores: Whether to keep a further run's log-likelihoods of all candidates.
 
     Returns:
         The fine-tuned model's metrics; None in a process that is not the first.
     """
+    further = run.further and split == "test"
     config = run.experiment
     checkpoint = Path(config.checkpoint)
     base_name = config.required_base_model
@@ -329,7 +302,9 @@ def evaluate(
         "adapter": hash_files(checkpoint_files(checkpoint)),
         "data": hash_files(dataset_files(Path(config.dataset_config.path))),
     }
-    published = _published(output, config, hashes) if further else None
+    results = output / "evaluation_results.json"
+    hint = "Evaluate the study's published run first."
+    published = load_json(results, EvaluationResults, hint) if further else None
     base = load_base(base_name)
     base.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     check_finite(base, base_name, "Restore the weights.")
@@ -346,9 +321,7 @@ def evaluate(
         answers = [
             {"id": _identifier(task, row), **answer}
             for task, asked in rows.items()
-            for row, answer in zip(
-                asked, runner.answers(task, asked, all_scores=all_scores or not further), strict=True
-            )
+            for row, answer in zip(asked, runner.answers(task, asked, all_scores=run.all_scores), strict=True)
         ]
         tables[model] = pa.Table.from_pylist(answers)
     if not runner.processes.is_main_process:
@@ -376,7 +349,7 @@ def evaluate(
         values[model] = computed(metrics, questions, read_answers(path, questions, tasks), tasks)
     log = output / "training_log.json"
     write_json(
-        output / "evaluation_results.json",
+        results,
         {
             "experiment_name": config.experiment_name,
             "base_model": {"name": common["config"]["base_model"], "metrics": values["base"]},
@@ -389,23 +362,6 @@ def evaluate(
         },
     )
     return values["finetuned"]
-
-
-def _published(output: Path, config: ExperimentConfig, hashes: dict[str, Any]) -> EvaluationResults:
-    """Read the published run's evaluation, and check that a further run asks the same base model the same questions."""
-    path = output / "evaluation_results.json"
-    hint = "Evaluate the study's published run first."
-    found = load_json(path, EvaluationResults, hint)
-    stored = found.hashes.model_dump() if found.hashes else {}
-    asked = (found.config or {}).get("evaluation_config"), config.evaluation_config.model_dump(mode="json")
-    before, now = (
-        flat({"hashes": {part: of.get(part) for part in ("base", "data")}, "config": {"evaluation_config": given}})
-        for of, given in zip((stored, hashes), asked, strict=True)
-    )
-    for key in before.keys() | now.keys():
-        if before.get(key) != now.get(key):
-            raise InputError(path, f"{key}: found another one than this run's, expected the same in every run. {hint}")
-    return found
 
 
 def _write_further(

@@ -13,16 +13,8 @@ from .model_name import parse_model_name
 from .schemas import EvaluationResults, Hashes, TrainingLog
 
 FREE = frozenset(
-    {
-        "experiment_name",
-        "note",
-        "checkpoint",
-        "published_for",
-        "base_revision",
-        "dataset_config.path",
-        "training_config.report_to",
-    }
-)
+    ["experiment_name", "note", "checkpoint", "published_for", "base_revision", "dataset_config.path", "training_config.report_to"]
+)  # fmt: skip
 """Keys of an experiment's config that name or describe, and change nothing that was run."""
 
 RETIRED = {"dataset_config": ("skills", "books", "question_tokens"), "evaluation_config": ("variants",)}
