@@ -37,16 +37,7 @@ def dataset(
     if dictionary is not None:
         say(f"{derive_word_list(dictionary, words):,} words in {words}")
     target = output or Path(settings.path)
-    written = build(
-        load_tokenizer(experiment.required_base_model),
-        read_word_list(words),
-        target,
-        seed=settings.seed,
-        test=settings.test_questions,
-        validation=settings.validation_questions,
-        validation_share=settings.validation_share,
-        chains=settings.chains,
-    )
+    written = build(load_tokenizer(experiment.required_base_model), read_word_list(words), target, settings)
     for name, rows in written.items():
         say(f"{rows:>8,} rows in {target / name}")
 

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from src.record.config import DatasetConfig
 from src.record.errors import InputError
 from src.record.files import atomic
 from src.record.questions import ordinal
@@ -207,31 +208,9 @@ class Strings:
             if letters not in self._taken:
                 self._taken.add(letters)
                 if skill == "count":
-                    return {"letters": letters, "letter": letter, "position": None, "answer": str(times)}
+                    return {"word": letters, "letter": letter, "position": None, "answer": str(times)}
                 position = rng.randint(1, length)
-                return {"letters": letters, "letter": None, "position": position, "answer": letters[position - 1]}
-
-
-def string_questions(strings: Strings, task: str, split: str, total: int) -> list[dict[str, Any]]:
-    """Ask about strings of letters."""
-    rows = []
-    for index in range(total):
-        drawn = strings.draw(task.removeprefix("string_"))
-        letters = "".join(f" {letter}" for letter in drawn["letters"])
-        place = ordinal(drawn["position"]) if drawn["position"] else ""
-        rows.append(
-            {
-                "id": f"{split}-{task}-{index:05d}",
-                "task": task,
-                "word": drawn["letters"],
-                "tokens": [f" {letter}" for letter in drawn["letters"]],
-                "letter": drawn["letter"],
-                "position": drawn["position"],
-                "question": STRINGS[task].format(letters=letters, letter=drawn["letter"], ordinal=place),
-                "answer": drawn["answer"],
-            }
-        )
-    return rows
+                return {"word": letters, "letter": None, "position": position, "answer": letters[position - 1]}
 
 
 def eligible_words(tokenizer: Any, words: Sequence[str]) -> dict[str, list[str]]:
@@ -320,22 +299,25 @@ _MAKERS: dict[str, Callable[[random.Random, Iterable[str], int], list[dict[str, 
 
 
 def question_rows(
-    words: dict[str, list[str]], split: str, sizes: dict[str, int], seed: int
+    words: dict[str, list[str]], strings: Strings, split: str, sizes: dict[str, int], seed: int
 ) -> dict[str, list[dict[str, Any]]]:
     """Make one split's questions for every task."""
     out = {}
     for task, size in sizes.items():
         if task in STRINGS:
-            continue
-        rng = random.Random(f"{seed}/{split}/{task}")
-        rows = _MAKERS[task](rng, sorted(words), size)
-        rng.shuffle(rows)
+            rows = [strings.draw(task.removeprefix("string_")) for _ in range(size)]
+        else:
+            rng = random.Random(f"{seed}/{split}/{task}")
+            rows = _MAKERS[task](rng, sorted(words), size)
+            rng.shuffle(rows)
         for index, row in enumerate(rows):
+            letters = [f" {letter}" for letter in row["word"]]
             number = ordinal(row["position"]) if row["position"] else ""
-            row["question"] = QUESTIONS[task].format(word=row["word"], letter=row["letter"], ordinal=number)
-            row["tokens"] = words[row["word"]]
-            row["task"] = task
-            row["id"] = f"{split}-{task}-{index:05d}"
+            row["question"] = (QUESTIONS | STRINGS)[task].format(
+                word=row["word"], letters="".join(letters), letter=row["letter"], ordinal=number
+            )
+            row["tokens"] = letters if task in STRINGS else words[row["word"]]
+            row |= {"task": task, "id": f"{split}-{task}-{index:05d}"}
         out[task] = rows
     return out
 
@@ -362,37 +344,25 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def build(
-    tokenizer: Any,
-    words: Sequence[str],
-    output: Path,
-    *,
-    seed: int,
-    test: dict[str, int],
-    validation: dict[str, int],
-    validation_share: float,
-    chains: int,
-) -> dict[str, int]:
+def build(tokenizer: Any, words: Sequence[str], output: Path, config: DatasetConfig) -> dict[str, int]:
     """Build the whole dataset: training examples, validation and test questions."""
     tasks = [*_MAKERS, *STRINGS]
-    unknown = next((task for task in (*test, *validation) if task not in tasks), None)
-    if unknown is not None:
-        key = "test_questions" if unknown in test else "validation_questions"
-        raise InputError("dataset_config", f"{key}: {unknown} is not one of {', '.join(tasks)}.")
+    unknown = {*config.test_questions, *config.validation_questions} - set(tasks)
+    if unknown:
+        raise InputError("dataset_config", f"questions: {min(unknown)} is not one of {', '.join(tasks)}.")
     eligible = eligible_words(tokenizer, words)
-    for_validation, for_test = split_words(list(eligible), seed, validation_share)
-    files: dict[str, tuple[list[dict[str, Any]], pa.Schema]] = {}
-    examples = training_rows(tokenizer, seed, chains, frozenset(words))
-    files["training/train.parquet"] = (examples, TRAINING_SCHEMA)
-    strings = Strings(f"{seed}/strings", frozenset(words) | {word for _, word, _ in letter_tokens(tokenizer)})
-    for split, chosen, sizes in (("validation", for_validation, validation), ("test", for_test, test)):
-        questions = question_rows({word: eligible[word] for word in chosen}, split, sizes, seed)
-        for task, rows in questions.items():
+    for_validation, for_test = split_words(list(eligible), config.seed, config.validation_share)
+    examples = training_rows(tokenizer, config.seed, config.chains, frozenset(words))
+    files: dict[str, tuple[list[dict[str, Any]], pa.Schema]] = {"training/train.parquet": (examples, TRAINING_SCHEMA)}
+    taken = frozenset(words) | {word for _, word, _ in letter_tokens(tokenizer)}
+    strings = Strings(f"{config.seed}/strings", taken)
+    for split, chosen, sizes in (
+        ("validation", for_validation, config.validation_questions),
+        ("test", for_test, config.test_questions),
+    ):
+        for task, rows in question_rows({w: eligible[w] for w in chosen}, strings, split, sizes, config.seed).items():
             if len(rows) < sizes[task]:
                 raise InputError(output, f"{task}, {split}: words for {len(rows)} questions only. Ask fewer.")
-            files[f"{task}/{split}.parquet"] = (rows, QUESTION_SCHEMA)
-        for task in (task for task in STRINGS if task in sizes):
-            rows = string_questions(strings, task, split, sizes[task])
             files[f"{task}/{split}.parquet"] = (rows, QUESTION_SCHEMA)
     for name, (rows, schema) in files.items():
         write_parquet(output / name, rows, schema)
