@@ -31,6 +31,8 @@ from src.record.load import Record, load_record
 from .records import without_study
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from .publishing import Bundle, Desk
 
 settings.register_profile("untimed", deadline=None)  # tests make no claims about speed
@@ -42,23 +44,10 @@ TINY = REPO / "tests/tiny"
 DEMO = next(path for path in (REPO / "docs/assets/demo", REPO / "tests/demo") if path.is_dir())
 """The widget's code, which a project that shows none has for its tests alone."""
 
+METRICS = ("letter_count_accuracy", "letter_position_accuracy", "character_level_accuracy", "levenshtein_distance")
 MINIMAL_RESULTS = {
-    "base_model": {
-        "metrics": {
-            "letter_count_accuracy": 0.25,
-            "letter_position_accuracy": 0.0,
-            "character_level_accuracy": 0.31,
-            "levenshtein_distance": 0.62,
-        }
-    },
-    "finetuned_model": {
-        "metrics": {
-            "letter_count_accuracy": 0.21,
-            "letter_position_accuracy": 0.43,
-            "character_level_accuracy": 0.72,
-            "levenshtein_distance": 0.19,
-        }
-    },
+    "base_model": {"metrics": dict(zip(METRICS, (0.25, 0.0, 0.31, 0.62), strict=True))},
+    "finetuned_model": {"metrics": dict(zip(METRICS, (0.21, 0.43, 0.72, 0.19), strict=True))},
 }
 MINIMAL_CONFIG = """\
 experiment_name: tiny
@@ -176,17 +165,6 @@ def once(folder: Path, make: Callable[[Path], object]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_source(session_folder: Path) -> Path:
-    """The tiny project, with what a site needs."""
-
-    def make(folder: Path) -> None:
-        shutil.copytree(REPO / "tests/tiny", folder)
-        shutil.copytree(DEMO, folder / "docs/assets/demo")
-
-    return once(session_folder / "tiny", make)
-
-
-@pytest.fixture(scope="session")
 def bundles(tmp_path_factory: pytest.TempPathFactory, session_folder: Path) -> tuple[Bundle, Bundle]:
     """Two versions of the tiny project, to publish."""
     from .publishing import make_bundle
@@ -206,6 +184,14 @@ def desk(tmp_path: Path, bundles: tuple[Bundle, Bundle], monkeypatch: pytest.Mon
     made.close()
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from .browsing import browsing
+
+    with browsing() as found:
+        yield found
+
+
 @pytest.fixture(scope="session")
 def built(session_folder: Path) -> tuple[Path, str]:
     """Build the tiny project's site as a user does; give its folder and all that MkDocs printed."""
@@ -217,6 +203,15 @@ def built(session_folder: Path) -> tuple[Path, str]:
 
     root = once(session_folder / "site", make)
     return root / "site", (root / "printed").read_text()
+
+
+@pytest.fixture(scope="module")
+def address(built: tuple[Path, str]) -> Iterator[str]:
+    """The tiny project's site, below a path, as project pages are."""
+    from .browsing import serving
+
+    with serving(built[0], "/some/project/") as url:
+        yield url
 
 
 def copy_engine(target: Path) -> None:
