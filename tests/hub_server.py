@@ -392,6 +392,11 @@ class HubServer:
     async def info(self, request: Request) -> Response:
         repo = self.find(request)
         commit = self.at(repo, request.path_params.get("rev", "main"))
+        if expand := request.query_params.getlist("expand"):
+            answer = {"_id": repo.name, "id": repo.name, "sha": commit.oid, "cardData": self.card(commit)}
+            return JSONResponse(
+                answer | ({"evalResults": self.eval_results(commit)} if "evalResults" in expand else {})
+            )
         return JSONResponse(
             {
                 "_id": repo.name,
@@ -409,6 +414,27 @@ class HubServer:
                 "siblings": [{"rfilename": path} for path in sorted(commit.files)],
             }
         )
+
+    def card(self, commit: Commit) -> Any:
+        text = commit.files["README.md"].path.read_text() if "README.md" in commit.files else ""
+        match = re.match(r"---\n(.*?)\n---\n", text, flags=re.DOTALL)
+        return yaml.load(match[1], yaml.CSafeLoader) if match else None
+
+    def eval_results(self, commit: Commit) -> list[dict[str, Any]]:
+        """Return what a commit holds in `.eval_results/`, each entry as the Hub gives it; an invalid file with its error."""
+        found: list[dict[str, Any]] = []
+        for path in sorted(commit.files):
+            if not re.fullmatch(r"\.eval_results/[^/]+\.yaml", path):
+                continue
+            try:
+                for entry in yaml.load(commit.files[path].path.read_bytes(), yaml.CSafeLoader):
+                    assert isinstance(entry["value"], int | float)
+                    assert entry["dataset"]["id"]
+                    assert entry["dataset"]["task_id"]
+                    found.append({"filename": path, "data": entry})
+            except (yaml.YAMLError, KeyError, TypeError, AssertionError) as error:
+                found.append({"filename": path, "error": str(error)})
+        return found
 
     async def auth_check(self, request: Request) -> Response:
         self.find(request, write=request.url.path.endswith("/write"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -34,12 +35,17 @@ SNIPPETS: dict[Role, str] = {
 }
 """The fragments that write a card's snippet."""
 
+SHOWN = ("license", "base_model", "datasets", "library_name", "language", "pipeline_tag", "sdk")
+"""Keys of a card's metadata that the Hub shows as they were written."""
+
 CODE = re.compile(r"^```python\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
 
 BYTES = "the files that were loaded are the ones that were sent"
+CARD = "the Hub shows the card's metadata"
 LOGITS = "the adapter's logits equal the local model's"
 METADATA = "the card's metadata"
 OWN_LINKS = "links to its own files"
+RESULTS = "the Hub's own reading of the results"
 SNIPPET = "the card's snippet runs"
 SPLITS = "load_dataset gives every split"
 VISITOR = "a visitor without a token reads this commit"
@@ -105,15 +111,26 @@ class Checks:
             raise Refused(f"{failed}. Correct what failed; nothing was sent.")
 
     def _metadata(self, repo: Repository) -> None:
-        """Read a card's metadata as the Hub's own library does."""
-        kinds: dict[str, Any] = {"dataset": hf.DatasetCard, "space": hf.SpaceCard, "model": hf.ModelCard}
         if not repo.card:
             self.add(repo.role, METADATA, False, "README.md is missing; write one next to the model")
             return
         try:
-            self.add(repo.role, METADATA, True, f"{len(kinds[repo.kind](repo.card).data.to_dict())} keys")
+            data = _card(repo).data.to_dict()
         except (ValueError, TypeError) as error:
             self.add(repo.role, METADATA, False, str(error).splitlines()[0])
+            return
+        if repo.role != "model":
+            self.add(repo.role, METADATA, True, f"{len(data)} keys")
+            return
+        stated = {
+            result["name"]: result["value"]
+            for entry in data.get("model-index") or []
+            for outcome in entry["results"]
+            for result in outcome["metrics"]
+        }
+        measured = {metric.config.label: metric.finetuned.value for metric in self._context.analysis.main}
+        equal = stated.keys() == measured.keys() and all(math.isclose(stated[k], measured[k]) for k in stated)
+        self.add(repo.role, METADATA, equal, f"{len(data)} keys, {len(stated)} metrics as in the record")
 
     def _too_large(self, repo: Repository, base: Repository | None, visitor: Hub) -> str | None:
         """Return why a model does not fit into the free memory, if it does not."""
@@ -140,9 +157,11 @@ class Checks:
 
     # After it was sent.
 
-    def look(self, hub: Hub, published: Sequence[Repository], *, load: bool) -> None:
-        """Load and run repositories from the Hub."""
-        loaded = [repo for repo in published if repo.role != "space"]
+    def look(self, hub: Hub, published: Sequence[tuple[Repository, str]], *, load: bool) -> None:
+        """Load and run repositories from the Hub, at the commits that were read back."""
+        for repo, commit in published:
+            self._shown_card(hub, repo, commit)
+        loaded = [repo for repo, _ in published if repo.role != "space"]
         if not load:
             for repo in loaded:
                 self.add(repo.role, "from the Hub: loading it", "not checked", "not loaded")
@@ -166,6 +185,23 @@ class Checks:
         except (CommandError, RepositoryNotFoundError) as error:
             reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
             self.add(repo.role, VISITOR, False, f"the Hub lets nobody read README.md without a token: {reason}")
+
+    def _shown_card(self, hub: Hub, repo: Repository, commit: str) -> None:
+        expand: Any = ["cardData", "sha"] + (["evalResults"] if repo.kind == "model" else [])
+        info: Any = hub.call(hub.api.repo_info, repo.repo_id, repo_type=repo.kind, revision=commit, expand=expand)
+        if info.card_data is None:
+            self.add(repo.role, CARD, "not checked", "the Hub shows none at this commit")
+        else:
+            sent, shown = _card(repo).data.to_dict(), info.card_data.to_dict()
+            odd = [key for key in SHOWN if key in sent and shown.get(key) != sent[key]]
+            self.add(repo.role, CARD, not odd, f"differing: {', '.join(odd)}" if odd else f"{len(shown)} keys")
+        found = getattr(info, "eval_results", None)
+        results = [path for path in repo.files if path.startswith(".eval_results/")]
+        if results and found is None:
+            self.add(repo.role, RESULTS, "not checked", "the Hub lists none at this commit")
+        elif results:
+            wanted = sum(repo.files[path].content.count(b"task_id:") for path in results)
+            self.add(repo.role, RESULTS, len(found or []) == wanted, f"{len(found or [])} of {wanted} results")
 
     # Loading, here and from the Hub.
 
@@ -271,3 +307,8 @@ class Checks:
     def _printed(self, note: Callable[..., None], role: Role, found: Any) -> None:
         failed = isinstance(found, ValueError)
         note(role, SNIPPET, not failed, str(found) if failed else f"printed {found!r}"[:300])
+
+
+def _card(repo: Repository) -> Any:
+    kinds: dict[str, Any] = {"dataset": hf.DatasetCard, "space": hf.SpaceCard, "model": hf.ModelCard}
+    return kinds[repo.kind](repo.card)

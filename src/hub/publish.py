@@ -230,7 +230,7 @@ class _Publishing:
 
     def _look(self, hub: Hub, plans: list[RepoPlan]) -> None:
         if self.options.smoke and plans:
-            self.checks.look(hub, [plan.repo for plan in plans], load=self.options.load)
+            self.checks.look(hub, [(plan.repo, self.commits[plan.repo.role]) for plan in plans], load=self.options.load)
 
     def _finish(self, plans: list[RepoPlan]) -> dict[str, Any]:
         """Look at everything once more, tag, and write the receipt."""
