@@ -717,9 +717,11 @@ def test_results_of_other_weights_are_refused_with_both_names(tmp_path: Path, bl
     done = import_again(blank, tmp_path)
     assert done.returncode == 2
     assert "the results are of checkpoint-25, and checkpoints/checkpoint-50 is published" in done.stderr
-    config.write_text(config.read_text().replace("checkpoint-50", "checkpoint-25"))
+    config.write_text(config.read_text() + "published_for: checkpoint-25\n")
     assert import_again(blank, tmp_path).returncode == 0
-    config.write_text(config.read_text().replace("checkpoint-25", "checkpoint-50"))
+    record = load_record(blank)
+    assert record.base_name is not None and record.base_name.id == "openai-community/gpt2"
+    config.write_text(config.read_text().replace("published_for: checkpoint-25\n", ""))
     with pytest.raises(InputError, match="the results are of checkpoint-25"):
         load_record(blank)
 

@@ -33,11 +33,15 @@ def test_it_prints_a_line_per_repository_and_a_total(project: Path) -> None:
     assert "model/adapter_model.safetensors" in dry_run(project, "--verbose").stdout
 
 
-def test_a_license_that_the_hub_does_not_know_is_refused(project: Path) -> None:
-    change(project, license="apache2", license_name="The license")
+@pytest.mark.parametrize(
+    ("license", "hint"), [("apache2", "did you mean `apache-2.0`?"), ("proprietary", "or `other`")]
+)
+def test_a_license_that_the_hub_does_not_know_is_refused(license: str, hint: str, project: Path) -> None:
+    change(project, license=license, license_name="The license")
     done = dry_run(project)
     assert done.returncode == 2
-    assert "license: the Hub has no license `apache2`" in done.stderr
+    assert f"license: the Hub has no license `{license}`; " in done.stderr
+    assert hint in done.stderr
     assert not (project / "dist").exists()
 
 

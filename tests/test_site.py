@@ -412,3 +412,19 @@ def test_another_builder_makes_the_same_pages(
     assert pages(source / "site") == pages(built[0])
     for name in ("assets/charts/metrics.light.svg", "assets/data/examples.json", "assets/social.png"):
         assert (source / "site" / name).read_bytes() == (built[0] / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_every_picture_of_a_flat_site_is_there(project: Path) -> None:
+    """Addresses are built from a page's real one, so they hold with `use_directory_urls: false`, too."""
+    with (project / "mkdocs.yml").open("a") as config:
+        config.write("\nuse_directory_urls: false\n")
+    done = run_in(project, "-m", "mkdocs", "build")
+    assert done.returncode == 0, done.stdout + done.stderr
+    site = project / "site"
+    found = 0
+    for page in site.rglob("*.html"):
+        for address in re.findall(r'<(?:img|source)[^>]*? src(?:set)?="([^":]+)"', page.read_text()):
+            assert page.name == "404.html" or (page.parent / address).is_file(), f"{page.relative_to(site)}: {address}"
+            found += 1
+    assert found > 20

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from difflib import get_close_matches
 from pathlib import Path
 
 from src.record.errors import InputError
@@ -26,8 +28,15 @@ LIST = "https://huggingface.co/docs/hub/repositories-licenses"
 def check_license(license: str, path: Path) -> None:
     """Refuse a license that the Hub does not know, and the MIT License's text for another one."""
     if license not in IDS:
-        message = f"license: the Hub has no license `{license}`. Choose one of {LIST}, or `other`."
-        raise InputError("the project config", message)
+        known = {_squeezed(name): name for name in sorted(IDS)}
+        near = get_close_matches(_squeezed(license), known, n=1)
+        hint = f"did you mean `{known[near[0]]}`?" if near else f"choose one of {LIST}, or `other`."
+        raise InputError("the project config", f"license: the Hub has no license `{license}`; {hint}")
     text = read_text(path, "Put the license's text there.")
     if license != "mit" and text.lower().lstrip().startswith("mit license"):  # what a new project begins with
         raise InputError(path, f"The text is the MIT License, but the project config names `{license}`.")
+
+
+def _squeezed(name: str) -> str:
+    """Reduce an identifier to what people remember of it: `apache-2.0` to `apache2`."""
+    return re.sub("[^a-z0-9]|[.]0$", "", name)

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from .answers import Answered
-from .binding import check_weights
+from .binding import check_weights, stands_for_weights
 from .checkpoint import TOKENIZER_FILES, base_files, check_hashes, checkpoint_files, hash_files, json_object
 from .config import ExperimentConfig, MetricsConfig, ProjectConfig, without_words
 from .criteria import CriteriaConfig, SignificantImprovement
@@ -333,7 +333,10 @@ def load_record(
     published = read_study(study, root).config.published if study else "finetuned"
     weights = root / experiment_config.checkpoint
     found = load_results(path, metrics_config, experiment_config, config_path, weights, published)
-    check_weights(config_path, experiment_config, found.evaluation)
+    if stands_for_weights(experiment_config, found.evaluation):
+        experiment_config = experiment_config.model_copy(update={"published_for": None})
+    else:
+        check_weights(config_path, experiment_config, found.evaluation)
     return Record(
         root,
         project_config,
