@@ -432,7 +432,7 @@ def test_a_run_that_is_not_declared_is_named(tmp_path: Path) -> None:
     assert "main-1, shuffled-1" in done.stderr
     done = invoke(tmp_path, "train", "--config", "configs/tiny.yaml", "--run", "main-1")
     assert done.returncode == 2
-    assert "not a study's config" in done.stderr
+    assert "configs/tiny.yaml: experiment_name: Extra inputs are not permitted" in done.stderr
 
 
 def test_controls_write_other_letters_of_the_same_form() -> None:
