@@ -15,10 +15,6 @@ def dataset(
     output: Annotated[
         Path | None, typer.Option(help="Folder for the Parquet files; dataset_config.path by default.")
     ] = None,
-    dictionary: Annotated[
-        Path | None,
-        typer.Option(help="Derive the word list from this dictionary first, such as /usr/share/dict/american-english."),
-    ] = None,
 ) -> None:
     """Build the spelling dataset and the test questions.
 
@@ -27,17 +23,15 @@ def dataset(
     """
     from src.experiment.build import build
     from src.experiment.models import load_tokenizer
-    from src.experiment.words import derive_word_list, read_word_list
+    from src.experiment.words import read_word_list
     from src.record.config import ExperimentConfig
     from src.record.files import load_yaml
 
     experiment = load_yaml(chosen(config), ExperimentConfig)
     settings = experiment.dataset_config
-    words = Path(settings.word_list)
-    if dictionary is not None:
-        say(f"{derive_word_list(dictionary, words):,} words in {words}")
+    words = read_word_list(Path(settings.word_list))
     target = output or Path(settings.path)
-    written = build(load_tokenizer(experiment.required_base_model), read_word_list(words), target, settings)
+    written = build(load_tokenizer(experiment.required_base_model), words, target, settings)
     for name, rows in written.items():
         say(f"{rows:>8,} rows in {target / name}")
 

@@ -44,7 +44,7 @@ def import_results(
     written = write_record(found, Path(), name, replace=replace, published_for=published_for)
     for line in [*found.notes, *written.lines]:
         say(line)
-    if written.again:
+    if written.changes is not None:
         _compare_documents(written.changes)
 
 

@@ -152,10 +152,6 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "results nested without end": (write(RESULTS, "[" * 200_000), [RESULTS]),
     "results without metrics": (write(RESULTS, '{"base_model": {"metrics": {}}}'), [RESULTS, "metrics"]),
     "undeclared metric": (metric("base_model", "rouge", 0.5), [RESULTS, "base_model.metrics.rouge"]),
-    "metric of one model only": (
-        lambda root: edit_json(root / RESULTS, lambda d: d["base_model"]["metrics"].pop("levenshtein_distance")),
-        [RESULTS, "base_model.metrics.levenshtein_distance"],
-    ),
     "NaN": (metric("base_model", "letter_count_accuracy", float("nan")), [RESULTS]),
     "accuracy over 1": (metric("base_model", "letter_count_accuracy", 43.2), [RESULTS]),
     "accuracy under 0": (metric("finetuned_model", "letter_count_accuracy", -0.1), [RESULTS]),

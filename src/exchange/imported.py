@@ -50,11 +50,10 @@ SECTIONS = {"base": "base_model", "finetuned": "finetuned_model"}
 
 @dataclass
 class Written:
-    """What an import did: lines to print, whether results were replaced, and each metric whose value changed."""
+    """What an import did: lines to print, and each metric whose value changed; None where there was nothing before."""
 
     lines: list[str] = field(default_factory=list)
-    again: bool = False
-    changes: list[str] = field(default_factory=list)
+    changes: list[str] | None = None
 
 
 def write_record(
@@ -87,7 +86,7 @@ def write_record(
     declared = MetricsConfig.model_construct(metrics={}) if sample else declared_metrics(root / METRICS)
     metrics = _metrics(found.tasks, declared, root / METRICS)
     new = {key: metric for key, (metric, _) in metrics.items() if key not in declared.metrics}
-    written = Written(again=again)
+    written = Written()
     texts: dict[Path, str] = {}
     if config_path.is_file() and not sample:
         written.lines += _config_differences(own, stated, config_path.relative_to(root))
@@ -348,9 +347,7 @@ def _metrics(tasks: list[Task], declared: MetricsConfig, path: Path) -> dict[str
             found[key] = MetricConfig(**fields), None if measure else metric
     for key, (metric_config, _) in found.items():
         before = declared.metrics.get(key)
-        if before is not None and (before.task, before.measure, before.value) != (
-            metric_config.task, metric_config.measure, metric_config.value,
-        ):  # fmt: skip
+        if before and any(getattr(before, k) != getattr(metric_config, k) for k in ("task", "measure", "value")):
             raise InputError(path, f"metrics.{key}: declared for another task or measure. Remove or rename it.")
     return {key: (declared.metrics.get(key, metric), stated) for key, (metric, stated) in found.items()}
 

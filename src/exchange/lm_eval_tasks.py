@@ -162,13 +162,9 @@ def _readme(
     record: Record, tasks: list[HarnessTask], left_out: dict[str, str], dataset: str | None, base: str | None
 ) -> str:
     group = group_name(record)
-    folder = record.base_folder is not None and record.experiment.base_model
-    model = (base if dataset else folder or base) or "MODEL"
-    get = (
-        f"hf download {dataset} --repo-type dataset --include '{FOLDER}/*' --local-dir .\n"
-        if dataset
-        else "# from the root of the repository, whose dataset the tasks read\n"
-    )
+    local = None if dataset else record.base_folder and record.experiment.base_model
+    model = local or base or "MODEL"
+    get = f"hf download {dataset} --repo-type dataset --include '{FOLDER}/*' --local-dir .\n" if dataset else ""
     lines = [
         f"# {record.project.title}: the questions as tasks of lm-evaluation-harness",
         "Each task puts the very prompts that the published results come from, solved examples included.",

@@ -52,18 +52,10 @@ def training_sequences(config: ExperimentConfig, tokenizer: Any, length: int) ->
     parts: dict[str, Any] = {}
     if "spelling" in settings.material:
         spellings = _spellings(settings, tokenizer)
-        left_out = [
-            name
-            for name, out in (
-                ("states_position", settings.leave_out_position_templates),
-                ("states_count", settings.leave_out_count_templates),
-            )
-            if out
-        ]
+        left_out = ["states_position"] if settings.leave_out_position_templates else []
+        left_out += ["states_count"] if settings.leave_out_count_templates else []
         if left_out:
-            spellings = spellings.filter(
-                _states_none, input_columns=left_out, batched=True, desc="leaving out templates"
-            )
+            spellings = spellings.filter(_states_none, input_columns=left_out, batched=True, desc="leaving out")
         if settings.letters != "own":
             spellings = spellings.map(
                 _with_other_letters,

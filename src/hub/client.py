@@ -125,11 +125,8 @@ class Client(httpx2.Client):
             self._retry.say(f"{request.method} {request.url.copy_with(query=None)}: {response.status_code}")
         if response.status_code in TRANSIENT:
             response.close()
-            limited = response.status_code == 429
-            problem = (
-                "the Hub limits requests (HTTP 429)" if limited else f"the Hub is busy (HTTP {response.status_code})"
-            )
-            raise Busy(problem, "Run", _retry_after(response.headers))
+            problem = "limits requests" if response.status_code == 429 else "is busy"
+            raise Busy(f"the Hub {problem} (HTTP {response.status_code})", "Run", _retry_after(response.headers))
         return response
 
 

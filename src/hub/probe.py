@@ -17,30 +17,29 @@ from pathlib import Path
 from typing import Any
 
 
-def dataset(request: dict[str, Any]) -> Any:
-    """Load every config of a dataset; return each split's columns and number of rows.
-
-    Args:
-        request: `name`, of a repository, and `configs`.
-    """
+def dataset(name: str, configs: list[str]) -> Any:
+    """Load every config of a dataset; return each split's columns and number of rows."""
     from datasets import load_dataset
 
     found = {}
-    for config in request["configs"]:
-        loaded = load_dataset(request["name"], config)
-        found[config] = {
-            name: {"rows": split.num_rows, "columns": sorted(split.column_names)} for name, split in loaded.items()
-        }
+    for config in configs:
+        splits = load_dataset(name, config).items()
+        found[config] = {key: {"rows": split.num_rows, "columns": sorted(split.column_names)} for key, split in splits}
     return found
 
 
-def logits(request: dict[str, Any]) -> Any:
+def logits(
+    prompts: list[str], auto: str, options: dict[str, Any], resized: int | None, published: Any, local: Any
+) -> Any:
     """Compare models by their names on the Hub with the local ones; return the largest difference and the number of logits.
 
     Args:
-        request: `prompts`; `auto`, the class that loads the model, and `options` for it; `resized`, the number of token embeddings if
-            it is another one than the base model's; and for `published` and `local` each `base`, `tokenizer`, and `adapters`: pairs of
-            name and subfolder, none for a full model, whose name is then `base`.
+        prompts: Texts.
+        auto: Class that loads the model.
+        options: What it is loaded with.
+        resized: Number of token embeddings, if it is another one than the base model's.
+        published: `base`, `tokenizer`, and `adapters`: pairs of name and subfolder, none for a full model, whose name is then `base`.
+        local: The same.
     """
     import torch
     import transformers
@@ -48,20 +47,19 @@ def logits(request: dict[str, Any]) -> Any:
 
     _refuse_code()
     found: list[list[Any]] = []
-    for side in ("published", "local"):
-        where = request[side]
+    for where in (published, local):
         tokenizer = transformers.AutoTokenizer.from_pretrained(where["tokenizer"])
         values = []
         for name, subfolder in where["adapters"] or [(None, None)]:
-            model = getattr(transformers, request["auto"]).from_pretrained(where["base"], **request["options"])
-            if request["resized"]:
-                model.resize_token_embeddings(request["resized"])
+            model = getattr(transformers, auto).from_pretrained(where["base"], **options)
+            if resized:
+                model.resize_token_embeddings(resized)
             if name is not None:
                 model = PeftModel.from_pretrained(model, name, **({"subfolder": subfolder} if subfolder else {}))
             rows, needed = model.get_input_embeddings().weight.shape[0], 1 + max(tokenizer.get_vocab().values())
             if needed > rows:
                 raise ValueError(f"the tokenizer has {needed:,} tokens, and the model embeddings for {rows:,}")
-            values += [_output(model.eval(), tokenizer(p, return_tensors="pt"), torch) for p in request["prompts"]]
+            values += [_output(model.eval(), tokenizer(p, return_tensors="pt"), torch) for p in prompts]
         found.append(values)
     if [a.shape for a in found[0]] != [b.shape for b in found[1]]:
         return {"difference": None, "count": 0}
@@ -85,33 +83,25 @@ def _output(model: Any, inputs: Any, torch: Any) -> Any:
         return model(**given)[0].float()
 
 
-def snippet(request: dict[str, Any]) -> Any:
-    """Run a snippet as it is; return the last line that it printed.
-
-    Args:
-        request: `code`.
-    """
+def snippet(code: str) -> Any:
+    """Run a snippet as it is; return the last line that it printed."""
     _refuse_code()
     printed = StringIO()
     with redirect_stdout(printed):
-        exec(compile(request["code"], "snippet.py", "exec"), {"__name__": "__main__"})  # noqa: S102 - our template's own
+        exec(compile(code, "snippet.py", "exec"), {"__name__": "__main__"})  # noqa: S102 - our template's own
     lines = printed.getvalue().strip().splitlines()
     return lines[-1] if lines else ""
 
 
-def fetch(request: dict[str, Any]) -> Any:
-    """Download a base model from the Hub, without a token; return its folder.
-
-    Args:
-        request: `name`, and `revision`, None for its head.
-    """
+def fetch(name: str, revision: str | None) -> Any:
+    """Download a base model from the Hub, without a token; return its folder."""
     from huggingface_hub import snapshot_download
 
     wanted = ["*.json", "*.txt", "*.model", "*.safetensors", "*.jinja"]
-    return snapshot_download(request["name"], revision=request["revision"], token=False, allow_patterns=wanted)
+    return snapshot_download(name, revision=revision, token=False, allow_patterns=wanted)
 
 
-JOBS: dict[str, Callable[[dict[str, Any]], Any]] = {job.__name__: job for job in (dataset, logits, snippet, fetch)}
+JOBS: dict[str, Callable[..., Any]] = {job.__name__: job for job in (dataset, logits, snippet, fetch)}
 
 
 def main() -> None:
@@ -122,9 +112,9 @@ def main() -> None:
         setattr(socket.socket, "connect", _refuse)  # noqa: B010 - a type checker does not allow the plain form
     replies = []
     for job in request["jobs"]:
-        os.chdir(job["place"])
+        os.chdir(job.pop("place"))
         try:
-            replies.append({"result": JOBS[job["job"]](job | {"offline": request["offline"]})})
+            replies.append({"result": JOBS[job.pop("job")](**job)})
         except (Exception, SystemExit) as error:  # noqa: BLE001 - reported as the failure of this job
             lines = str(error).strip().splitlines()
             replies.append({"error": f"{type(error).__name__}: {lines[0] if lines else ''}"})

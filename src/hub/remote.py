@@ -127,13 +127,8 @@ class Hub:
 
     def _file(self, repo_id: str, entry: hf.RepoFile) -> RemoteFile:
         sha256 = entry.lfs.sha256 if entry.lfs else None
-        valid = (
-            isinstance(entry.path, str)
-            and isinstance(entry.size, int)
-            and COMMIT.fullmatch(str(entry.blob_id))
-            and (sha256 is None or SHA256.fullmatch(str(sha256)))
-        )
-        if not valid:
+        known = isinstance(entry.path, str) and isinstance(entry.size, int) and COMMIT.fullmatch(str(entry.blob_id))
+        if not known or not (sha256 is None or SHA256.fullmatch(str(sha256))):
             raise Unreachable(f"{self.endpoint}: unexpected answer from the Hub about {repo_id}. Check HF_ENDPOINT.")
         return RemoteFile(entry.size, entry.blob_id, sha256)
 

@@ -51,25 +51,14 @@ def check_settings(
     lora = config.lora_config
     if lora is None:
         return
-    names = {
-        "r": ("r", lora.r),
-        "lora_alpha": ("alpha", lora.alpha),
-        "lora_dropout": ("dropout", lora.dropout),
-        "use_rslora": ("use_rslora", lora.use_rslora),
-        "bias": ("bias", lora.bias),
-    }
-    for key, (name, value) in names.items():
+    for key in ("r", "lora_alpha", "lora_dropout", "use_rslora", "bias"):
+        name = key.removeprefix("lora_")
         if key in adapter:
-            _compare(config_path, f"lora_config.{name}", adapter[key], value, "adapter_config.json")
-    modules = adapter.get("target_modules")
-    if isinstance(lora.target_modules, list) and isinstance(modules, list):
-        _compare(
-            config_path,
-            "lora_config.target_modules",
-            sorted(str(module) for module in modules),
-            sorted(lora.target_modules),
-            "adapter_config.json",
-        )
+            _compare(config_path, f"lora_config.{name}", adapter[key], getattr(lora, name), "adapter_config.json")
+    modules, stated_modules = adapter.get("target_modules"), lora.target_modules
+    if isinstance(stated_modules, list) and isinstance(modules, list):
+        ran_modules = sorted(map(str, modules))
+        _compare(config_path, "lora_config.target_modules", ran_modules, sorted(stated_modules), "adapter_config.json")
 
 
 def stands_for_weights(config: ExperimentConfig, results: EvaluationResults) -> bool:
@@ -103,10 +92,7 @@ def check_trained(log_path: Path, log: TrainingLog, evaluated: Hashes | None) ->
                 (".parquet", ".safetensors")
             )  # the word list is the training's alone
             if after and asked and after.get(name) != digest:
-                message = (
-                    f"hashes.{part}.{name}: another file was trained with than evaluated. Evaluate what was trained."
-                )
-                raise InputError(log_path, message)
+                raise InputError(log_path, f"hashes.{part}.{name}: another file was trained with than evaluated.")
 
 
 def _compare_base(path: Path, ran: object, stated: object, what: str) -> None:

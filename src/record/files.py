@@ -139,15 +139,11 @@ def validate(path: Path, data: Any, model: type[Model], hint: str) -> Model:
         return model.model_validate(data)
     except ValidationError as error:
         errors = error.errors()
-        first = next(
-            (e for e in errors if e["type"] == "extra_forbidden"), errors[0]
-        )  # a missing key may be misspelled
+        unknown = next((e for e in errors if e["type"] == "extra_forbidden"), None)
+        first = unknown or errors[0]  # a missing key may be misspelled
         key = ".".join(map(str, first["loc"]))
-        near = (
-            get_close_matches(str(first["loc"][-1]), _keys(model) - {str(first["loc"][-1])}, 1)
-            if first["type"] == "extra_forbidden"
-            else []
-        )
+        name = str(first["loc"][-1]) if unknown else ""
+        near = get_close_matches(name, _keys(model) - {name}, 1)
         message = f"{first['msg']}. Did you mean {near[0]}?" if near else f"{first['msg']}. {hint}".strip()
         raise InputError(path, f"{key}: {message}" if key else message) from None
 
@@ -220,10 +216,7 @@ def replacing(target: Path, option: str) -> Iterator[Path]:
             target.replace(before)
         staging.replace(place)
     except OSError as error:
-        message = (
-            f"{(error.strerror or str(error)).lower()}. Free some space, or give another {option}. Nothing was changed."
-        )
-        raise InputError(target, message) from None
+        raise InputError(target, f"{error.strerror or error}. Nothing was changed. Give another {option}.") from None
     finally:
         for folder in (staging, before):
             shutil.rmtree(folder, ignore_errors=True)

@@ -236,10 +236,8 @@ class Record:
             return None
         name = parse_model_name(self.experiment.base_model)
         folder = self.root / self.experiment.base_model
-        cached = (
-            not name.local and name.id != self.experiment.base_model
-        )  # a path into a cache names a model of the Hub
-        return folder if folder.is_dir() and not cached else None
+        # A path into a cache names a model of the Hub.
+        return folder if folder.is_dir() and (name.local or name.id == self.experiment.base_model) else None
 
     @property
     def base_name(self) -> ModelName | None:

@@ -140,7 +140,6 @@ def load_results(
     stated |= {"base_model": evaluation.base_model} if evaluation.base_model else {}
     for section, model in stated.items():
         check_metrics(path, section, model.metrics, metrics)
-    _check_pairs(path, stated)
     questions = None
     if evaluation.questions is not None:
         questions = read_questions(referenced(path, evaluation.questions))
@@ -247,15 +246,6 @@ def check_metrics(path: Path, section: str, values: dict[str, float], config: Me
             raise InputError(path, f"{where}: not declared. Declare it in {METRICS}, or remove it.")
         if config.metrics[key].bounded and not 0 <= value <= 1:
             raise InputError(path, f"{where}: {show(value)} is not from 0 to 1. Divide a percentage by 100.")
-
-
-def _check_pairs(path: Path, stated: Mapping[str, ModelResults]) -> None:
-    if "base_model" not in stated:
-        return
-    base, finetuned = stated["base_model"].metrics, stated["finetuned_model"].metrics
-    for key in sorted(base.keys() ^ finetuned.keys()):
-        section = "finetuned_model" if key in base else "base_model"
-        raise InputError(path, f"{section}.metrics.{key}: missing. Evaluate both models on it.")
 
 
 def _check_questions(path: Path, evaluation: EvaluationResults, config: MetricsConfig, questions: Questions) -> None:

@@ -192,9 +192,6 @@ def _merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str
 def read_run(path: Path, name: str | None) -> PlannedRun:
     """Read an experiment, or one run of a study."""
     if name is not None:
-        settings = parse_yaml(path, read_text(path, "Name the study's config with --config."))
-        if isinstance(settings, dict) and "arms" not in settings:
-            raise InputError(path, f"--run {name}: not a study's config. Give `--config configs/studies/NAME.yaml`.")
         return read_study(path).run(name)
     experiment = load_yaml(path, ExperimentConfig)
     folder = experiment.experiment_name
