@@ -20,43 +20,6 @@ from src.analysis.study import analyse_study
 from src.record.load import Record
 
 
-def test_wilson_matches_the_closed_formula() -> None:
-    n, k, z = 263, 81, 1.959963984540054
-    p = k / n
-    center = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    assert wilson(k, n, 0.05) == pytest.approx((center - half, center + half))
-
-
-@given(n=st.integers(1, 5000), data=st.data())
-def test_wilson_holds_the_estimate_and_stays_in_range(n: int, data: st.DataObject) -> None:
-    k = data.draw(st.integers(0, n))
-    low, high = wilson(k, n, 0.05)
-    assert -1e-9 <= low <= k / n + 1e-9
-    assert k / n - 1e-9 <= high <= 1 + 1e-9
-
-
-@given(both=st.integers(0, 50), lost=st.integers(0, 60), won=st.integers(0, 60), neither=st.integers(0, 50))
-def test_mcnemar_is_the_two_sided_binomial_of_the_discordant_pairs(
-    both: int, lost: int, won: int, neither: int
-) -> None:
-    base = np.array([1] * both + [1] * lost + [0] * won + [0] * neither, dtype=float)
-    tuned = np.array([1] * both + [0] * lost + [1] * won + [0] * neither, dtype=float)
-    n = lost + won
-    tail = sum(math.comb(n, i) for i in range(min(lost, won) + 1)) / 2**n
-    assert mcnemar(base, tuned) == pytest.approx(min(1.0, 2 * tail))
-
-
-def test_bootstrap_covers_the_mean_about_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(7)
-    hits = 0
-    for _ in range(60):
-        bounds = bootstrap_mean(rng.normal(0.3, 1.0, 80), 0.05)
-        assert bounds is not None
-        hits += bounds.low <= 0.3 <= bounds.high
-    assert 51 <= hits <= 60
-
-
 def test_bootstrap_of_constants_and_of_too_little() -> None:
     assert bootstrap_mean(np.full(10, 0.25), 0.05) == (0.25, 0.25)
     assert bootstrap_mean(np.array([1.0]), 0.05) is None
@@ -77,9 +40,10 @@ def test_wilson_is_that_of_scipy(n: int, data: st.DataObject, level: float) -> N
     assert wilson(k, n, level) == pytest.approx((expected.low, expected.high), rel=1e-14, abs=1e-15)
 
 
-@given(lost=st.integers(0, 2000), won=st.integers(0, 2000))
-def test_mcnemar_is_the_binomial_test_of_scipy(lost: int, won: int) -> None:
-    base, tuned = np.array([1.0] * lost + [0.0] * won), np.array([0.0] * lost + [1.0] * won)
+@given(lost=st.integers(0, 2000), won=st.integers(0, 2000), both=st.integers(0, 50), neither=st.integers(0, 50))
+def test_mcnemar_is_the_binomial_test_of_scipy(lost: int, won: int, both: int, neither: int) -> None:
+    base = np.array([1.0] * (lost + both) + [0.0] * (won + neither))
+    tuned = np.array([0.0] * lost + [1.0] * (both + won) + [0.0] * neither)
     expected = binomtest(won, lost + won, 0.5).pvalue if lost + won else 1.0
     assert mcnemar(base, tuned) == pytest.approx(expected, rel=1e-11, abs=1e-250)
 
@@ -97,19 +61,6 @@ def few_objects() -> Iterator[None]:
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:
     assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1], rel=1e-15, abs=1e-15)
-
-
-@settings(max_examples=50)
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
-def test_holm_never_lowers_a_p_value_and_keeps_the_order(p_values: list[float]) -> None:
-    adjusted = holm(p_values)
-    assert all(a >= p - 1e-12 for a, p in zip(adjusted, p_values, strict=True))
-    order = np.argsort(p_values, kind="stable")
-    assert all(np.diff(np.array(adjusted)[order]) >= -1e-12)
-
-
-def test_holm_known_values() -> None:
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
 
 
 def test_resampling_of_counts_agrees_with_scipys_of_questions() -> None:
