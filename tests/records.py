@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,22 @@ from src.record.results import computed
 from src.record.schemas import Task
 
 TINY = Path(__file__).parent / "tiny"
+
+HOSTILE = (
+    "<script>window.pwned = 1</script>",
+    "</script><img src=x onerror=alert(1)>",
+    "[x](javascript:alert(1)) ![i](http://evil.example/i.png) **b** `c`",
+    "a | b | c\n# heading\n\n- item",
+    "\u202egnp.exe\u2066 \u200bhidden",
+    "nul\x00 escape\x1b[31m",
+    "{{ 7*7 }} {% raw %}",
+    '=HYPERLINK("http://evil.example")',
+    "https://example.org www.example.org @everyone #1",
+    "&lt;b&gt; &amp;#60;",
+    "x" * 10_000,
+)
+"""What a model may write."""
+
 Change = Callable[[pa.Table], pa.Table]
 
 
@@ -69,6 +85,18 @@ def rewrite(root: Path, questions: pa.Table, base: pa.Table, finetuned: pa.Table
         others = {key: v for key, v in results[section]["metrics"].items() if key not in declared.metrics}
         results[section]["metrics"] = others | computed(declared, asked, given, tasks)
     (folder / "evaluation_results.json").write_text(json.dumps(results))
+
+
+def hostile_answers(root: Path, texts: Sequence[str], **columns: Any) -> None:
+    """Let one model answer each question with one of these texts and the other rightly, in turns; set columns of every question."""
+    found = tables(root)
+    rows = [table.to_pylist() for table in found]
+    for at, (row, *both) in enumerate(zip(*rows, strict=True)):
+        row.update(columns)
+        both[at % 2].update(answer=texts[at % len(texts)], correct=False)
+        both[1 - at % 2].update(answer=row["reference"], correct=True)
+    changed = (pa.Table.from_pylist(new, schema=table.schema) for new, table in zip(rows, found, strict=True))
+    rewrite(root, *changed)
 
 
 def take(root: Path, kept: list[int]) -> None:

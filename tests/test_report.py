@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import shutil
@@ -19,6 +18,7 @@ from pypdf import PdfReader
 from src.analysis.analyse import Analysis
 from src.analysis.criteria import Completeness, Criterion, decide
 from src.documents.build import Documents, build
+from src.documents.completeness import headings
 from src.documents.context import Context
 from src.documents.pages import site_pages
 from src.documents.pdf import DISPLAYED, displayable
@@ -27,26 +27,22 @@ from src.record.load import Record
 from src.record.publication import Publication
 from src.record.schemas import TrainingLog
 
-from .conftest import TINY, Run, copy_tiny, invoke, once
+from .conftest import Run, copy_tiny, invoke, once
 from .make_golden import GOLDEN
-from .records import rewrite, tables, without_study
+from .publishing import change_project
+from .records import hostile_answers, rewrite, tables, without_study
 
 CONFIG = "configs/experiments/tiny.yaml"
-
-WANTED = """
-Executive summary, Introduction, Related work, Methodology, Evaluation protocol, Metrics, Statistics and verdicts, Data, Training data,
-Preprocessing, Training, Hardware and energy, Evaluation, Breakdowns, Error analysis, Comparison, With controls and guesses,
-With other recipes, Success criteria, Limitations, Ethical considerations, Deployment, Publication, Reproducibility, Future work, References,
-Appendices, All hyperparameters, Prompts, Every metric, Example answers, Software versions
-"""
-"""Sections that a reader of the report finds in its outline."""
 
 
 def make(root: Path, *arguments: str) -> tuple[FinalReport, PdfReader, str]:
     """Run the command; return the data, the PDF and its text."""
     done = invoke(root, "report", *arguments)
     assert done.returncode == 0, done.stderr
-    return read(root)
+    name = Path(yaml.safe_load((root / "configs/project.yaml").read_text())["experiment"]).stem
+    data = FinalReport.model_validate_json((root / "results" / name / "final_report.json").read_text())
+    pdf = PdfReader(root / "dist/report.pdf")
+    return data, pdf, "\n".join(page_texts(pdf))
 
 
 def written(root: Path) -> tuple[FinalReport, str]:
@@ -59,14 +55,6 @@ def written(root: Path) -> tuple[FinalReport, str]:
 def flat(text: str) -> str:
     """Put text on one line, words that a line break parted joined again."""
     return re.sub(r"\s+", " ", re.sub(r"-\n(?=[a-z])", "", text).replace("\u200b", ""))
-
-
-def read(root: Path) -> tuple[FinalReport, PdfReader, str]:
-    """Read what the command made: the data, the PDF and its text."""
-    name = Path(yaml.safe_load((root / "configs/project.yaml").read_text())["experiment"]).stem
-    data = FinalReport.model_validate_json((root / "results" / name / "final_report.json").read_text())
-    pdf = PdfReader(root / "dist/report.pdf")
-    return data, pdf, "\n".join(page_texts(pdf))
 
 
 def page_texts(pdf: PdfReader) -> list[str]:
@@ -110,7 +98,7 @@ def test_it_holds_every_section_and_page(made: Made) -> None:
                 outline.append(str(entry.title))
 
     walk(made.pdf.outline)
-    for title in re.split(r",\s+", " ".join(WANTED.split())):
+    for _, title, _ in headings((GOLDEN / "printed-report.md").read_text()):
         assert [entry for entry in outline if entry.endswith(title)], title
     assert f"1 / {len(made.pages)}" not in made.pages[0]  # the title page
     assert f"{len(made.pages)} / {len(made.pages)}" in made.text
@@ -127,17 +115,6 @@ def test_the_committed_data_follow_from_the_record(project: Path) -> None:
     assert done.returncode == 1
     assert "does not match the record" in done.stderr
     assert '"letter_count_improvement": true' in path.read_text()
-
-
-@pytest.mark.slow
-def test_the_data_have_the_keys_of_the_requirements(made: Made) -> None:
-    data = json.loads((made.root / "results/tiny/final_report.json").read_text())
-    assert {
-        "project_name", "model_repository", "dataset_repository", "configuration", "evaluation_results", "conclusion",
-    } <= data.keys()  # fmt: skip
-    assert data["evaluation_results"] == json.loads((TINY / "results/tiny/evaluation_results.json").read_text())
-    assert set(data["conclusion"]["success_criteria_met"]) == set(data["conclusion"]["criteria"])
-    assert data["configuration"]["lora_config"]["r"] == 8
 
 
 def outcomes(root: Path, change: str) -> None:
@@ -198,8 +175,10 @@ def test_words_follow_from_the_numbers(tmp_path: Path, change: str, says: str, m
 
 @pytest.mark.slow
 def test_the_minimal_record_gives_a_report_that_invents_nothing(minimal: Path) -> None:
+    change_project(minimal, limitations=["The score $p_t$ is low, and $$x$$ high."])
     data, pdf, text = make(minimal)
     shown = flat(text)
+    assert "The score $p_t$ is low, and $$x$$ high." in shown  # what looks like a formula is text
     for sentence in (
         "Letter count accuracy: 25.0% before, 21.0% after. Worse, but not tested: no answers are on record.",
         "Letter position accuracy: 0.0% before, 43.0% after. Better, but not tested: no answers are on record.",
@@ -274,20 +253,6 @@ def test_a_publication_is_decided_by_its_receipt(
     found = criterion(receipt(record, **changes), analysis, "documented_and_uploaded")
     assert found.outcome == outcome
     assert (found.evidence[1].outcome, found.evidence[1].reason) == (outcome, reason)
-
-
-def test_without_a_receipt_a_publication_is_not_decided(record: Record, analysis: Analysis) -> None:
-    found = criterion(record, analysis, "documented_and_uploaded")
-    assert (found.outcome, found.evidence[1].reason) == ("not decided yet", "no receipt")
-
-
-@pytest.mark.parametrize("lacking", [Completeness(3, missing=("Uses",)), Completeness(3, empty=("Uses",))])
-def test_a_document_that_lacks_a_section_fails_the_criterion(
-    record: Record, analysis: Analysis, lacking: Completeness
-) -> None:
-    found = criterion(receipt(record), analysis, "documented_and_uploaded", model_card=lacking)
-    assert found.outcome == "not met"
-    assert found.evidence[0].outcome == "not met"
 
 
 def with_log(record: Record, log: TrainingLog | None) -> Record:
@@ -440,18 +405,7 @@ def test_hostile_answers_show_as_text(tmp_path: Path) -> None:
         "x" * 10_000,
     )
     root = copy_tiny(tmp_path / "project")
-    questions, base, finetuned = tables(root)
-    rows, before, after = (table.to_pylist() for table in (questions, base, finetuned))
-    texts = itertools.cycle(hostile)  # the first of a task are shown as examples
-    for row, first, second in zip(rows, before, after, strict=True):
-        second.update(answer=row["reference"], correct=True)
-        first.update(answer=next(texts), correct=False)
-        row["tokens"] = ["#wo", "$rd"]
-    changed = (
-        pa.Table.from_pylist(found, schema=table.schema)
-        for found, table in ((rows, questions), (before, base), (after, finetuned))
-    )
-    rewrite(root, *changed)
+    hostile_answers(root, hostile, tokens=["#wo", "$rd"])
     _, pdf, text = make(root)
     shown = flat(text)
     assert '#read("/etc/passwd") $x$ @hu2022 <fig-metrics>' in shown
@@ -461,18 +415,6 @@ def test_hostile_answers_show_as_text(tmp_path: Path) -> None:
     assert "x" * 300 not in shown.replace(" ", "")
     assert not re.search(r"[\x00\x1b\u202e\u2066]", text)
     assert len(pdf.pages) < 60
-
-
-@pytest.mark.slow
-def test_what_looks_like_a_formula_is_text(minimal: Path) -> None:
-    path = minimal / "configs/project.yaml"
-    path.write_text(
-        path.read_text().replace(
-            "  - The model has two layers", "  - The score $p_t$ is low, and $$x$$ high.\n  - The model has two layers"
-        )
-    )
-    _, _, text = make(minimal)
-    assert "The score $p_t$ is low, and $$x$$ high." in flat(text)
 
 
 def test_a_file_that_cannot_be_written_is_one_line(minimal: Path) -> None:
@@ -519,15 +461,6 @@ def test_the_site_cites_as_pandoc_does(made: Made, documents: Documents) -> None
         assert work.label in pdf
 
 
-def test_a_work_that_nothing_cites_is_not_listed(project: Path) -> None:
-    without_study(project)
-    bib = project / "docs/references.bib"
-    bib.write_text(bib.read_text() + "\n@misc{lonely2020, author={A. Lonely}, title={T}, year={2020}}\n")
-    _, text = written(project)
-    assert "Lonely" not in text
-    assert "Wilson" in text
-
-
 PROJECT, BIB, CRITERIA = "configs/project.yaml", "docs/references.bib", "configs/criteria.yaml"
 OWN = "docs/fragments/preprocessing.md.j2"
 
@@ -536,7 +469,6 @@ FAULTS: dict[str, tuple[str, str, str, list[str]]] = {
     "entry without a year": (BIB, "  year        = {2019},\n", "", [BIB, "radford2019.year"]),
     "key twice": (BIB, "@", "@misc{radford2019, author={A. B}, title={T}, year={2020}}\n@", [BIB, "radford2019"]),
     "block that does not end": (OWN, "", "Text.\n{% if target %}\n", [OWN, "line 2", "endif"]),
-    "unknown filter": (OWN, "", "Text.\n{{ project.title | nofilter }}\n", [OWN, "line 2", "nofilter"]),
     "unknown name": (OWN, "", "Text.\n{{ nothing.of_the_kind }}\n", [OWN, "line 2", "nothing"]),
     "missing part": (OWN, "", 'Text.\n{% include "parts/nowhere.md.j2" %}\n', [OWN, "line 2", "parts/nowhere.md.j2"]),
     "figure not drawn": (OWN, "", 'Text.\n{{ figure("no-such-chart") }}\n', [OWN, "line 2", "no-such-chart", "metrics"]),
@@ -548,10 +480,6 @@ FAULTS: dict[str, tuple[str, str, str, list[str]]] = {
     ),
     "metric that is not primary": (
         CRITERIA, "metric: letter_count_accuracy", "metric: levenshtein_distance", [CRITERIA, "levenshtein_distance", "primary"],
-    ),
-    "declared outcome": (
-        CRITERIA, "    label: Letter counting", "    met: true\n    label: Letter counting",
-        [CRITERIA, "criteria.letter_count_improvement.met"],
     ),
 }  # fmt: skip
 """What is put into a file in place of what, and what the error must name."""
