@@ -31,6 +31,8 @@ from src.record.load import Record, load_record
 from .records import without_study
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from .publishing import Bundle, Desk
 
 settings.register_profile("untimed", deadline=None)  # tests make no claims about speed
@@ -204,6 +206,14 @@ def desk(tmp_path: Path, bundles: tuple[Bundle, Bundle], monkeypatch: pytest.Mon
     made = Desk(tmp_path, bundles[0], monkeypatch)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from .browsing import browsing
+
+    with browsing() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

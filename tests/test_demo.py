@@ -21,7 +21,7 @@ from src.documents.demo import Demo, find_demo
 from src.record.load import Record, load_record
 from src.record.results import Results
 
-from .browsing import Watched, axe, browsing, serving
+from .browsing import Watched, axe, serving
 from .conftest import DEMO, REPO, TINY, copy_tiny
 
 ALL = os.environ.get("TRY_IT") == "all"
@@ -220,12 +220,6 @@ def _edit(path: Path, old: str, new: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with browsing() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def site(built: tuple[Path, str]) -> Path:
     return built[0]
 
@@ -300,9 +294,7 @@ def test_nothing_is_loaded_before_the_first_question(address: str, browser: Brow
         names = [url.rsplit("/", 1)[-1] for url, _ in loaded]
         assert not {"demo.json", "worker.js", "engine.js", "model.safetensors"} & set(names)
         assert sum(size for url, size in loaded if "/demo/" in url) < 50_000
-        transferred = page.evaluate(
-            "performance.getEntriesByType('resource').reduce((n, e) => n + e.encodedBodySize, 0)"
-        )
+        transferred = page.evaluate("performance.getEntries().reduce((n, e) => n + (e.encodedBodySize ?? 0), 0)")
         assert transferred < 300_000, path
 
 

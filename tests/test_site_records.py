@@ -16,29 +16,17 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import numpy as np
-import pyarrow as pa
 import pytest
+from playwright.sync_api import Browser
 
 from gen.site import theme_language
 
-from .browsing import Watched, browsing, serving
+from .browsing import Watched, serving
 from .conftest import REPO, Run, copy_tiny, run_in
 from .publishing import change_project
-from .records import edit_json, rewrite, set_column, tables
+from .records import HOSTILE, edit_json, hostile_answers, rewrite, set_column, tables
 
 pytestmark = pytest.mark.slow
-
-HOSTILE = (
-    "<script>window.pwned = 1</script>",
-    "</script><img src=x onerror=alert(1)>",
-    "[x](javascript:alert(1)) ![i](http://evil.example/i.png) **b** `c`",
-    "a | b | c\n# heading\n\n- item",
-    "\u202egnp.exe\u2066 \u200bhidden",
-    "nul\x00 escape\x1b[31m",
-    "{{ 7*7 }} {% raw %}",
-    '=HYPERLINK("http://evil.example")',
-    "x" * 10_000,
-)
 
 
 def build(root: Path) -> str:
@@ -55,26 +43,11 @@ def printed(root: Path) -> str:
 
 
 @pytest.mark.nightly
-def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
+def test_hostile_answers_show_as_text_everywhere(tmp_path: Path, browser: Browser) -> None:
     root = copy_tiny(tmp_path / "project")
-    questions, base, finetuned = tables(root)
-    rows, before, after = (table.to_pylist() for table in (questions, base, finetuned))
-    for at, (row, first, second) in enumerate(
-        zip(rows, before, after, strict=True)
-    ):  # examples are the first of a kind
-        if first["correct"] == second["correct"]:
-            second["answer"], second["correct"] = ("9", False) if second["correct"] else (row["reference"], True)
-        wrong = second if first["correct"] else first
-        wrong["answer"] = HOSTILE[at % len(HOSTILE)]
-        row["word"] = "<b>word</b>|`"
-        row["tokens"] = ["<b>wo", "rd</b>|`"]
-    changed = (
-        pa.Table.from_pylist(found, schema=table.schema)
-        for found, table in zip((rows, before, after), (questions, base, finetuned), strict=True)
-    )
-    rewrite(root, *changed)
+    hostile_answers(root, HOSTILE, word="<b>word</b>|`", tokens=["<b>wo", "rd</b>|`"])
     build(root)
-    with serving(root / "site") as address, browsing() as browser:
+    with serving(root / "site") as address:
         seen = Watched(browser, address, viewport={"width": 400, "height": 800})
         for path in ("examples/", "results/", "results/breakdowns/", "model-card/"):
             seen.page.goto(address + path, wait_until="networkidle")
@@ -101,7 +74,7 @@ def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
     assert "\x00" not in card
     with (root / "site/assets/data/answers.csv").open(newline="", encoding="utf-8") as stream:
         table = list(csv.reader(stream))
-    assert len(table) == len(rows) + 1
+    assert len(table) == len(tables(root)[0]) + 1
     assert {len(row) for row in table} == {len(table[0])}
     assert not [cell for row in table for cell in row if cell.startswith(("=", "@")) or "\x00" in cell]
     scores = [row[table[0].index("base_score")] for row in table[1:]]
@@ -109,16 +82,11 @@ def test_hostile_answers_show_as_text_everywhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.nightly
-def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
+def test_the_minimal_record_gives_a_site(minimal: Path, browser: Browser) -> None:
     assert "without the page Try it: the record has no answers" in printed(minimal)
     assert not (minimal / "site/try-it").exists()
     page = (minimal / "site/results/index.html").read_text()
-    for text in (
-        "0.0%",
-        "43.0%",
-        "Worse, but not tested",
-        "Better, but not tested",
-    ):
+    for text in ("0.0%", "43.0%", "Worse, but not tested", "Better, but not tested"):
         assert text in page
     assert "significant improvement" not in page
     assert not (minimal / "site/examples").exists()
@@ -129,14 +97,9 @@ def test_the_minimal_record_gives_a_site(minimal: Path, tmp_path: Path) -> None:
     assert "43.0%" in home
     assert "tokens:" not in home
     assert "try-it" not in home
-    with serving(minimal / "site") as address, browsing() as browser:
+    with serving(minimal / "site") as address:
         seen = Watched(browser, address)
-        for path in (
-            "",
-            "results/",
-            "methodology/",
-            "model-card/",
-        ):
+        for path in ("", "results/", "methodology/", "model-card/"):
             seen.page.goto(address + path, wait_until="networkidle")
         assert not seen.wrong
 
@@ -182,12 +145,6 @@ def test_of_many_answers_the_examples_page_takes_some(tmp_path: Path) -> None:
     assert data["rows"] == 20_000
     assert len(data["outcome"]) == 20_000
     assert "one question in 3" in (root / "site/examples/index.html").read_text()
-    with serving(root / "site") as address, browsing() as browser:
-        seen = Watched(browser, address)
-        seen.page.goto(address + "examples/", wait_until="networkidle")
-        seen.page.get_by_role("button", name="Search and filter all answers").click()
-        seen.page.wait_for_selector("[data-ready]")
-        assert not seen.wrong
 
 
 # Serving and deploying.
@@ -228,31 +185,16 @@ def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: 
     try:
         wait(1)
         changes = (
-            (
-                "docs/guides/reproduce.md",
-                "Needs two cores and",
-                "Needs eleven cores and",
-                "guides/reproduce/",
-                "Needs eleven cores and",
-            ),
-            (
-                "src/fragments/pages/results/index.md.j2",
-                "How the questions",
-                "HOW the questions",
-                "results/",
-                "HOW the questions",
-            ),
-            ("configs/project.yaml", "headline: How many", "headline: How very many", "", "How very many"),
-            ("results/tiny/evaluation_results.json", "0.43", "0.44", "results/", "44.0%"),
-            (
-                "docs/fragments/glossary.md.j2",
-                "a piece of text",
-                "a small piece of text",
-                "guides/glossary/",
-                "a small piece of text",
-            ),
+            ("docs/guides/reproduce.md", "Needs two cores", "guides/reproduce/"),
+            ("src/fragments/pages/results/index.md.j2", "How the questions", "results/"),
+            ("configs/project.yaml", "headline: How many", ""),
+            ("docs/fragments/glossary.md.j2", "a piece of text", "guides/glossary/"),
+            ("results/tiny/evaluation_results.json", "0.43", "results/"),
         )
-        for number, (name, old, new, where, shown) in enumerate(changes, start=2):
+        for number, (name, old, where) in enumerate(changes, start=2):
+            new, shown = (
+                ("0.44", "44.0%") if name.endswith(".json") else (f"{old} zebra", f"{old.split(': ')[-1]} zebra")
+            )
             text = (root / name).read_text()
             assert old in text, name
             (root / name).write_text(text.replace(old, new))
@@ -266,7 +208,7 @@ def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: 
 
 
 @pytest.mark.nightly
-def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_path: Path) -> None:
+def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_path: Path, browser: Browser) -> None:
     """Link previews have a picture there, since the address is known."""
     bare = tmp_path / "remote.git"
     git = ["git", "-c", "user.name=Author", "-c", "user.email=author@example.org"]
@@ -284,7 +226,7 @@ def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_p
     assert f'<meta property="og:image" content="{known}assets/social.png">' in page
     assert f'<link rel="canonical" href="{known}results/">' in page
     assert struct.unpack(">II", (tmp_path / "pages/assets/social.png").read_bytes()[16:24]) == (1200, 630)
-    with serving(tmp_path / "pages", "/spelling/") as address, browsing() as browser:
+    with serving(tmp_path / "pages", "/spelling/") as address:
         seen = Watched(browser, address)
         for path in ("", "results/training/", "model-card/", "reference/hub/", "404.html"):
             seen.page.goto(address + path, wait_until="networkidle")
@@ -305,28 +247,3 @@ def test_the_site_is_in_the_projects_language_and_at_its_address(project: Path) 
     assert 'href="/tiere/assets/stylesheets/' in (project / "site/404.html").read_text()
     change_project(project, language="tlh")  # which the theme does not speak
     assert theme_language(project) == "en"
-
-
-@pytest.mark.nightly
-def test_a_checkout_that_may_only_be_read_builds_elsewhere(project: Path, tmp_path: Path) -> None:
-    """Permissions do not stop an administrator, so the folders are mounted read-only, where that is allowed."""
-    (project / ".cache").unlink()
-    mount = f"mount --bind {project} {project} && mount -o remount,ro,bind {project}"
-    if subprocess.run(["unshare", "-m", "bash", "-c", mount], capture_output=True, check=False).returncode:
-        pytest.skip("folders cannot be mounted here")
-    env = os.environ | {"PYTHONPATH": str(REPO), "ENABLE_MKDOCSTRINGS": "false"}
-
-    def build(*arguments: str) -> subprocess.CompletedProcess[str]:
-        script = f'{mount} && cd {project} && exec "$@"'
-        command = ["unshare", "-m", "bash", "-c", script, "bash", sys.executable, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
-
-    assert build("-c", "open('x', 'w')").returncode != 0
-    done = build("-m", "mkdocs", "build", "--site-dir", str(tmp_path / "site"))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "site/index.html").is_file()
-    assert not (project / ".cache").exists()
-    refused = build("-m", "mkdocs", "build")
-    assert refused.returncode != 0
-    assert "Traceback" not in refused.stderr
-    assert "--site-dir" in refused.stderr
