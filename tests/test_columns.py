@@ -15,14 +15,12 @@ import pytest
 from src.analysis.analyse import analyse
 from src.documents.explorer import explorer_json
 from src.figures.catalog import catalog
-from src.record.answers import Answered, read_answers, write_answers
-from src.record.config import Grouping, MetricsConfig
+from src.record.answers import read_answers, write_answers
+from src.record.config import Grouping
 from src.record.errors import InputError
-from src.record.files import load_yaml
 from src.record.load import Record, load_record
 from src.record.questions import read_questions, write_questions
-from src.record.results import Results, Run
-from src.record.schemas import EvaluationResults, Task
+from src.record.schemas import Task
 from src.record.splits import read_splits
 
 METRICS = """
@@ -70,68 +68,6 @@ def answers(model: str, count: int = 40) -> list[dict[str, Any]]:
     ]
 
 
-def write(folder: Path, table: pa.Table | None = None) -> Results:
-    """Write questions and answers, and read them back."""
-    (folder / "answers").mkdir(exist_ok=True)
-    write_questions(folder / "questions.parquet", pa.Table.from_pylist(rows()) if table is None else table)
-    questions = read_questions(folder / "questions.parquet")
-    given = []
-    for model in ("base", "finetuned"):
-        path = folder / f"answers/{model}.parquet"
-        write_answers(path, pa.Table.from_pylist(answers(model, len(questions))))
-        given.append(read_answers(path, questions, {"t": TASK}))
-    metrics = {"exact": 0.5}
-    evaluation = EvaluationResults.model_validate(
-        {"base_model": {"metrics": metrics}, "finetuned_model": {"metrics": metrics}, "tasks": {"t": TASK}}
-    )
-    path = folder / "evaluation_results.json"
-    runs = [Run(name, path, metrics, rows) for name, rows in zip(("base", "finetuned"), given, strict=True)]
-    return Results(path, evaluation, runs[0], runs[1], questions)
-
-
-def base_rows(folder: Path) -> Answered | None:
-    results = write(folder)
-    return results.answered(results.base, "t")
-
-
-@pytest.fixture
-def metrics(tmp_path: Path) -> MetricsConfig:
-    (tmp_path / "metrics.yaml").write_text(METRICS)
-    return load_yaml(tmp_path / "metrics.yaml", MetricsConfig)
-
-
-def test_own_columns_keep_their_types(tmp_path: Path) -> None:
-    found = write(tmp_path).questions
-    assert found is not None
-    assert found.own == ["prompt", "subject", "parts", "shown", "year", "weight", "text", "nothing"]
-    types = {name: str(found.table.schema.field(name).type) for name in found.own}
-    assert types == {
-        "prompt": "string", "subject": "string", "parts": "list<item: string>", "shown": "bool", "year": "int64", "weight": "double",
-        "text": "string", "nothing": "string",
-    }  # fmt: skip
-    assert found.table["weight"][3].as_py() is None  # not a number is no value
-    assert [r["text"] for r in found.table.to_pylist()] == [r["text"] for r in rows()]
-
-
-def test_an_answer_may_lack_all_that_was_not_recorded(tmp_path: Path) -> None:
-    found = base_rows(tmp_path)
-    assert found is not None
-    assert found.has("correct")
-    assert not found.has("score")
-    assert found.gaps("score") == 40
-
-
-def test_groups_are_values_or_lengths(tmp_path: Path) -> None:
-    found = base_rows(tmp_path)
-    assert found is not None
-    codes, values = found.group(Grouping(column="parts", of="length"))
-    assert [values[c] for c in codes] == [i % 3 for i in range(40)]
-    codes, values = found.group(Grouping(column="text", of="length"))
-    assert [values[c] for c in codes] == [len(r["text"]) for r in rows()]
-    codes, _ = found.group(Grouping(column="nothing"))
-    assert set(codes) == {-1}
-
-
 def a_project(minimal: Path, metrics: str = METRICS) -> Record:
     """Make the minimal record one of the task `t`."""
     folder = minimal / "results/tiny"
@@ -154,6 +90,19 @@ def a_project(minimal: Path, metrics: str = METRICS) -> Record:
     return load_record(minimal)
 
 
+def test_own_columns_keep_their_types(minimal: Path) -> None:
+    found = a_project(minimal).loaded.questions
+    assert found is not None
+    assert found.own == ["prompt", "subject", "parts", "shown", "year", "weight", "text", "nothing"]
+    types = {name: str(found.table.schema.field(name).type) for name in found.own}
+    assert types == {
+        "prompt": "string", "subject": "string", "parts": "list<item: string>", "shown": "bool", "year": "int64", "weight": "double",
+        "text": "string", "nothing": "string",
+    }  # fmt: skip
+    assert found.table["weight"][3].as_py() is None  # not a number is no value
+    assert [r["text"] for r in found.table.to_pylist()] == [r["text"] for r in rows()]
+
+
 def test_breakdowns_and_charts_are_labeled_as_declared(minimal: Path) -> None:
     analysis = analyse(a_project(minimal))
     by = {b.by.key: b for b in analysis.breakdowns}
@@ -161,6 +110,7 @@ def test_breakdowns_and_charts_are_labeled_as_declared(minimal: Path) -> None:
         "subject": "Subject", "parts_length": "Parts of the text", "shown": "Was it shown?",
     }  # fmt: skip
     assert [(g.value, g.questions, g.base) for g in by["subject"].groups] == [("law", 20, 1.0), ("physics", 20, 0.0)]
+    assert [(g.value, g.questions) for g in by["parts_length"].groups] == [(0, 14), (1, 13), (2, 13)]
     charts = {chart.name: chart for chart in catalog(analysis, None)}
     chart = charts["exact-by-parts-length"]
     assert chart.title == "Exact by parts of the text"
@@ -182,8 +132,9 @@ def unpacked(column: dict[str, Any], count: int) -> list[Any]:
     return [column["values"][c] if c < len(column["values"]) else None for c in column["codes"]]
 
 
-def test_the_examples_page_gets_every_answer_back(tmp_path: Path, metrics: MetricsConfig) -> None:
-    data = json.loads(explorer_json(write(tmp_path), metrics))
+def test_the_examples_page_gets_every_answer_back(minimal: Path) -> None:
+    record = a_project(minimal)
+    data = json.loads(explorer_json(record.loaded, record.metrics))
     own = {column["name"]: column for column in data["own"]}
     assert {name: column["kind"] for name, column in own.items()} == {
         "subject": "filter", "parts": "list", "parts_length": "filter", "shown": "filter", "year": "filter",
@@ -217,7 +168,7 @@ Change = Callable[[pa.Table], pa.Table]
 )  # fmt: skip
 def test_columns_that_cannot_be_used_are_refused(tmp_path: Path, change: Change, says: list[str]) -> None:
     with pytest.raises(InputError) as refused:
-        write(tmp_path, change(pa.Table.from_pylist(rows())))
+        write_questions(tmp_path / "questions.parquet", change(pa.Table.from_pylist(rows())))
     for part in says:
         assert part in str(refused.value)
     assert not (tmp_path / "questions.parquet").exists()
@@ -243,53 +194,37 @@ def test_breakdowns_by_what_is_not_there_are_refused(minimal: Path, old: str, ne
         assert part in str(refused.value)
 
 
+def judged(folder: Path, task: Task, *pairs: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    """Read questions, each with its answer."""
+    asked = [{"id": f"q{i}", "task": "t", "reference": "x"} | question for i, (question, _) in enumerate(pairs)]
+    given = [{"id": f"q{i}"} | answer for i, (_, answer) in enumerate(pairs)]
+    write_questions(folder / "questions.parquet", pa.Table.from_pylist(asked))
+    write_answers(folder / "answers.parquet", pa.Table.from_pylist(given))
+    read_answers(folder / "answers.parquet", read_questions(folder / "questions.parquet"), {"t": task})
+
+
 def test_several_references_count_as_right(tmp_path: Path) -> None:
-    asked = [
-        {"id": "a", "task": "t", "reference": "x", "references": ["x", "y"]},
-        {"id": "b", "task": "t", "reference": "x", "references": None},
-    ]
-    write_questions(tmp_path / "q.parquet", pa.Table.from_pylist(asked))
-    questions = read_questions(tmp_path / "q.parquet")
-    given = [{"id": "a", "answer": "y", "correct": True}, {"id": "b", "answer": "y", "correct": False}]
-    write_answers(tmp_path / "a.parquet", pa.Table.from_pylist(given))
-    read_answers(tmp_path / "a.parquet", questions, {"t": TASK})
-    given[1]["correct"] = True
-    write_answers(tmp_path / "a.parquet", pa.Table.from_pylist(given))
-    with pytest.raises(InputError, match="correct, id b"):
-        read_answers(tmp_path / "a.parquet", questions, {"t": TASK})
+    first = ({"references": ["x", "y"]}, {"answer": "y", "correct": True})
+    judged(tmp_path, TASK, first, ({"references": None}, {"answer": "y", "correct": False}))
+    with pytest.raises(InputError, match="correct, id q1"):
+        judged(tmp_path, TASK, first, ({"references": None}, {"answer": "y", "correct": True}))
 
 
-def test_the_verdict_of_another_tool_is_kept(tmp_path: Path) -> None:
-    """It may have judged by other means than comparing with the reference."""
-    write_questions(tmp_path / "q.parquet", pa.Table.from_pylist([{"id": "a", "task": "t", "reference": "x"}]))
-    questions = read_questions(tmp_path / "q.parquet")
-    write_answers(tmp_path / "a.parquet", pa.Table.from_pylist([{"id": "a", "answer": "y", "correct": True}]))
-    with pytest.raises(InputError, match="correct, id a"):
-        read_answers(tmp_path / "a.parquet", questions, {"t": TASK})
-    judged = TASK.model_copy(update={"judged": "tool"})
-    assert read_answers(tmp_path / "a.parquet", questions, {"t": judged}).table["correct"].to_pylist() == [True]
-
-
-@pytest.mark.parametrize("name", ["year", "task", "prompt"])
-def test_a_name_that_comes_twice_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_name_that_comes_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "questions.parquet"
-    write(tmp_path)
+    write_questions(path, pa.Table.from_pylist(rows()))
     table = pq.read_table(path)
-    twice = pa.Table.from_arrays([*table.columns, table[name]], names=[*table.column_names, name])
+    twice = pa.Table.from_arrays([*table.columns, table["year"]], names=[*table.column_names, "year"])
     pq.write_table(twice, path)
     with pytest.raises(InputError, match="duplicated"):
         read_questions(path)
 
 
 def test_scores_of_another_number_of_candidates_are_refused(tmp_path: Path) -> None:
-    found = write(tmp_path).questions
-    assert found is not None
-    given = [row | {"scores": np.array([-1, -2], np.float16)} for row in answers("base")]
-    given[1]["scores"] = np.array([-1], np.float16)
-    write_answers(tmp_path / "answers/base.parquet", pa.Table.from_pylist(given))
-    choice = TASK.model_copy(update={"candidates": ["Yes", "No"]})
+    choice = TASK.model_copy(update={"candidates": ["x", "y"]})
+    answers = ({"answer": "x", "correct": True, "scores": np.array(scores, np.float16)} for scores in ([-1, -2], [-1]))
     with pytest.raises(InputError, match="scores, id q1: "):
-        read_answers(tmp_path / "answers/base.parquet", found, {"t": choice})
+        judged(tmp_path, choice, *(({}, answer) for answer in answers))
 
 
 SPLIT = pa.table(
