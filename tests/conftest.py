@@ -178,17 +178,6 @@ def once(folder: Path, make: Callable[[Path], object]) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_source(session_folder: Path) -> Path:
-    """The tiny project, with what a site needs."""
-
-    def make(folder: Path) -> None:
-        shutil.copytree(REPO / "tests/tiny", folder)
-        shutil.copytree(DEMO, folder / "docs/assets/demo")
-
-    return once(session_folder / "tiny", make)
-
-
-@pytest.fixture(scope="session")
 def bundles(tmp_path_factory: pytest.TempPathFactory, session_folder: Path) -> tuple[Bundle, Bundle]:
     """Two versions of the tiny project, to publish."""
     from .publishing import make_bundle

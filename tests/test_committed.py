@@ -67,11 +67,6 @@ def test_documents_say_which_base_model_it_is(our_documents: Documents) -> None:
         assert "does not contain OpenAI's GPT-2 weights" in text, name
 
 
-def test_the_sources_list_names_216_books() -> None:
-    lines = (REPO / "models/gpt2-mini/sources.tsv").read_text(encoding="utf-8").splitlines()
-    assert len(lines) == 217  # with the names of the columns
-
-
 @pytest.mark.nightly
 def test_the_lines_that_recipes_quote_are_lines_of_their_training(ours: Record) -> None:
     """Each recipe's purpose quotes a line about one token, as the recipe's letters make it."""

@@ -10,13 +10,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from src.documents.build import build
 from src.experiment.build import letter_tokens, ordinal
 from src.experiment.models import load_tokenizer
-from src.experiment.templates import SEPARATORS, TEMPLATES, fill
+from src.experiment.templates import SEPARATORS, TEMPLATES
 from src.record.config import ExperimentConfig, ProjectConfig
 from src.record.files import load_yaml
 
@@ -163,18 +161,6 @@ def test_datasets_loads_the_folder_with_configs_and_splits(
     )
     done = run(tmp_path, "-c", program, HF_HOME=str(tmp_path / "hf"))
     assert done.returncode == 0, done.stderr
-
-
-@given(
-    st.sampled_from(TEMPLATES),
-    st.text("abcxyz", min_size=2, max_size=9),
-    st.sampled_from(sorted(SEPARATORS)),
-    st.booleans(),
-)
-def test_fill_marks_where_the_letters_stand(template: Any, word: str, separator: str, quoted: bool) -> None:
-    prompt, completion, start, end = fill(template, word, SEPARATORS[separator], quoted=quoted)
-    assert (prompt + completion)[start:end] == SEPARATORS[separator].join(word)
-    assert word in prompt + completion
 
 
 @pytest.mark.parametrize(

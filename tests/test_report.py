@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
@@ -515,9 +514,7 @@ importlib.machinery.PathFinder.find_spec = classmethod(
 
 @pytest.mark.slow
 @pytest.mark.nightly
-def test_without_pandoc_and_typst_the_site_is_built_and_says_so(
-    minimal: Path, tiny_source: Path, tmp_path: Path, run: Run
-) -> None:
+def test_without_pandoc_and_typst_the_site_is_built_and_says_so(minimal: Path, tmp_path: Path, run: Run) -> None:
     (minimal / ".cache").unlink()  # which holds what was made with them
     (tmp_path / "hide").mkdir()
     (tmp_path / "hide/sitecustomize.py").write_text(NOT_INSTALLED)
@@ -533,7 +530,8 @@ def test_without_pandoc_and_typst_the_site_is_built_and_says_so(
     page = (minimal / "site/report/index.html").read_text()
     assert "report.pdf" not in page
     assert "The report as data" in page
-    tiny = Path(shutil.copytree(tiny_source, tmp_path / "tiny", ignore=shutil.ignore_patterns(".cache")))
+    tiny = copy_tiny(tmp_path / "tiny")
+    (tiny / ".cache").unlink()
     done = run(tiny, "-m", "src.publish", "--dry-run", **hidden)
     assert done.returncode == 2
     assert '".[report]"' in done.stderr

@@ -13,7 +13,6 @@ from src.experiment.models import load_tokenizer
 from src.experiment.shortcuts import Guesses, letters_token
 from src.experiment.word_questions import asked_tokens, question_examples, tokens_asked_about
 from src.record.config import DatasetConfig, Only
-from src.record.load import load_record
 
 from .conftest import REPO, TINY
 
@@ -87,13 +86,6 @@ def test_a_question_depends_on_the_tokens_that_hold_its_letter(
 def test_a_metric_is_limited_to_a_value_or_to_a_range() -> None:
     with pytest.raises(ValueError, match="either `equals` or a range"):
         Only(column="asked_about", equals="no", at_least=1)
-
-
-def test_a_metric_may_be_about_the_questions_with_one_value() -> None:
-    asked = load_record(TINY).answered("spelling-1", "letter_count")
-    assert asked is not None
-    few = asked.only([Only(column="letter", equals="e")])
-    assert set(few.texts("letter")) == {"e"} and 0 < len(few) < len(asked)
 
 
 def test_spellings_of_asked_tokens_contain_no_other_token_in_as_many_examples() -> None:
