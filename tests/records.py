@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors.numpy import save_file
 
 from src.record.answers import read_answers, write_answers
 from src.record.config import MetricsConfig
@@ -17,7 +22,9 @@ from src.record.questions import read_questions, write_questions
 from src.record.results import computed
 from src.record.schemas import Task
 
-TINY = Path(__file__).parent / "tiny"
+REPO = Path(__file__).parent.parent
+TINY = REPO / "tests/tiny"
+GUIDE = REPO / "docs/guides/your-own.md"
 
 HOSTILE = (
     "<script>window.pwned = 1</script>",
@@ -37,6 +44,56 @@ HOSTILE = (
 Change = Callable[[pa.Table], pa.Table]
 
 
+PROJECT = """\
+title: A small translator
+question: Does an adapter of rank 8 translate greetings better than its base model?
+summary: An adapter that translates greetings from German.
+experiment: configs/experiments/translation.yaml
+version: 1.0.0
+language: de
+license: mit
+license_name: MIT License
+model_repo: translator-lora
+dataset_repo: greetings
+uses: {direct: Greetings., downstream: Other greetings., out_of_scope: Contracts.}
+limitations: [Greetings only.]
+risks: [A wrong greeting may offend.]
+recommendations: [Have it read by somebody who knows the language.]
+"""
+
+
+def blocks(language: str) -> list[str]:
+    """Return the files of the guide's example in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def example(root: Path) -> Path:
+    """Make the project of the guide's example, with an adapter and sixty questions."""
+    experiment, metrics, criteria, breakdowns = blocks("yaml")[:4]
+    for path, text in {
+        "configs/project.yaml": PROJECT,
+        "configs/metrics.yaml": metrics.replace(
+            "    measure: exact_match\n", f"    measure: exact_match\n{breakdowns}"
+        ),
+        "configs/criteria.yaml": criteria,
+        "configs/experiments/translation.yaml": experiment,
+        "results/translation/evaluation_results.json": blocks("json")[0],
+        "CHANGELOG.md": "# Changelog\n\n## 1.0.0\n\n- First version.\n",
+        "checkpoints/translation/adapter_config.json": '{"peft_type": "LORA", "r": 8, "lora_alpha": 16}',
+    }.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text)
+    shutil.copy(REPO / "LICENSE", root / "LICENSE")
+    weights = {"x.lora_A.weight": np.zeros((8, 4), np.float32)}
+    save_file(weights, root / "checkpoints/translation/adapter_model.safetensors")
+    with contextlib.chdir(root):
+        exec(blocks("python")[0], {})
+    asked, base, tuned = tables(root, "translation")
+    many = [set_column(table.take([0] * 60), "id", [f"t-{i}" for i in range(60)]) for table in (asked, base, tuned)]
+    rewrite(root, *many, name="translation")
+    return root
+
+
 def without_study(root: Path) -> None:
     """Make a project's record one run by itself, without claims about the others."""
     (root / "docs/fragments/finding.md.j2").unlink(missing_ok=True)
@@ -51,9 +108,9 @@ def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     path.write_text(json.dumps(data))
 
 
-def tables(root: Path) -> tuple[pa.Table, pa.Table, pa.Table]:
+def tables(root: Path, name: str = "tiny") -> tuple[pa.Table, pa.Table, pa.Table]:
     """Read the questions and both models' answers of a record as they are stored."""
-    folder = root / "results/tiny"
+    folder = root / "results" / name
     results = json.loads((folder / "evaluation_results.json").read_text())
     files = [results["questions"], results["answers"]["base"], results["answers"]["finetuned"]]
     return tuple(pq.read_table(folder / entry["file"]) for entry in files)  # type: ignore[return-value]
@@ -67,10 +124,10 @@ def set_column(table: pa.Table, name: str, values: list[Any]) -> pa.Table:
     return table.set_column(index, name, pa.array(values, type=table.schema.field(name).type))
 
 
-def rewrite(root: Path, questions: pa.Table, base: pa.Table, finetuned: pa.Table) -> None:
+def rewrite(root: Path, questions: pa.Table, base: pa.Table, finetuned: pa.Table, name: str = "tiny") -> None:
     """Put other questions and answers into a record of one run, and the metrics that are computed from them."""
     without_study(root)
-    folder = root / "results/tiny"
+    folder = root / "results" / name
     results = json.loads((folder / "evaluation_results.json").read_text())
     names = questions["task"].to_pylist()
     results["tasks"] = {t: task | {"questions": names.count(t)} for t, task in results["tasks"].items() if t in names}

@@ -23,6 +23,8 @@ from src.record.questions import read_questions, write_questions
 from src.record.schemas import Task
 from src.record.splits import read_splits
 
+from .records import example, rewrite
+
 METRICS = """
 metrics:
   exact:
@@ -30,7 +32,7 @@ metrics:
     definition: Share that is right.
     direction: higher
     unit: proportion
-    task: t
+    task: translation
     measure: exact_match
     breakdowns: [subject, {column: parts, of: length, label: Parts of the text}, {column: shown, label: 'Was it shown?'}]
   f1:
@@ -38,7 +40,7 @@ metrics:
     definition: Overlap.
     direction: higher
     unit: proportion
-    task: t
+    task: translation
     measure: value
     value: f1
 """
@@ -51,7 +53,7 @@ def rows(count: int = 40) -> list[dict[str, Any]]:
     """Questions, with columns of the project's own."""
     return [
         {
-            "id": f"q{i}", "task": "t", "prompt": f"Solved. Yes\nIs text number {i} right?", "reference": "Yes",
+            "id": f"q{i}", "task": "translation", "prompt": f"Solved. Yes\nIs text number {i} right?", "reference": "Yes",
             "subject": ("law", "physics")[i % 2], "parts": ["a"] * (i % 3), "shown": i % 4 == 0, "year": 1900 + i % 7,
             "weight": float("nan") if i == 3 else i / 7, "text": f"text number {i}", "nothing": None,
         }
@@ -68,43 +70,17 @@ def answers(model: str, count: int = 40) -> list[dict[str, Any]]:
     ]
 
 
-def a_project(minimal: Path, metrics: str = METRICS) -> Record:
-    """Make the minimal record one of the task `t`."""
-    folder = minimal / "results/tiny"
-    (folder / "answers").mkdir()
-    entries = {
-        model: write_answers(folder / f"answers/{model}.parquet", pa.Table.from_pylist(answers(model)))
-        for model in ("base", "finetuned")
-    }
-    f1 = np.mean([i / 100 for i in range(40)])
-    results = {
-        "base_model": {"metrics": {"exact": 0.5, "f1": f1}},
-        "finetuned_model": {"metrics": {"exact": 1.0, "f1": 2 * f1}},
-        "tasks": {"t": TASK.model_dump(mode="json", exclude_defaults=True)},
-        "questions": write_questions(folder / "questions.parquet", pa.Table.from_pylist(rows())),
-        "answers": entries,
-    }
-    (folder / "evaluation_results.json").write_text(json.dumps(results))
-    (minimal / "configs/metrics.yaml").write_text(metrics)
-    (minimal / "configs/criteria.yaml").unlink()
-    return load_record(minimal)
+def a_project(root: Path, metrics: str = METRICS) -> Record:
+    """Make the guide's example one of these questions and metrics."""
+    example(root)
+    (root / "configs/metrics.yaml").write_text(metrics)
+    (root / "configs/criteria.yaml").unlink()
+    rewrite(root, *map(pa.Table.from_pylist, (rows(), answers("base"), answers("finetuned"))), name="translation")
+    return load_record(root)
 
 
-def test_own_columns_keep_their_types(minimal: Path) -> None:
-    found = a_project(minimal).loaded.questions
-    assert found is not None
-    assert found.own == ["prompt", "subject", "parts", "shown", "year", "weight", "text", "nothing"]
-    types = {name: str(found.table.schema.field(name).type) for name in found.own}
-    assert types == {
-        "prompt": "string", "subject": "string", "parts": "list<item: string>", "shown": "bool", "year": "int64", "weight": "double",
-        "text": "string", "nothing": "string",
-    }  # fmt: skip
-    assert found.table["weight"][3].as_py() is None  # not a number is no value
-    assert [r["text"] for r in found.table.to_pylist()] == [r["text"] for r in rows()]
-
-
-def test_breakdowns_and_charts_are_labeled_as_declared(minimal: Path) -> None:
-    analysis = analyse(a_project(minimal))
+def test_breakdowns_and_charts_are_labeled_as_declared(tmp_path: Path) -> None:
+    analysis = analyse(a_project(tmp_path))
     by = {b.by.key: b for b in analysis.breakdowns}
     assert {key: b.by.name for key, b in by.items()} == {
         "subject": "Subject", "parts_length": "Parts of the text", "shown": "Was it shown?",
@@ -117,8 +93,8 @@ def test_breakdowns_and_charts_are_labeled_as_declared(minimal: Path) -> None:
     assert chart.header[0] == "Parts of the text"
 
 
-def test_a_metrics_own_values_get_a_paired_test(minimal: Path) -> None:
-    analysis = analyse(a_project(minimal))
+def test_a_metrics_own_values_get_a_paired_test(tmp_path: Path) -> None:
+    analysis = analyse(a_project(tmp_path))
     exact, f1 = analysis.metric("exact"), analysis.metric("f1")
     assert exact.run.test == "exact McNemar"
     assert f1.run.test == "paired permutation"
@@ -132,8 +108,8 @@ def unpacked(column: dict[str, Any], count: int) -> list[Any]:
     return [column["values"][c] if c < len(column["values"]) else None for c in column["codes"]]
 
 
-def test_the_examples_page_gets_every_answer_back(minimal: Path) -> None:
-    record = a_project(minimal)
+def test_the_examples_page_gets_every_answer_back(tmp_path: Path) -> None:
+    record = a_project(tmp_path)
     data = json.loads(explorer_json(record.loaded, record.metrics))
     own = {column["name"]: column for column in data["own"]}
     assert {name: column["kind"] for name, column in own.items()} == {
@@ -142,6 +118,7 @@ def test_the_examples_page_gets_every_answer_back(minimal: Path) -> None:
     }  # fmt: skip
     assert own["shown"]["label"] == "Was it shown?"
     assert unpacked(own["year"], 40) == [r["year"] for r in rows()]
+    assert unpacked(own["text"], 40) == [r["text"] for r in rows()]
     assert unpacked(own["parts"], 40) == ["\n".join(r["parts"]) for r in rows()]
     assert unpacked(own["weight"], 40)[3] is None
     assert unpacked(data["columns"]["reference"], 40) == ["Yes"] * 40
@@ -187,20 +164,22 @@ def test_a_metrics_own_value_must_be_a_number(tmp_path: Path) -> None:
         ("{column: shown,", "{column: shown, of: length,", ["metrics.exact.breakdowns[2].of", "bool"]),
     ],
 )
-def test_breakdowns_by_what_is_not_there_are_refused(minimal: Path, old: str, new: str, says: list[str]) -> None:
+def test_breakdowns_by_what_is_not_there_are_refused(tmp_path: Path, old: str, new: str, says: list[str]) -> None:
     with pytest.raises(InputError) as refused:
-        a_project(minimal, metrics=METRICS.replace(old, new))
+        a_project(tmp_path, metrics=METRICS.replace(old, new))
     for part in says:
         assert part in str(refused.value)
 
 
 def judged(folder: Path, task: Task, *pairs: tuple[dict[str, Any], dict[str, Any]]) -> None:
     """Read questions, each with its answer."""
-    asked = [{"id": f"q{i}", "task": "t", "reference": "x"} | question for i, (question, _) in enumerate(pairs)]
+    asked = [
+        {"id": f"q{i}", "task": "translation", "reference": "x"} | question for i, (question, _) in enumerate(pairs)
+    ]
     given = [{"id": f"q{i}"} | answer for i, (_, answer) in enumerate(pairs)]
     write_questions(folder / "questions.parquet", pa.Table.from_pylist(asked))
     write_answers(folder / "answers.parquet", pa.Table.from_pylist(given))
-    read_answers(folder / "answers.parquet", read_questions(folder / "questions.parquet"), {"t": task})
+    read_answers(folder / "answers.parquet", read_questions(folder / "questions.parquet"), {"translation": task})
 
 
 def test_several_references_count_as_right(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 import shutil
 from pathlib import Path
@@ -17,61 +16,11 @@ from safetensors.numpy import save_file
 
 from gen.site import generate, site_files
 from src.documents.build import Documents, build
-from src.documents.context import Context, RepoNames
 from src.hub.bundle import collect
-from src.record.answers import write_answers
 from src.record.errors import InputError
-from src.record.load import load_record
-from src.record.questions import write_questions
 
 from .conftest import REPO, copy_tiny
-
-PROJECT = """\
-title: A small translator
-question: Does an adapter of rank 2 translate greetings better than its base model?
-summary: An adapter that translates greetings from German.
-experiment: configs/experiments/translation.yaml
-version: 1.0.0
-language: de
-license: mit
-license_name: MIT License
-model_repo: translator-lora
-dataset_repo: greetings
-uses: {direct: Greetings., downstream: Other greetings., out_of_scope: Contracts.}
-limitations: [Greetings only.]
-risks: [A wrong greeting may offend.]
-recommendations: [Have it read by somebody who knows the language.]
-"""
-METRICS = """\
-metrics:
-  exact:
-    label: Exact translations
-    definition: Share of sentences translated like the reference.
-    direction: higher
-    unit: proportion
-    primary: true
-    task: translation
-    measure: exact_match
-    breakdowns: [reference]
-  chrf: {label: chrF, definition: Character n-gram F-score of the test set., direction: higher, unit: number}
-"""
-EXPERIMENT = """\
-experiment_name: translation
-base_model: models/tiny
-lora_config: {r: 2, lora_alpha: 4}
-training_config: {learning_rate: 2.0e-4, per_device_train_batch_size: 16, max_steps: 3000}
-dataset_config: {path: data/translation}
-checkpoint: checkpoints/translation
-"""
-CRITERIA = """\
-criteria:
-  better:
-    label: More sentences are translated like the reference.
-    evidence: [{kind: significant_improvement, metric: exact}]
-  documented:
-    label: Model and report are documented.
-    evidence: [{kind: complete_documents, documents: [model_card, dataset_card, readme, report]}]
-"""
+from .records import example
 
 STUDY_WORDS = (
     "spell", "letter", "strawberry", "book", "gpt2", "gpt-2", "dictionary", "vocabulary", "from scratch", "src.pretrain", "made-up", "separator", "bfloat16",
@@ -82,58 +31,21 @@ STUDY_WORDS = (
 
 @pytest.fixture(scope="module")
 def translation(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a tiny dataset, adapter and answers of its own."""
-    root = tmp_path_factory.mktemp("own") / "project"
-    for path, text in {
-        "configs/project.yaml": PROJECT,
-        "configs/metrics.yaml": METRICS,
-        "configs/criteria.yaml": CRITERIA,
-        "configs/experiments/translation.yaml": EXPERIMENT,
-        "CHANGELOG.md": "# Changelog\n\n## 1.0.0\n\n- First version.\n",
-    }.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text)
-    shutil.copy(REPO / "LICENSE", root / "LICENSE")
-    adapter, base = root / "checkpoints/translation", root / "models/tiny"
-    for folder in (adapter, base, root / "results/translation", root / "data/translation/translation"):
-        folder.mkdir(parents=True)
-    settings = {"peft_type": "LORA", "r": 2, "lora_alpha": 4, "base_model_name_or_path": "models/tiny"}
-    (adapter / "adapter_config.json").write_text(json.dumps(settings))
-    save_file({"x.lora_A.weight": np.zeros((2, 4), np.float32)}, adapter / "adapter_model.safetensors")
-    (base / "config.json").write_text('{"model_type": "tiny"}')
-    save_file({"x.weight": np.zeros((4, 4), np.float32)}, base / "model.safetensors")
-    questions = [{"question": f"Guten Morgen {i}", "answer": f"Good morning {i % 3}"} for i in range(60)]
+    """The guide's project, with a tiny dataset and a base model of its own."""
+    root = example(tmp_path_factory.mktemp("own") / "project")
+    for path, old, new in (
+        ("experiments/translation", "openai-community/gpt2", "models/tiny"),
+        ("criteria", "[model_card, report]", "[model_card, dataset_card, readme, report]"),
+    ):
+        path = root / f"configs/{path}.yaml"
+        path.write_text(path.read_text().replace(old, new))
+    for folder in ("models/tiny", "data/translation/translation"):
+        (root / folder).mkdir(parents=True)
+    (root / "models/tiny/config.json").write_text('{"model_type": "tiny"}')
+    save_file({"x.weight": np.zeros((4, 4), np.float32)}, root / "models/tiny/model.safetensors")
     for split in ("train", "test"):
-        pq.write_table(pa.Table.from_pylist(questions), root / f"data/translation/translation/{split}.parquet")
-    asked = [
-        {
-            "id": f"t-{i}", "task": "translation", "prompt": row["question"], "reference": row["answer"],
-            "source": row["question"], "domain": "greetings" if i % 2 else "farewells", "length": i % 5,
-        }
-        for i, row in enumerate(questions)
-    ]  # fmt: skip
-    before = [{"id": f"t-{i}", "answer": "Gute", "correct": False, "score": -9.0} for i in range(60)]
-    after = [{"id": f"t-{i}", "answer": r["answer"], "correct": True, "score": -0.5} for i, r in enumerate(questions)]
-    folder = root / "results/translation"
-    (folder / "answers").mkdir()
-    results = {
-        "base_model": {"metrics": {"exact": 0.0, "chrf": 18.4}},
-        "finetuned_model": {"metrics": {"exact": 1.0, "chrf": 47.9}},
-        "questions": write_questions(folder / "questions.parquet", pa.Table.from_pylist(asked)),
-        "answers": {
-            "base": write_answers(folder / "answers/base.parquet", pa.Table.from_pylist(before)),
-            "finetuned": write_answers(folder / "answers/finetuned.parquet", pa.Table.from_pylist(after)),
-        },
-        "tasks": {
-            "translation": {
-                "questions": 60,
-                "method": "Greedy generation.",
-                "template": "{prompt}",
-                "fields": {"prompt": {"column": "prompt"}},
-            }
-        },
-    }
-    (root / "results/translation/evaluation_results.json").write_text(json.dumps(results))
+        greetings = [{"question": f"Guten Morgen {i}", "answer": f"Good morning {i % 3}"} for i in range(60)]
+        pq.write_table(pa.Table.from_pylist(greetings), root / f"data/translation/translation/{split}.parquet")
     return root
 
 
@@ -208,7 +120,7 @@ def test_another_authors_documents_have_none_of_this_studys_words(translation: P
 def test_settings_that_nobody_stated_are_not_stated(translation: Path) -> None:
     card = build(translation, None).model_card.text
     assert "| Training steps | 3,000 |" in card
-    for unstated in ("Weight decay", "Precision", "AdamW", "dropout", "warm-up"):
+    for unstated in ("Weight decay", "Precision", "AdamW", "Gradient clipping", "Schedule"):
         assert unstated not in card, unstated
 
 
@@ -217,15 +129,7 @@ def test_a_section_that_only_the_author_could_write_is_left_out_and_missing(tran
     documents = build(translation, None)
     assert "## Approach" not in documents.readme.text
     assert "Approach" in documents.readme.completeness.missing
-    facts = {c.key: c.evidence[0].facts for c in documents.criteria}["documented"]
-    card = facts["model_card"]
+    criterion = next(c for c in documents.criteria if c.key == "published")
+    card = criterion.evidence[0].facts["model_card"]
+    assert criterion.outcome == criterion.evidence[0].outcome == "not met"
     assert "Preprocessing" in [*card["empty"], *card["missing"]]
-
-
-def test_an_authors_fragment_is_found_first(translation: Path, tmp_path: Path) -> None:
-    root = Path(shutil.copytree(translation, tmp_path / "project"))
-    (root / "docs/fragments").mkdir(parents=True)
-    (root / "docs/fragments/approach.md.j2").write_text("Ask {{ project.title }} for a greeting.\n")
-    record = load_record(root)
-    text = Documents(Context(record, RepoNames.of(record))).readme.text
-    assert "## Approach\n\nAsk A small translator for a greeting.\n" in text

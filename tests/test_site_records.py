@@ -24,7 +24,7 @@ from gen.site import theme_language
 from .browsing import Watched, serving
 from .conftest import REPO, Run, copy_tiny, run_in
 from .publishing import change_project
-from .records import HOSTILE, edit_json, hostile_answers, rewrite, set_column, tables
+from .records import HOSTILE, blocks, edit_json, hostile_answers, rewrite, set_column, tables
 
 pytestmark = pytest.mark.slow
 
@@ -106,22 +106,16 @@ def test_the_minimal_record_gives_a_site(minimal: Path, browser: Browser) -> Non
 
 @pytest.mark.nightly
 def test_the_worked_example_of_the_guide_works_as_it_stands(minimal: Path, run: Run) -> None:
-    guide = (REPO / "docs/guides/your-own.md").read_text()
-    experiment, metrics, criteria = re.findall(r"```yaml\n(.*?)```", guide, flags=re.DOTALL)[:3]
-    results = re.findall(r"```json\n(.*?)```", guide, flags=re.DOTALL)[0]
-    script = re.findall(r"```python\n(.*?)```", guide, flags=re.DOTALL)[0]
+    experiment, metrics, criteria = blocks("yaml")[:3]
     (minimal / "configs/experiments/translation.yaml").write_text(experiment)
     (minimal / "configs/metrics.yaml").write_text(metrics)
     (minimal / "configs/criteria.yaml").write_text(criteria)
     (minimal / "results/translation").mkdir()
     path = minimal / "results/translation/evaluation_results.json"
-    path.write_text(results)
-    project = minimal / "configs/project.yaml"
-    project.write_text(
-        re.sub(r"(?m)^experiment: .*", "experiment: configs/experiments/translation.yaml", project.read_text())
-    )
+    path.write_text(blocks("json")[0])
+    change_project(minimal, experiment="configs/experiments/translation.yaml")
     assert "47.900" in build(minimal)
-    done = run(minimal, "-c", script, PYTHONPATH=str(REPO))
+    done = run(minimal, "-c", blocks("python")[0], PYTHONPATH=str(REPO))
     assert done.returncode == 0, done.stderr
     found = run(minimal, "-m", "mkdocs", "build")  # one question does not give 0.31
     assert found.returncode != 0
