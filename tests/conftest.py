@@ -44,23 +44,10 @@ TINY = REPO / "tests/tiny"
 DEMO = next(path for path in (REPO / "docs/assets/demo", REPO / "tests/demo") if path.is_dir())
 """The widget's code, which a project that shows none has for its tests alone."""
 
+METRICS = ("letter_count_accuracy", "letter_position_accuracy", "character_level_accuracy", "levenshtein_distance")
 MINIMAL_RESULTS = {
-    "base_model": {
-        "metrics": {
-            "letter_count_accuracy": 0.25,
-            "letter_position_accuracy": 0.0,
-            "character_level_accuracy": 0.31,
-            "levenshtein_distance": 0.62,
-        }
-    },
-    "finetuned_model": {
-        "metrics": {
-            "letter_count_accuracy": 0.21,
-            "letter_position_accuracy": 0.43,
-            "character_level_accuracy": 0.72,
-            "levenshtein_distance": 0.19,
-        }
-    },
+    "base_model": {"metrics": dict(zip(METRICS, (0.25, 0.0, 0.31, 0.62), strict=True))},
+    "finetuned_model": {"metrics": dict(zip(METRICS, (0.21, 0.43, 0.72, 0.19), strict=True))},
 }
 MINIMAL_CONFIG = """\
 experiment_name: tiny
@@ -216,6 +203,15 @@ def built(session_folder: Path) -> tuple[Path, str]:
 
     root = once(session_folder / "site", make)
     return root / "site", (root / "printed").read_text()
+
+
+@pytest.fixture(scope="module")
+def address(built: tuple[Path, str]) -> Iterator[str]:
+    """The tiny project's site, below a path, as project pages are."""
+    from .browsing import serving
+
+    with serving(built[0], "/some/project/") as url:
+        yield url
 
 
 def copy_engine(target: Path) -> None:

@@ -156,11 +156,6 @@ def hostile_answers(root: Path, texts: Sequence[str], **columns: Any) -> None:
     rewrite(root, *changed)
 
 
-def take(root: Path, kept: list[int]) -> None:
-    """Keep some of a record's questions."""
-    rewrite(root, *(table.take(kept) for table in tables(root)))
-
-
 def without_settings(root: Path) -> None:
     """Take out what the record itself says of the adapter."""
     path = root / "configs/experiments/tiny.yaml"

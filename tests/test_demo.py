@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from .conftest import DEMO, REPO, TINY, copy_tiny
 ALL = os.environ.get("TRY_IT") == "all"
 """Whether every spelling and 300 choices per task are compared, which takes ten minutes, or a part of each."""
 
-CODE = DEMO
 ODD = {
     "empty": "   ",
     "long": "qxzj" * 50,
@@ -64,8 +63,10 @@ def ask(
     node = shutil.which("node")
     assert node, "Node is not installed: install it, so that it is on the PATH"
     folder = tmp_path_factory.mktemp("engine")
-    shutil.copy(CODE / "engine.js", folder / "engine.mjs")
-    write(asked, folder)
+    for name, content in asked.site_files().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    shutil.copy(DEMO / "engine.js", folder / "engine.mjs")
 
     def answers_of(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
         (folder / "cases.json").write_text(json.dumps(cases))
@@ -101,15 +102,6 @@ def rows_of(demo: Demo, kind: Any) -> list[dict[str, Any]]:
                 f"{model}_{name}": answers.answers[name][i].as_py() for name in ("answer", "score", "scores", "chosen")
             }
     return rows
-
-
-def write(demo: Demo, folder: Path) -> Path:
-    """Write what a demo needs into a folder, as the site does."""
-    for name, content in demo.site_files().items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return folder
 
 
 @pytest.mark.slow
@@ -217,18 +209,6 @@ def _edit(path: Path, old: str, new: str) -> None:
     text = path.read_text()
     assert old in text, path
     path.write_text(text.replace(old, new))
-
-
-@pytest.fixture(scope="module")
-def site(built: tuple[Path, str]) -> Path:
-    return built[0]
-
-
-@pytest.fixture(scope="module")
-def address(site: Path) -> Iterator[str]:
-    """The site below a path, as project pages are."""
-    with serving(site, "/some/project/") as url:
-        yield url
 
 
 def begin(page: Page) -> None:
@@ -362,9 +342,9 @@ def test_odd_words(address: str, browser: Browser) -> None:
 
 
 @pytest.mark.slow
-def test_a_file_cut_short_is_said(site: Path, browser: Browser, tmp_path: Path) -> None:
+def test_a_file_cut_short_is_said(built: tuple[Path, str], browser: Browser, tmp_path: Path) -> None:
     broken = tmp_path / "site"
-    shutil.copytree(site, broken, copy_function=os.link)
+    shutil.copytree(built[0], broken, copy_function=os.link)
     weights = broken / "assets/demo/base/model.safetensors"
     content = weights.read_bytes()
     weights.unlink()
@@ -381,14 +361,14 @@ def test_a_file_cut_short_is_said(site: Path, browser: Browser, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_without_a_script_and_as_a_file(site: Path, address: str, browser: Browser, demo: Demo) -> None:
+def test_without_a_script_and_as_a_file(built: tuple[Path, str], address: str, browser: Browser, demo: Demo) -> None:
     first = demo.examples[0]
     page = browser.new_context(java_script_enabled=False).new_page()
     page.goto(address + "try-it/")
     assert first["question"] in page.locator(".try-it table").inner_text()
     assert "With JavaScript" in page.locator(".try-it noscript").inner_text()
     page = browser.new_context().new_page()
-    page.goto((site / "try-it/index.html").as_uri())
+    page.goto((built[0] / "try-it/index.html").as_uri())
     assert "python -m http.server" in page.locator(".try-it").inner_text()
     assert first["question"] in page.locator(".try-it").inner_text()
     assert page.locator(".try-it-load").count() == 0
