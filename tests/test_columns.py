@@ -49,7 +49,7 @@ metrics:
 TASK = Task(questions=40, method="m", template="{prompt}", fields={"prompt": {"column": "prompt"}})
 
 
-def rows(count: int = 40) -> list[dict[str, Any]]:
+def rows() -> list[dict[str, Any]]:
     """Questions, with columns of the project's own."""
     return [
         {
@@ -57,13 +57,13 @@ def rows(count: int = 40) -> list[dict[str, Any]]:
             "subject": ("law", "physics")[i % 2], "parts": ["a"] * (i % 3), "shown": i % 4 == 0, "year": 1900 + i % 7,
             "weight": float("nan") if i == 3 else i / 7, "text": f"text number {i}", "nothing": None,
         }
-        for i in range(count)
+        for i in range(40)
     ]  # fmt: skip
 
 
-def answers(model: str, count: int = 40) -> list[dict[str, Any]]:
+def answers(model: str) -> list[dict[str, Any]]:
     """The base model is right every other time, the fine-tuned model always."""
-    right = [model == "finetuned" or i % 2 == 0 for i in range(count)]
+    right = [model == "finetuned" or i % 2 == 0 for i in range(40)]
     return [
         {"id": f"q{i}", "answer": "Yes" if ok else "No", "correct": ok, "f1": i / (50 if model == "finetuned" else 100)}
         for i, ok in enumerate(right)
