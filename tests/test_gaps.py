@@ -36,10 +36,13 @@ def test_a_gap_is_marked_on_the_site(gappy: Path) -> None:
 
 
 def test_a_section_with_a_gap_counts_as_empty(gappy: Path) -> None:
-    card = build(gappy, None).model_card
+    documents = build(gappy, None)
+    card = documents.model_card
     assert "### Direct Use\n\n**[TODO]**" in card.text
     assert {"Direct Use", "Preprocessing"} <= set(card.completeness.empty)
     assert "Downstream Use" not in card.completeness.empty
+    criterion = next(c for c in documents.criteria if c.key == "documented_and_uploaded")
+    assert criterion.outcome == criterion.evidence[0].outcome == "not met"
 
 
 def test_publishing_names_every_gap_by_file_and_line(gappy: Path) -> None:
