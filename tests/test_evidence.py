@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
-from src.analysis.evidence import compare, judge, shortcuts
+from src.analysis.evidence import Comparison, compare, judge, shortcuts
 from src.analysis.statistics import poisson_binomial_tail
 from src.record.answers import SCHEMA as ANSWERS
 from src.record.answers import Answered
@@ -80,6 +80,17 @@ def counted() -> list[tuple[str, str]]:
     return [(word, letter) for word in WORDS for letter in sorted(set(word))]
 
 
+def right() -> list[str]:
+    return [word[place] for word, place in places()]
+
+
+def judged(tuned: Answered, base: Answered | None = None) -> Comparison:
+    """Judge answers against a base model's, by default against one that is never right."""
+    base = base or rows(["z" for _ in places()])
+    values = per_question(base, METRIC), per_question(tuned, METRIC)
+    return judge(compare(tuned, METRIC, 0.05, values), 0.05)
+
+
 DULL_POSITIONS = {
     "constant": lambda word: "e",
     "first letter": lambda word: word[0],
@@ -90,9 +101,7 @@ DULL_POSITIONS = {
 @pytest.mark.parametrize("name", DULL_POSITIONS)
 def test_a_dull_model_gets_no_evidence_of_use_on_positions(name: str) -> None:
     """However bad the base model is, here one that is never right."""
-    dull = rows([DULL_POSITIONS[name](word) for word, _ in places()])
-    base = rows(["z" for _ in places()])
-    found = judge(compare(dull, METRIC, 0.05, (per_question(base, METRIC), per_question(dull, METRIC))), 0.05)
+    found = judged(rows([DULL_POSITIONS[name](word) for word, _ in places()]))
     assert found.p_value is not None and found.p_value < 0.05, "the paired test alone would call it an improvement"
     assert found.verdict == "no evidence of use"
 
@@ -105,46 +114,35 @@ def test_a_dull_model_gets_no_evidence_of_use_on_counts(name: str) -> None:
         if any(letter in w for w in WORDS)
     }
     dull = rows(["1" if name == "constant" else typical[letter] for _, letter in counted()], count=True)
-    base = rows(["9" for _ in counted()], count=True)
-    found = judge(compare(dull, METRIC, 0.05, (per_question(base, METRIC), per_question(dull, METRIC))), 0.05)
-    assert found.verdict == "no evidence of use"
+    assert judged(dull, rows(["9" for _ in counted()], count=True)).verdict == "no evidence of use"
 
 
 def test_a_model_that_uses_the_position_improves() -> None:
-    right = [word[place] if (i % 3) else "q" for i, (word, place) in enumerate(places())]
-    tuned, base = rows(right), rows(["z" for _ in places()])
-    found = judge(compare(tuned, METRIC, 0.05, (per_question(base, METRIC), per_question(tuned, METRIC))), 0.05)
+    found = judged(rows([letter if i % 3 else "q" for i, letter in enumerate(right())]))
     assert found.above_control and found.above_shortcut
     assert found.verdict == "improved"
 
 
 def test_a_model_that_writes_something_else_does_not_answer() -> None:
-    right = [word[place] for word, place in places()]
-    tuned = rows(right, answered=[i % 3 == 0 for i in range(len(right))])
-    base = rows(["z" for _ in places()])
-    found = judge(compare(tuned, METRIC, 0.05, (per_question(base, METRIC), per_question(tuned, METRIC))), 0.05)
-    assert found.verdict == "does not answer"
+    tuned = rows(right(), answered=[i % 3 == 0 for i in range(len(right()))])
+    assert judged(tuned).verdict == "does not answer"
 
 
 def test_the_first_verdict_that_applies_is_the_verdict() -> None:
     """Answers that are off the list, not above their control, and worse than the base model's: all three are true of them."""
     dull = ["e" for _ in places()]
-    base = rows([word[place] for word, place in places()])
-    values = per_question(base, METRIC), per_question(rows(dull), METRIC)
-    silent = judge(compare(rows(dull, answered=[False] * len(dull)), METRIC, 0.05, values), 0.05)
+    silent = judged(rows(dull, answered=[False] * len(dull)), rows(right()))
     assert silent.above_control is False
     assert silent.p_value is not None and silent.p_value < 0.05 and not silent.better
     assert silent.verdict == "does not answer"
-    assert judge(compare(rows(dull), METRIC, 0.05, values), 0.05).verdict == "no evidence of use"
+    assert judged(rows(dull), rows(right())).verdict == "no evidence of use"
     assert judge(replace(silent, p_value=None), 0.05).verdict == "not tested"
 
 
 def test_worse_and_no_difference_need_use_first() -> None:
-    base = rows([word[place] for word, place in places()])
-    half = rows([word[place] if i % 2 else "q" for i, (word, place) in enumerate(places())])
-    values = per_question(base, METRIC), per_question(half, METRIC)
-    assert judge(compare(half, METRIC, 0.05, values), 0.05).verdict == "worse"
-    assert judge(compare(base, METRIC, 0.05, (values[0], values[0])), 0.05).verdict == "no difference"
+    half = rows([letter if i % 2 else "q" for i, letter in enumerate(right())])
+    assert judged(half, rows(right())).verdict == "worse"
+    assert judged(rows(right()), rows(right())).verdict == "no difference"
 
 
 def test_the_tail_is_exact() -> None:

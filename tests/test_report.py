@@ -469,10 +469,7 @@ FAULTS: dict[str, tuple[str, str, str, list[str]]] = {
     "key twice": (BIB, "@", "@misc{radford2019, author={A. B}, title={T}, year={2020}}\n@", [BIB, "radford2019"]),
     "block that does not end": (OWN, "", "Text.\n{% if target %}\n", [OWN, "line 2", "endif"]),
     "unknown name": (OWN, "", "Text.\n{{ project.of_no_kind }}\n", [OWN, "line 2", "of_no_kind"]),
-    "missing part": (OWN, "", 'Text.\n{% include "parts/nowhere.md.j2" %}\n', [OWN, "line 2", "parts/nowhere.md.j2"]),
     "figure not drawn": (OWN, "", 'Text.\n{{ figure("no-such-chart") }}\n', [OWN, "line 2", "no-such-chart", "metrics"]),
-    "fragment within itself": (OWN, "", 'Text.\n{% include "author/preprocessing.md.j2" %}\n', [OWN, "line 2", "recursion"]),
-    "numbers and text": (OWN, "", 'Text.\n{{ 1 + "a" }}\n', [OWN, "line 2", "unsupported"]),
     "unknown metric": (
         CRITERIA, "metric: letter_count_accuracy", "metric: no_such_metric",
         [CRITERIA, "criteria.letter_count_improvement.evidence[0].metric", "no_such_metric"],
