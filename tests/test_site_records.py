@@ -174,7 +174,7 @@ def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: 
     try:
         wait(1)
         changes = (
-            ("docs/guides/reproduce.md", "Needs two cores", "guides/reproduce/"),
+            ("docs/guides/inputs.md", "Anything else is refused", "guides/inputs/"),
             ("src/fragments/pages/results/index.md.j2", "How the questions", "results/"),
             ("configs/project.yaml", "headline: How many", ""),
             ("docs/fragments/glossary.md.j2", "a piece of text", "guides/glossary/"),
