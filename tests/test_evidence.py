@@ -30,21 +30,21 @@ METRIC = MetricConfig(
 )
 
 
+def places() -> list[tuple[str, int]]:
+    return [(word, place) for word in WORDS for place in range(len(word))]
+
+
+def asked(count: bool) -> list[tuple[str, Counter[str]]]:
+    """Return the right answer to every question, and those that would be right if it asked about another place or word."""
+    if count:
+        counts = {letter: Counter(str(w.count(letter)) for w in WORDS if letter in w) for letter in LETTERS}
+        return [(str(word.count(letter)), counts[letter]) for word in WORDS for letter in sorted(set(word))]
+    return [(word[place], Counter(word)) for word, place in places()]
+
+
 def rows(answers: list[str], *, count: bool = False, answered: list[bool] | None = None) -> Answered:
     """Answer every position question of every word, or every count question."""
-    questions = []
-    if count:
-        pairs = [(word, letter) for word in WORDS for letter in sorted(set(word))]
-        seen: dict[str, list[str]] = {}
-        for word, letter in pairs:
-            seen.setdefault(letter, []).append(str(word.count(letter)))
-        for i, (word, letter) in enumerate(pairs):
-            control = [{"answer": a, "share": n / len(seen[letter])} for a, n in Counter(seen[letter]).items()]
-            questions.append((i, str(word.count(letter)), control, Counter(seen[letter]).most_common(1)[0][0]))
-    else:
-        for i, (word, place) in enumerate((w, p) for w in WORDS for p in range(len(w))):
-            control = [{"answer": a, "share": n / len(word)} for a, n in Counter(word).items()]
-            questions.append((i, word[place], control, Counter(word).most_common(1)[0][0]))
+    questions = asked(count)
     table = pa.Table.from_pylist(
         [
             {
@@ -52,16 +52,16 @@ def rows(answers: list[str], *, count: bool = False, answered: list[bool] | None
                 "task": "t",
                 "reference": right,
                 "references": None,
-                "control": control,
-                "shortcut": shortcut,
+                "control": [{"answer": a, "share": n / others.total()} for a, n in others.items()],
+                "shortcut": others.most_common(1)[0][0],
             }
-            for i, right, control, shortcut in questions
+            for i, (right, others) in enumerate(questions)
         ],
         schema=pa.schema([*QUESTIONS, ("shortcut", pa.string())]),
     )
     given = [
-        {"id": str(i), "answer": a, "correct": a == q[1], "answered": True if answered is None else answered[i]}
-        for i, (a, q) in enumerate(zip(answers, questions, strict=True))
+        {"id": str(i), "answer": a, "correct": a == right, "answered": True if answered is None else answered[i]}
+        for i, (a, (right, _)) in enumerate(zip(answers, questions, strict=True))
     ]
     task = Task(
         questions=len(questions),
@@ -70,14 +70,6 @@ def rows(answers: list[str], *, count: bool = False, answered: list[bool] | None
         shortcuts={"a shortcut": "shortcut"},
     )
     return Answered("t", task, table, pa.Table.from_pylist(given, schema=ANSWERS))
-
-
-def places() -> list[tuple[str, int]]:
-    return [(word, place) for word in WORDS for place in range(len(word))]
-
-
-def counted() -> list[tuple[str, str]]:
-    return [(word, letter) for word in WORDS for letter in sorted(set(word))]
 
 
 def right() -> list[str]:
@@ -108,13 +100,9 @@ def test_a_dull_model_gets_no_evidence_of_use_on_positions(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["constant", "by letter"])
 def test_a_dull_model_gets_no_evidence_of_use_on_counts(name: str) -> None:
-    typical = {
-        letter: Counter(str(w.count(letter)) for w in WORDS if letter in w).most_common(1)[0][0]
-        for letter in LETTERS
-        if any(letter in w for w in WORDS)
-    }
-    dull = rows(["1" if name == "constant" else typical[letter] for _, letter in counted()], count=True)
-    assert judged(dull, rows(["9" for _ in counted()], count=True)).verdict == "no evidence of use"
+    answers = ["1" if name == "constant" else others.most_common(1)[0][0] for _, others in asked(count=True)]
+    dull = rows(answers, count=True)
+    assert judged(dull, rows(["9"] * len(answers), count=True)).verdict == "no evidence of use"
 
 
 def test_a_model_that_uses_the_position_improves() -> None:

@@ -27,7 +27,7 @@ from src.record.publication import Publication
 from .conftest import Run, copy_tiny, invoke, once
 from .make_golden import GOLDEN
 from .publishing import change_project
-from .records import hostile_answers, rewrite, tables, without_study
+from .records import edit_json, hostile_answers, rewrite, tables, without_study
 
 CONFIG = "configs/experiments/tiny.yaml"
 
@@ -119,11 +119,11 @@ def outcomes(root: Path, change: str) -> None:
 
     A loss leaves more right answers than the control and every shortcut have, so that only the comparison with the base model decides.
     """
-    path = root / "results/tiny/evaluation_results.json"
-    results = json.loads(path.read_text())
-    for label in ("the letter that look-alike tokens have there", "a linear probe of the token's embedding"):
-        results["tasks"]["letter_position"]["shortcuts"].pop(label)  # too good a guess for a loss to stay above it
-    path.write_text(json.dumps(results))
+    good = ("the letter that look-alike tokens have there", "a linear probe of the token's embedding")
+    edit_json(  # for a loss to stay above the guesses
+        root / "results/tiny/evaluation_results.json",
+        lambda data: [data["tasks"]["letter_position"]["shortcuts"].pop(label) for label in good],
+    )
     questions, base, finetuned = tables(root)
     rows, before, after = (table.to_pylist() for table in (questions, base, finetuned))
     for task in ("letter_count", "letter_position"):
