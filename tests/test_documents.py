@@ -21,7 +21,7 @@ from src.analysis.evidence import Baseline, Comparison, Figures
 from src.analysis.statistics import Interval
 from src.documents import formatting
 from src.documents.build import build
-from src.documents.completeness import REQUIRED, headings
+from src.documents.completeness import REQUIRED, completeness, headings, without_empty
 from src.documents.context import Context
 from src.documents.pages import site_pages
 from src.documents.renderer import Renderer
@@ -43,6 +43,12 @@ def test_render_check_sees_a_stale_readme(project: Path) -> None:
     assert (project / "README.md").read_text() == "old"
     assert invoke(project, "render").returncode == 0
     assert (project / "README.md").read_text() == (GOLDEN / "README.md").read_text()
+
+
+def test_a_heading_inside_a_fence_is_none() -> None:
+    text = "## A\n\nWords.\n\n```\n## B\n```\n"
+    assert completeness(text, ("A", "B"), ()).missing == ("B",)
+    assert without_empty(text, (), (), "") == text.strip()
 
 
 def test_a_hostile_answer_is_text_on_every_page_and_card(project: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from scipy import stats
 
-from src.analysis.evidence import compare, judge, shortcuts
+from src.analysis.evidence import Comparison, compare, judge, shortcuts
 from src.analysis.statistics import poisson_binomial_tail
 from src.record.answers import SCHEMA as ANSWERS
 from src.record.answers import Answered
@@ -30,21 +30,21 @@ METRIC = MetricConfig(
 )
 
 
+def places() -> list[tuple[str, int]]:
+    return [(word, place) for word in WORDS for place in range(len(word))]
+
+
+def asked(count: bool) -> list[tuple[str, Counter[str]]]:
+    """Return the right answer to every question, and those that would be right if it asked about another place or word."""
+    if count:
+        counts = {letter: Counter(str(w.count(letter)) for w in WORDS if letter in w) for letter in LETTERS}
+        return [(str(word.count(letter)), counts[letter]) for word in WORDS for letter in sorted(set(word))]
+    return [(word[place], Counter(word)) for word, place in places()]
+
+
 def rows(answers: list[str], *, count: bool = False, answered: list[bool] | None = None) -> Answered:
     """Answer every position question of every word, or every count question."""
-    questions = []
-    if count:
-        pairs = [(word, letter) for word in WORDS for letter in sorted(set(word))]
-        seen: dict[str, list[str]] = {}
-        for word, letter in pairs:
-            seen.setdefault(letter, []).append(str(word.count(letter)))
-        for i, (word, letter) in enumerate(pairs):
-            control = [{"answer": a, "share": n / len(seen[letter])} for a, n in Counter(seen[letter]).items()]
-            questions.append((i, str(word.count(letter)), control, Counter(seen[letter]).most_common(1)[0][0]))
-    else:
-        for i, (word, place) in enumerate((w, p) for w in WORDS for p in range(len(w))):
-            control = [{"answer": a, "share": n / len(word)} for a, n in Counter(word).items()]
-            questions.append((i, word[place], control, Counter(word).most_common(1)[0][0]))
+    questions = asked(count)
     table = pa.Table.from_pylist(
         [
             {
@@ -52,16 +52,16 @@ def rows(answers: list[str], *, count: bool = False, answered: list[bool] | None
                 "task": "t",
                 "reference": right,
                 "references": None,
-                "control": control,
-                "shortcut": shortcut,
+                "control": [{"answer": a, "share": n / others.total()} for a, n in others.items()],
+                "shortcut": others.most_common(1)[0][0],
             }
-            for i, right, control, shortcut in questions
+            for i, (right, others) in enumerate(questions)
         ],
         schema=pa.schema([*QUESTIONS, ("shortcut", pa.string())]),
     )
     given = [
-        {"id": str(i), "answer": a, "correct": a == q[1], "answered": True if answered is None else answered[i]}
-        for i, (a, q) in enumerate(zip(answers, questions, strict=True))
+        {"id": str(i), "answer": a, "correct": a == right, "answered": True if answered is None else answered[i]}
+        for i, (a, (right, _)) in enumerate(zip(answers, questions, strict=True))
     ]
     task = Task(
         questions=len(questions),
@@ -72,12 +72,15 @@ def rows(answers: list[str], *, count: bool = False, answered: list[bool] | None
     return Answered("t", task, table, pa.Table.from_pylist(given, schema=ANSWERS))
 
 
-def places() -> list[tuple[str, int]]:
-    return [(word, place) for word in WORDS for place in range(len(word))]
+def right() -> list[str]:
+    return [word[place] for word, place in places()]
 
 
-def counted() -> list[tuple[str, str]]:
-    return [(word, letter) for word in WORDS for letter in sorted(set(word))]
+def judged(tuned: Answered, base: Answered | None = None) -> Comparison:
+    """Judge answers against a base model's, by default against one that is never right."""
+    base = base or rows(["z" for _ in places()])
+    values = per_question(base, METRIC), per_question(tuned, METRIC)
+    return judge(compare(tuned, METRIC, 0.05, values), 0.05)
 
 
 DULL_POSITIONS = {
@@ -90,61 +93,44 @@ DULL_POSITIONS = {
 @pytest.mark.parametrize("name", DULL_POSITIONS)
 def test_a_dull_model_gets_no_evidence_of_use_on_positions(name: str) -> None:
     """However bad the base model is, here one that is never right."""
-    dull = rows([DULL_POSITIONS[name](word) for word, _ in places()])
-    base = rows(["z" for _ in places()])
-    found = judge(compare(dull, METRIC, 0.05, (per_question(base, METRIC), per_question(dull, METRIC))), 0.05)
+    found = judged(rows([DULL_POSITIONS[name](word) for word, _ in places()]))
     assert found.p_value is not None and found.p_value < 0.05, "the paired test alone would call it an improvement"
     assert found.verdict == "no evidence of use"
 
 
 @pytest.mark.parametrize("name", ["constant", "by letter"])
 def test_a_dull_model_gets_no_evidence_of_use_on_counts(name: str) -> None:
-    typical = {
-        letter: Counter(str(w.count(letter)) for w in WORDS if letter in w).most_common(1)[0][0]
-        for letter in LETTERS
-        if any(letter in w for w in WORDS)
-    }
-    dull = rows(["1" if name == "constant" else typical[letter] for _, letter in counted()], count=True)
-    base = rows(["9" for _ in counted()], count=True)
-    found = judge(compare(dull, METRIC, 0.05, (per_question(base, METRIC), per_question(dull, METRIC))), 0.05)
-    assert found.verdict == "no evidence of use"
+    answers = ["1" if name == "constant" else others.most_common(1)[0][0] for _, others in asked(count=True)]
+    dull = rows(answers, count=True)
+    assert judged(dull, rows(["9"] * len(answers), count=True)).verdict == "no evidence of use"
 
 
 def test_a_model_that_uses_the_position_improves() -> None:
-    right = [word[place] if (i % 3) else "q" for i, (word, place) in enumerate(places())]
-    tuned, base = rows(right), rows(["z" for _ in places()])
-    found = judge(compare(tuned, METRIC, 0.05, (per_question(base, METRIC), per_question(tuned, METRIC))), 0.05)
+    found = judged(rows([letter if i % 3 else "q" for i, letter in enumerate(right())]))
     assert found.above_control and found.above_shortcut
     assert found.verdict == "improved"
 
 
 def test_a_model_that_writes_something_else_does_not_answer() -> None:
-    right = [word[place] for word, place in places()]
-    tuned = rows(right, answered=[i % 3 == 0 for i in range(len(right))])
-    base = rows(["z" for _ in places()])
-    found = judge(compare(tuned, METRIC, 0.05, (per_question(base, METRIC), per_question(tuned, METRIC))), 0.05)
-    assert found.verdict == "does not answer"
+    tuned = rows(right(), answered=[i % 3 == 0 for i in range(len(right()))])
+    assert judged(tuned).verdict == "does not answer"
 
 
 def test_the_first_verdict_that_applies_is_the_verdict() -> None:
     """Answers that are off the list, not above their control, and worse than the base model's: all three are true of them."""
     dull = ["e" for _ in places()]
-    base = rows([word[place] for word, place in places()])
-    values = per_question(base, METRIC), per_question(rows(dull), METRIC)
-    silent = judge(compare(rows(dull, answered=[False] * len(dull)), METRIC, 0.05, values), 0.05)
+    silent = judged(rows(dull, answered=[False] * len(dull)), rows(right()))
     assert silent.above_control is False
     assert silent.p_value is not None and silent.p_value < 0.05 and not silent.better
     assert silent.verdict == "does not answer"
-    assert judge(compare(rows(dull), METRIC, 0.05, values), 0.05).verdict == "no evidence of use"
+    assert judged(rows(dull), rows(right())).verdict == "no evidence of use"
     assert judge(replace(silent, p_value=None), 0.05).verdict == "not tested"
 
 
 def test_worse_and_no_difference_need_use_first() -> None:
-    base = rows([word[place] for word, place in places()])
-    half = rows([word[place] if i % 2 else "q" for i, (word, place) in enumerate(places())])
-    values = per_question(base, METRIC), per_question(half, METRIC)
-    assert judge(compare(half, METRIC, 0.05, values), 0.05).verdict == "worse"
-    assert judge(compare(base, METRIC, 0.05, (values[0], values[0])), 0.05).verdict == "no difference"
+    half = rows([letter if i % 2 else "q" for i, letter in enumerate(right())])
+    assert judged(half, rows(right())).verdict == "worse"
+    assert judged(rows(right()), rows(right())).verdict == "no difference"
 
 
 def test_the_tail_is_exact() -> None:

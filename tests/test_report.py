@@ -14,7 +14,6 @@ import pytest
 import yaml
 from pypdf import PdfReader
 
-from src.analysis.analyse import Analysis
 from src.analysis.criteria import Completeness, Criterion, decide
 from src.documents.build import Documents, build
 from src.documents.completeness import headings
@@ -24,12 +23,11 @@ from src.documents.pdf import DISPLAYED, displayable
 from src.record.final_report import FinalReport
 from src.record.load import Record
 from src.record.publication import Publication
-from src.record.schemas import TrainingLog
 
 from .conftest import Run, copy_tiny, invoke, once
 from .make_golden import GOLDEN
 from .publishing import change_project
-from .records import hostile_answers, rewrite, tables, without_study
+from .records import edit_json, hostile_answers, rewrite, tables, without_study
 
 CONFIG = "configs/experiments/tiny.yaml"
 
@@ -121,11 +119,11 @@ def outcomes(root: Path, change: str) -> None:
 
     A loss leaves more right answers than the control and every shortcut have, so that only the comparison with the base model decides.
     """
-    path = root / "results/tiny/evaluation_results.json"
-    results = json.loads(path.read_text())
-    for label in ("the letter that look-alike tokens have there", "a linear probe of the token's embedding"):
-        results["tasks"]["letter_position"]["shortcuts"].pop(label)  # too good a guess for a loss to stay above it
-    path.write_text(json.dumps(results))
+    good = ("the letter that look-alike tokens have there", "a linear probe of the token's embedding")
+    edit_json(  # for a loss to stay above the guesses
+        root / "results/tiny/evaluation_results.json",
+        lambda data: [data["tasks"]["letter_position"]["shortcuts"].pop(label) for label in good],
+    )
     questions, base, finetuned = tables(root)
     rows, before, after = (table.to_pylist() for table in (questions, base, finetuned))
     for task in ("letter_count", "letter_position"):
@@ -206,6 +204,7 @@ def test_the_minimal_record_gives_a_report_that_invents_nothing(minimal: Path) -
 # Success criteria.
 
 RECEIPT = {
+    "results_sha256": json.loads((GOLDEN / "final_report.json").read_text())["evaluation_results_sha256"],
     "endpoint": "https://huggingface.co",
     "time": "2026-01-02T03:04:05Z",
     "repos": [
@@ -219,20 +218,9 @@ RECEIPT = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def analysis(context: Context) -> Analysis:
-    """The committed record's numbers, which no receipt changes."""
-    return context.analysis
-
-
-def criterion(record: Record, analysis: Analysis, key: str, **documents: Completeness) -> Criterion:
+def criterion(record: Record, context: Context, key: str) -> Criterion:
     full = {name: Completeness(3) for name in ("model_card", "dataset_card", "readme", "report")}
-    return next(c for c in decide(record, analysis, full | documents) if c.key == key)
-
-
-def receipt(record: Record, **changes: Any) -> Record:
-    current = json.loads((GOLDEN / "final_report.json").read_text())["evaluation_results_sha256"]
-    return replace(record, publication=Publication.model_validate({**RECEIPT, "results_sha256": current} | changes))
+    return next(c for c in decide(record, context.analysis, full) if c.key == key)
 
 
 @pytest.mark.parametrize(
@@ -247,26 +235,20 @@ def receipt(record: Record, **changes: Any) -> Record:
     ],
 )
 def test_a_publication_is_decided_by_its_receipt(
-    record: Record, analysis: Analysis, changes: dict[str, Any], outcome: str, reason: str
+    record: Record, context: Context, changes: dict[str, Any], outcome: str, reason: str
 ) -> None:
-    found = criterion(receipt(record, **changes), analysis, "documented_and_uploaded")
+    published = replace(record, publication=Publication.model_validate(RECEIPT | changes))
+    found = criterion(published, context, "documented_and_uploaded")
     assert found.outcome == outcome
     assert (found.evidence[1].outcome, found.evidence[1].reason) == (outcome, reason)
 
 
-def with_log(record: Record, log: TrainingLog | None) -> Record:
-    published = replace(record.loaded.published, log=log)
-    return replace(record, loaded=replace(record.loaded, published=published))
-
-
-def test_a_run_without_an_id_is_not_tracked(record: Record, analysis: Analysis) -> None:
-    assert criterion(record, analysis, "tracked_in_wandb").outcome == "met"
-    assert record.training_log is not None
-    assert record.training_log.tracking is not None
-    for tracking in (None, record.training_log.tracking.model_copy(update={"run_id": None})):
-        log = record.training_log.model_copy(update={"tracking": tracking})
-        assert criterion(with_log(record, log), analysis, "tracked_in_wandb").outcome == "not met"
-    assert criterion(with_log(record, None), analysis, "tracked_in_wandb").outcome == "not decided yet"
+def test_a_run_without_an_id_is_not_tracked(record: Record, context: Context) -> None:
+    log = record.training_log
+    assert log is not None and log.tracking is not None
+    untracked = log.model_copy(update={"tracking": log.tracking.model_copy(update={"run_id": None})})
+    loaded = replace(record.loaded, published=replace(record.loaded.published, log=untracked))
+    assert criterion(replace(record, loaded=loaded), context, "tracked_in_wandb").outcome == "not met"
 
 
 def test_a_new_criterion_needs_no_code(project: Path) -> None:
@@ -291,7 +273,6 @@ def test_without_criteria_there_is_still_a_report(minimal: Path) -> None:
 @pytest.mark.slow
 def test_publishing_decides_the_criterion_and_the_hubs_copy_cites_no_receipt(project: Path) -> None:
     path = project / "results/tiny/publication.json"
-    current = json.loads((GOLDEN / "final_report.json").read_text())["evaluation_results_sha256"]
 
     def bundle() -> dict[str, bytes]:
         done = invoke(project, "publish", "--dry-run", "--namespace", "someone", "--only", "model")
@@ -299,7 +280,7 @@ def test_publishing_decides_the_criterion_and_the_hubs_copy_cites_no_receipt(pro
         return {n: (project / "dist/hub/model" / n).read_bytes() for n in ("final_report.json", "report.pdf")}
 
     before = bundle()
-    path.write_text(json.dumps({**RECEIPT, "results_sha256": current}))
+    path.write_text(json.dumps(RECEIPT))
     assert bundle() == before
     data, text = written(project)
     assert data.conclusion.success_criteria_met["documented_and_uploaded"] is True
@@ -469,10 +450,7 @@ FAULTS: dict[str, tuple[str, str, str, list[str]]] = {
     "key twice": (BIB, "@", "@misc{radford2019, author={A. B}, title={T}, year={2020}}\n@", [BIB, "radford2019"]),
     "block that does not end": (OWN, "", "Text.\n{% if target %}\n", [OWN, "line 2", "endif"]),
     "unknown name": (OWN, "", "Text.\n{{ project.of_no_kind }}\n", [OWN, "line 2", "of_no_kind"]),
-    "missing part": (OWN, "", 'Text.\n{% include "parts/nowhere.md.j2" %}\n', [OWN, "line 2", "parts/nowhere.md.j2"]),
     "figure not drawn": (OWN, "", 'Text.\n{{ figure("no-such-chart") }}\n', [OWN, "line 2", "no-such-chart", "metrics"]),
-    "fragment within itself": (OWN, "", 'Text.\n{% include "author/preprocessing.md.j2" %}\n', [OWN, "line 2", "recursion"]),
-    "numbers and text": (OWN, "", 'Text.\n{{ 1 + "a" }}\n', [OWN, "line 2", "unsupported"]),
     "unknown metric": (
         CRITERIA, "metric: letter_count_accuracy", "metric: no_such_metric",
         [CRITERIA, "criteria.letter_count_improvement.evidence[0].metric", "no_such_metric"],

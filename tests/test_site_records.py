@@ -174,7 +174,7 @@ def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: 
     try:
         wait(1)
         changes = (
-            ("docs/guides/reproduce.md", "Needs two cores", "guides/reproduce/"),
+            ("docs/guides/inputs.md", "Anything else is refused", "guides/inputs/"),
             ("src/fragments/pages/results/index.md.j2", "How the questions", "results/"),
             ("configs/project.yaml", "headline: How many", ""),
             ("docs/fragments/glossary.md.j2", "a piece of text", "guides/glossary/"),
@@ -213,15 +213,12 @@ def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_p
     subprocess.run(["git", "clone", "-q", "-b", "gh-pages", str(bare), str(tmp_path / "pages")], check=True)
     page = (tmp_path / "pages/results/index.html").read_text()
     assert f'<meta property="og:image" content="{known}assets/social.png">' in page
-    assert f'<link rel="canonical" href="{known}results/">' in page
     assert struct.unpack(">II", (tmp_path / "pages/assets/social.png").read_bytes()[16:24]) == (1200, 630)
     with serving(tmp_path / "pages", "/spelling/") as address:
         seen = Watched(browser, address)
         for path in ("", "results/training/", "model-card/", "reference/hub/", "404.html"):
             seen.page.goto(address + path, wait_until="networkidle")
         assert not seen.wrong
-    unknown = (tmp_path / "pages/404.html").read_text()
-    assert 'href="/spelling/assets/stylesheets/' in unknown  # from whatever address it is shown at
 
 
 @pytest.mark.slow
