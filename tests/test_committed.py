@@ -60,7 +60,7 @@ def test_training_kept_its_best_checkpoint(ours: Record) -> None:
 def test_documents_say_which_base_model_it_is(our_documents: Documents) -> None:
     pages, _, _ = site_pages(our_documents, pdf=True)
     for name, text in {
-        **{name: pages[name] for name in ("index.md", "methodology.md", "model-card.md")},
+        **{name: pages[name] for name in ("methodology.md", "model-card.md")},
         "card": our_documents.model_card.text,
         "readme": our_documents.readme.text,
     }.items():

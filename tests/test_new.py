@@ -290,11 +290,11 @@ def fill_gaps(root: Path) -> list[str]:
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[HubServer]:
     """A local Hub with the base model on it."""
-    from .test_notebook import put
-
     server = new_hub(tmp_path / "hub")
     server.start()
-    put(server, "model", BASE, {path.name: path.read_bytes() for path in (TINY / "models/tiny").iterdir()})
+    server.add_repo("model", BASE)
+    for path in sorted((TINY / "models/tiny").iterdir()):
+        server.edit("model", BASE, path.name, path.read_bytes())
     yield server
     server.stop()
 

@@ -88,7 +88,9 @@ def _json_object(path: Path) -> dict[str, Any]:
         found = untrusted_json(read_text(path, "Move it elsewhere."))
     except ValueError as error:
         raise InputError(path, f"{error}. Move it elsewhere, or save it again.") from None
-    return mapping(found)
+    if not isinstance(found, dict):
+        raise InputError(path, f"{type(found).__name__} instead of a JSON object. Move it elsewhere, or save it again.")
+    return found
 
 
 def _entries(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
