@@ -192,6 +192,10 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda root: edit_table(root, BASE, flip_first_verdict),
         [BASE, "correct, id"],
     ),
+    "metric of one model only": (
+        lambda root: edit_json(root / RESULTS, lambda d: d["base_model"]["metrics"].pop("levenshtein_distance")),
+        [RESULTS, "levenshtein_distance"],
+    ),
     "an unknown verdict where a metric needs it": (
         lambda root: edit_table(root, BASE, forget_first_verdict),
         [RESULTS, "letter_count lack correct"],

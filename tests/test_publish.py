@@ -137,7 +137,7 @@ def test_a_closed_stream_is_no_traceback(author: Author, tmp_path: Path, closed:
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     if closed != "2>&-":
-        assert "Nobody can be asked here. Give --yes" in done.stderr
+        assert "not interactive. Give --yes" in done.stderr
         assert "nothing was changed on the Hub" in done.stderr
 
 

@@ -43,13 +43,12 @@ def test_state_and_results_are_read(place: str, tmp_path: Path) -> None:
 
 
 def test_the_trainers_own_evaluation_and_losses_by_step_are_shown(tmp_path: Path, context: Context) -> None:
-    (tmp_path / "all_results.json").write_text(
-        '{"eval_accuracy": 0.91, "eval_loss": 0.5, "eval_runtime": 2.0, "eval_samples_per_second": 9.0, "eval_x": "no"}'
-    )
+    (tmp_path / "all_results.json").write_text('{"eval_accuracy": 0.91, "eval_runtime": 2.0, "epoch": 3.0}')
+    (tmp_path / "eval_results.json").write_text('{"eval_loss": 0.5, "eval_samples_per_second": 9.0, "eval_x": "no"}')
     log = TrainingLog.model_validate(read_trainer(folder(tmp_path), "mine").log)
-    assert log.evaluation == {"accuracy": 0.91, "loss": 0.5}
+    assert log.evaluation == {"loss": 0.5, "accuracy": 0.91}
     renderer = Renderer(context, "hub")
-    assert "- **Evaluation by the Trainer:** accuracy 0.91, loss 0.5" in renderer.render("parts/speeds.md", log=log)
+    assert "- **Evaluation by the Trainer:** loss 0.5, accuracy 0.91" in renderer.render("parts/speeds.md", log=log)
     assert "| 100 | 0.8000 | 0.5000 |" in renderer.render("parts/losses.md", log=log)
 
 

@@ -40,8 +40,8 @@ def read_trainer(folder: Path, name: str) -> Trained:
     """Read a Trainer's output folder. No pickle is opened."""
     place = _state_file(folder)
     state = _json_object(place) if place is not None else {}
-    summary = folder / "all_results.json"
-    ended = _json_object(summary) if summary.is_file() else {}
+    summaries = [path for name in ("eval", "all") if (path := folder / f"{name}_results.json").is_file()]
+    ended = {key: value for path in summaries for key, value in _json_object(path).items()}
     history = [mapping(entry) for entry in state.get("log_history") or []]
     steps = _whole(state.get("global_step")) or max((_whole(entry.get("step")) or 0 for entry in history), default=0)
     if not steps:

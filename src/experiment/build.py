@@ -217,7 +217,7 @@ def eligible_words(tokenizer: Any, words: Sequence[str]) -> dict[str, list[str]]
     """Keep the words that make a fair test.
 
     A word is kept, with its tokens in a sentence, when it splits into two or more tokens both after a space and at the start of a text
-    (so it is no token that was trained on), and one of its tokens has two or more letters.
+    (so training never spells it as one token), and one of its tokens has two or more letters.
     """
     spaced = tokenizer([f" {word}" for word in words], add_special_tokens=False)["input_ids"]
     bare = tokenizer(list(words), add_special_tokens=False)["input_ids"]

@@ -113,7 +113,9 @@ class Screen:
     def confirm(self, plans: list[RepoPlan]) -> None:
         """Ask at the terminal whether to publish; anything but yes is refused."""
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            raise InputError("the terminal", "Nobody can be asked here. Give --yes to publish, or --plan to look only.")
+            raise InputError(
+                "the terminal", "not interactive. Give --yes to publish without a question, or --plan to only look."
+            )
         become = [plan.repo.repo_id for plan in plans if plan.visibility == "public"]
         readable = f"{', '.join(become)} will be public" if become else "everything stays private"
         try:

@@ -87,7 +87,7 @@ def is_text(kind: pa.DataType) -> bool:
 def check_grouping(path: Path, key: str, by: Grouping, table: pa.Table) -> None:
     """Refuse to group by a column that is not there, or that cannot be grouped so."""
     if by.column not in table.column_names:
-        raise InputError(path, f"{key}.column: there is no column {by.column}.")
+        raise InputError(path, f"{key}.column: {by.column} is not a column.")
     kind = table.schema.field(by.column).type
     if by.of == "length":
         fits = is_text(kind) or _is_list(kind)

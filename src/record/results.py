@@ -140,6 +140,12 @@ def load_results(
     stated |= {"base_model": evaluation.base_model} if evaluation.base_model else {}
     for section, model in stated.items():
         check_metrics(path, section, model.metrics, metrics)
+    if evaluation.base_model is not None:
+        alone = evaluation.base_model.metrics.keys() ^ evaluation.finetuned_model.metrics.keys()
+        if alone:
+            raise InputError(
+                path, f"metrics of one model only: {', '.join(sorted(alone))}. Evaluate both models on them."
+            )
     questions = None
     if evaluation.questions is not None:
         questions = read_questions(referenced(path, evaluation.questions))
