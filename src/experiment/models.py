@@ -13,7 +13,12 @@ from src.record.errors import InputError, show
 
 
 def _loaded(loader: Any, name: str, **options: Any) -> Any:
-    """Call a `from_pretrained`, and turn what it raises for a missing model into one clear error."""
+    """Call a `from_pretrained`, and turn what it raises for a missing model into one clear error.
+
+    A path in a folder that exists here is never looked up on the Hub, which would try a mistyped one for half a minute.
+    """
+    if Path(Path(name).parts[0]).is_dir() and not Path(name).is_dir():
+        raise InputError(name, "not found. Correct base_model, or run the step that makes it.")
     try:
         return loader.from_pretrained(name, **options)
     except (OSError, ValueError, SafetensorError) as error:
