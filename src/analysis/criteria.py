@@ -70,7 +70,7 @@ def decide(
         record: Holds the declarations, the receipt and the tracking run.
         analysis: Holds the tests.
         documents: Completeness of each document, by name.
-        inside_hub: Whether the outcome will lie in the repositories themselves. There no receipt can be cited, since it names
+        inside_hub: Whether the outcome will be in the repositories themselves. There no receipt can be cited, since it names
             the commit that it would be part of, so a publication is not decided.
 
     Returns:

@@ -70,7 +70,7 @@ class Context:
         record: What was run.
         names: How the Hub's repositories are called.
         cache: The cache's folder; None for no cache.
-        inside_hub: Whether the documents will lie in the repositories that a receipt is about, and so cannot cite it.
+        inside_hub: Whether the documents will be in the repositories that a receipt is about, and so cannot cite it.
         base_obstacle: What visitors need to load the base model, as the Hub said.
     """
 
@@ -182,7 +182,7 @@ class Context:
     def stated(self, section: str) -> set[str]:
         """Return the keys of a section of the experiment's config that documents may state: what was run, or what the config says.
 
-        A default that nobody recorded is nothing that was run.
+        A default that is not on record was not run.
         """
         config = getattr(self.record.experiment, section) if section else self.record.experiment
         if config is None:

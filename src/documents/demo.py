@@ -74,7 +74,7 @@ class DemoFile:
 
     Attributes:
         path: What it is: `base/` or `adapter/`, and its name.
-        url: Where it lies, absolute or relative to the manifest.
+        url: Its address, absolute or relative to the manifest.
         bytes: Its size.
         sha256: Hex digest of its content.
     """

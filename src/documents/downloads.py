@@ -47,7 +47,7 @@ def to_csv(header: Sequence[str], columns: Sequence[list[Any]]) -> str:
 
 
 def chart_csv(chart: Chart) -> str:
-    """Write a chart's numbers as CSV; a name that comes twice in the header is told apart by the column before it."""
+    """Write a chart's numbers as CSV; a duplicated name in the header gets the name of the column before it."""
     header = [
         f"{chart.header[i - 1]} {name.lower()}" if chart.header.count(name) > 1 else name
         for i, name in enumerate(chart.header)

@@ -164,7 +164,7 @@ def text(untrusted: object, limit: int = TEXT_LIMIT) -> str:
 
 
 def attribute(untrusted: object, limit: int = 1000) -> str:
-    """Make text safe inside a quoted HTML attribute that lies in Markdown."""
+    """Make text safe inside a quoted HTML attribute inside Markdown."""
     return text(untrusted, limit).replace('"', "&quot;")
 
 

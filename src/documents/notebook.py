@@ -13,7 +13,7 @@ from .demo import Demo
 from .renderer import Renderer
 
 PATH = "notebooks/try-it.ipynb"
-"""Where it lies in the model's repository."""
+"""Its path in the model's repository."""
 
 _CODE = re.compile(r"^```python\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 

@@ -1,4 +1,4 @@
-"""The Space in which visitors of the Hub try the models: a page, the widget's code, and where the published weights lie."""
+"""The Space in which visitors of the Hub try the models: a page, the widget's code, and the address of the published weights."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from .show import Screen
 from .waiting import SECONDS, Clock
 
 PLACEHOLDER = "local"
-"""The namespace of the repositories while nobody names one."""
+"""The namespace of the repositories until one is named."""
 
 
 def dry_run(

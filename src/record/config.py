@@ -291,7 +291,7 @@ class ExperimentConfig(Strict):
         return {"path": _own_folder("data", info.data), **given} if isinstance(given, dict) else given
 
     def as_trained(self) -> dict[str, Any]:
-        """Return the settings that decide what the training makes, ready for JSON; where files lie is left out."""
+        """Return the settings that decide what the training makes, ready for JSON; file locations are left out."""
         settings = self.model_dump(mode="json", include=set(TRAINED))
         del settings["dataset_config"]["path"]
         return settings
@@ -510,7 +510,7 @@ class MetricConfig(Strict):
 
     @property
     def bounded(self) -> bool:
-        """Whether its values lie between 0 and 1."""
+        """Whether its values are between 0 and 1."""
         return self.unit in ("proportion", "distance")
 
 

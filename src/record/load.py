@@ -94,7 +94,7 @@ class Record:
 
     @property
     def deployment_is_current(self) -> bool:
-        """Whether the benchmark that lies here measured the adapter that was evaluated, as far as the results say."""
+        """Whether the benchmark on record measured the adapter that was evaluated, as far as the results say."""
         if self.deployment is None:
             return False
         weights = self.checkpoint / "adapter_model.safetensors"
@@ -104,7 +104,7 @@ class Record:
 
     @property
     def report_path(self) -> Path:
-        """Where the final report lies, or will lie."""
+        """The final report's path, whether or not it exists."""
         return self.results_path.parent / "final_report.json"
 
     @property
@@ -122,12 +122,12 @@ class Record:
 
     @property
     def publication_path(self) -> Path:
-        """Where the receipt of the last publication lies, or will lie."""
+        """The path of the last publication's receipt, whether or not it exists."""
         return self.results_path.parent / "publication.json"
 
     @property
     def publication_is_current(self) -> bool:
-        """Whether the results that lie here are the ones that were published."""
+        """Whether the results on record are the published ones."""
         return self.publication is not None and self.publication.results_sha256 == sha256_file(self.results_path)
 
     @property

@@ -12,7 +12,7 @@ from .errors import InputError
 from .files import read_text
 
 BIBLIOGRAPHY = Path("docs/references.bib")
-"""Where the author's bibliography lies, relative to the repository."""
+"""The author's bibliography, relative to the repository."""
 
 _LISTED = 6
 """Most authors that a list of references names; of more, the first three."""

@@ -157,7 +157,7 @@ export class Tokenizer {
   }
 }
 
-/** A matrix of which four outputs lie side by side, so that a product reads it from front to back.
+/** A matrix of which four outputs are adjacent, so that a product reads it from front to back.
     @param {Float32Array} data [inputs, outputs], as Conv1D keeps it; or [outputs, inputs] if `rows`. */
 function pack(data, inputs, outputs, rows = false) {
   const packed = new Float32Array(Math.ceil(outputs / 4) * 4 * inputs);

@@ -59,11 +59,11 @@ async function load(address, found, ports) {
   manifest = found;
   const store = await openStore(address);
   let loaded = 0;
-  let told = 0;
+  let reported = 0;
   const advance = (bytes) => {
     loaded += bytes;
-    if (performance.now() - told > 50 || loaded === manifest.bytes) {
-      told = performance.now();
+    if (performance.now() - reported > 50 || loaded === manifest.bytes) {
+      reported = performance.now();
       self.postMessage({ type: "progress", loaded, total: manifest.bytes });
     }
   };
