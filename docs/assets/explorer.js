@@ -40,7 +40,7 @@
       return haystack;
     };
 
-    const orders = { id: ["number of question", null], task: ["task", (i) => columns.task.codes[i]], answer: ["right answer", (i) => columns.reference.at(i)] };
+    const orders = { id: ["question number", null], task: ["task", (i) => columns.task.codes[i]], answer: ["right answer", (i) => columns.reference.at(i)] };
     for (const column of own) orders[`by_${column.name}`] = [column.label, column.kind === "text" ? (i) => column.at(i) : column.kind === "list" ? (i) => column.parts(i).length : (i) => column.codes[i]];
     const state = { q: "", task: "", outcome: "", ...Object.fromEntries(filters.map((column) => [`by_${column.name}`, ""])), sort: "id", page: 1 };
     for (const [key, value] of new URLSearchParams(location.search)) if (Object.hasOwn(state, key)) state[key] = key === "page" ? Math.max(1, parseInt(value, 10) || 1) : value;

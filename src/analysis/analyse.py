@@ -159,6 +159,7 @@ class Examples:
     task: str
     fixed: tuple[dict[str, Any], ...]
     broken: tuple[dict[str, Any], ...]
+    wrong: tuple[dict[str, Any], ...]
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,7 @@ class Analysis:
     @property
     def listed(self) -> tuple[str, ...]:
         """The project's own columns that hold lists, such as a text in its parts, which examples show; three at most."""
-        rows = [row for e in self.examples for row in (*e.fixed, *e.broken)]
+        rows = [row for e in self.examples for row in (*e.fixed, *e.broken, *e.wrong)]
         return tuple(dict.fromkeys(name for row in rows for name, value in row.items() if isinstance(value, list)))[:3]
 
     def metric(self, key: str) -> MetricResult:
@@ -394,7 +395,7 @@ EXAMPLES = 3
 def _examples(base: Answered, finetuned: Answered, texts: Mapping[str, str]) -> Examples:
     before, after = (rows.column("correct").astype(bool) for rows in (base, finetuned))
     picked = []
-    for mask in (~before & after, before & ~after):
+    for mask in (~before & after, before & ~after, ~before & ~after):
         first = np.zeros(len(mask), dtype=bool)
         first[np.flatnonzero(mask)[:EXAMPLES]] = True
         picked.append(tuple(joined_rows(base.where(first), finetuned.where(first), texts)))

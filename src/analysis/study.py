@@ -70,6 +70,11 @@ class ArmMetric:
         return max(self.values)
 
     @property
+    def range(self) -> Interval:
+        """The lowest and the highest value of a run."""
+        return Interval(self.lowest, self.highest)
+
+    @property
     def used(self) -> int:
         """In how many runs the answers depend on what is asked: above the control, and above every answer that ignores part of it.
 

@@ -117,7 +117,8 @@ def _metadata(context: Context) -> dict[str, object]:
         ("Record", f"`{record.results_path.name}`, SHA-256 `{sha256_file(record.results_path)[:16]}…`"),
     ]
     if record.results.git is not None:
-        facts.append(("Code", f"commit `{record.results.git.commit[:12]}`"))
+        changed = ", with uncommitted changes" if record.results.git.dirty else ""
+        facts.append(("Evaluated with", f"commit `{record.results.git.commit[:12]}`{changed}"))
     return {
         "title": record.project.title,
         "subtitle": record.project.question,

@@ -123,7 +123,7 @@ def _arms(arms: Sequence[ArmResult], result: MetricResult) -> Chart:
     return Chart(
         name=f"runs-{result.key}".replace("_", "-"),
         title=f"{metric.label}, by recipe",
-        caption="A dot is a run." + (f" Best guess: {result.run.shortcut.label}." if result.run.shortcut else ""),
+        caption="Each dot is one run." + (f" Best guess: {result.run.shortcut.label}." if result.run.shortcut else ""),
         alt=f"{metric.label}{_unit(metric)}: {'; '.join(phrases)}.",
         header=("Recipe", "Run", f"Value{_unit(metric)}", f"Control{_unit(metric)}"),
         rows=tuple(rows),

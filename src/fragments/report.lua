@@ -74,7 +74,10 @@ function Table(element)
       cell.contents = cell.contents:walk({Link = unlinked})
     end
   end
-  if #element.colspecs >= MANY then element.colspecs[1] = {element.colspecs[1][1], #element.colspecs < 9 and 0.28 or 0.22} end
+  for i, column in ipairs(element.colspecs) do
+    local first = i == 1 and #element.colspecs >= MANY
+    element.colspecs[i] = {column[1], first and (#element.colspecs < 8 and 0.28 or 0.2) or nil} -- others: as wide as their words
+  end
   local written = typst({element}):gsub("^#figure%(%s*align%(center%)%[", ""):gsub("%]%s*, kind: table%s*%)$", "")
   local rows = 0
   for _, body in ipairs(element.bodies) do rows = rows + #body.body end

@@ -224,7 +224,7 @@
         rows.push(make("tr", {}, rowHeader("All candidates together"), ...keys.map((key) => together[key])));
         const head = make("thead", {}, make("tr", {}, header("Candidate"), ...keys.map((key) => header(label[key]))));
         const chart = make("table", { className: "try-it-table try-it-bars" }, make("caption", { textContent: "Forced choice: probability among the listed answers" }), head, make("tbody", {}, ...rows));
-        place.replaceChildren(make("p", { className: "try-it-question", textContent: fill(questions[kind].template, { word: state.word, ...values }) }), table, code(source), make("details", {}, make("summary", { textContent: "What it would choose from a list" }), scrolling(`Probability of each candidate: ${title}`, chart)));
+        place.replaceChildren(make("p", { className: "try-it-question", textContent: fill(questions[kind].template, { word: state.word, ...values }) }), table, code(source), make("details", { className: "note" }, make("summary", { textContent: "What it would choose from a list" }), scrolling(`Probability of each candidate: ${title}`, chart)));
         show[`${kind} write`] = (key, data) => {
           if (String(data.values.asked) !== String(value)) return;
           const answer = plain(data.line);
