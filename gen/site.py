@@ -48,9 +48,8 @@ def site_files(documents: Documents, *, lenient: bool = False, reference: bool =
     missing = pdf_missing()
     if missing is not None:
         say(f"the site is built without the report as PDF: {missing}")
-    if record.worded:
-        for sentence in unused_words(record.root, record.project.texts, "configs/project.yaml"):
-            say(sentence)
+    for sentence in unused_words(record):
+        say(sentence)
     if "checkpoint" in record.experiment.model_fields_set and not record.checkpoint.is_dir():
         say(f"{record.project.experiment}: checkpoint: {record.experiment.checkpoint} not found")
     pages, claims, figures = site_pages(documents, pdf=missing is None)

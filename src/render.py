@@ -25,12 +25,15 @@ def render(
     of the site: file, line, condition, values, and whether it holds.
     """
     from src.documents.build import build
+    from src.documents.templates import unused_words
     from src.record.files import atomic
 
     built = build(Path(), Path(".cache"))
     if claims:
         raise typer.Exit(_list_claims(built))
     built.check()
+    for sentence in unused_words(built.context.record):
+        say(sentence)
     documents = built.committed()
     stale = [path for path, text in documents.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     for path in stale:

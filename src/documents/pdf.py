@@ -16,7 +16,6 @@ from src.record.errors import InputError, show
 from src.record.files import sha256_file
 
 from .context import Context
-from .renderer import cited_anywhere
 from .templates import FRAGMENTS
 
 PACKAGES = ("pypandoc", "typst")
@@ -113,7 +112,7 @@ def _metadata(context: Context) -> dict[str, object]:
         ("Version", f"{record.project.version}, {record.project.license_name}"),
         ("Model", f"`{names.model}`"),
         ("Base model", f"`{names.base}`" if names.base else "not stated in the experiment's config"),
-        ("Dataset", f"`{names.dataset}`"),
+        *([("Dataset", f"`{names.dataset}`")] if record.splits else []),
         ("Record", f"`{record.results_path.name}`, SHA-256 `{sha256_file(record.results_path)[:16]}…`"),
     ]
     if record.results.git is not None:
@@ -127,7 +126,6 @@ def _metadata(context: Context) -> dict[str, object]:
         "keywords": record.project.tags,
         "text-language": record.project.languages[0].split("-")[0],  # pandoc would look for translations of `lang`
         "facts": [{"name": name, "value": value} for name, value in facts],
-        "nocite": ", ".join(f"@{key}" for key in sorted(cited_anywhere(context))),
         "link-citations": True,
         "link-bibliography": True,
     }

@@ -25,11 +25,13 @@ class Prompt:
         text: The prompt.
         answer: The model's answer on record, where the prompt is a question of the evaluation, asked as it was there.
         chat: Whether it is sent as a user's message, which the tokenizer's template surrounds.
+        method: How the answer on record was obtained.
     """
 
     text: str
     answer: str | None = None
     chat: bool = False
+    method: str = ""
 
     @property
     def code(self) -> str:
@@ -65,7 +67,7 @@ def snippet_prompt(record: Record) -> Prompt:
         answers = rows.texts("answer") if rows.has("answer") else [None] * len(rows)
         for prompt, answer in zip(rows.prompts(), answers, strict=True):
             if prompt.strip() and len(prompt) <= LONGEST:
-                return Prompt(prompt, None if chat else answer, chat)
+                return Prompt(prompt, None if chat else answer, chat, record.results.tasks[task].method)
     return Prompt("Hello", chat=chat)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -14,7 +13,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, St
 from src.analysis.analyse import MIN_GROUP
 from src.analysis.evidence import ANSWERS
 from src.analysis.statistics import RESAMPLES
-from src.record.load import WORDS
+from src.record.load import WORDS, Record
 
 from .claims import ClaimExtension
 from .formatting import FILTERS
@@ -35,20 +34,17 @@ TERMS = "terms"
 _NAMED = re.compile(r"""(?:author|written)\("(\w+)"|author/(\w+)""")
 
 
-def unused_words(root: Path, short: Iterable[str], place: str) -> list[str]:
-    """Return a sentence for each of the author's templates and short texts that no document takes in.
-
-    Args:
-        root: The repository.
-        short: Names of the short texts.
-        place: The file that they are in.
-    """
+def unused_words(record: Record) -> list[str]:
+    """Return a sentence for each of the author's templates and short texts that no document takes in."""
+    if not record.worded:
+        return []
+    root, place = record.root, "configs/project.yaml"
     files = sorted(path.name.removesuffix(".md.j2") for path in (root / AUTHOR).glob("*.md.j2"))
     texts = [path.read_text(encoding="utf-8") for path in (*FRAGMENTS.rglob("*.j2"), *(root / AUTHOR).rglob("*.j2"))]
     known = {name for text in texts for found in _NAMED.findall(text) for name in found if name} | {TERMS}
     sentences = []
     named = [(name, f"{AUTHOR}/{name}.md.j2", ".md.j2") for name in files] + [
-        (n, f"{place}: texts.{n}", "") for n in short
+        (n, f"{place}: texts.{n}", "") for n in record.project.texts
     ]
     for name, shown, ending in named:
         if name not in known:

@@ -229,7 +229,13 @@ def _results(found: Import, name: str, models: dict[str, dict[str, Any]]) -> dic
 
 def _keep_own_values(results: dict[str, Any], before: dict[str, Any], declared: MetricsConfig) -> list[str]:
     """Keep the values of metrics that the author declared and computes elsewhere; return a line that names them."""
-    own = {key for key, metric in declared.metrics.items() if metric.task is None and not metric.measure}
+    imported = before.get("source", {}).get("settings", {}).get("versions") or {}
+    groups = tuple(f"{safe_name(task)}_".lower() for task in imported if task not in before.get("tasks", {}))
+    own = {
+        key
+        for key, metric in declared.metrics.items()
+        if metric.task is None and not metric.measure and not key.startswith(groups)
+    }
     kept: set[str] = set()
     for section in SECTIONS.values():
         metrics = results.get(section, {}).get("metrics", {})
@@ -285,7 +291,8 @@ def _experiment(found: Import, root: Path, name: str) -> dict[str, Any]:
     (given, _), (_, tuned_adapter) = found.models[0], found.models[found.published]
     base = recorded_name(root, given)
     config: dict[str, Any] = {"experiment_name": name}
-    if len(found.models) > 1 or tuned_adapter:  # otherwise the only model is the tuned one
+    known = not parse_model_name(given).local or (root / base).is_dir()  # of a path elsewhere, the name is not a Hub id
+    if known and (len(found.models) > 1 or tuned_adapter):  # otherwise the only model is the tuned one
         config["base_model"] = base
     revision = found.settings[sides(len(found.models))[0]].get("model_args", {}).get("revision")
     revision = parse_model_name(given).revision or revision

@@ -42,7 +42,7 @@ CODE = re.compile(r"^```python\n(.*?)^```", flags=re.DOTALL | re.MULTILINE)
 
 BYTES = "the files that were loaded are the ones that were sent"
 CARD = "the Hub shows the card's metadata"
-LOGITS = "the adapter's logits equal the local model's"
+LOGITS = "the logits equal the local model's"
 METADATA = "the card's metadata"
 OWN_LINKS = "links to its own files"
 RESULTS = "the Hub's own reading of the results"

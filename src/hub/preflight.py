@@ -11,6 +11,7 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from huggingface_hub.utils import hf_raise_for_status, validate_repo_id
 
 from src.documents.context import Context, RepoNames
+from src.documents.templates import unused_words
 from src.record.checkpoint import left_out
 from src.record.errors import InputError, show
 from src.record.load import Record
@@ -126,8 +127,8 @@ def check_splits(record: Record) -> None:
 
 
 def left_out_notes(record: Record) -> list[str]:
-    """Say what is in the checkpoints' folders and is not published, and which words are not about these results."""
-    notes = []
+    """Say what is in the checkpoints' folders and is not published, and which of the author's words are not used."""
+    notes = unused_words(record)
     if record.described and not record.worded:
         notes.append("docs/fragments: left out, since its words are about the project's own results")
     for folder in (record.checkpoint, *record.further_adapters.values()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +24,6 @@ _NOT_PROSE = re.compile(
 )
 """What is printed from the record, or not printed at all."""
 _DIGIT = re.compile(r"(?<![\w-])\d")
-_SHORT = 15
-"""Characters up to which a line of a config is not taken for prose."""
 _LISTED = 12
 """Most gaps that a message lists."""
 
@@ -67,7 +66,9 @@ def check_gaps(record: Record) -> None:
     if found:
         first, rest = found[0], places(found[1:])
         write = f"Write it, and what is missing at {rest}." if rest else "Write it."
-        raise InputError(first.file, f"line {first.line}: {first.text}. Only its author can say this. {write}")
+        raise InputError(
+            first.file, f"line {first.line}: {first.text.rstrip('.')}. Only its author can say this. {write}"
+        )
 
 
 def unready(record: Record) -> list[str]:
@@ -87,23 +88,32 @@ def typed_numbers(record: Record) -> list[Gap]:
         for number, line in enumerate(text.splitlines(), 1):
             if _DIGIT.search(_CODE.sub("", line)):
                 found.append(Gap(_shown(path, record.root), number, line.strip()))
-    project = record.project
-    prose = " ".join(
-        [project.summary, project.introduction or "", project.related_work or "", *project.limitations, *project.risks]
-    )
+    settings = record.project.model_dump(exclude={"snippet", "example_prompt"})
+    prose = [words for words in _texts(settings) if " " in words]
     for path in record.configs[1:2]:
         for number, line in enumerate(read_text(path, "Restore it.").splitlines(), 1):
-            words = line.strip(" -\"'").partition(": ")[2] or line.strip(" -\"'")
-            if len(words) > _SHORT and words in prose and _DIGIT.search(_CODE.sub("", words)):
+            whole = line.strip(" -\"'")
+            parts = (whole, whole.partition(": ")[2].strip(" \"'"))
+            words = next((part for part in parts if " " in part and any(part in text for text in prose)), "")
+            if _DIGIT.search(_CODE.sub("", words)):
                 found.append(Gap(_shown(path, record.root), number, words))
     return found
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield every text in nested lists and dictionaries, on one line."""
+    if isinstance(value, str):
+        yield " ".join(value.split())
+    elif isinstance(value, dict | list | tuple):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)
 
 
 def places(found: list[Gap]) -> str:
     """List where gaps are, as `FILE:LINE`."""
     listed = ", ".join(f"{gap.file}:{gap.line}" for gap in found[:_LISTED])
     more = len(found) - _LISTED
-    return f"{listed} and {more} more places" if more > 0 else listed
+    return f"{listed} and {more} more" if more > 0 else listed
 
 
 def _shown(path: Path, root: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 
@@ -234,8 +235,8 @@ def referenced(results: Path, reference: FileReference) -> Path:
     path = results.parent / reference.file
     found = sha256_file(path) if path.is_file() else None
     if found != reference.sha256:
-        what = "another file than" if found else "not found, though"
-        raise InputError(path, f"{what} {results.name} names. Restore it, or evaluate again.")
+        what = f"another file than {results.name} names" if found else f"not found, though {results.name} names it"
+        raise InputError(path, f"{what}. Restore it, or evaluate again.")
     return path
 
 
@@ -269,6 +270,10 @@ def _check_questions(path: Path, evaluation: EvaluationResults, config: MetricsC
         metric = config.metrics[key]
         if metric.task in names:
             check_columns(key, metric, questions)
+        elif metric.measure is not None and metric.task is not None and metric.task not in evaluation.groups:
+            near = get_close_matches(metric.task, evaluation.tasks, 1)
+            meant = f" Did you mean {near[0]}?" if near else ""
+            raise InputError(METRICS, f"metrics.{key}.task: no questions of {metric.task} are on record.{meant}")
 
 
 def check_measures(metrics: MetricsConfig) -> None:

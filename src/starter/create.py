@@ -178,6 +178,8 @@ def _write_engine(root: Path, name: str, *, with_experiment: bool) -> dict[str, 
 
 def upgrade(root: Path, *, overwrite: bool = False) -> list[str]:
     """Replace the engine's files in a project by this repository's; the author's files stay byte for byte."""
+    if root.resolve() == ENGINE_ROOT.resolve():
+        raise InputError(root, "is where this command is run from. Run it in a clone of the newer engine.")
     listed = json_object(root / MANIFEST) if (root / MANIFEST).is_file() else {}
     before = listed.get("files")
     if not isinstance(before, dict) or not isinstance(listed.get("name"), str):
@@ -198,7 +200,11 @@ def upgrade(root: Path, *, overwrite: bool = False) -> list[str]:
         if taken:
             raise InputError(root, f"in the way of new files of the engine: {', '.join(taken)}. Move them elsewhere.")
         gone = [file for file in before if file not in after]
-        changed = [file for file, digest in after.items() if before.get(file) != digest or file in theirs]
+        changed = [
+            file
+            for file, digest in after.items()
+            if before.get(file) != digest or file in theirs or not (root / file).exists()
+        ]
         for file in [*(file for file in changed if file not in kept), str(MANIFEST)]:
             (root / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(fresh / file, root / file)
