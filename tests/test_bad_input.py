@@ -224,6 +224,10 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         replace("configs/metrics.yaml", "only: {column: position", "only: {column: nowhere"),
         ["configs/metrics.yaml", "metrics.letter_position_beyond_first_accuracy.only", "nowhere"],
     ),
+    "a metric of a task that is not there": (
+        replace("configs/metrics.yaml", "task: letter_count\n", "task: leter_count\n"),
+        ["configs/metrics.yaml", "letter_count_accuracy.task", "leter_count", "Did you mean letter_count?"],
+    ),
     "a measure that is not there": (
         replace("configs/metrics.yaml", "measure: character_accuracy", "measure: rouge"),
         ["configs/metrics.yaml", "measure", "rouge"],

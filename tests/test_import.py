@@ -575,6 +575,8 @@ def test_new_results_leave_the_authors_files_and_say_what_changed(
         "It gets 67% right. {{ 1 }}\n"
     )
     (blank / "docs/fragments/lessons.md.j2").write_text(words)
+    with (blank / "configs/project.yaml").open("a") as project:  # its last key is `texts`
+        project.write('  finding: "It gets 67% of them: more than before."\n')
     own = [config, metrics, blank / "configs/project.yaml", blank / "docs/fragments/lessons.md.j2"]
     before = [path.read_bytes() for path in own]
     done = import_again(blank, better(tmp_path / "second"), *options)
@@ -583,10 +585,20 @@ def test_new_results_leave_the_authors_files_and_say_what_changed(
     assert "colors_acc: base 0.333333 → 0.333333; fine-tuned 0.666667 → 1" in done.stdout
     assert re.search(r"no longer holds: docs/fragments/lessons.md.j2:1: .*It is not perfect", done.stdout), done.stdout
     assert "a number in digits: docs/fragments/lessons.md.j2:5: It gets 67% right." in done.stdout
+    assert ": It gets 67% of them: more than before." in done.stdout
     assert "written: results/mine/answers/finetuned.parquet" in done.stderr
     assert "answers/base.parquet" not in done.stderr  # it is the same
     assert values(load_record(blank), "latency") == (12.5, 12.5)
     assert "kept as it was, since these results do not state it: latency" in done.stderr
+
+
+def test_a_groups_metric_is_not_kept_without_the_group(tmp_path: Path, blank: Path) -> None:
+    """Its mean over tasks is another tool's value, though it is not computed from answers here."""
+    group = {"results": {"mix": {"acc,none": 0.9}}, "group_subtasks": {"mix": ["colors"]}}
+    assert import_again(blank, color_runs(tmp_path / "first", **group)).returncode == 0
+    assert values(load_record(blank), "mix_acc") == (0.9, 0.9)
+    done = import_again(blank, color_runs(tmp_path / "second"))
+    assert "mix_acc: base 0.9 → none; fine-tuned 0.9 → none" in done.stdout, done.stderr
 
 
 def test_new_metrics_and_another_base_are_printed_and_not_written(tmp_path: Path, blank: Path) -> None:
@@ -721,6 +733,7 @@ def test_results_of_other_weights_are_refused_with_both_names(tmp_path: Path, bl
     assert import_again(blank, tmp_path).returncode == 0
     record = load_record(blank)
     assert record.base_name is not None and record.base_name.id == "openai-community/gpt2"
+    assert "The results are of the weights `checkpoint-25`" in build(blank, None).readme.text
     config.write_text(config.read_text().replace("published_for: checkpoint-25\n", ""))
     with pytest.raises(InputError, match="the results are of checkpoint-25"):
         load_record(blank)

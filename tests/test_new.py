@@ -412,6 +412,8 @@ def test_words_are_about_the_results_that_they_were_written_for(project: Path, t
 
 def test_an_upgrade_replaces_the_engine_and_leaves_the_authors_files(tmp_path: Path) -> None:
     root = new(tmp_path)
+    done = run_in(root, "-m", "src.new", ".", "--upgrade", PYTHONDONTWRITEBYTECODE="1")
+    assert done.returncode == 2 and "is where this command is run from" in done.stderr
     manifest = json.loads((root / "src/engine.json").read_text())
     assert {"src/cli.py", "Makefile", "mkdocs.yml"} <= manifest["files"].keys()
     assert not {"README.md", "configs/project.yaml"} & manifest["files"].keys()
@@ -423,6 +425,7 @@ def test_an_upgrade_replaces_the_engine_and_leaves_the_authors_files(tmp_path: P
     (root / "src/engine.json").write_text(json.dumps(manifest))
     (root / "pyproject.toml").write_text("mine")
     (root / "gen/site.py").write_text("edited")
+    (root / "src/cache.py").unlink()
     done = invoke(REPO, "new", str(root), "--upgrade")
     assert done.returncode == 2 and "edited here: gen/site.py. Move the changes, or pass --overwrite" in done.stderr
     assert old.exists()

@@ -19,7 +19,7 @@ from src.documents.build import Documents, build
 from src.hub.bundle import collect
 from src.record.errors import InputError
 
-from .conftest import REPO, copy_tiny
+from .conftest import REPO, copy_tiny, invoke
 from .records import example
 
 STUDY_WORDS = (
@@ -102,6 +102,8 @@ def test_what_is_not_used_is_named(tmp_path: Path, capsys: pytest.CaptureFixture
     written = capsys.readouterr().err
     assert "docs/fragments/findings.md.j2: no document takes it in; did you mean finding.md.j2?" in written
     assert "checkpoint: checkpoints/best_model not found" in written
+    done = invoke(root, "render")
+    assert "docs/fragments/findings.md.j2: no document takes it in" in done.stderr
 
 
 def test_another_authors_documents_have_none_of_this_studys_words(translation: Path) -> None:
