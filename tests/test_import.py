@@ -592,6 +592,11 @@ def test_new_results_leave_the_authors_files_and_say_what_changed(
     assert "kept as it was, since these results do not state it: latency" in done.stderr
 
 
+def test_a_part_of_a_tasks_questions_is_named(tmp_path: Path) -> None:
+    color_runs(tmp_path, **{"n-samples": {"colors": {"original": 1200, "effective": 12}}})
+    assert "colors: 12 of its 1,200 questions were asked (--limit)" in imported(tmp_path).notes
+
+
 def test_a_groups_metric_is_not_kept_without_the_group(tmp_path: Path, blank: Path) -> None:
     """Its mean over tasks is another tool's value, though it is not computed from answers here."""
     group = {"results": {"mix": {"acc,none": 0.9}}, "group_subtasks": {"mix": ["colors"]}}

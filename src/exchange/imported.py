@@ -95,7 +95,10 @@ def write_record(
     if declared.metrics and new:
         metrics = {key: metric for key, metric in metrics.items() if key not in new}
         block = yaml.safe_dump(_plain_metrics(new), sort_keys=False, allow_unicode=True, width=1000)
-        written.lines.append(f"{METRICS}: not declared, so left out: {', '.join(new)}. To show them, add:\n{block}")
+        block = block.removeprefix("metrics:\n")
+        written.lines.append(
+            f"{METRICS}: not declared, so left out: {', '.join(new)}. To show them, add under `metrics`:\n{block}"
+        )
     elif new:
         texts[root / METRICS] = yaml.safe_dump(_plain_metrics(new), sort_keys=False, allow_unicode=True, width=1000)
     if not metrics:

@@ -176,7 +176,12 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
             notes.append(f"{name}: left out: {why}")
     if all(task.members for task in tasks):
         reasons = "; ".join(line for line in collapsed(notes) if "left out" in line)
-        raise InputError(runs[-1].files[0], f"no task that can be imported ({reasons[:160] or 'none has numbers'}).")
+        raise InputError(runs[-1].files[0], f"no task that can be imported ({reasons[:400] or 'none has numbers'}).")
+    for task in shared:
+        counts = mapping(runs[0].part("n-samples").get(task))
+        asked, all_of_it = counts.get("effective"), counts.get("original")
+        if isinstance(asked, int) and isinstance(all_of_it, int) and asked < all_of_it:
+            notes.append(f"{task}: {asked:,} of its {all_of_it:,} questions were asked (--limit)")
     version = str(runs[0].data["lm_eval_version"])
     kept: dict[str, Any] = {"filter": wanted_filter}
     for side, run in zip(sides(len(runs)), runs, strict=True):

@@ -434,7 +434,7 @@ class ProjectConfig(Strict):
     @classmethod
     def _names_the_license(cls, value: str, info: ValidationInfo) -> str:
         if info.data.get("license", "mit") != "mit" and value == MIT:
-            raise ValueError(f"the name of the license `{info.data['license']}` in words")
+            raise ValueError(f"state the name of the license `{info.data['license']}`; without it, it is the {MIT}")
         return value
 
     @property

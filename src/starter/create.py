@@ -283,9 +283,7 @@ def _write_metrics(root: Path, name: str, path: Path) -> list[str]:
         write_json(folder / "runs" / f"{model}.json", {"run": model, **part})
     named = {"runs": list(further)} if further else {}
     write_json(folder / "evaluation_results.json", {"experiment_name": name, **data, **named})
-    todo = (
-        "TODO: what it measures, whether `direction` is higher or lower, and whether `unit` is proportion, from 0 to 1."
-    )
+    todo = "TODO: what it measures, whether higher or lower is better, and whether it is a proportion, from 0 to 1."
     declared = {key: MetricConfig(label=key, definition=todo, direction="higher", unit="number") for key in base}
     plain = {key: metric.model_dump(exclude_defaults=True) for key, metric in declared.items()}
     plain[next(iter(plain))]["primary"] = True
