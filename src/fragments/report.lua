@@ -36,7 +36,7 @@ function Div(div)
     if div.identifier == "" then
       return pandoc.RawBlock("typst", string.format("#align(center, %s)", picture))
     end
-    local width = div.identifier:find("-by-", 1, true) and "78%" or "94%"
+    local width = div.identifier:find("-by-", 1, true) and "76%" or "88%"
     picture = picture:gsub("%)$", ", width: " .. width:gsub("%%", "%%%%") .. ")")
     return pandoc.RawBlock(
       "typst", string.format("#figure(%s, caption: [%s]) <%s>", picture, typst(div.content), div.identifier)
