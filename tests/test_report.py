@@ -198,7 +198,7 @@ def test_the_minimal_record_gives_a_report_that_invents_nothing(minimal: Path) -
     }
     lacking = data.conclusion.criteria["documented_and_uploaded"].evidence[0]
     assert lacking.statement == "Not written: dataset card."
-    assert len(pdf.pages) > 5
+    assert len(pdf.pages) >= 5
 
 
 # Success criteria.
