@@ -226,7 +226,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "a metric of a task that is not there": (
         replace("configs/metrics.yaml", "task: letter_count\n", "task: leter_count\n"),
-        ["configs/metrics.yaml", "letter_count_accuracy.task", "leter_count", "Did you mean letter_count?"],
+        ["configs/metrics.yaml", "letter_count_accuracy.task", "leter_count", "did you mean letter_count?"],
     ),
     "a measure that is not there": (
         replace("configs/metrics.yaml", "measure: character_accuracy", "measure: rouge"),

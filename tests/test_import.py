@@ -597,6 +597,12 @@ def test_a_part_of_a_tasks_questions_is_named(tmp_path: Path) -> None:
     assert "colors: 12 of its 1,200 questions were asked (--limit)" in imported(tmp_path).notes
 
 
+def test_the_name_of_a_base_model_in_a_folder_elsewhere_is_no_id(tmp_path: Path, blank: Path) -> None:
+    base = "pretrained=/data/models/small"
+    import_again(blank, color_runs(tmp_path, {"b": base, "t": f"{base},peft=me/ad"}))
+    assert "base_model" not in yaml.safe_load((blank / "configs/experiments/mine.yaml").read_text())
+
+
 def test_a_groups_metric_is_not_kept_without_the_group(tmp_path: Path, blank: Path) -> None:
     """Its mean over tasks is another tool's value, though it is not computed from answers here."""
     group = {"results": {"mix": {"acc,none": 0.9}}, "group_subtasks": {"mix": ["colors"]}}

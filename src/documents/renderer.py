@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, Undefin
 from src.analysis.analyse import Given, Group, MetricResult, link_metrics
 from src.analysis.evidence import Comparison, Figures
 from src.analysis.study import ArmMetric
-from src.record.errors import InputError, show
+from src.record.errors import InputError, did_you_mean, show
 from src.record.references import BIBLIOGRAPHY, Work
 from src.record.results import BASE
 
@@ -278,8 +277,7 @@ def _numbers(context: Context) -> dict[str, Callable[..., Any]]:
 
 def _unknown(kind: str, name: str, known: list[str]) -> UndefinedError:
     """Say that there is no such name, and which one may be meant."""
-    near = get_close_matches(name, known, 1)
-    return UndefinedError(f"no {kind} {name}" + (f"; did you mean {near[0]}?" if near else ""))
+    return UndefinedError(f"no {kind} {name}{did_you_mean(name, known)}")
 
 
 def render_with_references(make: Callable[[list[str]], Renderer], name: str, **extra: Any) -> tuple[str, Renderer]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -13,6 +12,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, St
 from src.analysis.analyse import MIN_GROUP
 from src.analysis.evidence import ANSWERS
 from src.analysis.statistics import RESAMPLES
+from src.record.errors import did_you_mean
 from src.record.load import WORDS, Record
 
 from .claims import ClaimExtension
@@ -48,9 +48,7 @@ def unused_words(record: Record) -> list[str]:
     ]
     for name, shown, ending in named:
         if name not in known:
-            near = get_close_matches(name, known, 1)
-            meant = f"; did you mean {near[0]}{ending}?" if near else ""
-            sentences.append(f"{shown}: no document takes it in{meant}")
+            sentences.append(f"{shown}: no document takes it in{did_you_mean(name, known, ending)}")
         elif not ending and name in files:
             sentences.append(f"{shown}: {AUTHOR}/{name}.md.j2 is shown instead")
     return sentences

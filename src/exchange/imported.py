@@ -226,19 +226,15 @@ def _results(found: Import, name: str, models: dict[str, dict[str, Any]]) -> dic
         "groups": {t.name: list(t.members) for t in found.tasks if _pooled(t, found.tasks)},
         "source": {
             "tool": found.tool, "files": _hashes(found.files), "settings": found.settings, "left_out": found.notes,
+            "stated": sorted({key for model in models.values() for key in model["metrics"]}),
         },
     }  # fmt: skip
 
 
 def _keep_own_values(results: dict[str, Any], before: dict[str, Any], declared: MetricsConfig) -> list[str]:
     """Keep the values of metrics that the author declared and computes elsewhere; return a line that names them."""
-    imported = before.get("source", {}).get("settings", {}).get("versions") or {}
-    groups = tuple(f"{safe_name(task)}_".lower() for task in imported if task not in before.get("tasks", {}))
-    own = {
-        key
-        for key, metric in declared.metrics.items()
-        if metric.task is None and not metric.measure and not key.startswith(groups)
-    }
+    own = {key for key, metric in declared.metrics.items() if metric.task is None and not metric.measure}
+    own -= set(before.get("source", {}).get("stated", ()))
     kept: set[str] = set()
     for section in SECTIONS.values():
         metrics = results.get(section, {}).get("metrics", {})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,12 @@ def show(value: object) -> str:
     """Give a bounded, printable form of an untrusted value for an error message."""
     text = printable(value)
     return text if len(text) <= _FOUND_LIMIT else text[: _FOUND_LIMIT - 1] + "…"
+
+
+def did_you_mean(name: str, known: Iterable[str], ending: str = "") -> str:
+    """Return `; did you mean NAME?` with the known name that is nearest; nothing where none is near."""
+    near = get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]}{ending}?" if near else ""
 
 
 class CommandError(Exception):

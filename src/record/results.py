@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 
@@ -16,7 +15,7 @@ from .binding import check_settings, check_trained
 from .checkpoint import adapter_config
 from .columns import check_grouping
 from .config import ExperimentConfig, MetricConfig, MetricsConfig
-from .errors import InputError, show
+from .errors import InputError, did_you_mean, show
 from .files import load_json, load_yaml, sha256_file
 from .questions import Questions, question_text, read_questions, without_shared_end
 from .schemas import (
@@ -271,9 +270,8 @@ def _check_questions(path: Path, evaluation: EvaluationResults, config: MetricsC
         if metric.task in names:
             check_columns(key, metric, questions)
         elif metric.measure is not None and metric.task is not None and metric.task not in evaluation.groups:
-            near = get_close_matches(metric.task, evaluation.tasks, 1)
-            meant = f" Did you mean {near[0]}?" if near else ""
-            raise InputError(METRICS, f"metrics.{key}.task: no questions of {metric.task} are on record.{meant}")
+            meant = did_you_mean(metric.task, evaluation.tasks)
+            raise InputError(METRICS, f"metrics.{key}.task: no questions of {metric.task} are on record{meant}")
 
 
 def check_measures(metrics: MetricsConfig) -> None:
