@@ -115,7 +115,7 @@ def test_the_title_of_a_chart_may_be_a_claim(project: Path) -> None:
     documents.check()
     pages, _, _ = site_pages(documents, pdf=False)
     assert '<p class="chart-title" markdown="span">It spells.</p>' in pages["index.md"]
-    assert "✓ It spells. [See it on the page](../index.md)" in pages["results/claims.md"]
+    assert "✓ It spells. [In context](../index.md)" in pages["results/claims.md"]
     documents = write(project, claim('base("words_spelled").value > 2 as title', "It spells."), figure)
     assert ">It spells. (does not hold)</p>" in site_pages(documents, pdf=False)[0]["index.md"]
     with pytest.raises(ClaimsError, match=r":1: “It spells\.” needs base\(\"words_spelled\"\)\.value > 2, but"):
