@@ -1,5 +1,5 @@
 # The workflow of a study: dataset, then train and evaluate for each run, then the documents. `make study` runs it on this machine; the
-# guide "Reproduce the experiment" says how the very same file runs on a cluster.
+# guide "Reproduce the experiment" says more.
 #
 # A step is done when its outputs exist. A newer input does not start it again: what was run is bound to its config and its data
 # by hashes, and every command refuses what does not fit.
@@ -11,8 +11,6 @@ from src.record.study import read_study
 STUDY = str(chosen(Path(config["study"]) if "study" in config else None, study=True))
 THREADS = int(config.get("threads", 1))
 GPUS = int(config.get("gpus", 0))
-PROCESSES = int(config.get("processes", 1))
-LAUNCH = f"accelerate launch --num_processes {PROCESSES} -m" if PROCESSES > 1 else "python -m"
 
 study = read_study(Path(STUDY))
 experiment = study.run(study.config.published).experiment
@@ -60,7 +58,7 @@ for run in study.runs:
         resources:
             gpu=GPUS,
         shell:
-            f"OMP_NUM_THREADS={{threads}} {LAUNCH} src.train --config {STUDY} --run {{params.run}}"
+            f"OMP_NUM_THREADS={{threads}} python -m src.train --config {STUDY} --run {{params.run}}"
 
     if not run.evaluated:
         continue
@@ -80,4 +78,4 @@ for run in study.runs:
         resources:
             gpu=GPUS,
         shell:
-            f"OMP_NUM_THREADS={{threads}} {LAUNCH} src.evaluate --config {STUDY} --run {{params.run}}"
+            f"OMP_NUM_THREADS={{threads}} python -m src.evaluate --config {STUDY} --run {{params.run}}"

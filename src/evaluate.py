@@ -36,8 +36,7 @@ def evaluate(
     """Ask the base model and the fine-tuned model the same questions.
 
     Writes questions.parquet, answers/MODEL.parquet and evaluation_results.json. A further run of a study adds its own answers and
-    runs/RUN.json to the published run's record, whose base model is not asked again. With several processes, as with
-    `accelerate launch -m src.evaluate --config CONFIG`, each answers its share.
+    runs/RUN.json to the published run's record, whose base model is not asked again.
     """
     from src.record.config import MetricsConfig
     from src.record.files import load_yaml
@@ -50,8 +49,6 @@ def evaluate(
     declared = load_yaml(metrics or METRICS, MetricsConfig)
     target = output or (what.results if split is SplitName.test else what.work / "validation")
     values = library(what, declared, split.value, target)
-    if values is None:
-        return
     for key, value in values.items():
         say(f"{declared.metrics[key].label}: {value:.4f}")
     say(f"results in {target}")

@@ -21,7 +21,7 @@ def train(
     """Fine-tune the LoRA adapter.
 
     Keeps the checkpoint with the lowest validation loss. A run that is interrupted resumes when the same command is given again; one
-    with other settings or data is refused. With several GPUs: `accelerate launch -m src.train --config CONFIG`.
+    with other settings or data is refused.
     """
     from src.record.study import read_run
 

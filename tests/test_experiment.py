@@ -369,21 +369,6 @@ def test_a_study_runs_what_is_missing_and_nothing_twice(tiny: Path) -> None:
     assert not re.search(r"^train_.* +1$", snakemake(tiny, "--dry-run"), re.MULTILINE)
 
 
-@pytest.mark.nightly
-def test_two_processes_give_the_answers_of_one(tiny: Path) -> None:
-    done = run_in(
-        tiny, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "-m", "src.evaluate", "--config",
-        "configs/tiny.yaml", "--metrics", str(TINY / "configs/metrics.yaml"), "--output", "two",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    place = "answers/finetuned.parquet"
-    one, two = (pq.read_table(tiny / name / place).to_pylist() for name in ("results/tiny", "two"))
-    assert len(one) == len(two)
-    for a, b in zip(one, two, strict=True):
-        assert (a["answer"], a["chosen"]) == (b["answer"], b["chosen"])
-        assert a["score"] == pytest.approx(b["score"], abs=1e-4)
-
-
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [

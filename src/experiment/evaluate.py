@@ -197,16 +197,10 @@ def written_answer(line: str) -> str:
 
 
 class Runner:
-    """Puts tasks to one model.
-
-    With several processes (`accelerate launch`) each answers its share, and all get all answers.
-    """
+    """Puts tasks to one model."""
 
     def __init__(self, model: Any, tokenizer: Any, config: ExperimentConfig, label: str) -> None:
-        from accelerate import PartialState
-
         self.model, self.tokenizer, self.config, self.label = model, tokenizer, config, label
-        self.processes = PartialState()
         self._spelled: dict[str, str] = {}
 
     def answers(self, task: EvalTask, rows: list[dict[str, Any]], *, all_scores: bool) -> list[dict[str, Any]]:
@@ -258,18 +252,11 @@ class Runner:
         doing: str,
         method: Callable[[Evaluator, list[str], Callable[[int], object]], list[Answer]],
     ) -> list[Answer]:
-        """Run this process's share of the prompts, and return the answers to all of them."""
-        from accelerate.utils import gather_object
-
-        mine = range(self.processes.process_index, len(prompts), self.processes.num_processes)
+        """Answer all prompts, with a progress bar."""
         evaluator = Evaluator(self.model, self.tokenizer, prefix, self.config.evaluation_config.for_task(task.source))
         with progress_bar() as bar:
-            shown = bar.add_task(f"{self.label}, {task.name}, {doing}", total=len(mine))
-            answers = method(evaluator, [prompts[index] for index in mine], lambda n: bar.advance(shown, n))
-        if self.processes.num_processes == 1:
-            return answers
-        everybody: list[tuple[int, Answer]] = gather_object(list(zip(mine, answers, strict=True)))
-        return [answer for _, answer in sorted(everybody, key=lambda pair: pair[0])]
+            shown = bar.add_task(f"{self.label}, {task.name}, {doing}", total=len(prompts))
+            return method(evaluator, list(prompts), lambda n: bar.advance(shown, n))
 
 
 def reference(task: EvalTask, row: dict[str, Any]) -> str:
@@ -277,7 +264,7 @@ def reference(task: EvalTask, row: dict[str, Any]) -> str:
     return str(row["answer"] if task.candidates else row["word"])
 
 
-def evaluate(run: PlannedRun, metrics: MetricsConfig, split: str, output: Path) -> dict[str, float] | None:
+def evaluate(run: PlannedRun, metrics: MetricsConfig, split: str, output: Path) -> dict[str, float]:
     """Ask a split's questions and write the record.
 
     Of a further run of a study only the fine-tuned model is asked the test questions, and `answers/RUN.parquet` and `runs/RUN.json`
@@ -290,7 +277,7 @@ def evaluate(run: PlannedRun, metrics: MetricsConfig, split: str, output: Path) 
         output: The record's folder; `training_log.json` is read from it if there is one.
 
     Returns:
-        The fine-tuned model's metrics; None in a process that is not the first.
+        The fine-tuned model's metrics.
     """
     further = run.further and split == "test"
     config = run.experiment
@@ -324,8 +311,6 @@ def evaluate(run: PlannedRun, metrics: MetricsConfig, split: str, output: Path) 
             for row, answer in zip(asked, runner.answers(task, asked, all_scores=run.all_scores), strict=True)
         ]
         tables[model] = pa.Table.from_pylist(answers)
-    if not runner.processes.is_main_process:
-        return None
 
     common: dict[str, Any] = {
         "config": config.as_recorded(),
@@ -426,8 +411,7 @@ def _question_table(
     config: ExperimentConfig, rows: dict[EvalTask, list[dict[str, Any]]], tokenizer: Any, embeddings: Any
 ) -> pa.Table:
     """Put the questions of all tasks into columns, with their controls and shortcuts."""
-    data = Path(config.dataset_config.path)
-    trained = _tokens_inside_words(data / "training/train.parquet", tokenizer)
+    trained = _tokens_inside_words(Path(config.dataset_config.path) / "training/train.parquet", tokenizer)
     divided = config.dataset_config.question_share is not None
     about = asked_tokens(tokenizer, config.dataset_config) if divided else frozenset()
     guesses = Guesses(tokenizer, embeddings, about, read_word_list(Path(config.dataset_config.word_list)))

@@ -71,7 +71,6 @@ def train(run: PlannedRun, log: Path, work: Path) -> dict[str, Any]:
         greater_is_better=False,
         prediction_loss_only=True,
         report_to=settings.report_to or "none",
-        ddp_find_unused_parameters=False,
         use_cpu=on_cpu,
     )
     hashes = {
@@ -80,8 +79,7 @@ def train(run: PlannedRun, log: Path, work: Path) -> dict[str, Any]:
     }
     if config.start_from:
         hashes["start"] = hash_files(checkpoint_files(Path(config.start_from)))
-    with arguments.main_process_first(desc="the run's folder"):
-        same_run(work, {"config": config.as_trained(), **hashes})
+    same_run(work, {"config": config.as_trained(), **hashes})
     set_seed(config.seed)
     adapter = LoraConfig(
         task_type="CAUSAL_LM",
@@ -105,9 +103,8 @@ def train(run: PlannedRun, log: Path, work: Path) -> dict[str, Any]:
         base.base_model.compile(dynamic=False)
 
     length = min(settings.sequence_length, getattr(base.config, "max_position_embeddings", settings.sequence_length))
-    with arguments.main_process_first(desc="the training sequences"):
-        training, materials, used_up = training_sequences(config, tokenizer, length)
-        held_out = held_out_sequences(config, tokenizer, length)
+    training, materials, used_up = training_sequences(config, tokenizer, length)
+    held_out = held_out_sequences(config, tokenizer, length)
     optimizer = create_loraplus_optimizer(
         model,
         torch.optim.AdamW,
@@ -148,12 +145,11 @@ def train(run: PlannedRun, log: Path, work: Path) -> dict[str, Any]:
         "environment": describe_environment(),
         "git": git_state(),
     }
-    if trainer.is_world_process_zero():
-        _check_converged(result["log"])
-        check_finite(model.half(), "training_config", DIVERGED)
-        _export(model, tokenizer, checkpoint)
-        result["hashes"] = {**hashes, "adapter": hash_files(checkpoint_files(checkpoint))}
-        write_json(log, {"run": run.name, "training_log": result} if run.further else result)
+    _check_converged(result["log"])
+    check_finite(model.half(), "training_config", DIVERGED)
+    _export(model, tokenizer, checkpoint)
+    result["hashes"] = {**hashes, "adapter": hash_files(checkpoint_files(checkpoint))}
+    write_json(log, {"run": run.name, "training_log": result} if run.further else result)
     return result
 
 
