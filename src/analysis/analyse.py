@@ -137,22 +137,6 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Confusion:
-    """What a model answered, by reference.
-
-    Attributes:
-        labels: The references and the answers, sorted.
-        base: Counts of shape (references, answers).
-        finetuned: The same for the fine-tuned model.
-    """
-
-    task: str
-    labels: tuple[str, ...]
-    base: tuple[tuple[int, ...], ...]
-    finetuned: tuple[tuple[int, ...], ...]
-
-
-@dataclass(frozen=True)
 class Examples:
     """The first questions of each outcome, in the order of the record."""
 
@@ -190,7 +174,6 @@ class Analysis:
     metrics: tuple[MetricResult, ...]
     breakdowns: tuple[Breakdown, ...]
     examples: tuple[Examples, ...]
-    confusions: tuple[Confusion, ...]
     choices: tuple[Choices, ...] = ()
     errors: tuple[ErrorProfile, ...] = ()
     study: StudyAnalysis | None = None
@@ -275,7 +258,6 @@ def analyse(record: Record) -> Analysis:
         metrics=tuple(metrics),
         breakdowns=tuple(b for _, breakdowns in found for b in breakdowns if b.groups),
         examples=tuple(_examples(*rows, texts) for rows in known.values()),
-        confusions=tuple(c for rows in tasks.values() if _is_count(rows[0]) and (c := _confusion(*rows))),
         choices=tuple(_choices(record, tasks)),
         errors=tuple(error_profile(*rows) for rows in known.values()),
         study=analyse_study(record, record.study, measured, compared) if record.study else None,
@@ -447,22 +429,3 @@ def _choices(record: Record, tasks: dict[str, tuple[Answered, Answered]]) -> lis
                 )
             )
     return found
-
-
-def _is_count(rows: Answered) -> bool:
-    return bool(rows.candidates) and rows.has("reference") and all(c.isdecimal() for c in rows.candidates)
-
-
-def _confusion(base: Answered, finetuned: Answered) -> Confusion | None:
-    """Count answers by reference; None where both models always answer the same, which a table of one column would show."""
-    texts = [base.texts("reference"), base.texts("answer"), finetuned.texts("answer")]
-    labels, codes = np.unique(np.concatenate(texts).astype(str), return_inverse=True)
-    references, *answers = np.split(codes, 3)
-    if all(len(np.unique(given)) == 1 for given in answers):
-        return None
-
-    def table(given: Any) -> tuple[tuple[int, ...], ...]:
-        counts = np.bincount(references * len(labels) + given, minlength=len(labels) ** 2)
-        return tuple(tuple(int(n) for n in row) for row in counts.reshape(len(labels), len(labels)))
-
-    return Confusion(base.name, tuple(labels.tolist()), *(table(given) for given in answers))

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src.analysis.analyse import Analysis, Breakdown, Confusion, MetricResult
+from src.analysis.analyse import Analysis, Breakdown, MetricResult
 from src.analysis.statistics import Interval
 from src.analysis.study import ArmMetric, ArmResult, StudyAnalysis
 from src.cache import cached
@@ -56,9 +56,6 @@ class Chart:
         return round(72 * WIDE), round(72 * self.height[WIDE])
 
 
-LARGEST_CONFUSION = 30
-"""Most different answers that are drawn against each other."""
-
 
 def catalog(analysis: Analysis, log: TrainingLog | None, study: LoadedStudy | None = None) -> list[Chart]:
     """List the charts that the record has the data for."""
@@ -74,7 +71,6 @@ def catalog(analysis: Analysis, log: TrainingLog | None, study: LoadedStudy | No
     if shown:
         found.append(_metrics(shown, analysis))
     found += [_breakdown(b, analysis.metric(b.metric).config) for b in analysis.breakdowns]
-    found += [_confusion(c) for c in analysis.confusions if _can_be_drawn(c)]
     if log is not None and any(e.loss is not None or e.validation_loss is not None for e in log.log):
         found.append(_training(log))
     return found
@@ -227,40 +223,6 @@ def _breakdown(breakdown: Breakdown, metric: MetricConfig) -> Chart:
         draw=partial(charts.breakdown_chart, breakdown, metric),
         height=_both(3.4),
         data=repr((breakdown, metric)),
-    )
-
-
-def _can_be_drawn(confusion: Confusion) -> bool:
-    """Return whether the answers are few and all numbers: others are a model's free text, and belong in no caption."""
-    labels = confusion.labels
-    return len(labels) <= LARGEST_CONFUSION and all(label.isdecimal() and len(label) < 6 for label in labels)
-
-
-def _confusion(confusion: Confusion) -> Chart:
-    task = confusion.task.replace("_", " ")
-    rows = tuple(
-        (confusion.labels[i], model, *(str(n) for n in counts[i]))
-        for model, counts in (("base", confusion.base), ("fine-tuned", confusion.finetuned))
-        for i in range(len(confusion.labels))
-        if sum(counts[i])
-    )
-    phrases = []
-    for model, counts in (("base model", confusion.base), ("fine-tuned model", confusion.finetuned)):
-        totals = [sum(row[i] for row in counts) for i in range(len(confusion.labels))]
-        most = max(range(len(totals)), key=totals.__getitem__)
-        phrases.append(
-            f"the {model} answers {confusion.labels[most]} most often, {totals[most]:,} of {sum(totals):,} times"
-        )
-    return Chart(
-        name=f"confusion-{confusion.task}".replace("_", "-"),
-        title=f"What was answered: {task}",
-        caption="Answers by right answer; the stronger the color of a field, the larger its share of the row. Outlined fields are right answers.",
-        alt=f"{'; '.join(phrases)}.",
-        header=("Right answer", "Model", *confusion.labels),
-        rows=rows,
-        draw=partial(charts.confusion_chart, confusion),
-        height={WIDE: 3.4, NARROW: 5.4},
-        data=repr(confusion),
     )
 
 

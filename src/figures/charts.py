@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from src.analysis.analyse import Breakdown, Confusion, MetricResult
+from src.analysis.analyse import Breakdown, MetricResult
 from src.analysis.statistics import Interval
 from src.analysis.study import ArmResult
 from src.record.config import MetricConfig
@@ -231,41 +231,6 @@ def breakdown_chart(breakdown: Breakdown, metric: MetricConfig, scheme: Scheme, 
         axes.set_ylim(-0.02 * factor, 1.02 * factor)
     axes.grid(visible=False, axis="x")
     _legend(figure, width, "outside upper center")
-    return figure
-
-
-def _square(x: float, y: float) -> list[tuple[float, float]]:
-    return [(x - 0.5, y - 0.5), (x + 0.5, y - 0.5), (x + 0.5, y + 0.5), (x - 0.5, y + 0.5)]
-
-
-def confusion_chart(confusion: Confusion, scheme: Scheme, width: float = WIDE) -> Figure:
-    """Draw what was answered, by right answer, for both models; the stronger the color of a field, the larger its share of the row."""
-    from matplotlib.collections import PolyCollection
-    from matplotlib.colors import to_rgba
-
-    figure = _figure(width, 3.4 if width == WIDE else 5.4)
-    places = [i for i, row in enumerate(confusion.base) if sum(row)]
-    grid = figure.subplots(1, 2, sharey=True) if width == WIDE else figure.subplots(2, 1, sharex=True)
-    for axes, counts, color, title in zip(
-        grid,
-        (confusion.base, confusion.finetuned),
-        (scheme.base, scheme.finetuned),
-        ("base model", "fine-tuned model"),
-        strict=True,
-    ):
-        fields = [(x, y, n / sum(counts[i])) for y, i in enumerate(places) for x, n in enumerate(counts[i]) if n]
-        shades = [to_rgba(color, round(share, 3)) for _, _, share in fields]
-        axes.add_collection(PolyCollection([_square(x, y) for x, y, _ in fields], facecolors=shades, linewidth=0))
-        right = [_square(i, y) for y, i in enumerate(places)]
-        axes.add_collection(PolyCollection(right, facecolors="none", edgecolors=scheme.accent, linewidth=1.2))
-        axes.set_xlim(-0.5, len(confusion.labels) - 0.5)
-        axes.set_ylim(len(places) - 0.5, -0.5)
-        axes.set_xticks(range(len(confusion.labels)), [label[:8] for label in confusion.labels])
-        axes.set_yticks(range(len(places)), [confusion.labels[i][:8] for i in places])
-        axes.grid(visible=False)
-        axes.set_title(title, fontsize=10)
-        axes.set_xlabel("Answer")
-        axes.set_ylabel("Right answer")
     return figure
 
 
