@@ -12,6 +12,7 @@ import string
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,17 @@ dataset_config:
   validation_questions: {letter_count: 9, letter_position: 9, spelling: 6, string_count: 6, string_position: 6}
 evaluation_config: {few_shot: 1, max_new_tokens: 8, reworded: 4, fixed: [{word: cherry, letter: r, position: 3}]}
 """
+EVALUATE = ("evaluate", "--config", "configs/tiny.yaml", "--metrics", str(TINY / "configs/metrics.yaml"))
+
+
+def edit(path: Path, *changes: tuple[str, str], to: Path | None = None) -> Path:
+    """Replace parts of a text file, each of which must be in it; write it to another file if `to` is given."""
+    text = path.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    (to or path).write_text(text)
+    return to or path
 
 
 def write_corpus(folder: Path) -> Path:
@@ -107,7 +119,7 @@ def run_tiny(root: Path) -> None:
         ("pretrain", "--corpus", "corpus", "--sources", str(sources), "--config", "configs/pretrain.yaml"),
         ("dataset", *common),
         ("train", *common),
-        ("evaluate", *common, "--metrics", str(TINY / "configs/metrics.yaml")),
+        EVALUATE,
     ):
         done = train(root, *arguments) if name == "train" else invoke(root, name, *arguments)
         assert done.returncode == 0, done.stderr[-3000:]
@@ -140,25 +152,6 @@ def test_the_whole_way_gives_a_record(tiny: Path) -> None:
     assert base["held_out_loss"] > 0
 
 
-def test_prompts_that_do_not_fit_are_refused(tiny: Path) -> None:
-    text = (tiny / "configs/tiny.yaml").read_text().replace("few_shot: 1", "few_shot: 9")
-    (tiny / "configs/long.yaml").write_text(text)
-    done = invoke(
-        tiny,
-        "evaluate",
-        "--config",
-        "configs/long.yaml",
-        "--metrics",
-        str(TINY / "configs/metrics.yaml"),
-        "--output",
-        "out",
-    )
-    assert done.returncode == 2, done.stderr[-2000:]
-    assert "few_shot" in done.stderr
-    assert "192" in done.stderr
-    assert not (tiny / "out").exists()
-
-
 @pytest.mark.nightly
 def test_training_again_goes_on_and_does_not_train_twice(tiny: Path) -> None:
     before = (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes()
@@ -169,8 +162,8 @@ def test_training_again_goes_on_and_does_not_train_twice(tiny: Path) -> None:
 
 @pytest.mark.nightly
 def test_another_config_does_not_resume_a_run(tiny: Path) -> None:
-    text = (tiny / "configs/tiny.yaml").read_text().replace("r: 4, alpha: 8", "r: 2, alpha: 8")
-    (tiny / "configs/other.yaml").write_text(text.replace("checkpoints/best_model", "checkpoints/other"))
+    changes = ("r: 4, alpha: 8", "r: 2, alpha: 8"), ("checkpoints/best_model", "checkpoints/other")
+    edit(tiny / "configs/tiny.yaml", *changes, to=tiny / "configs/other.yaml")
     command = ("--config", "configs/other.yaml", "--log", "other.json", "--work", "runs/other")
     shutil.copytree(tiny / "runs/tiny", tiny / "runs/other")
     done = invoke(tiny, "train", *command)
@@ -186,62 +179,75 @@ def test_another_config_does_not_resume_a_run(tiny: Path) -> None:
 def test_a_training_that_diverges_keeps_what_was_there(tiny: Path) -> None:
     weights = tiny / "checkpoints/best_model/adapter_model.safetensors"
     before = weights.read_bytes(), (tiny / "results/tiny/training_log.json").read_bytes()
-    text = (
-        (tiny / "configs/tiny.yaml")
-        .read_text()
-        .replace("1.0e-2", "1.0e+30")
-        .replace("logging_steps: 1", "report_to: []")
-    )
-    (tiny / "configs/other.yaml").write_text(text)
+    changes = ("1.0e-2", "1.0e+30"), ("logging_steps: 1", "report_to: []")
+    edit(tiny / "configs/tiny.yaml", *changes, to=tiny / "configs/other.yaml")
     done = invoke(tiny, "train", "--config", "configs/other.yaml", "--work", "runs/other")
     assert done.returncode == 2, done.stderr[-2000:]
     assert "The training diverged" in done.stderr
     assert (weights.read_bytes(), (tiny / "results/tiny/training_log.json").read_bytes()) == before
 
 
-def test_an_adapter_that_is_no_numbers_is_not_evaluated(tiny: Path) -> None:
-    path = tiny / "checkpoints/best_model/adapter_model.safetensors"
-    save_file({name: torch.full_like(part, torch.nan) for name, part in load_file(path).items()}, path)
-    before = {file.name: file.read_bytes() for file in (tiny / "results/tiny").rglob("*.*")}
-    done = invoke(tiny, "evaluate", "--config", "configs/tiny.yaml", "--metrics", str(TINY / "configs/metrics.yaml"))
-    assert done.returncode == 2, done.stderr[-2000:]
-    assert "weights that are not finite" in done.stderr
-    assert {file.name: file.read_bytes() for file in (tiny / "results/tiny").rglob("*.*")} == before
-
-
 def test_a_base_model_elsewhere_is_recorded_by_name(tiny: Path, tmp_path: Path) -> None:
     elsewhere = (tiny / "models/tiny").rename(tmp_path / "elsewhere")
-    path = tiny / "configs/tiny.yaml"
-    path.write_text(path.read_text().replace("models/tiny", str(elsewhere)))
-    done = invoke(tiny, "evaluate", "--config", "configs/tiny.yaml", "--metrics", str(TINY / "configs/metrics.yaml"))
+    edit(tiny / "configs/tiny.yaml", ("models/tiny", str(elsewhere)))
+    done = invoke(tiny, *EVALUATE)
     assert done.returncode == 0, done.stderr[-2000:]
     results = json.loads((tiny / "results/tiny/evaluation_results.json").read_text())
     assert results["base_model"]["name"] == results["config"]["base_model"] == "elsewhere"
     assert str(tmp_path) not in json.dumps(results)
 
 
-@pytest.mark.parametrize("fault", ["no column", "no Parquet", "cut weights"])
-def test_files_that_cannot_be_asked_about_are_named(tiny: Path, fault: str) -> None:
-    questions, weights = tiny / "data/letter_count/test.parquet", tiny / "models/tiny/model.safetensors"
-    if fault == "no column":
-        pq.write_table(pq.read_table(questions).drop_columns(["answer"]), questions)
-    elif fault == "no Parquet":
-        questions.write_bytes(b"PAR1garbage")
-    else:
-        weights.write_bytes(weights.read_bytes()[:1000])
-    done = invoke(tiny, "evaluate", "--config", "configs/tiny.yaml", "--metrics", str(TINY / "configs/metrics.yaml"))
+def no_numbers(root: Path) -> None:
+    path = root / "checkpoints/best_model/adapter_model.safetensors"
+    save_file({name: torch.full_like(part, torch.nan) for name, part in load_file(path).items()}, path)
+
+
+def no_column(root: Path) -> None:
+    path = root / "data/letter_count/test.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["answer"]), path)
+
+
+def no_parquet(root: Path) -> None:
+    (root / "data/letter_count/test.parquet").write_bytes(b"PAR1garbage")
+
+
+def cut_weights(root: Path) -> None:
+    path = root / "models/tiny/model.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def long_prompts(root: Path) -> None:
+    edit(root / "configs/tiny.yaml", ("few_shot: 1", "few_shot: 9"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (no_numbers, "weights that are not finite"),
+        (no_column, "letter_count/test.parquet: no questions in it"),
+        (no_parquet, "letter_count/test.parquet"),
+        (cut_weights, "models/tiny"),
+        (long_prompts, "evaluation_config: few_shot: prompts and answers of up to"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_named_and_the_record_stays(
+    tiny: Path, spoil: Callable[[Path], None], said: str
+) -> None:
+    before = {file.name: file.read_bytes() for file in (tiny / "results/tiny").rglob("*.*")}
+    spoil(tiny)
+    done = invoke(tiny, *EVALUATE)
     assert done.returncode == 2, done.stderr[-2000:]
-    assert {
-        "no column": "letter_count/test.parquet: no questions in it",
-        "no Parquet": "letter_count/test.parquet",
-        "cut weights": "models/tiny",
-    }[fault] in done.stderr.splitlines()[-1]
+    assert said in done.stderr.splitlines()[-1]
+    assert {file.name: file.read_bytes() for file in (tiny / "results/tiny").rglob("*.*")} == before
 
 
 @pytest.mark.parametrize("key", ["test_questions", "validation_questions"])
 def test_questions_of_a_task_that_there_is_not_are_refused(tiny: Path, key: str) -> None:
-    text = (tiny / "configs/tiny.yaml").read_text().replace(f"{key}: {{letter_count", f"{key}: {{letter_counts")
-    (tiny / "configs/other.yaml").write_text(text)
+    edit(
+        tiny / "configs/tiny.yaml",
+        (f"{key}: {{letter_count", f"{key}: {{letter_counts"),
+        to=tiny / "configs/other.yaml",
+    )
     done = invoke(tiny, "dataset", "--config", "configs/other.yaml", "--output", "out")
     assert done.returncode == 2, done.stderr[-2000:]
     assert "dataset_config: questions: letter_counts is not one of letter_count, letter_position" in done.stderr
@@ -270,10 +276,7 @@ def test_settings_and_hashes_are_stored_with_what_was_made(tiny: Path) -> None:
 
 
 def test_validation_questions_are_not_their_own_solved_examples(tiny: Path) -> None:
-    done = invoke(
-        tiny, "evaluate", "--config", "configs/tiny.yaml", "--split", "validation",
-        "--metrics", str(TINY / "configs/metrics.yaml"),
-    )  # fmt: skip
+    done = invoke(tiny, *EVALUATE, "--split", "validation")
     assert done.returncode == 0, done.stderr[-2000:]
     folder = tiny / "runs/tiny/validation"
     results = EvaluationResults.model_validate(json.loads((folder / "evaluation_results.json").read_text()))
@@ -645,18 +648,17 @@ def test_packing_cuts_nothing_and_pads_at_the_end() -> None:
 
 def test_training_continues_an_adapter_and_keeps_its_hash(tiny: Path) -> None:
     start = tiny / "checkpoints/best_model"
-    text = (
-        (tiny / "configs/tiny.yaml")
-        .read_text()
-        .replace("checkpoint: checkpoints/best_model", "checkpoint: checkpoints/next")
-    )
-    text = text.replace("base_model: models/tiny", "base_model: models/tiny\nstart_from: checkpoints/best_model")
-    text = text.replace(
-        "  chains: 20\n",
+    mixed = (
         "  chains: 20\n  material: [questions, spelling]\n  shares: {questions: 0.8, spelling: 0.2}\n"
-        "  questions: 50\n  question_share: 0.7\n  spelled_tokens: asked\n",
+        "  questions: 50\n  question_share: 0.7\n  spelled_tokens: asked\n"
     )
-    (tiny / "configs/next.yaml").write_text(text)
+    following = edit(
+        tiny / "configs/tiny.yaml",
+        ("checkpoint: checkpoints/best_model", "checkpoint: checkpoints/next"),
+        ("base_model: models/tiny", "base_model: models/tiny\nstart_from: checkpoints/best_model"),
+        ("  chains: 20\n", mixed),
+        to=tiny / "configs/next.yaml",
+    )
     done = train(tiny, "--config", "configs/next.yaml", "--log", "next.json", "--work", "runs/next")
     assert done.returncode == 0, done.stderr[-3000:]
     log = json.loads((tiny / "next.json").read_text())
@@ -669,7 +671,7 @@ def test_training_continues_an_adapter_and_keeps_its_hash(tiny: Path) -> None:
     # Six small steps stay near the start; a new adapter's B would have begun at zero.
     assert sum(float((new[n] - old[n]).norm()) for n in old) < sum(float(old[n].norm()) for n in old)
 
-    (tiny / "configs/wider.yaml").write_text(text.replace("r: 4", "r: 2"))
+    edit(following, ("r: 4", "r: 2"), to=tiny / "configs/wider.yaml")
     refused = invoke(tiny, "train", "--config", "configs/wider.yaml", "--work", "runs/wider")
     assert refused.returncode == 2
     assert "checkpoints/best_model: r is 4" in refused.stderr
