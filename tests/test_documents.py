@@ -151,7 +151,7 @@ def test_the_minimal_record_gives_a_card(minimal: Path) -> None:
 @pytest.mark.slow
 def test_dark_charts_are_what_would_be_drawn_in_the_dark_scheme(context: Context) -> None:
     kinds = {chart.draw.func: chart for chart in context.charts.values()}  # type: ignore[attr-defined]
-    assert len(kinds) == 6, sorted(kind.__name__ for kind in kinds)
+    assert len(kinds) == 5, sorted(kind.__name__ for kind in kinds)
     for chart in kinds.values():
         with style.styled(style.DARK):
             drawn = style.save_svg(chart.draw(style.DARK, WIDE))

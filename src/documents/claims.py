@@ -158,7 +158,7 @@ class ClaimExtension(Extension):
             values.append(("the condition", reason))
         described = [_described(part, partial(self._value, given=given)) for part, _ in values]
         words = tuple(dict.fromkeys(filter(None, described)))
-        claim = Claim(_path(name), line, text, tuple(values), holds, sentence, title, words)
+        claim = Claim(template_path(name), line, text, tuple(values), holds, sentence, title, words)
         shown = given["claim_found"](claim)
         return str(shown) if title else f"{shown}\n"
 
@@ -241,7 +241,7 @@ def _shown(value: Callable[[], Any]) -> str:
         return f"not known ({error})"
 
 
-def _path(file: str) -> str:
+def template_path(file: str) -> str:
     """Name a template's file, relative to the repository."""
     path = Path(file)
     engine = Path(__file__).parent.parent / "fragments"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, UndefinedError
@@ -17,7 +16,7 @@ from src.record.errors import InputError, did_you_mean, show
 from src.record.references import BIBLIOGRAPHY, Work
 from src.record.results import BASE
 
-from .claims import Claim
+from .claims import Claim, template_path
 from .completeness import says_something
 from .context import Context
 from .demo import Demo
@@ -33,10 +32,6 @@ _GAPS = re.compile(rf"(\A---\n.*?\n---\n|^```.*?^```$|<[^>\n]*>)|{GAP.pattern}",
 
 NOTHING = "Nothing is on record about this."
 """What a section says that only the author could write, and nobody did."""
-
-
-class _NoFigure(LookupError):
-    """A template asks for a figure that is not drawn."""
 
 
 class Renderer:
@@ -94,19 +89,8 @@ class Renderer:
         file = _file(name)
         try:
             text = self.env.get_template(f"{name}.j2").render(self._names(), **extra)
-        except TemplateNotFound as error:
-            hint = "Restore it, or correct the name."
-            raise _fault(error, file, f"no template {error.name}", "a template of that name", hint) from None
-        except _NoFigure as error:
-            drawn = f"one of {', '.join(self.context.charts) or 'none, since the record has no data for charts'}"
-            hint = "Correct the name in the template, or ask for the figure only where the record has its data."
-            raise _fault(error, file, f"a figure that is not drawn: {error}", drawn, hint) from None
-        except UndefinedError as error:
-            hint = "Correct the template, or declare the name."
-            raise _fault(error, file, error.message, "names that exist", hint) from None
         except (TemplateError, UnicodeDecodeError, RecursionError, TypeError, ArithmeticError) as error:
-            hint = "Correct the template; it is written in Jinja."
-            raise _fault(error, file, str(error), "a template that can be rendered", hint) from error
+            raise _fault(error, file) from error
         if name.startswith("author/"):
             text = "".join(part if i % 2 else gaps_noticed(part) for i, part in enumerate(_CODE.split(text)))
         text = _GAPS.sub(lambda found: str(self._macros.gap(found[2])) if found[2] else found[0], text)
@@ -168,7 +152,7 @@ class Renderer:
     def _figure(self, name: str, title: str | None = None) -> str:
         name = name.replace("_", "-")
         if name not in self.context.charts:
-            raise _NoFigure(name)
+            raise _unknown("figure", name, list(self.context.charts))
         self.figures.append(name)
         number = len(self.figures) if self.numbered is not None else None
         return str(self._macros.figure(self.context.charts[name], title or self.context.charts[name].title, number))
@@ -294,22 +278,16 @@ def _file(name: str) -> str:
     return str(AUTHOR / f"{rest}.j2") if folder == "author" else f"src/fragments/{name}.j2"
 
 
-def _fault(error: Exception, file: str, found: object, expected: str, hint: str) -> InputError:
+def _fault(error: Exception, file: str) -> InputError:
     """Name the template and line at fault, which Jinja puts into the traceback; where it did not, the fault is in `file`."""
     frames = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__) if f.filename.endswith(".j2")]
     if isinstance(error, TemplateSyntaxError) and error.filename:
         frames.append((error.filename, error.lineno))
-    line = None
-    if frames:
-        path, line = Path(frames[-1][0]), frames[-1][1]
-        own = path.is_relative_to(FRAGMENTS)
-        file = (
-            f"src/fragments/{path.relative_to(FRAGMENTS)}"
-            if own
-            else str(AUTHOR / path.as_posix().rpartition(f"{AUTHOR.as_posix()}/")[2])
-        )
-    where = f"line {line}: " if line else ""
-    return InputError(file, f"{where}found {show(found)}, expected {expected}. {hint}")
+    said = f"no template {error.name}" if isinstance(error, TemplateNotFound) else show(error)
+    if not frames:
+        return InputError(file, said)
+    path, line = frames[-1]
+    return InputError(template_path(path), f"line {line}: {said}")
 
 
 def _keys(text: str) -> list[str]:

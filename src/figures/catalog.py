@@ -56,7 +56,6 @@ class Chart:
         return round(72 * WIDE), round(72 * self.height[WIDE])
 
 
-
 def catalog(analysis: Analysis, log: TrainingLog | None, study: LoadedStudy | None = None) -> list[Chart]:
     """List the charts that the record has the data for."""
     found: list[Chart] = []
