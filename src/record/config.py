@@ -411,11 +411,6 @@ class ProjectConfig(Strict):
     )
     pipeline_tag: str | None = Field(None, pattern=r"^[a-z0-9-]+$", description="The Hub's name for what it does.")
     snippet: str | None = Field(None, description="Python code that uses the model, instead of a pipeline.")
-    ignored_in_answers: dict[str, str] = Field(
-        {},
-        description="For a task whose answers are written freely, a regular expression of what is taken out of an answer and of the "
-        "dataset's own before they are compared in lower case; for its export to lm-evaluation-harness.",
-    )
     dataset_counts: list[Grouping] = Field([], description="Columns whose values the dataset's card counts.")
     readme_chart: str | None = Field(None, description="Name of the chart that the README shows.")
     try_it_megabytes: int = Field(50, ge=0, description="Most megabytes that the page Try it loads; 0 for none.")
