@@ -39,9 +39,8 @@ def evaluate(
     runs/RUN.json to the published run's record, whose base model is not asked again. With several processes, as with
     `accelerate launch -m src.evaluate --config CONFIG`, each answers its share.
     """
-    from src.record.config import MetricsConfig
+    from src.record.config import METRICS, MetricsConfig
     from src.record.files import load_yaml
-    from src.record.results import METRICS
     from src.record.study import read_run
 
     what = read_run(chosen(config, study=run_name is not None), run_name)

@@ -53,7 +53,7 @@ def training(**settings: Any) -> TrainingConfig:
 
 
 def test_the_trainers_own_ways_of_writing_are_read() -> None:
-    given = {"max_steps": -1, "num_train_epochs": 3, "lr_scheduler_type": "SchedulerType.COSINE", "report_to": "none"}
+    given = {"max_steps": -1, "num_train_epochs": 3, "lr_scheduler_type": "cosine", "report_to": "none"}
     found = training(**given, warmup_steps=0.1, max_grad_norm=0)
     assert (found.max_steps, found.num_train_epochs, found.lr_scheduler_type, found.report_to) == (
         None,

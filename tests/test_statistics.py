@@ -88,11 +88,11 @@ def test_a_run_of_one_arm_changes_no_number_of_another(record: Record) -> None:
     assert record.study is not None
     measured = record.metrics.metrics
     arms = {run.name: run.arm for run in record.study.study.runs}
-    left_out = next(name for name in record.study.runs if arms[name] != record.study.main)
+    left_out = next(name for name in record.study.runs if arms[name] != record.study.config.main)
     fewer = replace(record.study, runs={k: v for k, v in record.study.runs.items() if k != left_out})
     published = {m.key: m.run for m in analyse(record).metrics}
     whole, part = (analyse_study(replace(record), study, measured, published) for study in (record.study, fewer))
-    assert whole.arm(record.study.main) == part.arm(record.study.main)
+    assert whole.arm(record.study.config.main) == part.arm(record.study.config.main)
     other = arms[left_out] or ""
     assert len(part.arm(other).seeds) == len(whole.arm(other).seeds) - 1
 

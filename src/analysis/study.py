@@ -186,7 +186,7 @@ def analyse_study(
             )
         )
     shared, further = (tuple(arm for arm in arms if (arm.role == "further") == apart) for apart in (False, True))
-    return StudyAnalysis(study.main, shared, further, study.missing)
+    return StudyAnalysis(study.config.main, shared, further, study.missing)
 
 
 def _leads(
@@ -204,9 +204,9 @@ def _leads(
                 continue
             means[arm] = np.mean([per_question(part, config) for part in asked], axis=0)
             clusters = asked[0].texts(CLUSTER)
-        others = [arm for arm in means if arm != study.main]
-        if others and study.main in means and clusters is not None:
-            differences = means[study.main] - np.array([means[arm] for arm in others])
+        others = [arm for arm in means if arm != study.config.main]
+        if others and study.config.main in means and clusters is not None:
+            differences = means[study.config.main] - np.array([means[arm] for arm in others])
             intervals = bootstrap_clusters(differences, clusters, level)
             for arm, difference, interval in zip(others, differences, intervals, strict=True):
                 found[arm, key] = float(difference.mean()), interval

@@ -17,8 +17,7 @@ from src.record.answers import SCHEMA as ANSWERS
 from src.record.answers import read_answers, write_answers
 from src.record.binding import refuse_weights
 from src.record.checkpoint import checkpoint_files, hash_files
-from src.record.columns import NAME
-from src.record.config import ExperimentConfig, MetricConfig, MetricsConfig, ProjectConfig
+from src.record.config import METRICS, ExperimentConfig, MetricConfig, MetricsConfig, ProjectConfig
 from src.record.errors import InputError
 from src.record.files import atomic, load_yaml, parse_json, read_text, sha256_file, write_json
 from src.record.gaps import SAMPLE
@@ -27,13 +26,13 @@ from src.record.measures import available, per_question
 from src.record.model import read_model
 from src.record.model_name import parse_model_name, recorded_name
 from src.record.questions import SCHEMA, read_questions, write_questions
-from src.record.results import METRICS, answered, declared_metrics
+from src.record.results import answered, declared_metrics
 from src.record.schemas import Task as TaskEntry
 from src.record.tables import table_of
 
 from .answers import TOLERANCE, Import, Metric, Task
 from .lm_eval import sides
-from .reading import safe_name
+from .reading import COLUMN, safe_name
 
 PRIMARY_TASKS = 20
 """Most tasks whose metrics are declared as primary, and so corrected together and shown first."""
@@ -383,7 +382,7 @@ def _measure(task: Task, metric: Metric, tasks: list[Task]) -> dict[str, str]:
 def _value_column(metric: str) -> str:
     """Name the column of the answers that holds a metric's value for each question."""
     name = re.sub(r"[^a-z0-9_]+", "_", safe_name(metric).lower())[:44]
-    return name if NAME.fullmatch(name) and name not in ANSWERS.names else f"value_{name}"
+    return name if COLUMN.fullmatch(name) and name not in ANSWERS.names else f"value_{name}"
 
 
 def _pooled(group: Task, tasks: list[Task]) -> Metric | None:
@@ -464,7 +463,7 @@ def _columns(task: Task, notes: list[str]) -> dict[str, str]:
         notes.append(f"{task.name}: left out: {len(names) - COLUMNS} of {len(names)} fields of its questions")
     for name in names[:COLUMNS]:
         column = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[:50] or "field"
-        if column in (*SCHEMA.names, *ANSWERS.names) or not NAME.fullmatch(column) or column in found:
+        if column in (*SCHEMA.names, *ANSWERS.names) or not COLUMN.fullmatch(column) or column in found:
             column = f"doc_{column}"
         found.setdefault(column, name)
     return found

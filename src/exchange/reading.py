@@ -16,6 +16,10 @@ LARGEST = 1e30
 """Numbers from here on count as broken; answers store 32 bits."""
 
 
+COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
+"""What the name of a column may be."""
+
+
 def mapping(value: object) -> dict[str, Any]:
     """Return an object of untrusted JSON; an empty one for anything else."""
     return value if isinstance(value, dict) else {}

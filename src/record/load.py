@@ -9,7 +9,7 @@ from pathlib import Path
 from .answers import Answered
 from .binding import check_weights, stands_for_weights
 from .checkpoint import TOKENIZER_FILES, base_files, check_hashes, checkpoint_files, hash_files, json_object
-from .config import ExperimentConfig, MetricsConfig, ProjectConfig, without_words
+from .config import METRICS, ExperimentConfig, MetricsConfig, ProjectConfig, without_words
 from .criteria import CriteriaConfig, SignificantImprovement
 from .deployment import Deployment
 from .errors import InputError
@@ -19,7 +19,7 @@ from .model import Model, read_model
 from .model_name import ModelName, parse_model_name
 from .publication import Publication
 from .references import BIBLIOGRAPHY
-from .results import METRICS, Results, Run, load_results
+from .results import Results, Run, load_results
 from .schemas import BaseTraining, EvaluationResults, TrainingLog
 from .splits import Split, dataset_files, file_split, read_splits, split_name
 from .study import LoadedStudy, load_study, read_study

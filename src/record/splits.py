@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from .columns import check_grouping, grouped, is_text
+from .columns import grouped, is_text
 from .config import Grouping
-from .errors import InputError
+from .files import reading
 from .tables import as_numpy
 
 MOST_VALUES = 40
@@ -69,21 +69,11 @@ def read_splits(folder: Path, counted: Sequence[Grouping], declared: Path) -> li
     """Read the statistics of every split."""
     splits = []
     for name, path in dataset_files(folder).items():
-        try:
+        with reading(path):
             schema = pq.read_schema(path)
-            duplicate = next((column for column in schema.names if schema.names.count(column) > 1), None)
-            if duplicate is not None:
-                raise InputError(path, f"column {duplicate}: duplicated. Rename one.")
-            by_value = {TEMPLATE, *(by.column for by in counted if by.of == "value")}
-            if not schema.names or not pq.read_metadata(path).num_rows:
-                raise InputError(path, "no rows. Leave the file out.")
-            texts = [f.name for f in schema if f.name in by_value and is_text(f.type)]
-            wanted = [n for n in schema.names if n == TEMPLATE or any(n == by.column for by in counted)]
-            table = pq.ParquetFile(path, read_dictionary=texts).read(wanted)
+            table = pq.ParquetFile(path).read([TEMPLATE, *(by.column for by in counted)])
             examples = _first_of_each(table)
             rows = _rows(path, {*range(min(5, table.num_rows)), *examples})
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(path, f"{str(error).splitlines()[0]}.") from None
         config, stem = name.split("/")
         splits.append(
             Split(
@@ -127,8 +117,8 @@ def _counts(table: pa.Table, counted: Sequence[Grouping], declared: Path) -> dic
     for i, by in enumerate(counted):
         if by.column not in table.column_names:
             continue
-        check_grouping(declared, f"dataset_counts[{i}]", by, table)
-        found = pc.value_counts(grouped(table[by.column], by)).to_pylist()
+        with reading(declared, f"See dataset_counts[{i}]."):
+            found = pc.value_counts(grouped(table[by.column], by)).to_pylist()
         pairs = sorted((v["values"], v["counts"]) for v in found if v["values"] is not None)
         if 0 < len(pairs) <= MOST_VALUES:
             out[by.label or by.key] = [(str(value), count) for value, count in pairs]
