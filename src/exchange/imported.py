@@ -19,7 +19,7 @@ from src.record.binding import refuse_weights
 from src.record.checkpoint import checkpoint_files, hash_files
 from src.record.config import METRICS, ExperimentConfig, MetricConfig, MetricsConfig, ProjectConfig
 from src.record.errors import InputError
-from src.record.files import atomic, load_yaml, parse_json, read_text, sha256_file, write_json
+from src.record.files import atomic, load_yaml, parse_json, parse_yaml, read_text, sha256_file, validate, write_json
 from src.record.gaps import SAMPLE
 from src.record.load import PROJECT
 from src.record.measures import available, per_question
@@ -75,11 +75,11 @@ def write_record(
     sample = before is not None and before.get("source", {}).get("tool") == SAMPLE
     again = before is not None and not sample and config_path.is_file()
     _check_project(root, name)
-    own = yaml.safe_load(read_text(config_path, "")) if config_path.is_file() else {}
+    own = parse_yaml(config_path, read_text(config_path)) if config_path.is_file() else {}
     own = {key: value for key, value in own.items() if key != "note"} if sample else own
     stated = _experiment(found, root, name) | ({"published_for": published_for} if published_for else {})
     config = stated | own
-    ExperimentConfig.model_validate(config)
+    validate(config_path, config, ExperimentConfig)
     former = (before or {}).get("finetuned_model", {}).get("name") if again else None
     hashes = _bind_weights(found, root, config, config_path, weights or former or "")
     declared = MetricsConfig.model_construct(metrics={}) if sample else declared_metrics(root / METRICS)
@@ -93,13 +93,12 @@ def write_record(
         texts[config_path] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     if declared.metrics and new:
         metrics = {key: metric for key, metric in metrics.items() if key not in new}
-        block = yaml.safe_dump(_plain_metrics(new), sort_keys=False, allow_unicode=True, width=1000)
-        block = block.removeprefix("metrics:\n")
+        block = _metrics_yaml(new).removeprefix("metrics:\n")
         written.lines.append(
             f"{METRICS}: not declared, so left out: {', '.join(new)}. To show them, add under `metrics`:\n{block}"
         )
     elif new:
-        texts[root / METRICS] = yaml.safe_dump(_plain_metrics(new), sort_keys=False, allow_unicode=True, width=1000)
+        texts[root / METRICS] = _metrics_yaml(new)
     if not metrics:
         why = "is declared" if new else "is of questions that every model answered"
         raise InputError(found.tool, "\n".join([f"no metric of these results {why}.", *written.lines]))
@@ -157,7 +156,7 @@ def _former_results(folder: Path, *, replace: bool) -> dict[str, Any] | None:
     path = folder / "evaluation_results.json"
     if not path.is_file():
         return None
-    before = parse_json(path, read_text(path, ""))
+    before = parse_json(path, read_text(path))
     if not (isinstance(before, dict) and before.get("source")) and not replace:
         raise InputError(path, "these results were not imported. Choose another --name, or pass --replace.")
     return before if isinstance(before, dict) and isinstance(before.get("source", {}), dict) else {}
@@ -249,7 +248,7 @@ def _values(folder: Path, results: dict[str, Any]) -> dict[str, dict[str, float]
     found = {"base": results.get("base_model"), "fine-tuned": results.get("finetuned_model")}
     for run in results.get("runs", ()):
         path = folder / "runs" / f"{run}.json"
-        found[run] = parse_json(path, read_text(path, "")) if path.is_file() else None
+        found[run] = parse_json(path, read_text(path)) if path.is_file() else None
     return {model: part.get("metrics", {}) for model, part in found.items() if isinstance(part, dict)}
 
 
@@ -478,11 +477,6 @@ def _bounded(value: Any) -> Any:
     return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))[:COLUMN_TEXT]
 
 
-def _plain_metrics(metrics: dict[str, MetricConfig]) -> dict[str, Any]:
-    return {"metrics": {key: metric.model_dump(exclude_defaults=True) for key, metric in metrics.items()}}
-
-
-def checked_name(name: str) -> None:
-    """Refuse a name that is not safe as a file name and on the Hub."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}", name):
-        raise InputError("--name", f"{name} is not letters, digits, `.`, `_` and `-`. Choose another name.")
+def _metrics_yaml(metrics: dict[str, MetricConfig]) -> str:
+    declared = {key: metric.model_dump(exclude_defaults=True) for key, metric in metrics.items()}
+    return yaml.safe_dump({"metrics": declared}, sort_keys=False, allow_unicode=True, width=1000)

@@ -46,16 +46,6 @@ def listed(names: Iterable[str]) -> str:
     return show(", ".join(names))
 
 
-def collapsed(notes: list[str]) -> list[str]:
-    """Merge notes `NAME: reason` that share a reason if there are many."""
-    names: dict[str, list[str]] = {}
-    for line in notes:
-        name, _, reason = line.partition(": ")
-        names.setdefault(reason or line, []).append(name)
-    many = {reason: f"{len(of)} tasks ({listed(of)}): {reason}" for reason, of in names.items() if len(of) > 5}
-    return list(dict.fromkeys(many.get(line.partition(": ")[2], line) for line in notes))
-
-
 def finite(value: object, what: str) -> float:
     """Read a number, which may be written as text."""
     try:

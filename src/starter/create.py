@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from src import ENGINE, VERSION
-from src.exchange.imported import checked_name, write_record
+from src.exchange.imported import write_record
 from src.exchange.reading import listed
 from src.exchange.trainer import read_trainer
 from src.record.checkpoint import checkpoint_files, json_object, left_out
@@ -119,6 +119,12 @@ def create(
             place.rmdir()
         root.replace(place)
     return list(dict.fromkeys(lines))
+
+
+def checked_name(name: str) -> None:
+    """Refuse a name that is not safe as a file name and on the Hub."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}", name):
+        raise InputError("--name", f"{name} is not letters, digits, `.`, `_` and `-`. Choose another name.")
 
 
 @contextmanager
@@ -308,10 +314,10 @@ def _describe_run(root: Path, name: str, adapter: Path | None, model: Model | No
             validate(adapter / "adapter_config.json", model.settings, LoraConfig, "Save the adapter again with peft.")
             config["lora_config"] = model.settings
         trained = read_trainer(adapter, name)
-        lines += trained.notes
         if trained.settings:
             config["training_config"] = trained.settings
         if trained.log is not None:
+            lines += trained.log["notes"]
             _write_log(root / "results" / name, trained.log)
             lines.append(f"results/{name}/training_log.json: the Trainer's log, {trained.log['steps']} steps")
     base, other = _bases(model, evaluated)
