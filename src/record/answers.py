@@ -50,23 +50,14 @@ MAX_ANSWER = 64
 
 @dataclass(frozen=True)
 class Answers:
-    """One model's answers.
-
-    Attributes:
-        path: Their file.
-        table: A row per question, with the columns of `SCHEMA` and columns of numbers.
-    """
+    """One model's answers: their file, and a row per question with the columns of `SCHEMA` and columns of numbers."""
 
     path: Path
     table: pa.Table
 
 
 def write_answers(path: Path, table: pa.Table) -> dict[str, Any]:
-    """Write answers, whole or not at all; a column without any value is left out.
-
-    Returns:
-        The file's entry in the results: name, SHA-256 and number of rows.
-    """
+    """Write answers, whole or not at all, without empty columns; return the file's entry in the results."""
     checked = without_empty(_typed(path, table), OPTIONAL)
     numbers = {"scores.list.element": "BYTE_STREAM_SPLIT"} if "scores" in checked.column_names else {}
     with atomic(path) as temporary:
@@ -118,14 +109,7 @@ def _is_right(questions: pa.Table, answers: pa.ChunkedArray) -> pa.ChunkedArray:
 
 @dataclass(frozen=True)
 class Answered:
-    """One model's answers to the questions of one task.
-
-    Attributes:
-        name: The task.
-        task: How it was asked; None where the record does not say.
-        questions: The questions' columns.
-        answers: The answers' columns, in the same order.
-    """
+    """One model's answers to the questions of one task, in the same order; `task` is None where the record does not say how it asked."""
 
     name: str
     task: Task | None
@@ -178,25 +162,14 @@ class Answered:
         return self if kept.all() else self.where(kept)
 
     def group(self, by: Grouping) -> tuple[npt.NDArray[Any], list[Any]]:
-        """Return the group of each row, as codes.
-
-        Returns:
-            A code per row, -1 where there is no value, of shape (questions,); and the value of each code.
-        """
+        """Return a code for the group of each row, -1 where there is no value; and the value of each code."""
         with reading(METRICS):
             encoded = grouped(self[by.column], by).combine_chunks().dictionary_encode()
         values = [printable(value) if isinstance(value, str) else value for value in encoded.dictionary.to_pylist()]
         return as_numpy(encoded.indices.fill_null(-1)), values
 
     def control_shares(self, column: str | None = None) -> FloatArray | None:
-        """Return for each row the chance that its answer is right if the question had asked about something else.
-
-        Args:
-            column: Column of the questions with the controls; `control` by default.
-
-        Returns:
-            Shares of shape (questions,), or None where the questions have no control.
-        """
+        """Return for each row the chance that its answer is right if the question had asked about something else; None if unknown."""
         name = column or "control"
         if not len(self) or name not in self.questions.column_names or self.questions[name].null_count:
             return None

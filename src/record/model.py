@@ -15,12 +15,7 @@ from .checkpoint import check_safetensors, is_full, json_object, weight_files
 
 @dataclass(frozen=True)
 class Head:
-    """What a model does with its last hidden states.
-
-    Attributes:
-        auto: Class of transformers that loads it.
-        pipeline: The Hub's name for the task.
-    """
+    """What a model does with its last hidden states: the class of transformers that loads it, and the Hub's name for the task."""
 
     auto: str
     pipeline: str
@@ -72,10 +67,7 @@ SPECIAL = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "layers_to
 class Model:
     """A checkpoint as its own files describe it; what they do not state is None.
 
-    Attributes:
-        folder: Its folder.
-        config: `adapter_config.json` of an adapter, `config.json` of a full model; empty if there is no checkpoint.
-        full: Whether it is a full model.
+    `config` is an adapter's `adapter_config.json` or a full model's `config.json`; empty if there is no checkpoint.
     """
 
     folder: Path

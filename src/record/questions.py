@@ -43,12 +43,7 @@ _SHARES = 1e-3
 
 @dataclass(frozen=True)
 class Questions:
-    """The questions of an evaluation.
-
-    Attributes:
-        path: Their file.
-        table: A row per question: the columns of `SCHEMA`, then the project's own.
-    """
+    """The questions of an evaluation: their file, and a row per question with the columns of `SCHEMA`, then the project's own."""
 
     path: Path
     table: pa.Table
@@ -63,11 +58,7 @@ class Questions:
 
 
 def write_questions(path: Path, table: pa.Table) -> dict[str, Any]:
-    """Write questions, whole or not at all.
-
-    Returns:
-        The file's entry in `evaluation_results.json`: name, SHA-256 and number of rows.
-    """
+    """Write questions, whole or not at all; return the file's entry in the results."""
     checked = without_empty(_checked(path, table), OPTIONAL)
     with atomic(path) as temporary:
         pq.write_table(checked, temporary, compression="zstd", compression_level=19)

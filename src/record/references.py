@@ -23,11 +23,8 @@ class Work:
     """A cited work.
 
     Attributes:
-        key: Its key in the bibliography.
         label: How it is cited in running text, as in `Itzhak and Levy 2022`.
         authors: How a list of references names its authors.
-        year: Year of publication.
-        title: Title.
         venue: Where it appeared; empty if unknown.
         place: Where in it, as volume, number and pages with what stands before them; empty if unknown.
         url: Address of the work or its DOI; None if there is none.

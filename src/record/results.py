@@ -39,9 +39,6 @@ class Run:
     Attributes:
         name: `base`, the name of a study's run, or `finetuned` where there is no study.
         place: The file that states its metrics.
-        metrics: Value of each metric.
-        answers: Its answers, if they are on record.
-        log: Its training log, if it is on record.
         hashes: What it was trained and evaluated on, as SHA-256, if that is on record.
         model: The model as it was named to the evaluation.
         uncertainty: Uncertainty of metrics that are not computed from answers, as another tool states it.
@@ -59,16 +56,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Results:
-    """The results of one experiment, validated.
-
-    Attributes:
-        path: Where `evaluation_results.json` is.
-        evaluation: What it says.
-        base: The base model, if it was evaluated.
-        published: The published run.
-        questions: What was asked, if it is on record.
-        others: Further models that the results name.
-    """
+    """The results of one experiment, validated: what `evaluation_results.json` says, what was asked, and each model that was."""
 
     path: Path
     evaluation: EvaluationResults

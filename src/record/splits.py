@@ -31,7 +31,6 @@ class Split:
     Attributes:
         config: Its folder, which is the config's name on the Hub.
         name: train, validation or test.
-        rows: Number of rows.
         columns: Name and type of each column.
         sample: The first rows.
         examples: The first row of each template, where there are templates.
@@ -70,10 +69,10 @@ def read_splits(folder: Path, counted: Sequence[Grouping], declared: Path) -> li
     splits = []
     for name, path in dataset_files(folder).items():
         with reading(path):
-            schema = pq.read_schema(path)
-            table = pq.ParquetFile(path).read([TEMPLATE, *(by.column for by in counted)])
-            examples = _first_of_each(table)
-            rows = _rows(path, {*range(min(5, table.num_rows)), *examples})
+            table = pq.ParquetFile(path).read()
+            first, examples = range(min(5, table.num_rows)), _first_of_each(table)
+            places = sorted({*first, *examples})
+            rows = dict(zip(places, table.take(places).to_pylist(), strict=True)) if places else {}
         config, stem = name.split("/")
         splits.append(
             Split(
@@ -81,8 +80,8 @@ def read_splits(folder: Path, counted: Sequence[Grouping], declared: Path) -> li
                 name=stem.removesuffix(".parquet"),
                 path=path,
                 rows=table.num_rows,
-                columns={field.name: str(field.type) for field in schema},
-                sample=[rows[i] for i in range(min(5, table.num_rows))],
+                columns={field.name: str(field.type) for field in table.schema},
+                sample=[rows[i] for i in first],
                 examples={str(rows[i][TEMPLATE]): rows[i] for i in examples},
                 counts=_counts(table, counted, declared),
             )
@@ -97,19 +96,6 @@ def _first_of_each(table: pa.Table) -> list[int]:
         return []
     codes = as_numpy(table[TEMPLATE].combine_chunks().dictionary_encode().indices)
     return sorted(int(place) for place in np.unique(codes, return_index=True)[1])
-
-
-def _rows(path: Path, places: set[int]) -> dict[int, dict[str, Any]]:
-    """Read single rows, and no more of the file than up to the last of them."""
-    found: dict[int, dict[str, Any]] = {}
-    start = 0
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=2048):
-        inside = sorted(place for place in places if start <= place < start + batch.num_rows)
-        found |= {place: batch.slice(place - start, 1).to_pylist()[0] for place in inside}
-        start += batch.num_rows
-        if len(found) == len(places):
-            break
-    return found
 
 
 def _counts(table: pa.Table, counted: Sequence[Grouping], declared: Path) -> dict[str, list[tuple[str, int]]]:

@@ -197,13 +197,7 @@ def read_run(path: Path, name: str | None) -> PlannedRun:
 
 @dataclass(frozen=True)
 class LoadedStudy:
-    """A study with the results of the runs that are done.
-
-    Attributes:
-        study: What was to be run.
-        runs: The runs that are done, by name.
-        missing: What is not done yet, in words, by the run's name.
-    """
+    """A study with the results of the runs that are done, and what is missing of the others, in words, by the run's name."""
 
     study: Study
     runs: dict[str, Run]
