@@ -25,7 +25,7 @@ from src.record.load import PROJECT
 from src.record.model import read_model
 from src.record.model_name import parse_model_name, recorded_name
 from src.record.questions import SCHEMA, read_questions, write_questions
-from src.record.results import computed, declared_metrics
+from src.record.results import computed
 from src.record.schemas import EvaluationResults, RunResults
 from src.record.schemas import Task as TaskEntry
 from src.record.tables import table_of
@@ -86,7 +86,9 @@ def write_record(
     validate(config_path, config, ExperimentConfig)
     published = before.finetuned_model.name if before is not None and former is not None else None
     hashes = _bind_weights(found, root, config, config_path, weights or published or "")
-    declared = MetricsConfig.model_construct(metrics={}) if sample else declared_metrics(root / METRICS)
+    declared = MetricsConfig.model_construct(metrics={})
+    if (root / METRICS).is_file() and not sample:
+        declared = load_yaml(root / METRICS, MetricsConfig)
     metrics = _metrics(found.tasks, declared, root / METRICS)
     new = {key: metric for key, (metric, _) in metrics.items() if key not in declared.metrics}
     written = Written()

@@ -34,7 +34,8 @@ def read_trainer(folder: Path, name: str) -> Trained:
     state = json_object(place) if place is not None else {}
     summaries = [path for name in ("eval", "all") if (path := folder / f"{name}_results.json").is_file()]
     ended = {key: value for path in summaries for key, value in json_object(path).items()}
-    history = [mapping(entry) for entry in state.get("log_history") or []]
+    logged = state.get("log_history")
+    history = [mapping(entry) for entry in logged] if isinstance(logged, list) else []
     steps = _whole(state.get("global_step")) or max((_whole(entry.get("step")) or 0 for entry in history), default=0)
     if not steps:
         return Trained()  # nothing was trained yet, or no state says it

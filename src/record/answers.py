@@ -156,7 +156,8 @@ class Answered:
             if rows.equals is not None:
                 kept &= self.texts(rows.column) == rows.equals
                 continue
-            values = self.column(rows.column).astype(np.float64)
+            with reading(METRICS):
+                values = self.column(rows.column).astype(np.float64)
             kept &= values >= (-np.inf if rows.at_least is None else rows.at_least)
             kept &= values <= (np.inf if rows.at_most is None else rows.at_most)
         return self if kept.all() else self.where(kept)

@@ -35,7 +35,8 @@ def check_settings(
             continue
         kept = dict(stored)
         for part, retired in RETIRED.items():
-            kept[part] = {key: value for key, value in stored.get(part, {}).items() if key not in retired}
+            if isinstance(kept.get(part), dict):
+                kept[part] = {key: value for key, value in kept[part].items() if key not in retired}
         ran = flat(validate(results_path, kept, ExperimentConfig).as_recorded())
         for key in sorted(ran.keys() | stated.keys()):
             if key in FREE or (what == "the training" and key.split(".")[0] not in TRAINED):

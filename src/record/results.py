@@ -15,7 +15,7 @@ from .binding import check_settings, check_trained
 from .checkpoint import adapter_config
 from .config import METRICS, ExperimentConfig, MetricConfig, MetricsConfig
 from .errors import InputError, did_you_mean, show
-from .files import load_json, load_yaml, sha256_file
+from .files import load_json, sha256_file
 from .questions import Questions, question_text, read_questions, without_shared_end
 from .schemas import (
     EvaluationResults,
@@ -202,11 +202,6 @@ def referenced(results: Path, reference: FileReference) -> Path:
     if sha256_file(path) != reference.sha256:
         raise InputError(path, f"another file than {results.name} names. Restore it, or evaluate again.")
     return path
-
-
-def declared_metrics(path: Path) -> MetricsConfig:
-    """Read the metrics that a project declares; none where it has no such file yet."""
-    return load_yaml(path, MetricsConfig) if path.exists() else MetricsConfig.model_construct(metrics={})
 
 
 def _check_stated(path: Path, section: str, values: dict[str, float], config: MetricsConfig) -> None:
