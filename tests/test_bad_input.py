@@ -102,10 +102,6 @@ def odd_first_control(table: pa.Table) -> pa.Table:
 
 CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "missing project config": (remove("configs/project.yaml"), ["configs/project.yaml"]),
-    "a name that is too long": (
-        replace("configs/project.yaml", "experiment: configs/", f"experiment: configs/{'a' * 300}"),
-        ["tiny.yaml"],
-    ),
     "an adapter of another base model": (
         lambda root: edit_json(
             root / CHECKPOINT / "adapter_config.json",
@@ -113,12 +109,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         ),
         [CONFIG, "base_model", "openai-community/gpt2", "adapter_config.json"],
     ),
-    "a receipt that is a folder": (
-        lambda root: (root / "results/tiny/publication.json").mkdir(),
-        ["publication.json"],
-    ),
     "config nested without end": (append(CONFIG, "\na: " + "[" * 2000), [CONFIG]),
-    "a date that there is not": (append(CONFIG, "\nday: 2020-13-45\n"), [CONFIG]),
     "key written twice": (append(CONFIG, "\nseed: 2\n"), [CONFIG, "seed"]),
     "a bibliography with a lone backslash": (
         append("docs/references.bib", "\n@misc{odd, author = {A. B}, title = {T\\}, year = {2020}}\n"),
@@ -141,7 +132,6 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         replace(RESULTS, '"base_model": {', '"base_model": {}, "base_model": {'),
         [RESULTS, "base_model: the key is written twice"],
     ),
-    "malformed results": (write(RESULTS, '{"base_model": '), [RESULTS]),
     "results nested without end": (write(RESULTS, "[" * 200_000), [RESULTS]),
     "undeclared metric": (metric("base_model", "rouge", 0.5), [RESULTS, "base_model.metrics.rouge"]),
     "NaN": (metric("base_model", "letter_count_accuracy", float("nan")), [RESULTS]),
@@ -152,14 +142,6 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         [TUNED],
     ),
     "changed questions": (unannounced(QUESTIONS, "word"), [QUESTIONS]),
-    "changed answers of the base model": (unannounced(BASE, "answer"), [BASE]),
-    "questions that are not Parquet": (
-        lambda root: (
-            (root / QUESTIONS).write_text("id,task\n"),
-            edit_json(root / RESULTS, lambda d: d["questions"].update(sha256=sha256_file(root / QUESTIONS))),
-        ),
-        [QUESTIONS],
-    ),
     "questions without a column": (
         lambda root: edit_table(root, QUESTIONS, lambda t: t.drop_columns(["reference"])),
         [QUESTIONS, "reference"],
@@ -208,16 +190,8 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         replace("configs/metrics.yaml", "measure: character_accuracy", "measure: rouge"),
         ["configs/metrics.yaml", "measure", "rouge"],
     ),
-    "missing adapter": (
-        remove(f"{CHECKPOINT}/adapter_model.safetensors"),
-        ["adapter_model.safetensors"],
-    ),
     "another adapter than evaluated": (
         lambda root: flip_last_byte(root / CHECKPOINT / "adapter_model.safetensors"),
-        ["adapter_model.safetensors"],
-    ),
-    "an adapter that is cut short": (
-        lambda root: truncate(root / CHECKPOINT / "adapter_model.safetensors"),
         ["adapter_model.safetensors"],
     ),
     "other data than evaluated": (
@@ -257,10 +231,6 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda root: edit_json(root / RUN, lambda d: d["hashes"]["base"].update({"model.safetensors": "0" * 64})),
         [RUN, "hashes.base"],
     ),
-    "a study's run on other data": (
-        lambda root: edit_json(root / RUN, lambda d: d["hashes"]["data"].update({"spelling/test.parquet": "0" * 64})),
-        [RUN, "hashes.data"],
-    ),
     "a study's run whose metric is not what its answers give": (
         lambda root: edit_json(root / RUN, lambda d: d["metrics"].update(letter_count_accuracy=0.999)),
         ["form-only-2.json", "letter_count_accuracy"],
@@ -296,10 +266,6 @@ def flip_last_byte(path: Path, offset: int = 1) -> None:
     data = bytearray(path.read_bytes())
     data[-offset] ^= 1
     path.write_bytes(bytes(data))
-
-
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-10])
 
 
 @pytest.mark.parametrize("name", CASES)
