@@ -52,7 +52,6 @@ class MetricResult:
     Attributes:
         questions: Number of questions; None where the record does not say.
         base: The base model's figures; None where it was not evaluated.
-        run: The published run, compared with it.
         baselines: What chance and answers that ignore part of the question would score.
         missing: Why there is no interval and no test, or None.
         further: The figures of further models, by name; of those that have this metric.
@@ -105,11 +104,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Breakdown:
-    """A metric by a property of the questions.
-
-    Attributes:
-        left_out: Questions in groups that are too small to be shown.
-    """
+    """A metric by a property of the questions; `left_out` counts those in groups that are too small to be shown."""
 
     metric: str
     by: Grouping
@@ -134,13 +129,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Confusion:
-    """What a model answered, by reference.
-
-    Attributes:
-        labels: The references and the answers, sorted.
-        base: Counts of shape (references, answers).
-        finetuned: The same for the fine-tuned model.
-    """
+    """What both models answered, by reference: the labels, sorted, and each model's counts of shape (references, answers)."""
 
     task: str
     labels: tuple[str, ...]
@@ -294,10 +283,7 @@ def _one_metric(record: Record, key: str, config: MetricConfig) -> tuple[MetricR
     base, finetuned = (rows_of(record, run, config) for run in (first, published))
     if base is None or finetuned is None:
         reason = "It is not computed from answers on record, so there is no test."
-        both = [
-            Figures(value, stated_interval(value, run.uncertainty.get(key), config, level))
-            for value, run in zip(values, (first, published), strict=True)
-        ]
+        both = [_own_figures(record, run, key, config) for run in (first, published)]
         run = replace(stated(*values, config), figures=both[1])
         return MetricResult(key, config, both[0], run, missing=reason, further=further), []
     computed = per_question(base, config), per_question(finetuned, config)
