@@ -38,9 +38,8 @@ def evaluate(
     Writes questions.parquet, answers/MODEL.parquet and evaluation_results.json. A further run of a study adds its own answers and
     runs/RUN.json to the published run's record, whose base model is not asked again.
     """
-    from src.record.config import MetricsConfig
+    from src.record.config import METRICS, MetricsConfig
     from src.record.files import load_yaml
-    from src.record.results import METRICS
     from src.record.study import read_run
 
     what = read_run(chosen(config, study=run_name is not None), run_name)

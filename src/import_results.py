@@ -36,10 +36,9 @@ def import_results(
     metrics declared. Importing again replaces the results and nothing else: it prints what changed, which claims no longer hold, and
     what a config would have to change. What is left out is printed and listed in the results.
     """
-    from src.exchange.imported import checked_name, write_record
+    from src.exchange.imported import write_record
     from src.exchange.lm_eval import import_lm_eval
 
-    checked_name(name)
     found = import_lm_eval(runs, filter)
     written = write_record(found, Path(), name, replace=replace, published_for=published_for)
     for line in [*found.notes, *written.lines]:

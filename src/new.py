@@ -1,19 +1,12 @@
 """`python -m src.new`: create a project of its own for a model and its results."""
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
-try:
-    import typer
+import typer
 
-    from src.cli import run, say
-except ModuleNotFoundError as error:  # before there is an environment
-    sys.exit(
-        f"{error.name} is not installed. Make an environment first: python3 -m venv .venv && "
-        '.venv/bin/pip install -c constraints.txt -e ".[site,report]"; then use .venv/bin/python.'
-    )
+from src.cli import run, say
 
 
 def new(

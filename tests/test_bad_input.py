@@ -15,7 +15,7 @@ import yaml
 
 from src.documents.context import RepoNames
 from src.record.config import ExperimentConfig
-from src.record.files import atomic, parse_yaml, sha256_file
+from src.record.files import sha256_file
 from src.record.load import load_record
 
 from .conftest import TINY, Run, invoke
@@ -95,30 +95,13 @@ def forget_first_verdict(table: pa.Table) -> pa.Table:
     return set_column(table, "correct", [None, *table["correct"].to_pylist()[1:]])
 
 
-def controls(change: Callable[[list[dict[str, Any]]], Any]) -> Callable[[pa.Table], pa.Table]:
-    """Change the control of the first question."""
-
-    def changed(table: pa.Table) -> pa.Table:
-        found = table["control"].to_pylist()
-        return set_column(table, "control", [change(found[0]), *found[1:]])
-
-    return changed
+def odd_first_control(table: pa.Table) -> pa.Table:
+    first, *others = table["control"].to_pylist()
+    return set_column(table, "control", [[first[0] | {"share": 0.2}], *others])
 
 
 CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "missing project config": (remove("configs/project.yaml"), ["configs/project.yaml"]),
-    "a name that is too long": (
-        replace("configs/project.yaml", "experiment: configs/", f"experiment: configs/{'a' * 300}"),
-        ["tiny.yaml"],
-    ),
-    "an empty title": (
-        replace("configs/project.yaml", "title: A toy that spells", "title: ' '"),
-        ["configs/project.yaml: title"],
-    ),
-    "another license under the same name": (
-        replace("configs/project.yaml", "license: mit", "license: apache-2.0"),
-        ["configs/project.yaml", "license_name", "apache-2.0"],
-    ),
     "an adapter of another base model": (
         lambda root: edit_json(
             root / CHECKPOINT / "adapter_config.json",
@@ -126,56 +109,39 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         ),
         [CONFIG, "base_model", "openai-community/gpt2", "adapter_config.json"],
     ),
-    "a truth value for a metric": (metric("base_model", "letter_count_accuracy", True), [RESULTS]),
-    "a receipt that is a folder": (
-        lambda root: (root / "results/tiny/publication.json").mkdir(),
-        ["publication.json"],
-    ),
-    "missing experiment config": (remove(CONFIG), [CONFIG]),
-    "malformed config": (append(CONFIG, "\n  : [broken"), [CONFIG]),
     "config nested without end": (append(CONFIG, "\na: " + "[" * 2000), [CONFIG]),
-    "a date that there is not": (append(CONFIG, "\nday: 2020-13-45\n"), [CONFIG]),
-    "config that is a list": (write(CONFIG, "- a\n"), [CONFIG]),
     "key written twice": (append(CONFIG, "\nseed: 2\n"), [CONFIG, "seed"]),
-    "unknown key": (append(CONFIG, "\nlearning_rat: 1\n"), [CONFIG, "learning_rat"]),
-    "wrong type": (append("configs/metrics.yaml", "\nextra: 1\n"), ["configs/metrics.yaml", "extra"]),
     "a bibliography with a lone backslash": (
         append("docs/references.bib", "\n@misc{odd, author = {A. B}, title = {T\\}, year = {2020}}\n"),
-        ["docs/references.bib", "odd.title"],
+        ["docs/references.bib", "odd"],
     ),
-    "a work by others alone": (
-        append("docs/references.bib", "\n@misc{nobody, author = {others}, title = {T}, year = {2020}}\n"),
-        ["docs/references.bib", "nobody.author"],
+    "a key of another name": (
+        replace("configs/project.yaml", "limitations:", "limitation:"),
+        ["configs/project.yaml", "limitation: Extra inputs are not permitted; did you mean limitations?"],
+    ),
+    "a name that the Hub does not allow": (
+        replace("configs/project.yaml", "model_repo: tiny-lora", "model_repo: me/tiny-lora"),
+        ["configs/project.yaml: model_repo"],
+    ),
+    "another license under the same name": (
+        replace("configs/project.yaml", "license: mit", "license: llama3.1"),
+        ["configs/project.yaml: license_name", "llama3.1"],
     ),
     "missing results": (remove(RESULTS), [RESULTS]),
-    "malformed results": (write(RESULTS, '{"base_model": '), [RESULTS]),
+    "key written twice in JSON": (
+        replace(RESULTS, '"base_model": {', '"base_model": {}, "base_model": {'),
+        [RESULTS, "base_model: the key is written twice"],
+    ),
     "results nested without end": (write(RESULTS, "[" * 200_000), [RESULTS]),
-    "results without metrics": (write(RESULTS, '{"base_model": {"metrics": {}}}'), [RESULTS, "metrics"]),
     "undeclared metric": (metric("base_model", "rouge", 0.5), [RESULTS, "base_model.metrics.rouge"]),
     "NaN": (metric("base_model", "letter_count_accuracy", float("nan")), [RESULTS]),
     "accuracy over 1": (metric("base_model", "letter_count_accuracy", 43.2), [RESULTS]),
-    "accuracy under 0": (metric("finetuned_model", "letter_count_accuracy", -0.1), [RESULTS]),
-    "text for a number": (metric("base_model", "letter_count_accuracy", "high"), [RESULTS]),
-    "counts that disagree": (
-        lambda root: edit_json(root / RESULTS, lambda d: d["tasks"]["spelling"].update(questions=7)),
-        [RESULTS, "tasks.spelling.questions", "7"],
-    ),
-    "missing questions": (remove(QUESTIONS), [QUESTIONS]),
     "missing answers": (remove(BASE), [BASE]),
     "changed answers": (
         lambda root: (root / TUNED).write_bytes((root / TUNED).read_bytes() + b"x"),
         [TUNED],
     ),
     "changed questions": (unannounced(QUESTIONS, "word"), [QUESTIONS]),
-    "changed answers of the base model": (unannounced(BASE, "answer"), [BASE]),
-    "changed answers of another run": (unannounced(RUN_ANSWERS, "answer"), [RUN_ANSWERS]),
-    "questions that are not Parquet": (
-        lambda root: (
-            (root / QUESTIONS).write_text("id,task\n"),
-            edit_json(root / RESULTS, lambda d: d["questions"].update(sha256=sha256_file(root / QUESTIONS))),
-        ),
-        [QUESTIONS],
-    ),
     "questions without a column": (
         lambda root: edit_table(root, QUESTIONS, lambda t: t.drop_columns(["reference"])),
         [QUESTIONS, "reference"],
@@ -200,29 +166,21 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda root: edit_table(root, BASE, forget_first_verdict),
         [RESULTS, "letter_count lack correct"],
     ),
-    "a duplicate id": (
-        lambda root: edit_table(root, QUESTIONS, lambda t: pa.concat_tables([t, t.slice(0, 1)])),
-        [QUESTIONS, "id"],
-    ),
     "a path out of the folder": (
         lambda root: edit_json(root / RESULTS, lambda d: d["questions"].update(file="../../x.parquet")),
         [RESULTS, "questions.file"],
     ),
-    "a question without the control that the others have": (
-        lambda root: edit_table(root, QUESTIONS, controls(lambda control: None)),
-        [QUESTIONS, "control, id"],
-    ),
     "a control whose shares do not sum to one": (
-        lambda root: edit_table(root, QUESTIONS, controls(lambda control: [control[0] | {"share": 0.2}])),
+        lambda root: edit_table(root, QUESTIONS, odd_first_control),
         [QUESTIONS, "control, id"],
     ),
     "a shortcut without its column": (
         lambda root: edit_json(root / RESULTS, lambda d: d["tasks"]["letter_count"]["shortcuts"].update(x="nowhere")),
-        [RESULTS, "tasks.letter_count.shortcuts.x", "nowhere"],
+        [RESULTS, "shortcuts.x", "nowhere"],
     ),
     "a metric limited to a column that is not there": (
         replace("configs/metrics.yaml", "only: {column: position", "only: {column: nowhere"),
-        ["configs/metrics.yaml", "metrics.letter_position_beyond_first_accuracy.only", "nowhere"],
+        ["configs/metrics.yaml", "metrics.letter_position_beyond_first_accuracy", "nowhere"],
     ),
     "a metric of a task that is not there": (
         replace("configs/metrics.yaml", "task: letter_count\n", "task: leter_count\n"),
@@ -232,20 +190,8 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         replace("configs/metrics.yaml", "measure: character_accuracy", "measure: rouge"),
         ["configs/metrics.yaml", "measure", "rouge"],
     ),
-    "missing adapter": (
-        remove(f"{CHECKPOINT}/adapter_model.safetensors"),
-        ["adapter_model.safetensors"],
-    ),
     "another adapter than evaluated": (
         lambda root: flip_last_byte(root / CHECKPOINT / "adapter_model.safetensors"),
-        ["adapter_model.safetensors"],
-    ),
-    "an adapter that is cut short": (
-        lambda root: truncate(root / CHECKPOINT / "adapter_model.safetensors"),
-        ["adapter_model.safetensors"],
-    ),
-    "a pickle called safetensors": (
-        lambda root: (root / CHECKPOINT / "adapter_model.safetensors").write_bytes(b"\x80\x04" + b"." * 100),
         ["adapter_model.safetensors"],
     ),
     "other data than evaluated": (
@@ -285,10 +231,6 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda root: edit_json(root / RUN, lambda d: d["hashes"]["base"].update({"model.safetensors": "0" * 64})),
         [RUN, "hashes.base"],
     ),
-    "a study's run on other data": (
-        lambda root: edit_json(root / RUN, lambda d: d["hashes"]["data"].update({"spelling/test.parquet": "0" * 64})),
-        [RUN, "hashes.data"],
-    ),
     "a study's run whose metric is not what its answers give": (
         lambda root: edit_json(root / RUN, lambda d: d["metrics"].update(letter_count_accuracy=0.999)),
         ["form-only-2.json", "letter_count_accuracy"],
@@ -303,9 +245,8 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     ),
     "a published run that is not declared": (
         replace("configs/studies/toy.yaml", "also_published: {no-hints-1", "also_published: {no-hints-9"),
-        ["configs/studies/toy.yaml", "also_published", "no-hints-9"],
+        ["configs/studies/toy.yaml", "no-hints-9; did you mean no-hints-1?"],
     ),
-    "a study that is not there": (remove("configs/studies/toy.yaml"), ["toy.yaml"]),
 }
 
 
@@ -327,10 +268,6 @@ def flip_last_byte(path: Path, offset: int = 1) -> None:
     path.write_bytes(bytes(data))
 
 
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-10])
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_publish_refuses(name: str, project: Path) -> None:
     spoil, fragments = CASES[name]
@@ -349,7 +286,7 @@ def test_publish_refuses(name: str, project: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "unknown key",
+        "key written twice",
         *(
             pytest.param(name, marks=pytest.mark.nightly)
             for name in ("NaN", "undeclared metric", "answers that do not give the metric")
@@ -371,24 +308,16 @@ def test_the_site_build_fails_with_the_same_line(name: str, project: Path, run: 
 
 @pytest.mark.experiment
 @pytest.mark.parametrize("command", ["train", "evaluate", "dataset"])
-def test_experiment_commands_refuse(command: str, tmp_path: Path) -> None:
-    config = tmp_path / "configs.yaml"
-    config.write_text((TINY / CONFIG).read_text() + "\nfoo: 1\n")
-    done = invoke(TINY, command, "--config", str(config))
-    assert done.returncode == 2
-    assert "foo" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-@pytest.mark.experiment
-def test_a_base_model_that_is_not_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("old", "new"), [("seed:", "foo: 1\nseed:"), ("models/tiny", "models/nowhere")])
+def test_experiment_commands_refuse(command: str, old: str, new: str, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
-    config.write_text((TINY / CONFIG).read_text().replace("models/tiny", "models/nowhere"))
-    for command in ("train", "evaluate", "dataset"):
-        done = invoke(TINY, command, "--config", str(config))
-        assert done.returncode == 2, done.stderr
-        assert "models/nowhere" in done.stderr
-        assert "Traceback" not in done.stderr
+    text = (TINY / CONFIG).read_text()
+    assert old in text
+    config.write_text(text.replace(old, new, 1))
+    done = invoke(TINY, command, "--config", str(config))
+    assert done.returncode == 2, done.stderr
+    assert new.split(":")[0] in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow
@@ -412,28 +341,6 @@ def test_a_failed_bundle_leaves_the_last_one(project: Path) -> None:
     assert sorted(p.relative_to(project) for p in (project / "dist").rglob("*")) == before
 
 
-def test_aliases_that_say_what_they_stand_for_are_read(tmp_path: Path) -> None:
-    assert parse_yaml(tmp_path, "a: &a {b: 1}\nc: [*a, *a]\nd: {<<: *a}") == {
-        "a": {"b": 1}, "c": [{"b": 1}] * 2, "d": {"b": 1},
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("config", "old", "new", "said"),
-    [
-        (CONFIG, "learning_rate:", "learning_rats:", "learning_rate"),
-        ("configs/project.yaml", "limitations:", "limitation:", "limitation: Extra inputs are not permitted. Did you mean limitations?"),
-        ("configs/project.yaml", "license: mit", "license: llama3.1", "license_name: "),
-        ("configs/project.yaml", "model_repo: tiny-lora", "model_repo: me/tiny-lora", "model_repo: "),
-    ],
-)  # fmt: skip
-def test_a_key_is_named(config: str, old: str, new: str, said: str, project: Path) -> None:
-    replace(config, old, new)(project)
-    done = invoke(project, "publish", "--dry-run")
-    assert done.returncode == 2 and f"{config}: " in done.stderr and said in done.stderr, done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-
-
 def test_a_citation_is_escaped_for_latex(project: Path) -> None:
     path = project / "configs/project.yaml"
     lines = [line for line in path.read_text().splitlines() if not line.startswith(("title", "authors"))]
@@ -452,28 +359,6 @@ def test_a_license_has_a_name_on_the_hub_in_any_script(project: Path) -> None:
     done = invoke(project, "publish", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "license: other\nlicense_name: custom\n" in (project / "dist/hub/model/README.md").read_text()
-
-
-def test_a_folder_that_may_not_be_written_names_the_file_that_was_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Root may write anywhere, so the refusal is made here."""
-
-    def refused(**given: Any) -> Any:
-        raise PermissionError(13, "Permission denied", str(given["dir"] / ".x.json.abc"))
-
-    monkeypatch.setattr("tempfile.mkstemp", refused)
-    with pytest.raises(PermissionError) as caught, atomic(tmp_path / "x.json"):
-        pass
-    assert caught.value.filename == str(tmp_path / "x.json")
-
-
-def test_a_key_that_is_written_twice_is_refused_in_json_as_in_yaml(project: Path) -> None:
-    path = project / "results/tiny/evaluation_results.json"
-    path.write_text(path.read_text().replace('"metrics": {', '"metrics": {"words_spelled": 0.5,', 1))
-    done = invoke(project, "publish", "--dry-run")
-    assert done.returncode == 2
-    assert "evaluation_results.json: words_spelled: the key is written twice" in done.stderr
 
 
 def test_a_receipt_of_other_repositories_is_not_cited(project: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -130,44 +129,28 @@ def test_every_question_is_there_as_it_was_asked(record: Record) -> None:
     assert unpacked(data["columns"]["question"], len(texts)) == texts
 
 
-Change = Callable[[pa.Table], pa.Table]
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        (lambda t: t.append_column("when", pa.array([0] * 40, pa.date32())), ["column when", "date32"]),
-        (lambda t: t.append_column("a b", pa.array([0] * 40)), ["column a b"]),
-        (lambda t: t.append_column("nested", pa.array([[[1]]] * 40)), ["column nested", "list"]),
-        (lambda t: t.append_column("subject", pa.array(["x"] * 40)), ["column subject"]),
-    ],
-)  # fmt: skip
-def test_columns_that_cannot_be_used_are_refused(tmp_path: Path, change: Change, says: list[str]) -> None:
-    with pytest.raises(InputError) as refused:
-        write_questions(tmp_path / "questions.parquet", change(pa.Table.from_pylist(rows())))
-    for part in says:
-        assert part in str(refused.value)
+def test_a_column_that_cannot_be_shown_is_refused(tmp_path: Path) -> None:
+    table = pa.Table.from_pylist(rows()).append_column("nested", pa.array([[[1]]] * 40))
+    with pytest.raises(InputError, match=r"questions.parquet: column nested: list"):
+        write_questions(tmp_path / "questions.parquet", table)
     assert not (tmp_path / "questions.parquet").exists()
 
 
 def test_a_metrics_own_value_must_be_a_number(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"column bleu.*a number per row"):
+    with pytest.raises(InputError, match=r"x.parquet: .*high"):
         write_answers(tmp_path / "x.parquet", pa.table({"id": ["a"], "bleu": ["high"]}))
 
 
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("subject,", "subjekt,", ["metrics.exact.breakdowns[0].column", "subjekt"]),
-        ("of: length, label: Parts of the text", "label: Parts", ["metrics.exact.breakdowns[1].of", "list"]),
-        ("{column: shown,", "{column: shown, of: length,", ["metrics.exact.breakdowns[2].of", "bool"]),
+        ("subject,", "subjekt,", "metrics.exact: the questions have no column subjekt; did you mean subject?"),
+        ("{column: shown,", "{column: shown, of: length,", "configs/metrics.yaml: .*bool"),
     ],
 )
-def test_breakdowns_by_what_is_not_there_are_refused(tmp_path: Path, old: str, new: str, says: list[str]) -> None:
-    with pytest.raises(InputError) as refused:
-        a_project(tmp_path, metrics=METRICS.replace(old, new))
-    for part in says:
-        assert part in str(refused.value)
+def test_breakdowns_by_what_is_not_there_are_refused(tmp_path: Path, old: str, new: str, says: str) -> None:
+    with pytest.raises(InputError, match=says):
+        analyse(a_project(tmp_path, metrics=METRICS.replace(old, new)))
 
 
 def judged(folder: Path, task: Task, *pairs: tuple[dict[str, Any], dict[str, Any]]) -> None:
@@ -186,16 +169,6 @@ def test_several_references_count_as_right(tmp_path: Path) -> None:
     judged(tmp_path, TASK, first, ({"references": None}, {"answer": "y", "correct": False}))
     with pytest.raises(InputError, match="correct, id q1"):
         judged(tmp_path, TASK, first, ({"references": None}, {"answer": "y", "correct": True}))
-
-
-def test_a_name_that_comes_twice_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "questions.parquet"
-    write_questions(path, pa.Table.from_pylist(rows()))
-    table = pq.read_table(path)
-    twice = pa.Table.from_arrays([*table.columns, table["year"]], names=[*table.column_names, "year"])
-    pq.write_table(twice, path)
-    with pytest.raises(InputError, match="duplicated"):
-        read_questions(path)
 
 
 SPLIT = pa.table(
@@ -225,20 +198,6 @@ def test_a_dataset_is_counted_by_values_and_lengths(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("column", "of", "says"),
-    [("parts", "value", "list"), ("template", "value", "struct"), ("template", "length", "struct")],
-)
-def test_a_dataset_that_cannot_be_counted_so_is_refused(tmp_path: Path, column: str, of: str, says: str) -> None:
-    with pytest.raises(InputError, match=rf"^configs/project.yaml: dataset_counts\[0\].of: {column} is {says}"):
-        counted(tmp_path, SPLIT, {"column": column, "of": of})
-
-
-def test_a_dataset_with_two_columns_of_one_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="column word: duplicated"):
-        counted(tmp_path, SPLIT.append_column("word", SPLIT["style"]))
-
-
-def test_a_dataset_without_rows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no rows"):
-        counted(tmp_path, SPLIT.slice(0, 0))
+def test_a_dataset_that_cannot_be_counted_so_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^configs/project.yaml: .*list.* See dataset_counts\[0\]"):
+        counted(tmp_path, SPLIT, {"column": "parts"})

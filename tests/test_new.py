@@ -465,13 +465,6 @@ def test_results_of_another_adapter_are_refused_with_both_names(tmp_path: Path) 
     assert load_record(tmp_path / "mine").base_name is not None
 
 
-def test_without_an_environment_the_command_says_how_to_make_one() -> None:
-    code = "import sys; sys.modules['typer'] = None; import src.new"
-    done = run_in(REPO, "-c", code)
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "python3 -m venv .venv" in done.stderr
-
-
 @pytest.mark.slow
 def test_an_import_takes_the_place_of_the_sample(nothing: Path, tmp_path: Path) -> None:
     root = tmp_path / "mine"

@@ -18,7 +18,7 @@ from src.record.answers import SCHEMA as ANSWERS
 from src.record.answers import Answered
 from src.record.config import MetricConfig
 from src.record.load import Record
-from src.record.measures import measures, per_question
+from src.record.measures import per_question
 from src.record.questions import SCHEMA as QUESTIONS
 
 from .conftest import REPO, Run
@@ -73,13 +73,6 @@ def test_what_a_program_reads_off_the_models_own_spelling() -> None:
         assert per_question(position, metric("position_read_off"))[0] == letter_right
         count = one_row("x", "3", word="strawberry", letter="r", own_words=spelled)
         assert per_question(count, metric("count_read_off"))[0] == count_right
-
-
-def test_every_measure_says_what_it_is_and_needs() -> None:
-    found = measures()
-    assert {"exact_match", "character_accuracy", "normalized_levenshtein", "score", "value"} <= found.keys()
-    assert all(measure.about for measure in found.values())
-    assert found["exact_match"].needs == ("correct",)
 
 
 def test_analysis_of_the_record(record: Record, context: Context) -> None:

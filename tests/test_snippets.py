@@ -286,7 +286,7 @@ def test_a_chat_model_gets_a_message(project: Path, tmp_path: Path, monkeypatch:
 
 def test_a_classifier_is_published_with_names_for_its_labels(project: Path) -> None:
     describe_adapter(project, CAUSAL | {"task_type": "SEQ_CLS"})
-    with pytest.raises(InputError, match=r"adapter_config.json: .*LABEL_0.*`snippet`"):
+    with pytest.raises(InputError, match=r"best_model: .*LABEL_0.*`snippet`"):
         check_gaps(build(project, None).context.record)
     change(project, "project.yaml", snippet="print('mine')\n")
     check_gaps(build(project, None).context.record)

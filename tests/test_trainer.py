@@ -39,7 +39,7 @@ def test_state_and_results_are_read(place: str, tmp_path: Path) -> None:
     log = TrainingLog.model_validate(found.log)
     assert (log.steps, log.best_step, log.resources.duration_seconds) == (120, None, 62.0)
     assert [(e.step, e.loss, e.validation_loss) for e in log.log] == [(50, 1.2, None), (100, 0.8, 0.5)]
-    assert found.notes == () == tuple(log.notes)
+    assert log.notes == []
 
 
 def test_the_trainers_own_evaluation_and_losses_by_step_are_shown(tmp_path: Path, context: Context) -> None:

@@ -27,12 +27,12 @@ from .evidence import (
     compares,
     figures,
     interval,
-    judge,
+    judge_all,
     right_or_wrong,
     stated,
     stated_interval,
 )
-from .statistics import Interval, holm
+from .statistics import Interval
 from .study import StudyAnalysis, analyse_study, rows_of
 
 SENTENCES = 6
@@ -52,7 +52,6 @@ class MetricResult:
     Attributes:
         questions: Number of questions; None where the record does not say.
         base: The base model's figures; None where it was not evaluated.
-        run: The published run, compared with it.
         baselines: What chance and answers that ignore part of the question would score.
         missing: Why there is no interval and no test, or None.
         further: The figures of further models, by name; of those that have this metric.
@@ -69,11 +68,7 @@ class MetricResult:
 
     @property
     def before(self) -> Figures:
-        """The base model's figures, of a metric that is compared.
-
-        Raises:
-            LookupError: The base model was not evaluated.
-        """
+        """The base model's figures, of a metric that is compared."""
         if self.base is None:
             raise LookupError(f"{self.key}: the base model was not evaluated")
         return self.base
@@ -109,11 +104,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Breakdown:
-    """A metric by a property of the questions.
-
-    Attributes:
-        left_out: Questions in groups that are too small to be shown.
-    """
+    """A metric by a property of the questions; `left_out` counts those in groups that are too small to be shown."""
 
     metric: str
     by: Grouping
@@ -242,8 +233,9 @@ def analyse(record: Record) -> Analysis:
         if all(k in run.metrics for run in (record.loaded.base, record.loaded.published) if run is not None)
     }
     found = [_one_metric(record, key, config) for key, config in measured.items()]
-    metrics = corrected([result for result, _ in found], level)
-    compared = {m.key: m.run for m in metrics if m.run.p_value is not None}
+    runs = judge_all({result.key: result.run for result, _ in found}, measured, level)
+    metrics = [replace(result, run=runs[result.key]) for result, _ in found]
+    compared = {key: run for key, run in runs.items() if run.p_value is not None}
     models = (BASE, record.run_name)
     shown = record.loaded.tasks if record.loaded.base is not None else []
     pairs = {task: tuple(record.answered(model, task) for model in models) for task in shown}
@@ -279,10 +271,7 @@ def _one_metric(record: Record, key: str, config: MetricConfig) -> tuple[MetricR
     base, finetuned = (rows_of(record, run, config) for run in (first, published))
     if base is None or finetuned is None:
         reason = "It is not computed from answers on record, so there is no test."
-        both = [
-            Figures(value, stated_interval(value, run.uncertainty.get(key), config, level))
-            for value, run in zip(values, (first, published), strict=True)
-        ]
+        both = [_own_figures(record, run, key, config) for run in (first, published)]
         run = replace(stated(*values, config), figures=both[1])
         return MetricResult(key, config, both[0], run, missing=reason, further=further), []
     computed = per_question(base, config), per_question(finetuned, config)
@@ -301,14 +290,7 @@ def _one_metric(record: Record, key: str, config: MetricConfig) -> tuple[MetricR
 
 
 def link_metrics(record: Record, run: Run, key: str, other: str) -> Given | None:
-    """Link two metrics of a run question by question; None where they are not computed from the same answers.
-
-    Args:
-        record: What was run.
-        run: The run.
-        key: The metric whose values are averaged, over its own questions.
-        other: The metric that divides them.
-    """
+    """Average a metric of a run where another one is right, and where it is wrong; None where their answers are not the same."""
     config, divides = (record.metrics.metrics[name] for name in (key, other))
     rows = rows_of(record, run, config)
     if rows is None or config.task != divides.task or not available(rows, divides):
@@ -328,13 +310,6 @@ def _own_figures(record: Record, run: Run, key: str, config: MetricConfig) -> Fi
     values = per_question(rows, config)
     check_stated(run.place, f"metrics.{key}", value, float(values.mean()))
     return figures(rows, config, values, level)
-
-
-def corrected(results: list[MetricResult], level: float) -> list[MetricResult]:
-    """Apply Holm's correction over the primary metrics and reach the verdicts."""
-    family = [r for r in results if r.config.primary and r.run.p_value is not None]
-    adjusted = dict(zip([r.key for r in family], holm([r.run.p_value or 0.0 for r in family]), strict=True))
-    return [replace(r, run=judge(replace(r.run, p_adjusted=adjusted.get(r.key)), level)) for r in results]
 
 
 def _breakdown(
@@ -380,11 +355,11 @@ def _examples(base: Answered, finetuned: Answered, texts: Mapping[str, str]) -> 
     for mask in (~before & after, before & ~after, ~before & ~after):
         first = np.zeros(len(mask), dtype=bool)
         first[np.flatnonzero(mask)[:EXAMPLES]] = True
-        picked.append(tuple(joined_rows(base.where(first), finetuned.where(first), texts)))
+        picked.append(tuple(_joined(base.where(first), finetuned.where(first), texts)))
     return Examples(base.name, *picked)
 
 
-def joined_rows(base: Answered, finetuned: Answered, texts: Mapping[str, str]) -> list[dict[str, Any]]:
+def _joined(base: Answered, finetuned: Answered, texts: Mapping[str, str]) -> list[dict[str, Any]]:
     """Put the questions of a task, their texts by id, their prompts and both models' answers into rows."""
     prompts = zip(base.prompts(), finetuned.prompts(), strict=True)
     answers = zip(base.answers.to_pylist(), finetuned.answers.to_pylist(), strict=True)

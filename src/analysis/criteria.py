@@ -18,18 +18,11 @@ from src.record.load import Record
 
 from .analyse import Analysis
 from .evidence import Comparison
-from .study import ArmResult
 
 
 @dataclass(frozen=True)
 class Completeness:
-    """How much of a document's list of sections it holds.
-
-    Attributes:
-        sections: Number of sections in the list.
-        missing: Titles of those that are not there.
-        empty: Titles of those that only say that nothing is on record.
-    """
+    """How much of a document's list of sections it holds: their number, the titles of missing ones and of those that say nothing."""
 
     sections: int
     missing: tuple[str, ...] = ()
@@ -38,12 +31,7 @@ class Completeness:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one kind of evidence says.
-
-    Attributes:
-        reason: Which case it is, within its kind; the words for it are a fragment's.
-        facts: What it stands on.
-    """
+    """What one kind of evidence says, and the facts it stands on; the words for a reason are a fragment's."""
 
     kind: str
     outcome: Decision
@@ -103,30 +91,21 @@ def _evidence(
             return _tracking(config, record)
 
 
-def _arms(analysis: Analysis) -> tuple[ArmResult, ...]:
-    return analysis.study.all_arms if analysis.study else ()
-
-
 def _improvement(config: SignificantImprovement, analysis: Analysis) -> Evidence:
     result = next((m for m in analysis.metrics if m.key == config.metric), None)
     facts: dict[str, Any] = {"metric": config.metric, "level": analysis.level, "arm": config.arm}
     runs: tuple[Comparison, ...] = () if result is None else (result.run,)
     if config.arm is not None:
-        found = [arm.metrics.get(config.metric) for arm in _arms(analysis) if arm.name == config.arm]
-        runs = found[0].runs if found and found[0] else ()
+        arms = analysis.study.all_arms if analysis.study else ()
+        found = [
+            arm.metrics[config.metric].runs for arm in arms if arm.name == config.arm and config.metric in arm.metrics
+        ]
+        runs = found[0] if found else ()
     if result is None or not runs:
         return Evidence(config.kind, "not decided yet", "not measured", facts)
     run = max(runs, key=lambda each: each.verdict != "improved")  # one that did not improve decides
-    facts |= {
-        "verdict": run.verdict,
-        "change": run.change,
-        "test": run.test,
-        "p_adjusted": run.p_adjusted,
-        "value": run.figures.value,
-        "control": run.figures.control,
-        "control_p": run.figures.control_p,
-        "answered": run.figures.answered,
-    }
+    facts |= {name: getattr(run, name) for name in ("verdict", "change", "test", "p_adjusted")}
+    facts |= {name: getattr(run.figures, name) for name in ("value", "control", "control_p", "answered")}
     if run.verdict == "not tested":
         return Evidence(config.kind, "not decided yet", "not tested", facts)
     return Evidence(config.kind, "met" if run.verdict == "improved" else "not met", "tested", facts)

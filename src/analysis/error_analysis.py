@@ -15,14 +15,7 @@ FREQUENT = 3
 
 @dataclass(frozen=True)
 class WrongAnswers:
-    """One model's wrong answers in a task.
-
-    Attributes:
-        count: Number of wrong answers.
-        frequent: The most frequent ones with their number; empty where answers were not chosen from a list.
-        right_length: Number that have as many characters as the right answer.
-        right_start: Number that begin with the right answer's first character.
-    """
+    """One model's wrong answers in a task: how many, the most frequent of a list, how many of the right length, how many begin rightly."""
 
     count: int
     frequent: tuple[tuple[str, int], ...]
@@ -32,12 +25,7 @@ class WrongAnswers:
 
 @dataclass(frozen=True)
 class ErrorProfile:
-    """How both models fare on the questions of one task.
-
-    Attributes:
-        both_right: Questions that both got right; `fixed`: only the fine-tuned model; `broken`: only the base model.
-        choice: Whether answers were chosen from a list of candidates.
-    """
+    """How both models fare on the questions of one task; `fixed` counts what only the fine-tuned model got right, `broken` the reverse."""
 
     task: str
     questions: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -19,6 +20,7 @@ from src.record.tables import FloatArray, frequencies
 from .statistics import (
     Interval,
     bootstrap_mean,
+    holm,
     kappa,
     mcnemar,
     paired_permutation,
@@ -51,12 +53,7 @@ CONSTANT = 0.99
 
 @dataclass(frozen=True)
 class Baseline:
-    """An answer without the model, or without part of the question, on the same questions.
-
-    Attributes:
-        label: What is answered: `chance`, `the most common answer`, or a shortcut in the record's words.
-        value: Its accuracy.
-    """
+    """The accuracy of an answer without the model, or without part of the question: chance, the most common answer, a shortcut."""
 
     label: str
     value: float
@@ -75,7 +72,6 @@ class Figures:
     """One model in one metric.
 
     Attributes:
-        value: The metric.
         interval: Wilson's or a bootstrap interval; None without answers on record.
         control: Accuracy that the same answers would be expected to have if the question had asked about something else.
         control_p: Chance of as many right answers as were observed, if it were (Poisson binomial, one-sided).
@@ -103,16 +99,13 @@ class Comparison:
         figures: The run's own figures.
         change: Run minus base, in the metric's own unit; None without a base model.
         relative: The change as a share of the base's value; None where that is zero.
-        better: Whether the change is for the better.
         change_interval: Paired bootstrap interval.
-        test: Name of the test.
         p_value: Two-sided, uncorrected.
         p_adjusted: After Holm's correction over the primary metrics; None for the others.
         shortcut: The best answer that ignores part of the question.
         shortcut_p: McNemar's test of the run against it; two-sided.
         above_control: Whether the answers are right more often than their control allows; None without a control.
         above_shortcut: Whether they are right more often than the best answer that ignores part of the question; None without one.
-        verdict: What the evidence allows to say.
     """
 
     figures: Figures
@@ -165,15 +158,7 @@ def stated_interval(value: float, noted: Uncertainty | None, metric: MetricConfi
 def figures(
     rows: Answered, metric: MetricConfig, values: FloatArray, level: float, *, intervals: bool = True
 ) -> Figures:
-    """Compute one model's figures.
-
-    Args:
-        rows: Its answers to the questions that the metric is about.
-        metric: The metric.
-        values: Its value per question, of shape (questions,).
-        level: One minus the confidence level.
-        intervals: Whether to compute an interval.
-    """
+    """Compute one model's figures from its answers to the questions that the metric is about, and its value for each of them."""
     bounds = interval(values, right_or_wrong(metric, values), level) if intervals else None
     found = Figures(float(values.mean()), bounds)
     if not compares(metric) or not rows.candidates:
@@ -201,15 +186,7 @@ def compare(
     *,
     intervals: bool = True,
 ) -> Comparison:
-    """Compare a run with the base model; the verdict waits for Holm's correction.
-
-    Args:
-        rows: The run's answers to the questions that the metric is about.
-        metric: The metric.
-        level: One minus the confidence level.
-        values: The base model's and the run's values per question.
-        intervals: Whether to compute intervals.
-    """
+    """Compare a run's answers with the base model, by both models' values per question; the verdict waits for Holm's correction."""
     before, after = values
     exact = right_or_wrong(metric, before, after)
     own = figures(rows, metric, after, level, intervals=intervals)
@@ -226,6 +203,13 @@ def compare(
         shortcut=best,
         shortcut_p=best_p,
     )
+
+
+def judge_all(found: dict[str, Comparison], metrics: Mapping[str, MetricConfig], level: float) -> dict[str, Comparison]:
+    """Apply Holm's correction over the primary metrics and reach the verdicts."""
+    family = [key for key, run in found.items() if metrics[key].primary and run.p_value is not None]
+    adjusted = dict(zip(family, holm([found[key].p_value or 0.0 for key in family]), strict=True))
+    return {key: judge(replace(run, p_adjusted=adjusted.get(key)), level) for key, run in found.items()}
 
 
 def judge(found: Comparison, level: float) -> Comparison:

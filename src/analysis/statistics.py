@@ -30,10 +30,7 @@ class Interval(NamedTuple):
 def wilson(successes: int, n: int, level: float) -> Interval:
     """Compute Wilson's score interval for a proportion (Wilson 1927, doi:10.1080/01621459.1927.10502953).
 
-    Args:
-        successes: Right answers.
-        n: Questions.
-        level: One minus the confidence level, such as 0.05.
+    Here and below, `level` is one minus the confidence level, such as 0.05, and arrays have the shape (questions,).
     """
     z = float(scipy.special.ndtri(1 - level / 2))
     p, denominator = successes / n, 1 + z**2 / n
@@ -45,17 +42,10 @@ def wilson(successes: int, n: int, level: float) -> Interval:
 
 
 def bootstrap_mean(values: FloatArray, level: float) -> Interval | None:
-    """Compute a percentile bootstrap interval for a mean (Efron 1979, doi:10.1214/aos/1176344552).
+    """Compute a percentile bootstrap interval for a mean (Efron 1979, doi:10.1214/aos/1176344552); None for fewer than two values.
 
     For paired differences this is the paired bootstrap: questions are drawn, each with both models' answers. Drawing n of n values with
     replacement draws the counts of the distinct values from a multinomial distribution, which is what is done here.
-
-    Args:
-        values: One value per question, of shape (questions,).
-        level: One minus the confidence level.
-
-    Returns:
-        The interval, or None for fewer than two values.
     """
     n = len(values)
     if n < 2:
@@ -70,13 +60,8 @@ def bootstrap_mean(values: FloatArray, level: float) -> Interval | None:
 def bootstrap_clusters(values: FloatArray, clusters: npt.NDArray[Any], level: float) -> list[Interval | None]:
     """Compute percentile bootstrap intervals of means, drawing whole clusters (Davison and Hinkley 1997, section 3.8).
 
-    Args:
-        values: For each mean, a value per question, of shape (means, questions).
-        clusters: The cluster of each question, such as the token that it is about, of shape (questions,).
-        level: One minus the confidence level.
-
-    Returns:
-        An interval for each mean, all from the same draws; None for fewer than two clusters.
+    Values have the shape (means, questions), clusters (questions,). All intervals are from the same draws; None for fewer than two
+    clusters.
     """
     _, codes = np.unique(clusters.astype(str), return_inverse=True)
     sizes = np.bincount(codes).astype(np.float64)
@@ -90,25 +75,16 @@ def bootstrap_clusters(values: FloatArray, clusters: npt.NDArray[Any], level: fl
 
 
 def mcnemar(before: FloatArray, after: FloatArray) -> float:
-    """Compute the exact McNemar test for paired right and wrong answers (McNemar 1947, doi:10.1007/BF02295996).
-
-    Args:
-        before: 1 for right, 0 for wrong, of shape (questions,).
-        after: The same for the other model.
-
-    Returns:
-        The two-sided p-value.
-    """
+    """Compute the two-sided p-value of the exact McNemar test for right (1) and wrong (0) (McNemar 1947, doi:10.1007/BF02295996)."""
     lost = int(((before == 1) & (after == 0)).sum())
     won = int(((before == 0) & (after == 1)).sum())
     return min(1.0, 2 * float(scipy.special.bdtr(min(lost, won), lost + won, 0.5)))
 
 
 def paired_permutation(before: FloatArray, after: FloatArray) -> float:
-    """Compute a paired permutation test of the mean difference (Fisher 1935): signs of the differences are flipped at random.
+    """Compute the two-sided p-value, at least 2 / (resamples + 1), of a paired permutation test of the mean difference (Fisher 1935).
 
-    Returns:
-        The two-sided p-value; at least 2 / (resamples + 1).
+    The signs of the differences are flipped at random.
     """
     sizes, counts = _distinct(np.abs(after - before))
     if not sizes.any():
@@ -127,14 +103,7 @@ def paired_permutation(before: FloatArray, after: FloatArray) -> float:
 def poisson_binomial_tail(chances: FloatArray, hits: int) -> float:
     """Compute the chance of at least so many hits, each question having its own chance of one (Poisson 1837).
 
-    The distribution is the convolution of a binomial distribution for each distinct chance.
-
-    Args:
-        chances: Chance of a hit per question, of shape (questions,).
-        hits: Hits that were observed.
-
-    Returns:
-        The one-sided p-value, exact up to rounding.
+    The distribution is the convolution of a binomial distribution for each distinct chance, exact up to rounding.
     """
     distribution = np.ones(1)
     for chance, count in zip(*_distinct(chances), strict=True):
@@ -144,11 +113,7 @@ def poisson_binomial_tail(chances: FloatArray, hits: int) -> float:
 
 
 def holm(p_values: list[float]) -> list[float]:
-    """Adjust p-values for testing several at once (Holm 1979, https://www.jstor.org/stable/4615733).
-
-    Returns:
-        The adjusted p-values, in the order of the given ones.
-    """
+    """Adjust p-values for testing several at once, in their order (Holm 1979, https://www.jstor.org/stable/4615733)."""
     adjusted, highest = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
@@ -157,11 +122,7 @@ def holm(p_values: list[float]) -> list[float]:
 
 
 def t_interval(values: FloatArray, level: float) -> Interval | None:
-    """Compute Student's t interval for the mean of independent values, such as one per run (Student 1908, doi:10.1093/biomet/6.1.1).
-
-    Returns:
-        The interval, or None for fewer than three values.
-    """
+    """Compute Student's t interval for the mean of three or more independent values (Student 1908, doi:10.1093/biomet/6.1.1)."""
     n = len(values)
     if n < 3:
         return None
@@ -170,15 +131,7 @@ def t_interval(values: FloatArray, level: float) -> Interval | None:
 
 
 def kappa(references: npt.NDArray[Any], answers: npt.NDArray[Any]) -> float:
-    """Compute agreement beyond chance, as a share of what is possible (Cohen 1960, doi:10.1177/001316446002000104).
-
-    Args:
-        references: Right answers, of shape (questions,).
-        answers: The model's answers, of the same shape.
-
-    Returns:
-        Cohen's kappa: 1 for right answers throughout, 0 for a constant answer.
-    """
+    """Compute Cohen's kappa: 1 for right answers throughout, 0 for a constant answer (Cohen 1960, doi:10.1177/001316446002000104)."""
     labels, codes = np.unique(np.concatenate([references, answers]).astype(str), return_inverse=True)
     right, given = (
         np.bincount(part, minlength=len(labels)) / len(references) for part in np.split(codes, [len(references)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,8 +15,8 @@ from src.record.results import BASE, Run
 from src.record.study import LoadedStudy
 from src.record.tables import FloatArray
 
-from .evidence import Comparison, Verdict, check_stated, compare, judge
-from .statistics import Interval, bootstrap_clusters, holm, t_interval
+from .evidence import Comparison, Verdict, check_stated, compare, judge_all
+from .statistics import Interval, bootstrap_clusters, t_interval
 
 CLUSTER = "token"
 """Column of the questions with what they are about; intervals of differences between arms draw its values, not single questions."""
@@ -27,10 +27,7 @@ class ArmMetric:
     """One metric of one arm over its runs.
 
     Attributes:
-        arm: Label of the arm.
-        metric: The metric.
         runs: Each run against the base model, in the order of the seeds.
-        mean: Mean of their values.
         interval: Student's t interval for the mean over runs; None for fewer than three.
         lead: How far the mean of the main arm's runs is above this one's; None for the main arm itself, or without answers.
         lead_interval: Its bootstrap interval over what the questions are about.
@@ -76,11 +73,7 @@ class ArmMetric:
 
     @property
     def used(self) -> int:
-        """In how many runs the answers depend on what is asked: above the control, and above every answer that ignores part of it.
-
-        Raises:
-            TypeError: The metric has no control, so that nothing is known of it.
-        """
+        """In how many runs the answers depend on what is asked: above the control, and above every answer that ignores part of it."""
         if any(run.above_control is None for run in self.runs):
             raise TypeError("this metric has no control, so it says nothing about use")
         return sum(bool(run.above_control and run.above_shortcut is not False) for run in self.runs)
@@ -107,14 +100,7 @@ class ArmMetric:
 
 @dataclass(frozen=True)
 class ArmResult:
-    """One arm of a study.
-
-    Attributes:
-        seeds: Seeds of the runs that are done.
-        names: Names of these runs.
-        planned: Number of runs that are declared.
-        metrics: Its metrics, by key.
-    """
+    """One arm of a study: its runs that are done, by seed and name, and the number of those that are declared."""
 
     name: str
     label: str
@@ -128,14 +114,7 @@ class ArmResult:
 
 @dataclass(frozen=True)
 class StudyAnalysis:
-    """What a study shows.
-
-    Attributes:
-        main: Name of the arm that is published.
-        arms: The main arm and its controls.
-        further: Arms of another question, or with another number of steps.
-        missing: Runs that are not done, each with why.
-    """
+    """What a study shows: the published arm and its controls, arms of another question or budget, and runs that are not done."""
 
     main: str
     arms: tuple[ArmResult, ...]
@@ -186,7 +165,7 @@ def analyse_study(
             )
         )
     shared, further = (tuple(arm for arm in arms if (arm.role == "further") == apart) for apart in (False, True))
-    return StudyAnalysis(study.main, shared, further, study.missing)
+    return StudyAnalysis(study.config.main, shared, further, study.missing)
 
 
 def _leads(
@@ -204,9 +183,9 @@ def _leads(
                 continue
             means[arm] = np.mean([per_question(part, config) for part in asked], axis=0)
             clusters = asked[0].texts(CLUSTER)
-        others = [arm for arm in means if arm != study.main]
-        if others and study.main in means and clusters is not None:
-            differences = means[study.main] - np.array([means[arm] for arm in others])
+        others = [arm for arm in means if arm != study.config.main]
+        if others and study.config.main in means and clusters is not None:
+            differences = means[study.config.main] - np.array([means[arm] for arm in others])
             intervals = bootstrap_clusters(differences, clusters, level)
             for arm, difference, interval in zip(others, differences, intervals, strict=True):
                 found[arm, key] = float(difference.mean()), interval
@@ -224,9 +203,7 @@ def _compared(record: Record, run: Run, measured: dict[str, MetricConfig], level
         if key in run.metrics:
             check_stated(run.place, f"metrics.{key}", run.metrics[key], float(values[1].mean()))
         found[key] = compare(rows, config, level, values, intervals=False)
-    family = [key for key in found if measured[key].primary]
-    adjusted = dict(zip(family, holm([found[key].p_value or 0.0 for key in family]), strict=True))
-    return {key: judge(replace(c, p_adjusted=adjusted.get(key)), level) for key, c in found.items()}
+    return judge_all(found, measured, level)
 
 
 def rows_of(record: Record, run: Run, config: MetricConfig) -> Answered | None:

@@ -145,7 +145,7 @@ class Context:
     @cached_property
     def downloads(self) -> dict[str, bytes]:
         """What readers and other tools can take along, by file name."""
-        return downloads(self.record, self.names.dataset, self.names.base)
+        return downloads(self.record)
 
     @cached_property
     def demo(self) -> Demo | str:

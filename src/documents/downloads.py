@@ -1,4 +1,4 @@
-"""What readers and other tools can take along from the site: the answers, tables as CSV, and tasks for lm-evaluation-harness."""
+"""What readers and other tools can take along from the site: the answers, and tables as CSV."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from src.exchange.lm_eval_tasks import harness_files
-from src.exchange.shared import zipped
 from src.figures.catalog import Chart
 from src.record.errors import printable
 from src.record.load import Record
@@ -63,15 +61,11 @@ def _number(cell: str) -> str | float:
         return cell
 
 
-def downloads(record: Record, dataset: str, base: str | None) -> dict[str, bytes]:
-    """Make what depends on the record alone: the questions as tasks of lm-evaluation-harness, and every answer."""
-    found = {}
-    tasks = harness_files(record, dataset, base)
-    if tasks:
-        found["lm_eval_tasks.zip"] = zipped(tasks)
+def downloads(record: Record) -> dict[str, bytes]:
+    """Make what depends on the record alone: every answer, for the page and as a file."""
     if not record.has_answers:
-        return found
-    found["examples.json"] = explorer_json(record.loaded, record.metrics).encode()
+        return {}
+    found = {"examples.json": explorer_json(record.loaded, record.metrics).encode()}
     if downloadable(record.loaded):
         found["answers.csv"] = answers_csv(record.loaded).encode()
     return found

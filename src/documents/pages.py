@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from src.exchange.lm_eval_tasks import harness_tasks
-
 from .build import Documents
 from .claims import Claim
 from .completeness import REQUIRED, says_something, without_empty
@@ -44,7 +42,6 @@ def site_pages(documents: Documents, *, pdf: bool) -> tuple[dict[str, str], Foun
         "explorer_every": -(-questions // EXPLORER_ROWS),
         "downloads": downloadable(record.loaded),
         "makes_claims": context.makes_claims,
-        "harness": bool(harness_tasks(record)[0]),
         "criteria": documents.criteria,
         "statements": statements(context, documents.criteria, "site"),
         "changelog": changelog.read_text(encoding="utf-8") if changelog.is_file() else "",

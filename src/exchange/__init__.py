@@ -1,1 +1,1 @@
-"""Results of lm-evaluation-harness in; tasks for it, and the Hub's own evaluation results, out."""
+"""Results of lm-evaluation-harness and of the Trainer in; the questions as a benchmark of the Hub out."""

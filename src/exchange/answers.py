@@ -16,19 +16,14 @@ class Unusable(Exception):
 
 @dataclass(slots=True)
 class Answer:
-    """One model's answer to one question.
+    """One model's answer to one question; what the tool does not state is None or empty.
 
     Attributes:
         key: The question's id within its task.
         question: What identifies the question and its target; the same for all models.
-        prompt: What the model was given.
-        answer: What the model answered.
-        correct: The tool's verdict; None if it states none.
-        references: Accepted answers, the first to be shown; empty if unknown.
-        score: The answer's log-likelihood in nats, if known.
-        scores: Those of all candidates, in their order.
-        candidates: The candidates, if the answer was chosen from some.
-        values: Each metric's value for this question, if it has one.
+        references: Accepted answers, the first to be shown.
+        scores: Log-likelihoods of all candidates in nats, in their order; `score` is the answer's.
+        values: Each metric's value for this question.
         columns: Further fields of the question.
         own_prompt: The prompt, if it differs from the first model's.
     """
@@ -57,10 +52,6 @@ class Metric:
     """A metric of a task: its value and standard error for each model.
 
     Attributes:
-        name: The tool's name for it.
-        direction: Which way is better.
-        values: One value per model.
-        errors: One standard error per model; None where none is stated.
         judged: Whether it is the share of answers that the tool judged right.
         share: Whether each of its values is a share of right answers.
     """
@@ -79,12 +70,9 @@ class Task:
 
     Attributes:
         name: Its name, safe as a part of a file's name.
-        method: How an answer was obtained, in a sentence.
-        metrics: The metrics that all models state.
+        method: How an answer was obtained, in a sentence; `prompts_differ` says how the models' prompts do.
         answers: Each model's answers, in the same order; empty without single answers.
-        few_shot: Solved examples before each question.
         members: Names of the tasks of a group; empty for a task.
-        prompts_differ: How the models' prompts differ, in a sentence.
     """
 
     name: str
@@ -101,12 +89,7 @@ class Task:
         return self.answers[0] if self.answers else []
 
     def join(self, given: list[list[Answer]], reason: str | None = None) -> None:
-        """Take over all models' answers, joined by question and target, never by order.
-
-        Args:
-            given: Each model's answers.
-            reason: Why their prompts may differ, if the tool states why.
-        """
+        """Take over each model's answers, joined by question and target, never by order; prompts may differ for a stated reason."""
         unique = all(len({answer.question for answer in side}) == len(side) for side in given)
         sides = [{a.question if unique else (a.key, *a.question): a for a in side} for side in given]
         if any(side.keys() != sides[0].keys() for side in sides):
@@ -133,10 +116,8 @@ class Import:
     """Runs of another tool, ready to become a record: the base model's, the tuned model's, then any others; or the tuned model's alone.
 
     Attributes:
-        tool: The tool, with its version if stated.
         models: Each run's model as the tool names it, possibly by a path, and its adapter, if any.
         tasks: What was asked, groups included.
-        files: Each run's files.
         settings: What the tool states of the runs, limited to the keys of `settings`.
         notes: What was left out, and why.
     """

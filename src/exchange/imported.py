@@ -17,23 +17,22 @@ from src.record.answers import SCHEMA as ANSWERS
 from src.record.answers import read_answers, write_answers
 from src.record.binding import refuse_weights
 from src.record.checkpoint import checkpoint_files, hash_files
-from src.record.columns import NAME
-from src.record.config import ExperimentConfig, MetricConfig, MetricsConfig, ProjectConfig
+from src.record.config import METRICS, ExperimentConfig, MetricConfig, MetricsConfig, ProjectConfig
 from src.record.errors import InputError
-from src.record.files import atomic, load_yaml, parse_json, read_text, sha256_file, write_json
+from src.record.files import atomic, load_json, load_yaml, parse_yaml, read_text, sha256_file, validate, write_json
 from src.record.gaps import SAMPLE
 from src.record.load import PROJECT
-from src.record.measures import available, per_question
 from src.record.model import read_model
 from src.record.model_name import parse_model_name, recorded_name
 from src.record.questions import SCHEMA, read_questions, write_questions
-from src.record.results import METRICS, answered, declared_metrics
+from src.record.results import computed
+from src.record.schemas import EvaluationResults, RunResults
 from src.record.schemas import Task as TaskEntry
 from src.record.tables import table_of
 
 from .answers import TOLERANCE, Import, Metric, Task
 from .lm_eval import sides
-from .reading import safe_name
+from .reading import COLUMN, safe_name
 
 PRIMARY_TASKS = 20
 """Most tasks whose metrics are declared as primary, and so corrected together and shown first."""
@@ -72,18 +71,24 @@ def write_record(
         weights: Where the published weights came from, if they were copied.
     """
     folder, config_path = root / "results" / name, root / "configs/experiments" / f"{name}.yaml"
-    before = _former_results(folder, replace=replace)
-    sample = before is not None and before.get("source", {}).get("tool") == SAMPLE
-    again = before is not None and not sample and config_path.is_file()
     _check_project(root, name)
-    own = yaml.safe_load(read_text(config_path, "")) if config_path.is_file() else {}
+    place = folder / "evaluation_results.json"
+    before = load_json(place, EvaluationResults) if place.is_file() else None
+    source = before.source if before is not None else None
+    if before is not None and source is None and not replace:
+        raise InputError(place, "these results were not imported. Choose another --name, or pass --replace.")
+    sample = source is not None and source.tool == SAMPLE
+    former = _values(folder) if before is not None and not sample and config_path.is_file() else None
+    own = parse_yaml(config_path, read_text(config_path)) if config_path.is_file() else {}
     own = {key: value for key, value in own.items() if key != "note"} if sample else own
     stated = _experiment(found, root, name) | ({"published_for": published_for} if published_for else {})
     config = stated | own
-    ExperimentConfig.model_validate(config)
-    former = (before or {}).get("finetuned_model", {}).get("name") if again else None
-    hashes = _bind_weights(found, root, config, config_path, weights or former or "")
-    declared = MetricsConfig.model_construct(metrics={}) if sample else declared_metrics(root / METRICS)
+    validate(config_path, config, ExperimentConfig)
+    published = before.finetuned_model.name if before is not None and former is not None else None
+    hashes = _bind_weights(found, root, config, config_path, weights or published or "")
+    declared = MetricsConfig.model_construct(metrics={})
+    if (root / METRICS).is_file() and not sample:
+        declared = load_yaml(root / METRICS, MetricsConfig)
     metrics = _metrics(found.tasks, declared, root / METRICS)
     new = {key: metric for key, (metric, _) in metrics.items() if key not in declared.metrics}
     written = Written()
@@ -94,13 +99,12 @@ def write_record(
         texts[config_path] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     if declared.metrics and new:
         metrics = {key: metric for key, metric in metrics.items() if key not in new}
-        block = yaml.safe_dump(_plain_metrics(new), sort_keys=False, allow_unicode=True, width=1000)
-        block = block.removeprefix("metrics:\n")
+        block = _metrics_yaml(new).removeprefix("metrics:\n")
         written.lines.append(
             f"{METRICS}: not declared, so left out: {', '.join(new)}. To show them, add under `metrics`:\n{block}"
         )
     elif new:
-        texts[root / METRICS] = yaml.safe_dump(_plain_metrics(new), sort_keys=False, allow_unicode=True, width=1000)
+        texts[root / METRICS] = _metrics_yaml(new)
     if not metrics:
         why = "is declared" if new else "is of questions that every model answered"
         raise InputError(found.tool, "\n".join([f"no metric of these results {why}.", *written.lines]))
@@ -109,20 +113,20 @@ def write_record(
     if hashes:
         results["hashes"] = {"adapter": hashes, "data": {}}
     if before is not None:
-        results |= {key: before[key] for key in ("training_log", "resources", "environment") if key in before}
+        kept = {"training_log", "resources", "environment"}
+        results |= before.model_dump(mode="json", include=kept, exclude_unset=True)
         written.lines += [] if sample else _keep_own_values(results, before, declared)
-    former = _values(folder, before) if again and before is not None else {}
     written.lines += _write_results(results, models, found, metrics, folder, root)
     for target, text in texts.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic(target) as temporary:
             temporary.write_text(text, encoding="utf-8")
         written.lines.append(f"written: {target.relative_to(root)}")
-    for run in {name for name in (before or {}).get("runs", ()) if Path(name).name == name} - set(results["runs"]):
+    for run in set(before.runs if before is not None else ()) - set(results["runs"]):
         for stale in (folder / "runs" / f"{run}.json", folder / "answers" / f"{run}.parquet"):
             stale.unlink(missing_ok=True)
-    if again:
-        written.changes = _changes(former, _values(folder, results))
+    if former is not None:
+        written.changes = _changes(former, _values(folder))
     return written
 
 
@@ -151,17 +155,6 @@ def _write_results(
             path.replace(target)
             lines += [f"written: {target.relative_to(root)}"] if changed else []
     return lines
-
-
-def _former_results(folder: Path, *, replace: bool) -> dict[str, Any] | None:
-    """Read the results that an import would replace; None if there are none."""
-    path = folder / "evaluation_results.json"
-    if not path.is_file():
-        return None
-    before = parse_json(path, read_text(path, ""))
-    if not (isinstance(before, dict) and before.get("source")) and not replace:
-        raise InputError(path, "these results were not imported. Choose another --name, or pass --replace.")
-    return before if isinstance(before, dict) and isinstance(before.get("source", {}), dict) else {}
 
 
 def _check_project(root: Path, name: str) -> None:
@@ -231,42 +224,37 @@ def _results(found: Import, name: str, models: dict[str, dict[str, Any]]) -> dic
     }  # fmt: skip
 
 
-def _keep_own_values(results: dict[str, Any], before: dict[str, Any], declared: MetricsConfig) -> list[str]:
+def _keep_own_values(results: dict[str, Any], before: EvaluationResults, declared: MetricsConfig) -> list[str]:
     """Keep the values of metrics that the author declared and computes elsewhere; return a line that names them."""
     own = {key for key, metric in declared.metrics.items() if metric.task is None and not metric.measure}
-    own -= set(before.get("source", {}).get("stated", ()))
+    own -= set(before.source.stated if before.source is not None else ())
     kept: set[str] = set()
-    for section in SECTIONS.values():
-        metrics = results.get(section, {}).get("metrics", {})
-        former = before.get(section, {}).get("metrics", {})
-        missing = {key: value for key, value in former.items() if key in own - metrics.keys() and section in results}
-        metrics |= missing
-        kept |= missing.keys()
+    for section, former in (("base_model", before.base_model), ("finetuned_model", before.finetuned_model)):
+        if former is not None and section in results:
+            metrics = results[section]["metrics"]
+            missing = {key: value for key, value in former.metrics.items() if key in own - metrics.keys()}
+            metrics |= missing
+            kept |= missing.keys()
     return [f"kept as it was, since these results do not state it: {', '.join(sorted(kept))}"] if kept else []
 
 
-def _values(folder: Path, results: dict[str, Any]) -> dict[str, dict[str, float]]:
+def _values(folder: Path) -> dict[str, dict[str, float]]:
     """Return the metrics of every model of a record, by what readers call it."""
-    found = {"base": results.get("base_model"), "fine-tuned": results.get("finetuned_model")}
-    for run in results.get("runs", ()):
-        path = folder / "runs" / f"{run}.json"
-        found[run] = parse_json(path, read_text(path, "")) if path.is_file() else None
-    return {model: part.get("metrics", {}) for model, part in found.items() if isinstance(part, dict)}
+    results = load_json(folder / "evaluation_results.json", EvaluationResults)
+    found = {"base": results.base_model.metrics} if results.base_model is not None else {}
+    found["fine-tuned"] = results.finetuned_model.metrics
+    return found | {run: load_json(folder / "runs" / f"{run}.json", RunResults).metrics for run in results.runs}
 
 
 def _changes(before: dict[str, dict[str, float]], after: dict[str, dict[str, float]]) -> list[str]:
     """List each metric with the old and new values of every model, where one changed."""
     found = []
+    models = {**after, **before}
     for key in dict.fromkeys(key for part in (*after.values(), *before.values()) for key in part):
-        pairs = {
-            model: (before.get(model, {}).get(key), after.get(model, {}).get(key)) for model in {**after, **before}
-        }
-        if any(was != now for was, now in pairs.values()):
-            shown = [
-                f"{model} {' → '.join('none' if v is None else f'{v:.6g}' for v in pair)}"
-                for model, pair in pairs.items()
-            ]
-            found.append(f"{key}: {'; '.join(shown)}")
+        pairs = [[values.get(model, {}).get(key) for values in (before, after)] for model in models]
+        if any(was != now for was, now in pairs):
+            shown = [" → ".join("none" if value is None else f"{value:.6g}" for value in pair) for pair in pairs]
+            found.append(f"{key}: {'; '.join(f'{model} {pair}' for model, pair in zip(models, shown, strict=True))}")
     return found
 
 
@@ -383,7 +371,7 @@ def _measure(task: Task, metric: Metric, tasks: list[Task]) -> dict[str, str]:
 def _value_column(metric: str) -> str:
     """Name the column of the answers that holds a metric's value for each question."""
     name = re.sub(r"[^a-z0-9_]+", "_", safe_name(metric).lower())[:44]
-    return name if NAME.fullmatch(name) and name not in ANSWERS.names else f"value_{name}"
+    return name if COLUMN.fullmatch(name) and name not in ANSWERS.names else f"value_{name}"
 
 
 def _pooled(group: Task, tasks: list[Task]) -> Metric | None:
@@ -419,6 +407,8 @@ def _add_answers(
     questions = read_questions(path)
     results["answers"] = {}
     entries = {key: TaskEntry.model_validate(task) for key, task in results["tasks"].items()}
+    from_answers = {key: metric for key, (metric, stated) in metrics.items() if stated is None}
+    declared = MetricsConfig.model_construct(metrics=from_answers)
     for (run, model), table in zip(models.items(), tables, strict=True):
         place = folder / "answers" / f"{run}.parquet"
         reference = write_answers(place, table)
@@ -427,12 +417,7 @@ def _add_answers(
         else:
             model["answers"] = reference
         answers = read_answers(place, questions, entries)
-        for key, (metric, stated) in metrics.items():
-            if stated is None:
-                rows = answered(metric.task, questions, answers, entries, results["groups"])
-                if rows is None or not available(rows, metric):
-                    raise InputError(METRICS, f"metrics.{key}: no values for {metric.task}. Remove the metric.")
-                model["metrics"][key] = float(per_question(rows, metric).mean())
+        model["metrics"] |= computed(declared, questions, answers, entries, results["groups"])
 
 
 def _tables(tasks: list[Task], notes: list[str]) -> list[pa.Table]:
@@ -464,7 +449,7 @@ def _columns(task: Task, notes: list[str]) -> dict[str, str]:
         notes.append(f"{task.name}: left out: {len(names) - COLUMNS} of {len(names)} fields of its questions")
     for name in names[:COLUMNS]:
         column = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[:50] or "field"
-        if column in (*SCHEMA.names, *ANSWERS.names) or not NAME.fullmatch(column) or column in found:
+        if column in (*SCHEMA.names, *ANSWERS.names) or not COLUMN.fullmatch(column) or column in found:
             column = f"doc_{column}"
         found.setdefault(column, name)
     return found
@@ -479,11 +464,6 @@ def _bounded(value: Any) -> Any:
     return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))[:COLUMN_TEXT]
 
 
-def _plain_metrics(metrics: dict[str, MetricConfig]) -> dict[str, Any]:
-    return {"metrics": {key: metric.model_dump(exclude_defaults=True) for key, metric in metrics.items()}}
-
-
-def checked_name(name: str) -> None:
-    """Refuse a name that is not safe as a file name and on the Hub."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}", name):
-        raise InputError("--name", f"{name} is not letters, digits, `.`, `_` and `-`. Choose another name.")
+def _metrics_yaml(metrics: dict[str, MetricConfig]) -> str:
+    declared = {key: metric.model_dump(exclude_defaults=True) for key, metric in metrics.items()}
+    return yaml.safe_dump({"metrics": declared}, sort_keys=False, allow_unicode=True, width=1000)

@@ -12,12 +12,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from src.record.errors import InputError
-from src.record.files import json_lines, read_text, untrusted_json
+from src.record.files import json_lines, load_json
 from src.record.model_name import shown_model
 
 from .answers import TOLERANCE, Answer, Import, Metric, Task, Unusable
-from .reading import ADAPTERS, COMPARED, LARGEST, collapsed, finite, listed, mapping, settings, unique_names
+from .reading import ADAPTERS, COMPARED, LARGEST, finite, listed, mapping, settings, unique_names
 
 TOOL = "lm-evaluation-harness"
 OLDEST = (0, 4, 9)
@@ -43,22 +45,38 @@ _DATASET = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASC
 """The id of a dataset on the Hub; other names are also those of loaders of files, such as `json`."""
 
 
+class ResultsFile(BaseModel):
+    """A results file of lm_eval, as far as it is read; of its other keys, some are settings that may be published."""
+
+    model_config = ConfigDict(extra="allow")
+    lm_eval_version: str = Field(pattern=r"^\d+\.\d+\.\d+[\w.+-]{0,30}$")
+    results: dict[str, dict[str, Any]]
+    config: dict[str, Any] = {}
+    configs: dict[str, dict[str, Any]] = {}
+    group_subtasks: dict[str, list[str]] = {}
+    higher_is_better: dict[str, dict[str, Any]] = {}
+    versions: dict[str, Any] = {}
+    shots: dict[str, Any] = Field({}, alias="n-shot")
+    asked: dict[str, dict[str, Any]] = Field({}, alias="n-samples")
+
+    def add(self, other: ResultsFile) -> None:
+        """Take over what another file says of its tasks."""
+        for name in ResultsFile.model_fields.keys() - {"config", "lm_eval_version"}:
+            setattr(self, name, getattr(other, name) | getattr(self, name))
+
+
 @dataclass
 class HarnessRun:
     """All results of one model, of one call of lm_eval or of several: contents and samples by task."""
 
     files: list[Path]
-    data: dict[str, Any]
+    data: ResultsFile
     samples: dict[str, Path]
-
-    def part(self, name: str) -> dict[str, Any]:
-        """Return one of the results' dictionaries."""
-        return mapping(self.data.get(name))
 
     @cached_property
     def model_args(self) -> dict[str, str]:
         """What the model was loaded from."""
-        given = self.part("config").get("model_args")
+        given = self.data.config.get("model_args")
         if isinstance(given, str):
             pairs = (part.partition("=") for part in re.split(r",(?=\s*[\w.-]+=)", given))
             given = {key.strip(): value for key, _, value in pairs if key.strip()}
@@ -67,8 +85,7 @@ class HarnessRun:
     @property
     def model(self) -> str:
         """The model as it was named, possibly by a path, without an adapter."""
-        named = self.model_args.get("pretrained") or self.model_args.get("model") or self.data.get("model_name")
-        return str(named or self.files[0].parent.name)
+        return self.model_args.get("pretrained") or self.model_args.get("model") or self.files[0].parent.name
 
     @property
     def adapter(self) -> str | None:
@@ -85,37 +102,37 @@ class HarnessRun:
         """What distinguishes the model from others."""
         return (self.model, self.adapter, self.model_args.get("revision"))
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that may be published."""
+        return settings(self.data.config, self.data.model_extra or {}, {"lm_eval_version": self.data.lm_eval_version})
+
     def numbers(self, task: str) -> dict[tuple[str, str], float]:
         """Return what is stated of a task or group by metric and filter, standard errors included."""
-        stated = {str(key).partition(","): value for key, value in mapping(self.part("results").get(task)).items()}
-        return {
-            (metric, filtered): float(value) if abs(value) < LARGEST else math.inf  # which is left out later, by name
-            for (metric, comma, filtered), value in stated.items()
-            if comma and isinstance(value, int | float) and not isinstance(value, bool)
-        }
+        found = {}
+        for key, value in self.data.results.get(task, {}).items():
+            metric, comma, chosen = key.partition(",")
+            if comma and isinstance(value, int | float) and not isinstance(value, bool):
+                found[metric, chosen] = float(value) if abs(value) < LARGEST else math.inf  # left out later, by name
+        return found
 
     def members(self, group: str) -> tuple[str, ...]:
         """Return the tasks of a group, those of groups in it included; empty for a task."""
-        found: dict[str, None] = {}
-        seen, left = {group}, [group]
-        while left:
-            name = left.pop(0)
-            stated = self.part("group_subtasks").get(name)
-            inside = [str(one) for one in stated] if isinstance(stated, list) else []
-            if not inside and name != group:
-                found[name] = None
-            left += [one for one in inside if one not in seen]
-            seen.update(inside)
+        found, seen, left = [], {group}, list(self.data.group_subtasks.get(group, ()))
+        for name in left:
+            inside = self.data.group_subtasks.get(name, ())
+            if name not in seen and not inside:
+                found.append(name)
+            left += inside if name not in seen else ()
+            seen.add(name)
         return tuple(found)
 
     def add(self, other: HarnessRun) -> None:
         """Merge another call's results."""
-        numbered = [{task for task in run.part("results") if run.numbers(task)} for run in (self, other)]
-        if both := sorted(numbered[0] & numbered[1]):
-            raise InputError(other.files[0], f"results.{both[0]}: also in {self.files[0].name}. Move one away.")
-        for name, part in other.data.items():
-            if isinstance(part, dict) and name != "config":
-                self.data[name] = part | self.part(name)
+        for task in sorted(self.data.results.keys() & other.data.results.keys()):
+            if self.numbers(task) and other.numbers(task):
+                raise InputError(other.files[0], f"results.{task}: also in {self.files[0].name}. Move one away.")
+        self.data.add(other.data)
         self.samples = other.samples | self.samples
         self.files += other.files
 
@@ -135,25 +152,17 @@ def read_run(path: Path) -> HarnessRun:
 
 
 def _results_file(path: Path) -> HarnessRun:
-    try:
-        data = mapping(untrusted_json(read_text(path, _HINT)))
-    except ValueError:
-        raise InputError(path, f"not valid JSON. {_HINT}") from None
-    version = re.match(r"(\d+)\.(\d+)\.(\d+)", str(data.get("lm_eval_version") or ""))
-    if not isinstance(data.get("results"), dict) or version is None:
-        raise InputError(path, f"not a results file of lm_eval. {_HINT}")
-    if tuple(map(int, version.groups())) < OLDEST:
-        raise InputError(path, f"results of lm_eval {version[0]}; 0.4.9 or later is needed. Evaluate again.")
-    samples = {task: found for task in data["results"] if (found := _samples(path, task)) is not None}
+    data = load_json(path, ResultsFile, _HINT)
+    if tuple(map(int, re.findall(r"\d+", data.lm_eval_version)[:3])) < OLDEST:
+        raise InputError(path, f"results of lm_eval {data.lm_eval_version}; 0.4.9 or later is needed. Evaluate again.")
+    date = _DATE.search(path.stem)
+    samples = {}
+    for task in data.results:
+        safe = re.sub(r"[/\0]", "_", task)[:150]
+        place = path.with_name(f"samples_{safe}_{date[0] if date else ''}.jsonl")
+        if place.is_file():
+            samples[task] = place
     return HarnessRun([path], data, samples)
-
-
-def _samples(results: Path, task: str) -> Path | None:
-    """Find a task's samples: the file of the same date."""
-    date = _DATE.search(results.stem)
-    safe = re.sub(r"[/\0]", "_", task)[:150]
-    found = results.with_name(f"samples_{safe}_{date[0] if date else ''}.jsonl")
-    return found if found.is_file() else None
 
 
 def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> Import:
@@ -161,12 +170,13 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
     notes: list[str] = []
     runs = [read_run(path) for path in paths]
     _check_models(runs)
+    first = runs[0].data
     for run in runs:
-        alone = [n for n in run.part("results") if run.numbers(n) and any(n not in o.part("results") for o in runs)]
+        alone = [n for n in run.data.results if run.numbers(n) and any(n not in o.data.results for o in runs)]
         if alone:
             notes.append(f"left out, since not every run has them, but {run.name} has: {listed(alone)}")
     notes += _differences(runs)
-    shared = [n for n in runs[0].part("results") if all(run.numbers(n) for run in runs)]
+    shared = [n for n in first.results if all(run.numbers(n) for run in runs)]
     names = unique_names(shared)
     tasks: list[Task] = []
     for name in sorted(shared, key=lambda name: not runs[0].members(name)):  # groups first, which readers look for
@@ -174,29 +184,27 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
             tasks.append(_task(runs, name, names, wanted_filter, notes))
         except Unusable as why:
             notes.append(f"{name}: left out: {why}")
-    if all(task.members for task in tasks):
-        reasons = "; ".join(line for line in collapsed(notes) if "left out" in line)
-        raise InputError(runs[-1].files[0], f"no task that can be imported ({reasons[:400] or 'none has numbers'}).")
-    for task in shared:
-        counts = mapping(runs[0].part("n-samples").get(task))
-        asked, all_of_it = counts.get("effective"), counts.get("original")
+        asked, all_of_it = (first.asked.get(name, {}).get(key) for key in ("effective", "original"))
         if isinstance(asked, int) and isinstance(all_of_it, int) and asked < all_of_it:
-            notes.append(f"{task}: {asked:,} of its {all_of_it:,} questions were asked (--limit)")
-    version = str(runs[0].data["lm_eval_version"])
+            notes.append(f"{name}: {asked:,} of its {all_of_it:,} questions were asked (--limit)")
+    if all(task.members for task in tasks):
+        reasons = "; ".join(line for line in notes if "left out" in line)
+        raise InputError(runs[-1].files[0], f"no task that can be imported ({reasons[:400] or 'none has numbers'}).")
     kept: dict[str, Any] = {"filter": wanted_filter}
     for side, run in zip(sides(len(runs)), runs, strict=True):
-        kept[side] = {**settings(run.part("config"), run.data), "model_args": settings(run.model_args)}
-    for part in ("n-samples", "n-shot", "versions"):
-        kept[part.replace("-", "_")] = {task: _plain(runs[0].part(part).get(task)) for task in shared}
-    stated = {names[task]: mapping(runs[0].part("configs").get(task)).get("dataset_path") for task in shared}
-    kept["datasets"] = {t: p for t, p in stated.items() if _DATASET.fullmatch(str(p)) and not Path(str(p)).exists()}
+        kept[side] = {**run.settings, "model_args": settings(run.model_args)}
+    kept["versions"] = {task: _plain(first.versions.get(task)) for task in shared}
+    stated = {names[task]: str(first.configs.get(task, {}).get("dataset_path")) for task in shared}
+    kept["datasets"] = {
+        t: given for t, given in stated.items() if _DATASET.fullmatch(given) and not Path(given).exists()
+    }
     return Import(
-        f"{TOOL} {version}" if re.fullmatch(r"[\w.+-]{1,40}", version) else TOOL,
+        f"{TOOL} {first.lm_eval_version}",
         [(run.model, run.adapter) for run in runs],
         tasks,
         [[*run.files, *run.samples.values()] for run in runs],
         kept,
-        collapsed(notes),
+        notes,
     )
 
 
@@ -220,18 +228,14 @@ def _check_models(runs: list[HarnessRun]) -> None:
 
 def _differences(runs: list[HarnessRun]) -> list[str]:
     """Name the settings that can change answers and differ between the runs."""
-    stated = [settings(run.model_args, run.part("config"), run.data) for run in runs]
-    differing = sorted(
-        {key for one in stated for key in one if COMPARED.fullmatch(key) and len({o.get(key) for o in stated}) > 1}
-    )
-    each = [f"{key} {', '.join(str(one.get(key, 'not stated')) for one in stated)}" for key in differing]
+    stated = [settings(run.model_args) | run.settings for run in runs]
+    found = {key: [str(one.get(key, "not stated")) for one in stated] for key in sorted(set().union(*stated))}
+    each = [f"{key} {', '.join(of)}" for key, of in found.items() if COMPARED.fullmatch(key) and len(set(of)) > 1]
     return [f"the runs differ in their settings: {'; '.join(each)}"] if each else []
 
 
 def _plain(value: Any) -> Any:
-    """Return the numbers of a setting."""
-    if isinstance(value, dict):
-        return {str(key): inner for key, inner in value.items() if isinstance(inner, int)}
+    """Return a setting that is a number."""
     return value if isinstance(value, int | float) and abs(value) < LARGEST else None
 
 
@@ -240,15 +244,15 @@ def _task(runs: list[HarnessRun], name: str, names: dict[str, str], wanted: str 
     members = runs[0].members(name)
     if any(sorted(members) != sorted(run.members(name)) for run in runs):
         raise Unusable("the runs have other tasks in this group")
-    for part, what in (("versions", "versions"), ("n-shot", "numbers of solved examples")):
-        stated = [_plain(run.part(part).get(name)) for run in runs]
+    for part, what in (("versions", "versions"), ("shots", "numbers of solved examples")):
+        stated = [_plain(getattr(run.data, part).get(name)) for run in runs]
         if len({repr(one) for one in stated}) > 1:
             raise Unusable(f"{what} differ: {', '.join(map(str, stated))}; evaluate all models alike")
-    filters = list(dict.fromkeys(filtered for _, filtered in runs[0].numbers(name)))
-    if len(filters) > 1 and wanted not in filters:
-        if wanted:
-            raise Unusable(f"it has several filters, and {wanted} is not among them: {listed(sorted(filters))}")
-        message = f"results.{name}: answers by several filters ({listed(sorted(filters))}). Choose one with --filter."
+    filters = sorted({filtered for _, filtered in runs[0].numbers(name)})
+    if len(filters) > 1 and wanted and wanted not in filters:
+        raise Unusable(f"it has several filters, and {wanted} is not among them: {listed(filters)}")
+    if len(filters) > 1 and not wanted:
+        message = f"results.{name}: answers by several filters ({listed(filters)}). Choose one with --filter."
         raise InputError(runs[0].files[0], message)
     chosen = str(wanted) if wanted in filters else filters[0]
     known = tuple(names.get(member, "") for member in members)
@@ -256,7 +260,7 @@ def _task(runs: list[HarnessRun], name: str, names: dict[str, str], wanted: str 
     if not task.metrics:
         raise Unusable("no metric that every run states as a number")
     if not members:
-        shots = runs[0].part("n-shot").get(name)
+        shots = runs[0].data.shots.get(name)
         task.few_shot = shots if isinstance(shots, int) and shots >= 0 else None
         _add_answers(task, name, runs, chosen, notes)
     return task
@@ -268,18 +272,12 @@ def _metrics(runs: list[HarnessRun], name: str, chosen: str, notes: list[str]) -
     found = []
     for metric in [m for m in numbers[0] if all(m in one for one in numbers) and not m.endswith("_stderr")]:
         values = [one[metric] for one in numbers]
-        directions = [
-            mapping(runs[0].part("higher_is_better").get(of)).get(metric) for of in (name, *runs[0].members(name))
-        ]
+        stated = runs[0].data.higher_is_better
+        directions = [stated.get(of, {}).get(metric) for of in (name, *runs[0].members(name))]
         better = next((direction for direction in directions if isinstance(direction, bool)), None)
-        why = None
-        if metric == "bypass":
-            why = "it stands for a metric that --predict_only did not compute"
-        elif better is None:
-            why = "which way is better is not stated"
-        elif not all(map(math.isfinite, values)):
-            why = "not a number"
-        if why:
+        if metric == "bypass" or better is None or not all(map(math.isfinite, values)):
+            unknown = "not a number" if better is not None else "which way is better is not stated"
+            why = "it stands for a metric that --predict_only did not compute" if metric == "bypass" else unknown
             notes.append(f"{name}: left out: {metric} ({why})")
             continue
         errors = [one.get(f"{metric}_stderr", math.nan) for one in numbers]
@@ -291,7 +289,7 @@ def _metrics(runs: list[HarnessRun], name: str, chosen: str, notes: list[str]) -
 
 def _add_answers(task: Task, name: str, runs: list[HarnessRun], chosen: str, notes: list[str]) -> None:
     """Add all models' answers to a task; where they cannot be read, note it and leave the metrics as stated."""
-    config = mapping(runs[0].part("configs").get(name))
+    config = runs[0].data.configs.get(name, {})
     if not all(name in run.samples for run in runs) or config.get("output_type") == "loglikelihood_rolling":
         notes.append(f"{name}: no answers to single questions in every run (--log_samples), so no tests")
         return
@@ -313,10 +311,12 @@ def _add_answers(task: Task, name: str, runs: list[HarnessRun], chosen: str, not
 
 def _prompt_difference(runs: list[HarnessRun]) -> str | None:
     """Name what explains that the models' prompts differ; None if nothing stated does."""
-    found = []
-    for key in ("chat_template", "system_instruction"):
-        if len({str(run.data.get(f"{key}_sha") or run.data.get(key) or "") for run in runs}) > 1:
-            found.append(key.replace("_", " "))
+    stated = [run.data.model_extra or {} for run in runs]
+    found = [
+        key.replace("_", " ")
+        for key in ("chat_template", "system_instruction")
+        if len({str(one.get(f"{key}_sha") or one.get(key) or "") for one in stated}) > 1
+    ]
     return f"The models' prompts differ in their {' and '.join(found)}." if found else None
 
 
@@ -385,8 +385,6 @@ def _candidates(arguments: list[dict[str, Any]], delimiter: str) -> tuple[str, t
         common = os.path.commonprefix(prompts)  # noqa: RUF071 - the prefix of any texts
         common = common[: common.rfind(" ") + 1]
         prompt, named = common.rstrip(), [text.removeprefix(common) for text in prompts]
-    if len(set(named)) < len(named):
-        named = [f"{text} ({i + 1})" if named.count(text) > 1 else text for i, text in enumerate(named)]
     return prompt, tuple(named)
 
 

@@ -16,6 +16,10 @@ LARGEST = 1e30
 """Numbers from here on count as broken; answers store 32 bits."""
 
 
+COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
+"""What the name of a column may be."""
+
+
 def mapping(value: object) -> dict[str, Any]:
     """Return an object of untrusted JSON; an empty one for anything else."""
     return value if isinstance(value, dict) else {}
@@ -40,16 +44,6 @@ def unique_names(names: Iterable[str]) -> dict[str, str]:
 def listed(names: Iterable[str]) -> str:
     """List names, as far as there is room."""
     return show(", ".join(names))
-
-
-def collapsed(notes: list[str]) -> list[str]:
-    """Merge notes `NAME: reason` that share a reason if there are many."""
-    names: dict[str, list[str]] = {}
-    for line in notes:
-        name, _, reason = line.partition(": ")
-        names.setdefault(reason or line, []).append(name)
-    many = {reason: f"{len(of)} tasks ({listed(of)}): {reason}" for reason, of in names.items() if len(of) > 5}
-    return list(dict.fromkeys(many.get(line.partition(": ")[2], line) for line in notes))
 
 
 def finite(value: object, what: str) -> float:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from src.record.errors import InputError
-from src.record.files import read_text, untrusted_json
+from src.record.checkpoint import json_object
 from src.record.model import read_model
 
 from .reading import LARGEST, mapping
@@ -23,39 +22,31 @@ _LOSSES = {"loss": "loss", "eval_loss": "validation_loss", "learning_rate": "lea
 
 @dataclass(frozen=True)
 class Trained:
-    """What a folder says of its training; what it does not say is left out.
-
-    Attributes:
-        log: A training log, ready for `training_log.json`; None without a Trainer's state.
-        settings: Keys of `training_config`.
-        notes: What is missing from the log, and why.
-    """
+    """What a folder says of its training: a log, ready for `training_log.json`, and keys of `training_config`."""
 
     log: dict[str, Any] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
 
 
 def read_trainer(folder: Path, name: str) -> Trained:
     """Read a Trainer's output folder. No pickle is opened."""
     place = _state_file(folder)
-    state = _json_object(place) if place is not None else {}
+    state = json_object(place) if place is not None else {}
     summaries = [path for name in ("eval", "all") if (path := folder / f"{name}_results.json").is_file()]
-    ended = {key: value for path in summaries for key, value in _json_object(path).items()}
-    history = [mapping(entry) for entry in state.get("log_history") or []]
+    ended = {key: value for path in summaries for key, value in json_object(path).items()}
+    logged = state.get("log_history")
+    history = [mapping(entry) for entry in logged] if isinstance(logged, list) else []
     steps = _whole(state.get("global_step")) or max((_whole(entry.get("step")) or 0 for entry in history), default=0)
     if not steps:
         return Trained()  # nothing was trained yet, or no state says it
-    there = any((folder / config).is_file() for config in ("adapter_config.json", "config.json"))
-    trained = read_model(folder).trained_parameters if there else None
+    trained = read_model(folder).trained_parameters
     runtimes = [_number(entry.get("train_runtime")) for entry in (*history, ended)]
-    notes = _not_numbers(history)
     log = {
         "experiment_name": name,
         "steps": steps,
         "parameters": {"trainable": trained} if trained else {},
         "log": _entries(history),
-        "notes": notes,
+        "notes": _not_numbers(history),
         "evaluation": _evaluation(ended),
         "resources": {"duration_seconds": next(filter(None, reversed(runtimes)), None), "steps": steps},
     }
@@ -63,7 +54,7 @@ def read_trainer(folder: Path, name: str) -> Trained:
     settings: dict[str, Any] = {"max_steps": steps}
     settings |= {"per_device_train_batch_size": size} if size else {}
     settings |= {"num_train_epochs": epochs} if epochs else {}
-    return Trained(log, settings, tuple(notes))
+    return Trained(log, settings)
 
 
 def _evaluation(stated: dict[str, Any]) -> dict[str, float]:
@@ -77,20 +68,8 @@ def _state_file(folder: Path) -> Path | None:
     """Find the Trainer's state: in the folder itself, or in its last checkpoint."""
     if (folder / "trainer_state.json").is_file():
         return folder / "trainer_state.json"
-    numbered = [(int(path.parent.name.rsplit("-", 1)[1]), path) for path in folder.glob("checkpoint-*/trainer_state.json")
-                if path.parent.name.rsplit("-", 1)[1].isdigit()]  # fmt: skip
-    return max(numbered)[1] if numbered else None
-
-
-def _json_object(path: Path) -> dict[str, Any]:
-    """Read a file that the Trainer wrote; it writes NaN where a gradient or a loss was not a number."""
-    try:
-        found = untrusted_json(read_text(path, "Move it elsewhere."))
-    except ValueError as error:
-        raise InputError(path, f"{error}. Move it elsewhere, or save it again.") from None
-    if not isinstance(found, dict):
-        raise InputError(path, f"{type(found).__name__} instead of a JSON object. Move it elsewhere, or save it again.")
-    return found
+    found = folder.glob("checkpoint-[0-9]*/trainer_state.json")
+    return max(found, key=lambda path: (len(path.parent.name), path.parent.name), default=None)
 
 
 def _entries(history: list[dict[str, Any]]) -> list[dict[str, Any]]:

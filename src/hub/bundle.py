@@ -11,7 +11,7 @@ from src.documents.context import Context
 from src.documents.demo import Demo, DemoFile
 from src.documents.notebook import PATH, notebook
 from src.documents.space import space_files
-from src.exchange.shared import exchange_files
+from src.exchange.benchmark import benchmark_file
 from src.record.checkpoint import adapter_config, base_files, checkpoint_files, json_object
 from src.record.errors import InputError
 from src.record.files import regular_file
@@ -188,7 +188,7 @@ def _dataset(documents: Documents) -> dict[str, Path | bytes]:
     for notice in sorted(path for name in NOTICES for path in record.data.glob(f"*/{name}")):
         name = notice.relative_to(record.data).as_posix()
         files[name] = regular_file(record.data, name)
-    files |= exchange_files(record, documents.context.names.dataset, documents.context.names.base)
+    files |= benchmark_file(record)
     return files
 
 

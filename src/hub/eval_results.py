@@ -6,7 +6,7 @@ import huggingface_hub as hf
 import yaml
 
 from src.documents.context import Context
-from src.exchange.shared import benchmark_tasks
+from src.exchange.benchmark import benchmark_tasks
 from src.record.config import MetricConfig
 from src.record.publication import Role
 

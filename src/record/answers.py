@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from .columns import grouped, number_columns
-from .config import Grouping, Only
+from .config import METRICS, Grouping, Only
 from .errors import InputError, printable
-from .files import atomic, sha256_file
+from .files import atomic, reading, sha256_file
 from .questions import Questions, question_text
 from .schemas import Task
-from .tables import FloatArray, as_numpy, check_ids, read_table, typed, without_empty
+from .tables import FloatArray, as_numpy, read_table, typed, without_empty
 
 SCHEMA = pa.schema(
     [
@@ -47,28 +47,17 @@ MODELS = ("base", "finetuned")
 MAX_ANSWER = 64
 """Characters of a freely written answer that are kept."""
 
-_HINT = "Run `python -m src.evaluate` again; it writes questions, answers and results together."
-
 
 @dataclass(frozen=True)
 class Answers:
-    """One model's answers.
-
-    Attributes:
-        path: Their file.
-        table: A row per question, with the columns of `SCHEMA` and columns of numbers.
-    """
+    """One model's answers: their file, and a row per question with the columns of `SCHEMA` and columns of numbers."""
 
     path: Path
     table: pa.Table
 
 
 def write_answers(path: Path, table: pa.Table) -> dict[str, Any]:
-    """Write answers, whole or not at all; a column without any value is left out.
-
-    Returns:
-        The file's entry in the results: name, SHA-256 and number of rows.
-    """
+    """Write answers, whole or not at all, without empty columns; return the file's entry in the results."""
     checked = without_empty(_typed(path, table), OPTIONAL)
     numbers = {"scores.list.element": "BYTE_STREAM_SPLIT"} if "scores" in checked.column_names else {}
     with atomic(path) as temporary:
@@ -85,35 +74,28 @@ def write_answers(path: Path, table: pa.Table) -> dict[str, Any]:
 
 def read_answers(path: Path, questions: Questions, tasks: dict[str, Task]) -> Answers:
     """Read and check one model's answers."""
-    table = _typed(path, read_table(path, _HINT))
-    check_ids(path, table, _HINT)
+    table = _typed(path, read_table(path))
     if not table["id"].equals(questions.table["id"]):
-        raise InputError(path, f"id: not the questions of {questions.path.name} in their order. {_HINT}")
-    if not pc.all(pc.is_finite(table["score"]), min_count=0).as_py():
-        raise InputError(path, f"score: found NaN or infinity, expected finite numbers. {_HINT}")
+        raise InputError(path, f"id: not the questions of {questions.path.name} in their order. Evaluate again.")
     _check_correct(path, questions, table, tasks)
     return Answers(path, table)
 
 
 def _typed(path: Path, table: pa.Table) -> pa.Table:
-    known = typed(path, table, SCHEMA, OPTIONAL, _HINT)
-    numbers = number_columns(path, table, SCHEMA.names)
-    return pa.table(dict(zip(known.column_names, known.columns, strict=True)) | numbers)
+    with reading(path):
+        return pa.table(typed(table, SCHEMA, OPTIONAL) | number_columns(table, SCHEMA.names))
 
 
 def _check_correct(path: Path, questions: Questions, table: pa.Table, tasks: dict[str, Task]) -> None:
     compared = [name for name, task in tasks.items() if task.judged == "comparison"]
-    rows = pc.and_(
-        pc.is_in(questions.table["task"], value_set=pa.array(compared, pa.string())), pc.is_valid(table["correct"])
-    )
-    right = is_right(questions.table, table["answer"])
-    wrong = pc.indices_nonzero(pc.and_(rows, pc.not_equal(right, table["correct"])).combine_chunks())
+    rows = pc.is_in(questions.table["task"], value_set=pa.array(compared, pa.string()))
+    differs = pc.not_equal(_is_right(questions.table, table["answer"]), table["correct"])  # null where that is unknown
+    wrong = table["id"].filter(pc.and_(rows, differs))
     if len(wrong):
-        row = int(wrong[0].as_py())
-        raise InputError(path, f"correct, id {table['id'][row].as_py()}: not what answer and reference give. {_HINT}")
+        raise InputError(path, f"correct, id {wrong[0]}: not what answer and reference give. Evaluate again.")
 
 
-def is_right(questions: pa.Table, answers: pa.ChunkedArray) -> pa.ChunkedArray:
+def _is_right(questions: pa.Table, answers: pa.ChunkedArray) -> pa.ChunkedArray:
     """Compare answers with their references: equal to the only one, or to one of several."""
     right = pc.fill_null(pc.equal(answers, questions["reference"]), False)
     several = questions["references"].combine_chunks()
@@ -127,14 +109,7 @@ def is_right(questions: pa.Table, answers: pa.ChunkedArray) -> pa.ChunkedArray:
 
 @dataclass(frozen=True)
 class Answered:
-    """One model's answers to the questions of one task.
-
-    Attributes:
-        name: The task.
-        task: How it was asked; None where the record does not say.
-        questions: The questions' columns.
-        answers: The answers' columns, in the same order.
-    """
+    """One model's answers to the questions of one task, in the same order; `task` is None where the record does not say how it asked."""
 
     name: str
     task: Task | None
@@ -181,30 +156,21 @@ class Answered:
             if rows.equals is not None:
                 kept &= self.texts(rows.column) == rows.equals
                 continue
-            values = self.column(rows.column).astype(np.float64)
+            with reading(METRICS):
+                values = self.column(rows.column).astype(np.float64)
             kept &= values >= (-np.inf if rows.at_least is None else rows.at_least)
             kept &= values <= (np.inf if rows.at_most is None else rows.at_most)
         return self if kept.all() else self.where(kept)
 
     def group(self, by: Grouping) -> tuple[npt.NDArray[Any], list[Any]]:
-        """Return the group of each row, as codes.
-
-        Returns:
-            A code per row, -1 where there is no value, of shape (questions,); and the value of each code.
-        """
-        encoded = grouped(self[by.column], by).combine_chunks().dictionary_encode()
+        """Return a code for the group of each row, -1 where there is no value; and the value of each code."""
+        with reading(METRICS):
+            encoded = grouped(self[by.column], by).combine_chunks().dictionary_encode()
         values = [printable(value) if isinstance(value, str) else value for value in encoded.dictionary.to_pylist()]
         return as_numpy(encoded.indices.fill_null(-1)), values
 
     def control_shares(self, column: str | None = None) -> FloatArray | None:
-        """Return for each row the chance that its answer is right if the question had asked about something else.
-
-        Args:
-            column: Column of the questions with the controls; `control` by default.
-
-        Returns:
-            Shares of shape (questions,), or None where the questions have no control.
-        """
+        """Return for each row the chance that its answer is right if the question had asked about something else; None if unknown."""
         name = column or "control"
         if not len(self) or name not in self.questions.column_names or self.questions[name].null_count:
             return None

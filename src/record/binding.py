@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .config import TRAINED, ExperimentConfig
+from .config import TRAINED, ExperimentConfig, LoraConfig
 from .errors import InputError, show
 from .files import validate
 from .model_name import parse_model_name
@@ -33,11 +33,11 @@ def check_settings(
     for what, stored in runs.items():
         if stored is None:
             continue
-        kept = {
-            key: {k: v for k, v in value.items() if k not in RETIRED[key]} if key in RETIRED else value
-            for key, value in stored.items()
-        }
-        ran = flat(validate(results_path, kept, ExperimentConfig, "Run training and evaluation again.").as_recorded())
+        kept = dict(stored)
+        for part, retired in RETIRED.items():
+            if isinstance(kept.get(part), dict):
+                kept[part] = {key: value for key, value in kept[part].items() if key not in retired}
+        ran = flat(validate(results_path, kept, ExperimentConfig).as_recorded())
         for key in sorted(ran.keys() | stated.keys()):
             if key in FREE or (what == "the training" and key.split(".")[0] not in TRAINED):
                 continue
@@ -48,17 +48,17 @@ def check_settings(
     base = adapter.get("base_model_name_or_path")
     if base and config.base_model:
         _compare_base(config_path, base, config.base_model, "adapter_config.json")
-    lora = config.lora_config
-    if lora is None:
+    if config.lora_config is None or not {"r", "lora_alpha"} <= adapter.keys():
         return
-    for key in ("r", "lora_alpha", "lora_dropout", "use_rslora", "bias"):
-        name = key.removeprefix("lora_")
-        if key in adapter:
-            _compare(config_path, f"lora_config.{name}", adapter[key], getattr(lora, name), "adapter_config.json")
-    modules, stated_modules = adapter.get("target_modules"), lora.target_modules
-    if isinstance(stated_modules, list) and isinstance(modules, list):
-        ran_modules = sorted(map(str, modules))
-        _compare(config_path, "lora_config.target_modules", ran_modules, sorted(stated_modules), "adapter_config.json")
+    lora, trained = config.lora_config, validate(results_path, adapter, LoraConfig)
+    for key in ("r", "alpha", "dropout", "use_rslora", "bias", "target_modules"):
+        ran_with, says = getattr(trained, key), getattr(lora, key)
+        if key == "target_modules":
+            if not (isinstance(ran_with, list) and isinstance(says, list)):
+                continue
+            ran_with, says = sorted(ran_with), sorted(says)
+        if key in trained.model_fields_set:
+            _compare(config_path, f"lora_config.{key}", ran_with, says, "adapter_config.json")
 
 
 def stands_for_weights(config: ExperimentConfig, results: EvaluationResults) -> bool:
@@ -87,11 +87,9 @@ def check_trained(log_path: Path, log: TrainingLog, evaluated: Hashes | None) ->
         return
     for part in ("base", "data", "adapter"):
         before, after = getattr(log.hashes, part), getattr(evaluated, part)
-        for name, digest in sorted(before.items()):
-            asked = name in after or name.endswith(
-                (".parquet", ".safetensors")
-            )  # the word list is the training's alone
-            if after and asked and after.get(name) != digest:
+        for name in sorted(before) if after else ():  # the word list is the training's alone
+            asked = name in after or name.endswith((".parquet", ".safetensors"))
+            if asked and after.get(name) != before[name]:
                 raise InputError(log_path, f"hashes.{part}.{name}: another file was trained with than evaluated.")
 
 

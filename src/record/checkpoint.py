@@ -25,8 +25,6 @@ _POINTER = b"version https://git-lfs.github.com/spec/"
 
 INDEX = "model.safetensors.index.json"
 
-_HINT = "Give the folder that `save_pretrained` wrote; safetensors is its default."
-
 
 def is_full(folder: Path) -> bool:
     """Determine whether a folder holds a full model instead of an adapter."""
@@ -36,13 +34,13 @@ def is_full(folder: Path) -> bool:
 def checkpoint_files(folder: Path) -> dict[str, Path]:
     """List the files of a checkpoint that count, by name: its config, its weights and its tokenizer."""
     if not folder.is_dir():
-        raise InputError(folder, f"not a folder. {_HINT} From the Hub: `hf download ORG/NAME --local-dir FOLDER`.")
+        raise InputError(folder, "not a folder. From the Hub: `hf download ORG/NAME --local-dir FOLDER`.")
     full = is_full(folder)
     if not full and not (folder / "adapter_config.json").is_file():
-        raise InputError(folder, f"neither adapter_config.json nor config.json in it. {_HINT}")
+        raise InputError(folder, "neither adapter_config.json nor config.json in it.")
     weights = weight_files(folder)
     if not weights:
-        raise InputError(folder / f"{'model' if full else 'adapter_model'}.safetensors", f"not found. {_HINT}")
+        raise InputError(folder / f"{'model' if full else 'adapter_model'}.safetensors", "not found.")
     skipped = () if full else ("config.json", "generation_config.json")
     present = {name: regular_file(folder, name) for name in FILES if name not in skipped and (folder / name).exists()}
     for path in (*present.values(), *weights.values()):
@@ -80,11 +78,9 @@ def _check_shards(folder: Path, weights: dict[str, Path]) -> dict[str, Path]:
 def _check_pointer(path: Path) -> None:
     """Refuse a pointer of Git LFS in place of a file."""
     with path.open("rb") as stream:
-        start = stream.read(200)
-    if start.startswith(_POINTER):
-        size = re.search(rb"size (\d+)", start)
-        what = f" to a file of {int(size[1]) / 1e6:,.1f} MB" if size else ""
-        raise InputError(path, f"a Git LFS pointer{what}, not the file itself. Run `git lfs pull`.")
+        start = stream.read(len(_POINTER))
+    if start == _POINTER:
+        raise InputError(path, "a Git LFS pointer, not the file itself. Run `git lfs pull`.")
 
 
 def check_safetensors(path: Path) -> dict[str, Any]:
@@ -96,11 +92,10 @@ def check_safetensors(path: Path) -> dict[str, Any]:
             header: dict[str, Any] = untrusted_json(stream.read(min(length, 100_000_000)).decode())
             ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
         except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-            raise InputError(path, f"cut short, or not a safetensors file. Copy it again. {_HINT}") from None
+            raise InputError(path, "cut short, or not a safetensors file.") from None
     size, expected = path.stat().st_size, max(ends, default=0) + 8 + length
     if expected != size:
-        what = f"{'cut short' if size < expected else 'too long'}: {size:,} of {expected:,} bytes"
-        raise InputError(path, f"{what}. Copy it again.")
+        raise InputError(path, f"cut short: {size:,} of {expected:,} bytes. Copy it again.")
     return header
 
 
@@ -111,9 +106,9 @@ def adapter_config(folder: Path) -> dict[str, Any]:
 
 def json_object(path: Path) -> dict[str, Any]:
     """Read a JSON file of a checkpoint, which must be an object."""
-    data = parse_json(path, read_text(path, "Save the adapter again with `save_pretrained`."))
+    data = parse_json(path, read_text(path))
     if not isinstance(data, dict):
-        raise InputError(path, f"{type(data).__name__} instead of a JSON object. Save it again with `save_pretrained`.")
+        raise InputError(path, f"{type(data).__name__} instead of a JSON object.")
     return data
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -62,7 +61,7 @@ class PretrainConfig(Strict):
 _PLACES = frozenset(["output_dir", "logging_dir", "resume_from_checkpoint", "hub_token", "push_to_hub_token"])
 
 
-def _without_places(value: JsonValue) -> JsonValue:
+def _without_places(value: Any) -> Any:
     """Take paths and tokens of the author's machine out of settings that would be published."""
     if isinstance(value, dict):
         kept = {key: entry for key, entry in value.items() if key not in _PLACES and not is_path(entry)}
@@ -79,14 +78,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, populate_by_name=True)
     __pydantic_extra__: dict[str, JsonValue]
 
-    @model_validator(mode="before")
-    @classmethod
-    def _of_no_machine(cls, given: Any) -> Any:
-        return (
-            {k: _without_places(v) for k, v in given.items() if k not in _PLACES and not is_path(v)}
-            if isinstance(given, dict)
-            else given
-        )
+    _of_no_machine = model_validator(mode="before")(_without_places)
 
     @property
     def others(self) -> dict[str, Any]:
@@ -127,20 +119,15 @@ class TrainingConfig(Settings):
     @model_validator(mode="before")
     @classmethod
     def _as_the_trainer_writes_it(cls, given: Any) -> Any:
-        """Read the Trainer's own ways of saying that something is not set, of naming a schedule and of warming up by a share."""
+        """Read the Trainer's own ways of saying that something is not set, and of warming up by a share."""
         if not isinstance(given, dict):
             return given
-        unset = {key for key in ("max_steps", "num_train_epochs") if given.get(key) in (-1, -1.0)}
-        read = {key: value for key, value in given.items() if key not in unset}
-        for key, value in read.items():
-            if isinstance(value, str) and re.fullmatch(r"[A-Z]\w*\.[A-Z][A-Z0-9_]*", value):
-                read[key] = value.partition(".")[2].lower()  # such as OptimizerNames.ADAMW_TORCH
-        if isinstance(read.get("lr_scheduler_type"), str):
-            read["lr_scheduler_type"] = read["lr_scheduler_type"].lower()
+        read = {
+            key: value for key, value in given.items() if key not in ("max_steps", "num_train_epochs") or value != -1
+        }
         if isinstance(read.get("report_to"), str):
             read["report_to"] = [] if read["report_to"] == "none" else [read["report_to"]]
-        share = read.get("warmup_steps")
-        if isinstance(share, float) and 0 < share < 1 and "warmup_ratio" not in read:
+        if isinstance(read.get("warmup_steps"), float) and 0 < read["warmup_steps"] < 1:
             read["warmup_ratio"] = read.pop("warmup_steps")
         return read
 
@@ -411,11 +398,6 @@ class ProjectConfig(Strict):
     )
     pipeline_tag: str | None = Field(None, pattern=r"^[a-z0-9-]+$", description="The Hub's name for what it does.")
     snippet: str | None = Field(None, description="Python code that uses the model, instead of a pipeline.")
-    ignored_in_answers: dict[str, str] = Field(
-        {},
-        description="For a task whose answers are written freely, a regular expression of what is taken out of an answer and of the "
-        "dataset's own before they are compared in lower case; for its export to lm-evaluation-harness.",
-    )
     dataset_counts: list[Grouping] = Field([], description="Columns whose values the dataset's card counts.")
     readme_chart: str | None = Field(None, description="Name of the chart that the README shows.")
     try_it_megabytes: int = Field(50, ge=0, description="Most megabytes that the page Try it loads; 0 for none.")
@@ -445,13 +427,14 @@ class ProjectConfig(Strict):
 
 def without_words(project: ProjectConfig, experiment: str, name: str) -> ProjectConfig:
     """Return a project's settings for a record that its words are not about: account, license and visibility stay."""
-    kept = {"language", "license", "license_name", "namespace", "visibility", "allow_secrets"}
-    words = {
+    kept = project.model_dump(
+        include={"language", "license", "license_name", "namespace", "visibility", "allow_secrets"}
+    )
+    words: dict[str, Any] = {
         "title": name, "question": name, "summary": "", "experiment": experiment, "model_repo": name, "dataset_repo": f"{name}-data",
         "uses": Uses(direct="", downstream="", out_of_scope=""), "limitations": [], "risks": [], "recommendations": [],
     }  # fmt: skip
-    blank = {key: field.get_default(call_default_factory=True) for key, field in ProjectConfig.model_fields.items()}
-    return project.model_copy(update={key: value for key, value in (blank | words).items() if key not in kept})
+    return ProjectConfig.model_construct(**kept, **words)
 
 
 class Only(Strict):
@@ -503,15 +486,15 @@ class MetricConfig(Strict):
     def _consistent(self) -> MetricConfig:
         if (self.measure == "value") != (self.value is not None):
             raise ValueError("`value` with the measure `value`, and with no other")
-        keys = [by.key for by in self.breakdowns]
-        if len(keys) > len(set(keys)):
-            raise ValueError("breakdowns name the same column twice")
         return self
 
     @property
     def bounded(self) -> bool:
         """Whether its values are between 0 and 1."""
         return self.unit in ("proportion", "distance")
+
+
+METRICS = Path("configs/metrics.yaml")
 
 
 class MetricsConfig(Strict):

@@ -10,55 +10,57 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from .errors import InputError
+from .errors import InputError, did_you_mean
 
 Model = TypeVar("Model", bound=BaseModel)
 
 MAX_TEXT_BYTES = 64 * 1024 * 1024
 """Largest YAML or JSON file that is read whole, in bytes."""
 
-_TOO_DEEP = "nesting too deep to read"
 
-
-def read_text(path: Path, hint: str) -> str:
-    """Read a UTF-8 text file of bounded size."""
+@contextmanager
+def reading(path: Path, hint: str = "") -> Iterator[None]:
+    """Put a file's name in front of what a library says against its content, and a hint after it."""
     try:
+        yield
+    except (OSError, ValueError, TypeError, KeyError, NotImplementedError, RecursionError, yaml.YAMLError) as error:
+        raise InputError(path, f"{_said(error)}. {hint}".strip()) from None
+
+
+def _said(error: Exception) -> str:
+    """Return what a library's error says, on one line."""
+    if isinstance(error, OSError) and error.strerror:
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        return "not found" if missing else error.strerror.lower()
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    return (str(error.args[0] if isinstance(error, KeyError) else error).strip().splitlines() or ["unreadable"])[0]
+
+
+def read_text(path: Path, hint: str = "") -> str:
+    """Read a UTF-8 text file of bounded size."""
+    with reading(path, hint):
         size = path.stat().st_size
         if size > MAX_TEXT_BYTES:
-            raise InputError(path, f"{size:,} bytes, of at most {MAX_TEXT_BYTES:,}. {hint}")
+            raise ValueError(f"{size:,} bytes, of at most {MAX_TEXT_BYTES:,}")
         return path.read_text(encoding="utf-8-sig")  # Windows editors write a byte order mark
-    except OSError as error:  # such as a missing file, a name that is too long, or no permission
-        raise InputError(path, f"{_reason(error)}. {hint}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(path, f"not UTF-8: byte {error.start}. {hint}") from None
-
-
-def _reason(error: OSError) -> str:
-    missing = isinstance(error, FileNotFoundError | NotADirectoryError)
-    return "not found" if missing else (error.strerror or "unreadable").lower()
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     """Yield the number and the value of each line of a JSONL file; empty lines are skipped."""
-    number = 0
-    try:
-        with path.open(encoding="utf-8-sig") as stream:
-            for number, line in enumerate(stream, 1):
-                if line.strip():
-                    yield number, untrusted_json(line)
-    except OSError as error:
-        raise InputError(path, f"{_reason(error)}. Write it again.") from None
-    except UnicodeDecodeError:
-        raise InputError(path, "not UTF-8; it may be cut short.") from None
-    except ValueError:
-        raise InputError(path, f"line {number} is not valid JSON; the file may be cut short.") from None
+    with reading(path), path.open(encoding="utf-8-sig") as stream:
+        for number, line in enumerate(stream, 1):
+            if line.strip():
+                with reading(path, f"This is line {number}."):
+                    value = untrusted_json(line)
+                yield number, value
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -83,32 +85,22 @@ _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _u
 
 def parse_yaml(path: Path, text: str) -> Any:
     """Parse YAML text that came from `path`."""
-    try:
+    with reading(path):
         return yaml.load(text, _StrictLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a ValueError is such as a date that does not exist
-        mark = getattr(error, "problem_mark", None)
-        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise InputError(path, f"{place}{getattr(error, 'problem', None) or error}.") from None
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a number in JSON. Leave out what was not measured")
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [key for key, _ in pairs]
-        raise ValueError(f"{next(key for key in names if names.count(key) > 1)}: the key is written twice")
+        raise ValueError(f"{max(names, key=names.count)}: the key is written twice")
     return found
 
 
 def parse_json(path: Path, text: str) -> Any:
-    """Parse JSON text that came from `path`; NaN and infinities are refused."""
-    try:
-        return untrusted_json(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
-    except ValueError as error:
-        raise InputError(path, f"{error}.") from None
+    """Parse JSON text that came from `path`."""
+    with reading(path):
+        return untrusted_json(text, object_pairs_hook=_unique_keys)
 
 
 def untrusted_json(text: str, **options: Any) -> Any:
@@ -118,22 +110,15 @@ def untrusted_json(text: str, **options: Any) -> Any:
         ValueError: It is not JSON, is nested too deeply, or holds half of a character or a number of thousands of digits.
     """
     try:
-        return _whole(text, json.loads(text, **options))
-    except RecursionError:
-        raise ValueError(_TOO_DEEP) from None
-
-
-def _whole(text: str, found: Any) -> Any:
-    """Refuse half of a character that is written as a pair of escapes: it can be read, but never written as UTF-8."""
-    if re.search(r"\\ud", text, re.IGNORECASE):
-        try:
+        found = json.loads(text, **options)
+        if re.search(r"\\ud", text, re.IGNORECASE):  # half of a character can be read, but never written as UTF-8
             json.dumps(found, ensure_ascii=False, skipkeys=True, default=str).encode()
-        except UnicodeEncodeError as error:
-            raise ValueError(f"half of a character, {error.object[error.start]!a}") from None
+    except RecursionError:
+        raise ValueError("nesting too deep to read") from None
     return found
 
 
-def validate(path: Path, data: Any, model: type[Model], hint: str) -> Model:
+def validate(path: Path, data: Any, model: type[Model], hint: str = "") -> Model:
     """Check parsed data against a pydantic model."""
     try:
         return model.model_validate(data)
@@ -141,11 +126,10 @@ def validate(path: Path, data: Any, model: type[Model], hint: str) -> Model:
         errors = error.errors()
         unknown = next((e for e in errors if e["type"] == "extra_forbidden"), None)
         first = unknown or errors[0]  # a missing key may be misspelled
-        key = ".".join(map(str, first["loc"]))
-        name = str(first["loc"][-1]) if unknown else ""
-        near = get_close_matches(name, _keys(model) - {name}, 1)
-        message = f"{first['msg']}. Did you mean {near[0]}?" if near else f"{first['msg']}. {hint}".strip()
-        raise InputError(path, f"{key}: {message}" if key else message) from None
+        *_, name = map(str, first["loc"] or ("",))
+        meant = did_you_mean(name, _keys(model) - {name}) if unknown else ""
+        key = f"{'.'.join(map(str, first['loc']))}: " if first["loc"] else ""
+        raise InputError(path, f"{key}{first['msg']}{meant or '.'} {hint}".strip()) from None
 
 
 def _keys(model: type[BaseModel]) -> set[str]:
@@ -160,21 +144,18 @@ def _keys(model: type[BaseModel]) -> set[str]:
 
 def load_yaml(path: Path, model: type[Model]) -> Model:
     """Read a YAML file into a pydantic model."""
-    return validate(path, parse_yaml(path, read_text(path, "Write it, or name another file.")), model, "")
+    return validate(path, parse_yaml(path, read_text(path)), model)
 
 
-def load_json(path: Path, model: type[Model], hint: str) -> Model:
+def load_json(path: Path, model: type[Model], hint: str = "") -> Model:
     """Read a JSON file into a pydantic model."""
     return validate(path, parse_json(path, read_text(path, hint)), model, hint)
 
 
 def sha256_file(path: Path) -> str:
     """Return a file's SHA-256 as 64 hex digits."""
-    try:
-        with path.open("rb", buffering=0) as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(path, f"{_reason(error)}. Restore it.") from None
+    with reading(path), path.open("rb", buffering=0) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def regular_file(folder: Path, name: str) -> Path:
@@ -224,16 +205,9 @@ def replacing(target: Path, option: str) -> Iterator[Path]:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Yield a temporary path next to `path`, moved into place only if the block succeeds.
-
-    Raises:
-        OSError: There can be none; it names `path`.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
+    """Yield a temporary path next to `path`, moved into place only if the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
     temporary = Path(name)
     try:

@@ -24,8 +24,6 @@ _NOT_PROSE = re.compile(
 )
 """What is printed from the record, or not printed at all."""
 _DIGIT = re.compile(r"(?<![\w-])\d")
-_LISTED = 12
-"""Most gaps that a message lists."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +39,8 @@ def gaps(record: Record) -> list[Gap]:
     """Return the gaps in a record's configs and in the author's files, in the order of the files; code in backticks is none."""
     found = []
     for path in record.written:
-        for number, line in enumerate(read_text(path, "Restore it.").splitlines(), 1):
-            gap = _GAP.search(_CODE.sub("", line))
-            if gap:
+        for number, line in enumerate(read_text(path).splitlines(), 1):
+            if gap := _GAP.search(_CODE.sub("", line)):
                 found.append(Gap(_shown(path, record.root), number, gap[0].strip(" \t\"'")))
     return found
 
@@ -55,20 +52,15 @@ def check_gaps(record: Record) -> None:
         message = "source.tool: a sample record, whose numbers are made up. Import your own with `python -m src.import_results`."
         raise InputError(_shown(record.results_path, record.root), message)
     if record.model.unnamed_labels and record.project.snippet is None:
-        where = (
-            "Name them in id2label"
-            if record.model.full
-            else "Load it with their names in `snippet` in the project config"
+        message = (
+            "the labels have no names, so the snippet would print LABEL_0. Name them in id2label, or write a `snippet`."
         )
-        file = _shown(record.checkpoint / ("config.json" if record.model.full else "adapter_config.json"), record.root)
-        raise InputError(file, f"the labels have no names, so the snippet would print LABEL_0. {where}.")
+        raise InputError(_shown(record.checkpoint, record.root), message)
     found = gaps(record)
     if found:
-        first, rest = found[0], places(found[1:])
-        write = f"Write it, and what is missing at {rest}." if rest else "Write it."
-        raise InputError(
-            first.file, f"line {first.line}: {first.text.rstrip('.')}. Only its author can say this. {write}"
-        )
+        places = ", ".join(f"{gap.file}:{gap.line}" for gap in found)
+        message = f"{found[0].text.rstrip('.')}. Only its author can write this, at {places}."
+        raise InputError(found[0].file, message)
 
 
 def unready(record: Record) -> list[str]:
@@ -84,14 +76,14 @@ def typed_numbers(record: Record) -> list[Gap]:
     """Return the lines of the author's prose with a number in digits, which new results do not change."""
     found = []
     for path in sorted((record.root / "docs/fragments").rglob("*.md.j2")):
-        text = _NOT_PROSE.sub(lambda match: "\n" * match[0].count("\n"), read_text(path, "Restore it."))
+        text = _NOT_PROSE.sub(lambda match: "\n" * match[0].count("\n"), read_text(path))
         for number, line in enumerate(text.splitlines(), 1):
             if _DIGIT.search(_CODE.sub("", line)):
                 found.append(Gap(_shown(path, record.root), number, line.strip()))
     settings = record.project.model_dump(exclude={"snippet", "example_prompt"})
     prose = [words for words in _texts(settings) if " " in words]
     for path in record.configs[1:2]:
-        for number, line in enumerate(read_text(path, "Restore it.").splitlines(), 1):
+        for number, line in enumerate(read_text(path).splitlines(), 1):
             whole = line.strip(" -\"'")
             parts = (whole, whole.partition(": ")[2].strip(" \"'"))
             words = next((part for part in parts if " " in part and any(part in text for text in prose)), "")
@@ -107,13 +99,6 @@ def _texts(value: object) -> Iterator[str]:
     elif isinstance(value, dict | list | tuple):
         for inner in value.values() if isinstance(value, dict) else value:
             yield from _texts(inner)
-
-
-def places(found: list[Gap]) -> str:
-    """List where gaps are, as `FILE:LINE`."""
-    listed = ", ".join(f"{gap.file}:{gap.line}" for gap in found[:_LISTED])
-    more = len(found) - _LISTED
-    return f"{listed} and {more} more" if more > 0 else listed
 
 
 def _shown(path: Path, root: Path) -> str:

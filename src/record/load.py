@@ -9,17 +9,17 @@ from pathlib import Path
 from .answers import Answered
 from .binding import check_weights, stands_for_weights
 from .checkpoint import TOKENIZER_FILES, base_files, check_hashes, checkpoint_files, hash_files, json_object
-from .config import ExperimentConfig, MetricsConfig, ProjectConfig, without_words
+from .config import METRICS, ExperimentConfig, MetricsConfig, ProjectConfig, without_words
 from .criteria import CriteriaConfig, SignificantImprovement
 from .deployment import Deployment
-from .errors import InputError
+from .errors import InputError, did_you_mean
 from .files import Model as Schema
 from .files import load_json, load_yaml, sha256_file
 from .model import Model, read_model
 from .model_name import ModelName, parse_model_name
 from .publication import Publication
 from .references import BIBLIOGRAPHY
-from .results import METRICS, Results, Run, load_results
+from .results import Results, Run, load_results
 from .schemas import BaseTraining, EvaluationResults, TrainingLog
 from .splits import Split, dataset_files, file_split, read_splits, split_name
 from .study import LoadedStudy, load_study, read_study
@@ -163,13 +163,11 @@ class Record:
     @cached_property
     def published_splits(self) -> list[Split]:
         """The splits of the dataset as it is published: the dataset's, then the questions and every model's answers."""
-        return [*self.splits, *(self._answer_splits() if self.splits else ())]
-
-    def _answer_splits(self) -> list[Split]:
-        paths = {name: run.answers.path for name, run in self.runs.items() if run.answers is not None}
-        splits = [file_split("answers", split_name(name), path) for name, path in paths.items()]
-        questions = self.loaded.questions
-        return [*([file_split("questions", "test", questions.path)] if questions else ()), *splits]
+        if not self.splits or self.loaded.questions is None:
+            return self.splits
+        answers = {name: run.answers.path for name, run in self.runs.items() if run.answers is not None}
+        asked = file_split("questions", "test", self.loaded.questions.path)
+        return [*self.splits, asked, *(file_split("answers", split_name(n), path) for n, path in answers.items())]
 
     @property
     def run_name(self) -> str:
@@ -204,18 +202,12 @@ class Record:
         """The Hub's name for what the model does, as the author or the checkpoint states it."""
         return self.project.pipeline_tag or (self.model.head.pipeline if self.model.head else None)
 
-    @cached_property
-    def base_vocabulary(self) -> int | None:
-        """Number of tokens of a local base model."""
-        config = json_object(self.base_folder / "config.json") if self.base_folder else {}
-        size = config.get("vocab_size")
-        return size if isinstance(size, int) else None
-
     @property
     def resized(self) -> int | None:
         """Number of token embeddings that an adapter was saved with, unless it is known to be the base model's."""
         rows = None if self.model.full else self.model.vocabulary
-        return rows if rows != self.base_vocabulary else None
+        base = json_object(self.base_folder / "config.json") if self.base_folder else {}
+        return rows if rows != base.get("vocab_size") else None
 
     @property
     def settings_recorded(self) -> bool:
@@ -269,8 +261,7 @@ class Record:
         """How a local base model was pretrained, if its folder says so."""
         if self.base_folder is None or not (self.base_folder / "training.json").is_file():
             return None
-        path = self.base_folder / "training.json"
-        return load_json(path, BaseTraining, "Run `python -m src.pretrain` again.")
+        return load_json(self.base_folder / "training.json", BaseTraining)
 
     def check_adapter(self) -> None:
         """Refuse an adapter that is not the one that was evaluated."""
@@ -347,7 +338,7 @@ def load_record(
         found,
         _receipt(path, project_config),
         _criteria(root / CRITERIA, metrics_config) if described else CriteriaConfig(),
-        _next_to(path, "deployment.json", Deployment, "Run `python -m src.benchmark` again, or remove it."),
+        _next_to(path, "deployment.json", Deployment),
         load_study(root, study, metrics_config, found) if study else None,
         described,
         described and shown,
@@ -358,8 +349,7 @@ def load_record(
 
 def _receipt(results: Path, project: ProjectConfig) -> Publication | None:
     """Read the receipt next to the results, unless it is about other results in repositories that this project does not publish."""
-    hint = "Restore the receipt, or publish again after removing it."
-    receipt = _next_to(results, "publication.json", Publication, hint)
+    receipt = _next_to(results, "publication.json", Publication)
     if receipt is None or receipt.results_sha256 == sha256_file(results):
         return receipt
     own = {"model": project.model_repo, "dataset": project.dataset_repo, "space": project.space_repo}
@@ -367,10 +357,10 @@ def _receipt(results: Path, project: ProjectConfig) -> Publication | None:
     return receipt if any(named) or not named else None
 
 
-def _next_to(results: Path, name: str, model: type[Schema], hint: str) -> Schema | None:
+def _next_to(results: Path, name: str, model: type[Schema]) -> Schema | None:
     """Read a file next to the results, if it is there."""
     path = results.parent / name
-    return load_json(path, model, hint) if path.exists() else None
+    return load_json(path, model) if path.exists() else None
 
 
 def _criteria(path: Path, metrics: MetricsConfig) -> CriteriaConfig:
@@ -378,12 +368,10 @@ def _criteria(path: Path, metrics: MetricsConfig) -> CriteriaConfig:
     if not path.is_file():
         return CriteriaConfig()
     config = load_yaml(path, CriteriaConfig)
+    primary = [key for key, metric in metrics.metrics.items() if metric.primary]
     for key, criterion in config.criteria.items():
-        for i, evidence in enumerate(criterion.evidence):
-            if not isinstance(evidence, SignificantImprovement):
-                continue
-            metric = metrics.metrics.get(evidence.metric)
-            if metric is None or not metric.primary:
-                where = f"criteria.{key}.evidence[{i}].metric"
-                raise InputError(path, f"{where}: {evidence.metric} is not a primary metric.")
+        for evidence in criterion.evidence:
+            if isinstance(evidence, SignificantImprovement) and evidence.metric not in primary:
+                meant = did_you_mean(evidence.metric, primary)
+                raise InputError(path, f"criteria.{key}: {evidence.metric} is not a primary metric{meant}")
     return config

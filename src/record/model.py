@@ -15,12 +15,7 @@ from .checkpoint import check_safetensors, is_full, json_object, weight_files
 
 @dataclass(frozen=True)
 class Head:
-    """What a model does with its last hidden states.
-
-    Attributes:
-        auto: Class of transformers that loads it.
-        pipeline: The Hub's name for the task.
-    """
+    """What a model does with its last hidden states: the class of transformers that loads it, and the Hub's name for the task."""
 
     auto: str
     pipeline: str
@@ -72,10 +67,7 @@ SPECIAL = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "layers_to
 class Model:
     """A checkpoint as its own files describe it; what they do not state is None.
 
-    Attributes:
-        folder: Its folder.
-        config: `adapter_config.json` of an adapter, `config.json` of a full model; empty if there is no checkpoint.
-        full: Whether it is a full model.
+    `config` is an adapter's `adapter_config.json` or a full model's `config.json`; empty if there is no checkpoint.
     """
 
     folder: Path
@@ -135,32 +127,22 @@ class Model:
         return self.config.get("lora_alpha") if self.is_lora else None
 
     @property
-    def targets(self) -> list[str]:
+    def adapted(self) -> list[str]:
         """The modules that are adapted, or the pattern that names them."""
         stated = self.config.get("target_modules")
         return [stated] if isinstance(stated, str) else sorted(map(str, stated)) if isinstance(stated, list) else []
-
-    @property
-    def adapted(self) -> list[str]:
-        """The modules that are adapted, and the parameters that are adapted without their module."""
-        stated = self.config.get("target_parameters")
-        return self.targets + (sorted(map(str, stated)) if isinstance(stated, list) else [])
-
-    @property
-    def _targets(self) -> str | list[str] | None:
-        stated = self.config.get("target_modules")
-        return stated if isinstance(stated, str) else self.targets or None
 
     @property
     def settings(self) -> dict[str, Any] | None:
         """The adapter's settings as an experiment's `lora_config` states them; None where it is not LoRA."""
         if not self.is_lora or not {"r", "lora_alpha"} <= self.config.keys():
             return None
+        modules = self.config.get("target_modules")
         stated = {
             "r": self.rank,
             "alpha": self.alpha,
             "dropout": self.config.get("lora_dropout") or None,
-            "target_modules": self._targets,
+            "target_modules": modules if isinstance(modules, str) else self.adapted or None,
             "use_rslora": "use_rslora" in self.special or None,
             "bias": self.bias,
             "modules_to_save": self.trained_whole or None,
@@ -205,11 +187,11 @@ class Model:
     @property
     def trained_parameters(self) -> int | None:
         """Number of parameters that were trained, where all of them and no others are saved."""
-        if self.config.get("peft_type") not in ("LORA", "IA3") or self.full:
-            return None
-        whole = self.trained_whole
-        kept = {name: shape for name, shape in self.shapes.items() if not _is_base_embedding(name.split("."), whole)}
-        return sum(prod(shape) for shape in kept.values()) or None
+        known = self.config.get("peft_type") in ("LORA", "IA3") and not self.full
+        with_embeddings = (
+            self.vocabulary is not None and not self.trained_whole
+        )  # which peft saves along with new tokens
+        return self.parameters or None if known and not with_embeddings else None
 
     @property
     def vocabulary(self) -> int | None:
@@ -240,14 +222,6 @@ class Model:
                 if parts[-1] == "weight" and module in parts and "lora_" not in name:
                     return shape[0]
         return None
-
-
-def _is_base_embedding(parts: list[str], trained_whole: list[str]) -> bool:
-    """Determine whether a tensor is of token embeddings or an output layer that peft saves along, though it was not trained."""
-    if parts[-1] != "weight" or any(part.startswith(("lora_", "ia3_")) for part in parts):
-        return False
-    modules = {*EMBEDDINGS, "lm_head", "embed_out"} & set(parts)
-    return bool(modules) and not any(name.rsplit(".", 1)[-1] in parts for name in trained_whole)
 
 
 def read_model(folder: Path) -> Model:

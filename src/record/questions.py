@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 
 from .columns import own_columns
 from .errors import InputError
-from .files import atomic, sha256_file
+from .files import atomic, reading, sha256_file
 from .schemas import Task
-from .tables import as_numpy, check_ids, read_table, typed, without_empty
+from .tables import as_numpy, read_table, typed, without_empty
 
 CONTROL = pa.list_(pa.struct([("answer", pa.string()), ("share", pa.float32())]))
 
@@ -36,20 +36,14 @@ SCHEMA = pa.schema(
 the question asks for were exchanged and the rest kept: a list of answers, each with its share.
 """
 
-OPTIONAL = frozenset({"reference", "references", "control"})
-_HINT = "Run `python -m src.evaluate` again; it writes questions, answers and results together."
+OPTIONAL = frozenset({"references", "control"})
 _SHARES = 1e-3
 """How far the shares of a control may be from one in sum: they are stored with seven digits."""
 
 
 @dataclass(frozen=True)
 class Questions:
-    """The questions of an evaluation.
-
-    Attributes:
-        path: Their file.
-        table: A row per question: the columns of `SCHEMA`, then the project's own.
-    """
+    """The questions of an evaluation: their file, and a row per question with the columns of `SCHEMA`, then the project's own."""
 
     path: Path
     table: pa.Table
@@ -64,38 +58,26 @@ class Questions:
 
 
 def write_questions(path: Path, table: pa.Table) -> dict[str, Any]:
-    """Write questions, whole or not at all.
-
-    Returns:
-        The file's entry in `evaluation_results.json`: name, SHA-256 and number of rows.
-    """
-    checked = _checked(path, table)
+    """Write questions, whole or not at all; return the file's entry in the results."""
+    checked = without_empty(_checked(path, table), OPTIONAL)
     with atomic(path) as temporary:
-        pq.write_table(
-            without_empty(checked, OPTIONAL - {"reference"}), temporary, compression="zstd", compression_level=19
-        )
+        pq.write_table(checked, temporary, compression="zstd", compression_level=19)
     return {"file": path.name, "sha256": sha256_file(path), "rows": table.num_rows}
 
 
 def read_questions(path: Path) -> Questions:
     """Read and check a file of questions."""
-    return Questions(path, _checked(path, read_table(path, _HINT)))
+    return Questions(path, _checked(path, read_table(path)))
 
 
 def _checked(path: Path, table: pa.Table) -> pa.Table:
     controls = [name for name in table.column_names if _is_control(name)]
-    if "reference" not in table.column_names:
-        raise InputError(path, f"reference: found no such column, expected string. {_HINT}")
     schema = pa.schema([*SCHEMA, *((name, CONTROL) for name in controls)])
-    known = typed(path, table, schema, OPTIONAL | set(controls), _HINT)
-    own = own_columns(path, table, schema.names)
-    known = pa.table(dict(zip(known.column_names, known.columns, strict=True)) | own)
-    check_ids(path, known, _HINT)
-    _check_shares(path, known, "control")
-    _check_whole(path, known)
-    for name in controls:
-        _check_shares(path, known, name)
-    return known
+    with reading(path):
+        found = pa.table(typed(table, schema, OPTIONAL) | own_columns(table, schema.names))
+    for name in ("control", *controls):
+        _check_shares(path, found, name)
+    return found
 
 
 def _is_control(name: str) -> bool:
@@ -105,28 +87,12 @@ def _is_control(name: str) -> bool:
 def _check_shares(path: Path, table: pa.Table, column: str) -> None:
     """Refuse shares that do not sum to one."""
     control = table[column].combine_chunks()
-    if control.null_count == len(control):
-        return
     shares = as_numpy(control.flatten().field("share")).astype(np.float64)
     sums = np.bincount(as_numpy(pc.list_parent_indices(control)), weights=shares, minlength=len(control))
-    known = as_numpy(control.is_valid())
-    wrong = np.flatnonzero(known & ~(np.abs(sums - 1) < _SHARES))
-    if len(wrong) or (shares < 0).any():
-        row = int(wrong[0]) if len(wrong) else 0
+    wrong = np.flatnonzero(as_numpy(control.is_valid()) & (np.abs(sums - 1) > _SHARES))
+    if len(wrong):
+        row = int(wrong[0])
         raise InputError(path, f"{column}, id {table['id'][row].as_py()}: shares that sum to {sums[row]:.4g}, not 1.")
-
-
-def _check_whole(path: Path, table: pa.Table) -> None:
-    """Refuse a task in which only some questions have a control."""
-    known = as_numpy(table["control"].is_valid())
-    if known.all() or not known.any():
-        return
-    with_control = set(table["task"].filter(pa.array(known)).unique().to_pylist())
-    for place in np.flatnonzero(~known).tolist():
-        if table["task"][place].as_py() in with_control:
-            raise InputError(
-                path, f"control, id {table['id'][place].as_py()}: missing, and others of the task have one."
-            )
 
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")

@@ -23,11 +23,8 @@ class Work:
     """A cited work.
 
     Attributes:
-        key: Its key in the bibliography.
         label: How it is cited in running text, as in `Itzhak and Levy 2022`.
         authors: How a list of references names its authors.
-        year: Year of publication.
-        title: Title.
         venue: Where it appeared; empty if unknown.
         place: Where in it, as volume, number and pages with what stands before them; empty if unknown.
         url: Address of the work or its DOI; None if there is none.
@@ -46,13 +43,9 @@ class Work:
 
 
 def read_references(*paths: Path) -> dict[str, Work]:
-    """Read bibliographies in BibTeX; a file that is not there is an empty one.
-
-    Args:
-        *paths: The `.bib` files; of entries with the same key the last one counts.
-    """
-    works = {key: _work(path, key, entry) for path in paths for key, entry in _entries(path).items()}
-    return {work.key: work for work in sorted(works.values(), key=lambda work: (work.authors.casefold(), work.year))}
+    """Read bibliographies in BibTeX; a file that is not there is an empty one, and of entries with the same key the last one counts."""
+    works = [_work(path, key, entry) for path in paths for key, entry in _entries(path).items()]
+    return {work.key: work for work in sorted(works, key=lambda work: (work.authors.casefold(), work.year))}
 
 
 def _entries(path: Path) -> dict[str, Any]:
@@ -61,40 +54,37 @@ def _entries(path: Path) -> dict[str, Any]:
     from pybtex.database import parse_string
     from pybtex.exceptions import PybtexError
 
-    text = read_text(path, "Restore it.")
-    text = re.sub(r"(?m)^\s*%.*$", "", text)  # BibTeX skips comments, pybtex looks for entries in them
-    if "@" not in text:
-        return {}
+    text = re.sub(r"(?m)^\s*%.*$", "", read_text(path))  # BibTeX skips comments, pybtex looks for entries in them
     try:
-        return dict(parse_string(text, "bibtex").entries)
+        return dict(parse_string(text, "bibtex").entries) if "@" in text else {}
     except PybtexError as error:
         raise InputError(path, f"{error}.") from None
 
 
 def _work(path: Path, key: str, entry: Any) -> Work:
     def field(name: str) -> str:
-        return _plain(path, f"{key}.{name}", entry.fields.get(name, ""))
+        return _plain(path, key, entry.fields.get(name, ""))
 
     def name(*parts: list[str]) -> str:
-        return _plain(path, f"{key}.author", " ".join(word for part in parts for word in part))
+        return _plain(path, key, " ".join(word for part in parts for word in part))
 
     people = entry.persons.get("author", [])
     names = [(name(p.prelast_names, p.last_names), name(p.first_names, p.middle_names)) for p in people]
     more = bool(names) and names[-1][0] == "others"
-    if more:
-        names.pop()
+    names = names[:-1] if more else names
     for needed, value in (("author", names), ("title", field("title")), ("year", field("year"))):
         if not value:
-            raise InputError(path, f"{key}.{needed}: missing. Add the field.")
+            raise InputError(path, f"{key}.{needed}: missing.")
     last = [family for family, _ in names]
     label = f"{last[0]} et al." if more or len(last) > 2 else " and ".join(last)
-    shown = names[:3] if more or len(names) > _LISTED else names
-    listed = [f"{family}, {given}" if given else family for family, given in shown[:1]]
-    listed += [f"{given} {family}".strip() for family, given in shown[1:]]
-    if more or len(names) > _LISTED:
-        authors = ", ".join(listed) + ", et al."
-    else:
-        authors = listed[0] if len(listed) == 1 else ", ".join(listed[:-1]) + f", and {listed[-1]}"
+    more = more or len(names) > _LISTED
+    (family, given), *rest = names[:3] if more else names
+    listed = [f"{family}, {given}" if given else family, *(f"{given} {family}".strip() for family, given in rest)]
+    if more:
+        listed.append("et al.")
+    elif rest:
+        listed[-1] = f"and {listed[-1]}"
+    authors = ", ".join(listed)
     return Work(
         key=key,
         label=f"{label} {field('year')}",
@@ -108,7 +98,7 @@ def _work(path: Path, key: str, entry: Any) -> Work:
     )
 
 
-def _plain(path: Path, where: str, latex: str) -> str:
+def _plain(path: Path, key: str, latex: str) -> str:
     """Take LaTeX's marks out of a field; most fields have none."""
     if not {"\\", "{", "~", "$"} & set(latex):
         return latex
@@ -117,8 +107,8 @@ def _plain(path: Path, where: str, latex: str) -> str:
 
     try:
         return str(Text.from_latex(latex))
-    except (PybtexError, UnicodeDecodeError):
-        raise InputError(path, f"{where}: {latex} is not LaTeX. Close every brace.") from None
+    except (PybtexError, UnicodeDecodeError) as error:
+        raise InputError(path, f"{key}: {error} in {latex}") from None
 
 
 def _place(field: Callable[[str], str]) -> str:

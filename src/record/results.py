@@ -13,10 +13,9 @@ import pyarrow.compute as pc
 from .answers import Answered, Answers, read_answers
 from .binding import check_settings, check_trained
 from .checkpoint import adapter_config
-from .columns import check_grouping
-from .config import ExperimentConfig, MetricConfig, MetricsConfig
+from .config import METRICS, ExperimentConfig, MetricConfig, MetricsConfig
 from .errors import InputError, did_you_mean, show
-from .files import load_json, load_yaml, sha256_file
+from .files import load_json, sha256_file
 from .questions import Questions, question_text, read_questions, without_shared_end
 from .schemas import (
     EvaluationResults,
@@ -29,9 +28,6 @@ from .schemas import (
     Uncertainty,
 )
 
-METRICS = Path("configs/metrics.yaml")
-
-
 BASE = "base"
 """Name of the base model among the runs."""
 
@@ -43,9 +39,6 @@ class Run:
     Attributes:
         name: `base`, the name of a study's run, or `finetuned` where there is no study.
         place: The file that states its metrics.
-        metrics: Value of each metric.
-        answers: Its answers, if they are on record.
-        log: Its training log, if it is on record.
         hashes: What it was trained and evaluated on, as SHA-256, if that is on record.
         model: The model as it was named to the evaluation.
         uncertainty: Uncertainty of metrics that are not computed from answers, as another tool states it.
@@ -63,16 +56,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Results:
-    """The results of one experiment, validated.
-
-    Attributes:
-        path: Where `evaluation_results.json` is.
-        evaluation: What it says.
-        base: The base model, if it was evaluated.
-        published: The published run.
-        questions: What was asked, if it is on record.
-        others: Further models that the results name.
-    """
+    """The results of one experiment, validated: what `evaluation_results.json` says, what was asked, and each model that was."""
 
     path: Path
     evaluation: EvaluationResults
@@ -133,39 +117,39 @@ def load_results(
     name: str = "finetuned",
 ) -> Results:
     """Load the results of one experiment."""
-    check_measures(metrics)
-    hint = "Run `python -m src.evaluate --config CONFIG`, or see the file formats."
-    evaluation = load_json(path, EvaluationResults, hint)
-    stated = {"finetuned_model": evaluation.finetuned_model}
-    stated |= {"base_model": evaluation.base_model} if evaluation.base_model else {}
-    for section, model in stated.items():
-        check_metrics(path, section, model.metrics, metrics)
+    evaluation = load_json(path, EvaluationResults)
+    tuned = evaluation.finetuned_model
+    _check_stated(path, "finetuned_model", tuned.metrics, metrics)
     if evaluation.base_model is not None:
-        alone = evaluation.base_model.metrics.keys() ^ evaluation.finetuned_model.metrics.keys()
+        _check_stated(path, "base_model", evaluation.base_model.metrics, metrics)
+        alone = ", ".join(sorted(evaluation.base_model.metrics.keys() ^ tuned.metrics.keys()))
         if alone:
-            raise InputError(
-                path, f"metrics of one model only: {', '.join(sorted(alone))}. Evaluate both models on them."
-            )
+            raise InputError(path, f"metrics of one model only: {alone}. Evaluate both models on them.")
     questions = None
     if evaluation.questions is not None:
         questions = read_questions(referenced(path, evaluation.questions))
-        _check_questions(path, evaluation, metrics, questions)
+        for label, column in [pair for task in evaluation.tasks.values() for pair in task.shortcuts.items()]:
+            _check_column(path, f"shortcuts.{label}", column, questions)
+    for key, metric in metrics.metrics.items():
+        _check_metric(key, metric, evaluation, questions if key in tuned.metrics else None)
     log = None
     if evaluation.training_log is not None:
         log_path = referenced(path, evaluation.training_log)
-        log = load_json(log_path, TrainingLog, "Run `python -m src.train` again.")
+        log = load_json(log_path, TrainingLog)
         check_trained(log_path, log, evaluation.hashes)
     adapter = adapter_config(checkpoint) if checkpoint.is_dir() else {}
     runs = {"the evaluation": evaluation.config, "the training": log.config if log else None}
     check_settings(config_path, experiment, path, runs, adapter)
-    given = evaluation.answers
-    of_base, of_published = (given.base, given.finetuned) if given else (None, None)
+    answers = evaluation.answers
+    of_base, of_published = (answers.base, answers.finetuned) if answers else (None, None)
     base = None
     if evaluation.base_model is not None:
         base = _run(BASE, path, evaluation.base_model, of_base, metrics, questions, evaluation)
-    published = _run(name, path, evaluation.finetuned_model, of_published, metrics, questions, evaluation)
-    others = tuple(_further_run(path, run, metrics, questions, evaluation) for run in evaluation.runs)
-    return Results(path, evaluation, base, replace(published, log=log), questions, others)
+    published = _run(name, path, tuned, of_published, metrics, questions, evaluation)
+    found = Results(path, evaluation, base, replace(published, log=log), questions)
+    places = {run: path.parent / "runs" / f"{run}.json" for run in evaluation.runs}
+    others = [further_run(found, run, place, load_json(place, RunResults), metrics) for run, place in places.items()]
+    return replace(found, others=tuple(others))
 
 
 def _run(
@@ -185,27 +169,10 @@ def _run(
     return Run(name, path, values, answers, None, evaluation.hashes, stated.name, stated.uncertainty)
 
 
-def _further_run(
-    path: Path, name: str, metrics: MetricsConfig, questions: Questions | None, evaluation: EvaluationResults
-) -> Run:
-    """Load a further model that the results name."""
-    place = path.parent / "runs" / f"{name}.json"
-    hint = f"Restore it, or take {name} out of `runs` in {path.name}."
-    return further_run(path, place, name, load_json(place, RunResults, hint), metrics, questions, evaluation)
-
-
-def further_run(
-    path: Path,
-    place: Path,
-    name: str,
-    stored: RunResults,
-    metrics: MetricsConfig,
-    questions: Questions | None,
-    evaluation: EvaluationResults,
-) -> Run:
-    """Read the answers of a further run, whose own file is at `place`, to the questions of the results at `path`."""
-    check_metrics(place, "run", stored.metrics, metrics)
-    run = _run(name, path, stored, stored.answers, metrics, questions, evaluation)
+def further_run(results: Results, name: str, place: Path, stored: RunResults, metrics: MetricsConfig) -> Run:
+    """Read the answers of a further run, whose own file is at `place`, to the questions of the results."""
+    _check_stated(place, "run", stored.metrics, metrics)
+    run = _run(name, results.path, stored, stored.answers, metrics, results.questions, results.evaluation)
     return replace(run, place=place, log=stored.training_log, hashes=stored.hashes)
 
 
@@ -232,19 +199,12 @@ def computed(
 def referenced(results: Path, reference: FileReference) -> Path:
     """Return the path of a file that the results name."""
     path = results.parent / reference.file
-    found = sha256_file(path) if path.is_file() else None
-    if found != reference.sha256:
-        what = f"another file than {results.name} names" if found else f"not found, though {results.name} names it"
-        raise InputError(path, f"{what}. Restore it, or evaluate again.")
+    if sha256_file(path) != reference.sha256:
+        raise InputError(path, f"another file than {results.name} names. Restore it, or evaluate again.")
     return path
 
 
-def declared_metrics(path: Path) -> MetricsConfig:
-    """Read the metrics that a project declares; none where it has no such file yet."""
-    return load_yaml(path, MetricsConfig) if path.exists() else MetricsConfig.model_construct(metrics={})
-
-
-def check_metrics(path: Path, section: str, values: dict[str, float], config: MetricsConfig) -> None:
+def _check_stated(path: Path, section: str, values: dict[str, float], config: MetricsConfig) -> None:
     """Refuse metrics that are not declared, or outside their range."""
     for key, value in values.items():
         where = f"{section}.metrics.{key}"
@@ -254,39 +214,24 @@ def check_metrics(path: Path, section: str, values: dict[str, float], config: Me
             raise InputError(path, f"{where}: {show(value)} is not from 0 to 1. Divide a percentage by 100.")
 
 
-def _check_questions(path: Path, evaluation: EvaluationResults, config: MetricsConfig, questions: Questions) -> None:
-    names = questions.table["task"].to_pylist()
-    for name, task in evaluation.tasks.items():
-        if names.count(name) != task.questions:
-            raise InputError(path, f"tasks.{name}.questions: {task.questions}, but {names.count(name)} are on record.")
-        unknown = questions.table["reference"].filter(pc.equal(questions.table["task"], name)).null_count
-        if unknown and task.judged == "comparison":
-            raise InputError(questions.path, f"reference: {unknown} missing for {name}. Add it, or `judged: tool`.")
-        for label, column in task.shortcuts.items():
-            if column not in questions.table.column_names:
-                raise InputError(path, f"tasks.{name}.shortcuts.{label}: the questions have no column {column}.")
-    for key in evaluation.finetuned_model.metrics:
-        metric = config.metrics[key]
-        if metric.task in names:
-            check_columns(key, metric, questions)
-        elif metric.measure is not None and metric.task is not None and metric.task not in evaluation.groups:
-            meant = did_you_mean(metric.task, evaluation.tasks)
-            raise InputError(METRICS, f"metrics.{key}.task: no questions of {metric.task} are on record{meant}")
-
-
-def check_measures(metrics: MetricsConfig) -> None:
-    """Refuse a metric that names a measure that is not there."""
+def _check_metric(key: str, metric: MetricConfig, evaluation: EvaluationResults, questions: Questions | None) -> None:
+    """Refuse a metric of a measure, a task or a column that is not there."""
     from .measures import measures  # which needs what this module and its imports define
 
-    for key, metric in metrics.metrics.items():
-        if metric.measure is not None and metric.measure not in measures():
-            raise InputError(METRICS, f"metrics.{key}.measure: {metric.measure} is not one of {', '.join(measures())}.")
+    if metric.measure is not None and metric.measure not in measures():
+        meant = did_you_mean(metric.measure, measures())
+        raise InputError(METRICS, f"metrics.{key}.measure: there is no {metric.measure}{meant}")
+    if questions is None or metric.task is None or metric.measure is None:
+        return
+    if metric.task not in evaluation.groups and metric.task not in questions.table["task"].to_pylist():
+        meant = did_you_mean(metric.task, evaluation.tasks)
+        raise InputError(METRICS, f"metrics.{key}.task: no questions of {metric.task} are on record{meant}")
+    for column in [only.column for only in metric.only] + [by.column for by in metric.breakdowns]:
+        _check_column(METRICS, f"metrics.{key}", column, questions)
 
 
-def check_columns(key: str, metric: MetricConfig, questions: Questions) -> None:
-    """Refuse a metric that is limited to, or broken down by, a column that is not there."""
-    for i, by in enumerate(metric.breakdowns):
-        check_grouping(METRICS, f"metrics.{key}.breakdowns[{i}]", by, questions.table)
-    for only in metric.only:
-        if only.column not in questions.table.column_names:
-            raise InputError(METRICS, f"metrics.{key}.only: the questions have no column {only.column}.")
+def _check_column(path: Path, where: str, column: str, questions: Questions) -> None:
+    """Refuse to name a column that the questions do not have."""
+    names = questions.table.column_names
+    if column not in names:
+        raise InputError(path, f"{where}: the questions have no column {column}{did_you_mean(column, names)}")

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from .columns import check_grouping, grouped, is_text
+from .columns import grouped, is_text
 from .config import Grouping
-from .errors import InputError
+from .files import reading
 from .tables import as_numpy
 
 MOST_VALUES = 40
@@ -31,7 +31,6 @@ class Split:
     Attributes:
         config: Its folder, which is the config's name on the Hub.
         name: train, validation or test.
-        rows: Number of rows.
         columns: Name and type of each column.
         sample: The first rows.
         examples: The first row of each template, where there are templates.
@@ -69,21 +68,11 @@ def read_splits(folder: Path, counted: Sequence[Grouping], declared: Path) -> li
     """Read the statistics of every split."""
     splits = []
     for name, path in dataset_files(folder).items():
-        try:
-            schema = pq.read_schema(path)
-            duplicate = next((column for column in schema.names if schema.names.count(column) > 1), None)
-            if duplicate is not None:
-                raise InputError(path, f"column {duplicate}: duplicated. Rename one.")
-            by_value = {TEMPLATE, *(by.column for by in counted if by.of == "value")}
-            if not schema.names or not pq.read_metadata(path).num_rows:
-                raise InputError(path, "no rows. Leave the file out.")
-            texts = [f.name for f in schema if f.name in by_value and is_text(f.type)]
-            wanted = [n for n in schema.names if n == TEMPLATE or any(n == by.column for by in counted)]
-            table = pq.ParquetFile(path, read_dictionary=texts).read(wanted)
-            examples = _first_of_each(table)
-            rows = _rows(path, {*range(min(5, table.num_rows)), *examples})
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(path, f"{str(error).splitlines()[0]}.") from None
+        with reading(path):
+            table = pq.ParquetFile(path).read()
+            first, examples = range(min(5, table.num_rows)), _first_of_each(table)
+            places = sorted({*first, *examples})
+            rows = dict(zip(places, table.take(places).to_pylist(), strict=True)) if places else {}
         config, stem = name.split("/")
         splits.append(
             Split(
@@ -91,8 +80,8 @@ def read_splits(folder: Path, counted: Sequence[Grouping], declared: Path) -> li
                 name=stem.removesuffix(".parquet"),
                 path=path,
                 rows=table.num_rows,
-                columns={field.name: str(field.type) for field in schema},
-                sample=[rows[i] for i in range(min(5, table.num_rows))],
+                columns={field.name: str(field.type) for field in table.schema},
+                sample=[rows[i] for i in first],
                 examples={str(rows[i][TEMPLATE]): rows[i] for i in examples},
                 counts=_counts(table, counted, declared),
             )
@@ -109,26 +98,13 @@ def _first_of_each(table: pa.Table) -> list[int]:
     return sorted(int(place) for place in np.unique(codes, return_index=True)[1])
 
 
-def _rows(path: Path, places: set[int]) -> dict[int, dict[str, Any]]:
-    """Read single rows, and no more of the file than up to the last of them."""
-    found: dict[int, dict[str, Any]] = {}
-    start = 0
-    for batch in pq.ParquetFile(path).iter_batches(batch_size=2048):
-        inside = sorted(place for place in places if start <= place < start + batch.num_rows)
-        found |= {place: batch.slice(place - start, 1).to_pylist()[0] for place in inside}
-        start += batch.num_rows
-        if len(found) == len(places):
-            break
-    return found
-
-
 def _counts(table: pa.Table, counted: Sequence[Grouping], declared: Path) -> dict[str, list[tuple[str, int]]]:
     out = {}
     for i, by in enumerate(counted):
         if by.column not in table.column_names:
             continue
-        check_grouping(declared, f"dataset_counts[{i}]", by, table)
-        found = pc.value_counts(grouped(table[by.column], by)).to_pylist()
+        with reading(declared, f"See dataset_counts[{i}]."):
+            found = pc.value_counts(grouped(table[by.column], by)).to_pylist()
         pairs = sorted((v["values"], v["counts"]) for v in found if v["values"] is not None)
         if 0 < len(pairs) <= MOST_VALUES:
             out[by.label or by.key] = [(str(value), count) for value, count in pairs]

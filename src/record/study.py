@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from .binding import check_settings, check_trained
 from .checkpoint import adapter_config, check_hashes, checkpoint_files, hash_files
 from .config import ExperimentConfig, MetricsConfig, Name, Strict
-from .errors import InputError, show
+from .errors import InputError, did_you_mean
 from .files import load_json, load_yaml, parse_yaml, read_text, validate
 from .results import Results, Run, further_run
 from .schemas import RunResults
@@ -48,6 +47,19 @@ class StudyConfig(Strict):
     published: str = Field(description="The run whose adapter is published, as ARM-SEED.")
     also_published: dict[str, Name] = Field({}, description="Further runs that are published, each with its folder.")
     arms: dict[Name, Arm] = Field(min_length=1, description="The arms, by name.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> StudyConfig:
+        if [arm.role for arm in self.arms.values()].count("main") != 1:
+            raise ValueError("one arm needs the role `main`: what controls are compared with")
+        if any(arm.start_from and len(arm.start_from) != len(arm.seeds) for arm in self.arms.values()):
+            raise ValueError("`start_from` names one adapter for each seed")
+        return self
+
+    @property
+    def main(self) -> str:
+        """Name of the arm that is published."""
+        return next(name for name, arm in self.arms.items() if arm.role == "main")
 
 
 @dataclass(frozen=True)
@@ -95,10 +107,10 @@ class Study:
 
     def run(self, name: str) -> PlannedRun:
         """Return a run by its name."""
-        found = next((run for run in self.runs if run.name == name), None)
-        if found is None:
-            raise InputError(self.path, f"arms: no run {show(name)}; there are {', '.join(r.name for r in self.runs)}.")
-        return found
+        found = {run.name: run for run in self.runs}
+        if name not in found:
+            raise InputError(self.path, f"arms: no run {name}{did_you_mean(name, found)}")
+        return found[name]
 
 
 def read_study(path: Path, root: Path = Path()) -> Study:
@@ -108,33 +120,25 @@ def read_study(path: Path, root: Path = Path()) -> Study:
     study's folder; all are part of the experiment's record.
     """
     config = load_yaml(root / path, StudyConfig)
-    mains = [name for name, arm in config.arms.items() if arm.role == "main"]
-    if len(mains) != 1:
-        raise InputError(path, f"arms: {len(mains)} with the role main, and one is what controls are compared with.")
-    for name, arm in config.arms.items():
-        repeated = next((seed for seed in arm.seeds if arm.seeds.count(seed) > 1), None)
-        if repeated is not None:
-            raise InputError(path, f"arms.{name}.seeds: {repeated} twice.")
-        if arm.start_from and len(arm.start_from) != len(arm.seeds):
-            raise InputError(path, f"arms.{name}.start_from: name one adapter for each of its {len(arm.seeds)} seeds.")
     shared = root / config.experiment
-    settings = parse_yaml(shared, read_text(shared, "Correct `experiment` in the study."))
+    settings = parse_yaml(shared, read_text(shared))
     experiment = load_yaml(shared, ExperimentConfig)
-    runs = tuple(
-        _run(path, config, settings, experiment, name, arm, seed)
-        for name, arm in config.arms.items()
-        for seed in arm.seeds
+    found = Study(
+        path,
+        config,
+        tuple(
+            _run(path, config, settings, experiment, name, arm, place)
+            for name, arm in config.arms.items()
+            for place in range(len(arm.seeds))
+        ),
     )
-    published = next((run for run in runs if run.name == config.published), None)
-    if published is None or published.arm != mains[0] or published.experiment != experiment:
-        raise InputError(
-            path, f"published: {config.published} is not {mains[0]}-{experiment.seed}, the experiment itself."
-        )
-    names = [run.name for run in runs if run.further]
-    unknown = next((name for name in config.also_published if name not in names), None)
-    if unknown is not None:
-        raise InputError(path, f"also_published: {unknown} is not a further run of the study.")
-    return Study(path, config, runs)
+    published = found.run(config.published)
+    if published.arm != config.main or published.experiment != experiment:
+        expected = f"{config.main}-{experiment.seed}"
+        raise InputError(path, f"published: {config.published} is not {expected}, the experiment itself.")
+    for name in config.also_published:
+        found.run(name)
+    return found
 
 
 def _run(
@@ -144,29 +148,22 @@ def _run(
     experiment: ExperimentConfig,
     name: str,
     arm: Arm,
-    seed: int,
+    place: int,
 ) -> PlannedRun:
-    run = f"{name}-{seed}"
+    run = f"{name}-{arm.seeds[place]}"
     further = run != config.published
-    own: dict[str, Any] = {"seed": seed}
+    own: dict[str, Any] = {"seed": arm.seeds[place]}
     shared = {"dataset_config": {"path": experiment.dataset_config.path}}  # of the experiment, whatever a run is called
     if arm.start_from:
-        own["start_from"] = arm.start_from[arm.seeds.index(seed)]
+        own["start_from"] = arm.start_from[place]
     if further:
         folder = "stage-1" if arm.stage == 1 else config.study
         own |= {"experiment_name": run, "checkpoint": f"checkpoints/{folder}/{run}"}
-    resolved = validate(
-        path,
-        _merged(_merged(_merged(settings, shared), arm.changes), own),
-        ExperimentConfig,
-        f"Correct arms.{name}.changes; its keys are those of an experiment.",
-    )
+    stated = _merged(_merged(_merged(settings, shared), arm.changes), own)
+    resolved = validate(path, stated, ExperimentConfig, f"Correct arms.{name}.changes.")
     free = FREE_BUDGET if arm.role == "further" else ()
     for key in (key for key in BUDGET if key not in free and arm.stage == 2):
-        try:
-            found, expected = getattr(resolved.required_training, key), getattr(experiment.required_training, key)
-        except InputError as error:
-            raise InputError(config.experiment, error.message) from None
+        found, expected = getattr(resolved.required_training, key), getattr(experiment.required_training, key)
         if found != expected:
             raise InputError(path, f"arms.{name}.changes.training_config.{key}: {found}, and {expected} in other runs.")
     return PlannedRun(
@@ -200,13 +197,7 @@ def read_run(path: Path, name: str | None) -> PlannedRun:
 
 @dataclass(frozen=True)
 class LoadedStudy:
-    """A study with the results of the runs that are done.
-
-    Attributes:
-        study: What was to be run.
-        runs: The runs that are done, by name.
-        missing: What is not done yet, in words, by the run's name.
-    """
+    """A study with the results of the runs that are done, and what is missing of the others, in words, by the run's name."""
 
     study: Study
     runs: dict[str, Run]
@@ -216,11 +207,6 @@ class LoadedStudy:
     def config(self) -> StudyConfig:
         """What was declared."""
         return self.study.config
-
-    @cached_property
-    def main(self) -> str:
-        """Name of the arm that is published."""
-        return next(name for name, arm in self.config.arms.items() if arm.role == "main")
 
     def adapters(self, root: Path) -> dict[str, Path]:
         """Return the checkpoints of the further runs that are published, by the run's name."""
@@ -244,25 +230,20 @@ class LoadedStudy:
 def load_study(root: Path, path: Path, metrics: MetricsConfig, published: Results) -> LoadedStudy:
     """Load the results of a study's runs; runs that are not done are not an error."""
     study = read_study(path, root)
+    if published.base is None or published.published.answers is None:
+        message = f"answers: {study.config.published}, the published run, or the base model has none. Evaluate it."
+        raise InputError(published.path, message)
     runs: dict[str, Run] = {}
     missing: dict[str, str] = {}
     for run in study.runs:
-        if not run.further:
-            if published.base is None:
-                raise InputError(published.path, "base_model: missing, and a study compares its runs with it.")
-            if published.published.answers is None:
-                raise InputError(published.path, f"answers: {run.name}, the published run, has none. Evaluate it.")
-            runs[run.name] = published.published
-            continue
         place = root / run.log
-        if not place.is_file():
-            missing |= {run.name: "not trained yet"} if run.evaluated else {}
-            continue
-        stored = load_json(place, RunResults, "Train and evaluate the run again.")
-        if stored.answers is not None:
+        stored = load_json(place, RunResults) if run.further and place.is_file() else None
+        if not run.further:
+            runs[run.name] = published.published
+        elif stored is not None and stored.answers is not None:
             runs[run.name] = _load_run(root, path, run, place, stored, metrics, published)
         elif run.evaluated:
-            missing[run.name] = "trained, not evaluated yet"
+            missing[run.name] = "not trained yet" if stored is None else "trained, not evaluated yet"
     return LoadedStudy(study, runs, missing)
 
 
@@ -270,22 +251,14 @@ def _load_run(
     root: Path, path: Path, run: PlannedRun, place: Path, stored: RunResults, metrics: MetricsConfig, published: Results
 ) -> Run:
     """Load a further run, and check it against the published one."""
-    evaluation = published.evaluation
-    if published.questions is None:
-        raise InputError(published.path, f"questions: missing, but {run.name} was asked them. Evaluate again.")
-    for part, what in (("base", "base model"), ("data", "dataset")):
-        found, expected = (getattr(hashes, part, None) for hashes in (stored.hashes, evaluation.hashes))
+    for part in ("base", "data"):
+        found, expected = (getattr(hashes, part, None) for hashes in (stored.hashes, published.evaluation.hashes))
         if found != expected:
-            raise InputError(place, f"hashes.{part}: another {what} than the published run's. Evaluate it again.")
-    if stored.training_log is not None:
-        check_trained(place, stored.training_log, stored.hashes)
-    log_config = stored.training_log.config if stored.training_log else None
-    checkpoint = root / run.experiment.checkpoint
-    check_settings(
-        root / path,
-        run.experiment,
-        place,
-        {"the evaluation": stored.config, "the training": log_config},
-        adapter_config(checkpoint) if checkpoint.is_dir() else {},
-    )
-    return further_run(published.path, place, run.name, stored, metrics, published.questions, evaluation)
+            raise InputError(place, f"hashes.{part}: not the published run's. Evaluate it again.")
+    log, checkpoint = stored.training_log, root / run.experiment.checkpoint
+    if log is not None:
+        check_trained(place, log, stored.hashes)
+    ran = {"the evaluation": stored.config, "the training": log.config if log else None}
+    adapter = adapter_config(checkpoint) if checkpoint.is_dir() else {}
+    check_settings(root / path, run.experiment, place, ran, adapter)
+    return further_run(published, run.name, place, stored, metrics)

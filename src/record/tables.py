@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from .errors import InputError
+from .files import reading
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -38,37 +37,21 @@ def frequencies(column: pa.ChunkedArray) -> dict[Any, int]:
     return dict(zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True))
 
 
-def read_table(path: Path, hint: str) -> pa.Table:
+def read_table(path: Path, hint: str = "") -> pa.Table:
     """Read a Parquet file."""
-    try:
+    with reading(path, hint):
         return pq.ParquetFile(path).read()
-    except FileNotFoundError:
-        raise InputError(path, f"not found. {hint}") from None
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
-        raise InputError(path, f"{str(error).splitlines()[0]}. {hint}") from None
 
 
-def typed(path: Path, table: pa.Table, schema: pa.Schema, optional: Collection[str], hint: str) -> pa.Table:
+def typed(table: pa.Table, schema: pa.Schema, optional: Collection[str]) -> dict[str, pa.ChunkedArray]:
     """Cast the columns of `schema` to their types; add missing optional ones as nulls."""
     columns = {}
     for field in schema:
-        count = table.column_names.count(field.name)
-        if count > 1:
-            raise InputError(path, f"column {field.name}: duplicated. {hint}")
-        if not count:
-            if field.name not in optional:
-                raise InputError(path, f"column {field.name}: missing. {hint}")
+        if field.name in optional and field.name not in table.column_names:
             columns[field.name] = pa.chunked_array([pa.nulls(table.num_rows, field.type)])
-            continue
-        try:
-            column = table[field.name].cast(field.type)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # a value, or a whole type, that cannot be converted
-            found = table.schema.field(field.name).type
-            raise InputError(path, f"column {field.name}: {found} instead of {field.type}. {hint}") from None
-        if field.name not in optional and column.null_count:
-            raise InputError(path, f"column {field.name}: {column.null_count} rows without a value. {hint}")
-        columns[field.name] = column
-    return pa.table(columns)
+        else:
+            columns[field.name] = table[field.name].cast(field.type)
+    return columns
 
 
 def table_of(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
@@ -85,12 +68,6 @@ def _array(values: list[Any]) -> pa.Array:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # several types, or numbers beyond 64 bits
         return pa.array([v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values])
-
-
-def check_ids(path: Path, table: pa.Table, hint: str) -> None:
-    """Refuse a table in which two rows have the same id."""
-    if len(table) != pc.count_distinct(table["id"]).as_py():
-        raise InputError(path, f"column id: a duplicate id. {hint}")
 
 
 def without_empty(table: pa.Table, optional: Collection[str]) -> pa.Table:

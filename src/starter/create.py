@@ -16,14 +16,13 @@ from typing import Any
 import yaml
 
 from src import ENGINE, VERSION
-from src.exchange.imported import checked_name, write_record
+from src.exchange.imported import write_record
 from src.exchange.reading import listed
 from src.exchange.trainer import read_trainer
 from src.record.checkpoint import checkpoint_files, json_object, left_out
-from src.record.config import LoraConfig, MetricConfig
+from src.record.config import LoraConfig
 from src.record.errors import InputError, printable
-from src.record.files import parse_json, read_text, sha256_file, validate, write_json
-from src.record.load import load_record
+from src.record.files import read_text, sha256_file, validate, write_json
 from src.record.model import Model, read_model
 from src.record.model_name import ModelName, parse_model_name, shown_model
 from src.record.schemas import EvaluationResults, ModelResults
@@ -63,7 +62,7 @@ MANIFEST = Path("src/engine.json")
 SETTINGS = ("pyproject.toml", "mkdocs.yml")
 """Files of the engine that an author is expected to edit."""
 
-SAMPLE_GAP = "TODO: this is a sample record, whose numbers are made up."
+SAMPLE_GAP = "TODO: this is a sample record, whose numbers are made up. Say what was trained"
 """How the summary of a project begins that has a sample record."""
 
 LARGE = 10_000_000
@@ -82,6 +81,8 @@ def create(
     with_experiment: bool = False,
 ) -> list[str]:
     """Create a project, whole or not at all."""
+    from src.documents.build import build
+
     checked_name(name)
     if target.is_symlink() or (target.exists() and not (target.is_dir() and not any(target.iterdir()))):
         raise InputError(target, "not a new or empty folder. Name another one, or pass --upgrade for a project.")
@@ -108,17 +109,23 @@ def create(
         else:
             _copy_starter(STARTER / "sample", root, name)
             project = root / "configs/project.yaml"
-            text = project.read_text(encoding="utf-8")
-            project.write_text(
-                text.replace("TODO: what was trained", f"{SAMPLE_GAP} Say what was trained"), encoding="utf-8"
-            )
+            text = project.read_text(encoding="utf-8").replace("TODO: what was trained", SAMPLE_GAP)
+            project.write_text(text, encoding="utf-8")
             lines.append(f"results/{name}: a sample record, which says that it is one")
         lines += _describe_run(root, name, adapter, model)
-        _write_documents(root)
+        for path, text in build(root, None).committed().items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
         if place.exists():
             place.rmdir()
         root.replace(place)
     return list(dict.fromkeys(lines))
+
+
+def checked_name(name: str) -> None:
+    """Refuse a name that is not safe as a file name and on the Hub."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}", name):
+        raise InputError("--name", f"{name} is not letters, digits, `.`, `_` and `-`. Choose another name.")
 
 
 @contextmanager
@@ -199,13 +206,10 @@ def upgrade(root: Path, *, overwrite: bool = False) -> list[str]:
         taken = [f for f in after if f not in before and (root / f).exists() and sha256_file(root / f) != after[f]]
         if taken:
             raise InputError(root, f"in the way of new files of the engine: {', '.join(taken)}. Move them elsewhere.")
-        gone = [file for file in before if file not in after]
-        changed = [
-            file
-            for file, digest in after.items()
-            if before.get(file) != digest or file in theirs or not (root / file).exists()
-        ]
-        for file in [*(file for file in changed if file not in kept), str(MANIFEST)]:
+        gone = before.keys() - after.keys()
+        now = {file: sha256_file(root / file) for file in after if (root / file).is_file()}
+        changed = [file for file, digest in after.items() if now.get(file) != digest and file not in kept]
+        for file in [*changed, str(MANIFEST)]:
             (root / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(fresh / file, root / file)
         for file in gone:
@@ -217,7 +221,7 @@ def upgrade(root: Path, *, overwrite: bool = False) -> list[str]:
 
 def _copy_starter(source: Path, root: Path, name: str) -> None:
     """Copy the files that an author begins with; `{{ name }}` and `{{ year }}` in texts, and NAME in paths, are filled in."""
-    year = str(datetime.datetime.now(datetime.UTC).year)
+    year = str(datetime.date.today().year)
     for path in sorted(source.rglob("*")):
         relative = path.relative_to(source)
         if not path.is_file() or path.suffix == ".py" or {"__pycache__", "sample"} & set(relative.parts):
@@ -233,7 +237,7 @@ def _copy_starter(source: Path, root: Path, name: str) -> None:
 
 def _write_settings(root: Path, name: str, *, with_experiment: bool) -> None:
     """Write pyproject.toml and mkdocs.yml without what belongs to the project that the engine is taken from."""
-    text = read_text(ENGINE_ROOT / "pyproject.toml", "Restore it.")
+    text = read_text(ENGINE_ROOT / "pyproject.toml")
     text = re.sub(r'(?m)^name = ".*"$', f'name = "{re.sub(r"[._-]+", "-", name).lower()}"', text, count=1)
     text = re.sub(r'(?m)^version = ".*"$', 'version = "0.1.0"', text, count=1)
     text = re.sub(r'(?m)^description = ".*"$', f'description = "Site and Hub bundle of {name}, from one record."', text)
@@ -254,40 +258,28 @@ def _write_settings(root: Path, name: str, *, with_experiment: bool) -> None:
 
 
 def _write_metrics(root: Path, name: str, path: Path) -> list[str]:
-    """Write a record of metrics alone; what each measures only its author can say."""
+    """Write a record of metrics alone; of a whole record, whose answers are files of their own, these are taken."""
     hint = (
         'Write {"base_model": {"metrics": {…}}, "finetuned_model": {"metrics": {…}}}; any other model under its name.'
     )
-    data = parse_json(path, read_text(path, hint))
-    further: dict[str, Any] = {}
-    if isinstance(data, dict):  # of a whole record, whose answers are files of their own, the metrics are taken
-        further = {key: value for key, value in data.items() if key not in EvaluationResults.model_fields}
-        data = {key: value for key, value in data.items() if key in ("base_model", "finetuned_model")}
-    found = validate(path, data, EvaluationResults, hint)
-    tuned = found.finetuned_model.metrics
-    base = found.base_model.metrics if found.base_model else tuned
-    if base.keys() != tuned.keys():
-        raise InputError(path, f"metrics of one model only: {', '.join(sorted(base.keys() ^ tuned.keys()))}. {hint}")
-    for model, part in further.items():
-        checked_name(model)
-        unknown = validate(path, part, ModelResults, hint).metrics.keys() - tuned.keys()
-        if unknown:
-            raise InputError(
-                path, f"{model}.metrics: not of the fine-tuned model: {', '.join(sorted(unknown))}. {hint}"
-            )
-    for side in (*data.values(), *further.values()):
-        if side.get("name"):
-            side["name"] = shown_model(side["name"])
+    given = json_object(path)
+    sections: dict[str, Any] = {key: given[key] for key in ("base_model", "finetuned_model") if key in given}
+    further = {key: part for key, part in given.items() if key not in EvaluationResults.model_fields}
+    for part in (*sections.values(), *further.values()):
+        if called := validate(path, part, ModelResults, hint).name:
+            part["name"] = shown_model(called)
+    results: dict[str, Any] = {"experiment_name": name, **sections, "runs": list(further)}
+    tuned = validate(path, results, EvaluationResults, hint).finetuned_model
     folder = root / "results" / name
     for model, part in further.items():
         write_json(folder / "runs" / f"{model}.json", {"run": model, **part})
-    named = {"runs": list(further)} if further else {}
-    write_json(folder / "evaluation_results.json", {"experiment_name": name, **data, **named})
+    write_json(folder / "evaluation_results.json", results)
     todo = "TODO: what it measures, whether higher or lower is better, and whether it is a proportion, from 0 to 1."
-    declared = {key: MetricConfig(label=key, definition=todo, direction="higher", unit="number") for key in base}
-    plain = {key: metric.model_dump(exclude_defaults=True) for key, metric in declared.items()}
-    plain[next(iter(plain))]["primary"] = True
-    _write_yaml(root / "configs/metrics.yaml", {"metrics": plain})
+    declared: dict[str, dict[str, Any]] = {
+        key: {"label": key, "definition": todo, "direction": "higher", "unit": "number"} for key in tuned.metrics
+    }
+    declared[next(iter(declared))]["primary"] = True
+    _write_yaml(root / "configs/metrics.yaml", {"metrics": declared})
     return [
         f"results/{name}: {len(declared):,} metrics, without answers",
         f"configs/metrics.yaml: say what each of them measures: {listed(declared)}",
@@ -305,13 +297,13 @@ def _describe_run(root: Path, name: str, adapter: Path | None, model: Model | No
     if adapter is not None and model is not None:
         config["checkpoint"] = f"checkpoints/{name}"
         if model.settings is not None:
-            validate(adapter / "adapter_config.json", model.settings, LoraConfig, "Save the adapter again with peft.")
+            validate(adapter / "adapter_config.json", model.settings, LoraConfig)
             config["lora_config"] = model.settings
         trained = read_trainer(adapter, name)
-        lines += trained.notes
         if trained.settings:
             config["training_config"] = trained.settings
         if trained.log is not None:
+            lines += trained.log["notes"]
             _write_log(root / "results" / name, trained.log)
             lines.append(f"results/{name}/training_log.json: the Trainer's log, {trained.log['steps']} steps")
     base, other = _bases(model, evaluated)
@@ -366,16 +358,6 @@ def _write_log(folder: Path, log: dict[str, Any]) -> None:
     write_json(place, log)
     stated = json_object(results)
     write_json(results, stated | {"training_log": {"file": place.name, "sha256": sha256_file(place)}})
-
-
-def _write_documents(root: Path) -> None:
-    """Check the record as every command does, and write the documents that are committed."""
-    from src.documents.build import build
-
-    load_record(root)
-    for path, text in build(root, None).committed().items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
 
 
 def _write_yaml(path: Path, data: dict[str, Any]) -> None:

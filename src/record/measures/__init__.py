@@ -61,9 +61,5 @@ def available(rows: Answered | None, metric: MetricConfig) -> bool:
 
 
 def per_question(rows: Answered, metric: MetricConfig) -> FloatArray:
-    """Compute a metric for each question that it is about.
-
-    Returns:
-        Values of shape (questions,), of the questions that `metric.only` selects.
-    """
+    """Compute a metric for each question that it is about, which `metric.only` may limit."""
     return measures()[metric.measure or ""].values(rows.only(metric.only), metric)
