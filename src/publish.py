@@ -5,12 +5,10 @@ import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, get_args
-from urllib.parse import urlsplit
 
 import typer
 
 from src.cli import run
-from src.record.errors import InputError
 from src.record.publication import Role
 
 Only = StrEnum("Only", get_args(Role))  # type: ignore[misc]
@@ -84,14 +82,13 @@ def publish(
     143 interrupted. After 3, 4 and an interruption the same command resumes.
     """
     # hf_xet, the default transport of large files, ignores signals for minutes, and a server without it ends in a traceback.
-    # The Hub documents that plain LFS uploads keep working. huggingface_hub reads this when it is imported.
-    os.environ["HF_HUB_DISABLE_XET"] = "1"
+    # The Hub documents that plain LFS uploads keep working. huggingface_hub reads both when it is imported.
+    os.environ["HF_HUB_DISABLE_XET"] = os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
     from src.hub.redact import Redactor
 
     redactor = Redactor()
     redactor.install()
-    _check_endpoint()
 
     from src.hub.dry_run import dry_run as write_and_check
     from src.hub.options import Options
@@ -116,15 +113,6 @@ def publish(
         report = run_publication(record, options, screen, redactor, Path(".cache"))
     if as_json:
         print(json.dumps(report, indent=2, ensure_ascii=False))
-
-
-def _check_endpoint() -> None:
-    """Refuse an address that huggingface_hub could not even be imported with."""
-    endpoint = os.environ.get("HF_ENDPOINT", "")
-    try:
-        urlsplit(endpoint)
-    except ValueError:
-        raise InputError("HF_ENDPOINT", f"{endpoint} is not an address. Correct the variable, or unset it.") from None
 
 
 if __name__ == "__main__":

@@ -172,6 +172,7 @@ class Desk(Published):
         monkeypatch.setattr(Record, "publication_path", property(lambda record: folder / "publication.json"))
         monkeypatch.setenv("HF_TOKEN", TOKEN)
         monkeypatch.setattr(hf.constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(hf.constants, "HF_HUB_DISABLE_TELEMETRY", True)
         monkeypatch.setattr("time.sleep", self._sleep)
         monkeypatch.setattr(client, "Client", partial(client.Client, transport=self.transport))
         monkeypatch.setattr(

@@ -126,27 +126,6 @@ def test_other_bytes_from_the_hub_do_not_become_public(author: Author) -> None:
     assert author.repo("dataset").private
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
-def test_a_closed_stream_is_no_traceback(author: Author, tmp_path: Path, closed: str) -> None:
-    change_project(author.root, title="Letters, \N{SNOWMAN} and \N{LATIN CAPITAL LETTER A WITH DIAERESIS}")
-    command = f'exec "{sys.executable}" -m src.publish --only dataset {closed}'
-    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=author.root, env=author.environment(**ascii_only), capture_output=True, text=True, check=False
-    )  # fmt: skip
-    assert done.returncode == 2, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    if closed != "2>&-":
-        assert "not interactive. Give --yes" in done.stderr
-        assert "nothing was changed on the Hub" in done.stderr
-
-
-def test_an_endpoint_that_is_not_an_address(author: Author) -> None:
-    done = author.publish("--plan", HF_ENDPOINT="http://[::1")
-    assert done.returncode == 2
-    assert "error: HF_ENDPOINT: http://[::1 is not an address." in done.stderr
-
-
 @pytest.mark.nightly
 def test_a_byte_now_and_then_does_not_last_longer_than_the_timeout(author: Author) -> None:
     author.hub.faults = [Fault("GET", r"/api/datasets/alice/tiny-letters$", "slow", times=9)]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 import yaml
 
 from .conftest import invoke
@@ -31,37 +29,6 @@ def test_it_prints_a_line_per_repository_and_a_total(project: Path) -> None:
     assert lines[-1].endswith("files in dist/hub")
     assert "adapter_model.safetensors" not in done.stdout
     assert "model/adapter_model.safetensors" in dry_run(project, "--verbose").stdout
-
-
-@pytest.mark.parametrize(
-    ("license", "hint"), [("apache2", "did you mean `apache-2.0`?"), ("proprietary", "or `other`")]
-)
-def test_a_license_that_the_hub_does_not_know_is_refused(license: str, hint: str, project: Path) -> None:
-    change(project, license=license, license_name="The license")
-    done = dry_run(project)
-    assert done.returncode == 2
-    assert f"license: the Hub has no license `{license}`; " in done.stderr
-    assert hint in done.stderr
-    assert not (project / "dist").exists()
-
-
-@pytest.mark.parametrize(
-    ("path", "problem"),
-    [
-        ("words/test-hard.parquet", "no split called 'test-hard'"),
-        ("random 10k [2m]/test.parquet", "reads [] as a pattern"),
-    ],
-)
-def test_a_name_that_load_dataset_refuses_is_refused(path: str, problem: str, project: Path) -> None:
-    source = next((project / "data").glob("*/*/test.parquet"), next(project.glob("data/*/test.parquet"), None))
-    assert source is not None
-    data = source.parent.parent
-    (data / path).parent.mkdir(exist_ok=True)
-    shutil.copy(source, data / path)
-    done = dry_run(project)
-    assert done.returncode == 2
-    assert problem in done.stderr, done.stderr
-    assert path.split("/")[0] in done.stderr
 
 
 def test_a_git_lfs_pointer_is_refused_by_its_name(project: Path) -> None:

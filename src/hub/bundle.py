@@ -21,7 +21,7 @@ from src.record.publication import Role
 from src.record.splits import dataset_files
 
 from .eval_results import results_file, results_path
-from .preflight import check_something, check_splits, left_out_notes
+from .preflight import check_license, left_out_notes
 from .repository import ROLES, Commits, HubFile, Repository, bytes_file, hashed
 from .secrets import check_secrets
 
@@ -70,11 +70,12 @@ def gather(
 ) -> tuple[list[Repository], list[str]]:
     """Collect the repositories, and check what needs neither the network nor a model; return them, and notes for the person."""
     record, documents = context.record, Documents(context)
+    check_license(record)
     documents.check()
-    if "dataset" in only:
-        check_splits(record)
     repos = collect(documents, only, endpoint, unfinished=unfinished)
-    check_something(context, only, repos)
+    if not repos:
+        why = f" ({context.demo})" if isinstance(context.demo, str) else ""
+        raise InputError("--only", f"The project has no {' or '.join(only)} to publish{why}.")
     notes = left_out_notes(record)
     notes += check_secrets(repos, token, record.project.allow_secrets, context.cache)
     return repos, notes + unready(record)

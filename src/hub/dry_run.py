@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
+
+import huggingface_hub as hf
 
 from src.documents.context import Context, RepoNames
 from src.record.load import Record
 
 from .bundle import gather, local_base
 from .checks import Checks
-from .client import Retry, local_token, prepare
+from .client import Retry, prepare
 from .errors import Ended, Stopped
-from .licenses import check_license
 from .options import Options
 from .preflight import check_base, check_names, check_packages
 from .redact import Redactor
@@ -41,15 +43,15 @@ def dry_run(
     if full and names.namespace is None:
         names = RepoNames.of(record, PLACEHOLDER)
     check_names(names, options.tag)
-    check_license(record.project.license, record.root / "LICENSE")
     context = Context(record, names, cache, inside_hub=True)
-    repos, notes = gather(context, options.only, local_token(), unfinished=not full)
+    token = None if os.environ.get("HF_OIDC_RESOURCE") else hf.get_token()  # no request for a token
+    repos, notes = gather(context, options.only, token, unfinished=not full)
     if record.lacks_adapter:
         notes.append(f"{record.experiment.checkpoint}: no adapter yet; the model's repository is written without it")
     for line in notes:
-        screen.warn(line)
+        screen.note(line)
     with (
-        Clock(options.timeout or SECONDS, screen.progress) as clock,
+        Clock(options.timeout or SECONDS, screen.doing) as clock,
         tempfile.TemporaryDirectory(prefix="publication-") as folder,
     ):
         checks = Checks(context, clock, Path(folder), screen.check)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import signal
 import tempfile
 from collections.abc import Callable
@@ -25,17 +24,16 @@ from .bundle import gather, local_base
 from .checks import Checks
 from .client import Retry, find_token, prepare
 from .commit import Sender
-from .errors import AGAIN, DEFECTS, Ended, Refused, Stopped
-from .licenses import check_license
+from .errors import AGAIN, Ended, Refused, Stopped
 from .options import Options
 from .plan import RepoPlan, plan_repo, up_to_date
 from .preflight import check_base, check_names, check_packages, check_plan, check_published_base, check_selection
-from .receipt import Receipt, receipt_entry, write_receipt
+from .receipt import Receipt
 from .redact import Redactor
 from .remote import Hub
 from .repository import Repository
 from .show import Screen
-from .waiting import SECONDS, Clock, duration
+from .waiting import SECONDS, Clock
 
 
 def publish(record: Record, options: Options, screen: Screen, redactor: Redactor, cache: Path | None) -> dict[str, Any]:
@@ -51,7 +49,7 @@ def publish(record: Record, options: Options, screen: Screen, redactor: Redactor
     """
     state: Callable[[], list[str]] = lambda: ["nothing was changed on the Hub"]  # noqa: E731
     with (
-        Clock(options.timeout or SECONDS, screen.progress) as clock,
+        Clock(options.timeout or SECONDS, screen.doing) as clock,
         tempfile.TemporaryDirectory(prefix="publication-") as folder,
     ):
         try:
@@ -62,14 +60,13 @@ def publish(record: Record, options: Options, screen: Screen, redactor: Redactor
             gone = f"a repository disappeared from the Hub, or became hidden. {AGAIN}"
             raise Ended(gone, Refused.exit_code, state()) from None
         except OSError as error:
-            place = error.filename or (folder if error.errno == errno.ENOSPC else None)
-            what = f"{place}: {error.strerror}" if place else error
+            what = f"{error.filename}: {error.strerror}" if error.filename else error
             raise Ended(what, InputError.exit_code, state()) from None
         except (CommandError, Stopped) as error:
             raise Ended(error, error.exit_code, state()) from None
         except SystemExit:  # raised by Rich when the output was closed
             raise Ended(f"the output was closed before the end. {AGAIN}", 128 + signal.SIGPIPE, state()) from None
-        except DEFECTS as error:  # its traceback ends with what is on the Hub
+        except Exception as error:  # its traceback ends with what is on the Hub
             error.add_note("\n".join(state()))
             raise
 
@@ -96,7 +93,6 @@ class _Publishing:
             check_gaps(record)
         names = RepoNames.of(record, options.namespace)
         check_names(names, options.tag)
-        check_license(record.project.license, record.root / "LICENSE")
         self.record, self.options, self.screen, self.cache = record, options, screen, cache
         self.clock, self.folder = clock, folder
         retry = Retry(clock, screen.say, redactor, verbose=screen.verbose)
@@ -106,11 +102,8 @@ class _Publishing:
             self.hub, self.visitor = Hub(self.token), Hub(False)
             self.account = check_login(self.hub, names.namespace)
         self.names = RepoNames.of(record, self.account.namespace)
-        self.receipt = Receipt(record.publication_path, self.hub.endpoint)
+        self.receipt = Receipt(record.publication_path, self.hub.endpoint, record.publication)
         self.sender = Sender(self.hub, retry, self.receipt)
-        self.last = record.publication
-        if self.last is not None and self.last.endpoint != self.hub.endpoint:
-            self.last = None
         self.commits: dict[Role, str] = {}
 
     def run(self) -> dict[str, Any]:
@@ -123,9 +116,9 @@ class _Publishing:
         if options.plan_only:
             self.screen.say("planned only: nothing was changed on the Hub")
             return report
-        if not options.verify_only and up_to_date(plans, self.last, options):
+        if not options.verify_only and up_to_date(plans, self.receipt.last, options.tag):
             self.screen.say("nothing changed since the last publication: no commit was made")
-            return report | {"result": self.last.model_dump(mode="json") if self.last else None}
+            return report | {"result": self.receipt.last.model_dump(mode="json") if self.receipt.last else None}
         if options.load:
             check_packages()
         if options.verify_only:
@@ -159,16 +152,14 @@ class _Publishing:
         """Compare every repository with what is on the Hub."""
         options = self.options
         roles = {repo.role for repo in repos}
-        before = self.last.repos if self.last else []
+        before = self.receipt.last.repos if self.receipt.last else []
         self.commits = {entry.role: entry.commit for entry in before if entry.role not in roles}
         check_selection(repos, self.commits, options.make_public)
         plans = []
         with self.clock.doing("comparing with the Hub"):
             for repo in repos:
-                plan = plan_repo(
-                    self.hub, repo.at(self.commits), self.record.project.visibility, self.last,
-                    self.receipt.unfinished, options.make_public,
-                )  # fmt: skip
+                asked = repo.repo_id in options.make_public
+                plan = plan_repo(self.hub, repo.at(self.commits), self.record.project.visibility, asked, self.receipt)
                 check_plan(self.hub, self.account, plan, options.tag)
                 if plan.remote is not None and plan.action == "nothing":
                     self.commits[repo.role] = plan.remote.head
@@ -184,8 +175,7 @@ class _Publishing:
         total = sum(plan.sent for plan in plans)
         if self.options.timeout is None:
             self.clock.allow(SECONDS + total / 1e6)
-        limit = duration(self.options.timeout or self.clock.left())
-        self.screen.say(f"{total / 1e6:.1f} MB to send; --timeout is {limit}")
+        self.screen.say(f"{total / 1e6:.1f} MB to send; --timeout is {self.clock.left():.0f} s")
         foreign = [plan.repo.repo_id for plan in plans if plan.foreign]
         if foreign and not self.options.overwrite:
             overwrite = "Look at the plan and at the Hub; --overwrite replaces the files that the plan names."
@@ -230,33 +220,20 @@ class _Publishing:
 
     def _look(self, hub: Hub, plans: list[RepoPlan]) -> None:
         if self.options.smoke and plans:
-            self.checks.look(hub, [(plan.repo, self.commits[plan.repo.role]) for plan in plans], load=self.options.load)
+            self.checks.look(hub, [plan.repo for plan in plans], load=self.options.load)
 
     def _finish(self, plans: list[RepoPlan]) -> dict[str, Any]:
         """Look at everything once more, tag, and write the receipt."""
-        repos = [plan.repo for plan in plans]
         entries = []
         for plan in plans:
             repo, commit = plan.repo, self.commits[plan.repo.role]
             private = self.sender.expect_head(repo, commit)
             if not private:
                 self.checks.read_as_visitor(self.visitor, repo, commit)
-            never_public = private and plan.ours
-            entries.append(receipt_entry(repo, commit, private=private, never_public=never_public, last=self.last))
-        results = sha256_file(self.record.results_path)
-        if self.last is not None and "model" not in self.options.only:
-            results = self.last.results_sha256
-        publication = write_receipt(self.last, self.hub.endpoint, results, entries, self.checks.done)
-        problem: CommandError | None = None
-        try:
-            for repo in repos if self.options.tag else ():
-                self.sender.tag(repo, self.commits[repo.role], str(self.options.tag))
-                publication = publication.tagged(repo.role, str(self.options.tag))
-        except CommandError as error:
-            problem = error
-        self.receipt.finish(publication, repos)
-        if problem is not None:
-            raise type(problem)(f"{problem} The receipt is in {self.receipt.path}.")
+            if self.options.tag:
+                self.sender.tag(repo, commit, self.options.tag)
+            entries.append(self.receipt.entry(repo, commit, self.options.tag, private=private, ours=plan.ours))
+        publication = self.receipt.finish(sha256_file(self.record.results_path), entries, self.checks.done)
         if self.checks.failed:
             raise Refused(f"failed: {'; '.join(self.checks.failed)}. The receipt in {self.receipt.path} says why.")
         state = self.sender.state(self.clock)

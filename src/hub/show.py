@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
 from rich.markup import escape
@@ -57,7 +57,7 @@ class Screen:
         for plan in plans:
             self._plan(plan, endpoint)
         for note in notes:
-            self.warn(note)
+            self.note(note)
 
     def _plan(self, plan: RepoPlan, endpoint: str) -> None:
         counts = ", ".join(f"{plan.counts[kind]} {kind}" for kind in MARKS if plan.counts[kind])
@@ -77,11 +77,11 @@ class Screen:
         if not self.verbose and len(plan.card) > LISTED:
             self.out.print(f"  {CARD}:{_more(plan.card)} lines; --verbose lists them")
         for line in plan.notes:
-            self.out.print(f"  note: {_line(line)}", style="yellow")
+            self.note(line)
         for line in plan.foreign:
             self.out.print(f"  changed by others: {_line(line)}", style="bold red")
 
-    def warn(self, line: str) -> None:
+    def note(self, line: str) -> None:
         """Print something to look at that stops nothing."""
         self.out.print(f"  note: {_line(line)}", style="yellow")
 
@@ -99,12 +99,11 @@ class Screen:
         for line in state:
             self.out.print(_line(line))
 
-    @property
-    def progress(self) -> Callable[[str], AbstractContextManager[object]] | None:
-        """What shows a spinner at a terminal; None elsewhere."""
-        return self._spinner if self.log.is_terminal else None
-
-    def _spinner(self, what: str) -> AbstractContextManager[object]:
+    def doing(self, what: str) -> AbstractContextManager[object]:
+        """Show what is being done: with a spinner at a terminal, in a line elsewhere."""
+        if not self.log.is_terminal:
+            self.say(what)
+            return nullcontext()
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         bar = Progress(*columns, console=self.log, transient=True)
         bar.add_task(_line(what), total=None)
