@@ -90,7 +90,6 @@ def publish(
     redactor = Redactor()
     redactor.install()
 
-    from src.hub.dry_run import dry_run as write_and_check
     from src.hub.options import Options
     from src.hub.publish import publish as run_publication
     from src.hub.repository import ROLES
@@ -104,13 +103,10 @@ def publish(
     options = Options(
         namespace=namespace,
         only=tuple(role for role in ROLES if only is None or role in {str(choice) for choice in only}),
-        plan_only=plan, verify_only=verify_only, yes=yes, overwrite=overwrite,
+        output=output if dry_run or verify else None, verify=verify, plan_only=plan, verify_only=verify_only, yes=yes, overwrite=overwrite,
         make_public=make_public or (), tag=tag, timeout=timeout, load=load, smoke=smoke,
     )  # fmt: skip
-    if dry_run or verify:
-        report = write_and_check(record, options, screen, redactor, Path(".cache"), output, full=verify)
-    else:
-        report = run_publication(record, options, screen, redactor, Path(".cache"))
+    report = run_publication(record, options, screen, redactor, Path(".cache"))
     if as_json:
         print(json.dumps(report, indent=2, ensure_ascii=False))
 

@@ -56,7 +56,7 @@ class Retry:
     """Repeats what finds the Hub busy, after as long as the Hub asks."""
 
     def __init__(self, clock: Clock, say: Callable[[str], None], redactor: Redactor, *, verbose: bool = False) -> None:
-        self._clock, self.say, self._redactor, self.verbose = clock, say, redactor, verbose
+        self.clock, self.say, self._redactor, self.verbose = clock, say, redactor, verbose
         self.token: str | None = None
 
     def keep_secret(self, token: str) -> None:
@@ -75,7 +75,7 @@ class Retry:
 
     def _wait(self, busy: Busy, attempt: int) -> None:
         pause = min(8.0, 0.5 * 2**attempt) if busy.retry_after is None else busy.retry_after
-        if attempt >= ATTEMPTS or pause >= self._clock.left():
+        if attempt >= ATTEMPTS or pause >= self.clock.left():
             later = "" if busy.retry_after is None else f" in {busy.retry_after:.0f} s"
             times = "" if attempt == 1 else f", {attempt} times in a row"
             raise Unreachable(f"{hf.constants.ENDPOINT}: {busy}{times}. {busy.advice} the same command again{later}.")

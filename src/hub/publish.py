@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import tempfile
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import get_token
 from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
 
 from src.documents.context import Context, RepoNames
@@ -31,85 +33,106 @@ from .preflight import check_base, check_names, check_packages, check_plan, chec
 from .receipt import Receipt
 from .redact import Redactor
 from .remote import Hub
-from .repository import Repository
+from .repository import Repository, write_bundle
 from .show import Screen
 from .waiting import SECONDS, Clock
 
+PLACEHOLDER = "local"
+"""The namespace of repositories that are only verified here, until one is named."""
+
 
 def publish(record: Record, options: Options, screen: Screen, redactor: Redactor, cache: Path | None) -> dict[str, Any]:
-    """Publish a record, or only plan it or look at it.
+    """Publish a record, or only write, verify or plan it, or test what is published; return plan and result, ready for JSON.
 
-    Returns:
-        The plan and the result, ready for JSON.
-
-    Raises:
-        InputError: Something of the record cannot be published.
-        Ended: A check failed, the person said no, the Hub did not answer as it should, or a signal came; with what is on
-            the Hub now.
+    `Ended` is raised if a check failed, the person said no, the Hub did not answer as it should, or a signal came; its last lines say
+    what is on the Hub now.
     """
-    state: Callable[[], list[str]] = lambda: ["nothing was changed on the Hub"]  # noqa: E731
     with (
         Clock(options.timeout or SECONDS, screen.doing) as clock,
         tempfile.TemporaryDirectory(prefix="publication-") as folder,
     ):
+        retry = Retry(clock, screen.say, redactor, verbose=screen.verbose)
+        publication = _Publication(record, options, screen, cache, retry, Path(folder))
         try:
-            publication = _Publishing(record, options, screen, redactor, cache, clock, Path(folder))
-            state = partial(publication.sender.state, clock)
-            return publication.run()
+            return publication.run() if options.output is None else publication.write(options.output)
         except (RepositoryNotFoundError, RevisionNotFoundError):  # before OSError, which they are as well
             gone = f"a repository disappeared from the Hub, or became hidden. {AGAIN}"
-            raise Ended(gone, Refused.exit_code, state()) from None
+            raise Ended(gone, Refused.exit_code, publication.state()) from None
         except OSError as error:
             what = f"{error.filename}: {error.strerror}" if error.filename else error
-            raise Ended(what, InputError.exit_code, state()) from None
+            raise Ended(what, InputError.exit_code, publication.state()) from None
         except (CommandError, Stopped) as error:
-            raise Ended(error, error.exit_code, state()) from None
+            raise Ended(error, error.exit_code, publication.state()) from None
         except SystemExit:  # raised by Rich when the output was closed
-            raise Ended(f"the output was closed before the end. {AGAIN}", 128 + signal.SIGPIPE, state()) from None
+            closed = f"the output was closed before the end. {AGAIN}"
+            raise Ended(closed, 128 + signal.SIGPIPE, publication.state()) from None
         except Exception as error:  # its traceback ends with what is on the Hub
-            error.add_note("\n".join(state()))
+            error.add_note("\n".join(publication.state()))
             raise
 
 
-class _Publishing:
+class _Publication:
     """The state of a publication, and its steps.
 
     Attributes:
+        names: The repositories' names; with the namespace of the account once that is known.
+        state: Looks up what is on the Hub now, a line for each repository that was touched.
         commits: The commit of each repository, as far as it is known: as the last receipt says, or as it was read back.
         checks: What was checked so far.
     """
 
     def __init__(
-        self,
-        record: Record,
-        options: Options,
-        screen: Screen,
-        redactor: Redactor,
-        cache: Path | None,
-        clock: Clock,
-        folder: Path,
+        self, record: Record, options: Options, screen: Screen, cache: Path | None, retry: Retry, folder: Path
     ) -> None:
-        if not (options.plan_only or options.verify_only):
-            check_gaps(record)
-        names = RepoNames.of(record, options.namespace)
-        check_names(names, options.tag)
         self.record, self.options, self.screen, self.cache = record, options, screen, cache
-        self.clock, self.folder = clock, folder
-        retry = Retry(clock, screen.say, redactor, verbose=screen.verbose)
-        prepare(retry)
-        with clock.doing("logging in"):
-            self.token = find_token(retry)
-            self.hub, self.visitor = Hub(self.token), Hub(False)
-            self.account = check_login(self.hub, names.namespace)
-        self.names = RepoNames.of(record, self.account.namespace)
-        self.receipt = Receipt(record.publication_path, self.hub.endpoint, record.publication)
-        self.sender = Sender(self.hub, retry, self.receipt)
+        self.retry, self.clock, self.folder = retry, retry.clock, folder
+        self.names = RepoNames.of(record, options.namespace)
+        untouched = ["nothing was changed on the Hub"] if options.output is None else []
+        self.state: Callable[[], list[str]] = lambda: untouched
         self.commits: dict[Role, str] = {}
 
+    def write(self, output: Path) -> dict[str, Any]:
+        """Write the files as they would be sent, after checking and, on request, loading them."""
+        verify = self.options.verify
+        if verify and self.names.namespace is None:
+            self.names = RepoNames.of(self.record, PLACEHOLDER)
+        check_names(self.names, self.options.tag)
+        prepare(self.retry)
+        if verify and self.options.load:
+            check_packages()
+        token = None if os.environ.get("HF_OIDC_RESOURCE") else get_token()  # no request for a token
+        repos, notes = self._collect(token, unfinished=not verify)
+        if self.record.lacks_adapter:
+            path = self.record.experiment.checkpoint
+            notes.append(f"{path}: no adapter yet; the model's repository is written without it")
+        for line in notes:
+            self.screen.note(line)
+        self._check(repos, load=verify)
+        write_bundle(repos, output)
+        self.screen.bundle(repos, output)
+        return {
+            "repos": {repo.role: repo.repo_id for repo in repos},
+            "folder": str(output),
+            "files": {repo.role: {file.path: file.sha256 for file in repo.files.values()} for repo in repos},
+            "checks": [check.model_dump() for check in self.checks.done],
+        }
+
     def run(self) -> dict[str, Any]:
-        """Do what was asked for."""
+        """Do what was asked for, with an account."""
         options = self.options
-        repos, notes = self._collect()
+        if not (options.plan_only or options.verify_only):
+            check_gaps(self.record)
+        check_names(self.names, options.tag)
+        prepare(self.retry)
+        with self.clock.doing("logging in"):
+            token = find_token(self.retry)
+            self.hub = Hub(token)
+            self.account = check_login(self.hub, self.names.namespace)
+        self.names = RepoNames.of(self.record, self.account.namespace)
+        self.receipt = Receipt(self.record.publication_path, self.hub.endpoint, self.record.publication)
+        self.sender = Sender(self.hub, self.retry, self.receipt)
+        self.state = partial(self.sender.state, self.clock)
+        repos, notes = self._collect(token)
         plans = self._plan(repos)
         self._show(plans, notes)
         report = {"endpoint": self.hub.endpoint, "user": self.account.name, "plan": [plan.as_json() for plan in plans]}
@@ -126,9 +149,7 @@ class _Publishing:
         if not options.yes:
             with self.clock.paused():
                 self.screen.confirm(plans)
-        self.checks.documents(repos)
-        self.checks.load_here(repos, local_base(self.context), self.visitor, self.obstacle, load=options.load)
-        self.checks.refuse_failures()
+        self._check(repos, load=True)
         self.receipt.begin()
         # The Space loads what the others made visible.
         models, spaces = ([p for p in plans if (p.repo.role == "space") == space] for space in (False, True))
@@ -136,17 +157,26 @@ class _Publishing:
         done += self._make_visible([self._commit(plan) for plan in spaces])
         return report | self._finish(done)
 
-    def _collect(self) -> tuple[list[Repository], list[str]]:
+    def _collect(self, token: str | None, *, unfinished: bool = False) -> tuple[list[Repository], list[str]]:
         """Collect what is published; return it, and what the person should know, a line each."""
-        self.obstacle = None
-        if "model" in self.options.only and self.record.base_folder is None:
+        record, only = self.record, self.options.only
+        self.visitor, self.obstacle = Hub(False), None
+        if "model" in only and record.base_folder is None and not unfinished:
             with self.clock.doing("looking at the base model"):
-                self.obstacle = check_base(self.visitor, Context(self.record, self.names))
-        self.context = Context(self.record, self.names, self.cache, inside_hub=True, base_obstacle=self.obstacle)
-        self.checks = Checks(self.context, self.clock, self.folder, self.screen.check)
+                self.obstacle = check_base(self.visitor, Context(record, self.names))
+        context = Context(record, self.names, self.cache, inside_hub=True, base_obstacle=self.obstacle)
+        self.checks = Checks(context, self.clock, self.folder, self.screen.check)
         with self.clock.doing("collecting the files"):
-            repos, notes = gather(self.context, self.options.only, self.token, self.hub.endpoint)
+            repos, notes = gather(context, only, token, self.visitor.endpoint, unfinished=unfinished)
+            self.base = next((repo for repo in repos if repo.role == "base"), None) or local_base(context)
         return repos, [*notes, *([self.obstacle] if self.obstacle else [])]
+
+    def _check(self, repos: list[Repository], *, load: bool) -> None:
+        """Check everything here, before anything is sent."""
+        self.checks.documents(repos)
+        if load:
+            self.checks.load_here(repos, self.base, self.visitor, self.obstacle, load=self.options.load)
+        self.checks.refuse_failures()
 
     def _plan(self, repos: list[Repository]) -> list[RepoPlan]:
         """Compare every repository with what is on the Hub."""
@@ -164,9 +194,8 @@ class _Publishing:
                 if plan.remote is not None and plan.action == "nothing":
                     self.commits[repo.role] = plan.remote.head
                 plans.append(plan)
-            base = local_base(self.context) if "model" in roles and "base" not in roles else None
-            if base is not None and not self.record.model.full:
-                check_published_base(self.hub, base)
+            if self.base is not None and not self.record.model.full and "model" in roles and "base" not in roles:
+                check_published_base(self.hub, self.base)
         return plans
 
     def _show(self, plans: list[RepoPlan], notes: list[str]) -> None:
@@ -236,7 +265,7 @@ class _Publishing:
         publication = self.receipt.finish(sha256_file(self.record.results_path), entries, self.checks.done)
         if self.checks.failed:
             raise Refused(f"failed: {'; '.join(self.checks.failed)}. The receipt in {self.receipt.path} says why.")
-        state = self.sender.state(self.clock)
+        state = self.state()
         self.screen.done(publication, self.receipt.path, state)
         return {"result": publication.model_dump(mode="json"), "state": state}
 
