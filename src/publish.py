@@ -90,7 +90,7 @@ def publish(
     redactor = Redactor()
     redactor.install()
 
-    from src.hub.options import Options
+    from src.hub.publish import Options
     from src.hub.publish import publish as run_publication
     from src.hub.repository import ROLES
     from src.hub.show import Screen

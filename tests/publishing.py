@@ -26,7 +26,7 @@ from src.documents.context import Context, RepoNames
 from src.hub import bundle as bundles
 from src.hub import client, process, publish
 from src.hub.bundle import collect
-from src.hub.options import Options
+from src.hub.publish import Options
 from src.hub.redact import Redactor
 from src.hub.repository import Repository
 from src.hub.show import Screen

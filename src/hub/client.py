@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import count
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -66,12 +65,13 @@ class Retry:
 
     def repeat(self, function: Callable[[], Result]) -> Result:
         """Call a function again while it finds the Hub busy."""
-        for attempt in count(1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 return function()
             except Busy as busy:
                 self._wait(busy, attempt)
-        raise AssertionError("the last attempt returns or raises")
 
     def _wait(self, busy: Busy, attempt: int) -> None:
         pause = min(8.0, 0.5 * 2**attempt) if busy.retry_after is None else busy.retry_after

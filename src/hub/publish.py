@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,18 +27,36 @@ from .checks import Checks
 from .client import Retry, find_token, prepare
 from .commit import Sender
 from .errors import AGAIN, Ended, Refused, Stopped
-from .options import Options
 from .plan import RepoPlan, plan_repo, up_to_date
 from .preflight import check_base, check_names, check_packages, check_plan, check_published_base, check_selection
 from .receipt import Receipt
 from .redact import Redactor
 from .remote import Hub
-from .repository import Repository, write_bundle
+from .repository import ROLES, Repository, write_bundle
 from .show import Screen
 from .waiting import SECONDS, Clock
 
 PLACEHOLDER = "local"
 """The namespace of repositories that are only verified here, until one is named."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command was asked to do; see `python -m src.publish --help`. With an `output`, nothing is sent."""
+
+    namespace: str | None = None
+    only: Collection[Role] = ROLES
+    output: Path | None = None
+    verify: bool = False
+    plan_only: bool = False
+    verify_only: bool = False
+    yes: bool = False
+    overwrite: bool = False
+    make_public: Collection[str] = ()
+    tag: str | None = None
+    timeout: float | None = None
+    load: bool = True
+    smoke: bool = True
 
 
 def publish(record: Record, options: Options, screen: Screen, redactor: Redactor, cache: Path | None) -> dict[str, Any]:

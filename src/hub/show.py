@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
@@ -22,7 +21,7 @@ MARKS = {"added": "+", "changed": "~", "removed": "-", "same": "=", "left alone"
 OUTCOMES = {"passed": "green", "failed": "bold red", "not checked": "yellow"}
 ACTIONS = {"create": "new, private until it is read back and tried", "update": "one commit", "nothing": "no change"}
 LISTED = 12
-"""Most names or lines of a diff that are shown without --verbose."""
+"""Most lines of a diff that are shown without --verbose."""
 
 
 def _line(text: str) -> str:
@@ -69,13 +68,12 @@ class Screen:
         for change in plan.changes if self.verbose else ():
             self.out.print(f"  {MARKS[change.kind]} {change.kind:<10} {size(change.size):>9}  {_line(change.path)}")
         for kind in ("removed", "changed", "left alone"):
-            paths = plan.paths(kind)
-            if paths and not self.verbose:
-                self.out.print(f"  {kind}: {_line(', '.join(paths[:LISTED]))}{_more(paths)}")
+            if not self.verbose and (paths := plan.paths(kind)):
+                self.out.print(f"  {kind}: {_line(', '.join(paths))}")
         for line in plan.card if self.verbose else plan.card[:LISTED]:
             self.out.print(f"  {CARD}: {_line(line)}", style="red" if line.startswith("-") else "green")
         if not self.verbose and len(plan.card) > LISTED:
-            self.out.print(f"  {CARD}:{_more(plan.card)} lines; --verbose lists them")
+            self.out.print(f"  {CARD}: --verbose lists {len(plan.card) - LISTED} more lines")
         for line in plan.notes:
             self.note(line)
         for line in plan.foreign:
@@ -118,12 +116,8 @@ class Screen:
         become = [plan.repo.repo_id for plan in plans if plan.visibility == "public"]
         readable = f"{', '.join(become)} will be public" if become else "everything stays private"
         try:
-            answer = self.log.input(f"{escape(f'Publish? {readable}.')} \\[y/N] ")
+            answer = self.log.input(escape(f"Publish? {readable}. [y/N] "))
         except EOFError:
             answer = ""
         if answer.strip().lower() not in ("y", "yes"):
             raise Refused("you said no.")
-
-
-def _more(listed: Sequence[str]) -> str:
-    return f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
