@@ -51,9 +51,9 @@ def change_project(root: Path, **changes: Any) -> None:
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes, allow_unicode=True))
 
 
-def new_hub(folder: Path) -> HubServer:
+def new_hub() -> HubServer:
     """A Hub on which alice has an account."""
-    hub = HubServer(folder)
+    hub = HubServer()
     hub.users[TOKEN] = User("alice", orgs={"lab": "admin", "club": "read"})
     return hub
 
@@ -163,7 +163,7 @@ class Desk(Published):
     def __init__(self, folder: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.bundle, self.patch = folder, bundle, monkeypatch
         self.receipt_path = folder / "publication.json"
-        self.hub = new_hub(folder / "hub")
+        self.hub = new_hub()
         self.transport = InProcess(self.hub)
         self.answers: dict[str, Callable[[dict[str, Any]], Any]] = dict(ANSWERS)
         self.jobs: list[str] = []
@@ -224,7 +224,6 @@ class Desk(Published):
     def close(self) -> None:
         """Give huggingface_hub its own client back."""
         hf.set_client_factory(default_client_factory)
-        self.transport.loop.close()
 
     def kill(self) -> None:
         """End the publication as SIGKILL does, from within a request."""

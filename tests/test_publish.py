@@ -30,7 +30,7 @@ print(type(loaded).__name__, load_dataset("alice/tiny-letters", "letter_count", 
 
 @pytest.fixture
 def author(tmp_path: Path) -> Iterator[Author]:
-    hub = new_hub(tmp_path / "hub")
+    hub = new_hub()
     hub.start()
     yield Author(hub, tmp_path / "project")
     hub.stop()

@@ -128,7 +128,7 @@ def test_the_snippet_loads_what_was_trained(
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[HubServer]:
-    found = HubServer(tmp_path / "hub")
+    found = HubServer()
     found.start()
     yield found
     found.stop()
