@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
@@ -168,7 +169,9 @@ class Desk(Published):
         self.answers: dict[str, Callable[[dict[str, Any]], Any]] = dict(ANSWERS)
         self.jobs: list[str] = []
         self.slept = 0.0
-        self.verified: list[Repository] = []
+        self.verified: dict[str | None, set[str]] = defaultdict(
+            set
+        )  # the hashes of all that was meant to be sent, by role
         monkeypatch.setattr(Record, "publication_path", property(lambda record: folder / "publication.json"))
         monkeypatch.setenv("HF_TOKEN", TOKEN)
         monkeypatch.setattr(hf.constants, "HF_HUB_DISABLE_XET", True)
@@ -180,12 +183,18 @@ class Desk(Published):
         )
         monkeypatch.setattr(publish, "local_base", lambda context: self.bundle.repo("base"))
         monkeypatch.setattr(bundles, "check_secrets", lambda *rest: [])
+        at = Repository.at
+        monkeypatch.setattr(Repository, "at", lambda repo, commits: self._noted(at(repo, commits)))
         monkeypatch.setattr(Documents, "check", lambda documents: None)  # most of a publication's time
         monkeypatch.setattr(process.Home, "link", lambda *rest: None)
         monkeypatch.setattr(process.Home, "run", lambda home, jobs, what, **rest: self._run(jobs, rest["offline"]))
 
     def _sleep(self, seconds: float) -> None:
         self.slept += seconds
+
+    def _noted(self, repo: Repository) -> Repository:
+        self.verified[repo.role] |= {file.sha256 for file in repo.files.values()}
+        return repo
 
     def _run(self, jobs: list[dict[str, Any]], offline: bool) -> list[Any]:
         self.jobs += [job["job"] for job in jobs]
@@ -202,7 +211,6 @@ class Desk(Published):
         self.slept, printed, redactor = 0.0, io.StringIO(), Redactor()
         screen = Screen(quiet=False, verbose=options.pop("verbose", False))
         kept: dict[Path, bytes] = {}
-        self.verified += self.bundle.repos
         with redirect_stdout(printed), redirect_stderr(printed):
             try:
                 publish.publish(
@@ -259,6 +267,11 @@ def answer(status: int, headers: dict[str, str] | None = None, **content: Any) -
     """Return what gives an answer."""
     request = httpx2.Request("GET", "https://huggingface.co")
     return lambda: httpx2.Response(status, headers=headers, request=request, **content)
+
+
+def fails_there(asked: dict[str, Any]) -> Any:
+    """What a snippet prints that runs here, and not from the Hub."""
+    return "fine" if asked["offline"] else ValueError("it does not work there")
 
 
 def raise_(error: BaseException) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import httpx2
 import pytest
 
 from src.hub.receipt import Receipt
@@ -49,19 +48,6 @@ def test_an_output_that_nobody_reads_any_more(desk: Desk) -> None:
     done = desk.publish(**DATASET)
     assert done.code == 141
     assert done.state[-1].startswith("alice/tiny-letters: public, our commit ")
-
-
-def test_a_repository_that_is_hidden_while_it_is_looked_up(desk: Desk) -> None:
-    def act() -> httpx2.Response:
-        desk.hub.edit("dataset", "alice/tiny-letters", "notes.txt", b"others")
-        gone = answer(404, {"X-Error-Code": "RepoNotFound"})
-        desk.transport.before = lambda request: gone() if "/commits/" in request.url.path else None
-        return answer(403)()
-
-    when(desk, "PUT", "/settings", act)
-    done = desk.publish(**DATASET)
-    assert done.code == 3
-    assert done.state[-1].startswith("alice/tiny-letters: not on the Hub, or hidden from this token; look at ")
 
 
 def test_a_receipt_that_cannot_be_written_is_found_before_anything_is_sent(desk: Desk) -> None:
