@@ -444,9 +444,8 @@ class HubServer:
 
     def paths_info(self, request: Request) -> Response:
         commit = self.find(request).at(request.rest[0])
-        is_json = "json" in request.headers.get("content-type", "")
         found = []
-        for path in request.json["paths"] if is_json else parse_qs(request.body.decode())["paths"]:
+        for path in parse_qs(request.body.decode())["paths"]:
             if path in commit.files:
                 found.append(self.entry(path, commit.files[path]))
             elif any(name.startswith(f"{path}/") for name in commit.files):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -54,15 +53,3 @@ def test_every_command_explains_itself() -> None:
         assert done.returncode == 0
         assert f"python -m src.{command}" in done.stdout
         assert f"src.{command}" in (REPO / "README.md").read_text()
-
-
-def test_make_help_names_every_target() -> None:
-    shown = subprocess.run(["make", "help"], cwd=REPO, capture_output=True, text=True, check=True).stdout
-    for target in ("site", "serve", "test", "render"):
-        assert f"make {target}" in shown
-
-
-@pytest.mark.experiment
-def test_make_experiment_takes_the_projects_own() -> None:
-    made = subprocess.run(["make", "-n", "experiment"], cwd=REPO, capture_output=True, text=True, check=True).stdout
-    assert "--config" not in made

@@ -6,18 +6,12 @@ import json
 import subprocess
 from pathlib import Path
 
-import yaml
-
 from .conftest import invoke
+from .publishing import change_project
 
 
 def dry_run(root: Path, *more: str) -> subprocess.CompletedProcess[str]:
     return invoke(root, "publish", "--dry-run", *more)
-
-
-def change(root: Path, **keys: object) -> None:
-    path = root / "configs/project.yaml"
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | keys, allow_unicode=True))
 
 
 def test_it_prints_a_line_per_repository_and_a_total(project: Path) -> None:
@@ -42,7 +36,7 @@ def test_a_git_lfs_pointer_is_refused_by_its_name(project: Path) -> None:
 
 def test_a_secret_in_a_file_is_refused(project: Path) -> None:
     key = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4xY7zA0cDaB3d"
-    change(project, summary=f"See {key} for more.")
+    change_project(project, summary=f"See {key} for more.")
     done = dry_run(project)
     assert done.returncode == 2
     assert "this looks like a secret (GitHub Token)" in done.stderr

@@ -317,13 +317,6 @@ def test_the_pdf_is_tagged_named_and_brings_its_fonts(made: Made) -> None:
         assert re.search("Libertinus|NewCM|DejaVuSansMono", name), name
 
 
-@pytest.mark.slow
-def test_no_page_ends_with_what_introduces_the_next(made: Made) -> None:
-    for page in made.pages[2:]:
-        *_, last, _number = (line.strip() for line in page.splitlines() if line.strip())
-        assert not last.endswith((":", "model wrong", "model right")), last
-
-
 def tags(pdf: PdfReader) -> list[Any]:
     found, todo = [], [pdf.trailer["/Root"]["/StructTreeRoot"]]
     while todo:
@@ -447,17 +440,10 @@ OWN = "docs/fragments/preprocessing.md.j2"
 
 FAULTS: dict[str, tuple[str, str, str, list[str]]] = {
     "citation without entry": (PROJECT, "[@hu2022]", "[@nobody2020]", ["[@nobody2020]", BIB]),
-    "entry without a year": (BIB, "  year        = {2019},\n", "", [BIB, "radford2019.year"]),
-    "key twice": (BIB, "@", "@misc{radford2019, author={A. B}, title={T}, year={2020}}\n@", [BIB, "radford2019"]),
-    "block that does not end": (OWN, "", "Text.\n{% if target %}\n", [OWN, "line 2", "endif"]),
     "unknown name": (OWN, "", "Text.\n{{ project.of_no_kind }}\n", [OWN, "line 2", "of_no_kind"]),
-    "figure not drawn": (OWN, "", 'Text.\n{{ figure("no-such-chart") }}\n', [OWN, "line 2", "no-such-chart", "metrics"]),
     "unknown metric": (
         CRITERIA, "metric: letter_count_accuracy", "metric: no_such_metric",
         [CRITERIA, "criteria.letter_count_improvement.evidence[0].metric", "no_such_metric"],
-    ),
-    "metric that is not primary": (
-        CRITERIA, "metric: letter_count_accuracy", "metric: levenshtein_distance", [CRITERIA, "levenshtein_distance", "primary"],
     ),
 }  # fmt: skip
 """What is put into a file in place of what, and what the error must name."""
@@ -503,17 +489,8 @@ def test_without_pandoc_and_typst_the_site_is_built_and_says_so(minimal: Path, t
     assert 'pip install -c constraints.txt -e ".[report]"' in done.stderr.splitlines()[-1]
     done = run(minimal, "-m", "mkdocs", "build", **hidden)
     assert done.returncode == 0, done.stderr
-    said = [line for line in done.stderr.splitlines() if "without the report as PDF" in line]
-    assert len(said) == 1
-    assert '".[report]"' in said[0]
-    page = (minimal / "site/report/index.html").read_text()
-    assert "report.pdf" not in page
-    assert "The report as data" in page
-    tiny = copy_tiny(tmp_path / "tiny")
-    (tiny / ".cache").unlink()
-    done = run(tiny, "-m", "src.publish", "--dry-run", **hidden)
-    assert done.returncode == 2
-    assert '".[report]"' in done.stderr
+    assert "without the report as PDF" in done.stderr
+    assert "report.pdf" not in (minimal / "site/report/index.html").read_text()
 
 
 # What it costs to run the model.

@@ -130,15 +130,6 @@ def test_charts_follow_the_scheme_and_have_alternatives_and_tables(address: str,
         assert Path(download.value.path()).read_text().count("\n") == chart.locator("tbody tr").count() + 1
 
 
-def test_the_scheme_can_be_switched_and_is_kept(address: str, browser: Browser) -> None:
-    page = browser.new_context(color_scheme="light").new_page()
-    page.goto(address, wait_until="networkidle")
-    page.locator("label[title='Switch to the dark scheme']").click()
-    assert page.locator("body").get_attribute("data-md-color-scheme") == "slate"
-    page.goto(address + "results/", wait_until="networkidle")
-    assert page.locator("body").get_attribute("data-md-color-scheme") == "slate"
-
-
 @pytest.mark.parametrize("path", ["", "results/", "examples/", "examples/?outcome=fixed"])
 def test_everything_is_reached_and_seen_by_keyboard(address: str, browser: Browser, path: str) -> None:
     page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
@@ -412,19 +403,3 @@ def test_another_builder_makes_the_same_pages(
     assert pages(source / "site") == pages(built[0])
     for name in ("assets/charts/metrics.light.svg", "assets/data/examples.json", "assets/social.png"):
         assert (source / "site" / name).read_bytes() == (built[0] / name).read_bytes()
-
-
-@pytest.mark.slow
-def test_every_picture_of_a_flat_site_is_there(project: Path) -> None:
-    """Addresses are built from a page's real one, so they hold with `use_directory_urls: false`, too."""
-    with (project / "mkdocs.yml").open("a") as config:
-        config.write("\nuse_directory_urls: false\n")
-    done = run_in(project, "-m", "mkdocs", "build")
-    assert done.returncode == 0, done.stdout + done.stderr
-    site = project / "site"
-    found = 0
-    for page in site.rglob("*.html"):
-        for address in re.findall(r'<(?:img|source)[^>]*? src(?:set)?="([^":]+)"', page.read_text()):
-            assert page.name == "404.html" or (page.parent / address).is_file(), f"{page.relative_to(site)}: {address}"
-            found += 1
-    assert found > 20

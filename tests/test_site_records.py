@@ -85,13 +85,9 @@ def test_the_minimal_record_gives_a_site(minimal: Path, browser: Browser) -> Non
         assert text in page
     assert "significant improvement" not in page
     assert not (minimal / "site/examples").exists()
-    assert "examples/" not in (minimal / "site/index.html").read_text()
     assert not (minimal / "site/results/runs").exists()
-    assert "Seeds and controls" not in page
     home = (minimal / "site/index.html").read_text()
-    assert "43.0%" in home
-    assert "tokens:" not in home
-    assert "try-it" not in home
+    assert "43.0%" in home and "try-it" not in home and "examples/" not in home
     with serving(minimal / "site") as address:
         seen = Watched(browser, address)
         for path in ("", "results/", "methodology/", "model-card/"):
@@ -200,11 +196,10 @@ def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: 
 def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_path: Path, browser: Browser) -> None:
     """Link previews have a picture there, since the address is known."""
     bare = tmp_path / "remote.git"
-    git = ["git", "-c", "user.name=Author", "-c", "user.email=author@example.org"]
     subprocess.run(["git", "init", "-q", "--bare", str(bare)], check=True)
-    subprocess.run(["git", "init", "-q", "-b", "main"], cwd=minimal, check=True)
-    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "start"], cwd=minimal, check=True)
-    subprocess.run(["git", "remote", "add", "origin", str(bare)], cwd=minimal, check=True)
+    for command in ("init -q -b main", "commit -q --allow-empty -m start", f"remote add origin {bare}"):
+        author = ["-c", "user.name=Author", "-c", "user.email=author@example.org"]
+        subprocess.run(["git", *author, *command.split()], cwd=minimal, check=True)
     names = {f"GIT_{who}_{what}": "author@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     known = "https://example.org/spelling/"
     change_project(minimal, site_url=known)
@@ -221,7 +216,6 @@ def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_p
         assert not seen.wrong
 
 
-@pytest.mark.slow
 def test_the_site_is_in_the_projects_language_and_at_its_address(project: Path) -> None:
     change_project(project, language="de", site_url="https://example.org/tiere")
     done = run_in(project, "-m", "mkdocs", "build", SITE_URL="https://example.org/elsewhere/")
