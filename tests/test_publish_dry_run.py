@@ -7,7 +7,6 @@ import subprocess
 from pathlib import Path
 
 from .conftest import invoke
-from .publishing import change_project
 
 
 def dry_run(root: Path, *more: str) -> subprocess.CompletedProcess[str]:
@@ -32,15 +31,6 @@ def test_a_git_lfs_pointer_is_refused_by_its_name(project: Path) -> None:
     assert done.returncode == 2
     assert "a Git LFS pointer to a file of 6.8 MB" in done.stderr
     assert "git lfs pull" in done.stderr
-
-
-def test_a_secret_in_a_file_is_refused(project: Path) -> None:
-    key = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4xY7zA0cDaB3d"
-    change_project(project, summary=f"See {key} for more.")
-    done = dry_run(project)
-    assert done.returncode == 2
-    assert "this looks like a secret (GitHub Token)" in done.stderr
-    assert key not in done.stdout + done.stderr
 
 
 def test_json_names_every_file_by_hash(project: Path) -> None:

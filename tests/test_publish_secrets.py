@@ -32,26 +32,26 @@ def test_the_own_token_is_found_in_all_bytes(token: str) -> None:
 
 
 LETTERS = "aB3dE6gH9jK2mN5pQ8sT1vW4xY7zA0cD"
+KEYS = (f"ghp_{LETTERS}aB3d", SECRET, "-----BEGIN RSA PRIVATE KEY-----", f"sk_live_{LETTERS[:24]}")
 
 
-KEYS = {
-    "GitHub": f"ghp_{LETTERS}aB3d", "Hugging Face": SECRET, "private key": "-----BEGIN RSA PRIVATE KEY-----", "Stripe": f"sk_live_{LETTERS[:24]}",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", KEYS)
-def test_a_key_is_known_by_its_kind(kind: str) -> None:
-    with pytest.raises(InputError, match="looks like a secret"):
-        check_secrets(holding("README.md", f"Text.\n{KEYS[kind]}\nMore text.\n".encode()), None, {}, None)
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_is_known_and_not_shown(key: str) -> None:
+    with pytest.raises(InputError, match="looks like a secret") as error:
+        check_secrets(holding("README.md", f"Text.\n{key}\nMore text.\n".encode()), None, {}, None)
+    assert key not in str(error.value)
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "Set HF_TOKEN=hf_... first",         "sha256: " + "0123456789abcdef" * 4, "commit " + "ab" * 20, "hf_hub_download", "token: tokenizer", "sk-learn is a package", "Bearer TOKEN",
-        "Your password is asked for at the next login", "api_key: see the settings", "key-value pairs", "an access token has 37 characters",
+        "Set HF_TOKEN=hf_... first",
+        "sha256: " + "0123456789abcdef" * 4,
+        "commit " + "ab" * 20,
+        "Your password is asked for at the next login",
+        "api_key: see the settings",
     ],
-)  # fmt: skip
+)
 def test_what_is_harmless_is_not_refused(text: str) -> None:
     assert check_secrets(holding("README.md", text.encode()), None, {}, None) == []
 
