@@ -15,39 +15,22 @@ Only = StrEnum("Only", get_args(Role))  # type: ignore[misc]
 
 
 def publish(
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Write the files as they would be sent and check them, without the network."),
-    ] = False,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Like --dry-run, and load and run everything here; needs no account.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write and check the files, without the network.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="The same, and load and run all of it here.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Compare with the Hub and change nothing.")] = False,
-    verify_only: Annotated[
-        bool, typer.Option("--verify-only", help="Send nothing; test what is on the Hub, if it is as in this project.")
-    ] = False,
+    verify_only: Annotated[bool, typer.Option("--verify-only", help="Only test again what is on the Hub.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Publish without being asked, as in CI.")] = False,
     only: Annotated[list[Only] | None, typer.Option(help="Publish this repository only; may be repeated.")] = None,
     overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite", help="Replace what others changed in files that we publish; other files are left alone."
-        ),
+        bool, typer.Option("--overwrite", help="Replace our files where others changed them.")
     ] = False,
     make_public: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME", help="Make this private repository public, after everything was tested; may be repeated."
-        ),
+        typer.Option(metavar="NAME", help="Make this private repository public, after all tests; may be repeated."),
     ] = None,
     tag: Annotated[str | None, typer.Option(help="Tag the repositories, as with v1.0.0.", metavar="NAME")] = None,
-    load: Annotated[
-        bool, typer.Option("--load/--no-load", help="Load and run what is published, here and from the Hub.")
-    ] = True,
-    smoke: Annotated[
-        bool,
-        typer.Option("--smoke/--no-smoke", help="Test what was published from the Hub, as a visitor would use it."),
-    ] = True,
+    load: Annotated[bool, typer.Option("--load/--no-load", help="Load and run it, here and from the Hub.")] = True,
+    smoke: Annotated[bool, typer.Option("--smoke/--no-smoke", help="Test from the Hub, as a visitor would.")] = True,
     timeout: Annotated[
         float | None,
         typer.Option(help="Seconds for the whole publication; 15 minutes and a second per megabyte by default.", min=1),

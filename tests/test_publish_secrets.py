@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from src.hub.bundle import gather
-from src.hub.repository import Repository, bytes_file
+from src.hub.repository import Repository, hashed
 from src.hub.secrets import check_secrets
 from src.record.errors import InputError
 
@@ -20,7 +20,7 @@ SECRET = "hf_" + "Ab1" * 12
 
 
 def holding(path: str, content: bytes) -> list[Repository]:
-    return [Repository("dataset", "alice/x", "dataset", {path: bytes_file(path, content)})]
+    return [Repository("dataset", "alice/x", "dataset", hashed({path: content}))]
 
 
 @pytest.mark.parametrize("token", ["my-own-login-token", "my-other/token"])
@@ -76,4 +76,4 @@ def test_what_points_at_a_person_is_a_warning() -> None:
 
 def test_all_that_is_gathered_is_searched(bundles: tuple[Bundle, Bundle]) -> None:
     with pytest.raises(InputError, match="the token that you are logged in with"):
-        gather(bundles[0].context, ("dataset",), "letter_count")
+        gather(bundles[0].context, ("dataset",), "letter_count", "https://huggingface.co")

@@ -118,12 +118,10 @@ class Checks:
 
     def _too_large(self, repo: Repository, base: Repository | None, visitor: Hub) -> str | None:
         """Return why a model does not fit into the free memory, if it does not."""
-        needed = repo.size
+        needed = repo.size + (base.size if base is not None and repo.role == "model" else 0)
         if repo.role == "model" and not self._context.record.model.full and base is None:
             info = visitor.call(visitor.api.model_info, str(self._context.names.base), files_metadata=True)
             needed = sum(f.size or 0 for f in info.siblings or [] if f.rfilename.endswith(".safetensors"))
-        elif repo.role == "model" and base is not None:
-            needed += base.size
         free = int(importlib.import_module("psutil").virtual_memory().available)
         return None if needed < free else f"not loaded: {needed / 1e9:.1f} GB are more than the free memory"
 

@@ -10,10 +10,7 @@ from src.exchange.shared import benchmark_tasks
 from src.record.config import MetricConfig
 from src.record.publication import Role
 
-
-def results_path(context: Context) -> str:
-    """Return the path of the results in a repository: one file for the one benchmark."""
-    return f".eval_results/{context.record.project.dataset_repo}.yaml"
+from .repository import Sources
 
 
 def entries(context: Context, role: Role, revision: str | None) -> list[hf.EvalResultEntry]:
@@ -52,10 +49,10 @@ def _metric(declared: dict[str, MetricConfig], measured: dict[str, float], task:
     return next((k for k in fitting if declared[k].primary), next(iter(fitting), None))
 
 
-def results_file(context: Context, role: Role, revision: str | None) -> bytes | None:
-    """Return the content of a model's file of results; None where there is nothing to state."""
+def results_files(context: Context, role: Role, revision: str | None) -> Sources:
+    """Return a model's file of results, one for the one benchmark, by its path; nothing where there is nothing to state."""
     found = entries(context, role, revision)
     if not found:
-        return None
-    data = hf.eval_result_entries_to_yaml(found)
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=1000).encode()
+        return {}
+    text = yaml.safe_dump(hf.eval_result_entries_to_yaml(found), sort_keys=False, allow_unicode=True, width=1000)
+    return {f".eval_results/{context.record.project.dataset_repo}.yaml": text.encode()}

@@ -6,6 +6,7 @@ import importlib.util
 import re
 from collections.abc import Collection
 
+import httpx2
 import huggingface_hub as hf
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from huggingface_hub.utils import hf_raise_for_status, validate_repo_id
@@ -82,9 +83,9 @@ def check_plan(hub: Hub, account: Account, plan: RepoPlan, tag: str | None) -> N
             hub.call(hub.api.auth_check, repo.repo_id, repo_type=repo.kind, write=True)
         except RepositoryNotFoundError:
             raise Refused(f"{repo.repo_id}: the token may not write to it. Use one that may.") from None
-    errors = hub.call(_metadata_errors, hub, repo)
-    if errors:
-        raise Refused(f"{repo.role}/README.md: the Hub does not accept the metadata: {show(errors)}")
+    answer = hub.call(_validate_metadata, hub, repo)
+    if answer.status_code == 400:
+        raise Refused(f"{repo.role}/README.md: the Hub does not accept the metadata: {show(answer.text)}")
     if tag and plan.remote is not None:
         refs = hub.call(hub.api.list_repo_refs, repo.repo_id, repo_type=repo.kind)
         taken = next((ref.target_commit for ref in refs.tags if ref.name == tag), None)
@@ -92,18 +93,13 @@ def check_plan(hub: Hub, account: Account, plan: RepoPlan, tag: str | None) -> N
             raise Refused(f"{repo.repo_id}: has the tag {tag} already, on commit {taken[:12]}. Give another --tag.")
 
 
-def _metadata_errors(hub: Hub, repo: Repository) -> str:
-    """Ask the Hub for the errors in a card's metadata; only a JSON object is an answer."""
+def _validate_metadata(hub: Hub, repo: Repository) -> httpx2.Response:
     answer = hf.get_session().post(
         f"{hub.endpoint}/api/validate-yaml", json={"repoType": repo.kind, "content": repo.card}
     )
     if answer.status_code != 400:
         hf_raise_for_status(answer)
-    found = answer.json()
-    if not isinstance(found, dict) or not isinstance(found.get("errors", []), list):
-        raise TypeError("no list of errors")
-    errors = "; ".join(str(e.get("message") if isinstance(e, dict) else e) for e in found.get("errors") or [])
-    return errors or ("HTTP 400" if answer.status_code == 400 else "")
+    return answer
 
 
 def left_out_notes(record: Record) -> list[str]:
