@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from src.cli import COMMANDS
 from src.record.errors import InputError
 from src.record.files import replacing
 
-from .conftest import REPO, copy_tiny, run_in
+from .conftest import REPO, copy_tiny, invoke, run_in
 
 pytestmark = pytest.mark.slow
 
@@ -113,3 +114,11 @@ def test_an_installed_package_has_every_file_of_the_code(tmp_path: Path) -> None
     files = {path.relative_to(source).as_posix() for name in ("src", "gen") for path in (source / name).rglob("*")}
     missing = sorted(name for name in files - packed if (source / name).is_file() and "/build/" not in name)
     assert not missing
+
+
+def test_every_command_explains_itself() -> None:
+    for command in COMMANDS:
+        done = invoke(REPO, command, "--help")
+        assert done.returncode == 0
+        assert f"python -m src.{command}" in done.stdout
+        assert f"src.{command}" in (REPO / "README.md").read_text()

@@ -13,7 +13,7 @@ import pytest
 
 from src.hub.remote import Hub
 
-from .publishing import DATASET, PAGE, TOKEN, Desk, answer, raise_, when
+from .publishing import DATASET, PAGE, TOKEN, Desk, answer, commits, raise_, when
 
 pytestmark = pytest.mark.slow
 
@@ -137,6 +137,20 @@ def test_a_password_in_the_endpoint_is_refused(desk: Desk) -> None:
     done = desk.publish(**DATASET)
     assert done.code == 3
     assert "secret-password" not in done.out
+
+
+def test_a_lost_reply_to_a_commit_is_no_second_commit(desk: Desk) -> None:
+    lost: list[str] = []
+
+    def after(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        if "/commit/" in request.url.path and not lost:
+            lost.append(request.url.path)
+            raise httpx2.ReadError("lost", request=request)
+        return response
+
+    desk.transport.after = after
+    assert desk.publish(**DATASET).code == 0
+    assert commits(desk.repo("dataset")) == 1
 
 
 def test_as_long_as_the_hub_asks(desk: Desk) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import httpx2
 import pytest
 
-from .hub_server import Commit, Repo
+from .hub_server import Blob, Commit, Repo
 from .publishing import DATASET, PAGE, Bundle, Desk, answer, commits, fails_there, when, without
 
 pytestmark = pytest.mark.slow
@@ -37,6 +38,21 @@ def test_withdrawn_text_is_in_no_public_history(desk: Desk, bundles: tuple[Bundl
     assert not desk.repo("dataset").private
     (only,) = history(desk.repo("dataset"))
     assert withdrawn not in {blob.sha256 for blob in only.files.values()}
+
+
+@pytest.mark.parametrize("path", ["LICENSE", "one more"])
+def test_a_commit_that_is_not_what_was_sent_stays_private(desk: Desk, path: str) -> None:
+    def after(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        if "/commit/" in request.url.path:
+            repo = desk.repo("dataset")
+            repo.commits[repo.refs["main"]].files[path] = Blob(b"other bytes")
+        return response
+
+    desk.transport.after = after
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert f"is not what was sent ({path})" in done.out
+    assert desk.repo("dataset").private
 
 
 def test_a_new_repository_becomes_public_with_one_commit(desk: Desk) -> None:
