@@ -5,51 +5,32 @@ import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, get_args
-from urllib.parse import urlsplit
 
 import typer
 
 from src.cli import run
-from src.record.errors import InputError
 from src.record.publication import Role
 
 Only = StrEnum("Only", get_args(Role))  # type: ignore[misc]
 
 
 def publish(
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Write the files as they would be sent and check them, without the network."),
-    ] = False,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Like --dry-run, and load and run everything here; needs no account.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write and check the files, without the network.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="The same, and load and run all of it here.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Compare with the Hub and change nothing.")] = False,
-    verify_only: Annotated[
-        bool, typer.Option("--verify-only", help="Send nothing; test what is on the Hub, if it is as in this project.")
-    ] = False,
+    verify_only: Annotated[bool, typer.Option("--verify-only", help="Only test again what is on the Hub.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Publish without being asked, as in CI.")] = False,
     only: Annotated[list[Only] | None, typer.Option(help="Publish this repository only; may be repeated.")] = None,
     overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite", help="Replace what others changed in files that we publish; other files are left alone."
-        ),
+        bool, typer.Option("--overwrite", help="Replace our files where others changed them.")
     ] = False,
     make_public: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME", help="Make this private repository public, after everything was tested; may be repeated."
-        ),
+        typer.Option(metavar="NAME", help="Make this private repository public, after all tests; may be repeated."),
     ] = None,
     tag: Annotated[str | None, typer.Option(help="Tag the repositories, as with v1.0.0.", metavar="NAME")] = None,
-    load: Annotated[
-        bool, typer.Option("--load/--no-load", help="Load and run what is published, here and from the Hub.")
-    ] = True,
-    smoke: Annotated[
-        bool,
-        typer.Option("--smoke/--no-smoke", help="Test what was published from the Hub, as a visitor would use it."),
-    ] = True,
+    load: Annotated[bool, typer.Option("--load/--no-load", help="Load and run it, here and from the Hub.")] = True,
+    smoke: Annotated[bool, typer.Option("--smoke/--no-smoke", help="Test from the Hub, as a visitor would.")] = True,
     timeout: Annotated[
         float | None,
         typer.Option(help="Seconds for the whole publication; 15 minutes and a second per megabyte by default.", min=1),
@@ -84,17 +65,15 @@ def publish(
     143 interrupted. After 3, 4 and an interruption the same command resumes.
     """
     # hf_xet, the default transport of large files, ignores signals for minutes, and a server without it ends in a traceback.
-    # The Hub documents that plain LFS uploads keep working. huggingface_hub reads this when it is imported.
-    os.environ["HF_HUB_DISABLE_XET"] = "1"
+    # The Hub documents that plain LFS uploads keep working. huggingface_hub reads both when it is imported.
+    os.environ["HF_HUB_DISABLE_XET"] = os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
     from src.hub.redact import Redactor
 
     redactor = Redactor()
     redactor.install()
-    _check_endpoint()
 
-    from src.hub.dry_run import dry_run as write_and_check
-    from src.hub.options import Options
+    from src.hub.publish import Options
     from src.hub.publish import publish as run_publication
     from src.hub.repository import ROLES
     from src.hub.show import Screen
@@ -107,24 +86,12 @@ def publish(
     options = Options(
         namespace=namespace,
         only=tuple(role for role in ROLES if only is None or role in {str(choice) for choice in only}),
-        plan_only=plan, verify_only=verify_only, yes=yes, overwrite=overwrite,
+        output=output if dry_run or verify else None, verify=verify, plan_only=plan, verify_only=verify_only, yes=yes, overwrite=overwrite,
         make_public=make_public or (), tag=tag, timeout=timeout, load=load, smoke=smoke,
     )  # fmt: skip
-    if dry_run or verify:
-        report = write_and_check(record, options, screen, redactor, Path(".cache"), output, full=verify)
-    else:
-        report = run_publication(record, options, screen, redactor, Path(".cache"))
+    report = run_publication(record, options, screen, redactor, Path(".cache"))
     if as_json:
         print(json.dumps(report, indent=2, ensure_ascii=False))
-
-
-def _check_endpoint() -> None:
-    """Refuse an address that huggingface_hub could not even be imported with."""
-    endpoint = os.environ.get("HF_ENDPOINT", "")
-    try:
-        urlsplit(endpoint)
-    except ValueError:
-        raise InputError("HF_ENDPOINT", f"{endpoint} is not an address. Correct the variable, or unset it.") from None
 
 
 if __name__ == "__main__":

@@ -1,55 +1,49 @@
 """A local stand-in for the Hugging Face Hub: what huggingface_hub, transformers and datasets use of it.
 
-What it answers follows the client's code and the Hub's public documentation. It keeps commits, branches and
-tags in memory, file contents on disk, and knows users with tokens of several roles. It runs over a socket, or in the process of
-the test (`InProcess`), where something can happen between any two requests.
+What it answers follows the client's code and the Hub's public documentation. It keeps everything in memory, and knows users with tokens
+of several roles. It runs over a socket, or in the process of the test (`InProcess`), where something can happen between any two requests.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import json
 import re
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cached_property
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import httpx2
-import uvicorn
 import yaml
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import (
-    JSONResponse,
-    PlainTextResponse,
-    RedirectResponse,
-    Response,
-    StreamingResponse,
-)
-from starlette.routing import Route
 
 NOW = "2026-01-01T00:00:00.000Z"
 LFS_BYTES = 1_000_000
 LFS_ENDINGS = (".safetensors", ".parquet", ".png", ".pdf")
 KINDS = {"models": "model", "datasets": "dataset", "spaces": "space"}
-BLOCK = 1 << 20
+PAGE = 20
+"""Most entries of a tree in one answer."""
 
 
 @dataclass(frozen=True)
 class Blob:
-    """A file's content on disk, with the hashes that the Hub knows it by."""
+    """A file's content, with the hashes that the Hub knows it by."""
 
-    path: Path
-    size: int
-    sha256: str
-    oid: str
-    lfs: bool
+    content: bytes
+    lfs: bool = False
+
+    @cached_property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+    @cached_property
+    def oid(self) -> str:
+        return hashlib.sha1(b"blob %d\0" % len(self.content) + self.content).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -67,16 +61,17 @@ class Repo:
     name: str
     kind: str
     private: bool
-    hidden: bool = False  # from people without a token, as the Hub may do with a public repository
     gated: bool = False
     labels: list[str] = field(default_factory=list)  # which the Hub calls tags
     commits: dict[str, Commit] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
 
-    def resolve(self, revision: str) -> Commit | None:
-        oid = self.refs.get(revision) or self.tags.get(revision) or revision
-        return self.commits.get(oid)
+    def at(self, revision: str) -> Commit:
+        commit = self.commits.get(self.refs.get(revision) or self.tags.get(revision) or revision)
+        if commit is None:
+            raise HubError(404, f"Invalid rev id: {revision}", "RevisionNotFound")
+        return commit
 
     def history(self, commit: Commit) -> list[Commit]:
         out = [commit]
@@ -96,27 +91,57 @@ class User:
 
 @dataclass
 class Fault:
-    """What goes wrong over the socket: a request that matches is answered with an HTTP status, or `silent`, `slow` or `flip`."""
+    """What goes wrong over the socket: a request that matches is answered `silent`, `slow` or with a `flip` of a bit."""
 
     method: str
     path: str
-    kind: int | str
+    kind: str
     times: int = 1
-    headers: dict[str, str] = field(default_factory=dict)
-    seen: int = 0
 
 
 class HubError(Exception):
-    def __init__(self, status: int, message: str, code: str | None = None) -> None:
+    def __init__(self, status: int, message: str, code: str = "") -> None:
         self.status, self.message, self.code = status, message, code
 
 
-class HubServer:
-    """The server, in a thread of the test's process; its state may be looked at and changed."""
+@dataclass
+class Request:
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    kind: str = "model"
+    name: str = ""
+    rest: tuple[str, ...] = ()
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "blobs").mkdir(parents=True)
+    @property
+    def path(self) -> str:
+        return urlsplit(self.target).path
+
+    @property
+    def query(self) -> dict[str, str]:
+        return {name: values[0] for name, values in parse_qs(urlsplit(self.target).query).items()}
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Response:
+    content: bytes = b""
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def answer(data: Any, status: int = 200, **headers: str) -> Response:
+    return Response(json.dumps(data).encode(), status, {"Content-Type": "application/json", **headers})
+
+
+class HubServer:
+    """The server; its state may be looked at and changed."""
+
+    def __init__(self) -> None:
         self.repos: dict[tuple[str, str], Repo] = {}
         self.users: dict[str, User] = {}
         self.objects: dict[str, Blob] = {}
@@ -127,112 +152,104 @@ class HubServer:
         self.revealed: list[tuple[str, str, dict[str, Blob]]] = []  # what each repository held when it was made public
         self.url = "https://huggingface.co"
         self._serial = 0
-        api = "/api/{kinds:kinds}/{ns}/{name}"
-        self.app = Starlette(
-            routes=[
-                Route("/api/whoami-v2", self.whoami),
-                Route("/api/validate-yaml", self.validate_yaml, methods=["POST"]),
-                Route("/api/repos/create", self.create, methods=["POST"]),
-                Route("/api/repos/move", self.move, methods=["POST"]),
-                Route("/oauth/token", self.exchange, methods=["POST"]),
-                Route("/lfs/{oid}", self.put_object, methods=["PUT"]),
-                *(
-                    Route(path.replace("{kinds:kinds}", kinds), handler, methods=methods)
-                    for kinds in KINDS
-                    for path, handler, methods in (
-                        (api, self.info, ["GET"]),
-                        (api + "/revision/{rev:path}", self.info, ["GET"]),
-                        (api + "/auth-check", self.auth_check, ["GET"]),
-                        (api + "/auth-check/write", self.auth_check, ["GET"]),
-                        (api + "/settings", self.settings, ["PUT"]),
-                        (api + "/preupload/{rev:path}", self.preupload, ["POST"]),
-                        (api + "/commit/{rev:path}", self.commit, ["POST"]),
-                        (api + "/tree/{rest:path}", self.tree, ["GET"]),
-                        (api + "/paths-info/{rev:path}", self.paths_info, ["POST"]),
-                        (api + "/refs", self.list_refs, ["GET"]),
-                        (api + "/commits/{rev:path}", self.commits, ["GET"]),
-                        (api + "/tag/{rev:path}", self.tag, ["POST"]),
-                    )
-                ),
-                *(
-                    Route(prefix + path, handler, methods=methods)
-                    for prefix in ("/datasets", "/spaces", "")
-                    for path, handler, methods in (
-                        ("/{ns}/{name}.git/info/lfs/objects/batch", self.batch, ["POST"]),
-                        ("/{ns}/{name}/resolve/{rest:path}", self.resolve, ["GET", "HEAD"]),
-                    )
-                ),
-            ],
-            exception_handlers={HubError: self.refuse},
-        )
+        api = r"/api/(?P<kinds>models|datasets|spaces)/(?P<name>[^/]+/[^/]+)"
+        page = r"/(?:(?P<kinds>datasets|spaces)/)?(?P<name>[^/]+/[^/]+?)"
+        self.routes: list[tuple[str, str, Callable[[Request], Response]]] = [
+            ("GET", "/api/whoami-v2", self.whoami),
+            ("POST", "/api/validate-yaml", self.validate_yaml),
+            ("POST", "/api/repos/create", self.create),
+            ("POST", "/api/repos/move", self.move),
+            ("POST", "/oauth/token", self.exchange),
+            ("PUT", "/lfs/([0-9a-f]+)", self.put_object),
+            ("GET", f"{api}(?:/revision/([^/]+))?", self.info),
+            ("GET", f"{api}/auth-check(/write)?", self.auth_check),
+            ("PUT", f"{api}/settings", self.settings),
+            ("POST", f"{api}/preupload/([^/]+)", self.preupload),
+            ("POST", f"{api}/commit/([^/]+)", self.commit),
+            ("GET", f"{api}/tree/([^/]+)(?:/(.*))?", self.tree),
+            ("POST", f"{api}/paths-info/([^/]+)", self.paths_info),
+            ("GET", f"{api}/refs", self.list_refs),
+            ("GET", f"{api}/commits/([^/]+)", self.commits),
+            ("POST", f"{api}/tag/([^/]+)", self.tag),
+            ("POST", rf"{page}\.git/info/lfs/objects/batch", self.batch),
+            ("GET", f"{page}/resolve/([^/]+)/(.*)", self.resolve),
+        ]
 
-    # Running.
+    # Answering.
+
+    def answer(self, request: Request) -> Response:
+        self.log.append((request.method, request.path))
+        method = "GET" if request.method == "HEAD" else request.method
+        for known, pattern, handler in self.routes:
+            found = re.fullmatch(pattern, request.path)
+            if found and known == method:
+                named = found.groupdict()
+                request.kind, request.name = KINDS[named.get("kinds") or "models"], named.get("name") or ""
+                others = [i for i in range(1, found.re.groups + 1) if i not in found.re.groupindex.values()]
+                request.rest = tuple(unquote(found[i] or "") for i in others)
+                try:
+                    return handler(request)
+                except HubError as error:
+                    if error.status == 307:
+                        return Response(status=307, headers={"Location": error.message})
+                    headers = {"X-Error-Message": error.message, "X-Error-Code": error.code}
+                    return answer({"error": error.message}, error.status, **{k: v for k, v in headers.items() if v})
+        return answer({"error": "no such address"}, 404)
 
     def start(self) -> str:
-        config = uvicorn.Config(
-            self.asgi, host="127.0.0.1", port=0, log_level="critical", lifespan="off", interface="asgi3"
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, daemon=True)
-        self._thread.start()
-        deadline = time.monotonic() + 20
-        while not self._server.started:
-            if time.monotonic() > deadline:
-                raise RuntimeError("the server did not start")
-            time.sleep(0.01)
-        port = self._server.servers[0].sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, format: str, *args: object) -> None:
+                del format, args
+
+            def handle_one_request(self) -> None:
+                try:
+                    super().handle_one_request()
+                except ConnectionError:  # the client has gone
+                    self.close_connection = True
+
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                request = Request(self.command, self.path, headers, body)
+                fault = hub.fault(request)
+                if fault == "silent":
+                    hub.log.append((request.method, request.path))
+                    time.sleep(600)
+                given = hub.answer(request)
+                self.send_response(given.status)
+                for name, value in given.headers.items():
+                    self.send_header(name, value)
+                if "Content-Length" not in given.headers:
+                    self.send_header("Content-Length", str(len(given.content) + 10**6 * (fault == "slow")))
+                self.end_headers()
+                while fault == "slow":  # a byte now and then, for ever
+                    self.wfile.write(b" ")
+                    time.sleep(0.2)
+                flipped = bytes([given.content[0] ^ 1]) + given.content[1:] if fault == "flip" else given.content
+                self.wfile.write(flipped if self.command != "HEAD" else b"")
+
+            do_HEAD = do_POST = do_PUT = do_GET
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads, self._server.block_on_close = True, False
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         return self.url
 
     def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(10)
+        self._server.shutdown()
+        self._server.server_close()
 
-    async def asgi(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer, and let faults happen around it."""
-        if scope["type"] != "http":
-            return
-        method, path = scope["method"], scope["path"]
-        self.log.append((method, path))
-        fault = next(
-            (f for f in self.faults if f.times > f.seen and f.method == method and re.search(f.path, path)), None
-        )
-        if fault is None:
-            await self.app(scope, receive, send)
-            return
-        fault.seen += 1
-        if isinstance(fault.kind, int):
-            while (await receive()).get("more_body"):
-                pass
-            await PlainTextResponse("fault", fault.kind, headers=fault.headers)(scope, receive, send)
-        elif fault.kind == "slow":  # a byte a second, for ever
-            await send(
-                {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]}
-            )
-            while True:
-                await send({"type": "http.response.body", "body": b" ", "more_body": True})
-                await asyncio.sleep(0.2)
-        elif fault.kind == "flip":  # the first bit of the first byte is another one
-            seen: list[bytes] = []
-
-            async def flip(message: Any) -> None:
-                body = message.get("body", b"")
-                if body and not seen:
-                    seen.append(body)
-                    message = message | {"body": bytes([body[0] ^ 1]) + body[1:]}
-                await send(message)
-
-            await self.app(scope, receive, flip)
-        else:  # silent: there is never an answer
-            while (await receive())["type"] != "http.disconnect":
-                pass
-
-    async def refuse(self, request: Request, error: Exception) -> Response:
-        assert isinstance(error, HubError)
-        if error.status == 307:
-            return RedirectResponse(error.message, 307)
-        headers = {"X-Error-Message": error.message} | ({"X-Error-Code": error.code} if error.code else {})
-        return JSONResponse({"error": error.message}, error.status, headers)
+    def fault(self, request: Request) -> str | None:
+        for fault in self.faults:
+            if fault.times > 0 and fault.method == request.method and re.search(fault.path, request.path):
+                fault.times -= 1
+                return fault.kind
+        return None
 
     # Who asks.
 
@@ -245,84 +262,66 @@ class HubServer:
             raise HubError(401, "Invalid credentials in Authorization header")
         return user
 
-    def may_write(self, user: User | None, namespace: str, name: str) -> bool:
+    def may_write(self, user: User | None, name: str) -> bool:
         if user is None or user.role == "read":
             return False
+        namespace = name.split("/")[0]
         if user.role == "oidc":
-            return f"{namespace}/{name}" == user.name
+            return name == user.name
         if user.role == "fineGrained":
             owners = [s["entity"]["name"] for s in user.scopes or [] if "repo.write" in s["permissions"]]
-            return bool({namespace, f"{namespace}/{name}"} & set(owners))
+            return bool({namespace, name} & set(owners))
         return namespace == user.name or user.orgs.get(namespace) in ("admin", "write", "contributor")
 
     def find(self, request: Request, *, write: bool = False) -> Repo:
-        segment = request.url.path.split("/")
-        kind = KINDS.get(segment[2] if segment[1] == "api" else segment[1], "model")
-        namespace, name = request.path_params["ns"], request.path_params["name"]
-        user = self.user(request)
-        if new := self.moved.get((kind, f"{namespace}/{name}")):
-            path = request.url.path.replace(f"/{namespace}/{name}", f"/{new}", 1)
-            raise HubError(307, path + (f"?{request.url.query}" if request.url.query else ""))
-        repo = self.repos.get((kind, f"{namespace}/{name}"))
-        mine = user is not None and (namespace in (user.name, *user.orgs) or user.name == f"{namespace}/{name}")
-        if repo is None or (repo.private and not mine) or (repo.hidden and user is None):
+        kind, name, user = request.kind, request.name, self.user(request)
+        if new := self.moved.get((kind, name)):
+            raise HubError(307, request.target.replace(f"/{name}", f"/{new}", 1))
+        repo = self.repos.get((kind, name))
+        mine = user is not None and (name.split("/")[0] in (user.name, *user.orgs) or user.name == name)
+        if repo is None or (repo.private and not mine):
             raise HubError(404 if user else 401, "Repository not found", "RepoNotFound")
-        if write and not self.may_write(user, namespace, name):
+        if write and not self.may_write(user, name):
             raise HubError(403, "You don't have the required permissions to perform this action")
         return repo
 
-    def at(self, repo: Repo, revision: str) -> Commit:
-        commit = repo.resolve(revision)
-        if commit is None:
-            raise HubError(404, f"Invalid rev id: {revision}", "RevisionNotFound")
-        return commit
-
     # Accounts and cards.
 
-    async def whoami(self, request: Request) -> Response:
+    def whoami(self, request: Request) -> Response:
         user = self.user(request)
         if user is None or user.role == "oidc":
             raise HubError(401, "Invalid username or password.")
         access: dict[str, Any] = {"displayName": "test", "role": user.role}
         if user.scopes is not None:
             access["fineGrained"] = {"scoped": user.scopes}
-        return JSONResponse(
-            {
-                "type": "user",
-                "name": user.name,
-                "orgs": [{"name": name, "roleInOrg": role} for name, role in user.orgs.items()],
-                "auth": {"type": "access_token", "accessToken": access},
-            }
-        )
+        orgs = [{"name": name, "roleInOrg": role} for name, role in user.orgs.items()]
+        return answer({"type": "user", "name": user.name, "orgs": orgs, "auth": {"accessToken": access}})
 
-    async def exchange(self, request: Request) -> Response:
-        body = await request.json()
-        if body.get("subject_token") != "ci-identity":
+    def exchange(self, request: Request) -> Response:
+        if request.json.get("subject_token") != "ci-identity":
             raise HubError(400, "invalid_grant")
-        token = "hf_jwt_" + hashlib.sha1(body["resource"].encode()).hexdigest()
-        self.users[token] = User(body["resource"].removeprefix("datasets/"), role="oidc")
-        return JSONResponse({"access_token": token, "token_type": "bearer", "expires_in": 3600})
+        resource = request.json["resource"]
+        token = "hf_jwt_" + hashlib.sha1(resource.encode()).hexdigest()
+        self.users[token] = User(resource.removeprefix("datasets/"), role="oidc")
+        return answer({"access_token": token, "token_type": "bearer", "expires_in": 3600})
 
-    async def validate_yaml(self, request: Request) -> Response:
-        content = (await request.json())["content"]
-        match = re.match(r"---\n(.*?)\n---\n", content, flags=re.DOTALL)
-        try:
-            data = yaml.load(match[1], yaml.CSafeLoader) if match else {}
-            if not isinstance(data, dict):
-                raise ValueError("not a mapping")
-            if not isinstance(data.get("license", ""), str):
-                raise ValueError('"license" must be a string')
-        except (yaml.YAMLError, ValueError) as error:
-            return JSONResponse({"errors": [{"message": str(error)}], "warnings": []}, 400)
-        return JSONResponse({"errors": [], "warnings": []})
+    def validate_yaml(self, request: Request) -> Response:
+        match = re.match(r"---\n(.*?)\n---\n", request.json["content"], flags=re.DOTALL)
+        data = yaml.safe_load(match[1]) if match else {}
+        if data.get("license") == "apache2":
+            return answer({"errors": [{"message": '"license" must be one of [apache-2.0, mit]'}], "warnings": []}, 400)
+        return answer({"errors": [], "warnings": []})
 
     # Repositories.
 
     def add_repo(self, kind: str, name: str, *, private: bool = False) -> Repo:
-        """Make a repository as the Hub does: with one commit that holds .gitattributes."""
+        """Make a repository as the Hub does: with one commit that holds .gitattributes, and a first page for a Space."""
         repo = self.repos[(kind, name)] = Repo(name, kind, private)
-        blob = self.store(b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n", lfs=False)
-        self.add_commit(repo, "main", None, "initial commit", "system", {".gitattributes": blob})
+        files = {".gitattributes": Blob(b"*.safetensors filter=lfs diff=lfs merge=lfs -text\n")}
+        first_page = ("README.md", "index.html", "style.css") if kind == "space" else ()
+        self.add_commit(
+            repo, "main", None, "initial commit", "system", files | dict.fromkeys(first_page, Blob(b"page"))
+        )
         return repo
 
     def add_commit(
@@ -343,102 +342,50 @@ class HubServer:
         repo.refs[ref] = oid
         return commit
 
-    def store(self, content: bytes, *, lfs: bool) -> Blob:
-        sha256 = hashlib.sha256(content).hexdigest()
-        path = self.folder / "blobs" / sha256
-        path.write_bytes(content)
-        oid = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-        return Blob(path, len(content), sha256, oid, lfs)
-
-    def edit(
-        self,
-        kind: str,
-        name: str,
-        path: str,
-        content: bytes,
-        author: str = "visitor",
-        ref: str = "main",
-        title: str = "",
-    ) -> None:
+    def edit(self, kind: str, name: str, path: str, content: bytes, author: str = "visitor") -> None:
         """Change a file as another person would in the browser."""
         repo = self.repos[(kind, name)]
-        head = self.at(repo, ref)
-        files = {**head.files, path: self.store(content, lfs=False)}
-        self.add_commit(repo, ref, head, title or f"Update {path}", author, files)
+        head = repo.at("main")
+        self.add_commit(repo, "main", head, f"Update {path}", author, {**head.files, path: Blob(content)})
 
-    async def create(self, request: Request) -> Response:
-        body = await request.json()
-        user = self.user(request)
+    def create(self, request: Request) -> Response:
+        body, user = request.json, self.user(request)
         if user is None:
             raise HubError(401, "Invalid username or password.")
-        namespace = body.get("organization") or user.name
-        kind, name = body.get("type", "model"), f"{namespace}/{body['name']}"
-        scoped = user.role == "fineGrained" and not self.may_write(user, namespace, "")
-        if not self.may_write(user, namespace, body["name"]) or user.role == "oidc" or scoped:
+        kind, name = body.get("type", "model"), f"{body.get('organization') or user.name}/{body['name']}"
+        if not self.may_write(user, name.split("/")[0]):
             raise HubError(403, "You don't have the rights to create a repository under this namespace")
         url = f"{self.url}/{'' if kind == 'model' else kind + 's/'}{name}"
         if (kind, name) in self.repos:
-            return JSONResponse({"error": "You already created this repo", "url": url}, 409)
+            return answer({"error": "You already created this repo", "url": url}, 409)
+        if kind == "space" and body.get("sdk") != "static":
+            raise HubError(400, "sdk must be static")
         self.moved.pop((kind, name), None)  # the name leads to the new repository from now on
-        repo = self.add_repo(kind, name, private=body.get("visibility") == "private")
-        if kind == "space":  # the Hub puts a first page into it
-            head = repo.commits[repo.refs["main"]]
-            if body.get("sdk") != "static":
-                raise HubError(400, "sdk must be static")
-            for path in ("README.md", "index.html", "style.css"):
-                head.files[path] = self.store(b"a first page", lfs=False)
-        return JSONResponse({"url": url, "name": name})
+        self.add_repo(kind, name, private=body.get("visibility") == "private")
+        return answer({"url": url, "name": name})
 
-    async def info(self, request: Request) -> Response:
+    def info(self, request: Request) -> Response:
         repo = self.find(request)
-        commit = self.at(repo, request.path_params.get("rev", "main"))
-        if expand := request.query_params.getlist("expand"):
-            answer = {"_id": repo.name, "id": repo.name, "sha": commit.oid, "cardData": self.card(commit)}
-            return JSONResponse(
-                answer | ({"evalResults": self.eval_results(commit)} if "evalResults" in expand else {})
-            )
-        return JSONResponse(
+        commit = repo.at(request.rest[0] or "main")
+        return answer(
             {
                 "_id": repo.name,
                 "id": repo.name,
-                "author": repo.name.split("/")[0],
                 "sha": commit.oid,
                 "private": repo.private,
                 "gated": "manual" if repo.gated else False,
-                "disabled": False,
                 "lastModified": NOW,
                 "createdAt": NOW,
                 "tags": repo.labels,
-                "downloads": 0,
-                "likes": 0,
-                "siblings": [{"rfilename": path} for path in sorted(commit.files)],
+                "siblings": [
+                    {"rfilename": path, "size": len(commit.files[path].content)} for path in sorted(commit.files)
+                ],
             }
         )
 
-    def card(self, commit: Commit) -> Any:
-        text = commit.files["README.md"].path.read_text() if "README.md" in commit.files else ""
-        match = re.match(r"---\n(.*?)\n---\n", text, flags=re.DOTALL)
-        return yaml.load(match[1], yaml.CSafeLoader) if match else None
-
-    def eval_results(self, commit: Commit) -> list[dict[str, Any]]:
-        """Return what a commit holds in `.eval_results/`, each entry as the Hub gives it; an invalid file with its error."""
-        found: list[dict[str, Any]] = []
-        for path in sorted(commit.files):
-            if not re.fullmatch(r"\.eval_results/[^/]+\.yaml", path):
-                continue
-            try:
-                for entry in yaml.load(commit.files[path].path.read_bytes(), yaml.CSafeLoader):
-                    assert isinstance(entry["value"], int | float)
-                    assert entry["dataset"]["id"]
-                    assert entry["dataset"]["task_id"]
-                    found.append({"filename": path, "data": entry})
-            except (yaml.YAMLError, KeyError, TypeError, AssertionError) as error:
-                found.append({"filename": path, "error": str(error)})
-        return found
-
-    async def auth_check(self, request: Request) -> Response:
-        self.find(request, write=request.url.path.endswith("/write"))
-        return JSONResponse({})
+    def auth_check(self, request: Request) -> Response:
+        self.find(request, write=request.rest[0] == "/write")
+        return answer({})
 
     def rename(self, kind: str, name: str, new: str) -> None:
         """Rename a repository as its owner does; the old name leads to the new one."""
@@ -447,225 +394,151 @@ class HubServer:
         self.repos[(kind, new)] = repo
         self.moved[(kind, name)] = new
 
-    async def move(self, request: Request) -> Response:
-        body, user = await request.json(), self.user(request)
+    def move(self, request: Request) -> Response:
+        body, user = request.json, self.user(request)
         kind, name, new = body["type"], body["fromRepo"], body["toRepo"]
         if (kind, name) not in self.repos:
             raise HubError(404, "Repository not found", "RepoNotFound")
-        if (
-            user is None
-            or user.role == "oidc"
-            or not all(self.may_write(user, n.split("/")[0], "") for n in (name, new))
-        ):
+        if not all(self.may_write(user, place.split("/")[0]) for place in (name, new)):
             raise HubError(403, "You don't have the rights to rename this repository")
         if (kind, new) in self.repos:
             raise HubError(409, "The new name is taken")
         self.rename(kind, name, new)
-        return JSONResponse({})
+        return answer({})
 
-    async def settings(self, request: Request) -> Response:
+    def settings(self, request: Request) -> Response:
         repo = self.find(request, write=True)
-        body = await request.json()
-        if repo.private and body.get("visibility") == "public":
-            self.revealed.append((repo.kind, repo.name, self.at(repo, "main").files))
-        repo.private = body.get("visibility", "private" if repo.private else "public") == "private"
-        return JSONResponse(body)
+        if repo.private and request.json["visibility"] == "public":
+            self.revealed.append((repo.kind, repo.name, repo.at("main").files))
+        repo.private = request.json["visibility"] == "private"
+        return answer(request.json)
 
-    async def tree(self, request: Request) -> Response:
-        repo = self.find(request)
-        rest = request.path_params["rest"]
-        revision = max(
-            (r for r in (*repo.refs, *repo.tags, *repo.commits) if (rest + "/").startswith(r + "/")),
-            key=len,
-            default=rest,
-        )
-        commit = self.at(repo, revision)
-        folder = rest[len(revision) :].strip("/")
-        recursive = request.query_params.get("recursive", "false").lower() in ("true", "1")
+    def tree(self, request: Request) -> Response:
+        revision, folder = request.rest
+        commit = self.find(request).at(revision)
+        recursive = request.query.get("recursive", "false").lower() == "true"
         entries: dict[str, dict[str, Any]] = {}
+        prefix = f"{folder}/" if folder else ""
         for path, blob in sorted(commit.files.items()):
-            if folder and not path.startswith(folder + "/"):
+            inside = path.removeprefix(prefix).split("/")
+            if not path.startswith(prefix):
                 continue
-            parts = path[len(folder) + 1 if folder else 0 :].split("/")
-            for depth in range(1, len(parts)):
-                parent = "/".join(([folder] if folder else []) + parts[:depth])
-                if recursive or depth == 1:
-                    entries.setdefault(parent, {"type": "directory", "path": parent, "oid": "0" * 40, "size": 0})
-            if recursive or len(parts) == 1:
+            for depth in range(1, len(inside) if recursive else min(len(inside), 2)):
+                parent = prefix + "/".join(inside[:depth])
+                entries.setdefault(parent, {"type": "directory", "path": parent, "oid": "0" * 40, "size": 0})
+            if recursive or len(inside) == 1:
                 entries[path] = self.entry(path, blob)
         if folder and not entries:
             raise HubError(404, "Entry not found", "EntryNotFound")
-        start = int(request.query_params.get("cursor", 0))
-        page = list(entries.values())[start : start + 20]
+        start = int(request.query.get("cursor", 0))
         headers = {}
-        if start + 20 < len(entries):
-            url = request.url.include_query_params(cursor=start + 20)
-            headers["Link"] = f'<{url}>; rel="next"'
-        return JSONResponse(page, headers=headers)
+        if start + PAGE < len(entries):
+            address = f"{self.url}{request.path}?recursive={recursive}&cursor={start + PAGE}"
+            headers["Link"] = f'<{address}>; rel="next"'
+        return answer(list(entries.values())[start : start + PAGE], **headers)
 
     def entry(self, path: str, blob: Blob) -> dict[str, Any]:
-        out: dict[str, Any] = {"type": "file", "path": path, "size": blob.size, "oid": blob.oid}
-        if blob.lfs:
-            out["lfs"] = {"oid": blob.sha256, "size": blob.size, "pointerSize": 134}
-        return out
+        size = len(blob.content)
+        lfs = {"lfs": {"oid": blob.sha256, "size": size, "pointerSize": 134}} if blob.lfs else {}
+        return {"type": "file", "path": path, "size": size, "oid": blob.oid, **lfs}
 
-    async def paths_info(self, request: Request) -> Response:
-        repo = self.find(request)
-        commit = self.at(repo, request.path_params["rev"])
-        if "json" in request.headers.get("content-type", ""):
-            paths = (await request.json())["paths"]
-        else:
-            paths = parse_qs((await request.body()).decode())["paths"]
+    def paths_info(self, request: Request) -> Response:
+        commit = self.find(request).at(request.rest[0])
         found = []
-        for path in paths:
+        for path in parse_qs(request.body.decode())["paths"]:
             if path in commit.files:
                 found.append(self.entry(path, commit.files[path]))
             elif any(name.startswith(f"{path}/") for name in commit.files):
                 found.append({"type": "directory", "path": path, "oid": "0" * 40, "size": 0})
-        return JSONResponse(found)
+        return answer(found)
 
-    async def list_refs(self, request: Request) -> Response:
+    def list_refs(self, request: Request) -> Response:
         repo = self.find(request)
-        out: dict[str, list[dict[str, str]]] = {"branches": [], "converts": [], "tags": [], "pullRequests": []}
-        for name, oid in repo.refs.items():
-            out["branches"].append({"name": name, "ref": f"refs/heads/{name}", "targetCommit": oid})
-        out["tags"] = [{"name": n, "ref": f"refs/tags/{n}", "targetCommit": oid} for n, oid in repo.tags.items()]
-        return JSONResponse(out)
+        refs = {
+            kind: [{"name": name, "ref": f"refs/{kind}/{name}", "targetCommit": oid} for name, oid in listed.items()]
+            for kind, listed in (("branches", repo.refs), ("tags", repo.tags))
+        }
+        return answer({**refs, "converts": [], "pullRequests": []})
 
-    async def commits(self, request: Request) -> Response:
+    def commits(self, request: Request) -> Response:
         repo = self.find(request)
-        history = repo.history(self.at(repo, request.path_params["rev"]))
-        return JSONResponse(
+        return answer(
             [
                 {"id": c.oid, "title": c.title, "message": c.message, "date": NOW, "authors": [{"user": c.author}]}
-                for c in history
+                for c in repo.history(repo.at(request.rest[0]))
             ]
         )
 
-    async def tag(self, request: Request) -> Response:
-        repo = self.find(request, write=True)
-        name = (await request.json())["tag"]
+    def tag(self, request: Request) -> Response:
+        repo, name = self.find(request, write=True), request.json["tag"]
         if name in repo.tags:
             raise HubError(409, f"Tag {name} already exists")
-        repo.tags[name] = self.at(repo, request.path_params["rev"]).oid
-        return JSONResponse({})
+        repo.tags[name] = repo.at(request.rest[0]).oid
+        return answer({})
 
     # Uploads.
 
-    async def preupload(self, request: Request) -> Response:
-        repo = self.find(request, write=True)
-        commit = self.at(repo, request.path_params["rev"])
+    def preupload(self, request: Request) -> Response:
+        commit = self.find(request, write=True).at(request.rest[0])
         files = []
-        for entry in (await request.json())["files"]:
-            path = entry["path"]
+        for entry in request.json["files"]:
+            path, known = entry["path"], commit.files.get(entry["path"])
             lfs = entry["size"] > LFS_BYTES or path.endswith(LFS_ENDINGS)
-            answer = {"path": path, "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": False}
-            if path in commit.files:
-                known = commit.files[path]
-                answer["oid"] = known.sha256 if known.lfs else known.oid
-            files.append(answer)
-        return JSONResponse({"files": files})
+            same = {"oid": known.sha256 if known.lfs else known.oid} if known else {}
+            files.append({"path": path, "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": False, **same})
+        return answer({"files": files})
 
-    async def batch(self, request: Request) -> Response:
-        self.find(request)
-        user = self.user(request)
-        if user is None or user.role == "read":
-            raise HubError(403, "Read-only token")
-        body = await request.json()
+    def batch(self, request: Request) -> Response:
+        self.find(request, write=True)
         objects = []
-        for entry in body["objects"]:
-            answer: dict[str, Any] = {"oid": entry["oid"], "size": entry["size"]}
-            if entry["oid"] not in self.objects:
-                answer["actions"] = {"upload": {"href": f"{self.url}/lfs/{entry['oid']}"}}
-            objects.append(answer)
-        return JSONResponse({"transfer": "basic", "objects": objects})
+        for entry in request.json["objects"]:
+            upload = {"actions": {"upload": {"href": f"{self.url}/lfs/{entry['oid']}"}}}
+            objects.append(
+                {"oid": entry["oid"], "size": entry["size"], **({} if entry["oid"] in self.objects else upload)}
+            )
+        return answer({"transfer": "basic", "objects": objects})
 
-    async def put_object(self, request: Request) -> Response:
-        """Keep an uploaded object; blocks of zeros become holes, so that sparse files stay small."""
-        oid = request.path_params["oid"]
-        digest, size = hashlib.sha256(), 0
-        path = self.folder / "blobs" / oid
-        with path.open("wb") as stream:
-            async for block in request.stream():
-                digest.update(block)
-                size += len(block)
-                if block.count(0) == len(block):
-                    stream.seek(size)
-                else:
-                    stream.write(block)
-            stream.truncate(size)
-        if digest.hexdigest() != oid:
-            path.unlink()
+    def put_object(self, request: Request) -> Response:
+        blob = Blob(request.body, lfs=True)
+        if blob.sha256 != request.rest[0]:
             raise HubError(400, "the content is not the announced one")
-        self.objects[oid] = Blob(path, size, oid, hashlib.sha1(oid.encode()).hexdigest(), lfs=True)
+        self.objects[blob.sha256] = blob
         return Response()
 
-    async def commit(self, request: Request) -> Response:
-        repo = self.find(request, write=True)
-        user = self.user(request)
-        if user is None or user.role == "read":
-            raise HubError(403, "Read-only token")
-        revision = request.path_params["rev"]
-        head = self.at(repo, revision)
-        lines = [json.loads(line) for line in (await request.body()).splitlines()]
-        header = lines[0]["value"]
-        if header.get("parentCommit") not in (None, head.oid):
+    def commit(self, request: Request) -> Response:
+        repo, user = self.find(request, write=True), self.user(request)
+        assert user is not None
+        head = repo.at(request.rest[0])
+        header, *lines = (json.loads(line) for line in request.body.splitlines())
+        if header["value"].get("parentCommit") not in (None, head.oid):
             raise HubError(412, "A commit has happened since. Please refresh and try again.")
         files = dict(head.files)
-        for line in lines[1:]:
+        for line in lines:
             value = line["value"]
             if line["key"] == "file":
-                files[value["path"]] = self.store(base64.b64decode(value["content"]), lfs=False)
+                files[value["path"]] = Blob(base64.b64decode(value["content"]))
             elif line["key"] == "lfsFile":
-                if value["oid"] not in self.objects:
-                    raise HubError(400, f"LFS object {value['oid']} is missing")
                 files[value["path"]] = self.objects[value["oid"]]
-            elif line["key"] == "deletedFile" and files.pop(value["path"], None) is None:
+            elif files.pop(value["path"], None) is None:
                 raise HubError(404, "A file with this name doesn't exist", "EntryNotFound")
-        url = f"{self.url}/{'' if repo.kind == 'model' else repo.kind + 's/'}{repo.name}"
-        commit = self.add_commit(
-            repo, revision, head, header["summary"], user.name, files, header.get("description", "")
-        )
-        return JSONResponse({"success": True, "commitOid": commit.oid, "commitUrl": f"{url}/commit/{commit.oid}"})
+        title, message = header["value"]["summary"], header["value"].get("description", "")
+        commit = self.add_commit(repo, request.rest[0], head, title, user.name, files, message)
+        url = f"{self.url}/{'' if repo.kind == 'model' else repo.kind + 's/'}{repo.name}/commit/{commit.oid}"
+        return answer({"success": True, "commitOid": commit.oid, "commitUrl": url})
 
     # Downloads.
 
-    async def resolve(self, request: Request) -> Response:
+    def resolve(self, request: Request) -> Response:
         repo = self.find(request)
-        rest = request.path_params["rest"]
-        revision = max(
-            (r for r in (*repo.refs, *repo.tags, *repo.commits) if rest.startswith(r + "/")), key=len, default=""
-        )
-        commit = self.at(repo, revision or rest.split("/")[0])
+        commit = repo.at(request.rest[0])
         if repo.gated and self.user(request) is None:
             raise HubError(401, f"Access to model {repo.name} is restricted", "GatedRepo")
-        blob = commit.files.get(rest[len(revision) + 1 :])
-        headers = {"X-Repo-Commit": commit.oid, "Accept-Ranges": "bytes", "Access-Control-Allow-Origin": "*"}
+        blob = commit.files.get(request.rest[1])
         if blob is None:
-            headers |= {"X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found"}
-            return PlainTextResponse("Entry not found", 404, headers)
-        etag = blob.sha256 if blob.lfs else blob.oid
-        headers["ETag"] = f'"{etag}"'
-        if blob.lfs:
-            headers |= {"X-Linked-Etag": f'"{etag}"', "X-Linked-Size": str(blob.size)}
-        start, end, code = 0, blob.size, 200
-        asked = re.match(r"bytes=(\d+)-(\d*)$", request.headers.get("range", ""))
-        if asked:
-            start, end, code = int(asked[1]), min(int(asked[2] or blob.size - 1) + 1, blob.size), 206
-            headers["Content-Range"] = f"bytes {start}-{end - 1}/{blob.size}"
-        headers["Content-Length"] = str(end - start)
-        if request.method == "HEAD":
-            return Response(status_code=code, headers=headers)
-        return StreamingResponse(_read(blob.path, start, end), code, headers, "application/octet-stream")
-
-
-async def _read(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
-    with path.open("rb") as stream:
-        stream.seek(start)
-        while start < end:
-            block = stream.read(min(BLOCK, end - start))
-            start += len(block)
-            yield block
+            raise HubError(404, "Entry not found", "EntryNotFound")
+        headers = {"X-Repo-Commit": commit.oid, "ETag": f'"{blob.sha256 if blob.lfs else blob.oid}"'}
+        headers["Content-Length"] = str(len(blob.content))
+        return Response(blob.content, 200, headers)
 
 
 class InProcess(httpx2.BaseTransport):
@@ -677,36 +550,18 @@ class InProcess(httpx2.BaseTransport):
     """
 
     def __init__(self, hub: HubServer) -> None:
-        self.hub, self.loop = hub, asyncio.new_event_loop()
+        self.hub = hub
         self._one = threading.Lock()  # huggingface_hub uploads several files in threads
         self.before: Callable[[httpx2.Request], httpx2.Response | None] = lambda request: None
         self.after: Callable[[httpx2.Request, httpx2.Response], httpx2.Response] = lambda request, response: response
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         body = request.read()
-        return self.before(request) or self.after(request, self.answer(request, body))
+        return self.before(request) or self.after(request, self._answer(request, body))
 
-    def answer(self, request: httpx2.Request, body: bytes) -> httpx2.Response:
-        scope = {
-            "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": request.method, "scheme": "https",
-            "headers": [(k.lower(), v) for k, v in request.headers.raw], "path": request.url.path, "root_path": "",
-            "raw_path": request.url.raw_path.split(b"?")[0], "query_string": request.url.query,
-            "server": (request.url.host, 443), "client": ("127.0.0.1", 1),
-        }  # fmt: skip
-        found: dict[str, Any] = {"body": b""}
-
-        async def receive() -> dict[str, Any]:
-            if found.setdefault("read", False):
-                await asyncio.Event().wait()  # this client does not go away
-            found["read"] = True
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                found.update(status_code=message["status"], headers=message.get("headers", []))
-            else:
-                found["body"] += message.get("body", b"")
-
+    def _answer(self, request: httpx2.Request, body: bytes) -> httpx2.Response:
+        headers = {name.lower(): value for name, value in request.headers.items()}
         with self._one:
-            self.loop.run_until_complete(self.hub.asgi(scope, receive, send))
-        return httpx2.Response(found["status_code"], headers=found["headers"], content=found["body"], request=request)
+            given = self.hub.answer(Request(request.method, request.url.raw_path.decode(), headers, body))
+        content = b"" if request.method == "HEAD" else given.content
+        return httpx2.Response(given.status, headers=given.headers, content=content, request=request)

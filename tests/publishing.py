@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
-import subprocess
-import sys
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
@@ -26,7 +24,7 @@ from src.documents.context import Context, RepoNames
 from src.hub import bundle as bundles
 from src.hub import client, process, publish
 from src.hub.bundle import collect
-from src.hub.options import Options
+from src.hub.publish import Options
 from src.hub.redact import Redactor
 from src.hub.repository import Repository
 from src.hub.show import Screen
@@ -51,77 +49,16 @@ def change_project(root: Path, **changes: Any) -> None:
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes, allow_unicode=True))
 
 
-def new_hub(folder: Path) -> HubServer:
+def new_hub() -> HubServer:
     """A Hub on which alice has an account."""
-    hub = HubServer(folder)
+    hub = HubServer()
     hub.users[TOKEN] = User("alice", orgs={"lab": "admin", "club": "read"})
     return hub
-
-
-class Published:
-    """What a publication left: the receipt, and the repositories on the Hub."""
-
-    hub: HubServer
-    receipt_path: Path
-
-    @property
-    def receipt(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.receipt_path.read_text())
-        return found
-
-    def repo(self, role: str) -> Repo:
-        return self.hub.repos[(KINDS[role], NAMES[role])]
-
-
-class Author(Published):
-    """Somebody at a copy of the tiny project, with a Hub in reach.
-
-    Args:
-        hub: The Hub.
-        root: The project.
-    """
-
-    def __init__(self, hub: HubServer, root: Path) -> None:
-        self.hub, self.root = hub, root
-        self.receipt_path = root / "results/tiny/publication.json"
-        shutil.copytree(TINY, root)
-        shutil.copytree(DEMO, root / "docs/assets/demo")  # the widget, which is not an author's
-        (root / ".cache").symlink_to(os.environ["CACHE_OF_TESTS"])
-        self.token: str | None = TOKEN
-
-    def environment(self, **extra: str) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
-        token = {"HF_TOKEN": self.token} if self.token else {}
-        return kept | token | {
-            "PYTHONPATH": str(REPO), "HF_ENDPOINT": self.hub.url, "HF_HOME": str(self.root / "hf-home"), "NO_COLOR": "1",
-            "OMP_NUM_THREADS": "1",
-        } | extra  # fmt: skip
-
-    def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
-        """Start the publisher as a user does."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "src.publish", *arguments],
-            cwd=self.root, env=self.environment(**extra), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-
-    def publish(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
-        """Run the publisher as a user does; the token must never be seen."""
-        process = self.start(*arguments, **extra)
-        out, err = process.communicate(timeout=300)
-        assert "Traceback" not in err, err
-        assert TOKEN not in out + err
-        return subprocess.CompletedProcess(["src.publish", *arguments], process.returncode, out, err)
 
 
 def commits(repo: Repo, author: str = "alice") -> int:
     """Count the commits of `main` by an author."""
     return sum(commit.author == author for commit in repo.history(repo.commits[repo.refs["main"]]))
-
-
-def main_files(repo: Repo) -> dict[str, str]:
-    """Hash of each file of `main`."""
-    return {path: blob.sha256 for path, blob in repo.commits[repo.refs["main"]].files.items()}
 
 
 class Killed(BaseException):
@@ -145,33 +82,27 @@ class Ending:
     @property
     def state(self) -> list[str]:
         """The last lines, which say what is on the Hub."""
-        lines = self.out.strip().splitlines()
-        return [
-            line for line in lines if line.startswith(("alice/", "unknown", "nothing was changed", "nothing changed"))
-        ]
+        starts = ("alice/", "unknown", "nothing was changed", "nothing changed")
+        return [line for line in self.out.strip().splitlines() if line.startswith(starts)]
 
 
-class Desk(Published):
-    """Somebody who publishes in this process, with what models answer given.
-
-    Args:
-        folder: For the receipt.
-        bundle: The files of the repositories, and the record that they come from.
-        monkeypatch: Takes back what is replaced.
-    """
+class Desk:
+    """Somebody who publishes a bundle in this process, with what models answer given; `folder` is for the receipt."""
 
     def __init__(self, folder: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.bundle, self.patch = folder, bundle, monkeypatch
         self.receipt_path = folder / "publication.json"
-        self.hub = new_hub(folder / "hub")
+        self.hub = new_hub()
         self.transport = InProcess(self.hub)
         self.answers: dict[str, Callable[[dict[str, Any]], Any]] = dict(ANSWERS)
-        self.jobs: list[str] = []
         self.slept = 0.0
-        self.verified: list[Repository] = []
+        self.verified: dict[str | None, set[str]] = defaultdict(
+            set
+        )  # the hashes of all that was meant to be sent, by role
         monkeypatch.setattr(Record, "publication_path", property(lambda record: folder / "publication.json"))
         monkeypatch.setenv("HF_TOKEN", TOKEN)
         monkeypatch.setattr(hf.constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(hf.constants, "HF_HUB_DISABLE_TELEMETRY", True)
         monkeypatch.setattr("time.sleep", self._sleep)
         monkeypatch.setattr(client, "Client", partial(client.Client, transport=self.transport))
         monkeypatch.setattr(
@@ -179,51 +110,55 @@ class Desk(Published):
         )
         monkeypatch.setattr(publish, "local_base", lambda context: self.bundle.repo("base"))
         monkeypatch.setattr(bundles, "check_secrets", lambda *rest: [])
+        at = Repository.at
+        monkeypatch.setattr(Repository, "at", lambda repo, commits: self._noted(at(repo, commits)))
         monkeypatch.setattr(Documents, "check", lambda documents: None)  # most of a publication's time
         monkeypatch.setattr(process.Home, "link", lambda *rest: None)
         monkeypatch.setattr(process.Home, "run", lambda home, jobs, what, **rest: self._run(jobs, rest["offline"]))
 
+    @property
+    def receipt(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.receipt_path.read_text())
+        return found
+
+    def repo(self, role: str) -> Repo:
+        return self.hub.repos[(KINDS[role], NAMES[role])]
+
     def _sleep(self, seconds: float) -> None:
         self.slept += seconds
 
+    def _noted(self, repo: Repository) -> Repository:
+        self.verified[repo.role] |= {file.sha256 for file in repo.files.values()}
+        return repo
+
     def _run(self, jobs: list[dict[str, Any]], offline: bool) -> list[Any]:
-        self.jobs += [job["job"] for job in jobs]
         return [self.answers[job["job"]](job | {"desk": self, "offline": offline}) for job in jobs]
 
     def publish(self, **options: Any) -> Ending:
         """Publish, without being asked."""
-        record = replace(
-            self.bundle.record,
-            publication=Publication.model_validate_json(self.receipt_path.read_text())
-            if self.receipt_path.exists()
-            else None,
-        )
+        last = Publication.model_validate(self.receipt) if self.receipt_path.exists() else None
+        record = replace(self.bundle.record, publication=last)
         self.slept, printed, redactor = 0.0, io.StringIO(), Redactor()
         screen = Screen(quiet=False, verbose=options.pop("verbose", False))
-        kept: dict[Path, bytes] = {}
-        self.verified += self.bundle.repos
         with redirect_stdout(printed), redirect_stderr(printed):
             try:
-                publish.publish(
-                    record, Options(**{"yes": True, **options}), screen, redactor, self.bundle.context.cache
-                )
+                asked = Options(**{"yes": True, **options})
+                publish.publish(record, asked, screen, redactor, self.bundle.context.cache)
                 code = 0
             except CommandError as error:
                 printed.write(f"error: {error}\n")
                 code = error.exit_code
             except Killed as killed:
-                kept, code = killed.args[0], -9
-        if code == -9:  # what was written after it was killed was not
-            for path in self.folder.glob("*publication.json*"):
-                path.unlink()
-            for path, content in kept.items():
-                path.write_bytes(content)
+                code = -9
+                for path in self.folder.glob("*publication.json*"):  # what was written afterwards was not
+                    path.unlink()
+                for path, content in killed.args[0].items():
+                    path.write_bytes(content)
         return Ending(code, redactor.redact(printed.getvalue()), self.slept)
 
     def close(self) -> None:
         """Give huggingface_hub its own client back."""
         hf.set_client_factory(default_client_factory)
-        self.transport.loop.close()
 
     def kill(self) -> None:
         """End the publication as SIGKILL does, from within a request."""
@@ -233,10 +168,8 @@ class Desk(Published):
 def _splits(job: dict[str, Any]) -> Any:
     splits = job["desk"].bundle.record.published_splits
     found: dict[str, Any] = {}
-    for split in splits:
-        shared = {
-            name for other in splits if other.config == split.config for name in other.columns
-        }  # as datasets does
+    for split in splits:  # a config's splits share their columns, as datasets does it
+        shared = {name for other in splits if other.config == split.config for name in other.columns}
         found.setdefault(split.config, {})[split.name] = {"rows": split.rows, "columns": sorted(shared)}
     return found
 
@@ -259,6 +192,11 @@ def answer(status: int, headers: dict[str, str] | None = None, **content: Any) -
     """Return what gives an answer."""
     request = httpx2.Request("GET", "https://huggingface.co")
     return lambda: httpx2.Response(status, headers=headers, request=request, **content)
+
+
+def fails_there(asked: dict[str, Any]) -> Any:
+    """What a snippet prints that runs here, and not from the Hub."""
+    return "fine" if asked["offline"] else ValueError("it does not work there")
 
 
 def raise_(error: BaseException) -> Any:

@@ -22,7 +22,7 @@ from src.record.load import Record, load_record
 from src.record.results import Results
 
 from .browsing import Watched, axe, serving
-from .conftest import DEMO, REPO, TINY, copy_tiny
+from .conftest import DEMO, REPO, TINY
 
 ALL = os.environ.get("TRY_IT") == "all"
 """Whether every spelling and 300 choices per task are compared, which takes ten minutes, or a part of each."""
@@ -37,11 +37,18 @@ ODD = {
 }
 
 
-@pytest.fixture(scope="module")
-def demo(record: Record) -> Demo:
-    found = find_demo(record)
+Ask = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+
+
+def find(root: Path) -> Demo:
+    found = find_demo(load_record(root))
     assert isinstance(found, Demo), found
     return found
+
+
+@pytest.fixture(scope="module")
+def demo() -> Demo:
+    return find(TINY)
 
 
 COMMITTED = pytest.param(REPO, id="committed", marks=[pytest.mark.nightly, pytest.mark.committed])
@@ -50,15 +57,11 @@ COMMITTED = pytest.param(REPO, id="committed", marks=[pytest.mark.nightly, pytes
 @pytest.fixture(scope="module", params=[pytest.param(TINY, id="tiny"), COMMITTED])
 def asked(request: pytest.FixtureRequest) -> Demo:
     """What the engine is asked about: the tiny record, and nightly the committed one."""
-    found = find_demo(load_record(request.param))
-    assert isinstance(found, Demo), found
-    return found
+    return find(request.param)
 
 
 @pytest.fixture(scope="module")
-def ask(
-    asked: Demo, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[list[dict[str, Any]]], list[dict[str, Any]]]:
+def ask(asked: Demo, tmp_path_factory: pytest.TempPathFactory) -> Ask:
     """Ask the engine in Node; an answer per case."""
     node = shutil.which("node")
     assert node, "Node is not installed: install it, so that it is on the PATH"
@@ -67,13 +70,12 @@ def ask(
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     shutil.copy(DEMO / "engine.js", folder / "engine.mjs")
+    paths = [folder / "engine.mjs", folder / "assets/demo", folder / "cases.json"]
 
     def answers_of(cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        (folder / "cases.json").write_text(json.dumps(cases))
-        command = [node, str(REPO / "tests/ask.mjs"), str(folder / "engine.mjs"), str(folder / "assets/demo")]
-        done = subprocess.run(
-            [*command, str(folder / "cases.json")], capture_output=True, text=True, timeout=3600, check=False
-        )
+        paths[-1].write_text(json.dumps(cases))
+        command = [node, str(REPO / "tests/ask.mjs"), *map(str, paths)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False)
         assert done.returncode == 0, done.stderr
         answers: list[dict[str, Any]] = json.loads(done.stdout)["answers"]
         return answers
@@ -86,64 +88,42 @@ SHOWN = ("base", "further", "finetuned")
 
 
 def rows_of(demo: Demo, kind: Any) -> list[dict[str, Any]]:
-    """Return the questions of a kind, with the prompt and both models' answers."""
-    task = demo.questions[kind].task
-    base, finetuned, further = (
-        demo.record.answered(model, task) for model in ("base", demo.record.run_name, "no-hints-1")
-    )
-    assert base is not None
-    assert finetuned is not None
-    assert further is not None
-    rows = base.questions.to_pylist()
-    for i, (row, prompt) in enumerate(zip(rows, base.prompts(), strict=True)):
-        row["prompt"] = prompt
-        for model, answers in (("base", base), ("finetuned", finetuned), ("further", further)):
-            row |= {
-                f"{model}_{name}": answers.answers[name][i].as_py() for name in ("answer", "score", "scores", "chosen")
-            }
+    """Return the questions of a kind, with the prompt and all models' answers."""
+    rows: list[dict[str, Any]] = []
+    for model, name in (("base", "base"), ("finetuned", demo.record.run_name), ("further", "no-hints-1")):
+        found = demo.record.answered(name, demo.questions[kind].task)
+        assert found is not None
+        rows = rows or [
+            row | {"prompt": prompt} for row, prompt in zip(found.questions.to_pylist(), found.prompts(), strict=True)
+        ]
+        for column in ("answer", "score", "scores", "chosen"):
+            for row, value in zip(rows, found.answers[column].to_pylist(), strict=True):
+                row[f"{model}_{column}"] = value
     return rows
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["spelling", "count", "position"])
-def test_the_engine_gives_the_answers_on_record(
-    asked: Demo, ask: Callable[[list[dict[str, Any]]], list[dict[str, Any]]], kind: Any
-) -> None:
+def test_the_engine_gives_the_answers_on_record(asked: Demo, ask: Ask, kind: Any) -> None:
     """Both models: equal answers, and scores within a thousandth."""
     question = asked.questions[kind]
     rows = rows_of(asked, kind)
     rows = (rows if kind == "spelling" else rows[:300]) if ALL else rows[:: max(1, len(rows) // 12)]
-    cases = [
-        {
-            "model": model,
-            "kind": kind,
-            "prefix": question.prefix,
-            "prompt": row["prompt"].removeprefix(question.prefix),
-            "candidates": question.candidates,
-        }
-        for model in ("base", "finetuned")
-        for row in rows
-    ]
-    answers = iter(ask(cases))
-    for model in ("base", "finetuned"):
-        for row in rows:
-            found = next(answers)
-            stated = row[f"{model}_chosen"] if question.candidates else row[f"{model}_answer"]
-            assert found["answer"] == stated, (model, row["id"])
-            if question.candidates:
-                known = row[f"{model}_scores"]
-                # Scores are stored in half precision: three digits.
-                assert max(abs(a - b) / max(1, abs(b)) for a, b in zip(found["scores"], known, strict=True)) < 2e-3, (
-                    row["id"]
-                )
-            else:
-                assert abs(found["score"] - row[f"{model}_score"]) < 1e-3, (model, row["id"])
+    shared = {"kind": kind, "prefix": question.prefix, "candidates": question.candidates}
+    given = [(model, row) for model in ("base", "finetuned") for row in rows]
+    cases = [shared | {"model": model, "prompt": row["prompt"].removeprefix(question.prefix)} for model, row in given]
+    for (model, row), found in zip(given, ask(cases), strict=True):
+        assert found["answer"] == row[f"{model}_{'chosen' if question.candidates else 'answer'}"], (model, row["id"])
+        if question.candidates:  # scores are stored in half precision: three digits
+            known = row[f"{model}_scores"]
+            odd = max(abs(a - b) / max(1, abs(b)) for a, b in zip(found["scores"], known, strict=True))
+            assert odd < 2e-3, row["id"]
+        else:
+            assert abs(found["score"] - row[f"{model}_score"]) < 1e-3, (model, row["id"])
 
 
 @pytest.mark.slow
-def test_the_engine_cuts_texts_as_the_tokenizer_does(
-    asked: Demo, ask: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
-) -> None:
+def test_the_engine_cuts_texts_as_the_tokenizer_does(asked: Demo, ask: Ask) -> None:
     texts = [
         *ODD.values(),
         *(f" {row['word']}?\n" for row in asked.examples),
@@ -169,23 +149,30 @@ def test_prompts_come_from_the_record(demo: Demo) -> None:
             assert asked == row["prompt"]
 
 
+CONFIG, ADAPTER = "models/tiny/config.json", "checkpoints/best_model/adapter_config.json"
+
+
 @pytest.mark.parametrize(
-    ("change", "reason"),
+    ("path", "old", "new", "reason"),
     [
-        (lambda root: _edit(root / "configs/project.yaml", "tags:", "try_it_megabytes: 0\ntags:"), "larger than"),
-        (lambda root: _edit(root / "models/tiny/config.json", '"gpt2"', '"gpt_neo"'), "no GPT-2"),
-        (lambda root: _edit(root / "models/tiny/config.json", "gelu_new", "relu"), "unusual GPT-2"),
-        (lambda root: _edit(root / "models/tiny/tokenizer.json", '"normalizer": null', '"normalizer": {"type": "NFC"}'), "tokenizer"),
-        (lambda root: _edit(root / "checkpoints/best_model/adapter_config.json", '"use_dora": false', '"use_dora": true'), "no plain LoRA"),
-        (lambda root: _edit(root / "checkpoints/best_model/adapter_config.json", '"inference_mode": true', '"inference_mode": false'), "not the one that was evaluated"),
-        (lambda root: shutil.rmtree(root / "checkpoints/best_model"), "not both in the repository"),
-        (lambda root: (root / "models/tiny/model.safetensors").unlink(), "there is no model.safetensors"),
+        ("configs/project.yaml", "tags:", "try_it_megabytes: 0\ntags:", "larger than"),
+        (CONFIG, '"gpt2"', '"gpt_neo"', "no GPT-2"),
+        (CONFIG, "gelu_new", "relu", "unusual GPT-2"),
+        ("models/tiny/tokenizer.json", '"normalizer": null', '"normalizer": {"type": "NFC"}', "tokenizer"),
+        (ADAPTER, '"use_dora": false', '"use_dora": true', "no plain LoRA"),
+        (ADAPTER, '"inference_mode": true', '"inference_mode": false', "not the one that was evaluated"),
+        ("checkpoints/best_model", "", "", "not both in the repository"),
+        ("models/tiny/model.safetensors", "", "", "there is no model.safetensors"),
     ],
-)  # fmt: skip
-def test_what_a_browser_cannot_run_is_left_out(tmp_path: Path, change: Callable[[Path], object], reason: str) -> None:
-    root = copy_tiny(tmp_path / "project")
-    change(root)
-    found = find_demo(load_record(root))
+)
+def test_what_a_browser_cannot_run_is_left_out(project: Path, path: str, old: str, new: str, reason: str) -> None:
+    if old:
+        text = (project / path).read_text()
+        assert old in text
+        (project / path).write_text(text.replace(old, new))
+    else:
+        (project / path).rename(project / "elsewhere")
+    found = find_demo(load_record(project))
     assert isinstance(found, str)
     assert reason in found
 
@@ -203,12 +190,6 @@ def test_columns_of_another_project_are_no_questions_about_words(record: Record)
         loaded: Results = replace(record.loaded, questions=replace(questions, table=changed))
         found = find_demo(replace(record, loaded=loaded))
         assert found == "the questions are not about the letters of words"
-
-
-def _edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
-    assert old in text, path
-    path.write_text(text.replace(old, new))
 
 
 def begin(page: Page) -> None:
@@ -361,7 +342,7 @@ def test_a_file_cut_short_is_said(built: tuple[Path, str], browser: Browser, tmp
 
 
 @pytest.mark.slow
-def test_without_a_script_and_as_a_file(built: tuple[Path, str], address: str, browser: Browser, demo: Demo) -> None:
+def test_where_it_cannot_run_it_says_so(built: tuple[Path, str], address: str, browser: Browser, demo: Demo) -> None:
     first = demo.examples[0]
     page = browser.new_context(java_script_enabled=False).new_page()
     page.goto(address + "try-it/")
@@ -372,10 +353,6 @@ def test_without_a_script_and_as_a_file(built: tuple[Path, str], address: str, b
     assert "python -m http.server" in page.locator(".try-it").inner_text()
     assert first["question"] in page.locator(".try-it").inner_text()
     assert page.locator(".try-it-load").count() == 0
-
-
-@pytest.mark.slow
-def test_a_browser_that_cannot_says_so(address: str, browser: Browser) -> None:
     page = browser.new_context().new_page()
     page.add_init_script("delete window.Worker")
     page.goto(address + "try-it/", wait_until="networkidle")

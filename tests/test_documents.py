@@ -163,17 +163,6 @@ def test_dark_charts_are_what_would_be_drawn_in_the_dark_scheme(context: Context
         assert shapes[0] == shapes[1], chart.name
 
 
-def test_the_legend_has_bars_where_the_chart_has_intervals(context: Context) -> None:
-    shown = [metric for metric in context.analysis.metrics if metric.config.bounded]
-    bare = [
-        replace(m, base=replace(m.base, interval=None), run=replace(m.run, figures=replace(m.finetuned, interval=None)))
-        for m in shown
-    ]
-    for metrics, bars in ((shown, 2), (bare, 0)):
-        handles, _ = metrics_chart(metrics, style.LIGHT).axes[0].get_legend_handles_labels()
-        assert sum(isinstance(handle, ErrorbarContainer) and handle.has_xerr for handle in handles) == bars
-
-
 def test_each_models_values_are_drawn_under_its_name(context: Context) -> None:
     """Metrics and groups: neither model is drawn in the place of the other."""
 
@@ -237,8 +226,6 @@ def test_numbers_stay_with_their_units_on_the_site() -> None:
 
 
 def test_charts_draw_labels_as_they_are_written_and_name_letters_without_a_font() -> None:
-    from matplotlib.figure import Figure
-
     labels = ["中 ok", r"Cost: $5_{max} to $1^k", "$x_{1"]
     with style.styled(style.LIGHT):
         figure = Figure()

@@ -18,6 +18,7 @@ from src.record.checkpoint import checkpoint_files, left_out
 from src.record.errors import InputError
 from src.record.model import read_model
 
+from .conftest import invoke
 from .records import edit_json, without_settings
 
 CHECKPOINT = "checkpoints/best_model"
@@ -45,9 +46,7 @@ KINDS: dict[str, Kind] = {
         ["h.0"],
     ),
     "bias": (CAUSAL | {"bias": "all"}, ["`bias: all`"], ["the base model's weights stay"]),
-    "a pattern": (CAUSAL | {"target_modules": "all-linear"}, ["on all-linear"], []),
     "IA3": ({"peft_type": "IA3", "task_type": "CAUSAL_LM", "target_modules": ["c_attn"]}, ["IA3 adapter on c_attn, with "], ["rank", "@hu2022", "Hu et al"]),
-    "unknown to us": ({"peft_type": "NEWKIND", "task_type": "CAUSAL_LM"}, ["NEWKIND adapter"], ["rank", "alpha"]),
     "hostile": ({"peft_type": "<b>*x*</b>", "task_type": "CAUSAL_LM"}, ["&#60;b"], ["<b>"]),
     "nothing stated": ({}, ["is not stated"], ["LoRA", "rank"]),
 }  # fmt: skip
@@ -79,12 +78,6 @@ def test_the_card_says_what_the_adapter_is(kind: str, bare: Path) -> None:
         assert fragment not in text, text
 
 
-def test_float16_is_not_called_float32(bare: Path) -> None:
-    path = bare / "configs/experiments/tiny.yaml"
-    path.write_text(path.read_text().replace("training_config:\n", "training_config:\n  fp16: true\n  bf16: false\n"))
-    assert "| Precision | float16 autocast |" in part(bare, "settings")
-
-
 def test_only_the_allow_list_is_published(bare: Path) -> None:
     folder = bare / CHECKPOINT
     (folder / "training_args.bin").write_bytes(b"\x80\x04.")
@@ -93,8 +86,6 @@ def test_only_the_allow_list_is_published(bare: Path) -> None:
     (folder / "added_tokens.json").write_text("{}")
     (folder / "spiece.model").write_bytes(b"x")
     assert left_out(folder) == ["checkpoint-500/", "training_args.bin"]
-    from tests.conftest import invoke
-
     done = invoke(bare, "publish", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "not published from checkpoints/best_model: checkpoint-500/, training_args.bin" in done.stdout
@@ -181,8 +172,6 @@ def test_a_quantized_model_has_no_parameter_count(bare: Path) -> None:
 
 
 def test_no_path_of_the_authors_machine_is_published(bare: Path) -> None:
-    from tests.conftest import invoke
-
     adapter(bare, CAUSAL | {"tokenizer_name_or_path": "/home/me/hidden/tokenizer", "peft_version": "0.18.0"})
     more = {"special_tokens_map_file": "C:\\hidden\\map.json", "name_or_path": "~/hidden/small", "sep_token": "/"}
     edit_json(bare / CHECKPOINT / "tokenizer_config.json", lambda data: data.update(more))
@@ -196,8 +185,6 @@ def test_no_path_of_the_authors_machine_is_published(bare: Path) -> None:
 
 
 def test_results_that_name_a_path_are_not_published(bare: Path) -> None:
-    from tests.conftest import invoke
-
     path = bare / "results/tiny/evaluation_results.json"
     edit_json(path, lambda data: data["base_model"].update(name="/home/me/hidden"))
     done = invoke(bare, "publish", "--dry-run")
@@ -205,13 +192,13 @@ def test_results_that_name_a_path_are_not_published(bare: Path) -> None:
     assert "hidden" not in done.stderr
 
 
-@pytest.mark.parametrize("index", ['{"weight_map": {"a": "model-00001-of-00002.safetensors"}}', "{}"])
-def test_an_index_of_other_shards_is_refused(index: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("index", ['{"weight_map": {"a": "model-00001-of-00002.safetensors"}}', "{}", None])
+def test_shards_that_are_not_all_there_are_refused(index: str | None, tmp_path: Path) -> None:
     folder = save_shapes(tmp_path / "full", {}, {"a": (2,)}, "model")
-    shutil.copy(folder / "model.safetensors", folder / "model-00002-of-00002.safetensors")
-    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
-    (folder / "model.safetensors.index.json").write_text(index)
-    with pytest.raises(InputError, match="does not fit the shards"):
+    (folder / "model.safetensors").rename(folder / "model-00002-of-00002.safetensors")
+    if index is not None:
+        (folder / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(InputError, match="does not fit the shards" if index else r"index\.json"):
         checkpoint_files(folder)
 
 
@@ -227,12 +214,3 @@ def test_a_full_model_is_not_called_an_adapter(bare: Path) -> None:
         assert "adapter" not in text.lower() and "LoRA" not in text, text
     adapter(bare, CAUSAL)
     assert "hu2022" in cited_anywhere(build(bare, None).context)
-
-
-def test_a_missing_shard_is_refused(tmp_path: Path, bare: Path) -> None:
-    folder = bare / CHECKPOINT
-    shutil.copytree(bare / "models/tiny", folder, dirs_exist_ok=True)
-    (folder / "adapter_config.json").unlink()
-    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
-    with pytest.raises(InputError, match=r"index\.json"):
-        checkpoint_files(folder)

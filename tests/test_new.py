@@ -290,7 +290,7 @@ def fill_gaps(root: Path) -> list[str]:
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[HubServer]:
     """A local Hub with the base model on it."""
-    server = new_hub(tmp_path / "hub")
+    server = new_hub()
     server.start()
     server.add_repo("model", BASE)
     for path in sorted((TINY / "models/tiny").iterdir()):

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
 import re
 import shutil
-import struct
 import subprocess
 import sys
-import termios
-import time
 import zipfile
 from pathlib import Path
 
 import pytest
 import yaml
 
-from .conftest import REPO, copy_tiny, run_in
-from .publishing import Author
-from .test_publish import author
+from src.cli import COMMANDS
+from src.record.errors import InputError
+from src.record.files import replacing
+
+from .conftest import REPO, copy_tiny, invoke, run_in
 
 pytestmark = pytest.mark.slow
-
-__all__ = ["author"]  # a fixture
 
 BUNDLE = ("-m", "src.publish", "--dry-run", "--only", "dataset", "--output")
 SOURCE = ("-m", "gen")
@@ -35,32 +29,21 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_tiny(tmp_path_factory.mktemp("output") / "project")
 
 
-@pytest.mark.parametrize("command", [BUNDLE, SOURCE], ids=["bundle", "site source"])
 @pytest.mark.parametrize("what", ["chapters", "a site of one's own", "a link", "a file", "here", "above"])
-def test_what_was_not_generated_is_not_replaced(
-    root: Path, tmp_path: Path, command: tuple[str, ...], what: str
-) -> None:
+def test_what_was_not_generated_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     thesis = tmp_path / "thesis"
     (thesis / "docs").mkdir(parents=True)
     (thesis / "docs/chapter1.md").write_text("mine")
     if what == "a site of one's own":
         (thesis / "docs/index.md").write_text("mine, too")
-    given = str(thesis)
-    if what == "a link":
-        (tmp_path / "link").symlink_to(thesis)
-        given = str(tmp_path / "link")
-    elif what == "a file":
-        given = str(thesis / "docs/chapter1.md")
-    elif what in ("here", "above"):
-        given = "." if what == "here" else ".."
-    before = sorted(path.name for path in root.iterdir())
-    done = run_in(root, *command, given)
-    assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr
-    assert "neither new nor empty nor written by this command" in done.stderr
+    (tmp_path / "link").symlink_to(thesis)
+    monkeypatch.chdir(thesis / "docs")
+    paths = {"a link": "../../link", "a file": "chapter1.md", "here": ".", "above": ".."}
+    refused = pytest.raises(InputError, match="neither new nor empty nor written by this command")
+    with refused, replacing(Path(paths.get(what, str(thesis))), "--output") as folder:
+        (folder / "index.md").write_text("generated")
     assert (thesis / "docs/chapter1.md").read_text() == "mine"
-    assert sorted({path.name for path in root.iterdir()} - {".cache"}) == sorted({*before} - {".cache"})
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "thesis"]
 
 
 @pytest.mark.parametrize("command", [BUNDLE, SOURCE], ids=["bundle", "site source"])
@@ -72,6 +55,10 @@ def test_what_was_generated_is_replaced(root: Path, tmp_path: Path, command: tup
     assert run_in(root, *command, str(out)).returncode == 0
     assert not stale.exists()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    (out / ".generated").unlink()
+    refused = run_in(root, *command, str(out))
+    assert (refused.returncode, "Traceback" in refused.stderr) == (2, False)
+    assert len(list(out.iterdir())) > 0
 
 
 def test_make_site_makes_what_is_not_there(tmp_path: Path) -> None:
@@ -110,33 +97,6 @@ def test_the_job_that_may_ask_for_an_identity_installs_nothing() -> None:
         assert bool(installs) == (name not in trusted)
 
 
-def test_lines_and_progress_do_not_write_over_each_other(author: Author) -> None:
-    parent, child = pty.openpty()
-    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 200, 2000, 0, 0))  # wide enough for every line
-    environment = author.environment(TERM="xterm-256color")
-    for name in ("NO_COLOR", "COLUMNS", "LINES"):  # the terminal itself says how wide it is
-        environment.pop(name, None)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "src.publish", "--yes", "--only", "dataset"],
-        cwd=author.root, env=environment, stdin=child, stdout=child, stderr=child,
-    )  # fmt: skip
-    os.close(child)
-    seen, deadline = b"", time.monotonic() + 240
-    while time.monotonic() < deadline:
-        try:
-            seen += os.read(parent, 10_000)
-        except OSError:  # the other side is closed
-            break
-    os.close(parent)
-    assert process.wait(60) == 0
-    assert b"loading and running alice/tiny-letters" in seen  # it was shown while it lasted
-    shown = re.sub(r"\x1b\[[0-9;]*m", "", seen.decode())  # without colors
-    for check in author.receipt["checks"]:
-        line = f"{check['outcome']:<11} dataset {check['name']}"
-        assert re.search(rf"(\n|\x1b\[2K){re.escape(line)}", shown), f"{line}: not at the start of a line:\n{shown}"
-    assert "%|" not in shown and "Fetching" not in shown  # bars of the libraries
-
-
 def test_an_installed_package_has_every_file_of_the_code(tmp_path: Path) -> None:
     """`pip install .` copies what setuptools is told to: templates, fonts and what a new project begins with are files like code."""
     source = tmp_path / "source"
@@ -154,3 +114,11 @@ def test_an_installed_package_has_every_file_of_the_code(tmp_path: Path) -> None
     files = {path.relative_to(source).as_posix() for name in ("src", "gen") for path in (source / name).rglob("*")}
     missing = sorted(name for name in files - packed if (source / name).is_file() and "/build/" not in name)
     assert not missing
+
+
+def test_every_command_explains_itself() -> None:
+    for command in COMMANDS:
+        done = invoke(REPO, command, "--help")
+        assert done.returncode == 0
+        assert f"python -m src.{command}" in done.stdout
+        assert f"src.{command}" in (REPO / "README.md").read_text()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
-import httpx2
 import pytest
 
-from src.hub import publish
+from src.hub.receipt import Receipt
 
 from .publishing import DATASET, Desk, answer, commits, raise_, when
 
@@ -34,42 +32,22 @@ def test_what_could_not_be_looked_up_is_unknown(desk: Desk) -> None:
 
 
 def test_a_defect_ends_with_what_is_on_the_hub(desk: Desk) -> None:
-    desk.patch.setattr(publish, "receipt_entry", lambda *rest, **more: {}["no such key"])
+    desk.patch.setattr(Receipt, "entry", lambda *rest, **more: {}["no such key"])
     with pytest.raises(KeyError) as error:
         desk.publish(**DATASET)
     (note,) = error.value.__notes__
     assert note.startswith("alice/tiny-letters: public, our commit ")
-    desk.patch.setattr(publish, "receipt_entry", lambda *rest, **more: raise_(OSError("the disk is gone")))
+    desk.patch.setattr(Receipt, "entry", lambda *rest, **more: raise_(OSError("the disk is gone")))
     done = desk.publish(**DATASET)
     assert done.code == 2
     assert "error: the disk is gone" in done.out
 
 
 def test_an_output_that_nobody_reads_any_more(desk: Desk) -> None:
-    desk.patch.setattr(publish, "receipt_entry", lambda *rest, **more: raise_(SystemExit(1)))  # as Rich does
+    desk.patch.setattr(Receipt, "entry", lambda *rest, **more: raise_(SystemExit(1)))  # as Rich does
     done = desk.publish(**DATASET)
     assert done.code == 141
     assert done.state[-1].startswith("alice/tiny-letters: public, our commit ")
-
-
-def test_a_repository_that_is_hidden_while_it_is_looked_up(desk: Desk) -> None:
-    def act() -> httpx2.Response:
-        desk.hub.edit("dataset", "alice/tiny-letters", "notes.txt", b"others")
-        gone = answer(404, {"X-Error-Code": "RepoNotFound"})
-        desk.transport.before = lambda request: gone() if "/commits/" in request.url.path else None
-        return answer(403)()
-
-    when(desk, "PUT", "/settings", act)
-    done = desk.publish(**DATASET)
-    assert done.code == 3
-    assert done.state[-1].startswith("alice/tiny-letters: not on the Hub, or hidden from this token; look at ")
-
-
-def test_a_full_disk_is_named_with_a_path(desk: Desk) -> None:
-    desk.patch.setattr("src.hub.process.Home.link", lambda *rest: raise_(OSError(28, "No space left on device")))
-    done = desk.publish(**DATASET)
-    assert done.code == 2
-    assert re.search(r"error: /\S+: No space left on device", done.out), done.out
 
 
 def test_a_receipt_that_cannot_be_written_is_found_before_anything_is_sent(desk: Desk) -> None:
@@ -98,5 +76,4 @@ def test_a_tag_that_the_hub_does_not_take_is_not_called_taken(desk: Desk) -> Non
     when(desk, "POST", "/tag/", answer(409, {"X-Error-Message": "Reference is locked"}), times=9)
     done = desk.publish(**DATASET, tag="v1")
     assert done.code == 3
-    assert "Reference is locked" in done.out
-    assert "on another commit" not in done.out
+    assert "the tag v1 is on no commit" in done.out

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import httpx2
 import pytest
 
 from .publishing import DATASET, PAGE, Bundle, Desk, commits, without
 
 pytestmark = pytest.mark.slow
+
+
+def kill_after_commit(desk: Desk) -> None:
+    desk.transport.after = lambda request, response: (
+        (desk.kill() if "/commit/" in request.url.path else None) or response
+    )
 
 
 def test_somebody_elses_work_is_shown_and_not_overwritten(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
@@ -50,9 +55,7 @@ def test_a_file_of_ours_that_is_withdrawn_is_removed_by_name(desk: Desk, interru
     desk.hub.edit("dataset", PAGE, "cat.png", b"cat", author="alice")
     desk.bundle = everything
     if interrupted:
-        desk.transport.after = lambda request, response: (
-            (desk.kill() if "/commit/" in request.url.path else None) or response
-        )
+        kill_after_commit(desk)
     assert desk.publish(**DATASET, overwrite=True).code == (-9 if interrupted else 0)
     desk.transport.after = lambda request, response: response
     desk.bundle = without(everything, "eval.yaml")
@@ -68,9 +71,7 @@ def test_a_file_of_ours_that_is_withdrawn_is_removed_by_name(desk: Desk, interru
 def test_our_own_earlier_commit_is_not_called_others(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
     assert desk.publish(**DATASET).code == 0
     desk.bundle = bundles[1]
-    desk.transport.after = lambda request, response: (
-        (desk.kill() if "/commit/" in request.url.path else None) or response
-    )
+    kill_after_commit(desk)
     assert desk.publish(**DATASET).code == -9
     desk.transport.after = lambda request, response: response
     desk.bundle = bundles[0]
@@ -78,36 +79,6 @@ def test_our_own_earlier_commit_is_not_called_others(desk: Desk, bundles: tuple[
     assert done.code == 0, done.out
     assert "changed by others" not in done.out
     assert commits(desk.repo("dataset")) == 3
-
-
-def test_one_stale_read_accuses_and_hides_nobody(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
-    assert desk.publish(**DATASET).code == 0
-    desk.bundle = bundles[1]
-    repo, stale = desk.repo("dataset"), []
-
-    def before(request: httpx2.Request) -> None:
-        if stale and stale[0] != repo.refs["main"]:
-            return
-        if (
-            request.method == "GET"
-            and request.url.path == "/api/datasets/alice/tiny-letters"
-            and commits(repo) == 2
-            and not stale
-        ):
-            stale.append(repo.refs["main"])
-            repo.refs["main"] = repo.commits[repo.refs["main"]].parent or ""
-
-    def after(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
-        if stale:
-            repo.refs["main"] = stale[0]
-        return response
-
-    desk.transport.before, desk.transport.after = before, after
-    done = desk.publish(**DATASET)
-    assert stale
-    assert done.code == 0, done.out
-    assert "changed by others" not in done.out
-    assert not repo.private
 
 
 def test_a_repository_of_another_kind_may_have_the_same_name(desk: Desk) -> None:

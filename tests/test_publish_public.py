@@ -7,8 +7,8 @@ from dataclasses import replace
 import httpx2
 import pytest
 
-from .hub_server import Commit, Repo
-from .publishing import DATASET, PAGE, Bundle, Desk, answer, commits, when, without
+from .hub_server import Blob, Commit, Repo
+from .publishing import DATASET, PAGE, Bundle, Desk, answer, commits, fails_there, when, without
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +22,7 @@ def history(repo: Repo) -> list[Commit]:
 @pytest.mark.parametrize("ending", ["smoke test", "killed", "refused"])
 def test_withdrawn_text_is_in_no_public_history(desk: Desk, bundles: tuple[Bundle, Bundle], ending: str) -> None:
     if ending == "smoke test":
-        desk.answers["snippet"] = lambda asked: "fine" if asked["offline"] else ValueError("it does not work there")
+        desk.answers["snippet"] = fails_there
     elif ending == "killed":
         when(desk, "PUT", "/settings", desk.kill)
     else:
@@ -40,6 +40,21 @@ def test_withdrawn_text_is_in_no_public_history(desk: Desk, bundles: tuple[Bundl
     assert withdrawn not in {blob.sha256 for blob in only.files.values()}
 
 
+@pytest.mark.parametrize("path", ["LICENSE", "one more"])
+def test_a_commit_that_is_not_what_was_sent_stays_private(desk: Desk, path: str) -> None:
+    def after(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        if "/commit/" in request.url.path:
+            repo = desk.repo("dataset")
+            repo.commits[repo.refs["main"]].files[path] = Blob(b"other bytes")
+        return response
+
+    desk.transport.after = after
+    done = desk.publish(**DATASET)
+    assert done.code == 3
+    assert f"is not what was sent ({path})" in done.out
+    assert desk.repo("dataset").private
+
+
 def test_a_new_repository_becomes_public_with_one_commit(desk: Desk) -> None:
     done = desk.publish(only=("dataset", "base"))
     assert done.code == 0, done.out
@@ -50,9 +65,9 @@ def test_a_new_repository_becomes_public_with_one_commit(desk: Desk) -> None:
 def test_what_was_private_for_several_publications_becomes_public_with_one_commit(
     desk: Desk, bundles: tuple[Bundle, Bundle]
 ) -> None:
-    private = lambda bundle: replace(bundle, record=replace(bundle.record, project=bundle.record.project.model_copy(update={"visibility": "private"})))  # noqa: E731  # fmt: skip
     for bundle in bundles:
-        desk.bundle = private(bundle)
+        project = bundle.record.project.model_copy(update={"visibility": "private"})
+        desk.bundle = replace(bundle, record=replace(bundle.record, project=project))
         assert desk.publish(**DATASET).code == 0
     earlier = desk.repo("dataset")
     assert len(history(earlier)) == 2
@@ -87,23 +102,6 @@ def test_a_commit_just_before_a_new_start_is_kept_and_named(desk: Desk, bundles:
         assert (only.private, only.history(only.commits[only.refs["main"]])[0].author) == (True, "visitor")
 
 
-def test_what_its_owner_hides_at_the_end_stays_private(desk: Desk) -> None:
-    seen: list[str] = []
-
-    def before(request: httpx2.Request) -> None:
-        if seen or request.url.path.endswith("/settings"):
-            seen.append(request.url.path)
-        if len(seen) == 3:  # after the look that follows the change of visibility, and before the last one
-            desk.repo("dataset").private = True
-
-    desk.transport.before = before
-    done = desk.publish(**DATASET)
-    assert done.code == 0, done.out
-    assert done.state[-1].startswith(f"{PAGE}: private, our commit")
-    assert desk.publish(**DATASET).code == 0
-    assert desk.repo("dataset").private
-
-
 def test_what_its_owner_makes_private_stays_private(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
     assert desk.publish(**DATASET).code == 0
     desk.bundle = bundles[1]
@@ -131,28 +129,21 @@ def test_an_owners_private_repository_needs_a_wish_and_keeps_its_history(desk: D
     assert (repo.private, desk.repo("dataset") is repo) == (False, True)
 
 
-def test_a_commit_at_the_moment_of_becoming_public_is_hidden_and_told(desk: Desk) -> None:
-    when(desk, "PUT", "/settings", lambda: desk.hub.edit("dataset", "alice/tiny-letters", "evil.py", b"import os"))
-    done = desk.publish(**DATASET)
-    assert done.code == 3
-    assert "visitor: Update evil.py" in done.out
-    assert "made private again" in done.out
-    assert done.state[-1].startswith("alice/tiny-letters: private, commit ")
-    assert not desk.receipt_path.exists()
-
-
-def test_a_strangers_commit_that_could_not_be_hidden_is_said_first(desk: Desk) -> None:
-    def refuse_the_second() -> None:
+@pytest.mark.parametrize("hidden", [True, False])
+def test_a_commit_at_the_moment_of_becoming_public_is_told_and_hidden(desk: Desk, hidden: bool) -> None:
+    def commit() -> None:
         desk.hub.edit("dataset", PAGE, "evil.py", b"import os")
-        when(desk, "PUT", "/settings", answer(403))
+        if not hidden:
+            when(desk, "PUT", "/settings", answer(403))
 
-    when(desk, "PUT", "/settings", refuse_the_second)
+    when(desk, "PUT", "/settings", commit)
     done = desk.publish(**DATASET)
     assert done.code == 3
     error = next(line for line in done.out.splitlines() if line.startswith("error: "))
-    assert (
-        error.index("Update evil.py") < error.index("That commit is public") < error.index("the token may not do this")
-    )
+    assert "visitor: Update evil.py" in error
+    assert ("made private again" in error, "That commit is public" in error) == (hidden, not hidden)
+    assert done.state[-1].startswith(f"{PAGE}: {'private' if hidden else 'public'}, commit ")
+    assert not desk.receipt_path.exists()
 
 
 def test_what_others_did_in_between_does_not_become_public_as_history(desk: Desk) -> None:
@@ -169,7 +160,7 @@ def test_what_others_did_in_between_does_not_become_public_as_history(desk: Desk
 
 
 def test_what_fails_on_the_hub_does_not_become_public(desk: Desk) -> None:
-    desk.answers["snippet"] = lambda asked: "fine" if asked["offline"] else ValueError("it does not work there")
+    desk.answers["snippet"] = fails_there
     done = desk.publish(**DATASET)
     assert done.code == 3
     assert "Nothing was made public" in done.out
@@ -183,7 +174,7 @@ def test_what_fails_on_the_hub_does_not_become_public(desk: Desk) -> None:
 def test_a_failure_after_an_update_hides_nothing(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
     assert desk.publish(**DATASET).code == 0
     desk.bundle = bundles[1]
-    desk.answers["snippet"] = lambda asked: "fine" if asked["offline"] else ValueError("it does not work there")
+    desk.answers["snippet"] = fails_there
     done = desk.publish(**DATASET)
     assert done.code == 3
     assert done.state[-1].startswith("alice/tiny-letters: public, our commit")

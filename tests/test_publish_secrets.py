@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from src.hub.bundle import gather
-from src.hub.repository import Repository, bytes_file
+from src.hub.repository import Repository, hashed
 from src.hub.secrets import check_secrets
 from src.record.errors import InputError
 
@@ -20,7 +20,7 @@ SECRET = "hf_" + "Ab1" * 12
 
 
 def holding(path: str, content: bytes) -> list[Repository]:
-    return [Repository("dataset", "alice/x", "dataset", {path: bytes_file(path, content)})]
+    return [Repository("dataset", "alice/x", "dataset", hashed({path: content}))]
 
 
 @pytest.mark.parametrize("token", ["my-own-login-token", "my-other/token"])
@@ -32,26 +32,26 @@ def test_the_own_token_is_found_in_all_bytes(token: str) -> None:
 
 
 LETTERS = "aB3dE6gH9jK2mN5pQ8sT1vW4xY7zA0cD"
+KEYS = (f"ghp_{LETTERS}aB3d", SECRET, "-----BEGIN RSA PRIVATE KEY-----", f"sk_live_{LETTERS[:24]}")
 
 
-KEYS = {
-    "GitHub": f"ghp_{LETTERS}aB3d", "Hugging Face": SECRET, "private key": "-----BEGIN RSA PRIVATE KEY-----", "Stripe": f"sk_live_{LETTERS[:24]}",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", KEYS)
-def test_a_key_is_known_by_its_kind(kind: str) -> None:
-    with pytest.raises(InputError, match="looks like a secret"):
-        check_secrets(holding("README.md", f"Text.\n{KEYS[kind]}\nMore text.\n".encode()), None, {}, None)
+@pytest.mark.parametrize("key", KEYS)
+def test_a_key_is_known_and_not_shown(key: str) -> None:
+    with pytest.raises(InputError, match="looks like a secret") as error:
+        check_secrets(holding("README.md", f"Text.\n{key}\nMore text.\n".encode()), None, {}, None)
+    assert key not in str(error.value)
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "Set HF_TOKEN=hf_... first",         "sha256: " + "0123456789abcdef" * 4, "commit " + "ab" * 20, "hf_hub_download", "token: tokenizer", "sk-learn is a package", "Bearer TOKEN",
-        "Your password is asked for at the next login", "api_key: see the settings", "key-value pairs", "an access token has 37 characters",
+        "Set HF_TOKEN=hf_... first",
+        "sha256: " + "0123456789abcdef" * 4,
+        "commit " + "ab" * 20,
+        "Your password is asked for at the next login",
+        "api_key: see the settings",
     ],
-)  # fmt: skip
+)
 def test_what_is_harmless_is_not_refused(text: str) -> None:
     assert check_secrets(holding("README.md", text.encode()), None, {}, None) == []
 
@@ -76,4 +76,4 @@ def test_what_points_at_a_person_is_a_warning() -> None:
 
 def test_all_that_is_gathered_is_searched(bundles: tuple[Bundle, Bundle]) -> None:
     with pytest.raises(InputError, match="the token that you are logged in with"):
-        gather(bundles[0].context, ("dataset",), "letter_count")
+        gather(bundles[0].context, ("dataset",), "letter_count", "https://huggingface.co")

@@ -8,7 +8,6 @@ from typing import Any
 
 from src.record.errors import show
 
-from .errors import Refused
 from .remote import Hub
 
 WRITERS = frozenset({"admin", "write", "contributor"})
@@ -17,13 +16,7 @@ WRITERS = frozenset({"admin", "write", "contributor"})
 
 @dataclass(frozen=True)
 class Account:
-    """Who publishes, and where.
-
-    Attributes:
-        name: The user's name.
-        namespace: The user or organization that the repositories belong to.
-        no_new: Why the account cannot create repositories there, if it cannot.
-    """
+    """Who publishes, in which namespace, and why this account cannot create repositories there, if it cannot."""
 
     name: str
     namespace: str
@@ -31,30 +24,29 @@ class Account:
 
 
 def check_login(hub: Hub, given: str | None) -> Account:
-    """Check who is logged in, and that this person may write to the namespace that is given."""
+    """Look up who is logged in, and whether this person may create repositories in the namespace that is given."""
     resource = os.environ.get("HF_OIDC_RESOURCE")
     if resource:
         namespace = given or resource.removeprefix("datasets/").split("/")[0]
-        no_new = "a trusted publisher cannot create it. Publish once from a machine that is logged in."
-        return Account(namespace, namespace, no_new)
+        why = "a trusted publisher cannot create it. Publish once from a machine that is logged in."
+        return Account(namespace, namespace, why)
 
-    def ask() -> tuple[str, dict[str, Any], dict[str, Any]]:
+    def ask() -> tuple[str, dict[str, Any], set[str]]:
         user = hub.api.whoami()
-        organizations = {str(org["name"]): org.get("roleInOrg") for org in user.get("orgs") or []}
+        organizations = {str(org["name"]) for org in user.get("orgs") or [] if org.get("roleInOrg") in WRITERS}
         return str(user["name"]), (user.get("auth") or {}).get("accessToken") or {}, organizations
 
     name, access, organizations = hub.call(ask)
     namespace = given or name
+    may_write = {name, *organizations}
+    fine_grained = access.get("role") == "fineGrained"
+    writable = _writable(access.get("fineGrained") or {}) if fine_grained else may_write
+    no_new = None
     if access.get("role") == "read":
-        raise Refused("the token may only read. Create one with the role `write`, then `hf auth login`.")
-    writable = _writable(access.get("fineGrained") or {}) if access.get("role") == "fineGrained" else {namespace}
-    if namespace not in {place.split("/")[0] for place in writable}:
-        raise Refused(f"the fine-grained token has no write permission for {show(namespace)}. Add it in its settings.")
-    if namespace != name and organizations.get(namespace) not in WRITERS:
-        allowed = ", ".join([name, *(org for org, r in organizations.items() if r in WRITERS)])
-        raise Refused(f"{show(name)} may not write to {show(namespace)}. Give --namespace one of: {show(allowed)}.")
-    no_new = f"the token may only write to {show(', '.join(sorted(writable)))}. Create the repository on the Hub first."
-    return Account(name, namespace, None if namespace in writable else no_new)
+        no_new = "the token may only read. Create one with the role `write`, then `hf auth login`."
+    elif namespace not in may_write & writable:
+        no_new = f"the token may only write to {show(', '.join(sorted(writable)))}. Give another --namespace or token."
+    return Account(name, namespace, no_new)
 
 
 def _writable(rights: dict[str, Any]) -> set[str]:

@@ -20,9 +20,9 @@ from src.record.model_name import is_path, parse_model_name
 from src.record.publication import Role
 from src.record.splits import dataset_files
 
-from .eval_results import results_file, results_path
-from .preflight import check_something, check_splits, left_out_notes
-from .repository import ROLES, Commits, HubFile, Repository, bytes_file, hashed
+from .eval_results import results_files
+from .preflight import check_license, left_out_notes
+from .repository import ROLES, Commits, HubFile, Repository, Sources, hashed
 from .secrets import check_secrets
 
 CONFIGS = ("adapter_config.json", "config.json", "generation_config.json", "tokenizer_config.json")
@@ -61,20 +61,16 @@ def collect(
 
 
 def gather(
-    context: Context,
-    only: Collection[Role],
-    token: str | None,
-    endpoint: str = "https://huggingface.co",
-    *,
-    unfinished: bool = False,
+    context: Context, only: Collection[Role], token: str | None, endpoint: str, *, unfinished: bool = False
 ) -> tuple[list[Repository], list[str]]:
     """Collect the repositories, and check what needs neither the network nor a model; return them, and notes for the person."""
     record, documents = context.record, Documents(context)
+    check_license(record)
     documents.check()
-    if "dataset" in only:
-        check_splits(record)
     repos = collect(documents, only, endpoint, unfinished=unfinished)
-    check_something(context, only, repos)
+    if not repos:
+        why = f" ({context.demo})" if isinstance(context.demo, str) else ""
+        raise InputError("--only", f"The project has no {' or '.join(only)} to publish{why}.")
     notes = left_out_notes(record)
     notes += check_secrets(repos, token, record.project.allow_secrets, context.cache)
     return repos, notes + unready(record)
@@ -88,18 +84,13 @@ def local_base(context: Context) -> Repository | None:
 
 def results(context: Context, role: Role) -> Callable[[Commits], dict[str, HubFile]]:
     """Return what writes the Hub's evaluation results of a model; they name the dataset's commit."""
-
-    def write(commits: Commits) -> dict[str, HubFile]:
-        content = results_file(context, role, commits.get("dataset"))
-        return {} if content is None else {results_path(context): bytes_file(results_path(context), content)}
-
-    return write
+    return lambda commits: hashed(results_files(context, role, commits.get("dataset")))
 
 
 def _space(documents: Documents, space: str, demo: Demo, base: str, endpoint: str) -> Repository:
     context = documents.context
     record, model = context.record, context.names.model
-    published: list[tuple[Role, str, str, str, dict[str, Path | bytes]]] = [
+    published: list[tuple[Role, str, str, str, Sources]] = [
         ("base", base, "base", "", _base(documents)),
         ("model", model, "adapter", "", _adapter(context, record.checkpoint)),
     ]
@@ -130,8 +121,8 @@ def _license(context: Context) -> Path:
     return regular_file(context.record.root, "LICENSE")
 
 
-def _adapter(context: Context, folder: Path) -> dict[str, Path | bytes]:
-    files: dict[str, Path | bytes] = {**checkpoint_files(folder)}
+def _adapter(context: Context, folder: Path) -> Sources:
+    files: Sources = {**checkpoint_files(folder)}
     settings = adapter_config(folder)
     if settings.get("base_model_name_or_path"):
         # A visitor has no local folder, so the base model has its name on the Hub.
@@ -154,10 +145,10 @@ def _without_paths(source: Path | bytes) -> bytes | None:
     return (json.dumps(kept, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def _model(documents: Documents) -> dict[str, Path | bytes]:
+def _model(documents: Documents) -> Sources:
     context = documents.context
     record = context.record
-    files: dict[str, Path | bytes] = {"README.md": documents.model_card.text.encode(), "LICENSE": _license(context)}
+    files: Sources = {"README.md": documents.model_card.text.encode(), "LICENSE": _license(context)}
     if not record.lacks_adapter:
         files |= _adapter(context, record.checkpoint)
     for folder, checkpoint in record.further_folders.items():  # PEFT calls the folder `subfolder`
@@ -177,9 +168,9 @@ def _model(documents: Documents) -> dict[str, Path | bytes]:
     return files
 
 
-def _dataset(documents: Documents) -> dict[str, Path | bytes]:
+def _dataset(documents: Documents) -> Sources:
     record = documents.context.record
-    files: dict[str, Path | bytes] = {"LICENSE": _license(documents.context)}
+    files: Sources = {"LICENSE": _license(documents.context)}
     if documents.dataset_card is not None:
         files["README.md"] = documents.dataset_card.text.encode()
     files |= {name: regular_file(record.data, name) for name in dataset_files(record.data)}
@@ -192,11 +183,11 @@ def _dataset(documents: Documents) -> dict[str, Path | bytes]:
     return files
 
 
-def _base(documents: Documents) -> dict[str, Path | bytes]:
+def _base(documents: Documents) -> Sources:
     folder = documents.context.record.base_folder
     if folder is None:
         return {}
-    files: dict[str, Path | bytes] = {**base_files(folder)}
+    files: Sources = {**base_files(folder)}
     files["LICENSE"] = _license(documents.context)
     if documents.base_card is not None:
         files["README.md"] = documents.base_card.text.encode()

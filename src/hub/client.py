@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
-from itertools import count
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
 import huggingface_hub as hf
-from huggingface_hub.errors import (
-    HfHubHTTPError,
-    LocalTokenNotFoundError,
-    OIDCError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub.errors import HfHubHTTPError, OIDCError, RepositoryNotFoundError, RevisionNotFoundError
 from huggingface_hub.utils import disable_progress_bars, parse_ratelimit_headers
 
 from src.record.errors import CommandError, show
@@ -36,7 +27,7 @@ ATTEMPTS = 5
 """How often a request is sent."""
 
 PATIENCE = 60.0
-"""Seconds to wait for an answer. A caller of huggingface_hub that waits for less can do without the answer."""
+"""Seconds to wait for an answer."""
 
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 """HTTP statuses that may be different the next time."""
@@ -46,6 +37,8 @@ COMMIT = re.compile(r"/api/(models|datasets|spaces)/[^/]+/[^/]+/commit/")
 
 DOWNLOAD = re.compile(r"/[^/]+/[^/]+/resolve/")
 """Addresses of files."""
+
+LOGIN = "Run `hf auth login`, or set HF_TOKEN to a token that may write."
 
 _QUERY = re.compile(r"\?[^\s'\"<>]+")
 
@@ -62,7 +55,7 @@ class Retry:
     """Repeats what finds the Hub busy, after as long as the Hub asks."""
 
     def __init__(self, clock: Clock, say: Callable[[str], None], redactor: Redactor, *, verbose: bool = False) -> None:
-        self._clock, self.say, self._redactor, self.verbose = clock, say, redactor, verbose
+        self.clock, self.say, self._redactor, self.verbose = clock, say, redactor, verbose
         self.token: str | None = None
 
     def keep_secret(self, token: str) -> None:
@@ -72,16 +65,17 @@ class Retry:
 
     def repeat(self, function: Callable[[], Result]) -> Result:
         """Call a function again while it finds the Hub busy."""
-        for attempt in count(1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 return function()
             except Busy as busy:
                 self._wait(busy, attempt)
-        raise AssertionError("the last attempt returns or raises")
 
     def _wait(self, busy: Busy, attempt: int) -> None:
         pause = min(8.0, 0.5 * 2**attempt) if busy.retry_after is None else busy.retry_after
-        if attempt >= ATTEMPTS or pause >= self._clock.left():
+        if attempt >= ATTEMPTS or pause >= self.clock.left():
             later = "" if busy.retry_after is None else f" in {busy.retry_after:.0f} s"
             times = "" if attempt == 1 else f", {attempt} times in a row"
             raise Unreachable(f"{hf.constants.ENDPOINT}: {busy}{times}. {busy.advice} the same command again{later}.")
@@ -99,7 +93,7 @@ class Client(httpx2.Client):
         self._retry = retry
 
     def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """Send a request, again while the Hub is busy; a commit, the body of a file and what is optional are sent once."""
+        """Send a request, again while the Hub is busy; a commit and the body of a file are sent once."""
         if hf.is_offline_mode():
             raise Unreachable(f"{hf.constants.ENDPOINT}: HF_HUB_OFFLINE is set. Unset it to publish.")
         token = self._retry.token
@@ -107,9 +101,8 @@ class Client(httpx2.Client):
             request.url, httpx2.URL(hf.constants.ENDPOINT)
         ):  # fmt: skip
             raise Unreachable(f"{hf.constants.ENDPOINT}: leads to {show(request.url.host)}, which gets no token.")
-        optional = (request.extensions.get("timeout", {}).get("read") or PATIENCE) < PATIENCE
         # A stream is consumed once it was sent, and only its owner can rewind it.
-        if optional or COMMIT.search(request.url.path) or not isinstance(request.stream, httpx2.ByteStream):
+        if COMMIT.search(request.url.path) or not isinstance(request.stream, httpx2.ByteStream):
             return self._send(request, options)
         return self._retry.repeat(lambda: self._send(request, options))
 
@@ -117,7 +110,7 @@ class Client(httpx2.Client):
         try:
             response = super().send(request, **options)
         except httpx2.UnsupportedProtocol:
-            raise Unreachable(f"{hf.constants.ENDPOINT}: not an address of a Hub. Correct HF_ENDPOINT.") from None
+            raise  # another try will not help
         except httpx2.TransportError as error:
             problem = f"no answer from {request.url.host} ({type(error).__name__})"
             raise Busy(problem, "Check the connection, and run") from error
@@ -142,10 +135,7 @@ def _refuse_redirects(response: httpx2.Response) -> None:
     if not response.has_redirect_location:
         return
     request = response.request
-    try:
-        target = request.url.join(response.headers.get("location", ""))
-    except httpx2.InvalidURL:
-        raise Unreachable(f"{request.url.host}: redirects to a malformed address. Check HF_ENDPOINT.") from None
+    target = request.url.join(response.headers.get("location", ""))
     reads = request.method in ("GET", "HEAD")
     if not _same_origin(target, request.url) and not (reads and DOWNLOAD.search(request.url.path)):
         raise Unreachable(f"{request.url.host}: redirects to {show(target.host)}. Check HF_ENDPOINT and proxies.")
@@ -154,15 +144,10 @@ def _refuse_redirects(response: httpx2.Response) -> None:
 
 
 def _retry_after(headers: httpx2.Headers) -> float | None:
-    """Return the seconds that an answer asks to wait: a number, a date, or the Hub's own rate limit."""
+    """Return the seconds that an answer asks to wait, or the Hub's own rate limit."""
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
         return float(value)
-    if value:
-        try:
-            return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-        except ValueError:
-            return None
     limit = parse_ratelimit_headers(headers)
     return float(limit.reset_in_seconds) if limit and limit.remaining == 0 else None
 
@@ -183,8 +168,6 @@ def explained() -> Iterator[None]:
         if error.response.status_code == 401 and error.response.request.headers.get("authorization"):
             raise _refusal(error) from None
         raise
-    except LocalTokenNotFoundError:
-        raise Refused("not logged in. Run `hf auth login`, or set HF_TOKEN to a token that may write.") from None
     except OIDCError as error:
         raise Refused(f"no token for HF_OIDC_RESOURCE: {show(error)}") from None
     except HfHubHTTPError as error:
@@ -201,11 +184,8 @@ def _unexpected(error: Exception) -> Unreachable:
 def _refusal(error: HfHubHTTPError) -> Refused:
     code = error.response.status_code
     reason = show(error.server_message or error.response.reason_phrase)
-    if code == 401:
-        return Refused(f"the Hub does not accept the token ({reason}). Run `hf auth login`, or renew HF_TOKEN.")
-    if code == 403:
-        return Refused(f"the token may not do this ({reason}). Use a token that may write to the repositories.")
-    return Refused(f"{error.response.url.path}: the Hub refused with HTTP {code} ({reason}).")
+    hint = f" {LOGIN}" if code in (401, 403) else ""
+    return Refused(f"{error.response.url.path}: the Hub refused with HTTP {code} ({reason}).{hint}")
 
 
 def find_token(retry: Retry) -> str:
@@ -213,16 +193,9 @@ def find_token(retry: Retry) -> str:
     with explained():
         token = hf.get_token()
     if not token:
-        raise Refused("not logged in. Run `hf auth login`, or set HF_TOKEN to a token that may write.")
+        raise Refused(f"not logged in. {LOGIN}")
     retry.keep_secret(token)
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise Refused("the token contains characters that no token has. Copy it again.")
     return token
-
-
-def local_token() -> str | None:
-    """Return the token of the environment or of `hf auth login`, without asking anybody for one."""
-    return None if os.environ.get("HF_OIDC_RESOURCE") else hf.get_token()
 
 
 def prepare(retry: Retry) -> None:

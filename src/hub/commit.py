@@ -150,7 +150,7 @@ class Sender:
         if moved != (remote.head, True):
             changed = f"{repo.repo_id}: changed by others a moment ago, and is called {old.repo_id} now"
             raise Refused(f"{changed}. Look at it; rename it back on the Hub to continue with it.")
-        self.receipt.forget(repo)
+        self.receipt.forget(repo.repo_id)
 
     def read_back(self, repo: Repository, before: RemoteRepo, commit: str) -> None:
         """Read the tree of the very commit that the Hub answered, and compare it with what was verified."""
@@ -165,17 +165,11 @@ class Sender:
 
     def tag(self, repo: Repository, commit: str, tag: str) -> None:
         """Tag a commit; the same tag on the same commit is fine."""
-        refusal: Refused | None = None
-        try:
-            self._call(repo, self.hub.api.create_tag, tag=tag, revision=commit)
-        except Refused as refused:  # also when there is such a tag
-            refusal = refused
+        self._call(repo, self.hub.api.create_tag, tag=tag, revision=commit, exist_ok=True)
         refs = self._call(repo, self.hub.api.list_repo_refs)
-        found = next((ref.target_commit for ref in refs.tags if ref.name == tag), None)
-        if found is None:
-            raise Refused(f"{repo.repo_id}: has no tag {show(tag)} ({refusal or 'although the Hub took it'}).")
+        found = next((ref.target_commit for ref in refs.tags if ref.name == tag), "no commit")
         if found != commit:
-            raise Refused(f"{repo.repo_id}: the tag {show(tag)} is on another commit. Give another --tag.")
+            raise Refused(f"{repo.repo_id}: the tag {show(tag)} is on {found[:12]}. Give another --tag.")
 
     def expect_head(self, repo: Repository, commit: str) -> bool:
         """Check that `main` is at our commit; return whether the repository is private."""

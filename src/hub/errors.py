@@ -7,10 +7,6 @@ from src.record.errors import CommandError
 UNEXPECTED = (LookupError, TypeError, ValueError, AttributeError, AssertionError, UnboundLocalError)
 """What huggingface_hub raises on an answer that is not the documented one; `json.JSONDecodeError` is a `ValueError`."""
 
-DEFECTS = (*UNEXPECTED, ArithmeticError, ImportError, MemoryError, NameError, RuntimeError)
-"""What a mistake in this program raises."""
-
-
 AGAIN = "Run the same command again."
 """What to do where a publication continues with what is on the Hub."""
 

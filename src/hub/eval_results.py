@@ -10,12 +10,7 @@ from src.exchange.benchmark import benchmark_tasks
 from src.record.config import MetricConfig
 from src.record.publication import Role
 
-FOLDER = ".eval_results"
-
-
-def results_path(context: Context) -> str:
-    """Return the path of the results in a repository: one file for the one benchmark."""
-    return f"{FOLDER}/{context.record.project.dataset_repo}.yaml"
+from .repository import Sources
 
 
 def entries(context: Context, role: Role, revision: str | None) -> list[hf.EvalResultEntry]:
@@ -25,12 +20,14 @@ def entries(context: Context, role: Role, revision: str | None) -> list[hf.EvalR
     page = names.url(names.dataset, "dataset")
     if page is None or results is None:
         return []
-    source = context.record.project.site_url or page
     found = []
     for task in benchmark_tasks(record):
         key = _metric(record.metrics.metrics, results.metrics, task)
         if key is None:
             continue
+        asked = record.results.tasks[task]
+        shots = [f"{asked.few_shot}-shot"] if asked.few_shot is not None else []
+        how = "greedy generation" if asked.candidates is None else "log-likelihood choice"
         found.append(
             hf.EvalResultEntry(
                 dataset_id=names.dataset,
@@ -38,13 +35,9 @@ def entries(context: Context, role: Role, revision: str | None) -> list[hf.EvalR
                 value=round(results.metrics[key], 6),
                 dataset_revision=revision,
                 date=record.results.finished.date().isoformat() if record.results.finished else None,
-                source_url=source,
+                source_url=record.project.site_url or page,
                 source_name=record.project.title,
-                notes=_notes(
-                    record.results.tasks[task].few_shot,
-                    record.metrics.metrics[key],
-                    choice=record.results.tasks[task].candidates is not None,
-                ),
+                notes=", ".join([*shots, how, record.metrics.metrics[key].label]),
             )
         )
     return found
@@ -56,15 +49,10 @@ def _metric(declared: dict[str, MetricConfig], measured: dict[str, float], task:
     return next((k for k in fitting if declared[k].primary), next(iter(fitting), None))
 
 
-def _notes(few_shot: int | None, metric: MetricConfig, *, choice: bool) -> str:
-    parts = [f"{few_shot}-shot"] if few_shot is not None else []
-    return ", ".join([*parts, "log-likelihood choice" if choice else "greedy generation", metric.label])
-
-
-def results_file(context: Context, role: Role, revision: str | None) -> bytes | None:
-    """Return the content of a model's file of results; None where there is nothing to state."""
+def results_files(context: Context, role: Role, revision: str | None) -> Sources:
+    """Return a model's file of results, one for the one benchmark, by its path; nothing where there is nothing to state."""
     found = entries(context, role, revision)
     if not found:
-        return None
-    data = hf.eval_result_entries_to_yaml(found)
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=1000).encode()
+        return {}
+    text = yaml.safe_dump(hf.eval_result_entries_to_yaml(found), sort_keys=False, allow_unicode=True, width=1000)
+    return {f".eval_results/{context.record.project.dataset_repo}.yaml": text.encode()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any, Literal
@@ -14,8 +13,7 @@ from huggingface_hub import GitCommitInfo
 from src.record.publication import Publication, Visibility
 
 from .errors import Refused
-from .options import Options
-from .receipt import Unfinished
+from .receipt import Receipt
 from .remote import FIRST_COMMIT, Hub, RemoteRepo, aside, belongs, commit_title, describe
 from .repository import SMALL, Repository
 
@@ -127,18 +125,11 @@ class RepoPlan:
         }
 
 
-def plan_repo(
-    hub: Hub,
-    repo: Repository,
-    wanted: Visibility,
-    receipt: Publication | None,
-    unfinished: Unfinished,
-    make_public: Collection[str] = (),
-) -> RepoPlan:
+def plan_repo(hub: Hub, repo: Repository, wanted: Visibility, asked: bool, receipt: Receipt) -> RepoPlan:
     """Compare a repository with what is on the Hub. Nothing is changed."""
-    last = receipt.repo(repo.role) if receipt else None
+    last = receipt.last.repo(repo.role) if receipt.last else None
     last = last if last is not None and last.repo_id == repo.repo_id else None
-    note = unfinished.find(repo.repo_id)
+    note = receipt.unfinished.find(repo.repo_id)
     known = note.commit if note and note.commit else last.commit if last else None
     head = hub.head(repo, known)
     remote = hub.read(repo.repo_id, repo.kind, head[0]) if head is not None else None
@@ -147,13 +138,14 @@ def plan_repo(
     if remote.private != head[1]:
         raise Refused(f"{repo.repo_id}: its visibility changed a moment ago. Run the same command again.")
     commits = hub.commits(repo, remote.head)
-    others = _made_by_others(commits, known, unfinished.id)
+    others = _made_by_others(commits, known, receipt.unfinished.id)
     ours = remote.private and not others and (note.created if note else last is not None and last.never_public)
     published = [*(last.paths if last else ()), *(note.paths if note else ())]
     new = remote.is_new(repo) and all(commit.title == FIRST_COMMIT for commit in commits)
     repo = replace(repo, retired=frozenset(remote.files if ours or new else published) - repo.files.keys())
-    asked = repo.repo_id in make_public
-    made = commits[0].title == commit_title(repo) and (remote.head == known or belongs(commits[0], unfinished.id))
+    made = commits[0].title == commit_title(repo) and (
+        remote.head == known or belongs(commits[0], receipt.unfinished.id)
+    )
     plan = RepoPlan(repo, remote, wanted, ours, committed=made, asked=asked)
     if ours and plan.becomes_public and _shows_more(hub, plan, commits):
         place = aside(repo.repo_id, remote.head)
@@ -209,7 +201,7 @@ def _card_diff(hub: Hub, plan: RepoPlan) -> tuple[str, ...]:
     return tuple(line for line in lines if not line.startswith(("---", "+++", "@@")))
 
 
-def up_to_date(plans: list[RepoPlan], receipt: Publication | None, options: Options) -> bool:
+def up_to_date(plans: list[RepoPlan], receipt: Publication | None, tag: str | None) -> bool:
     """Determine whether the Hub has all of it, as the receipt says, and nothing else is asked for."""
     if receipt is None or receipt.count("failed"):
         return False
@@ -219,6 +211,6 @@ def up_to_date(plans: list[RepoPlan], receipt: Publication | None, options: Opti
             return False
         if (last.repo_id, last.commit, last.visibility) != (plan.repo.repo_id, remote.head, remote.visibility):
             return False
-        if options.tag not in (None, last.tag):
+        if tag not in (None, last.tag):
             return False
     return True

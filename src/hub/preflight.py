@@ -1,4 +1,4 @@
-"""What is checked before anything is sent or loaded: names, packages, base model, metadata, rights."""
+"""What is checked before anything is sent or loaded: names, license, packages, base model, metadata, rights."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib.util
 import re
 from collections.abc import Collection
 
+import httpx2
 import huggingface_hub as hf
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from huggingface_hub.utils import hf_raise_for_status, validate_repo_id
@@ -14,6 +15,7 @@ from src.documents.context import Context, RepoNames
 from src.documents.templates import unused_words
 from src.record.checkpoint import left_out
 from src.record.errors import InputError, show
+from src.record.files import read_text
 from src.record.load import Record
 from src.record.publication import Role
 
@@ -23,14 +25,8 @@ from .plan import RepoPlan
 from .remote import Hub
 from .repository import Repository
 
-TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+TAG = re.compile(r"(?!main$)(?=.{1,96}$)[A-Za-z0-9]+([._-][A-Za-z0-9]+)*(?<!\.lock)")
 """What a tag may be called: what the receipt can hold and git can take."""
-
-SPLIT = re.compile(r"\w+(\.\w+)*")
-"""What a split may be called."""
-
-PATTERN = "*?[]{}<>:|\\"
-"""Characters of a folder's name that load_dataset does not read as they are."""
 
 NEEDED = ("torch", "transformers", "peft", "datasets")
 """Packages that load what is published."""
@@ -46,27 +42,23 @@ def check_packages() -> None:
 
 def check_names(names: RepoNames, tag: str | None) -> None:
     """Refuse names of repositories and of the tag that the Hub cannot take."""
-    config = "the project config"
-    keys = ("model_repo", "dataset_repo", "base_model", "space_repo")
-    for key, name in zip(keys, (names.model, names.dataset, names.base, names.space), strict=True):
-        try:
-            if name is not None:
-                validate_repo_id(name)
-        except HFValidationError:
-            message = f"{key}: {show(name)} is not a name for the Hub: 96 letters, digits, `-`, `_` and `.` at most."
-            raise InputError(config, message) from None
+    try:
+        for name in filter(None, (names.model, names.dataset, names.base, names.space)):
+            validate_repo_id(name)
+    except HFValidationError as error:
+        raise InputError("the project config", str(error)) from None
     if names.model == names.base:
-        raise InputError(config, f"model_repo: {show(names.model)} is the base model's name too. Rename one of them.")
-    if tag is not None and (tag == "main" or not TAG.fullmatch(tag) or ".." in tag or tag.endswith((".", ".lock"))):
+        raise InputError("the project config", f"model_repo: {names.model} is the base model's name too.")
+    if tag is not None and not TAG.fullmatch(tag):
         raise InputError("--tag", f"{show(repr(tag))} cannot be a tag. Use letters, digits, `.`, `_` and `-`.")
 
 
-def check_something(context: Context, only: Collection[Role], repos: list[Repository]) -> None:
-    """Refuse to publish nothing."""
-    if repos:
-        return
-    why = f" ({context.demo})" if "space" in only and isinstance(context.demo, str) else ""
-    raise InputError("--only", f"The project has no {' or '.join(only)} to publish{why}. Leave --only out, or add it.")
+def check_license(record: Record) -> None:
+    """Refuse the MIT License's text, which a new project begins with, for another license."""
+    path, license = record.root / "LICENSE", record.project.license
+    text = read_text(path, "Put the license's text there.")
+    if license != "mit" and text.lower().lstrip().startswith("mit license"):
+        raise InputError(path, f"The text is the MIT License, but the project config names `{license}`.")
 
 
 def check_selection(repos: list[Repository], published: Collection[Role], make_public: Collection[str]) -> None:
@@ -91,9 +83,9 @@ def check_plan(hub: Hub, account: Account, plan: RepoPlan, tag: str | None) -> N
             hub.call(hub.api.auth_check, repo.repo_id, repo_type=repo.kind, write=True)
         except RepositoryNotFoundError:
             raise Refused(f"{repo.repo_id}: the token may not write to it. Use one that may.") from None
-    errors = hub.call(_metadata_errors, hub, repo)
-    if errors:
-        raise Refused(f"{repo.role}/README.md: the Hub does not accept the metadata: {show(errors)}")
+    answer = hub.call(_validate_metadata, hub, repo)
+    if answer.status_code == 400:
+        raise Refused(f"{repo.role}/README.md: the Hub does not accept the metadata: {show(answer.text)}")
     if tag and plan.remote is not None:
         refs = hub.call(hub.api.list_repo_refs, repo.repo_id, repo_type=repo.kind)
         taken = next((ref.target_commit for ref in refs.tags if ref.name == tag), None)
@@ -101,29 +93,13 @@ def check_plan(hub: Hub, account: Account, plan: RepoPlan, tag: str | None) -> N
             raise Refused(f"{repo.repo_id}: has the tag {tag} already, on commit {taken[:12]}. Give another --tag.")
 
 
-def _metadata_errors(hub: Hub, repo: Repository) -> str:
-    """Ask the Hub for the errors in a card's metadata; only a JSON object is an answer."""
+def _validate_metadata(hub: Hub, repo: Repository) -> httpx2.Response:
     answer = hf.get_session().post(
         f"{hub.endpoint}/api/validate-yaml", json={"repoType": repo.kind, "content": repo.card}
     )
     if answer.status_code != 400:
         hf_raise_for_status(answer)
-    found = answer.json()
-    if not isinstance(found, dict) or not isinstance(found.get("errors", []), list):
-        raise TypeError("no list of errors")
-    errors = "; ".join(str(e.get("message") if isinstance(e, dict) else e) for e in found.get("errors") or [])
-    return errors or ("HTTP 400" if answer.status_code == 400 else "")
-
-
-def check_splits(record: Record) -> None:
-    """Refuse names of splits and folders that load_dataset does not take."""
-    for split in record.published_splits:
-        if not SPLIT.fullmatch(split.name):
-            message = f"load_dataset takes no split called {show(repr(split.name))}. Use letters, digits, `_` and `.`."
-            raise InputError(split.path, message)
-        odd = "".join(sorted({c for c in split.config if c in PATTERN}))
-        if odd:
-            raise InputError(split.path.parent, f"load_dataset reads {show(odd)} as a pattern. Rename the folder.")
+    return answer
 
 
 def left_out_notes(record: Record) -> list[str]:

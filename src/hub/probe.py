@@ -1,6 +1,6 @@
 """Load what is published, in a process of its own: `python -m src.hub.probe REQUEST REPLY`, both JSON files.
 
-It needs torch, transformers, peft and datasets, which the publisher itself does not import. It ends when its parent does.
+It needs torch, transformers, peft and datasets, which the publisher itself does not import.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import json
 import os
 import socket
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
@@ -33,13 +32,8 @@ def logits(
 ) -> Any:
     """Compare models by their names on the Hub with the local ones; return the largest difference and the number of logits.
 
-    Args:
-        prompts: Texts.
-        auto: Class that loads the model.
-        options: What it is loaded with.
-        resized: Number of token embeddings, if it is another one than the base model's.
-        published: `base`, `tokenizer`, and `adapters`: pairs of name and subfolder, none for a full model, whose name is then `base`.
-        local: The same.
+    `published` and `local` have `base`, `tokenizer`, and `adapters`: pairs of name and subfolder, none for a full model, whose name
+    is then `base`. `auto` is the class that loads a model, with `options`; `resized` is its number of token embeddings, if changed.
     """
     import torch
     import transformers
@@ -56,9 +50,6 @@ def logits(
                 model.resize_token_embeddings(resized)
             if name is not None:
                 model = PeftModel.from_pretrained(model, name, **({"subfolder": subfolder} if subfolder else {}))
-            rows, needed = model.get_input_embeddings().weight.shape[0], 1 + max(tokenizer.get_vocab().values())
-            if needed > rows:
-                raise ValueError(f"the tokenizer has {needed:,} tokens, and the model embeddings for {rows:,}")
             values += [_output(model.eval(), tokenizer(p, return_tensors="pt"), torch) for p in prompts]
         found.append(values)
     if [a.shape for a in found[0]] != [b.shape for b in found[1]]:
@@ -93,20 +84,11 @@ def snippet(code: str) -> Any:
     return lines[-1] if lines else ""
 
 
-def fetch(name: str, revision: str | None) -> Any:
-    """Download a base model from the Hub, without a token; return its folder."""
-    from huggingface_hub import snapshot_download
-
-    wanted = ["*.json", "*.txt", "*.model", "*.safetensors", "*.jinja"]
-    return snapshot_download(name, revision=revision, token=False, allow_patterns=wanted)
-
-
-JOBS: dict[str, Callable[..., Any]] = {job.__name__: job for job in (dataset, logits, snippet, fetch)}
+JOBS: dict[str, Callable[..., Any]] = {job.__name__: job for job in (dataset, logits, snippet)}
 
 
 def main() -> None:
     """Do every job of the request, each in its folder; one that fails does not keep the others from being done."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     if request["offline"]:
         setattr(socket.socket, "connect", _refuse)  # noqa: B010 - a type checker does not allow the plain form
@@ -119,13 +101,6 @@ def main() -> None:
             lines = str(error).strip().splitlines()
             replies.append({"error": f"{type(error).__name__}: {lines[0] if lines else ''}"})
     Path(sys.argv[2]).write_text(json.dumps(replies), encoding="utf-8")
-
-
-def _end_with_parent() -> None:
-    """Wait for the end of standard input, which only the parent has the other end of."""
-    while os.read(0, 1):
-        pass
-    os._exit(1)
 
 
 def _refuse(self: socket.socket, address: Any) -> None:

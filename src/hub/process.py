@@ -66,7 +66,7 @@ class Home:
                     [sys.executable, "-m", "src.hub.probe", str(asked), str(answered)],
                     cwd=self._folder,
                     env=self._environment(offline),
-                    stdin=subprocess.PIPE,  # closed when this process dies, which ends the child
+                    stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=stream,
                     start_new_session=True,
@@ -77,8 +77,6 @@ class Home:
                 with suppress(ProcessLookupError):
                     os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
-                if child.stdin is not None:
-                    child.stdin.close()
         if child.returncode != 0 or not answered.is_file():
             lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             return [ValueError(show(lines[-1] if lines else f"exit code {child.returncode}")) for _ in jobs]

@@ -37,10 +37,16 @@ class Unfinished(Strict):
 
 
 class Receipt:
-    """The receipt's file, and next to it the temporary one that notes what is going on."""
+    """The receipt's file, and next to it the temporary one that notes what is going on.
 
-    def __init__(self, path: Path, endpoint: str) -> None:
+    Attributes:
+        last: What was published to this Hub before.
+        unfinished: What a publication before this one, or this one, has not finished.
+    """
+
+    def __init__(self, path: Path, endpoint: str, last: Publication | None) -> None:
         self.path, self._note_path = path, path.with_name(f".{path.name}.unfinished")
+        self.last = last if last is not None and last.endpoint == endpoint else None
         self.unfinished = Unfinished(endpoint=endpoint, id=secrets.token_hex(8))
         if self._note_path.exists():
             hint = "Remove the file; what an unfinished publication created then stays private."
@@ -55,53 +61,53 @@ class Receipt:
     def note(self, repo: Repository, *, created: bool, commit: str | None = None) -> None:
         """Note that a repository is changed, or the commit in it that was read back."""
         before = self.unfinished.find(repo.repo_id)
-        self.forget(repo)
+        self.forget(repo.repo_id)
         commit = commit or (before.commit if before else None)
         paths = sorted({*repo.files, *(before.paths if before else ())})
         self.unfinished.repos.append(Note(repo_id=repo.repo_id, created=created, paths=paths, commit=commit))
         self.begin()
 
-    def finish(self, publication: Publication, repos: list[Repository]) -> None:
-        """Write the receipt, and remove the notes about the repositories that are finished with it."""
+    def forget(self, repo_id: str) -> None:
+        """Remove the note about a repository."""
+        self.unfinished.repos[:] = [note for note in self.unfinished.repos if note.repo_id != repo_id]
+
+    def entry(self, repo: Repository, commit: str, tag: str | None, *, private: bool, ours: bool) -> PublishedRepo:
+        """Return a repository's entry; its tag stays while the commit does."""
+        before = self.last.repo(repo.role) if self.last else None
+        return PublishedRepo(
+            role=repo.role,
+            repo_id=repo.repo_id,
+            kind=repo.kind,
+            commit=commit,
+            visibility="private" if private else "public",
+            never_public=private and ours,
+            files=len(repo.files),
+            paths=sorted(repo.files),
+            bytes=repo.size,
+            tag=tag or (before.tag if before and before.commit == commit else None),
+        )
+
+    def finish(self, results_sha256: str, repos: list[PublishedRepo], checks: list[Check]) -> Publication:
+        """Write and return the receipt, and remove the notes about its repositories.
+
+        It keeps what the last one says of repositories that were not touched.
+        """
+        roles = {repo.role for repo in repos}
+        if self.last is not None:
+            results_sha256 = results_sha256 if "model" in roles else self.last.results_sha256
+            repos = [*(repo for repo in self.last.repos if repo.role not in roles), *repos]
+            checks = [*(check for check in self.last.checks if check.repo not in roles), *checks]
+        publication = Publication(
+            endpoint=self.unfinished.endpoint,
+            time=datetime.now(UTC).replace(microsecond=0),
+            results_sha256=results_sha256,
+            repos=repos,
+            checks=checks,
+        )
         write_json(self.path, publication.model_dump(mode="json"))
         for repo in repos:
-            self.forget(repo)
+            self.forget(repo.repo_id)
         self.begin()
         if not self.unfinished.repos:
             self._note_path.unlink()
-
-    def forget(self, repo: Repository) -> None:
-        """Remove the note about a repository."""
-        self.unfinished.repos[:] = [note for note in self.unfinished.repos if note.repo_id != repo.repo_id]
-
-
-def write_receipt(
-    last: Publication | None, endpoint: str, results_sha256: str, repos: list[PublishedRepo], checks: list[Check]
-) -> Publication:
-    """Return the receipt of what was just published; it keeps what the last one says of repositories that were not touched."""
-    roles = {repo.role for repo in repos}
-    kept = [repo for repo in (last.repos if last else []) if repo.role not in roles]
-    passed = [check for check in (last.checks if last else []) if check.repo not in roles]
-    now = datetime.now(UTC).replace(microsecond=0)
-    return Publication(
-        endpoint=endpoint, time=now, results_sha256=results_sha256, repos=[*kept, *repos], checks=[*passed, *checks]
-    )
-
-
-def receipt_entry(
-    repo: Repository, commit: str, *, private: bool, never_public: bool, last: Publication | None
-) -> PublishedRepo:
-    """Return a repository's entry in the receipt; its tag stays while the commit does."""
-    before = last.repo(repo.role) if last else None
-    return PublishedRepo(
-        role=repo.role,
-        repo_id=repo.repo_id,
-        kind=repo.kind,
-        commit=commit,
-        visibility="private" if private else "public",
-        never_public=never_public,
-        files=len(repo.files),
-        paths=sorted(repo.files),
-        bytes=repo.size,
-        tag=before.tag if before and before.commit == commit else None,
-    )
+        return publication

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -33,14 +32,8 @@ class Redactor:
 
     def install(self) -> None:
         """Redact everything written to standard output and standard error from now on, tracebacks included."""
-        for name in ("stdin", "stdout", "stderr"):
-            if getattr(sys, name) is None:  # closed by the caller, as with `>&-`
-                setattr(sys, name, Path(os.devnull).open("r+", encoding="utf-8"))  # noqa: SIM115
         for name in ("stdout", "stderr"):
-            stream = getattr(sys, name)
-            if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="backslashreplace")  # a terminal in ASCII shows any title
-            setattr(sys, name, _RedactedStream(stream, self))
+            setattr(sys, name, _RedactedStream(getattr(sys, name), self))
 
 
 class _RedactedStream:

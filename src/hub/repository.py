@@ -30,6 +30,9 @@ SMALL = 1_000_000
 Commits = Mapping[Role, str]
 """The commit of each repository, where it is known."""
 
+Sources = dict[str, Path | bytes]
+"""Files with their content, or the content, by their path in a repository."""
+
 
 @dataclass(frozen=True)
 class RemoteFile:
@@ -151,19 +154,15 @@ def is_text(path: str) -> bool:
     return _TEXT.search(path) is not None
 
 
-def bytes_file(name: str, content: bytes) -> HubFile:
-    """Return a generated file."""
-    return HubFile(name, content, len(content), hashlib.sha256(content).hexdigest())
-
-
-def hashed(sources: dict[str, Path | bytes]) -> dict[str, HubFile]:
+def hashed(sources: Sources) -> dict[str, HubFile]:
     """Return the files of a repository, hashed, by path."""
-    return {
-        name: bytes_file(name, source)
-        if isinstance(source, bytes)
-        else HubFile(name, source, source.stat().st_size, sha256_file(source))
-        for name, source in sorted(sources.items())
-    }
+    found = {}
+    for name, source in sorted(sources.items()):
+        if isinstance(source, bytes):
+            found[name] = HubFile(name, source, len(source), hashlib.sha256(source).hexdigest())
+        else:
+            found[name] = HubFile(name, source, source.stat().st_size, sha256_file(source))
+    return found
 
 
 def write_bundle(repos: list[Repository], output: Path) -> None:

@@ -37,19 +37,10 @@ LARGEST = 64 * 1024 * 1024
 def check_secrets(
     repos: list[Repository], token: str | None, allowed: Mapping[str, list[str]], cache: Path | None
 ) -> list[str]:
-    """Search every file of every repository.
+    """Refuse what looks like a secret, which is not shown; return warnings about home folders and e-mail addresses.
 
-    Args:
-        repos: The repositories.
-        token: The own login token, which is never allowed.
-        allowed: Exceptions: by file (`role/path`), the SHA-256 of what was found there and is harmless.
-        cache: The cache's folder, which keeps what was found by the file's hash, and never a secret.
-
-    Returns:
-        Warnings about home folders and e-mail addresses.
-
-    Raises:
-        InputError: Something looks like a secret; the text itself is not shown.
+    The own `token` is never allowed; `allowed` has, by file (`role/path`), the SHA-256 of what was found there and is harmless. The
+    cache keeps what was found by the file's hash, and never a secret.
     """
     own = [value.encode() for value in {token, quote(token, safe="")}] if token else []
     code = sha256_file(Path(__file__))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
 from rich.markup import escape
@@ -22,7 +21,7 @@ MARKS = {"added": "+", "changed": "~", "removed": "-", "same": "=", "left alone"
 OUTCOMES = {"passed": "green", "failed": "bold red", "not checked": "yellow"}
 ACTIONS = {"create": "new, private until it is read back and tried", "update": "one commit", "nothing": "no change"}
 LISTED = 12
-"""Most names or lines of a diff that are shown without --verbose."""
+"""Most lines of a diff that are shown without --verbose."""
 
 
 def _line(text: str) -> str:
@@ -57,7 +56,7 @@ class Screen:
         for plan in plans:
             self._plan(plan, endpoint)
         for note in notes:
-            self.warn(note)
+            self.note(note)
 
     def _plan(self, plan: RepoPlan, endpoint: str) -> None:
         counts = ", ".join(f"{plan.counts[kind]} {kind}" for kind in MARKS if plan.counts[kind])
@@ -69,19 +68,18 @@ class Screen:
         for change in plan.changes if self.verbose else ():
             self.out.print(f"  {MARKS[change.kind]} {change.kind:<10} {size(change.size):>9}  {_line(change.path)}")
         for kind in ("removed", "changed", "left alone"):
-            paths = plan.paths(kind)
-            if paths and not self.verbose:
-                self.out.print(f"  {kind}: {_line(', '.join(paths[:LISTED]))}{_more(paths)}")
+            if not self.verbose and (paths := plan.paths(kind)):
+                self.out.print(f"  {kind}: {_line(', '.join(paths))}")
         for line in plan.card if self.verbose else plan.card[:LISTED]:
             self.out.print(f"  {CARD}: {_line(line)}", style="red" if line.startswith("-") else "green")
         if not self.verbose and len(plan.card) > LISTED:
-            self.out.print(f"  {CARD}:{_more(plan.card)} lines; --verbose lists them")
+            self.out.print(f"  {CARD}: --verbose lists {len(plan.card) - LISTED} more lines")
         for line in plan.notes:
-            self.out.print(f"  note: {_line(line)}", style="yellow")
+            self.note(line)
         for line in plan.foreign:
             self.out.print(f"  changed by others: {_line(line)}", style="bold red")
 
-    def warn(self, line: str) -> None:
+    def note(self, line: str) -> None:
         """Print something to look at that stops nothing."""
         self.out.print(f"  note: {_line(line)}", style="yellow")
 
@@ -99,12 +97,11 @@ class Screen:
         for line in state:
             self.out.print(_line(line))
 
-    @property
-    def progress(self) -> Callable[[str], AbstractContextManager[object]] | None:
-        """What shows a spinner at a terminal; None elsewhere."""
-        return self._spinner if self.log.is_terminal else None
-
-    def _spinner(self, what: str) -> AbstractContextManager[object]:
+    def doing(self, what: str) -> AbstractContextManager[object]:
+        """Show what is being done: with a spinner at a terminal, in a line elsewhere."""
+        if not self.log.is_terminal:
+            self.say(what)
+            return nullcontext()
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         bar = Progress(*columns, console=self.log, transient=True)
         bar.add_task(_line(what), total=None)
@@ -119,12 +116,8 @@ class Screen:
         become = [plan.repo.repo_id for plan in plans if plan.visibility == "public"]
         readable = f"{', '.join(become)} will be public" if become else "everything stays private"
         try:
-            answer = self.log.input(f"{escape(f'Publish? {readable}.')} \\[y/N] ")
+            answer = self.log.input(escape(f"Publish? {readable}. [y/N] "))
         except EOFError:
             answer = ""
         if answer.strip().lower() not in ("y", "yes"):
             raise Refused("you said no.")
-
-
-def _more(listed: Sequence[str]) -> str:
-    return f" and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
