@@ -412,7 +412,7 @@ FAULTS: dict[str, tuple[str, str, str, list[str]]] = {
     "unknown name": (OWN, "", "Text.\n{{ project.of_no_kind }}\n", [OWN, "line 2", "of_no_kind"]),
     "unknown metric": (
         CRITERIA, "metric: letter_count_accuracy", "metric: no_such_metric",
-        [CRITERIA, "criteria.letter_count_improvement.evidence[0].metric", "no_such_metric"],
+        [CRITERIA, "criteria.letter_count_improvement", "no_such_metric"],
     ),
 }  # fmt: skip
 """What is put into a file in place of what, and what the error must name."""
