@@ -25,6 +25,8 @@ def stated(**changes: Any) -> ProjectConfig:
     [
         ({"language": ["en", False]}, "language"),
         ({"license": "other"}, "license_name: "),
+        ({"license": "apache"}, "no license apache; did you mean apache-2.0"),
+        ({"license": "my own"}, "no license my own; use other"),
         ({"version": 1.0}, "version: "),
     ],
 )

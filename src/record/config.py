@@ -19,7 +19,8 @@ from pydantic import (
     model_validator,
 )
 
-from .errors import InputError
+from .errors import InputError, did_you_mean
+from .licenses import LICENSES
 from .model_name import is_path, recorded_name
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
@@ -375,7 +376,7 @@ class ProjectConfig(Strict):
     language: Language | Annotated[list[Language], Field(min_length=1)] = Field(
         "en", description="ISO 639-1 code of the data's language, or several."
     )
-    license: str = Field("mit", pattern="^[a-z0-9][a-z0-9.+-]*$", description="The Hub's license identifier.")
+    license: str = Field("mit", description="The Hub's license identifier, or `other`.")
     license_name: Line = Field(MIT, validate_default=True, description="The license in words, if it is not `mit`.")
     license_link: str | None = Field(
         None, pattern=r"^(LICENSE$|https://)", description="Address of the text of the license `other`; or LICENSE."
@@ -412,11 +413,18 @@ class ProjectConfig(Strict):
     related_work: str | None = Field(None, description="What others found, for the report; cites the same way.")
     future_work: list[str] = Field(default_factory=list, description="What remains to be done, for the report.")
 
+    @field_validator("license")
+    @classmethod
+    def _known_to_the_hub(cls, value: str) -> str:
+        if value not in LICENSES:
+            raise ValueError(f"the Hub has no license {value}{did_you_mean(value.lower(), LICENSES) or '; use other'}")
+        return value
+
     @field_validator("license_name")
     @classmethod
     def _names_the_license(cls, value: str, info: ValidationInfo) -> str:
         if info.data.get("license", "mit") != "mit" and value == MIT:
-            raise ValueError(f"state the name of the license `{info.data['license']}`; without it, it is the {MIT}")
+            raise ValueError(f"state the name of the license {info.data['license']}; without it, it is the {MIT}")
         return value
 
     @property
