@@ -454,7 +454,7 @@ FAULTS: dict[str, tuple[str, str, str, list[str]]] = {
     "figure not drawn": (OWN, "", 'Text.\n{{ figure("no-such-chart") }}\n', [OWN, "line 2", "no-such-chart", "metrics"]),
     "unknown metric": (
         CRITERIA, "metric: letter_count_accuracy", "metric: no_such_metric",
-        [CRITERIA, "criteria.letter_count_improvement.evidence[0].metric", "no_such_metric"],
+        [CRITERIA, "criteria.letter_count_improvement", "no_such_metric"],
     ),
     "metric that is not primary": (
         CRITERIA, "metric: letter_count_accuracy", "metric: levenshtein_distance", [CRITERIA, "levenshtein_distance", "primary"],
