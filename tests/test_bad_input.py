@@ -95,9 +95,10 @@ def forget_first_verdict(table: pa.Table) -> pa.Table:
     return set_column(table, "correct", [None, *table["correct"].to_pylist()[1:]])
 
 
-def odd_first_control(table: pa.Table) -> pa.Table:
+def odd_first_control(table: pa.Table, share: float | None) -> pa.Table:
+    """Change the share of an answer of the first question's control, or leave that control out."""
     first, *others = table["control"].to_pylist()
-    return set_column(table, "control", [[first[0] | {"share": 0.2}], *others])
+    return set_column(table, "control", [[first[0] | {"share": share}] if share else None, *others])
 
 
 CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
@@ -171,8 +172,12 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         [RESULTS, "questions.file"],
     ),
     "a control whose shares do not sum to one": (
-        lambda root: edit_table(root, QUESTIONS, odd_first_control),
+        lambda root: edit_table(root, QUESTIONS, lambda t: odd_first_control(t, 0.2)),
         [QUESTIONS, "control, id"],
+    ),
+    "a question without the control that the others have": (
+        lambda root: edit_table(root, QUESTIONS, lambda t: odd_first_control(t, None)),
+        [QUESTIONS, "control: missing for some questions of letter_count"],
     ),
     "a shortcut without its column": (
         lambda root: edit_json(root / RESULTS, lambda d: d["tasks"]["letter_count"]["shortcuts"].update(x="nowhere")),

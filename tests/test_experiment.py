@@ -375,8 +375,8 @@ def test_a_study_runs_what_is_missing_and_nothing_twice(tiny: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("seeds: [1]}", "seeds: [1, 1]}", ("arms.main.seeds", "1 twice")),
-        ("role: control", "role: main", ("2 with the role main",)),
+        ("seeds: [1]}", "seeds: [1, 1]}", ("a seed twice",)),
+        ("role: control", "role: main", ("one arm needs the role `main`",)),
         ("published: main-1", "published: shuffled-1", ("published", "shuffled-1")),
         ("{letters: shuffled}", "{letter: shuffled}", ("letter", "Extra inputs")),
         ("{dataset_config: {letters: shuffled}}", "{training_config: {max_steps: 9}}", ("max_steps", "9", "6")),
@@ -401,7 +401,7 @@ def test_a_run_that_is_not_declared_is_named(tmp_path: Path) -> None:
     done = invoke(tmp_path, "train", "--config", "configs/study.yaml", "--run", "main-7")
     assert done.returncode == 2
     assert "no run main-7" in done.stderr
-    assert "main-1, shuffled-1" in done.stderr
+    assert "did you mean main-1?" in done.stderr
     done = invoke(tmp_path, "train", "--config", "configs/tiny.yaml", "--run", "main-1")
     assert done.returncode == 2
     assert "configs/tiny.yaml: experiment_name: Extra inputs are not permitted" in done.stderr

@@ -50,7 +50,7 @@ def check_settings(
         _compare_base(config_path, base, config.base_model, "adapter_config.json")
     if config.lora_config is None or not {"r", "lora_alpha"} <= adapter.keys():
         return
-    lora, trained = config.lora_config, validate(results_path, adapter, LoraConfig)
+    lora, trained = config.lora_config, validate(Path("adapter_config.json"), adapter, LoraConfig)
     for key in ("r", "alpha", "dropout", "use_rslora", "bias", "target_modules"):
         ran_with, says = getattr(trained, key), getattr(lora, key)
         if key == "target_modules":

@@ -77,6 +77,10 @@ def _checked(path: Path, table: pa.Table) -> pa.Table:
         found = pa.table(typed(table, schema, OPTIONAL) | own_columns(table, schema.names))
     for name in ("control", *controls):
         _check_shares(path, found, name)
+    valid = found["control"].is_valid()
+    with_control, without = (set(found["task"].filter(part).to_pylist()) for part in (valid, pc.invert(valid)))
+    for task in sorted(with_control & without):
+        raise InputError(path, f"control: missing for some questions of {task}, and others have one.")
     return found
 
 

@@ -52,6 +52,8 @@ class StudyConfig(Strict):
     def _consistent(self) -> StudyConfig:
         if [arm.role for arm in self.arms.values()].count("main") != 1:
             raise ValueError("one arm needs the role `main`: what controls are compared with")
+        if any(len(set(arm.seeds)) < len(arm.seeds) for arm in self.arms.values()):
+            raise ValueError("an arm has a seed twice")
         if any(arm.start_from and len(arm.start_from) != len(arm.seeds) for arm in self.arms.values()):
             raise ValueError("`start_from` names one adapter for each seed")
         return self
