@@ -187,7 +187,9 @@ class _Publication:
         self.checks = Checks(context, self.clock, self.folder, self.screen.check)
         with nullcontext() if unfinished else self.clock.doing("collecting the files"):
             repos, notes = gather(context, only, token, self.visitor.endpoint, unfinished=unfinished)
-            self.base = next((repo for repo in repos if repo.role == "base"), None) or local_base(context)
+            self.base = next((repo for repo in repos if repo.role == "base"), None)
+            if self.base is None and not unfinished:
+                self.base = local_base(context)
         return repos, [*notes, *([self.obstacle] if self.obstacle else [])]
 
     def _check(self, repos: list[Repository], *, load: bool) -> None:
