@@ -6,6 +6,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -184,9 +185,11 @@ class _Publication:
                 self.obstacle = check_base(self.visitor, Context(record, self.names))
         context = Context(record, self.names, self.cache, inside_hub=True, base_obstacle=self.obstacle)
         self.checks = Checks(context, self.clock, self.folder, self.screen.check)
-        with self.clock.doing("collecting the files"):
+        with nullcontext() if unfinished else self.clock.doing("collecting the files"):
             repos, notes = gather(context, only, token, self.visitor.endpoint, unfinished=unfinished)
-            self.base = next((repo for repo in repos if repo.role == "base"), None) or local_base(context)
+            self.base = next((repo for repo in repos if repo.role == "base"), None)
+            if self.base is None and not unfinished:
+                self.base = local_base(context)
         return repos, [*notes, *([self.obstacle] if self.obstacle else [])]
 
     def _check(self, repos: list[Repository], *, load: bool) -> None:
