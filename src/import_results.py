@@ -25,9 +25,6 @@ def import_results(
     filter: Annotated[
         str | None, typer.Option("--filter", help="Which filter's answers count, where a task has several.")
     ] = None,
-    published_for: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the evaluated weights, if others are published.")
-    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace results that were not imported.")] = False,
 ) -> None:
     """Make a record of the base model's results, the fine-tuned model's, and any others'; of one model alone, without a comparison.
@@ -40,7 +37,7 @@ def import_results(
     from src.exchange.lm_eval import import_lm_eval
 
     found = import_lm_eval(runs, filter)
-    written = write_record(found, Path(), name, replace=replace, published_for=published_for)
+    written = write_record(found, Path(), name, replace=replace)
     for line in [*found.notes, *written.lines]:
         say(line)
     if written.changes is not None:

@@ -28,10 +28,6 @@ def new(
         str | None,
         typer.Option("--filter", help="With --lm-eval: whose answers count, where a task has several filters."),
     ] = None,
-    published_for: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="With --lm-eval: name of the evaluated weights, if others are published."),
-    ] = None,
     metrics: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="JSON with the metrics of both models, if you have nothing else."),
@@ -63,7 +59,7 @@ def new(
     if lm_eval and metrics is not None:
         raise typer.BadParameter("give --lm-eval or --metrics, not both")
     for line in create.create(
-        folder, name, adapter=adapter, lm_eval=lm_eval or (), filter=filter, published_for=published_for,
+        folder, name, adapter=adapter, lm_eval=lm_eval or (), filter=filter,
         metrics=metrics, with_experiment=with_experiment,
     ):  # fmt: skip
         say(line)

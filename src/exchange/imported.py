@@ -55,9 +55,7 @@ class Written:
     changes: list[str] | None = None
 
 
-def write_record(
-    found: Import, root: Path, name: str, *, replace: bool = False, published_for: str | None = None, weights: str = ""
-) -> Written:
+def write_record(found: Import, root: Path, name: str, *, replace: bool = False, weights: str = "") -> Written:
     """Write the results of an experiment. A new one also gets its config and its metrics declared.
 
     Files that exist are left as their author wrote them; what they would have to change is returned.
@@ -67,7 +65,6 @@ def write_record(
         root: The repository.
         name: Name of the experiment.
         replace: Whether to replace results that were not imported.
-        published_for: Name of the evaluated weights, where others are published on purpose.
         weights: Where the published weights came from, if they were copied.
     """
     folder, config_path = root / "results" / name, root / "configs/experiments" / f"{name}.yaml"
@@ -81,7 +78,7 @@ def write_record(
     former = _values(folder) if before is not None and not sample and config_path.is_file() else None
     own = parse_yaml(config_path, read_text(config_path)) if config_path.is_file() else {}
     own = {key: value for key, value in own.items() if key != "note"} if sample else own
-    stated = _experiment(found, root, name) | ({"published_for": published_for} if published_for else {})
+    stated = _experiment(found, root, name)
     config = stated | own
     validate(config_path, config, ExperimentConfig)
     published = before.finetuned_model.name if before is not None and former is not None else None
@@ -177,8 +174,6 @@ def _bind_weights(
         return None
     model, adapter = found.models[found.published]
     evaluated, actual = Path(adapter or model), hash_files(checkpoint_files(folder))
-    if config.get("published_for") == parse_model_name(str(evaluated)).name:
-        return None
     if evaluated.is_dir():
         theirs = hash_files(checkpoint_files(evaluated))
         same = all(theirs.get(file) == digest for file, digest in actual.items() if file.endswith(".safetensors"))
@@ -262,7 +257,7 @@ def _config_differences(config: dict[str, Any], stated: dict[str, Any], path: Pa
     """Say what the config of an experiment would have to state for the results."""
     return [
         f"{path}: {key} is {config.get(key, 'not stated')}, and should be {stated[key]} for these results"
-        for key in ("base_model", "base_revision", "published_for")
+        for key in ("base_model", "base_revision")
         if key in stated and config.get(key) != stated[key]
     ]
 

@@ -61,12 +61,6 @@ def check_settings(
             _compare(config_path, f"lora_config.{key}", ran_with, says, "adapter_config.json")
 
 
-def stands_for_weights(config: ExperimentConfig, results: EvaluationResults) -> bool:
-    """Determine whether `published_for` states that results of other weights belong to the published ones."""
-    evaluated = results.finetuned_model.name
-    return evaluated is not None and config.published_for == parse_model_name(evaluated).name
-
-
 def check_weights(config_path: Path, config: ExperimentConfig, results: EvaluationResults) -> None:
     """Refuse to publish weights under another name than imported results give them; hashes, where there are some, say more."""
     evaluated, usual = results.finetuned_model.name, f"checkpoints/{config.experiment_name}"
@@ -78,7 +72,7 @@ def check_weights(config_path: Path, config: ExperimentConfig, results: Evaluati
 def refuse_weights(config_path: Path, evaluated: str, published: str) -> NoReturn:
     """Say that other weights are published than were evaluated."""
     message = f"checkpoint: the results are of {evaluated}, and {published} is published. Publish what was evaluated"
-    raise InputError(config_path, f"{message}, or state `published_for: {parse_model_name(evaluated).name}`.")
+    raise InputError(config_path, f"{message}; if it is the same, give its folder that name.")
 
 
 def check_trained(log_path: Path, log: TrainingLog, evaluated: Hashes | None) -> None:

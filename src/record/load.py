@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from .answers import Answered
-from .binding import check_weights, stands_for_weights
+from .binding import check_weights
 from .checkpoint import TOKENIZER_FILES, base_files, check_hashes, checkpoint_files, hash_files, json_object
 from .config import METRICS, ExperimentConfig, MetricsConfig, ProjectConfig, without_words
 from .criteria import CriteriaConfig, SignificantImprovement
@@ -41,7 +41,6 @@ class Record:
         described: Whether the project's config is about it: it is not where another experiment's config was given by hand.
         worded: Whether the words in docs/fragments are about it: they are not either where other results were given by hand.
         configs: The files that declare it.
-        evaluated_weights: Name of the evaluated weights, where the author states that their results stand for the published ones.
     """
 
     root: Path
@@ -56,7 +55,6 @@ class Record:
     described: bool = True
     worded: bool = True
     configs: tuple[Path, ...] = ()
-    evaluated_weights: str | None = None
 
     @property
     def results(self) -> EvaluationResults:
@@ -324,12 +322,7 @@ def load_record(
     published = read_study(study, root).config.published if study else "finetuned"
     weights = root / experiment_config.checkpoint
     found = load_results(path, metrics_config, experiment_config, config_path, weights, published)
-    evaluated_weights = None
-    if stands_for_weights(experiment_config, found.evaluation):
-        evaluated_weights = experiment_config.published_for
-        experiment_config = experiment_config.model_copy(update={"published_for": None})
-    else:
-        check_weights(config_path, experiment_config, found.evaluation)
+    check_weights(config_path, experiment_config, found.evaluation)
     return Record(
         root,
         project_config,
@@ -343,7 +336,6 @@ def load_record(
         described,
         described and shown,
         (config_path, *(root / name for name in own), *([root / study] if study else ())),
-        evaluated_weights,
     )
 
 

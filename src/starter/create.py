@@ -76,7 +76,6 @@ def create(
     adapter: Path | None = None,
     lm_eval: Sequence[Path] = (),
     filter: str | None = None,
-    published_for: str | None = None,
     metrics: Path | None = None,
     with_experiment: bool = False,
 ) -> list[str]:
@@ -102,7 +101,7 @@ def create(
             from src.exchange.lm_eval import import_lm_eval
 
             found = import_lm_eval(lm_eval, filter)
-            written = write_record(found, root, name, published_for=published_for, weights=str(adapter or ""))
+            written = write_record(found, root, name, weights=str(adapter or ""))
             lines += [*found.notes, *written.lines]
         elif metrics is not None:
             lines += _write_metrics(root, name, metrics)
