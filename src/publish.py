@@ -5,10 +5,12 @@ import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, get_args
+from urllib.parse import urlsplit
 
 import typer
 
 from src.cli import run
+from src.record.errors import InputError
 from src.record.publication import Role
 
 Only = StrEnum("Only", get_args(Role))  # type: ignore[misc]
@@ -72,6 +74,10 @@ def publish(
 
     redactor = Redactor()
     redactor.install()
+    try:
+        urlsplit(os.environ.get("HF_ENDPOINT", ""))
+    except ValueError as error:
+        raise InputError("HF_ENDPOINT", f"{error}. Correct the variable, or unset it.") from None
 
     from src.hub.publish import Options
     from src.hub.publish import publish as run_publication

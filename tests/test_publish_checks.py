@@ -50,10 +50,25 @@ def test_a_file_that_changed_after_the_plan_is_not_published(
     assert commits(desk.repo("dataset")) == 0
 
 
+def external_base(desk: Desk, visibility: str = "public", **state: Any) -> list[bool]:
+    """Let the adapter's base model be another one on the Hub; return a list that is told whether models are loaded offline."""
+    record = desk.bundle.record
+    names = replace(RepoNames.of(record, "alice"), base="acme/base")
+    desk.patch.setattr(type(record), "base_folder", property(lambda record: None))
+    record = replace(record, project=record.project.model_copy(update={"visibility": visibility}))
+    desk.bundle = replace(desk.bundle, record=record, repos=[r for r in desk.bundle.repos if r.role == "model"])
+    desk.patch.setattr(publish, "local_base", lambda context: None)
+    desk.patch.setattr(publish.RepoNames, "of", staticmethod(lambda record, namespace=None: names))
+    vars(desk.hub.add_repo("model", "acme/base")).update(state)
+    offline: list[bool] = []
+    desk.answers["logits"] = lambda job: offline.append(job["offline"]) or {"difference": 0.0, "count": 1}
+    return offline
+
+
 @pytest.mark.parametrize(
     ("state", "says"),
     [
-        ({"private": True}, "is private or not on the Hub"),
+        ({"private": True, "visibility": "private"}, "is private or not on the Hub"),
         ({"gated": True}, "is gated: visitors need access to it"),
         (
             {"labels": ["custom_code"]},
@@ -65,19 +80,20 @@ def test_a_file_that_changed_after_the_plan_is_not_published(
 def test_a_base_model_that_not_everybody_loads_is_told_and_not_called_verified(
     desk: Desk, state: dict[str, Any], says: str | None
 ) -> None:
-    names = replace(RepoNames.of(desk.bundle.record, "alice"), base="acme/base")
-    desk.patch.setattr(type(desk.bundle.record), "base_folder", property(lambda record: None))
-    desk.bundle = replace(desk.bundle, repos=[r for r in desk.bundle.repos if r.role == "model"])
-    desk.patch.setattr(publish, "local_base", lambda context: None)
-    desk.patch.setattr(publish.RepoNames, "of", staticmethod(lambda record, namespace=None: names))
-    vars(desk.hub.add_repo("model", "acme/base")).update(state)
-    offline: list[bool] = []
-    desk.answers["logits"] = lambda job: offline.append(job["offline"]) or {"difference": 0.0, "count": 1}
+    offline = external_base(desk, **state)
     done = desk.publish(only=("model",), smoke=False)
     assert done.code == 0, done.out
     assert says is None or f"acme/base {says}" in done.out
     outcomes = [c["outcome"] for c in desk.receipt["checks"] if "logits" in c["name"]]
     assert (outcomes, offline) == ((["not checked"], []) if says else (["passed"], [False]))
+
+
+def test_nothing_becomes_public_whose_base_model_no_visitor_can_read(desk: Desk) -> None:
+    external_base(desk, private=True)
+    done = desk.publish(only=("model",))
+    assert done.code == 3
+    assert "acme/base is private or not on the Hub" in done.out
+    assert desk.hub.repos.keys() == {("model", "acme/base")}, desk.hub.repos.keys()
 
 
 def test_without_the_packages_it_plans_and_names_the_line_to_install(desk: Desk) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from .conftest import invoke
+from .conftest import invoke, run_in
 
 pytestmark = pytest.mark.slow
 
@@ -65,3 +66,19 @@ def test_a_git_lfs_pointer_is_refused_by_its_name(project: Path) -> None:
     assert done.returncode == 2
     assert "a Git LFS pointer" in done.stderr
     assert "git lfs pull" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["extra/two words.parquet", "a[b]/test.parquet"])
+def test_a_name_that_load_dataset_does_not_take_is_refused(project: Path, name: str) -> None:
+    path = project / "data" / name
+    path.parent.mkdir()
+    shutil.copy(project / "data/spelling/test.parquet", path)
+    done = dry_run(project)
+    assert done.returncode == 2
+    assert f"data/{name}: load_dataset takes no such name" in done.stderr
+
+
+def test_an_endpoint_that_is_no_address_is_refused(project: Path) -> None:
+    done = run_in(project, "-m", "src.publish", "--dry-run", HF_ENDPOINT="http://[::1")
+    assert done.returncode == 2
+    assert done.stderr == "error: HF_ENDPOINT: Invalid IPv6 URL. Correct the variable, or unset it.\n"

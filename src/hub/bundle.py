@@ -21,7 +21,7 @@ from src.record.publication import Role
 from src.record.splits import dataset_files
 
 from .eval_results import results_files
-from .preflight import check_license, left_out_notes
+from .preflight import check_license, check_splits, left_out_notes
 from .repository import ROLES, Commits, HubFile, Repository, Sources, hashed
 from .secrets import check_secrets
 
@@ -66,6 +66,8 @@ def gather(
     """Collect the repositories, and check what needs neither the network nor a model; return them, and notes for the person."""
     record, documents = context.record, Documents(context)
     check_license(record)
+    if "dataset" in only:
+        check_splits(record)
     documents.check()
     repos = collect(documents, only, endpoint, unfinished=unfinished)
     if not repos:

@@ -28,6 +28,9 @@ from .repository import Repository
 TAG = re.compile(r"(?!main$)(?=.{1,96}$)[A-Za-z0-9]+([._-][A-Za-z0-9]+)*(?<!\.lock)")
 """What a tag may be called: what the receipt can hold and git can take."""
 
+SPLIT, FOLDER = re.compile(r"\w+(\.\w+)*"), re.compile(r"[^*?\[\]{}<>:|\\]+")
+"""What load_dataset takes as the name of a split, and what it reads as the name of a folder and not as a pattern."""
+
 NEEDED = ("torch", "transformers", "peft", "datasets")
 """Packages that load what is published."""
 
@@ -59,6 +62,13 @@ def check_license(record: Record) -> None:
     text = read_text(path, "Put the license's text there.")
     if license != "mit" and text.lower().lstrip().startswith("mit license"):
         raise InputError(path, f"The text is the MIT License, but the project config names `{license}`.")
+
+
+def check_splits(record: Record) -> None:
+    """Refuse names of splits and folders that load_dataset does not take."""
+    for split in record.published_splits:
+        if not (SPLIT.fullmatch(split.name) and FOLDER.fullmatch(split.config)):
+            raise InputError(split.path, "load_dataset takes no such name. Use letters, digits and `_`.")
 
 
 def check_selection(repos: list[Repository], published: Collection[Role], make_public: Collection[str]) -> None:
@@ -124,7 +134,10 @@ def check_base(visitor: Hub, context: Context) -> str | None:
     try:
         info = visitor.call(visitor.api.model_info, base)
     except RepositoryNotFoundError:
-        return f"the base model {show(base)} is private or not on the Hub: visitors cannot load the adapter"
+        hidden = f"the base model {show(base)} is private or not on the Hub: visitors cannot load the adapter"
+        if context.record.project.visibility == "public":
+            raise Refused(f"{hidden}. Correct `base_model`, or set `visibility: private`.") from None
+        return hidden
     if info.gated:
         return f"the base model {show(base)} is gated: visitors need access to it"
     if "custom_code" in (info.tags or []):

@@ -52,11 +52,6 @@ class Publication(Strict):
         """Return the repository of a role, if it was published."""
         return next((repo for repo in self.repos if repo.role == role), None)
 
-    def tagged(self, role: Role, tag: str) -> Publication:
-        """Return the receipt with a tag on the repository of a role."""
-        repos = [repo.model_copy(update={"tag": tag}) if repo.role == role else repo for repo in self.repos]
-        return self.model_copy(update={"repos": repos})
-
     def url(self, repo: PublishedRepo) -> str:
         """Return the address of a repository's page."""
         return f"{self.endpoint}/{'' if repo.kind == 'model' else repo.kind + 's/'}{repo.repo_id}"
