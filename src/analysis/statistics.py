@@ -42,15 +42,15 @@ def wilson(successes: int, n: int, level: float) -> Interval:
 
 
 def bootstrap_mean(values: FloatArray, level: float) -> Interval | None:
-    """Compute a percentile bootstrap interval for a mean (Efron 1979, doi:10.1214/aos/1176344552); None for fewer than two values.
+    """Compute a percentile bootstrap interval for a mean (Efron 1979, doi:10.1214/aos/1176344552); None where all values are the same.
 
     For paired differences this is the paired bootstrap: questions are drawn, each with both models' answers. Drawing n of n values with
     replacement draws the counts of the distinct values from a multinomial distribution, which is what is done here.
     """
     n = len(values)
-    if n < 2:
-        return None
     distinct, counts = _distinct(values)
+    if len(distinct) < 2:
+        return None
     rng = np.random.default_rng(SEED)
     means = np.concatenate([rng.multinomial(n, counts / n, size=size) @ distinct / n for size in _batches(len(counts))])
     low, high = np.quantile(means, [level / 2, 1 - level / 2])

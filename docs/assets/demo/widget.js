@@ -152,7 +152,7 @@
     const keys = models.map(({ key }) => key);
     // A question of the record names its letter.
     const named = questions.count && [...(wanted.get("word") || "")].find((letter) => fill(questions.count.template, { word: wanted.get("word"), letter }) === wanted.get("question"));
-    const state = { round: 0, word: "", letter: named || manifest.letter || "", position: 1 };
+    const state = { round: 0, word: "", letter: named || manifest.letter || "", position: 3 };
     let show = {};
     let pending = 0;
 
