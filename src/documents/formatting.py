@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.filesize import decimal
 
@@ -25,6 +25,9 @@ _RANGE = re.compile(r"(?<=\d) to (?=[+−])")
 
 MARKUP = "&<>\\`*{}[]()#+!|~^$:@"
 """Signs that Markdown, its extensions or HTML read within a line."""
+
+_UNDERSCORE = r"(?<![^\W_])_|_(?![^\W_])"
+"""One that is not inside a word."""
 
 
 def decimals(unit: str, questions: int | None) -> int:
@@ -111,11 +114,6 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
-def size(number: int) -> str:
-    """Format a number of bytes, in powers of a thousand."""
-    return decimal(number)
-
-
 def unbroken(text: str) -> str:
     """Keep numbers and their units on one line, and intervals; what is between backticks or a fence stays as it is."""
     space = "\N{NO-BREAK SPACE}"
@@ -150,17 +148,10 @@ def text(untrusted: object, limit: int = TEXT_LIMIT) -> str:
     numeric entity (links without brackets included), and what is too long is cut.
     """
     raw = str(untrusted)
-    cut = printable(raw[:limit], allowed="\n\t")
-    out = []
-    escaped = MARKUP + "." if "www" in cut.lower() else MARKUP
-    for place, char in enumerate(cut):
-        if char in "\n\t":
-            out.append(" ")
-        elif char in escaped or (char == "_" and not (cut[:place][-1:].isalnum() and cut[place + 1 :][:1].isalnum())):
-            out.append(f"&#{ord(char)};")
-        else:
-            out.append(char)
-    return "".join(out) + ("…" if len(raw) > limit else "")
+    cut = re.sub(r"[\n\t]", " ", printable(raw[:limit], allowed="\n\t"))
+    signs = MARKUP + "." if "www" in cut.lower() else MARKUP
+    escaped = re.sub(f"[{re.escape(signs)}]|{_UNDERSCORE}", lambda found: f"&#{ord(found[0])};", cut)
+    return escaped + ("…" if len(raw) > limit else "")
 
 
 def attribute(untrusted: object, limit: int = 1000) -> str:
@@ -189,25 +180,11 @@ def modules(names: str | Sequence[str]) -> str:
     return f"{', '.join(map(text, sorted({name.rsplit('.', 1)[-1] for name in stated})))} ({len(stated):,} modules)"
 
 
-FILTERS = {
-    "last_line": last_line,
-    "value": value,
-    "interval": interval,
-    "percent": percent,
-    "floor_percent": floor_percent,
-    "relative": relative,
-    "plain_block": plain_block,
-    "difference": difference,
-    "p_value": p_value,
-    "count": count,
-    "size": size,
-    "duration": duration,
-    "text": text,
-    "bibtex": bibtex,
-    "plain": plain,
-    "attribute": attribute,
-    "mathml": mathml,
-    "midsentence": midsentence,
-    "modules": modules,
-}
+FILTERS: dict[str, Callable[..., str]] = {"size": decimal} | {
+    function.__name__: function
+    for function in (
+        attribute, bibtex, count, difference, duration, floor_percent, interval, last_line, mathml, midsentence, modules, p_value,
+        percent, plain, plain_block, relative, text, value,
+    )
+}  # fmt: skip
 """What templates can use, by name."""
