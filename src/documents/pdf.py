@@ -28,6 +28,8 @@ PICTURE_STYLE = (
 PIPELINE = "author/pipeline.svg.j2"
 """The author's picture of the pipeline, which the text may show."""
 
+_CODE = Path(__file__).read_text(encoding="utf-8")
+
 LUA, TYPST = FRAGMENTS / "report.lua", FRAGMENTS / "report.typ"
 
 _MARKDOWN = "markdown-smart-raw_html-raw_tex-tex_math_single_backslash-yaml_metadata_block-simple_tables-multiline_tables-grid_tables-line_blocks-example_lists+lists_without_preceding_blankline"
@@ -55,9 +57,9 @@ def report_pdf(context: Context, body: str) -> bytes:
     metadata = displayable(json.dumps(_metadata(context), ensure_ascii=False, sort_keys=True))
     pictures = [chart for chart in context.charts.values() if f'file="charts/{chart.name}.svg"' in body]
     drawn = [part for chart in pictures for part in drawn_from(chart)]
-    sources = [path.read_text(encoding="utf-8") for path in (Path(__file__), LUA, TYPST, *_bibliographies(context))]
+    sources = [path.read_text(encoding="utf-8") for path in (LUA, TYPST, *_bibliographies(context))]
     versions = version("pypandoc_binary"), version("typst")
-    key = [body, metadata, _pipeline(context, body), *drawn, *sources, *versions]
+    key = [_CODE, body, metadata, _pipeline(context, body), *drawn, *sources, *versions]
     return cached(context.cache, "report.pdf", key, lambda: _make(context, body, metadata, pictures))
 
 
