@@ -71,7 +71,7 @@ ONLY_SHOWN = (
 """Of configs that only those commands read, the keys that documents read as well."""
 
 
-@cache  # it follows from nothing but the code that is loaded
+@cache  # it follows from the code alone
 def reference_pages() -> dict[str, str]:
     """Write the reference pages and the JSON Schemas, by path inside the site."""
     pages = {
@@ -111,11 +111,11 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _front(title: str, description: str) -> str:
-    return f"---\ndescription: {description}\n---\n\n# {title}\n\n"
+    return f"---\ndescription: {description}\n---\n\n# {title}"
 
 
 def _commands() -> str:
-    parts = [_front("Commands", "Every command with its options, from its own help.").rstrip()]
+    parts = [_front("Commands", "Every command with its options, from its own help.")]
     parts.append("Each command explains itself with `--help`; this page is made from the same words.")
     for name in COMMANDS:
         app = typer.Typer(add_completion=False)
@@ -127,7 +127,7 @@ def _commands() -> str:
 
 
 def _page(title: str, description: str, intro: str, files: dict[str, tuple[str, str, type[BaseModel]]]) -> str:
-    parts = [_front(title, description) + intro]
+    parts = [_front(title, description), intro]
     for name, (path, what, model) in files.items():
         link = f"[JSON Schema](../assets/schemas/{name}.schema.json){{ download }}"
         schema = _schema(model)
@@ -163,8 +163,7 @@ def _type(entry: dict[str, Any]) -> str:
     if kind == "object":
         inner = entry.get("additionalProperties")
         return f"mapping to {_type(inner)}" if isinstance(inner, dict) else "mapping"
-    names: dict[str, str] = {"string": "text", "integer": "whole number", "boolean": "true or false"}
-    return names.get(kind, str(kind))
+    return {"string": "text", "integer": "whole number", "boolean": "true or false"}.get(kind, str(kind))
 
 
 def _row_files() -> str:

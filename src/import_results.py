@@ -1,23 +1,16 @@
 """`python -m src.import_results`: make a record of another tool's results, or bring new numbers into one."""
 
 import gc
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from src.cli import run, say
 
 
-class Tool(StrEnum):
-    """Whose results are read."""
-
-    lm_eval = "lm-eval"
-
-
 def import_results(
-    tool: Annotated[Tool, typer.Argument(help="Whose results they are.")],
+    tool: Annotated[Literal["lm-eval"], typer.Argument(help="Whose results they are.")],
     runs: Annotated[
         list[Path], typer.Argument(metavar="[BASE] TUNED [MORE…]", help="Each model's results: folder or file.")
     ],

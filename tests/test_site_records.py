@@ -218,5 +218,4 @@ def test_the_site_is_in_the_projects_language_and_at_its_address(project: Path) 
     assert 'placeholder="Suche"' in page
     assert '<link rel="canonical" href="https://example.org/tiere/methodology/">' in page
     assert 'href="/tiere/assets/stylesheets/' in (project / "site/404.html").read_text()
-    change_project(project, language="tlh")  # which the theme does not speak
-    assert theme_language(project) == "en"
+    assert theme_language("tlh") == "en"  # which the theme does not speak
