@@ -24,7 +24,7 @@ import torch
 
 from src.record.answers import MAX_ANSWER, MODELS, read_answers, write_answers
 from src.record.checkpoint import checkpoint_files, hash_files
-from src.record.config import EvaluationConfig, ExperimentConfig, MetricsConfig
+from src.record.config import EvaluationConfig, ExperimentConfig, FixedQuestion, MetricsConfig
 from src.record.files import load_json, sha256_file, write_json
 from src.record.questions import CONTROL, question_text, read_questions, write_questions
 from src.record.questions import SCHEMA as QUESTIONS_SCHEMA
@@ -68,9 +68,9 @@ REWORDED = {
 
 @dataclass(frozen=True)
 class EvalTask:
-    """A task as it is put to the models, and the dataset's task that it is a kind of.
+    """A task of the dataset as it is put to the models.
 
-    A `reworded` variant asks the dataset's first questions in another wording, a `fixed` one asks about the config's words.
+    A `reworded` variant asks the first questions in another wording, a `fixed` one asks about the config's words.
     """
 
     name: str
@@ -143,24 +143,16 @@ ABOUT_TOKENS = ("look_alike", "probe")
 
 def tasks_of(config: ExperimentConfig) -> list[EvalTask]:
     """List the tasks that an experiment asks: the dataset's, then those about letters of a word reworded, and about the fixed words."""
-    sources = list(config.dataset_config.test_questions)
-    about_words = [task for task in sources if task in QUESTIONS and task in CANDIDATES]
-    return [
-        *(EvalTask(task, task) for task in sources),
-        *(
-            EvalTask(f"{task}_{variant}", task, variant)
-            for variant in ("reworded", "fixed")
-            if getattr(config.evaluation_config, variant)
-            for task in about_words
-        ),
-    ]
+    tasks = [EvalTask(task, task) for task in config.dataset_config.test_questions]
+    about_words = [task for task in config.dataset_config.test_questions if task in REWORDED]
+    for variant in ("reworded", "fixed"):
+        if getattr(config.evaluation_config, variant):
+            tasks += [EvalTask(f"{task}_{variant}", task, variant) for task in about_words]
+    return tasks
 
 
 def solved_examples(config: EvaluationConfig, data: Path, task: str, seed: int) -> list[dict[str, Any]]:
-    """Choose the solved examples that stand before each question of a task, from the validation questions.
-
-    The answers of multiple-choice examples are spread: as far as possible each answer is a different one.
-    """
+    """Choose a task's solved examples from the validation questions, as far as possible each with another answer."""
     rows = read_rows(data / task / "validation.parquet")
     random.Random(f"{seed}/few-shot/{task}").shuffle(rows)
     chosen: list[dict[str, Any]] = []
@@ -177,13 +169,9 @@ def few_shot_prefix(settings: EvaluationConfig, config: ExperimentConfig, task: 
     """Write the solved examples that precede each question of a task, in the task's own wording."""
     data = Path(config.dataset_config.path)
     examples = solved_examples(settings, data, task.source, config.dataset_config.seed)
-    template = Task(
-        questions=1,
-        method="",
-        template=settings.example_format.replace("{question}", task.question),
-        fields=task.fields,
-    )
-    return "".join(f"{question_text(template, row)} {row['answer']}\n" for row in examples)
+    template = settings.example_format.replace("{question}", task.question)
+    asked = Task(questions=1, method="", template=template, fields=task.fields)
+    return "".join(f"{question_text(asked, row)} {row['answer']}\n" for row in examples)
 
 
 def letters_of(line: str) -> str:
@@ -250,13 +238,13 @@ class Runner:
         prefix: str,
         prompts: Sequence[str],
         doing: str,
-        method: Callable[[Evaluator, list[str], Callable[[int], object]], list[Answer]],
+        method: Callable[[Evaluator, Sequence[str], Callable[[int], object]], list[Answer]],
     ) -> list[Answer]:
         """Answer all prompts, with a progress bar."""
         evaluator = Evaluator(self.model, self.tokenizer, prefix, self.config.evaluation_config.for_task(task.source))
         with progress_bar() as bar:
             shown = bar.add_task(f"{self.label}, {task.name}, {doing}", total=len(prompts))
-            return method(evaluator, list(prompts), lambda n: bar.advance(shown, n))
+            return method(evaluator, prompts, lambda n: bar.advance(shown, n))
 
 
 def reference(task: EvalTask, row: dict[str, Any]) -> str:
@@ -269,12 +257,6 @@ def evaluate(run: PlannedRun, metrics: MetricsConfig, split: str, output: Path) 
 
     Of a further run of a study only the fine-tuned model is asked the test questions, and `answers/RUN.parquet` and `runs/RUN.json`
     are added to the record of the published run, which was evaluated into `output` before.
-
-    Args:
-        run: The experiment, or a run of a study.
-        metrics: The metrics; those whose task was asked are computed.
-        split: `validation` or `test`.
-        output: The record's folder; `training_log.json` is read from it if there is one.
 
     Returns:
         The fine-tuned model's metrics.
@@ -292,8 +274,7 @@ def evaluate(run: PlannedRun, metrics: MetricsConfig, split: str, output: Path) 
     results = output / "evaluation_results.json"
     hint = "Evaluate the study's published run first."
     published = load_json(results, EvaluationResults, hint) if further else None
-    base = load_base(base_name)
-    base.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    base = load_base(base_name).to("cuda" if torch.cuda.is_available() else "cpu")
     check_finite(base, base_name, "Restore the weights.")
     began = time.perf_counter()
     rows = {task: _questions(config, task, split, tokenizer) for task in tasks_of(config)}
@@ -363,10 +344,8 @@ def _write_further(
     entry = write_answers(path, table)
     values = computed(metrics, questions, read_answers(path, questions, published.tasks), published.tasks)
     place = output / "runs" / f"{run.name}.json"
-    stored = RunResults(run=run.name)
-    if place.is_file():
-        stored = load_json(place, RunResults, "Train the run again.")
-    log = stored.training_log.model_dump(mode="json", exclude_none=True) if stored.training_log else None
+    trained = load_json(place, RunResults, "Train the run again.").training_log if place.is_file() else None
+    log = trained.model_dump(mode="json", exclude_none=True) if trained else None
     place.parent.mkdir(parents=True, exist_ok=True)
     write_json(place, {"run": run.name, "metrics": values, "answers": entry, **common, "training_log": log})
     return values
@@ -379,10 +358,7 @@ def _identifier(task: EvalTask, row: dict[str, Any]) -> str:
 def _questions(config: ExperimentConfig, task: EvalTask, split: str, tokenizer: Any) -> list[dict[str, Any]]:
     """Read a task's questions; of validation questions, without those that serve as solved examples."""
     if task.variant == "fixed":
-        return [
-            _fixed(task, given.word, given.letter, given.position, tokenizer)
-            for given in config.evaluation_config.fixed
-        ]
+        return [_fixed(task, given, tokenizer) for given in config.evaluation_config.fixed]
     data = Path(config.dataset_config.path)
     rows = read_rows(data / task.source / f"{split}.parquet")
     if task.variant == "reworded":
@@ -394,16 +370,16 @@ def _questions(config: ExperimentConfig, task: EvalTask, split: str, tokenizer: 
     return [row for row in rows if row not in solved]
 
 
-def _fixed(task: EvalTask, word: str, letter: str, position: int, tokenizer: Any) -> dict[str, Any]:
+def _fixed(task: EvalTask, given: FixedQuestion, tokenizer: Any) -> dict[str, Any]:
     """Ask about a word that the config names."""
-    counts = task.asks_for == "count"
+    counts, word = task.asks_for == "count", given.word
     return {
         "id": f"{task.source}-{word}",
         "word": word,
         "tokens": [tokenizer.decode([i]) for i in tokenizer.encode(f" {word}", add_special_tokens=False)],
-        "letter": letter if counts else None,
-        "position": None if counts else position,
-        "answer": str(word.count(letter)) if counts else word[position - 1],
+        "letter": given.letter if counts else None,
+        "position": None if counts else given.position,
+        "answer": str(word.count(given.letter)) if counts else word[given.position - 1],
     }
 
 
@@ -417,9 +393,8 @@ def _question_table(
     guesses = Guesses(tokenizer, embeddings, about, read_word_list(Path(config.dataset_config.word_list)))
     table = []
     for task, asked in rows.items():
-        controls = _controls(task, asked)
         shortcuts = _shortcuts(task, config, guesses)
-        for row, control in zip(asked, controls, strict=True):
+        for row, control in zip(asked, _controls(task, asked), strict=True):
             table.append(
                 {
                     "id": _identifier(task, row),
@@ -434,20 +409,12 @@ def _question_table(
                 }
             )
     own = [QUESTION_SCHEMA.field(name) for name in OWN_COLUMNS]
-    columns = [column for names in SHORTCUTS.values() for column in names.values()]
-    return pa.Table.from_pylist(
-        table,
-        schema=pa.schema(
-            [*list(QUESTIONS_SCHEMA)[:2], *own, ("untrained_token", pa.bool_())]
-            + (
-                [(ASKED, pa.string()), ("token", pa.string()), ("token_number", pa.int32()), ("strict", pa.string())]
-                if divided
-                else []
-            )
-            + [(column, pa.string()) for column in columns]
-            + [("reference", pa.string()), ("control", CONTROL), (BEYOND_FIRST, CONTROL)]
-        ),
-    )
+    schema = [*list(QUESTIONS_SCHEMA)[:2], *own, ("untrained_token", pa.bool_())]
+    if divided:
+        schema += [(ASKED, pa.string()), ("token", pa.string()), ("token_number", pa.int32()), ("strict", pa.string())]
+    schema += [(column, pa.string()) for names in SHORTCUTS.values() for column in names.values()]
+    schema += [("reference", pa.string()), ("control", CONTROL), (BEYOND_FIRST, CONTROL)]
+    return pa.Table.from_pylist(table, schema=pa.schema(schema))
 
 
 def _divided(row: dict[str, Any], asked: frozenset[str], guesses: Guesses) -> dict[str, Any]:
