@@ -58,17 +58,15 @@ FORMATS: dict[str, tuple[str, str, type[BaseModel]]] = {
 MAKES_RECORDS = "train" in COMMANDS
 """Whether this project has the commands that make a record."""
 
+ONLY_SHOWN: dict[str, set[str]] = {}
+"""Of configs that only those commands read, the keys that documents read as well."""
+
 if MAKES_RECORDS:
     CONFIGS["pretrain"] = ("configs/pretrain/NAME.yaml", "How the small base model is trained.", PretrainConfig)
     training = ("models/NAME/training.json", "How a base model of one's own was pretrained.", BaseTraining)
     FORMATS["base_training"] = training
-
-ONLY_SHOWN = (
-    {}
-    if MAKES_RECORDS
-    else {DatasetConfig.__name__: {"path"}, EvaluationConfig.__name__: set[str](), "Prompting": set()}
-)
-"""Of configs that only those commands read, the keys that documents read as well."""
+else:
+    ONLY_SHOWN |= {DatasetConfig.__name__: {"path"}, EvaluationConfig.__name__: set(), "Prompting": set()}
 
 
 @cache  # it follows from the code alone
@@ -92,21 +90,18 @@ def reference_pages() -> dict[str, str]:
         )
         + _row_files(),
     }
-    schemas = {
-        f"assets/schemas/{name}.schema.json": json.dumps(_schema(model), indent=2) + "\n"
-        for name, (_, _, model) in (CONFIGS | FORMATS).items()
-    }
-    return pages | schemas
+    for name, (_, _, model) in (CONFIGS | FORMATS).items():
+        pages[f"assets/schemas/{name}.schema.json"] = json.dumps(_schema(model), indent=2) + "\n"
+    return pages
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
     """Return a model's JSON Schema, without keys that no command of this project reads."""
     schema = model.model_json_schema()
-    for name, kept in ONLY_SHOWN.items():
-        found = schema.get("$defs", {}).get(name)
-        if found is not None:
-            found["properties"] = {key: entry for key, entry in found["properties"].items() if key in kept}
-            found["additionalProperties"] = True
+    for name in ONLY_SHOWN.keys() & schema.get("$defs", {}).keys():
+        found = schema["$defs"][name]
+        found["properties"] = {key: entry for key, entry in found["properties"].items() if key in ONLY_SHOWN[name]}
+        found["additionalProperties"] = True
     return schema
 
 

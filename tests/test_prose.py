@@ -65,29 +65,23 @@ def build_poisoned(root: Path) -> None:
 
 
 class Found(HTMLParser):
-    """What a browser would run, of what the author wrote."""
+    """What a browser would run, of what the author wrote, and the text."""
 
     def __init__(self) -> None:
         super().__init__()
         self.runs: list[str] = []
         self.text = ""
-        self._script = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._script = tag == "script"
         for name, value in attrs:
-            if (name.startswith("on") or name in ("href", "src")) and "pwned(" in (value or ""):
+            called = (name.startswith("on") or name in ("href", "src")) and "pwned(" in (value or "")
+            if called or (name, value) == ("src", "x"):
                 self.runs.append(f"<{tag} {name}={value!r}>")
-            if (name, value) == ("src", "x"):
-                self.runs.append(f"<{tag}>")
 
     def handle_data(self, data: str) -> None:
-        if self._script and "pwned" in data:
+        if self.cdata_elem == "script" and "pwned" in data:
             self.runs.append(f"<script>{data[:60]}")
         self.text += data
-
-    def handle_endtag(self, tag: str) -> None:
-        self._script = False
 
 
 @pytest.mark.slow
@@ -108,9 +102,8 @@ def test_html_in_the_configs_is_text_on_every_page(poisoned: Path) -> None:
 @pytest.mark.slow
 def test_html_in_the_configs_is_text_on_the_hub(poisoned: Path) -> None:
     documents = build(poisoned, None)
-    assert documents.dataset_card is not None
-    assert documents.base_card is not None
     for role, card in enumerate((documents.model_card, documents.dataset_card, documents.base_card)):
+        assert card is not None
         tokens = MarkdownIt("commonmark").enable("table").parse(card.text.split("\n---\n", 1)[1])
         inline = [child for token in tokens for child in token.children or []]
         html = [t.content for t in (*tokens, *inline) if t.type in ("html_block", "html_inline")]
@@ -119,8 +112,7 @@ def test_html_in_the_configs_is_text_on_the_hub(poisoned: Path) -> None:
 
 
 def test_a_colon_may_follow_a_citation() -> None:
-    assert prose("It depends on training [@knuth1984; @turing1950]: in that design") == (
-        "It depends on training [@knuth1984; @turing1950]: in that design"
-    )
+    cited = "It depends on training [@knuth1984; @turing1950]: in that design"
+    assert prose(cited) == cited
     assert prose("[x]: javascript:alert(1)").startswith("[x&#93;:")
     assert prose("[@knuth1984](javascript:alert(1))").startswith("[@knuth1984&#93;(")

@@ -101,14 +101,10 @@ class Demo:
             for i, row in enumerate(rows):
                 said = {name: of["answer"][i].as_py() for name, of in answered.items()}
                 asked = question_text(self.record.results.tasks[question.shown], row)
-                answers = [
-                    (
-                        line or "",
-                        bool(answered[name]["correct"][i].as_py()),
-                        bool(question.candidates) and _spells(line),
-                    )
-                    for name, line in said.items()
-                ]
+                answers = []
+                for name, line in said.items():
+                    spells = bool(question.candidates) and _spells(line)
+                    answers.append((line or "", bool(answered[name]["correct"][i].as_py()), spells))
                 found.append(
                     row
                     | {"task": question.task, "question": asked, "prompt": question.prefix + asked, "answers": answers}
@@ -138,7 +134,7 @@ class Demo:
                         "prefix": q.prefix,
                         "template": q.template,
                         "candidates": q.candidates,
-                        "ordinals": {str(position): text for position, text in sorted(q.ordinals.items())},
+                        "ordinals": q.ordinals,
                     }
                     for kind, q in self.questions.items()
                 },

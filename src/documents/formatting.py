@@ -89,13 +89,6 @@ def floor_percent(share: float) -> str:
     return f"{math.floor(100 * share + 1e-9)}%"
 
 
-def relative(share: float | None) -> str:
-    """Format a change as a share of the value before: `+105%`, from ten times on `× 69`; `not defined` where that was zero."""
-    if share is None:
-        return "not defined"
-    return f"× {1 + share:,.0f}" if share >= 9 else f"{100 * share:+,.0f}%".replace("-", "−")
-
-
 def plain_block(untrusted: object, limit: int) -> str:
     """Bound untrusted text and make it printable, line breaks kept, for a fenced block."""
     raw = str(untrusted)
@@ -184,7 +177,7 @@ FILTERS: dict[str, Callable[..., str]] = {"size": decimal} | {
     function.__name__: function
     for function in (
         attribute, bibtex, count, difference, duration, floor_percent, interval, last_line, mathml, midsentence, modules, p_value,
-        percent, plain, plain_block, relative, text, value,
+        percent, plain, plain_block, text, value,
     )
 }  # fmt: skip
 """What templates can use, by name."""

@@ -10,7 +10,6 @@ from typing import Literal
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 
 from src.analysis.analyse import MIN_GROUP
-from src.analysis.evidence import ANSWERS
 from src.analysis.statistics import RESAMPLES
 from src.record.errors import did_you_mean
 from src.record.load import WORDS, Record
@@ -63,5 +62,5 @@ def environment(root: Path) -> Environment:
     )
     env.filters.update(FILTERS, prose=prose)
     env.tests["gap"] = lambda text: "TODO" in text
-    env.globals.update(resamples=RESAMPLES, min_group=MIN_GROUP, least_answered=ANSWERS)
+    env.globals.update(resamples=RESAMPLES, min_group=MIN_GROUP)
     return env

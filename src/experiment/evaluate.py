@@ -24,7 +24,7 @@ import torch
 
 from src.record.answers import MAX_ANSWER, MODELS, read_answers, write_answers
 from src.record.checkpoint import checkpoint_files, hash_files
-from src.record.config import EvaluationConfig, ExperimentConfig, FixedQuestion, MetricsConfig
+from src.record.config import ExperimentConfig, FixedQuestion, MetricsConfig
 from src.record.files import load_json, sha256_file, write_json
 from src.record.questions import CONTROL, question_text, read_questions, write_questions
 from src.record.questions import SCHEMA as QUESTIONS_SCHEMA
@@ -73,9 +73,13 @@ class EvalTask:
     A `reworded` variant asks the first questions in another wording, a `fixed` one asks about the config's words.
     """
 
-    name: str
     source: str
     variant: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The task's name in the record."""
+        return f"{self.source}_{self.variant}" if self.variant else self.source
 
     @property
     def candidates(self) -> tuple[str, ...] | None:
@@ -117,7 +121,7 @@ class EvalTask:
             method=METHODS["letter" if self.candidates else "spelling"],
             candidates=list(self.candidates) if self.candidates else None,
             few_shot=settings.few_shot,
-            prefix=few_shot_prefix(settings, config, self),
+            prefix=few_shot_prefix(config, self),
             template=settings.example_format.replace("{question}", self.question),
             fields=self.fields,
             ignores=EXCHANGED[self.asks_for] if self.asks_for else None,
@@ -143,35 +147,34 @@ ABOUT_TOKENS = ("look_alike", "probe")
 
 def tasks_of(config: ExperimentConfig) -> list[EvalTask]:
     """List the tasks that an experiment asks: the dataset's, then those about letters of a word reworded, and about the fixed words."""
-    tasks = [EvalTask(task, task) for task in config.dataset_config.test_questions]
+    tasks = [EvalTask(task) for task in config.dataset_config.test_questions]
     about_words = [task for task in config.dataset_config.test_questions if task in REWORDED]
     for variant in ("reworded", "fixed"):
         if getattr(config.evaluation_config, variant):
-            tasks += [EvalTask(f"{task}_{variant}", task, variant) for task in about_words]
+            tasks += [EvalTask(task, variant) for task in about_words]
     return tasks
 
 
-def solved_examples(config: EvaluationConfig, data: Path, task: str, seed: int) -> list[dict[str, Any]]:
+def solved_examples(config: ExperimentConfig, task: str) -> list[dict[str, Any]]:
     """Choose a task's solved examples from the validation questions, as far as possible each with another answer."""
-    rows = read_rows(data / task / "validation.parquet")
+    wanted, seed = config.evaluation_config.for_task(task).few_shot, config.dataset_config.seed
+    rows = read_rows(Path(config.dataset_config.path) / task / "validation.parquet")
     random.Random(f"{seed}/few-shot/{task}").shuffle(rows)
     chosen: list[dict[str, Any]] = []
     for fresh in (True, False):
         for row in rows:
             repeated = any(row["answer"] == other["answer"] for other in chosen)
-            if len(chosen) < config.few_shot and row not in chosen and not (fresh and repeated):
+            if len(chosen) < wanted and row not in chosen and not (fresh and repeated):
                 chosen.append(row)
     random.Random(f"{seed}/few-shot-order/{task}").shuffle(chosen)
     return chosen
 
 
-def few_shot_prefix(settings: EvaluationConfig, config: ExperimentConfig, task: EvalTask) -> str:
+def few_shot_prefix(config: ExperimentConfig, task: EvalTask) -> str:
     """Write the solved examples that precede each question of a task, in the task's own wording."""
-    data = Path(config.dataset_config.path)
-    examples = solved_examples(settings, data, task.source, config.dataset_config.seed)
-    template = settings.example_format.replace("{question}", task.question)
+    template = config.evaluation_config.for_task(task.source).example_format.replace("{question}", task.question)
     asked = Task(questions=1, method="", template=template, fields=task.fields)
-    return "".join(f"{question_text(asked, row)} {row['answer']}\n" for row in examples)
+    return "".join(f"{question_text(asked, row)} {row['answer']}\n" for row in solved_examples(config, task.source))
 
 
 def letters_of(line: str) -> str:
@@ -225,7 +228,7 @@ class Runner:
     def _spellings(self, words: list[str]) -> Sequence[str]:
         """Return each word's letters as the model itself writes them when asked to spell it."""
         new = sorted(set(words) - self._spelled.keys())
-        task = EvalTask("spelling", "spelling")
+        task = EvalTask("spelling")
         described = task.described(self.config, 1)
         prompts = [question_text(described, {"word": word}) for word in new]
         written = self._run(task, described.prefix, prompts, "its own spellings", Evaluator.write)
@@ -359,14 +362,12 @@ def _questions(config: ExperimentConfig, task: EvalTask, split: str, tokenizer: 
     """Read a task's questions; of validation questions, without those that serve as solved examples."""
     if task.variant == "fixed":
         return [_fixed(task, given, tokenizer) for given in config.evaluation_config.fixed]
-    data = Path(config.dataset_config.path)
-    rows = read_rows(data / task.source / f"{split}.parquet")
+    rows = read_rows(Path(config.dataset_config.path) / task.source / f"{split}.parquet")
     if task.variant == "reworded":
         rows = rows[: config.evaluation_config.reworded]
     if split != "validation":
         return rows
-    settings = config.evaluation_config.for_task(task.source)
-    solved = solved_examples(settings, data, task.source, config.dataset_config.seed)
+    solved = solved_examples(config, task.source)
     return [row for row in rows if row not in solved]
 
 
