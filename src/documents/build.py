@@ -132,11 +132,9 @@ class Documents:
         return Document(text, found, tuple(renderer.claims))
 
     def _decide(self, printed: Completeness) -> tuple[Criterion, ...]:
-        found = {"model_card": self.model_card.completeness, "readme": self.readme.completeness, "report": printed}
-        if self.dataset_card is not None:
-            found["dataset_card"] = self.dataset_card.completeness
-        context = self.context
-        return decide(context.record, context.analysis, found, inside_hub=context.inside_hub)
+        documents = {"model_card": self.model_card, "readme": self.readme, "dataset_card": self.dataset_card}
+        found = {name: document.completeness for name, document in documents.items() if document} | {"report": printed}
+        return decide(self.context.record, self.context.analysis, found, inside_hub=self.context.inside_hub)
 
 
 def build(root: Path, cache: Path | None, *, project: Path | None = None, experiment: Path | None = None) -> Documents:

@@ -64,11 +64,7 @@ def says_something(text: str, absent: Iterable[str]) -> bool:
 def without_empty(text: str, absent: Collection[str], kept: Collection[str], line: str) -> str:
     """Leave out the sections of a Markdown text that say nothing.
 
-    Args:
-        text: The document, in Markdown.
-        absent: Sentences in it that say that something is not on record.
-        kept: Titles of sections that stay.
-        line: What a section says that stays, and has nothing under it.
+    Nothing is a sentence of `absent`. A section of a title in `kept` stays, and says `line` where there is nothing under it.
     """
     sections = _sections(text)
     before = text[: len(text) - sum(len(heading) + len(body) for _, _, heading, body in sections)]

@@ -56,12 +56,9 @@ def interval(
     """Format an interval as `low to high`, or say that it was not measured."""
     if bounds is None:
         return "not measured"
-    if signed:
-        return f"{_signed(bounds.low, metric, questions)} to {_signed(bounds.high, metric, questions)}"
-    if metric.unit == "proportion":
-        places = decimals(metric.unit, questions)
-        return f"{100 * bounds.low:.{places}f} to {100 * bounds.high:.{places}f}%"
-    return f"{value(bounds.low, metric, questions)} to {value(bounds.high, metric, questions)}"
+    shown = _signed if signed else value
+    low, high = (shown(number, metric, questions) for number in (bounds.low, bounds.high))
+    return f"{low.removesuffix('%')} to {high}"
 
 
 def _signed(number: float, metric: MetricConfig, questions: int | None, *, unit: bool = False) -> str:
