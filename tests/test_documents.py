@@ -45,7 +45,8 @@ def test_render_check_sees_a_stale_readme(project: Path) -> None:
     assert (project / "README.md").read_text() == (GOLDEN / "README.md").read_text()
 
 
-def test_a_heading_inside_a_fence_is_none() -> None:
+def test_a_heading_inside_a_fence_is_none_and_a_text_may_have_none() -> None:
+    assert without_empty("Words.\n", (), (), "") == "Words."
     text = "## A\n\nWords.\n\n```\n## B\n```\n"
     assert completeness(text, ("A", "B"), ()).missing == ("B",)
     assert without_empty(text, (), (), "") == text.strip()
@@ -62,7 +63,7 @@ def test_a_hostile_answer_is_text_on_every_page_and_card(project: Path) -> None:
         assert not re.search(r"<script|<img src=x|\]\(javascript|[\x00\x1b\u200b\u202e\u2066]", shown), name
 
 
-@given(st.sampled_from(HOSTILE) | st.text(max_size=300))
+@given(st.sampled_from([" _a_ ", *HOSTILE]) | st.text(max_size=300))
 def test_any_text_stays_in_its_cell_as_text(anything: str) -> None:
     safe = formatting.text(anything)
     assert len(safe) < 6 * formatting.TEXT_LIMIT + 10

@@ -102,6 +102,11 @@ class Documents:
             files[record.base_folder / "README.md"] = self.base_card.text
         return files
 
+    def stale(self) -> dict[Path, str]:
+        """Return the committed documents that are missing or differ from the record."""
+        found = self.committed().items()
+        return {path: text for path, text in found if not path.is_file() or path.read_text(encoding="utf-8") != text}
+
     def claims(self) -> list[Claim]:
         """Return every claim of README, cards and report, each once, in the order of the documents."""
         documents = (self.readme, self.model_card, self.printed_report[0], self.dataset_card, self.base_card)

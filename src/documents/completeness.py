@@ -50,8 +50,8 @@ def headings(text: str) -> list[tuple[int, str, str]]:
 def _sections(text: str) -> list[tuple[int, str, str, str]]:
     """Return the level, the title, the line and the text of each heading's own part."""
     found = list(_HEADING.finditer(_FENCE.sub(lambda fence: "x" * len(fence[0]), text)))
-    ends = [*(match.start() for match in found[1:]), len(text)]
-    return [(len(m[1]), m[2], m[0], text[m.end() : end]) for m, end in zip(found, ends, strict=True)]
+    ends = [*(match.start() for match in found[1:]), len(text)]  # of a text without headings, one more than these
+    return [(len(m[1]), m[2], m[0], text[m.end() : end]) for m, end in zip(found, ends, strict=False)]
 
 
 def says_something(text: str, absent: Iterable[str]) -> bool:

@@ -69,6 +69,11 @@ def site_pages(documents: Documents, *, pdf: bool) -> tuple[dict[str, str], Foun
     return pages, claims, list(dict.fromkeys(figures))
 
 
+def every_claim(documents: Documents) -> list[Claim]:
+    """Return the claims of the site and of all other documents."""
+    return [claim for _, _, claim in site_pages(documents, pdf=False)[1]] + documents.claims()
+
+
 def _paths(folder: Path) -> list[str]:
     """List the pages whose templates are in a folder, as paths inside docs/."""
     return [path.relative_to(folder).as_posix().removesuffix(".j2") for path in folder.rglob("*.md.j2")]
