@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +27,13 @@ HOSTILE = (
 """What a config may hold; the number says where it came from."""
 
 
-def poison(value: Any, number: list[int]) -> Any:
+def poison(value: Any, number: Iterator[int]) -> Any:
     """Put hostile text into every text of a config that people read."""
     if isinstance(value, dict):
         return {key: poison(item, number) for key, item in value.items()}
     if isinstance(value, list):
         return [poison(item, number) for item in value]
-    number[0] += 1
-    return f"{HOSTILE.format(number[0])} {value}"
+    return f"{HOSTILE.format(next(number))} {value}"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def poisoned(session_folder: Path) -> Path:
 
 def build_poisoned(root: Path) -> None:
     copy_tiny(root)
-    number = [0]
+    number = count(1)
     prose = {
         "configs/project.yaml": (
             "title", "question", "headline", "summary", "base_model_note", "introduction", "related_work", "license_name", "limitations",

@@ -92,13 +92,13 @@ def _own(table: pa.Table, own: list[str], metrics: MetricsConfig) -> list[dict[s
         if pa.types.is_list(column.type):
             found.append(_described(values, "list", _lists(column)))
         elif column.null_count < len(column):
-            packed = _texts(column, OWN_TEXT, ordered=True) if pa.types.is_string(column.type) else _numbers(column)
+            packed = _texts(column, OWN_TEXT, ordered=True) if pa.types.is_string(column.type) else _packed(column)
             few = len(packed["values"]) <= CHOICES
             if few or pa.types.is_string(column.type):
                 found.append(_described(values, "filter" if few else "text", packed))
         if f"{name}_length" in declared:
             by = declared[f"{name}_length"]
-            found.append(_described(by, "filter", _numbers(grouped(column, by))))
+            found.append(_described(by, "filter", _packed(grouped(column, by))))
     return found
 
 
@@ -106,10 +106,13 @@ def _described(by: Grouping, kind: str, packed: dict[str, Any]) -> dict[str, Any
     return {"name": by.key, "label": plain(by.name, OWN_TEXT), "kind": kind, **packed}
 
 
-def _packed(column: pa.ChunkedArray, shown: Callable[[Any], Any] = str, *, ordered: bool = True) -> dict[str, Any]:
+def _packed(
+    column: pa.ChunkedArray, shown: Callable[[Any], Any] | None = None, *, ordered: bool = True
+) -> dict[str, Any]:
     """Pack a column as it is shown: its different values, and where each row's stands among them."""
     encoded = column.combine_chunks().dictionary_encode()
-    found = [shown(value) for value in encoded.dictionary.to_pylist()]
+    values = encoded.dictionary.to_pylist()
+    found = list(map(shown, values)) if shown else values
     values = sorted(set(found)) if ordered else list(dict.fromkeys(found))
     place = {value: i for i, value in enumerate(values)}
     of = np.array([*(place[value] for value in found), len(values)])  # the last is for rows without a value
@@ -118,10 +121,6 @@ def _packed(column: pa.ChunkedArray, shown: Callable[[Any], Any] = str, *, order
 
 def _texts(column: pa.ChunkedArray, limit: int = TEXT, *, ordered: bool = False) -> dict[str, Any]:
     return _packed(column, partial(plain, limit=limit), ordered=ordered)
-
-
-def _numbers(column: pa.ChunkedArray) -> dict[str, Any]:
-    return _packed(column, lambda value: value)
 
 
 def _lists(column: pa.ChunkedArray) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def train(run: PlannedRun, log: Path, work: Path) -> dict[str, Any]:
         os.environ.setdefault("WANDB_DIR", str(work))
         os.environ.setdefault("WANDB_PROJECT", config.experiment_name)
         os.environ.setdefault("WANDB_SILENT", "true")
-    material = material_files(config.dataset_config)  # before the models are loaded, which takes longer
+    data = hash_files(material_files(config.dataset_config))  # before the models are loaded, which takes longer
     tokenizer = load_tokenizer(config.required_base_model)
     on_cpu = not torch.cuda.is_available()
     # PyTorch's fused attention is slower than plain matrix products on a CPU, for heads as narrow as these.
@@ -73,7 +73,7 @@ def train(run: PlannedRun, log: Path, work: Path) -> dict[str, Any]:
         report_to=settings.report_to or "none",
         use_cpu=on_cpu,
     )
-    hashes = {"base": base_hashes(config.required_base_model), "data": hash_files(material)}
+    hashes = {"base": base_hashes(config.required_base_model), "data": data}
     if config.start_from:
         hashes["start"] = hash_files(checkpoint_files(Path(config.start_from)))
     same_run(work, {"config": config.as_trained(), **hashes})

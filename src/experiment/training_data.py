@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from src.record.config import DatasetConfig, ExperimentConfig
-from src.record.errors import InputError
 
 from .build import by_length, read_rows, training_rows
 from .templates import SEPARATORS, TEMPLATES, fill
@@ -28,9 +27,6 @@ def material_files(config: DatasetConfig) -> dict[str, Path]:
     files = {name: Path(config.path) / name for name in names}
     if "questions" in config.material:
         files["words.txt"] = Path(config.word_list)
-    for path in files.values():
-        if not path.is_file():
-            raise InputError(path, "not found. Make it with `python -m src.dataset --config CONFIG`.")
     return files
 
 
@@ -52,14 +48,11 @@ def training_sequences(config: ExperimentConfig, tokenizer: Any, length: int) ->
         if left_out:
             spellings = spellings.filter(_states_none, input_columns=left_out, batched=True, desc="leaving out")
         if settings.letters != "own":
+            words = by_length(sorted(set(spellings["word"])))
             spellings = spellings.map(
                 _with_other_letters,
                 with_indices=True,
-                fn_kwargs={
-                    "letters": settings.letters,
-                    "seed": config.seed,
-                    "words": by_length(sorted(set(spellings["word"]))),
-                },
+                fn_kwargs={"letters": settings.letters, "seed": config.seed, "words": words},
                 desc=f"writing out letters: {settings.letters}",
             )
         parts["spelling"] = spellings
