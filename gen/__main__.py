@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from gen.site import generate, names, navigation, theme_language
+from gen.site import generate, navigation, settings
 from src.record.errors import CommandError
 from src.record.files import replacing
 
@@ -16,9 +16,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command(name="python -m gen")
-def write(
-    out: Annotated[Path, typer.Argument(help="Folder for the site's source; it is replaced.")],
-) -> None:
+def write(out: Annotated[Path, typer.Argument(help="Folder for the site's source; it is replaced.")]) -> None:
     """Write the site's source as plain files: docs/ with every page and asset, overrides/, and mkdocs.yml.
 
     Builders other than MkDocs, such as ProperDocs and Zensical, build the same site from there, without this package's plugin.
@@ -28,9 +26,9 @@ def write(
         with replacing(out, "OUT") as folder:
             shutil.copytree("docs", folder / "docs", ignore=shutil.ignore_patterns("fragments"))
             shutil.copytree("overrides", folder / "overrides")
-            plain = _plain_config(Path("mkdocs.yml"))
-            plain |= names(Path()) | {"nav": navigation(plain["nav"], files, Path("docs"))}
-            plain["theme"]["language"] = theme_language(Path())
+            plain, found = _plain_config(Path("mkdocs.yml")), settings(Path())
+            plain["theme"]["language"] = found.pop("language")
+            plain |= found | {"nav": navigation(plain["nav"], files, Path("docs"))}
             config = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
             (folder / "mkdocs.yml").write_text(config, encoding="utf-8")
             for path, content in files.items():

@@ -10,7 +10,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.plugins import event_priority
 from mkdocs.utils import get_relative_url
 
-from gen.site import names, theme_language
+from gen.site import settings
 from src.cli import say
 from src.record.errors import CommandError
 
@@ -22,10 +22,10 @@ def on_config(config: Any) -> Any:
     """Set name, description, address and language, before plugins read them."""
     try:
         root = Path(config["config_file_path"]).parent
-        found, language = names(root), theme_language(root)
+        found = settings(root)
     except CommandError as error:  # bad input stops the build with its one line
         raise PluginError(str(error)) from None
-    address = found.pop("site_url", None)
+    address, language = found.pop("site_url", None), found.pop("language")
     if "serve" not in sys.argv:  # MkDocs sets the local address itself
         config["site_url"] = address
     if "gh-deploy" in sys.argv and address is None:

@@ -58,20 +58,18 @@ FORMATS: dict[str, tuple[str, str, type[BaseModel]]] = {
 MAKES_RECORDS = "train" in COMMANDS
 """Whether this project has the commands that make a record."""
 
+ONLY_SHOWN: dict[str, set[str]] = {}
+"""Of configs that only those commands read, the keys that documents read as well."""
+
 if MAKES_RECORDS:
     CONFIGS["pretrain"] = ("configs/pretrain/NAME.yaml", "How the small base model is trained.", PretrainConfig)
     training = ("models/NAME/training.json", "How a base model of one's own was pretrained.", BaseTraining)
     FORMATS["base_training"] = training
-
-ONLY_SHOWN = (
-    {}
-    if MAKES_RECORDS
-    else {DatasetConfig.__name__: {"path"}, EvaluationConfig.__name__: set[str](), "Prompting": set()}
-)
-"""Of configs that only those commands read, the keys that documents read as well."""
+else:
+    ONLY_SHOWN |= {DatasetConfig.__name__: {"path"}, EvaluationConfig.__name__: set(), "Prompting": set()}
 
 
-@cache  # it follows from nothing but the code that is loaded
+@cache  # it follows from the code alone
 def reference_pages() -> dict[str, str]:
     """Write the reference pages and the JSON Schemas, by path inside the site."""
     pages = {
@@ -92,30 +90,27 @@ def reference_pages() -> dict[str, str]:
         )
         + _row_files(),
     }
-    schemas = {
-        f"assets/schemas/{name}.schema.json": json.dumps(_schema(model), indent=2) + "\n"
-        for name, (_, _, model) in (CONFIGS | FORMATS).items()
-    }
-    return pages | schemas
+    for name, (_, _, model) in (CONFIGS | FORMATS).items():
+        pages[f"assets/schemas/{name}.schema.json"] = json.dumps(_schema(model), indent=2) + "\n"
+    return pages
 
 
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
     """Return a model's JSON Schema, without keys that no command of this project reads."""
     schema = model.model_json_schema()
-    for name, kept in ONLY_SHOWN.items():
-        found = schema.get("$defs", {}).get(name)
-        if found is not None:
-            found["properties"] = {key: entry for key, entry in found["properties"].items() if key in kept}
-            found["additionalProperties"] = True
+    for name in ONLY_SHOWN.keys() & schema.get("$defs", {}).keys():
+        found = schema["$defs"][name]
+        found["properties"] = {key: entry for key, entry in found["properties"].items() if key in ONLY_SHOWN[name]}
+        found["additionalProperties"] = True
     return schema
 
 
 def _front(title: str, description: str) -> str:
-    return f"---\ndescription: {description}\n---\n\n# {title}\n\n"
+    return f"---\ndescription: {description}\n---\n\n# {title}"
 
 
 def _commands() -> str:
-    parts = [_front("Commands", "Every command with its options, from its own help.").rstrip()]
+    parts = [_front("Commands", "Every command with its options, from its own help.")]
     parts.append("Each command explains itself with `--help`; this page is made from the same words.")
     for name in COMMANDS:
         app = typer.Typer(add_completion=False)
@@ -127,7 +122,7 @@ def _commands() -> str:
 
 
 def _page(title: str, description: str, intro: str, files: dict[str, tuple[str, str, type[BaseModel]]]) -> str:
-    parts = [_front(title, description) + intro]
+    parts = [_front(title, description), intro]
     for name, (path, what, model) in files.items():
         link = f"[JSON Schema](../assets/schemas/{name}.schema.json){{ download }}"
         schema = _schema(model)
@@ -163,8 +158,7 @@ def _type(entry: dict[str, Any]) -> str:
     if kind == "object":
         inner = entry.get("additionalProperties")
         return f"mapping to {_type(inner)}" if isinstance(inner, dict) else "mapping"
-    names: dict[str, str] = {"string": "text", "integer": "whole number", "boolean": "true or false"}
-    return names.get(kind, str(kind))
+    return {"string": "text", "integer": "whole number", "boolean": "true or false"}.get(kind, str(kind))
 
 
 def _row_files() -> str:

@@ -28,25 +28,14 @@ from .reference import reference_pages
 
 def generate(root: Path, cache: Path | None, *, lenient: bool = False) -> dict[str, bytes]:
     """Generate the site's pages, charts, pictures and downloads; `lenient` marks a claim that does not hold in its place."""
-    return site_files(build(root, cache), lenient=lenient, reference=_has_reference(root))
-
-
-def _has_reference(root: Path) -> bool:
-    """Return whether the site has the engine's Python reference, which mkdocstrings writes."""
-    return "\n  - mkdocstrings:" in (root / "mkdocs.yml").read_text(encoding="utf-8")
+    reference = "\n  - mkdocstrings:" in (root / "mkdocs.yml").read_text(encoding="utf-8")
+    return site_files(build(root, cache), lenient=lenient, reference=reference)
 
 
 def site_files(documents: Documents, *, lenient: bool = False, reference: bool = True) -> dict[str, bytes]:
-    """Return every generated file of the site, by path inside its source folder.
-
-    Args:
-        documents: All that is made from the record.
-        lenient: Whether a claim that does not hold is marked in its place.
-        reference: Whether the Python reference is part of it.
-    """
+    """Return every generated file of the site, by path inside its source folder; `reference` is the engine's Python reference."""
     context, record = documents.context, documents.context.record
-    missing = pdf_missing()
-    if missing is not None:
+    if missing := pdf_missing():
         say(f"the site is built without the report as PDF: {missing}")
     for sentence in unused_words(record):
         say(sentence)
@@ -73,10 +62,8 @@ def site_files(documents: Documents, *, lenient: bool = False, reference: bool =
         say(f"the site is built without the page Try it: {context.demo}")
     for kind in KINDS:
         files |= {f"assets/charts/{chart.name}.{kind}": context.rendered(chart, kind) for chart in charts}
-    headline = record.project.headline or record.project.title
-    files["assets/social.png"] = social_card(
-        headline, record.project.title, context.example_tokens or [], context.cache
-    )
+    title, tokens = record.project.title, context.example_tokens or []
+    files["assets/social.png"] = social_card(record.project.headline or title, title, tokens, context.cache)
     if missing is None:
         files["assets/report.pdf"] = documents.pdf()
     return files
@@ -96,15 +83,16 @@ def navigation(nav: list[Any], files: Collection[str], docs: Path) -> list[Any]:
     return kept
 
 
-def names(root: Path) -> dict[str, str]:
-    """Return the site's name, description and addresses as mkdocs.yml would state them, safe in HTML.
+def settings(root: Path) -> dict[str, str]:
+    """Return what configs/project.yaml says of the site under the names of mkdocs.yml, and as `language` that of the menus.
 
-    They are the project's title, question, site_url and repository_url; what the project does not state is left out.
+    Texts are safe in HTML; what the project does not state is left out.
     """
     project = load_yaml(root / PROJECT, ProjectConfig)
     found = {
         "site_name": html.escape(project.title, quote=True),
         "site_description": html.escape(project.question, quote=True),
+        "language": theme_language(project.languages[0]),
     }
     if project.site_url:
         found["site_url"] = project.site_url.rstrip("/") + "/"
@@ -113,9 +101,8 @@ def names(root: Path) -> dict[str, str]:
     return found
 
 
-def theme_language(root: Path) -> str:
+def theme_language(language: str) -> str:
     """Return the language of the site's menus: the project's, where the theme speaks it, and otherwise English."""
-    language = load_yaml(root / PROJECT, ProjectConfig).languages[0]
     theme = find_spec("material")
     folders = (theme.submodule_search_locations or []) if theme else []
     known = any((Path(folder) / f"templates/partials/languages/{language}.html").is_file() for folder in folders)

@@ -7,9 +7,7 @@ import sys
 from src.cli import COMMANDS
 
 if sys.argv[1:] not in ([], ["--help"]):
-    sys.stderr.write(
-        f"error: python -m src takes no arguments; found {' '.join(sys.argv[1:])!r}, and a command is run as python -m src.NAME\n"
-    )
+    sys.stderr.write(f"error: {' '.join(sys.argv[1:])!r}: a command is run as python -m src.NAME\n")
     sys.exit(2)
 
 for name in COMMANDS:

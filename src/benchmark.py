@@ -5,13 +5,11 @@ from typing import Annotated
 
 import typer
 
-from src.cli import run, say
+from src.cli import Config, run, say
 
 
 def benchmark(
-    config: Annotated[
-        Path | None, typer.Option(help="The experiment; the one that the project names by default.")
-    ] = None,
+    config: Config = None,
     project: Annotated[Path, typer.Option(help="The project config, for the prompts.")] = Path("configs/project.yaml"),
     processes: Annotated[int, typer.Option(min=1, help="Processes for each variant; the variants take turns.")] = 5,
     answers: Annotated[int, typer.Option(min=2, help="Answers that each process times.")] = 20,
@@ -32,7 +30,7 @@ def benchmark(
 
     record = load_record(Path(), project=project, experiment=config)
     record.check_adapter()
-    experiment, described = record.experiment, record.project
+    experiment = record.experiment
     adapters = {"finetuned": Path(experiment.checkpoint)}
     if record.study is not None:
         names = [record.study.config.published, *record.study.config.also_published]
@@ -46,7 +44,7 @@ def benchmark(
         snippet_prompt(record).text,
         target,
         adapters=adapters,
-        samples_of=described.sample_prompts,
+        samples_of=record.project.sample_prompts,
         processes=processes,
         answers=answers,
         new_tokens=new_tokens,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
-from src.record.errors import InputError
 from src.record.files import atomic
 
 _HASH_BYTES = hashlib.sha256().digest_size
@@ -14,6 +14,8 @@ _HASH_BYTES = hashlib.sha256().digest_size
 
 def cached(folder: Path | None, name: str, key: Iterable[str], make: Callable[[], bytes]) -> bytes:
     """Return a build output, from the cache if it was built from the same inputs before.
+
+    A cache that cannot be read or written, as in a checkout on a read-only disk, is none.
 
     Args:
         folder: The cache; None to always build it.
@@ -25,33 +27,19 @@ def cached(folder: Path | None, name: str, key: Iterable[str], make: Callable[[]
         return make()
     digest = hashlib.sha256("\0".join(key).encode()).hexdigest()
     path = folder / f"{digest}.{name}"
-    found = _read(path)
-    if found is not None:
+    if (found := _read(path)) is not None:
         return found
     data = make()
-    _write(path, data)
+    with suppress(OSError), atomic(path) as temporary:
+        temporary.write_bytes(hashlib.sha256(data).digest() + data)
     return data
 
 
 def _read(path: Path) -> bytes | None:
-    """Return the content after a cached file's own hash; None if there is no such file, it may not be read, or it was cut short."""
+    """Return the content after a cached file's own hash; None if it cannot be read or was cut short."""
     try:
         found = path.read_bytes()
-    except (FileNotFoundError, PermissionError):
+    except OSError:
         return None
-    except OSError as error:
-        raise _unusable(path.parent, error) from None
     data = found[_HASH_BYTES:]
     return data if hashlib.sha256(data).digest() == found[:_HASH_BYTES] else None
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        with atomic(path) as temporary:
-            temporary.write_bytes(hashlib.sha256(data).digest() + data)
-    except OSError:  # a checkout that may only be read builds without a cache
-        return
-
-
-def _unusable(folder: Path, error: OSError) -> InputError:
-    return InputError(folder, f"{error.strerror}. Remove it or make it writable; all in it can be made again.")

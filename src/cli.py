@@ -5,22 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from src.record.errors import CommandError, InputError
 
-EXPERIMENTS = ("pretrain", "dataset", "train", "evaluate", "benchmark")
-"""The commands that make a record, which a project without src/experiment does not have."""
+_ALL = ("pretrain", "dataset", "train", "evaluate", "new", "import_results", "benchmark", "report", "publish", "render")
+COMMANDS = tuple(name for name in _ALL if (Path(__file__).parent / f"{name}.py").is_file())
+"""The commands that there are, in pipeline order; a project without src/experiment has none that makes a record."""
 
-COMMANDS = tuple(
-    name
-    for name in (*EXPERIMENTS[:4], "new", "import_results", "benchmark", "report", "publish", "render")
-    if (Path(__file__).parent / f"{name}.py").is_file()
-)
-"""The commands that there are, in pipeline order."""
-
+Config = Annotated[Path | None, typer.Option(help="The experiment; the one that the project names by default.")]
+Project = Annotated[Path, typer.Option(help="The project config.")]
+Planned = Annotated[
+    Path | None, typer.Option(help="The experiment, or with --run the study; those of the project by default.")
+]
+RunName = Annotated[str | None, typer.Option("--run", help="Run of a study, as ARM-SEED.")]
 
 SEVERAL = ("--lm-eval",)
 """Options that take all values up to the next option."""
@@ -37,9 +37,7 @@ def chosen(config: Path | None, *, study: bool = False) -> Path:
     project = load_yaml(PROJECT, ProjectConfig)
     named = project.study if study else project.experiment
     if named is None:
-        raise InputError(
-            PROJECT, "study: not stated. Name the config of the study whose run --run names with --config."
-        )
+        raise InputError(PROJECT, "study: not stated. Name the study's config with --config.")
     return Path(named)
 
 

@@ -5,13 +5,11 @@ from typing import Annotated
 
 import typer
 
-from src.cli import chosen, run, say
+from src.cli import Config, chosen, run, say
 
 
 def dataset(
-    config: Annotated[
-        Path | None, typer.Option(help="The experiment; the one that the project names by default.")
-    ] = None,
+    config: Config = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder for the Parquet files; dataset_config.path by default.")
     ] = None,

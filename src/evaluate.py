@@ -1,33 +1,23 @@
 """`python -m src.evaluate`: ask both models the same questions."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from src.cli import chosen, run, say
-
-
-class SplitName(StrEnum):
-    """Questions that can be asked."""
-
-    validation = "validation"
-    test = "test"
+from src.cli import Planned, RunName, chosen, run, say
 
 
 def evaluate(
-    config: Annotated[
-        Path | None, typer.Option(help="The experiment, or with --run the study; those of the project by default.")
-    ] = None,
-    run_name: Annotated[str | None, typer.Option("--run", help="Run of a study, as ARM-SEED.")] = None,
+    config: Planned = None,
+    run_name: RunName = None,
     metrics: Annotated[
-        Path | None,
-        typer.Option(help="The metrics that are computed; configs/metrics.yaml by default."),
+        Path | None, typer.Option(help="The metrics that are computed; configs/metrics.yaml by default.")
     ] = None,
     split: Annotated[
-        SplitName, typer.Option(help="Ask validation questions while choosing a recipe; test questions once.")
-    ] = SplitName.test,
+        Literal["validation", "test"],
+        typer.Option(help="Ask validation questions while choosing a recipe; test questions once."),
+    ] = "test",
     output: Annotated[
         Path | None,
         typer.Option(help="Folder for the results; results/NAME for test, runs/NAME/validation for validation."),
@@ -46,8 +36,8 @@ def evaluate(
     from src.experiment.evaluate import evaluate as library  # after the config, since it imports torch
 
     declared = load_yaml(metrics or METRICS, MetricsConfig)
-    target = output or (what.results if split is SplitName.test else what.work / "validation")
-    values = library(what, declared, split.value, target)
+    target = output or (what.results if split == "test" else what.work / "validation")
+    values = library(what, declared, split, target)
     for key, value in values.items():
         say(f"{declared.metrics[key].label}: {value:.4f}")
     say(f"results in {target}")

@@ -1,23 +1,16 @@
 """`python -m src.import_results`: make a record of another tool's results, or bring new numbers into one."""
 
 import gc
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from src.cli import run, say
 
 
-class Tool(StrEnum):
-    """Whose results are read."""
-
-    lm_eval = "lm-eval"
-
-
 def import_results(
-    tool: Annotated[Tool, typer.Argument(help="Whose results they are.")],
+    tool: Annotated[Literal["lm-eval"], typer.Argument(help="Whose results they are.")],
     runs: Annotated[
         list[Path], typer.Argument(metavar="[BASE] TUNED [MORE…]", help="Each model's results: folder or file.")
     ],
@@ -48,14 +41,14 @@ def _compare_documents(changes: list[str]) -> None:
     """Print what new results change: values, claims, documents, and numbers that the author typed."""
     from src.documents.build import build
     from src.documents.claims import unsupported
-    from src.documents.pages import site_pages
+    from src.documents.pages import every_claim
     from src.record.gaps import typed_numbers
 
     say(f"{len(changes)} metrics changed" if changes else "no metric changed")
     for line in changes:
         print(line)
     documents = build(Path(), Path(".cache"))
-    failed = unsupported([claim for _, _, claim in site_pages(documents, pdf=False)[1]] + documents.claims())
+    failed = unsupported(every_claim(documents))
     for claim in failed:
         print(f"no longer holds: {claim.failure()}")
     for gap in typed_numbers(documents.context.record):
@@ -63,9 +56,8 @@ def _compare_documents(changes: list[str]) -> None:
     if failed:
         say("Correct these claims, then run `python -m src.render`.")
         return
-    for path, text in documents.committed().items():
-        if not path.is_file() or path.read_text(encoding="utf-8") != text:
-            print(f"does not match the record: {path}. Run `python -m src.render`.")
+    for path in documents.stale():
+        print(f"does not match the record: {path}. Run `python -m src.render`.")
 
 
 if __name__ == "__main__":

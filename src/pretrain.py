@@ -40,14 +40,9 @@ def pretrain(
         config = Path("configs/pretrain") / f"{Path(base).name}.yaml"
     settings = load_yaml(config, PretrainConfig)
     target = output or Path("models") / settings.name
-    result = library(
-        settings,
-        corpus,
-        sources or Path("models") / settings.name / "sources.tsv",
-        target,
-        work or Path("runs") / f"pretrain-{settings.name}",
-        compile_model=compile_model,
-    )
+    listed = sources or Path("models") / settings.name / "sources.tsv"
+    checkpoints = work or Path("runs") / f"pretrain-{settings.name}"
+    result = library(settings, corpus, listed, target, checkpoints, compile_model=compile_model)
     say(f"held-out loss {result['held_out_loss']:.3f} nats per token; model in {target}")
 
 

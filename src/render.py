@@ -34,27 +34,24 @@ def render(
     built.check()
     for sentence in unused_words(built.context.record):
         say(sentence)
-    documents = built.committed()
-    stale = [path for path, text in documents.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
-    for path in stale:
+    stale = built.stale()
+    for path, text in stale.items():
         if not check:
             with atomic(path) as temporary:
-                temporary.write_text(documents[path], encoding="utf-8")
+                temporary.write_text(text, encoding="utf-8")
         say(f"{'does not match the record' if check else 'written'}: {path}")
     if check and stale:
         raise typer.Exit(1)
 
 
 def _list_claims(documents: "Documents") -> int:
-    from src.documents.pages import site_pages
+    from src.documents.pages import every_claim
 
-    found = [claim for _, _, claim in site_pages(documents, pdf=False)[1]] + documents.claims()
-    every = {(claim.file, claim.line): claim for claim in found}
+    every = {(claim.file, claim.line): claim for claim in every_claim(documents)}
     for claim in every.values():
         values = "; ".join(f"{name} = {value}" for name, value in claim.values)
-        print(
-            f"{'holds' if claim.holds else 'FAILS'}  {claim.file}:{claim.line}\n  {claim.sentence}\n  if {claim.condition}\n  {values}\n"
-        )
+        print(f"{'holds' if claim.holds else 'FAILS'}  {claim.file}:{claim.line}\n  {claim.sentence}")
+        print(f"  if {claim.condition}\n  {values}\n")
     failed = sum(not claim.holds for claim in every.values())
     say(f"{len(every)} claims, {failed} of which fail" if failed else f"{len(every)} claims, all of which hold")
     return 1 if failed else 0

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from src.cli import run, say
+from src.cli import Config, Project, run, say
 
 
 def report(
@@ -16,10 +16,8 @@ def report(
         ),
     ] = False,
     pdf: Annotated[Path, typer.Option(help="Where the PDF is written.")] = Path("dist/report.pdf"),
-    project: Annotated[Path, typer.Option(help="The project config.")] = Path("configs/project.yaml"),
-    config: Annotated[
-        Path | None, typer.Option(help="The experiment; the one that the project names by default.")
-    ] = None,
+    project: Project = Path("configs/project.yaml"),
+    config: Config = None,
 ) -> None:
     """Write the final report: results/NAME/final_report.json, and the same text as PDF.
 

@@ -5,14 +5,12 @@ from typing import Annotated
 
 import typer
 
-from src.cli import chosen, run, say
+from src.cli import Planned, RunName, chosen, run, say
 
 
 def train(
-    config: Annotated[
-        Path | None, typer.Option(help="The experiment, or with --run the study; those of the project by default.")
-    ] = None,
-    run_name: Annotated[str | None, typer.Option("--run", help="Run of a study, as ARM-SEED.")] = None,
+    config: Planned = None,
+    run_name: RunName = None,
     log: Annotated[Path | None, typer.Option(help="File for the training log; in results/NAME by default.")] = None,
     work: Annotated[
         Path | None, typer.Option(help="Folder for the Trainer's checkpoints; runs/NAME by default.")

@@ -94,25 +94,17 @@ def run_in(cwd: Path, *arguments: str, timeout: int = 600, **environment: str) -
 
     The Python reference, most of a site's build, is left out where the environment does not ask for it.
     """
-    env = {
-        **os.environ,
+    env = os.environ | {
         "PYTHONPATH": str(cwd if (cwd / "src").exists() else REPO),
         "HF_HUB_OFFLINE": "1",
         "NO_COLOR": "1",
         "COLUMNS": "120",
         "ENABLE_MKDOCSTRINGS": "false",
-        **environment,
     }
     return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=cwd,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
+        [sys.executable, *arguments], cwd=cwd, env=env | environment, capture_output=True, text=True, timeout=timeout,
+        stdin=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -229,7 +221,7 @@ def copy_tiny(target: Path) -> Path:
 
 
 def copy_project(target: Path) -> Path:
-    """Copy this repository itself as a project, for tests of its own record; the large read-only parts are linked, as is one cache that this session began empty."""
+    """Copy this repository itself as a project, for tests of its own record; what is large and only read is linked, as is one cache."""
     for name in ("configs", "results", "docs", "gen", "overrides", "data", "checkpoints"):
         shutil.copytree(REPO / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     (target / ".cache").symlink_to(os.environ[CACHE])

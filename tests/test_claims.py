@@ -15,6 +15,7 @@ from src.record.errors import InputError
 from .conftest import Run, invoke
 
 FINDING = "docs/fragments/finding.md.j2"
+TRUE, FALSE = 'base("words_spelled").value < 2', 'base("words_spelled").value > 2'
 
 
 def claim(condition: str, sentence: str = "It is so.") -> str:
@@ -29,10 +30,8 @@ def write(project: Path, *claims: str) -> Documents:
 def test_all_claims_that_fail_are_named_with_line_sentence_and_values(project: Path) -> None:
     documents = write(
         project,
-        claim('base("words_spelled").value > 2', 'The base model spells {{ base("words_spelled").value | percent }}.'),
-        claim(
-            'base("words_spelled").value < 2', "It is so, says the GPT-2 of `seed 1`, both-1 included, see [@hu2022]."
-        ),
+        claim(FALSE, 'The base model spells {{ base("words_spelled").value | percent }}.'),
+        claim(TRUE, "It is so, says the GPT-2 of `seed 1`, both-1 included, see [@hu2022]."),
         claim('arm("spelling").words_spelled.lowest > 3 and record.project.language == "en"', "More than all."),
     )
     with pytest.raises(ClaimsError) as refused:
@@ -48,30 +47,21 @@ def test_all_claims_that_fail_are_named_with_line_sentence_and_values(project: P
 
 
 @pytest.mark.parametrize(
-    ("condition", "says"),
-    [
-        ('base("no_such_metric").value > 0', "no metric no_such_metric"),
-        ('arm("nobody").words_spelled.lowest > 0', "no arm nobody"),
-        ('sample("What?", "base") > 1', "not known"),
-        ("record.nothing > 1", "nothing"),
-        ('arm("spelling").words_spelled.used == 2', "no control"),
-        ('run("leter_count").verdict == "improved"', "did you mean"),
-    ],
-)
-def test_a_missing_value_fails_like_a_false_one(project: Path, condition: str, says: str) -> None:
-    with pytest.raises(ClaimsError, match=says):
-        write(project, claim(condition)).check()
-
-
-@pytest.mark.parametrize(
     ("text", "says"),
     [
+        (claim('base("no_such_metric").value > 0'), "no metric no_such_metric"),
+        (claim('arm("nobody").words_spelled.lowest > 0'), "no arm nobody"),
+        (claim('sample("What?", "base") > 1'), "not known"),
+        (claim("record.nothing > 1"), "nothing"),
+        (claim('arm("spelling").words_spelled.used == 2'), "no control"),
+        (claim('run("leter_count").verdict == "improved"'), "did you mean"),
+        (claim(TRUE, "So is {{ record.nothing }}."), "a value is missing"),
         (claim("1 < 2"), "constant"),
-        (claim('base("words_spelled").value < 2', "It spells 53 % of them."), "number in digits"),
+        (claim(TRUE, "It spells 53 % of them."), "number in digits"),
     ],
 )
-def test_a_claim_that_checks_nothing_is_refused(project: Path, text: str, says: str) -> None:
-    with pytest.raises(InputError, match=says) as refused:
+def test_a_claim_with_a_missing_value_or_that_checks_nothing_is_refused(project: Path, text: str, says: str) -> None:
+    with pytest.raises((ClaimsError, InputError), match=says) as refused:
         write(project, text).check()
     assert FINDING in str(refused.value)
 
@@ -93,9 +83,7 @@ def test_a_changed_record_stops_the_build_with_the_sentence(project: Path, run: 
 
 
 def test_while_serving_the_sentence_is_marked_in_its_place(project: Path) -> None:
-    documents = write(
-        project, claim('base("words_spelled").value > 2', "Not so."), claim('base("words_spelled").value < 2')
-    )
+    documents = write(project, claim(FALSE, "Not so."), claim(TRUE))
     pages, _, _ = site_pages(documents, pdf=False)
     assert '<mark id="claim-1" class="claim-failed">Not so. (does not hold' in pages["index.md"]
     assert '<span id="claim-2">It is so.</span>' in pages["index.md"]
@@ -103,12 +91,12 @@ def test_while_serving_the_sentence_is_marked_in_its_place(project: Path) -> Non
 
 def test_the_title_of_a_chart_may_be_a_claim(project: Path) -> None:
     figure = '{{ figure("metrics", title=title) }}\n'
-    documents = write(project, claim('base("words_spelled").value < 2 as title', "It spells."), figure)
+    documents = write(project, claim(f"{TRUE} as title", "It spells."), figure)
     documents.check()
     pages, _, _ = site_pages(documents, pdf=False)
     assert '<p class="chart-title" markdown="span">It spells.</p>' in pages["index.md"]
     assert "✓ It spells. [In context](../index.md)" in pages["results/claims.md"]
-    documents = write(project, claim('base("words_spelled").value > 2 as title', "It spells."), figure)
+    documents = write(project, claim(f"{FALSE} as title", "It spells."), figure)
     assert ">It spells. (does not hold)</p>" in site_pages(documents, pdf=False)[0]["index.md"]
 
 
@@ -119,9 +107,6 @@ def test_untrusted_values_stay_text(project: Path) -> None:
     pages, _, _ = site_pages(documents, pdf=False)
     for page in ("index.md", "results/claims.md"):
         assert "<script>alert" not in re.sub(r"`[^`]*`", "", pages[page]).split("claim-why")[-1]
-
-
-TRUE, FALSE = 'base("words_spelled").value < 2', 'base("words_spelled").value > 2'
 
 
 @pytest.mark.parametrize(

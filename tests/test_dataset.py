@@ -21,8 +21,6 @@ from src.record.files import load_yaml
 from .conftest import REPO, TINY, Run, invoke
 
 TASKS = ("letter_count", "letter_position", "spelling")
-
-
 COMMITTED = pytest.param(REPO, id="committed", marks=[pytest.mark.nightly, pytest.mark.committed])
 
 
@@ -97,12 +95,9 @@ def test_made_up_words_are_made_up(
 
 
 def test_the_token_itself_stands_in_the_sentence(training: list[dict[str, Any]], tokenizer: Any) -> None:
+    prompts = {template.name: template.prompt for template in TEMPLATES}
     for row in training[:300]:
-        half = (
-            row["prompt"]
-            if "{word}" in next(t.prompt for t in TEMPLATES if t.name == row["template"])
-            else row["completion"]
-        )
+        half = row["prompt"] if "{word}" in prompts[row["template"]] else row["completion"]
         assert set(row["token_ids"]) <= set(tokenizer.encode(half, add_special_tokens=False))
 
 
@@ -122,23 +117,18 @@ def test_no_test_word_is_trained_on_or_validated_on(root: Path, training: list[d
 
 
 def test_answers_are_right_and_balanced(root: Path, experiment: ExperimentConfig) -> None:
-    wanted = experiment.dataset_config.test_questions
-    counts = rows(root, "letter_count/test.parquet")
-    assert len(counts) == wanted["letter_count"]
+    tasks = {task: rows(root, f"{task}/test.parquet") for task in TASKS}
+    for task, found in tasks.items():
+        assert len({row["word"] for row in found}) == len(found) == experiment.dataset_config.test_questions[task]
+    counts, positions, spelling = tasks.values()
     assert all(row["word"].count(row["letter"]) == int(row["answer"]) for row in counts)
     groups = Counter(min(int(row["answer"]), 3) for row in counts)
     assert groups[1] == groups[2] == groups[3]
-    positions = rows(root, "letter_position/test.parquet")
-    assert len(positions) == wanted["letter_position"]
     assert all(row["word"][row["position"] - 1] == row["answer"] for row in positions)
     cells = Counter((len(row["word"]), row["position"]) for row in positions)
     assert set(cells) == {(length, at) for length, _ in cells for at in range(1, length + 1)}
     assert max(cells.values()) - min(cells.values()) <= 1
-    spelling = rows(root, "spelling/test.parquet")
-    assert len(spelling) == wanted["spelling"]
     assert all(row["answer"].replace(" ", "") == row["word"] for row in spelling)
-    for task in (counts, positions, spelling):
-        assert len({row["word"] for row in task}) == len(task)
 
 
 @pytest.mark.slow
@@ -163,8 +153,6 @@ def test_datasets_loads_the_folder_with_configs_and_splits(
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(
-    ("number", "text"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (22, "22nd")]
-)
-def test_ordinal(number: int, text: str) -> None:
-    assert ordinal(number) == text
+def test_ordinal() -> None:
+    shown = {1: "1st", 2: "2nd", 3: "3rd", 4: "4th", 11: "11th", 12: "12th", 22: "22nd"}
+    assert {number: ordinal(number) for number in shown} == shown

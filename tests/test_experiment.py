@@ -8,7 +8,6 @@ import os
 import random
 import re
 import shutil
-import string
 import subprocess
 import sys
 from collections import Counter
@@ -21,6 +20,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from src.experiment.build import made_up_words
 from src.experiment.decoding import PASS_TOKENS, Evaluator
 from src.experiment.evaluate import EvalTask, Runner, few_shot_prefix, letters_of, written_answer
 from src.experiment.models import load_adapter, load_base, load_tokenizer
@@ -130,26 +130,26 @@ def train(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return run_in(root, "-m", "src.train", *arguments, WANDB_DIR=str(root / "runs"))
 
 
-def test_the_whole_way_gives_a_record(tiny: Path) -> None:
+def test_the_whole_way_gives_a_record_with_its_settings_and_hashes(tiny: Path) -> None:
     results = json.loads((tiny / "results/tiny/evaluation_results.json").read_text())
-    assert results["tasks"]["letter_count"]["questions"] == 12
-    assert {"letter_count_accuracy", "position_read_off", "letter_count_reworded"} <= set(
-        results["base_model"]["metrics"]
-    )
     log = json.loads((tiny / "results/tiny/training_log.json").read_text())
-    assert log["tracking"]["run_id"]
-    assert log["tracking"]["mode"] == "offline"
+    base = json.loads((tiny / "models/tiny/training.json").read_text())
+    assert results["tasks"]["letter_count"]["questions"] == 12
+    metrics = set(results["base_model"]["metrics"])
+    assert {"letter_count_accuracy", "position_read_off", "letter_count_reworded"} <= metrics
+    assert log["tracking"]["run_id"] and log["tracking"]["mode"] == "offline"
     assert any((tiny / "runs/wandb").glob(f"*{log['tracking']['run_id']}"))
     assert log["resources"]["steps"] == 6 and log["resources"]["energy_kwh"] > 0
     assert [e["step"] for e in log["log"]] == list(range(7))
-    adapter = results["hashes"]["adapter"]["adapter_model.safetensors"]
-    assert (
-        adapter == hashlib.sha256((tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes()).hexdigest()
-    )
+    assert base["books"] == {"training": 2, "held_out": 1} and base["held_out_loss"] > 0
+    assert log["config"] == results["config"]
+    assert results["config"]["training_config"]["weight_decay"] == 0.0  # a default, stored all the same
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= results["hashes"]["base"].keys()
+    assert log["hashes"]["base"] == results["hashes"]["base"]
+    assert log["hashes"]["adapter"] == results["hashes"]["adapter"]
+    assert results["hashes"]["adapter"] == hash_files(checkpoint_files(tiny / "checkpoints/best_model"))
+    assert log["hashes"]["data"].items() <= results["hashes"]["data"].items()
     assert not list((tiny / "checkpoints").rglob("*.bin"))
-    base = json.loads((tiny / "models/tiny/training.json").read_text())
-    assert base["books"] == {"training": 2, "held_out": 1}
-    assert base["held_out_loss"] > 0
 
 
 @pytest.mark.nightly
@@ -160,20 +160,26 @@ def test_training_again_goes_on_and_does_not_train_twice(tiny: Path) -> None:
     assert (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes() == before
 
 
-@pytest.mark.nightly
-def test_another_config_does_not_resume_a_run(tiny: Path) -> None:
-    changes = ("r: 4, alpha: 8", "r: 2, alpha: 8"), ("checkpoints/best_model", "checkpoints/other")
-    edit(tiny / "configs/tiny.yaml", *changes, to=tiny / "configs/other.yaml")
-    command = ("--config", "configs/other.yaml", "--log", "other.json", "--work", "runs/other")
-    shutil.copytree(tiny / "runs/tiny", tiny / "runs/other")
-    done = invoke(tiny, "train", *command)
+def fewer_examples(root: Path) -> None:
+    path = root / "data/training/train.parquet"
+    pq.write_table(pq.read_table(path).slice(1), path)
+
+
+def smaller_rank(root: Path) -> None:
+    edit(root / "configs/tiny.yaml", ("r: 4, alpha: 8", "r: 2, alpha: 8"))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"), [(fewer_examples, "training/train.parquet"), (smaller_rank, "lora_config.r: 4 before, 2 now")]
+)
+def test_another_config_or_other_data_do_not_resume_a_run(
+    tiny: Path, change: Callable[[Path], None], named: str
+) -> None:
+    change(tiny)
+    done = invoke(tiny, "train", "--config", "configs/tiny.yaml")
     assert done.returncode == 2, done.stderr[-2000:]
-    assert "lora_config.r" in done.stderr
-    assert list((tiny / "runs/other").glob("checkpoint-*"))
-    shutil.rmtree(tiny / "runs/other")
-    done = train(tiny, *command)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert json.loads((tiny / "checkpoints/other/adapter_config.json").read_text())["r"] == 2
+    assert named in done.stderr
+    assert list((tiny / "runs/tiny").glob("checkpoint-*"))
 
 
 def test_a_training_that_diverges_keeps_what_was_there(tiny: Path) -> None:
@@ -207,10 +213,6 @@ def no_column(root: Path) -> None:
     pq.write_table(pq.read_table(path).drop_columns(["answer"]), path)
 
 
-def no_parquet(root: Path) -> None:
-    (root / "data/letter_count/test.parquet").write_bytes(b"PAR1garbage")
-
-
 def cut_weights(root: Path) -> None:
     path = root / "models/tiny/model.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
@@ -225,7 +227,6 @@ def long_prompts(root: Path) -> None:
     [
         (no_numbers, "weights that are not finite"),
         (no_column, "letter_count/test.parquet: no questions in it"),
-        (no_parquet, "letter_count/test.parquet"),
         (cut_weights, "models/tiny"),
         (long_prompts, "evaluation_config: few_shot: prompts and answers of up to"),
     ],
@@ -243,36 +244,11 @@ def test_what_cannot_be_evaluated_is_named_and_the_record_stays(
 
 @pytest.mark.parametrize("key", ["test_questions", "validation_questions"])
 def test_questions_of_a_task_that_there_is_not_are_refused(tiny: Path, key: str) -> None:
-    edit(
-        tiny / "configs/tiny.yaml",
-        (f"{key}: {{letter_count", f"{key}: {{letter_counts"),
-        to=tiny / "configs/other.yaml",
-    )
-    done = invoke(tiny, "dataset", "--config", "configs/other.yaml", "--output", "out")
+    edit(tiny / "configs/tiny.yaml", (f"{key}: {{letter_count", f"{key}: {{letter_counts"))
+    done = invoke(tiny, "dataset", "--config", "configs/tiny.yaml", "--output", "out")
     assert done.returncode == 2, done.stderr[-2000:]
     assert "dataset_config: questions: letter_counts is not one of letter_count, letter_position" in done.stderr
     assert not (tiny / "out").exists()
-
-
-def test_changed_data_do_not_resume_a_run(tiny: Path, tmp_path: Path) -> None:
-    shutil.copytree(tiny, tmp_path / "copy", symlinks=True)
-    path = tmp_path / "copy/data/training/train.parquet"
-    table = pq.read_table(path)
-    pq.write_table(table.slice(1), path)
-    done = invoke(tmp_path / "copy", "train", "--config", "configs/tiny.yaml")
-    assert done.returncode == 2, done.stderr[-2000:]
-    assert "training/train.parquet" in done.stderr
-
-
-def test_settings_and_hashes_are_stored_with_what_was_made(tiny: Path) -> None:
-    log = json.loads((tiny / "results/tiny/training_log.json").read_text())
-    results = json.loads((tiny / "results/tiny/evaluation_results.json").read_text())
-    assert log["config"] == results["config"]
-    assert results["config"]["training_config"]["weight_decay"] == 0.0  # a default, stored all the same
-    assert {"config.json", "model.safetensors", "tokenizer.json"} <= results["hashes"]["base"].keys()
-    assert log["hashes"]["base"] == results["hashes"]["base"]
-    assert log["hashes"]["adapter"] == results["hashes"]["adapter"]
-    assert log["hashes"]["data"].items() <= results["hashes"]["data"].items()
 
 
 def test_validation_questions_are_not_their_own_solved_examples(tiny: Path) -> None:
@@ -357,9 +333,7 @@ def snakemake(root: Path, *arguments: str) -> str:
 def test_a_study_runs_what_is_missing_and_nothing_twice(tiny: Path) -> None:
     plan = snakemake(tiny, "--dry-run")
     assert re.search(r"^train_shuffled-1 +1$", plan, re.MULTILINE)
-    assert not re.search(
-        r"^train_main-1 +1$", plan, re.MULTILINE
-    )  # the published run is the experiment itself, and done
+    assert not re.search(r"^train_main-1 +1$", plan, re.MULTILINE)  # the published run is the experiment, and done
     assert not (tiny / "results/tiny/runs").exists()
     before = (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes()
     snakemake(tiny)
@@ -381,9 +355,16 @@ def test_a_study_runs_what_is_missing_and_nothing_twice(tiny: Path) -> None:
         ("{letters: shuffled}", "{letter: shuffled}", ("letter", "Extra inputs")),
         ("{dataset_config: {letters: shuffled}}", "{training_config: {max_steps: 9}}", ("max_steps", "9", "6")),
         ("seeds: [1]}", "seeds: []}", ("arms.main.seeds",)),
+        (
+            "published: main-1\narms:\n  main:", "published: mean-1\narms:\n  mean:",
+            ("no run main-1", "did you mean mean-1?"),
+        ),
+        (STUDY, EXPERIMENT, ("experiment_name: Extra inputs are not permitted",)),
     ],
-)
-def test_a_study_that_makes_no_sense_is_refused(tmp_path: Path, old: str, new: str, said: tuple[str, ...]) -> None:
+)  # fmt: skip
+def test_a_study_that_makes_no_sense_or_lacks_the_run_is_refused(
+    tmp_path: Path, old: str, new: str, said: tuple[str, ...]
+) -> None:
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs/tiny.yaml").write_text(EXPERIMENT)
     (tmp_path / "configs/study.yaml").write_text(STUDY.replace(old, new, 1))
@@ -392,19 +373,6 @@ def test_a_study_that_makes_no_sense_is_refused(tmp_path: Path, old: str, new: s
     assert done.stderr.count("\n") == 1
     for words in ("configs/study.yaml", *said):
         assert words in done.stderr
-
-
-def test_a_run_that_is_not_declared_is_named(tmp_path: Path) -> None:
-    (tmp_path / "configs").mkdir()
-    (tmp_path / "configs/tiny.yaml").write_text(EXPERIMENT)
-    (tmp_path / "configs/study.yaml").write_text(STUDY)
-    done = invoke(tmp_path, "train", "--config", "configs/study.yaml", "--run", "main-7")
-    assert done.returncode == 2
-    assert "no run main-7" in done.stderr
-    assert "did you mean main-1?" in done.stderr
-    done = invoke(tmp_path, "train", "--config", "configs/tiny.yaml", "--run", "main-1")
-    assert done.returncode == 2
-    assert "configs/tiny.yaml: experiment_name: Extra inputs are not permitted" in done.stderr
 
 
 def test_controls_write_other_letters_of_the_same_form() -> None:
@@ -418,25 +386,11 @@ def test_controls_write_other_letters_of_the_same_form() -> None:
     assert other_letters("cat", "other_word", words, "s") == "cat"
 
 
-def test_a_vocabulary_without_enough_made_up_words_ends_with_their_number(tmp_path: Path) -> None:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    pieces = [*string.ascii_lowercase, "\u0120", "ab", "cd", "\u0120ab", "<|endoftext|>"]
-    merges = [("a", "b"), ("c", "d"), ("\u0120", "ab")]
-    tokenizer = Tokenizer(models.BPE(vocab={piece: i for i, piece in enumerate(pieces)}, merges=merges))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|endoftext|>").save_pretrained(
-        tmp_path / "models/tiny"
-    )
-    (tmp_path / "data/words").mkdir(parents=True)
-    (tmp_path / "data/words/words.txt").write_text("abcd\n")
-    (tmp_path / "tiny.yaml").write_text(EXPERIMENT)
-    done = invoke(tmp_path, "dataset", "--config", "tiny.yaml")
-    assert done.returncode == 2, done.stderr[-2000:]
-    assert "chains: 20" in done.stderr
-    assert not (tmp_path / "data/training").exists()
+@pytest.mark.parametrize("allowed", [{"the"}, {"th", "in", "er"}])  # no token continues a word, or few do
+def test_a_vocabulary_without_enough_made_up_words_ends_with_their_number(allowed: set[str]) -> None:
+    tokenizer = load_tokenizer(str(TINY / "models/tiny"))
+    with pytest.raises(InputError, match=r"chains: 9,000, but the vocabulary gives \d+"):
+        made_up_words(tokenizer, random.Random(0), 9_000, frozenset(), frozenset(allowed))
 
 
 def test_loss_and_gradients_of_the_labeled_positions_are_those_of_the_whole() -> None:
@@ -465,16 +419,9 @@ def test_pretraining_resumes_to_the_same_weights(tmp_path: Path) -> None:
 
     sources = write_corpus(tmp_path / "corpus")
     config = PretrainConfig(
-        name="tiny",
-        vocab_size=600,
-        n_layer=1,
-        n_head=2,
-        n_embd=16,
-        context_length=32,
-        held_out_every=3,
-        max_steps=260,
+        name="tiny", vocab_size=600, n_layer=1, n_head=2, n_embd=16, context_length=32, held_out_every=3, max_steps=260,
         batch_size=2,
-    )
+    )  # fmt: skip
 
     def run(name: str, settings: PretrainConfig = config) -> dict[str, Any]:
         return module.pretrain(settings, tmp_path / "corpus", sources, tmp_path / name, tmp_path / f"work-{name}")
@@ -491,27 +438,21 @@ def test_pretraining_resumes_to_the_same_weights(tmp_path: Path) -> None:
         run("b", config.model_copy(update={"seed": 2}))
 
 
-def test_a_changed_book_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["changed", None])
+def test_a_book_that_is_not_the_one_of_the_list_is_refused(tmp_path: Path, text: str | None) -> None:
     sources = write_corpus(tmp_path / "corpus")
     (tmp_path / "pretrain.yaml").write_text(PRETRAIN.format(steps=1))
-    command = ("pretrain", "--corpus", "corpus", "--sources", str(sources), "--config", "pretrain.yaml")
-    (tmp_path / "corpus/author/book1.md").write_text("changed")
-    done = invoke(tmp_path, *command)
+    book = tmp_path / "corpus/author/book1.md"
+    book.unlink() if text is None else book.write_text(text)
+    done = invoke(tmp_path, "pretrain", "--corpus", "corpus", "--sources", str(sources), "--config", "pretrain.yaml")
     assert done.returncode == 2
-    assert "book1.md" in done.stderr
-    assert "sha256" in done.stderr
-    (tmp_path / "corpus/author/book1.md").unlink()
-    done = invoke(tmp_path, *command)
-    assert done.returncode == 2
-    assert "not found" in done.stderr
+    assert "book1.md: " + ("sha256" if text else "not found") in done.stderr
     assert not (tmp_path / "models").exists()
 
 
 def test_header_is_stripped() -> None:
-    assert (
-        strip_header("# Title: A\n\n## Author: B\n\n## Year: 1\n\n-------\n\n## CHAPTER I\nText\n")
-        == "## CHAPTER I\nText\n"
-    )
+    header = "# Title: A\n\n## Author: B\n\n## Year: 1\n\n-------\n\n"
+    assert strip_header(f"{header}## CHAPTER I\nText\n") == "## CHAPTER I\nText\n"
     assert strip_header("No header\n") == "No header\n"
 
 
@@ -520,20 +461,19 @@ def test_header_is_stripped() -> None:
 
 def prefix_of(config: EvaluationConfig, task: str) -> str:
     dataset = DatasetConfig(path=str(TINY / "data"))
-    return few_shot_prefix(
-        config, ExperimentConfig(experiment_name="tiny", dataset_config=dataset), EvalTask(task, task)
-    )
+    asked = ExperimentConfig(experiment_name="tiny", dataset_config=dataset, evaluation_config=config)
+    return few_shot_prefix(asked, EvalTask(task))
 
 
 @pytest.fixture(scope="module")
-def scored() -> tuple[object, object]:
+def scored() -> tuple[Any, Any]:
     base = load_base(str(TINY / "models/tiny"))
     return load_adapter(base, TINY / "checkpoints/best_model"), load_tokenizer(str(TINY / "models/tiny"))
 
 
 @pytest.mark.parametrize("pass_tokens", [PASS_TOKENS, 0])  # 0: as much as possible is shared, in many small batches
 def test_choosing_matches_scoring_each_candidate_alone(
-    scored: tuple[object, object], monkeypatch: pytest.MonkeyPatch, pass_tokens: int
+    scored: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, pass_tokens: int
 ) -> None:
     monkeypatch.setattr("src.experiment.decoding.PASS_TOKENS", pass_tokens)
     model, tokenizer = scored
@@ -548,17 +488,17 @@ def test_choosing_matches_scoring_each_candidate_alone(
     answers = Evaluator(model, tokenizer, prefix, config).choose(prompts, candidates)
     for prompt, answer in zip(prompts, answers, strict=True):
         scores = {}
-        start = tokenizer.encode(prefix) + tokenizer.encode(prompt)  # type: ignore[attr-defined]
+        start = tokenizer.encode(prefix) + tokenizer.encode(prompt)
         for candidate in candidates:
-            tail = tokenizer.encode(f" {candidate}")  # type: ignore[attr-defined]
+            tail = tokenizer.encode(f" {candidate}")
             with torch.inference_mode():
-                logits = model(input_ids=torch.tensor([start + tail])).logits[0].log_softmax(-1)  # type: ignore[operator]
+                logits = model(input_ids=torch.tensor([start + tail])).logits[0].log_softmax(-1)
             scores[candidate] = sum(float(logits[len(start) + i - 1, t]) for i, t in enumerate(tail))
         assert answer.text == max(scores, key=scores.__getitem__)
         assert answer.score == pytest.approx(scores[answer.text], abs=1e-3)
 
 
-def test_writing_matches_generate(scored: tuple[object, object]) -> None:
+def test_writing_matches_generate(scored: tuple[Any, Any]) -> None:
     model, tokenizer = scored
     config = EvaluationConfig(few_shot=1, batch_size=2, max_new_tokens=12)
     prefix = prefix_of(config, "spelling")
@@ -568,13 +508,13 @@ def test_writing_matches_generate(scored: tuple[object, object]) -> None:
     ]
     answers = Evaluator(model, tokenizer, prefix, config).write(prompts)
     for prompt, answer in zip(prompts, answers, strict=True):
-        ids = torch.tensor([tokenizer.encode(prefix) + tokenizer.encode(prompt)])  # type: ignore[attr-defined]
-        out = model.generate(input_ids=ids, max_new_tokens=12, do_sample=False, pad_token_id=0)  # type: ignore[attr-defined]
-        text = tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)  # type: ignore[attr-defined]
+        ids = torch.tensor([tokenizer.encode(prefix) + tokenizer.encode(prompt)])
+        out = model.generate(input_ids=ids, max_new_tokens=12, do_sample=False, pad_token_id=0)
+        text = tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
         assert answer.text == text.lstrip("\n").split("\n", 1)[0]
 
 
-def test_a_words_spelling_is_the_models_own(scored: tuple[object, object]) -> None:
+def test_a_words_spelling_is_the_models_own(scored: tuple[Any, Any]) -> None:
     """Right or wrong: the toy spells no word right."""
     model, tokenizer = scored
     config = ExperimentConfig(
@@ -588,27 +528,20 @@ def test_a_words_spelling_is_the_models_own(scored: tuple[object, object]) -> No
     def asked(task: EvalTask) -> list[dict[str, object]]:
         return Runner(model, tokenizer, config, "finetuned").answers(task, rows, all_scores=False)
 
-    spelled = [row["answer"] for row in asked(EvalTask("spelling", "spelling"))]
+    spelled = [row["answer"] for row in asked(EvalTask("spelling"))]
     assert not set(spelled) & set(words)
-    assert [row["own_words"] for row in asked(EvalTask("letter_count", "letter_count"))] == spelled
+    assert [row["own_words"] for row in asked(EvalTask("letter_count"))] == spelled
 
 
 def test_few_shot_examples_come_from_validation_words() -> None:
-    config = EvaluationConfig(few_shot=5)
-    prefix = prefix_of(config, "letter_count")
+    prefix = prefix_of(EvaluationConfig(few_shot=5), "letter_count")
     assert prefix.count("Question:") == 5
     assert len({line.rsplit(" ", 1)[1] for line in prefix.splitlines() if line.startswith("Answer:")}) >= 3
 
 
 @pytest.mark.parametrize(
     ("generated", "letters"),
-    [
-        (" s t r a w.", "straw"),
-        ("\n", ""),
-        (" S, T", "st"),
-        (" 1 2 <b>", "b"),
-        (" " + "a" * 999, "a" * 64),
-    ],
+    [(" s t r a w.", "straw"), ("\n", ""), (" S, T", "st"), (" 1 2 <b>", "b"), (" " + "a" * 999, "a" * 64)],
 )
 def test_letters_are_read_out_of_text(generated: str, letters: str) -> None:
     assert letters_of(generated) == letters
@@ -621,7 +554,7 @@ def test_a_line_answers_if_it_is_a_candidate(line: str, said: bool) -> None:
     assert (written_answer(line) in ["1", "2", "3"]) is said
 
 
-def test_letters_without_separator_are_encoded_one_by_one(scored: tuple[object, object]) -> None:
+def test_letters_without_separator_are_encoded_one_by_one(scored: tuple[Any, Any]) -> None:
     _, tokenizer = scored
     batch = {
         "prompt": ["The word straw is spelled"],
@@ -631,7 +564,7 @@ def test_letters_without_separator_are_encoded_one_by_one(scored: tuple[object, 
         "letters_end": [31],
     }
     ((ids, labels),) = encode_examples(tokenizer, batch, completion_only=True)
-    pieces = [tokenizer.decode([i]) for i in ids]  # type: ignore[attr-defined]
+    pieces = [tokenizer.decode([i]) for i in ids]
     assert pieces[-7:] == [" s", "t", "r", "a", "w", ".", "\n"]
     assert labels[: len(ids) - 7] == [IGNORED] * (len(ids) - 7)
     assert labels[-7:] == ids[-7:]

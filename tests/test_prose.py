@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +27,13 @@ HOSTILE = (
 """What a config may hold; the number says where it came from."""
 
 
-def poison(value: Any, number: list[int]) -> Any:
+def poison(value: Any, number: Iterator[int]) -> Any:
     """Put hostile text into every text of a config that people read."""
     if isinstance(value, dict):
         return {key: poison(item, number) for key, item in value.items()}
     if isinstance(value, list):
         return [poison(item, number) for item in value]
-    number[0] += 1
-    return f"{HOSTILE.format(number[0])} {value}"
+    return f"{HOSTILE.format(next(number))} {value}"
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def poisoned(session_folder: Path) -> Path:
 
 def build_poisoned(root: Path) -> None:
     copy_tiny(root)
-    number = [0]
+    number = count(1)
     prose = {
         "configs/project.yaml": (
             "title", "question", "headline", "summary", "base_model_note", "introduction", "related_work", "license_name", "limitations",
@@ -65,29 +66,23 @@ def build_poisoned(root: Path) -> None:
 
 
 class Found(HTMLParser):
-    """What a browser would run, of what the author wrote."""
+    """What a browser would run, of what the author wrote, and the text."""
 
     def __init__(self) -> None:
         super().__init__()
         self.runs: list[str] = []
         self.text = ""
-        self._script = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._script = tag == "script"
         for name, value in attrs:
-            if (name.startswith("on") or name in ("href", "src")) and "pwned(" in (value or ""):
+            called = (name.startswith("on") or name in ("href", "src")) and "pwned(" in (value or "")
+            if called or (name, value) == ("src", "x"):
                 self.runs.append(f"<{tag} {name}={value!r}>")
-            if (name, value) == ("src", "x"):
-                self.runs.append(f"<{tag}>")
 
     def handle_data(self, data: str) -> None:
-        if self._script and "pwned" in data:
+        if self.cdata_elem == "script" and "pwned" in data:
             self.runs.append(f"<script>{data[:60]}")
         self.text += data
-
-    def handle_endtag(self, tag: str) -> None:
-        self._script = False
 
 
 @pytest.mark.slow
@@ -108,9 +103,8 @@ def test_html_in_the_configs_is_text_on_every_page(poisoned: Path) -> None:
 @pytest.mark.slow
 def test_html_in_the_configs_is_text_on_the_hub(poisoned: Path) -> None:
     documents = build(poisoned, None)
-    assert documents.dataset_card is not None
-    assert documents.base_card is not None
     for role, card in enumerate((documents.model_card, documents.dataset_card, documents.base_card)):
+        assert card is not None
         tokens = MarkdownIt("commonmark").enable("table").parse(card.text.split("\n---\n", 1)[1])
         inline = [child for token in tokens for child in token.children or []]
         html = [t.content for t in (*tokens, *inline) if t.type in ("html_block", "html_inline")]
@@ -119,8 +113,7 @@ def test_html_in_the_configs_is_text_on_the_hub(poisoned: Path) -> None:
 
 
 def test_a_colon_may_follow_a_citation() -> None:
-    assert prose("It depends on training [@knuth1984; @turing1950]: in that design") == (
-        "It depends on training [@knuth1984; @turing1950]: in that design"
-    )
+    cited = "It depends on training [@knuth1984; @turing1950]: in that design"
+    assert prose(cited) == cited
     assert prose("[x]: javascript:alert(1)").startswith("[x&#93;:")
     assert prose("[@knuth1984](javascript:alert(1))").startswith("[@knuth1984&#93;(")

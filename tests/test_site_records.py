@@ -36,6 +36,14 @@ def build(root: Path) -> str:
     return done.stdout + done.stderr
 
 
+def visit(browser: Browser, address: str, *paths: str) -> None:
+    """Open pages, on which nothing may fail."""
+    seen = Watched(browser, address)
+    for path in paths:
+        seen.page.goto(address + path, wait_until="networkidle")
+    assert not seen.wrong
+
+
 @pytest.mark.nightly
 def test_hostile_answers_show_as_text_everywhere(tmp_path: Path, browser: Browser) -> None:
     root = copy_tiny(tmp_path / "project")
@@ -83,18 +91,14 @@ def test_the_minimal_record_gives_a_site(minimal: Path, browser: Browser) -> Non
     home = (minimal / "site/index.html").read_text()
     assert "43.0%" in home and "try-it" not in home and "examples/" not in home
     with serving(minimal / "site") as address:
-        seen = Watched(browser, address)
-        for path in ("", "results/", "methodology/", "model-card/"):
-            seen.page.goto(address + path, wait_until="networkidle")
-        assert not seen.wrong
+        visit(browser, address, "", "results/", "methodology/", "model-card/")
 
 
 @pytest.mark.nightly
 def test_the_worked_example_of_the_guide_works_as_it_stands(minimal: Path, run: Run) -> None:
-    experiment, metrics, criteria = blocks("yaml")[:3]
-    (minimal / "configs/experiments/translation.yaml").write_text(experiment)
-    (minimal / "configs/metrics.yaml").write_text(metrics)
-    (minimal / "configs/criteria.yaml").write_text(criteria)
+    written = zip(("experiments/translation", "metrics", "criteria"), blocks("yaml"), strict=False)
+    for name, text in written:
+        (minimal / f"configs/{name}.yaml").write_text(text)
     (minimal / "results/translation").mkdir()
     path = minimal / "results/translation/evaluation_results.json"
     path.write_text(blocks("json")[0])
@@ -203,10 +207,7 @@ def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_p
     assert f'<meta property="og:image" content="{known}assets/social.png">' in page
     assert struct.unpack(">II", (tmp_path / "pages/assets/social.png").read_bytes()[16:24]) == (1200, 630)
     with serving(tmp_path / "pages", "/spelling/") as address:
-        seen = Watched(browser, address)
-        for path in ("", "results/training/", "model-card/", "reference/hub/", "404.html"):
-            seen.page.goto(address + path, wait_until="networkidle")
-        assert not seen.wrong
+        visit(browser, address, "", "results/training/", "model-card/", "reference/hub/", "404.html")
 
 
 def test_the_site_is_in_the_projects_language_and_at_its_address(project: Path) -> None:
@@ -218,5 +219,4 @@ def test_the_site_is_in_the_projects_language_and_at_its_address(project: Path) 
     assert 'placeholder="Suche"' in page
     assert '<link rel="canonical" href="https://example.org/tiere/methodology/">' in page
     assert 'href="/tiere/assets/stylesheets/' in (project / "site/404.html").read_text()
-    change_project(project, language="tlh")  # which the theme does not speak
-    assert theme_language(project) == "en"
+    assert theme_language("tlh") == "en"  # which the theme does not speak

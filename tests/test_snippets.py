@@ -151,19 +151,11 @@ def test_a_pinned_base_is_loaded_as_pinned(hub: HubServer, project: Path, tmp_pa
     change(project, "experiments/tiny.yaml", base_model="org/base")
     settings = json.loads((project / CHECKPOINT / "adapter_config.json").read_text())
     describe_adapter(project, settings | {"base_model_name_or_path": "org/base", "revision": pinned})
-    code = snippet(project)
-    folder = tmp_path / "by-name"
-    folder.mkdir()
-    (folder / "tiny-lora").symlink_to(project / CHECKPOINT)
-    script = re.findall(r"```python\n(.*?)```", code, flags=re.DOTALL)[0]
+    (tmp_path / "tiny-lora").symlink_to(project / CHECKPOINT)
+    script = re.findall(r"```python\n(.*?)```", snippet(project), flags=re.DOTALL)[0]
     script += "\nprint(float(sum(p.abs().sum() for n, p in model.named_parameters() if 'lora' not in n)) > 0)\n"
-    online = {
-        "HF_ENDPOINT": hub.url,
-        "HF_HOME": str(tmp_path / "home"),
-        "HF_HUB_OFFLINE": "0",
-        "HF_HUB_DISABLE_XET": "1",
-    }
-    done = run_in(folder, "-c", script, **online)
+    online = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
+    done = run_in(tmp_path, "-c", script, HF_HUB_DISABLE_XET="1", **online)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith("True"), done.stdout
 

@@ -19,11 +19,8 @@ from .conftest import REPO, TINY
 pytestmark = pytest.mark.experiment
 
 SETTINGS = DatasetConfig(question_share=0.7, questions=400, chains=100)
-REAL = (
-    frozenset((REPO / "data/words/words.txt").read_text().split())
-    if (REPO / "data/words/words.txt").exists()
-    else frozenset()
-)
+WORDS = REPO / "data/words/words.txt"
+REAL = frozenset(WORDS.read_text().split()) if WORDS.exists() else frozenset()
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +40,8 @@ def test_a_share_of_the_tokens_is_drawn_whatever_their_case(tokenizer: Any) -> N
     strings = {word.lower() for _, word, _ in letter_tokens(tokenizer)}
     asked = asked_tokens(tokenizer, SETTINGS)
     assert asked < strings and len(asked) == round(0.7 * len(strings))
-    assert (
-        asked == asked_tokens(tokenizer, SETTINGS) != asked_tokens(tokenizer, SETTINGS.model_copy(update={"seed": 2}))
-    )
+    assert asked == asked_tokens(tokenizer, SETTINGS)
+    assert asked != asked_tokens(tokenizer, SETTINGS.model_copy(update={"seed": 2}))
 
 
 def test_questions_are_about_these_tokens_alone_and_right(tokenizer: Any) -> None:
@@ -88,26 +84,27 @@ def test_a_metric_is_limited_to_a_value_or_to_a_range() -> None:
         Only(column="asked_about", equals="no", at_least=1)
 
 
-def test_spellings_of_asked_tokens_contain_no_other_token_in_as_many_examples() -> None:
-    tokenizer = load_tokenizer(str(REPO / "models/gpt2-mini"))
-    settings = DatasetConfig(question_share=0.7)
-    asked = asked_tokens(tokenizer, settings)
-    everything = training_rows(tokenizer, 1, 500, frozenset())
-    part = training_rows(tokenizer, 1, 500, frozenset(), asked)
+def test_spellings_of_asked_tokens_contain_no_other_token_in_as_many_examples(large: Any) -> None:
+    asked = asked_tokens(large, SETTINGS)
+    everything = training_rows(large, 1, 500, frozenset())
+    part = training_rows(large, 1, 500, frozenset(), asked)
     assert len(part) == len(everything)
-    pieces = {tokenizer.decode([i]).strip().lower() for row in part for i in row["token_ids"]}
-    assert pieces <= asked
-    assert not {tokenizer.decode([i]).strip().lower() for row in everything for i in row["token_ids"]} <= asked
+    pieces, others = (
+        {large.decode([i]).strip().lower() for row in rows for i in row["token_ids"]} for rows in (part, everything)
+    )
+    assert pieces <= asked and not others <= asked
 
 
 @pytest.fixture(scope="module")
-def guesses() -> Guesses:
-    """Tokens of the project's model: those that begin with `str` and `ber` have near neighbors."""
-    tokenizer = load_tokenizer(str(REPO / "models/gpt2-mini"))
-    embeddings = np.random.default_rng(0).normal(size=(len(tokenizer), 8))
-    return Guesses(
-        tokenizer, embeddings, asked_tokens(tokenizer, DatasetConfig(question_share=0.7)), ["straw", "berry"]
-    )
+def large() -> Any:
+    """The tokenizer of the project's own model, whose tokens are longer."""
+    return load_tokenizer(str(REPO / "models/gpt2-mini"))
+
+
+@pytest.fixture(scope="module")
+def guesses(large: Any) -> Guesses:
+    embeddings = np.random.default_rng(0).normal(size=(len(large), 8))
+    return Guesses(large, embeddings, asked_tokens(large, SETTINGS), ["straw", "berry"])
 
 
 def test_the_letters_token_is_found_by_its_place() -> None:
@@ -127,9 +124,8 @@ def test_look_alikes_vote_and_never_for_the_token_itself(guesses: Guesses) -> No
     letters = [guesses._asked[n][2] for n in long]
     guesses_near = Guesses(guesses._tokenizer, near, frozenset(guesses._asked[n] for n in long), [])
     most = max(letters, key=letters.count)
-    assert guesses_near.look_alike("berry", 3) in {
-        letter for letter in letters if letters.count(letter) == letters.count(most)
-    }
+    best = {letter for letter in letters if letters.count(letter) == letters.count(most)}
+    assert guesses_near.look_alike("berry", 3) in best
     assert guesses.look_alike("r", 1) == "r"  # a token of one letter is that letter
 
 
@@ -139,12 +135,9 @@ def test_the_likeliest_order_uses_frequent_pairs_and_no_right_order(guesses: Gue
     assert words.english_order("the", 1) == words.english_order("het", 1)
 
 
-def test_a_linear_probe_finds_letters_that_embeddings_hold() -> None:
-    tokenizer = load_tokenizer(str(REPO / "models/gpt2-mini"))
-    embeddings = np.zeros((len(tokenizer), 26))
-    for token_id, word, _ in letter_tokens(tokenizer):
-        embeddings[token_id, ord(word.lower()[1]) - ord("a")] = 1  # the second letter, and nothing else
-    embeddings += 1e-6
-    asked = asked_tokens(tokenizer, DatasetConfig(question_share=0.7))
-    probe = Guesses(tokenizer, embeddings, asked, [])
+def test_a_linear_probe_finds_letters_that_embeddings_hold(large: Any) -> None:
+    embeddings = np.full((len(large), 26), 1e-6)
+    for token_id, word, _ in letter_tokens(large):
+        embeddings[token_id, ord(word.lower()[1]) - ord("a")] += 1  # the second letter, and nothing else
+    probe = Guesses(large, embeddings, asked_tokens(large, SETTINGS), [])
     assert [probe.probe(token, 2) for token in (" straw", "berry", " black")] == ["t", "e", "l"]

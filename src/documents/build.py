@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from .context import Context, RepoNames
 from .pdf import report_pdf
 from .renderer import NOTHING, Renderer, render_with_references
 from .report import report_data, statements
-from .templates import AUTHOR, Target
+from .templates import AUTHOR
 
 README_CHART = Path("docs/assets/readme-chart.svg")
 """Where the chart that the README shows is committed."""
@@ -26,26 +26,16 @@ README_CHART = Path("docs/assets/readme-chart.svg")
 
 @dataclass(frozen=True)
 class Document:
-    """A document as it was rendered.
-
-    Attributes:
-        text: Markdown, with metadata where it has some.
-        completeness: Which of the sections that it should have it has.
-        claims: The claims in it.
-    """
+    """A document as it was rendered: Markdown, which of the sections that it should have it has, and the claims in it."""
 
     text: str
     completeness: Completeness
-    claims: tuple[Claim, ...] = ()
+    claims: tuple[Claim, ...]
 
 
 @dataclass(frozen=True)
 class Documents:
-    """All documents of a record; each is rendered once, when it is first asked for.
-
-    Attributes:
-        context: What they are made from.
-    """
+    """All documents of a record; each is rendered once, when it is first asked for."""
 
     context: Context
 
@@ -77,9 +67,8 @@ class Documents:
     @cached_property
     def printed_report(self) -> tuple[Document, tuple[Criterion, ...]]:
         """The report for print, and the success criteria that were decided on the way."""
-        report, _ = self._report("print", ())
-        criteria = self._decide(report.completeness)
-        return self._report("print", criteria)[0], criteria
+        criteria = self._decide(self._report(()).completeness)
+        return self._report(criteria), criteria
 
     @property
     def criteria(self) -> tuple[Criterion, ...]:
@@ -113,6 +102,11 @@ class Documents:
             files[record.base_folder / "README.md"] = self.base_card.text
         return files
 
+    def stale(self) -> dict[Path, str]:
+        """Return the committed documents that are missing or differ from the record."""
+        found = self.committed().items()
+        return {path: text for path, text in found if not path.is_file() or path.read_text(encoding="utf-8") != text}
+
     def claims(self) -> list[Claim]:
         """Return every claim of README, cards and report, each once, in the order of the documents."""
         documents = (self.readme, self.model_card, self.printed_report[0], self.dataset_card, self.base_card)
@@ -126,46 +120,29 @@ class Documents:
             raise ClaimsError(failed)
 
     def _document(self, name: str, metadata: str = "", **extra: Any) -> Document:
-        text, renderer = render_with_references(
-            lambda _: Renderer(self.context, "hub", **extra), f"documents/{name}.md"
-        )
+        make = partial(Renderer, self.context, "hub", **extra)
+        text, renderer = render_with_references(make, f"documents/{name}.md")
         kept = REQUIRED[name] if name in ("model_card", "dataset_card") else ()
         text = without_empty(text, renderer.absent, kept, NOTHING)
         found = completeness(text, REQUIRED.get(name, ()), [*renderer.absent, NOTHING])
         head = f"---\n{metadata}\n---\n\n" if metadata else ""
         return Document(f"{head}{text}\n", found, tuple(renderer.claims))
 
-    def _report(self, target: Target, criteria: tuple[Criterion, ...]) -> tuple[Document, Renderer]:
-        worded = statements(self.context, criteria, target)
-        text, renderer = render_with_references(
-            lambda figures: Renderer(self.context, target, numbered=figures),
-            "documents/report.md",
-            criteria=criteria,
-            statements=worded,
-        )
+    def _report(self, criteria: tuple[Criterion, ...]) -> Document:
+        worded = statements(self.context, criteria, "print")
+        make = partial(Renderer, self.context, "print")
+        text, renderer = render_with_references(make, "documents/report.md", criteria=criteria, statements=worded)
         text = without_empty(text, renderer.absent, (), NOTHING)
         found = completeness(text, REQUIRED["report"], renderer.absent)
-        return Document(text, found, tuple(renderer.claims)), renderer
+        return Document(text, found, tuple(renderer.claims))
 
     def _decide(self, printed: Completeness) -> tuple[Criterion, ...]:
-        found = {
-            "model_card": self.model_card.completeness,
-            "readme": self.readme.completeness,
-            "report": printed,
-        }
-        if self.dataset_card is not None:
-            found["dataset_card"] = self.dataset_card.completeness
-        context = self.context
-        return decide(context.record, context.analysis, found, inside_hub=context.inside_hub)
+        documents = {"model_card": self.model_card, "readme": self.readme, "dataset_card": self.dataset_card}
+        found = {name: document.completeness for name, document in documents.items() if document} | {"report": printed}
+        return decide(self.context.record, self.context.analysis, found, inside_hub=self.context.inside_hub)
 
 
-def build(
-    root: Path,
-    cache: Path | None,
-    *,
-    project: Path | None = None,
-    experiment: Path | None = None,
-) -> Documents:
+def build(root: Path, cache: Path | None, *, project: Path | None = None, experiment: Path | None = None) -> Documents:
     """Load the record of a repository, and prepare its documents."""
     record = load_record(root, project=project, experiment=experiment)
     return Documents(Context(record, RepoNames.of(record), cache))

@@ -26,7 +26,7 @@ def model_card_metadata(context: Context) -> str:
         base_model=context.names.base,
         datasets=[context.names.dataset] if record.splits else None,
         metrics=list(dict.fromkeys(_hub_metric(context, m.key, m.config) for m in context.analysis.main)),
-        tags=_tags(context),
+        tags=list(dict.fromkeys([*(["lora"] if model.is_lora else []), *record.project.tags])),
         model_name=context.names.model.rsplit("/", 1)[-1],
         eval_results=_eval_results(context),
         widget=_widget(context),
@@ -47,13 +47,10 @@ def _widget(context: Context) -> list[dict[str, Any]] | None:
     if not isinstance(context.demo, Demo):
         return None
     first = {row["task"]: row for row in reversed(context.demo.examples)}
+    answers = {task: f" {plain(row['finetuned_answer'])}" for task, row in first.items()}
     return [
-        {
-            "example_title": row["question"],
-            "text": row["prompt"],
-            "output": {"text": f" {plain(row['finetuned_answer'])}"},
-        }
-        for row in first.values()
+        {"example_title": row["question"], "text": row["prompt"], "output": {"text": answers[task]}}
+        for task, row in first.items()
     ]
 
 
@@ -73,12 +70,6 @@ def _dataset_of(context: Context, metric: MetricConfig) -> str:
     stated = source.settings.get("datasets") if source else None
     found = stated.get(metric.task) if isinstance(stated, dict) else None
     return found if isinstance(found, str) else metric.task or "unknown"
-
-
-def _tags(context: Context) -> list[str]:
-    record = context.record
-    found = ["lora"] if record.model.is_lora else []
-    return list(dict.fromkeys([*found, *record.project.tags]))
 
 
 def _eval_results(context: Context) -> list[Any]:
@@ -136,14 +127,8 @@ def dataset_card_metadata(context: Context) -> str:
 
 def _size_category(rows: int) -> str:
     """Name the Hub's size category of a number of rows."""
-    bounds = (
-        (1_000, "n<1K"),
-        (10_000, "1K<n<10K"),
-        (100_000, "10K<n<100K"),
-        (1_000_000, "100K<n<1M"),
-        (10_000_000, "1M<n<10M"),
-    )
-    return next((name for bound, name in bounds if rows < bound), "10M<n<100M")
+    names = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M")
+    return next((name for power, name in enumerate(names, start=3) if rows < 10**power), "10M<n<100M")
 
 
 def base_card_metadata(context: Context) -> str:

@@ -36,6 +36,9 @@ from . import formatting
 _COMPARED = frozenset(["<", ">", "==", "!=", "<=", ">=", "and", "or", "not", "in", "is"])
 """What stands between the operands of a condition."""
 
+_MISSING = (UndefinedError, TypeError, AttributeError, KeyError, TemplateSyntaxError)
+"""What evaluating an expression raises where a value in it is missing."""
+
 _QUIET = re.compile(r"`[^`]*`|\[@[^\]]*\]|https?://\S+")
 _DIGIT = re.compile(r"(?<![\w-])\d")
 
@@ -47,12 +50,11 @@ class Claim:
     Attributes:
         file: Its template, relative to the repository.
         line: Line of its condition.
-        condition: The condition, as it is written.
         values: Each operand of the condition with its value.
-        words: The same for readers, as in `lowest of 2 runs 71%`, where an operand has words.
         holds: Whether the condition is true, and no value is missing.
         sentence: The prose, rendered for the document's target.
         title: Whether it is the title of a chart, which bears no mark of its own.
+        words: The values for readers, as in `lowest of 2 runs 71%`, where an operand has words.
     """
 
     file: str
@@ -122,11 +124,7 @@ class ClaimExtension(Extension):
         return source
 
     def parse(self, parser: Parser) -> nodes.Node:
-        """Parse a claim into a call of `_claim`.
-
-        Raises:
-            TemplateSyntaxError: The condition depends on nothing, or the prose has a number written out in digits.
-        """
+        """Parse a claim into a call of `_claim`; refuse a constant condition, and a number in digits in the prose."""
         line = next(parser.stream).lineno
         text = next(self._conditions[parser.name])  # claims are parsed in the order in which they are written
         condition = parser.parse_expression()
@@ -145,17 +143,19 @@ class ClaimExtension(Extension):
 
     def _claim(self, name: str, line: int, text: str, title: bool, names: Names, caller: Callable[[], str]) -> str:
         given = names.get_all()
-        holds, reason = _checked(lambda: self._value(text, given))
-        try:
-            sentence = " ".join(str(caller()).split())
-        except (UndefinedError, TypeError, AttributeError, KeyError) as error:
-            holds, sentence = False, f"(a value is missing: {error})"
         values = []
         for part in dict.fromkeys(filter(None, map(_operand, _split(self.environment, text)))):
             if not re.fullmatch(r"[\d.]+|\"[^\"]*\"|'[^']*'", part):
                 values.append((part, _shown(partial(self._value, part, given))))
-        if reason:
-            values.append(("the condition", reason))
+        try:
+            holds = bool(self._value(text, given))
+        except _MISSING as error:
+            holds = False
+            values.append(("the condition", f"not known ({error})"))
+        try:
+            sentence = " ".join(str(caller()).split())
+        except _MISSING as error:
+            holds, sentence = False, f"(a value is missing: {error})"
         described = [_described(part, partial(self._value, given=given)) for part, _ in values]
         words = tuple(dict.fromkeys(filter(None, described)))
         claim = Claim(template_path(name), line, text, tuple(values), holds, sentence, title, words)
@@ -211,7 +211,7 @@ def _described(operand: str, evaluate: Callable[[str], Any]) -> str | None:
             model = {"base": "base model", "run": "published run"}[of_model["model"]]
             read = {"value": "", "answered": " valid answers", "control": " control"}[of_model["read"]]
             return f"{model}, {midsentence(config.label)}:{read} {formatting.value(evaluate(operand), config)}"
-    except (UndefinedError, TypeError, AttributeError, KeyError, TemplateSyntaxError):
+    except _MISSING:
         pass  # what is missing is said by the claim itself
     return None
 
@@ -226,18 +226,11 @@ def _operand(text: str) -> str:
     return text
 
 
-def _checked(condition: Callable[[], Any]) -> tuple[bool, str]:
-    try:
-        return bool(condition()), ""
-    except (UndefinedError, TypeError, AttributeError, KeyError, TemplateSyntaxError) as error:
-        return False, f"not known ({error})"
-
-
 def _shown(value: Callable[[], Any]) -> str:
     try:
         found = value()
         return f"{found:.4g}" if isinstance(found, float) else str(found)
-    except (UndefinedError, TypeError, AttributeError, KeyError, TemplateSyntaxError) as error:
+    except _MISSING as error:
         return f"not known ({error})"
 
 

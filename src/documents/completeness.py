@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from itertools import takewhile
 
 from src.analysis.criteria import Completeness
 
@@ -43,9 +44,14 @@ _FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", flags=re.DOTALL | re.MULTILINE)
 
 def headings(text: str) -> list[tuple[int, str, str]]:
     """Return each heading of a Markdown text, in order: its level, its title, and the text under it up to the next heading."""
+    return [(level, title, body) for level, title, _, body in _sections(text)]
+
+
+def _sections(text: str) -> list[tuple[int, str, str, str]]:
+    """Return the level, the title, the line and the text of each heading's own part."""
     found = list(_HEADING.finditer(_FENCE.sub(lambda fence: "x" * len(fence[0]), text)))
-    ends = [*(match.start() for match in found[1:]), len(text)]
-    return [(len(m[1]), m[2], text[m.end() : end]) for m, end in zip(found, ends, strict=True)]
+    ends = [*(match.start() for match in found[1:]), len(text)]  # of a text without headings, one more than these
+    return [(len(m[1]), m[2], m[0], text[m.end() : end]) for m, end in zip(found, ends, strict=False)]
 
 
 def says_something(text: str, absent: Iterable[str]) -> bool:
@@ -55,55 +61,40 @@ def says_something(text: str, absent: Iterable[str]) -> bool:
     return bool(text.strip())
 
 
-def without_empty(text: str, absent: Iterable[str], kept: Iterable[str], line: str) -> str:
+def without_empty(text: str, absent: Collection[str], kept: Collection[str], line: str) -> str:
     """Leave out the sections of a Markdown text that say nothing.
 
-    Args:
-        text: The document, in Markdown.
-        absent: Sentences in it that say that something is not on record.
-        kept: Titles of sections that stay.
-        line: What a section says that stays, and has nothing under it.
+    Nothing is a sentence of `absent`. A section of a title in `kept` stays, and says `line` where there is nothing under it.
     """
-    gaps, stay = tuple(absent), frozenset(kept)
-    masked = _FENCE.sub(lambda fence: "x" * len(fence[0]), text)
-    found = [(len(m[1]), m[2], m.start(), m.end()) for m in _HEADING.finditer(masked)]
-    for i in range(len(found) - 1, -1, -1):
-        level, title, start, end = found[i]
-        stop = next((later[2] for later in found[i + 1 :] if later[0] <= level), len(text))
-        body = text[end:stop]
-        if says_something(body, gaps):
+    sections = _sections(text)
+    before = text[: len(text) - sum(len(heading) + len(body) for _, _, heading, body in sections)]
+    stay: list[tuple[int, str]] = []  # from the last section to the first
+    for level, title, heading, body in reversed(sections):
+        under = _under(level, reversed(stay))
+        whole = body + "".join(under)
+        if says_something(whole, absent):
+            stay.append((level, heading + body))
             continue
-        new = "" if title not in stay else f"{text[start:end]}\n\n{body.strip() or line}\n\n"
-        text = text[:start] + new + text[stop:]
-        shift = len(new) - (stop - start)
-        found = [*found[:i], *((a, b, c + shift, d + shift) for a, b, c, d in found[i + 1 :] if c >= stop)]
-        if new:
-            found.insert(i, (level, title, start, end))
-    return text.rstrip()
+        del stay[len(stay) - len(under) :]
+        if title in kept:
+            stay.append((level, f"{heading}\n\n{whole.strip() or line}\n\n"))
+    return (before + "".join(part for _, part in reversed(stay))).rstrip()
 
 
-def completeness(text: str, required: Iterable[str], absent: Iterable[str]) -> Completeness:
-    """Compare a rendered document with the sections that it should have.
+def _under(level: int, later: Iterable[tuple[int, str]]) -> list[str]:
+    """Return the texts of the sections that belong to one of a level, of those that follow it."""
+    return [text for _, text in takewhile(lambda section: section[0] > level, later)]
 
-    Args:
-        text: The document, in Markdown.
-        required: Titles that it must have.
-        absent: Sentences in it that say that something is not on record.
-    """
+
+def completeness(text: str, required: Sequence[str], absent: Collection[str]) -> Completeness:
+    """Compare a rendered document with the titles that it must have; `absent` as in `without_empty`."""
     sections = headings(text)
-    gaps = tuple(absent)
     filled: dict[str, bool] = {}
-    for i, (level, title, _) in enumerate(sections):
-        body = [sections[i][2]]
-        for deeper, _, below in sections[i + 1 :]:
-            if deeper <= level:
-                break
-            body.append(below)
-        gap = _GAP.search(sections[i][2]) is not None
-        filled[title] = filled.get(title, False) or (says_something("".join(body), gaps) and not gap)
-    wanted = list(required)
+    for place, (level, title, body) in enumerate(sections, start=1):
+        whole = body + "".join(_under(level, ((deeper, below) for deeper, _, below in sections[place:])))
+        filled[title] = filled.get(title, False) or (says_something(whole, absent) and not _GAP.search(body))
     return Completeness(
-        sections=len(wanted),
-        missing=tuple(title for title in wanted if title not in filled),
-        empty=tuple(title for title in wanted if not filled.get(title, True)),
+        sections=len(required),
+        missing=tuple(title for title in required if title not in filled),
+        empty=tuple(title for title in required if not filled.get(title, True)),
     )

@@ -15,6 +15,7 @@ from src.analysis.inputs import analysis_inputs
 from src.cache import cached
 from src.figures.catalog import Chart, catalog, render
 from src.record.config import ExperimentConfig, ProjectConfig
+from src.record.files import parse_json, read_text
 from src.record.load import Record
 from src.record.model_name import parse_model_name
 from src.record.references import Work, read_references
@@ -25,7 +26,6 @@ from .downloads import downloads
 from .prose import prose, shown, shown_analysis
 from .snippet import Prompt, snippet_prompt
 from .templates import AUTHOR, FRAGMENTS, environment
-from .tokens import split_word
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,6 @@ class Context:
     """A record with its analysis, charts and names; each is computed once, when it is first asked for.
 
     Attributes:
-        record: What was run.
-        names: How the Hub's repositories are called.
         cache: The cache's folder; None for no cache.
         inside_hub: Whether the documents will be in the repositories that a receipt is about, and so cannot cite it.
         base_obstacle: What visitors need to load the base model, as the Hub said.
@@ -83,8 +81,7 @@ class Context:
     @cached_property
     def analysis(self) -> Analysis:
         """The numbers, from the cache if record and code are the same."""
-        adapter = TypeAdapter(Analysis)
-        key = analysis_inputs(self.record)
+        adapter, key = TypeAdapter(Analysis), analysis_inputs(self.record)
         data = cached(self.cache, "analysis.json", key, lambda: adapter.dump_json(analyse(self.record)))
         return adapter.validate_json(data)
 
@@ -100,10 +97,8 @@ class Context:
     def pictures(self) -> dict[str, Path]:
         """The author's own pictures, by file name."""
         folder = self.record.root / AUTHOR / "pictures"
-        found = (
-            sorted(path for path in folder.glob("*") if path.suffix.lower() in PICTURES) if self.record.worded else []
-        )
-        return {path.name: path for path in found}
+        found = sorted(folder.glob("*")) if self.record.worded else []
+        return {path.name: path for path in found if path.suffix.lower() in PICTURES}
 
     @cached_property
     def makes_claims(self) -> bool:
@@ -160,8 +155,16 @@ class Context:
     @cached_property
     def example_tokens(self) -> list[str] | None:
         """The project's example word as the base model's tokens, if both are there."""
-        word = self.record.project.example_word
-        return split_word(self.record.base_folder, word) if word else None
+        word, folder = self.record.project.example_word, self.record.base_folder
+        if not word or folder is None or not (folder / "tokenizer.json").is_file():
+            return None
+        from tokenizers import Tokenizer
+
+        text = read_text(folder / "tokenizer.json")
+        parse_json(folder / "tokenizer.json", text)  # the error of Tokenizer names no file
+        spaced = f" {word}"  # as in a sentence
+        offsets = Tokenizer.from_str(text).encode(spaced, add_special_tokens=False).offsets
+        return [part for start, end in offsets if (part := spaced[start:end].strip())]
 
     @cached_property
     def snippet_prompt(self) -> Prompt:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -34,15 +34,7 @@ ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 _LINEAR = re.compile(
     r"base_model\.model\.transformer\.h\.\d+\.(?:attn\.c_attn|(?:attn|mlp)\.c_proj|mlp\.c_fc)\.lora_[AB]\.weight"
 )
-_PLAIN_LORA = (
-    "use_dora",
-    "rank_pattern",
-    "alpha_pattern",
-    "layer_replication",
-    "use_qalora",
-    "use_bdlora",
-    "lora_bias",
-)
+_NOT_PLAIN = ("use_dora", "rank_pattern", "alpha_pattern", "layer_replication", "use_qalora", "use_bdlora", "lora_bias")
 
 
 @dataclass(frozen=True)
@@ -50,8 +42,6 @@ class Question:
     """A task that can be asked about any word, in the words of the record.
 
     Attributes:
-        kind: How a word is spelled, how often it has a letter, or which letter stands at a position.
-        task: Its name in the record.
         shown: The shortest task that asks the same: its questions are shown before anything is loaded.
         prefix: The solved examples that stand before each question.
         template: The question, with `{word}`, `{letter}` and `{ordinal}` in place of what it is about.
@@ -59,7 +49,6 @@ class Question:
         ordinals: How positions are written, by position.
     """
 
-    kind: Kind
     task: str
     shown: str
     prefix: str
@@ -75,8 +64,6 @@ class DemoFile:
     Attributes:
         path: What it is: `base/` or `adapter/`, and its name.
         url: Its address, absolute or relative to the manifest.
-        bytes: Its size.
-        sha256: Hex digest of its content.
     """
 
     path: str
@@ -90,10 +77,8 @@ class Demo:
     """What a browser needs to ask the models.
 
     Attributes:
-        record: What was run.
         files: The models' files, by their path in the site.
         adapters: Folder of each adapter in the site, by the run's name; the published one first.
-        questions: What can be asked, by kind.
     """
 
     record: Record
@@ -107,35 +92,41 @@ class Demo:
         return sum(path.stat().st_size for path in self.files.values()) + len(self.recorded.encode())
 
     @property
-    def tasks(self) -> list[str]:
-        """Names of the tasks that can be asked."""
-        return [question.task for question in self.questions.values()]
-
-    @property
     def examples(self) -> list[dict[str, Any]]:
-        """The first questions of each kind's shortest task, with what each model answered."""
-        found = []
+        """The first questions of each kind's shortest task, with what each model answered, whether it is right, and whether it spells."""
+        found: list[dict[str, Any]] = []
         for question in self.questions.values():
-            for row in _first(self.record, question.shown, SHOWN, [model["key"] for model in self.models()]):
-                found.append(row | {"task": question.task, "prompt": question.prefix + row["question"]})
+            answered = _answered(self.record, question.shown, [model["key"] for model in self.models()])
+            rows = answered["base"].questions.slice(0, SHOWN).to_pylist() if answered else []
+            for i, row in enumerate(rows):
+                said = {name: of["answer"][i].as_py() for name, of in answered.items()}
+                asked = question_text(self.record.results.tasks[question.shown], row)
+                answers = []
+                for name, line in said.items():
+                    spells = bool(question.candidates) and _spells(line)
+                    answers.append((line or "", bool(answered[name]["correct"][i].as_py()), spells))
+                found.append(
+                    row
+                    | {"task": question.task, "question": asked, "prompt": question.prefix + asked, "answers": answers}
+                    | {"base_answer": said["base"], "finetuned_answer": said[self.record.run_name]}
+                )
         return found
 
     @cached_property
     def recorded(self) -> str:
         """The answers on record, as JSON: by kind, column by column."""
-        return _json({kind: _answers(self.record, question) for kind, question in self.questions.items()})
+        return _json({kind: _columns(self.record, kind, question) for kind, question in self.questions.items()})
 
-    def manifest(self, files: Iterable[DemoFile] | None = None) -> str:
+    def manifest(self, files: Sequence[DemoFile]) -> str:
         """Write what the widget reads first, as JSON."""
         words = [word for q in self.questions.values() for word in _words(self.record, q.task)]
-        listed = list(files or self._here())
         recorded = len(self.recorded.encode())
         return _json(
             {
                 "word": self.word,
                 "letter": self.record.project.example_letter,
-                "bytes": sum(file.bytes for file in listed) + recorded,
-                "files": [asdict(file) for file in listed],
+                "bytes": sum(file.bytes for file in files) + recorded,
+                "files": [asdict(file) for file in files],
                 "models": self.models(),
                 "recorded": {"url": "recorded.json", "bytes": recorded},
                 "questions": {
@@ -143,7 +134,7 @@ class Demo:
                         "prefix": q.prefix,
                         "template": q.template,
                         "candidates": q.candidates,
-                        "ordinals": {str(position): text for position, text in sorted(q.ordinals.items())},
+                        "ordinals": q.ordinals,
                     }
                     for kind, q in self.questions.items()
                 },
@@ -186,13 +177,11 @@ class Demo:
         ]
         return sorted(found, key=lambda model: bool(model["published"]))  # what a reader came for comes last
 
-    def _here(self) -> list[DemoFile]:
-        return [DemoFile(name, name, path.stat().st_size, sha256_file(path)) for name, path in self.files.items()]
-
     def site_files(self) -> dict[str, bytes]:
         """Return what the page needs besides its own code, by path inside the site."""
+        here = [DemoFile(name, name, path.stat().st_size, sha256_file(path)) for name, path in self.files.items()]
         files = {name: path.read_bytes() for name, path in self.files.items()}
-        files |= {"demo.json": self.manifest().encode(), "recorded.json": self.recorded.encode()}
+        files |= {"demo.json": self.manifest(here).encode(), "recorded.json": self.recorded.encode()}
         return {f"assets/demo/{name}": content for name, content in files.items()}
 
 
@@ -254,33 +243,20 @@ def _unknown_adapter(folder: Path) -> str | None:
     if not config:
         return "the published model is not an adapter"
     names = check_safetensors(folder / "adapter_model.safetensors").keys() - {"__metadata__"}
-    unusual = [key for key in _PLAIN_LORA if config.get(key)]
+    unusual = [key for key in _NOT_PLAIN if config.get(key)]
     if config.get("peft_type") != "LORA" or unusual or not all(_LINEAR.fullmatch(name) for name in names):
         return "the adapter is no plain LoRA on the linear layers"
     return None
 
 
-def _first(record: Record, task: str, most: int, models: list[str]) -> list[dict[str, Any]]:
-    """Return the first rows of a task, with what each model answered, whether it is right, and whether it spells."""
-    base = record.answered("base", task)
-    answered = [found for name in models if (found := record.answered(name, task)) is not None]
-    if base is None or base.task is None or len(answered) < len(models):
-        return []
-    rows: list[dict[str, Any]] = base.questions.slice(0, most).to_pylist()
-    for i, row in enumerate(rows):
-        row["question"] = question_text(base.task, row)
-        lines = [of["answer"][i].as_py() or "" for of in answered]
-        right = [bool(of["correct"][i].as_py()) for of in answered]
-        row["answers"] = [
-            (line, ok, bool(base.candidates) and _spells(line)) for line, ok in zip(lines, right, strict=True)
-        ]
-        for model, rows_of_model in (("base", answered[0]), ("finetuned", answered[models.index(record.run_name)])):
-            row[f"{model}_answer"] = rows_of_model["answer"][i].as_py()
-    return rows
+def _answered(record: Record, task: str, names: Sequence[str]) -> dict[str, Answered]:
+    """Return the answers of models to a task, by name; nothing where one of them did not answer it."""
+    found = {name: rows for name in names if (rows := record.answered(name, task)) is not None}
+    return found if len(found) == len(names) else {}
 
 
-def _spells(line: str) -> bool:
-    letters = re.findall(r"[^\W\d_]+", line)
+def _spells(line: str | None) -> bool:
+    letters = re.findall(r"[^\W\d_]+", line or "")
     return len(letters) > 2 and all(len(letter) == 1 for letter in letters)
 
 
@@ -304,7 +280,7 @@ def _questions(record: Record) -> dict[Kind, Question]:
         places = sorted({p for p in rows["position"].to_pylist() if p}) if kind == "position" else []
         written = {place: ordinal(place) for place in places}
         candidates = tuple(task.candidates) if task.candidates else None
-        found[kind] = Question(kind, name, name, task.prefix, task.template, candidates, written)
+        found[kind] = Question(name, name, task.prefix, task.template, candidates, written)
     return found
 
 
@@ -325,15 +301,14 @@ def _kind(rows: Answered) -> Kind | None:
     return None
 
 
-def _answers(record: Record, question: Question) -> dict[str, list[Any]]:
+def _columns(record: Record, kind: Kind, question: Question) -> dict[str, list[Any]]:
     """Return the words that were asked about and each model's answers, column by column; a shorter task's come first."""
-    about = {"count": "letter", "position": "position"}.get(question.kind)
+    about = {"count": "letter", "position": "position"}.get(kind)
     found: dict[str, list[Any]] = {}
     for task in dict.fromkeys((question.shown, question.task)):
-        answered = {name: record.answered(name, task) for name in ("base", record.run_name, *record.further_adapters)}
-        rows = {name: each for name, each in answered.items() if each is not None}
-        if len(rows) < len(answered):
-            continue  # not every model answered it
+        rows = _answered(record, task, ("base", record.run_name, *record.further_adapters))
+        if not rows:
+            continue
         columns = {"word": rows["base"]["word"]} | ({"about": rows["base"][about]} if about else {})
         for name, column in (columns | {name: each["answer"] for name, each in rows.items()}).items():
             values = [value if isinstance(value, int) else plain(value, 80) for value in column.to_pylist()]

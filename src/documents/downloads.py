@@ -25,14 +25,9 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def _safe(column: list[Any]) -> list[Any]:
-    """Make text from a model safe for a spreadsheet: no formulas, no control characters.
-
-    The text of a column is looked at as a whole first, since in most there is nothing to replace.
-    """
-    whole = "".join(value for value in column if isinstance(value, str))
-    if printable(whole, allowed="\n") != whole:
-        column = [printable(value, allowed="\n") if isinstance(value, str) else value for value in column]
-    return [f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value for value in column]
+    """Make text from a model safe for a spreadsheet: no formulas, no control characters."""
+    shown = [printable(value, allowed="\n") if isinstance(value, str) else value for value in column]
+    return [f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value for value in shown]
 
 
 def to_csv(header: Sequence[str], columns: Sequence[list[Any]]) -> str:
@@ -84,18 +79,12 @@ def answers_csv(results: Results) -> str:
     """
     if results.questions is None or results.base is None or not (results.base.answers and results.published.answers):
         return ""
-    table = results.questions.table.select(["id", "task", *results.questions.own, "reference", "references"])
-    columns = dict(zip(table.column_names, table.columns, strict=True)) | {
-        "question": pa.array(results.question_texts())
-    }
+    table = results.questions.table
+    columns = {name: table[name] for name in ("id", "task", *results.questions.own, "reference", "references")}
+    columns["question"] = pa.array(results.question_texts())
     for model, answers in (("base", results.base.answers), ("finetuned", results.published.answers)):
-        columns |= {
-            f"{model}_{name}": answers.table[name]
-            for name in answers.table.column_names
-            if name not in ("id", "scores")
-        }
+        names = [name for name in answers.table.column_names if name not in ("id", "scores")]
+        columns |= {f"{model}_{name}": answers.table[name] for name in names}
     kept = {name: column for name, column in columns.items() if column.null_count < len(column)}
-    return to_csv(
-        list(kept),
-        [(pc.binary_join(c, "|") if pa.types.is_list(c.type) else c).to_pylist() for c in kept.values()],
-    )
+    joined = (pc.binary_join(c, "|") if pa.types.is_list(c.type) else c for c in kept.values())
+    return to_csv(list(kept), [column.to_pylist() for column in joined])

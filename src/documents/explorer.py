@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -54,33 +55,29 @@ def explorer_json(results: Results, metrics: MetricsConfig) -> str:
     right = [as_numpy(pc.fill_null(t["correct"], False)).astype(bool) for t in (base, tuned)]
     outcome = np.where(right[0], np.where(right[1], 0, 2), np.where(right[1], 1, 3))
     shown = [name for name in results.questions.own if name not in _not_shown(results)]
-    own = _own(table, shown, metrics)
     data = {
         "rows": table.num_rows,
         "every": step,
         "outcome": np.where(as_numpy(known), outcome, 4).tolist(),
         "columns": {
             "task": _texts(table["task"], OWN_TEXT, ordered=True),
-            "question": _texts(questions, TEXT),
-            "reference": _texts(table["reference"], TEXT),
-            "base": _texts(base["answer"], TEXT),
-            "tuned": _texts(tuned["answer"], TEXT),
+            "question": _texts(questions),
+            "reference": _texts(table["reference"]),
+            "base": _texts(base["answer"]),
+            "tuned": _texts(tuned["answer"]),
         },
-        "own": own,
+        "own": _own(table, shown, metrics),
     }
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _not_shown(results: Results) -> set[str]:
     """Return the columns that are a whole question by themselves, which is shown anyway, and what shortcuts would answer."""
-    tasks = results.evaluation.tasks.values()
-    whole = {
-        field.column
-        for task in tasks
-        for name, field in task.fields.items()
-        if len(task.fields) == 1 and task.template == f"{{{name}}}"
-    }
-    return whole | {column for task in tasks for column in task.shortcuts.values()}
+    found: set[str] = set()
+    for task in results.evaluation.tasks.values():
+        found |= {field.column for name, field in task.fields.items() if task.template == f"{{{name}}}"}
+        found |= set(task.shortcuts.values())
+    return found
 
 
 def _own(table: pa.Table, own: list[str], metrics: MetricsConfig) -> list[dict[str, Any]]:
@@ -95,13 +92,13 @@ def _own(table: pa.Table, own: list[str], metrics: MetricsConfig) -> list[dict[s
         if pa.types.is_list(column.type):
             found.append(_described(values, "list", _lists(column)))
         elif column.null_count < len(column):
-            packed = _texts(column, OWN_TEXT, ordered=True) if pa.types.is_string(column.type) else _numbers(column)
+            packed = _texts(column, OWN_TEXT, ordered=True) if pa.types.is_string(column.type) else _packed(column)
             few = len(packed["values"]) <= CHOICES
             if few or pa.types.is_string(column.type):
                 found.append(_described(values, "filter" if few else "text", packed))
         if f"{name}_length" in declared:
             by = declared[f"{name}_length"]
-            found.append(_described(by, "filter", _numbers(grouped(column, by))))
+            found.append(_described(by, "filter", _packed(grouped(column, by))))
     return found
 
 
@@ -109,38 +106,25 @@ def _described(by: Grouping, kind: str, packed: dict[str, Any]) -> dict[str, Any
     return {"name": by.key, "label": plain(by.name, OWN_TEXT), "kind": kind, **packed}
 
 
-def _codes(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int64], list[Any]]:
-    """Return where each row's value stands among the different ones, -1 where there is none, and these."""
+def _packed(
+    column: pa.ChunkedArray, shown: Callable[[Any], Any] | None = None, *, ordered: bool = True
+) -> dict[str, Any]:
+    """Pack a column as it is shown: its different values, and where each row's stands among them."""
     encoded = column.combine_chunks().dictionary_encode()
-    return as_numpy(encoded.indices.fill_null(-1)).astype(np.int64), encoded.dictionary.to_pylist()
-
-
-def _coded(codes: npt.NDArray[np.int64], values: list[Any]) -> dict[str, Any]:
-    return {"values": values, "codes": np.where(codes < 0, len(values), codes).tolist()}
-
-
-def _texts(column: pa.ChunkedArray, limit: int, *, ordered: bool = False) -> dict[str, Any]:
-    codes, found = _codes(column)
-    shown = [plain(value, limit) for value in found]
-    values = sorted(set(shown)) if ordered else list(dict.fromkeys(shown))
+    values = encoded.dictionary.to_pylist()
+    found = list(map(shown, values)) if shown else values
+    values = sorted(set(found)) if ordered else list(dict.fromkeys(found))
     place = {value: i for i, value in enumerate(values)}
-    of = np.array([*(place[value] for value in shown), -1], dtype=np.int64)  # the last is for rows without a value
-    return _coded(of[codes], values)
+    of = np.array([*(place[value] for value in found), len(values)])  # the last is for rows without a value
+    return {"values": values, "codes": of[as_numpy(encoded.indices.fill_null(-1))].tolist()}
 
 
-def _numbers(column: pa.ChunkedArray) -> dict[str, Any]:
-    codes, found = _codes(column)
-    order = sorted(range(len(found)), key=found.__getitem__)
-    of = np.empty(len(found) + 1, dtype=np.int64)
-    of[order], of[-1] = np.arange(len(found)), -1
-    return _coded(of[codes], [found[i] for i in order])
+def _texts(column: pa.ChunkedArray, limit: int = TEXT, *, ordered: bool = False) -> dict[str, Any]:
+    return _packed(column, partial(plain, limit=limit), ordered=ordered)
 
 
 def _lists(column: pa.ChunkedArray) -> dict[str, Any]:
     """Pack lists of text as texts whose parts stand between line breaks, which no part can hold."""
-    lists = [parts[:PARTS] if parts is not None else None for parts in column.to_pylist()]
-    different = {part for parts in lists for part in parts or ()}
-    known = {part: plain((part or "").strip(), OWN_TEXT) for part in different}
-    shown = ["\n".join(known[part] for part in parts) if parts is not None else None for parts in lists]
-    codes, values = _codes(pa.chunked_array([pa.array(shown, pa.string())]))
-    return _coded(codes, values)
+    shown = cache(lambda part: plain((part or "").strip(), OWN_TEXT))
+    texts = ["\n".join(map(shown, parts[:PARTS])) if parts is not None else None for parts in column.to_pylist()]
+    return _packed(pa.chunked_array([pa.array(texts, pa.string())]), ordered=False)

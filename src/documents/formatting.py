@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.filesize import decimal
 
@@ -25,6 +25,9 @@ _RANGE = re.compile(r"(?<=\d) to (?=[+−])")
 
 MARKUP = "&<>\\`*{}[]()#+!|~^$:@"
 """Signs that Markdown, its extensions or HTML read within a line."""
+
+_UNDERSCORE = r"(?<![^\W_])_|_(?![^\W_])"
+"""One that is not inside a word."""
 
 
 def decimals(unit: str, questions: int | None) -> int:
@@ -53,12 +56,9 @@ def interval(
     """Format an interval as `low to high`, or say that it was not measured."""
     if bounds is None:
         return "not measured"
-    if signed:
-        return f"{_signed(bounds.low, metric, questions)} to {_signed(bounds.high, metric, questions)}"
-    if metric.unit == "proportion":
-        places = decimals(metric.unit, questions)
-        return f"{100 * bounds.low:.{places}f} to {100 * bounds.high:.{places}f}%"
-    return f"{value(bounds.low, metric, questions)} to {value(bounds.high, metric, questions)}"
+    shown = _signed if signed else value
+    low, high = (shown(number, metric, questions) for number in (bounds.low, bounds.high))
+    return f"{low.removesuffix('%')} to {high}"
 
 
 def _signed(number: float, metric: MetricConfig, questions: int | None, *, unit: bool = False) -> str:
@@ -86,13 +86,6 @@ def floor_percent(share: float) -> str:
     return f"{math.floor(100 * share + 1e-9)}%"
 
 
-def relative(share: float | None) -> str:
-    """Format a change as a share of the value before: `+105%`, from ten times on `× 69`; `not defined` where that was zero."""
-    if share is None:
-        return "not defined"
-    return f"× {1 + share:,.0f}" if share >= 9 else f"{100 * share:+,.0f}%".replace("-", "−")
-
-
 def plain_block(untrusted: object, limit: int) -> str:
     """Bound untrusted text and make it printable, line breaks kept, for a fenced block."""
     raw = str(untrusted)
@@ -109,11 +102,6 @@ def p_value(p: float | None) -> str:
 def count(number: float) -> str:
     """Format a whole number with thousands separated."""
     return f"{number:,.0f}"
-
-
-def size(number: int) -> str:
-    """Format a number of bytes, in powers of a thousand."""
-    return decimal(number)
 
 
 def unbroken(text: str) -> str:
@@ -150,17 +138,10 @@ def text(untrusted: object, limit: int = TEXT_LIMIT) -> str:
     numeric entity (links without brackets included), and what is too long is cut.
     """
     raw = str(untrusted)
-    cut = printable(raw[:limit], allowed="\n\t")
-    out = []
-    escaped = MARKUP + "." if "www" in cut.lower() else MARKUP
-    for place, char in enumerate(cut):
-        if char in "\n\t":
-            out.append(" ")
-        elif char in escaped or (char == "_" and not (cut[:place][-1:].isalnum() and cut[place + 1 :][:1].isalnum())):
-            out.append(f"&#{ord(char)};")
-        else:
-            out.append(char)
-    return "".join(out) + ("…" if len(raw) > limit else "")
+    cut = re.sub(r"[\n\t]", " ", printable(raw[:limit], allowed="\n\t"))
+    signs = MARKUP + "." if "www" in cut.lower() else MARKUP
+    escaped = re.sub(f"[{re.escape(signs)}]|{_UNDERSCORE}", lambda found: f"&#{ord(found[0])};", cut)
+    return escaped + ("…" if len(raw) > limit else "")
 
 
 def attribute(untrusted: object, limit: int = 1000) -> str:
@@ -189,25 +170,11 @@ def modules(names: str | Sequence[str]) -> str:
     return f"{', '.join(map(text, sorted({name.rsplit('.', 1)[-1] for name in stated})))} ({len(stated):,} modules)"
 
 
-FILTERS = {
-    "last_line": last_line,
-    "value": value,
-    "interval": interval,
-    "percent": percent,
-    "floor_percent": floor_percent,
-    "relative": relative,
-    "plain_block": plain_block,
-    "difference": difference,
-    "p_value": p_value,
-    "count": count,
-    "size": size,
-    "duration": duration,
-    "text": text,
-    "bibtex": bibtex,
-    "plain": plain,
-    "attribute": attribute,
-    "mathml": mathml,
-    "midsentence": midsentence,
-    "modules": modules,
-}
+FILTERS: dict[str, Callable[..., str]] = {"size": decimal} | {
+    function.__name__: function
+    for function in (
+        attribute, bibtex, count, difference, duration, floor_percent, interval, last_line, mathml, midsentence, modules, p_value,
+        percent, plain, plain_block, text, value,
+    )
+}  # fmt: skip
 """What templates can use, by name."""

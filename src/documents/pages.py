@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 from .build import Documents
@@ -35,7 +36,6 @@ def site_pages(documents: Documents, *, pdf: bool) -> tuple[dict[str, str], Foun
         that they show.
     """
     context, record = documents.context, documents.context.record
-    changelog, license_file = record.root / "CHANGELOG.md", record.root / "LICENSE"
     questions = len(record.loaded.questions) if record.loaded.questions else 0
     extra = {
         "pdf": pdf,
@@ -44,8 +44,8 @@ def site_pages(documents: Documents, *, pdf: bool) -> tuple[dict[str, str], Foun
         "makes_claims": context.makes_claims,
         "criteria": documents.criteria,
         "statements": statements(context, documents.criteria, "site"),
-        "changelog": changelog.read_text(encoding="utf-8") if changelog.is_file() else "",
-        "license_text": license_file.read_text(encoding="utf-8") if license_file.is_file() else "",
+        "changelog": _text(record.root / "CHANGELOG.md"),
+        "license_text": _text(record.root / "LICENSE"),
     }
     pages: dict[str, str] = {}
     claims: Found = []
@@ -55,13 +55,9 @@ def site_pages(documents: Documents, *, pdf: bool) -> tuple[dict[str, str], Foun
         templates |= {path: f"author/pages/{path}" for path in _paths(record.root / AUTHOR / "pages")}
     for path, template in sorted(templates.items(), key=lambda item: (item[0] == CLAIMS, item[0])):
         root = "../" * path.count("/")
-
         assets = root if path.endswith("index.md") else f"../{root}"  # a page has a folder of its own
         works_at = "" if path in OWN_REFERENCES else f"{root}report.md"
-
-        def make(_: list[str], root: str = root, assets: str = assets, works_at: str = works_at) -> Renderer:
-            return Renderer(context, "site", root=root, assets=assets, works_at=works_at)
-
+        make = partial(Renderer, context, "site", root, assets=assets, works_at=works_at)
         text, renderer = render_with_references(make, template, found_claims=_once(claims), **extra)
         if _says_something(text, renderer.absent):
             kept = REQUIRED["model_card"] if path == "model-card.md" else ()
@@ -73,9 +69,18 @@ def site_pages(documents: Documents, *, pdf: bool) -> tuple[dict[str, str], Foun
     return pages, claims, list(dict.fromkeys(figures))
 
 
+def every_claim(documents: Documents) -> list[Claim]:
+    """Return the claims of the site and of all other documents."""
+    return [claim for _, _, claim in site_pages(documents, pdf=False)[1]] + documents.claims()
+
+
 def _paths(folder: Path) -> list[str]:
     """List the pages whose templates are in a folder, as paths inside docs/."""
     return [path.relative_to(folder).as_posix().removesuffix(".j2") for path in folder.rglob("*.md.j2")]
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _says_something(text: str, absent: list[str]) -> bool:
@@ -86,6 +91,5 @@ def _says_something(text: str, absent: list[str]) -> bool:
 
 def _once(claims: Found) -> Found:
     """Return each claim once, in the place where it stands first."""
-    return list({(claim.file, claim.line): (page, number, claim) for page, number, claim in reversed(claims)}.values())[
-        ::-1
-    ]
+    found = {(claim.file, claim.line): (page, number, claim) for page, number, claim in reversed(claims)}
+    return list(found.values())[::-1]

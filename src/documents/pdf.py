@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from src.cache import cached
 from src.figures.catalog import Chart, drawn_from
@@ -17,9 +18,6 @@ from src.record.files import sha256_file
 
 from .context import Context
 from .templates import FRAGMENTS
-
-PACKAGES = ("pypandoc", "typst")
-"""Packages of the extra `report`, as they are imported."""
 
 PICTURE_STYLE = (
     "<style>rect{fill:#f6f6f8;stroke:#1d5f8f}text{font-family:'Libertinus Serif';font-size:15px;text-anchor:middle;fill:#1f1f24}"
@@ -45,30 +43,23 @@ _OTHERS = re.compile(f"[^{DISPLAYED}]")
 
 def pdf_missing() -> str | None:
     """Say which extra to install if the PDF cannot be made; None if it can."""
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    missing = [name for name in ("pypandoc", "typst") if importlib.util.find_spec(name) is None]
     if not missing:
         return None
     return f'{" and ".join(missing)} not installed, which the PDF needs: pip install -c constraints.txt -e ".[report]"'
 
 
 def report_pdf(context: Context, body: str) -> bytes:
-    """Make the report as PDF, or take it from the cache.
-
-    The PDF is tagged for screen readers and follows PDF/UA-1; its fonts are those that Typst brings along.
-    """
-    missing = pdf_missing()
-    if missing:
+    """Make the report as PDF, or take it from the cache; it follows PDF/UA-1, with fonts that Typst brings along."""
+    if missing := pdf_missing():
         raise InputError("the report as PDF", f"{missing}.")
     body = displayable(body)
     metadata = displayable(json.dumps(_metadata(context), ensure_ascii=False, sort_keys=True))
     pictures = [chart for chart in context.charts.values() if f'file="charts/{chart.name}.svg"' in body]
-    key = [
-        body,
-        metadata,
-        _pipeline(context, body),
-        *(part for chart in pictures for part in drawn_from(chart)),
-        *_sources(context),
-    ]
+    drawn = [part for chart in pictures for part in drawn_from(chart)]
+    sources = [path.read_text(encoding="utf-8") for path in (LUA, TYPST, *_bibliographies(context))]
+    versions = version("pypandoc_binary"), version("typst")
+    key = [_CODE, body, metadata, _pipeline(context, body), *drawn, *sources, *versions]
     return cached(context.cache, "report.pdf", key, lambda: _make(context, body, metadata, pictures))
 
 
@@ -94,12 +85,6 @@ def displayable(text: str) -> str:
     """Name each character that no font of the PDF has, as in `‹U+6F22›`, and keep numbers and their unit on one line."""
     named = _OTHERS.sub(lambda found: f"‹U+{ord(found[0]):04X}›", text)
     return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", named)
-
-
-def _sources(context: Context) -> list[str]:
-    """List what the PDF depends on besides text and charts."""
-    texts = [path.read_text(encoding="utf-8") for path in (LUA, TYPST, *_bibliographies(context))]
-    return [_CODE, *texts, version("pypandoc_binary"), version("typst")]
 
 
 def _bibliographies(context: Context) -> list[Path]:
@@ -147,31 +132,21 @@ def _run_pandoc(body: str, metadata: str, context: Context, folder: Path) -> Non
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_TIMEOUT)
     except subprocess.TimeoutExpired:
         raise InputError("the report as PDF", f"no answer of pandoc within {_TIMEOUT} s. Shorten the texts.") from None
-    message = done.stderr.strip()
-    if done.returncode or message:
-        raise InputError(
-            "the report as PDF",
-            f"pandoc: {show(message.splitlines()[0]) if message else done.returncode}. Correct that text.",
-        )
+    if done.returncode or done.stderr.strip():
+        said = (done.stderr.strip() or str(done.returncode)).splitlines()[0]
+        raise InputError("the report as PDF", f"pandoc: {show(said)}. Correct that text.")
 
 
 def _typeset(folder: Path) -> bytes:
     import typst
 
+    options: dict[str, Any] = {"root": folder, "ignore_system_fonts": True, "pdf_standards": ["ua-1"], "timestamp": 0}
     try:
-        data, warnings = typst.compile_with_warnings(
-            folder / "report.typ",
-            root=folder,
-            ignore_system_fonts=True,
-            format="pdf",
-            pdf_standards=["ua-1"],
-            timestamp=0,
-        )
+        data, warnings = typst.compile_with_warnings(folder / "report.typ", format="pdf", **options)
         faults = [warning.message for warning in warnings]
     except typst.TypstError as error:
         data, faults = None, [" ".join([error.message.rstrip(), *error.hints])]
     if faults or not isinstance(data, bytes):
-        raise InputError(
-            "the report as PDF", f"Typst: {show(faults[0]) if faults else 'no PDF'}. Correct that text or picture."
-        )
+        said = show(faults[0]) if faults else "no PDF"
+        raise InputError("the report as PDF", f"Typst: {said}. Correct that text or picture.")
     return data

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError, UndefinedError
 
@@ -22,6 +22,8 @@ from .context import Context
 from .demo import Demo
 from .prose import GAP, gaps_noticed
 from .templates import AUTHOR, FRAGMENTS, Target
+
+Value = TypeVar("Value")
 
 CITATION = re.compile(r"\[(@[\w-]+(?:; @[\w-]+)*)\]")
 """How texts cite, as in `[@hu2022; @wilson1927]`; escaped text has neither the brackets nor the sign."""
@@ -42,15 +44,8 @@ class Renderer:
         target: Where the text goes.
         root: Relative path from the page's source to the root of the sources, such as `../`, for links in Markdown.
         assets: The same from the page's address, for what is written in HTML.
-        numbered: Names of the figures in order, where they carry numbers.
         works_at: Page with the list of references, where the document has none of its own.
         **extra: More names for all templates.
-
-    Attributes:
-        cited: Keys of the works cited so far.
-        figures: Names of the charts shown so far, in order.
-        absent: Sentences that say that something is not on record.
-        claims: Claims rendered so far.
     """
 
     def __init__(
@@ -60,7 +55,6 @@ class Renderer:
         root: str = "",
         *,
         assets: str = "",
-        numbered: list[str] | None = None,
         works_at: str = "",
         **extra: Any,
     ) -> None:
@@ -68,9 +62,9 @@ class Renderer:
         self.target = target
         self.root = root
         self.env = context.environment
-        self.numbered = numbered
         self.works_at = works_at
         self.extra = extra
+        self.numbered: list[str] = []  # names of the figures in order, where they carry numbers
         self.cited: list[str] = []
         self.figures: list[str] = []
         self.absent: list[str] = []
@@ -80,12 +74,7 @@ class Renderer:
         )
 
     def render(self, name: str, **extra: Any) -> str:
-        """Render a template.
-
-        Args:
-            name: Its path inside `src/fragments`, or `author/…` for one inside `docs/fragments`, without `.j2`.
-            **extra: More names for this template.
-        """
+        """Render a template, by its path inside `src/fragments`, or `author/…` inside `docs/fragments`, without `.j2`."""
         file = _file(name)
         try:
             text = self.env.get_template(f"{name}.j2").render(self._names(), **extra)
@@ -143,7 +132,7 @@ class Renderer:
             "sample": self._sample,
             "prompt": context.snippet_prompt,
             "year": context.year,
-            "answer": self._answer,
+            "answer": lambda *asked: str(self._asked(*asked)["answer"]),
             "asked": self._asked,
             **_numbers(context),
             **self.extra,
@@ -151,22 +140,21 @@ class Renderer:
 
     def _figure(self, name: str, title: str | None = None) -> str:
         name = name.replace("_", "-")
-        if name not in self.context.charts:
-            raise _unknown("figure", name, list(self.context.charts))
+        chart = _known("figure", name, self.context.charts)
         self.figures.append(name)
-        number = len(self.figures) if self.numbered is not None else None
-        return str(self._macros.figure(self.context.charts[name], title or self.context.charts[name].title, number))
+        number = len(self.figures) if self.numbered else None
+        return str(self._macros.figure(chart, title or chart.title, number))
 
     def _picture(self, name: str, words: str) -> str:
         """Show one of the author's own pictures, with the words for readers who do not see it."""
-        if name not in self.context.pictures:
-            raise _unknown("picture", name, list(self.context.pictures))
+        _known("picture", name, self.context.pictures)
         return str(self._macros.picture(name, words))
 
     def _see(self, name: str) -> str:
         name = name.replace("_", "-")
-        known = self.numbered or []
-        return str(self._macros.see(name, known.index(name) + 1)) if name in known else "the figure"
+        if name not in self.numbered:
+            return "the figure"
+        return str(self._macros.see(name, self.numbered.index(name) + 1))
 
     def _absent(self, sentence: str) -> str:
         self.absent.append(sentence)
@@ -194,9 +182,6 @@ class Renderer:
         place = words.index(word)
         return {**rows.questions.slice(place, 1).to_pylist()[0], "answer": rows["answer"][place].as_py() or ""}
 
-    def _answer(self, task: str, word: str, run: str) -> str:
-        return str(self._asked(task, word, run)["answer"])
-
     def _cited_works(self, everything: bool = False) -> list[Work]:
         listed = cited_anywhere(self.context) if everything else self.cited
         return [work for key, work in self.context.works.items() if key in listed]
@@ -205,9 +190,7 @@ class Renderer:
         keys = _keys(found[0])
         for key in keys:
             if key not in self.context.works:
-                raise InputError(
-                    file, f"[@{key}]: not a key of {BIBLIOGRAPHY}. Add the entry, or correct the citation."
-                )
+                raise InputError(file, f"[@{key}]: not a key of {BIBLIOGRAPHY}.")
         self.cited += keys
         return str(self._macros.cite([self.context.works[key] for key in keys], self.works_at))
 
@@ -218,16 +201,10 @@ def _numbers(context: Context) -> dict[str, Callable[..., Any]]:
     def arm(name: str) -> dict[str, ArmMetric]:
         """Return an arm's metrics by key."""
         study = context.analysis.study
-        found = next((arm for arm in study.all_arms if arm.name == name), None) if study else None
-        if found is None:
-            raise _unknown("arm", name, [arm.name for arm in study.all_arms] if study else [])
-        return found.metrics
+        return _known("arm", name, {arm.name: arm.metrics for arm in study.all_arms} if study else {})
 
     def metric(key: str) -> MetricResult:
-        found = next((m for m in context.analysis.metrics if m.key == key), None)
-        if found is None:
-            raise _unknown("metric", key, [m.key for m in context.analysis.metrics])
-        return found
+        return _known("metric", key, {m.key: m for m in context.analysis.metrics})
 
     def base(key: str) -> Figures:
         found = metric(key).base
@@ -249,8 +226,7 @@ def _numbers(context: Context) -> dict[str, Callable[..., Any]]:
         """Return a metric of a run where another one is right, and where it is wrong."""
         record = context.record
         for each in (key, other):
-            if each not in record.metrics.metrics:
-                raise _unknown("metric", each, list(record.metrics.metrics))
+            _known("metric", each, record.metrics.metrics)
         found = link_metrics(record, record.runs[name], key, other) if name in record.runs else None
         if found is None:
             raise UndefinedError(f"{key} and {other} of {name} are not computed from the same answers")
@@ -259,17 +235,20 @@ def _numbers(context: Context) -> dict[str, Callable[..., Any]]:
     return {"arm": arm, "base": base, "run": run, "groups": groups, "given": given, "metric": metric}
 
 
-def _unknown(kind: str, name: str, known: list[str]) -> UndefinedError:
-    """Say that there is no such name, and which one may be meant."""
-    return UndefinedError(f"no {kind} {name}{did_you_mean(name, known)}")
+def _known(kind: str, name: str, known: Mapping[str, Value]) -> Value:
+    """Return what has a name, or say that nothing has, and which name may be meant."""
+    if name not in known:
+        raise UndefinedError(f"no {kind} {name}{did_you_mean(name, known)}")
+    return known[name]
 
 
-def render_with_references(make: Callable[[list[str]], Renderer], name: str, **extra: Any) -> tuple[str, Renderer]:
+def render_with_references(make: Callable[[], Renderer], name: str, **extra: Any) -> tuple[str, Renderer]:
     """Render a document whose text refers to its own figures and references: once to learn them, once to write them."""
-    first = make([])
+    first, second = make(), make()
     first.render(name, **extra)
-    second = make(first.figures)
     second.cited = list(first.cited)
+    if second.target == "print":
+        second.numbered = first.figures
     return second.render(name, **extra), second
 
 
@@ -296,8 +275,8 @@ def _keys(text: str) -> list[str]:
 
 def cited_anywhere(context: Context) -> set[str]:
     """Return the keys that some template or the project's own texts cite; a work that nothing cites is not listed."""
-    folders = (FRAGMENTS, context.record.root / AUTHOR) if context.record.worded else (FRAGMENTS,)
     record = context.record
+    folders = (FRAGMENTS, record.root / AUTHOR) if record.worded else (FRAGMENTS,)
     unused = set()  # parts of the engine whose subject this record does not have
     if not (record.model.is_lora or (record.experiment.lora_config and not record.model.config)):
         unused.add(FRAGMENTS / "parts/adapter.md.j2")
@@ -305,4 +284,4 @@ def cited_anywhere(context: Context) -> set[str]:
         unused.add(FRAGMENTS / "parts/statistics.md.j2")
     paths = [path for folder in folders for path in sorted(folder.rglob("*.j2")) if path not in unused]
     texts = [path.read_text(encoding="utf-8") for path in paths]
-    return {key for text in (*texts, context.record.project.model_dump_json()) for key in _keys(text)}
+    return {key for text in (*texts, record.project.model_dump_json()) for key in _keys(text)}

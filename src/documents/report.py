@@ -38,8 +38,9 @@ def report_data(context: Context, criteria: tuple[Criterion, ...], finding: str)
 
 def _conclusion(context: Context, criteria: tuple[Criterion, ...]) -> Conclusion:
     worded = statements(context, criteria)
+    decided = {"met": True, "not met": False, "not decided yet": None}
     return Conclusion(
-        success_criteria_met={c.key: _AS_BOOLEAN[c.outcome] for c in criteria},
+        success_criteria_met={c.key: decided[c.outcome] for c in criteria},
         criteria={
             c.key: CriterionFound(
                 label=c.label,
@@ -52,11 +53,8 @@ def _conclusion(context: Context, criteria: tuple[Criterion, ...]) -> Conclusion
             for c in criteria
         },
         significance_level=context.analysis.level,
-        findings={m.key: _finding(m) for m in context.analysis.metrics},
+        findings={m.key: Finding(**_rounded(_finding(m))) for m in context.analysis.metrics},
     )
-
-
-_AS_BOOLEAN = {"met": True, "not met": False, "not decided yet": None}
 
 
 def statements(context: Context, criteria: tuple[Criterion, ...], target: Target = "hub") -> dict[str, list[str]]:
@@ -68,39 +66,37 @@ def statements(context: Context, criteria: tuple[Criterion, ...], target: Target
     }
 
 
-def _finding(m: MetricResult) -> Finding:
+def _finding(m: MetricResult) -> dict[str, Any]:
     run = m.run
-    return Finding(
-        label=m.config.label,
-        primary=m.config.primary,
-        direction=m.config.direction,
-        base=_rounded(m.base.value) if m.base else None,
-        finetuned=_rounded(m.finetuned.value),
-        change=_rounded(run.change),
-        relative_change=_rounded(run.relative),
-        questions=m.questions,
-        base_interval=_bounds(m.base.interval) if m.base else None,
-        finetuned_interval=_bounds(m.finetuned.interval),
-        change_interval=_bounds(run.change_interval),
-        test=run.test,
-        p_value=_rounded(run.p_value),
-        p_adjusted=_rounded(run.p_adjusted),
-        baselines={b.label: _rounded(b.value) for b in m.baselines},
-        control=_rounded(m.finetuned.control),
-        control_p=_rounded(m.finetuned.control_p),
-        answered=_rounded(m.finetuned.answered),
-        verdict=m.verdict,
-    )
-
-
-def _bounds(interval: Interval | None) -> tuple[float, float] | None:
-    return None if interval is None else (_rounded(interval.low), _rounded(interval.high))
+    return {
+        "label": m.config.label,
+        "primary": m.config.primary,
+        "direction": m.config.direction,
+        "base": m.base and m.base.value,
+        "finetuned": m.finetuned.value,
+        "change": run.change,
+        "relative_change": run.relative,
+        "questions": m.questions,
+        "base_interval": m.base and m.base.interval,
+        "finetuned_interval": m.finetuned.interval,
+        "change_interval": run.change_interval,
+        "test": run.test,
+        "p_value": run.p_value,
+        "p_adjusted": run.p_adjusted,
+        "baselines": {b.label: b.value for b in m.baselines},
+        "control": m.finetuned.control,
+        "control_p": m.finetuned.control_p,
+        "answered": m.finetuned.answered,
+        "verdict": m.verdict,
+    }
 
 
 def _rounded(value: Any) -> Any:
     """Keep six significant digits of every fraction, so that another processor's last digit changes nothing."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
+    if isinstance(value, Interval):
+        return _rounded(value.low), _rounded(value.high)
     if isinstance(value, dict):
         return {key: _rounded(inner) for key, inner in value.items()}
     return value

@@ -22,7 +22,6 @@ class Prompt:
     """What a snippet asks.
 
     Attributes:
-        text: The prompt.
         answer: The model's answer on record, where the prompt is a question of the evaluation, asked as it was there.
         chat: Whether it is sent as a user's message, which the tokenizer's template surrounds.
         method: How the answer on record was obtained.
@@ -35,7 +34,7 @@ class Prompt:
 
     @property
     def code(self) -> str:
-        """The prompt as Python code: over several lines where it has some."""
+        """The prompt as Python code."""
         text = python_string(self.text)
         return f'[{{"role": "user", "content": {text}}}]' if self.chat else text
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from src.record.files import regular_file
@@ -16,7 +16,7 @@ CODE = ("demo.css", "engine.js", "widget.js", "worker.js")
 """Files of `docs/assets/demo/` that the widget is made of."""
 
 
-def space_files(context: Context, demo: Demo, files: Iterable[DemoFile]) -> dict[str, Path | bytes]:
+def space_files(context: Context, demo: Demo, files: Sequence[DemoFile]) -> dict[str, Path | bytes]:
     """Return the Space's files, by path."""
     found: dict[str, Path | bytes] = {
         f"demo/{name}": regular_file(context.record.root / "docs/assets/demo", name) for name in CODE

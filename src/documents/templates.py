@@ -10,7 +10,6 @@ from typing import Literal
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 
 from src.analysis.analyse import MIN_GROUP
-from src.analysis.evidence import ANSWERS
 from src.analysis.statistics import RESAMPLES
 from src.record.errors import did_you_mean
 from src.record.load import WORDS, Record
@@ -27,7 +26,6 @@ FRAGMENTS = Path(__file__).parent.parent / "fragments"
 AUTHOR = WORDS
 """The author's templates; their names begin with `author/`."""
 
-
 TERMS = "terms"
 """The author's template of abbreviations, which every page of the site ends with: the theme shows them as tooltips."""
 
@@ -38,20 +36,14 @@ def unused_words(record: Record) -> list[str]:
     """Return a sentence for each of the author's templates and short texts that no document takes in."""
     if not record.worded:
         return []
-    root, place = record.root, "configs/project.yaml"
-    files = sorted(path.name.removesuffix(".md.j2") for path in (root / AUTHOR).glob("*.md.j2"))
-    texts = [path.read_text(encoding="utf-8") for path in (*FRAGMENTS.rglob("*.j2"), *(root / AUTHOR).rglob("*.j2"))]
+    folder = record.root / AUTHOR
+    texts = [path.read_text(encoding="utf-8") for path in (*FRAGMENTS.rglob("*.j2"), *folder.rglob("*.j2"))]
     known = {name for text in texts for found in _NAMED.findall(text) for name in found if name} | {TERMS}
-    sentences = []
-    named = [(name, f"{AUTHOR}/{name}.md.j2", ".md.j2") for name in files] + [
-        (n, f"{place}: texts.{n}", "") for n in record.project.texts
-    ]
-    for name, shown, ending in named:
-        if name not in known:
-            sentences.append(f"{shown}: no document takes it in{did_you_mean(name, known, ending)}")
-        elif not ending and name in files:
-            sentences.append(f"{shown}: {AUTHOR}/{name}.md.j2 is shown instead")
-    return sentences
+    files = sorted(path.name.removesuffix(".md.j2") for path in folder.glob("*.md.j2"))
+    written = [(f"{AUTHOR}/{name}.md.j2", name, ".md.j2") for name in files]
+    written += [(f"configs/project.yaml: texts.{name}", name, "") for name in record.project.texts]
+    unused = [entry for entry in written if entry[1] not in known]
+    return [f"{place}: no document takes it in{did_you_mean(name, known, end)}" for place, name, end in unused]
 
 
 @cache
@@ -70,5 +62,5 @@ def environment(root: Path) -> Environment:
     )
     env.filters.update(FILTERS, prose=prose)
     env.tests["gap"] = lambda text: "TODO" in text
-    env.globals.update(resamples=RESAMPLES, min_group=MIN_GROUP, least_answered=ANSWERS)
+    env.globals.update(resamples=RESAMPLES, min_group=MIN_GROUP)
     return env

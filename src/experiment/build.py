@@ -61,29 +61,20 @@ QUESTION_SCHEMA = pa.schema(
         ("answer", pa.string()),
     ]
 )
+
 _LETTERS_ONLY = re.compile(r"[A-Za-z]{2,}")
 
 FRUITLESS_ROUNDS = 5
 """Rounds of 20,000 draws without a new made-up word after which the vocabulary counts as exhausted."""
 
-
 LETTERS = tuple(string.ascii_lowercase)
-NUMBERS = tuple(string.digits)
-CANDIDATES: dict[str, tuple[str, ...]] = {
-    "letter_count": NUMBERS,
-    "letter_position": LETTERS,
-    "string_count": NUMBERS,
-    "string_position": LETTERS,
-}
+CANDIDATES: dict[str, tuple[str, ...]] = dict.fromkeys(("letter_count", "string_count"), tuple(string.digits))
+CANDIDATES |= dict.fromkeys(("letter_position", "string_position"), LETTERS)
 """The answers that a multiple-choice task chooses from."""
 
 
 def letter_tokens(tokenizer: Any) -> list[tuple[int, str, bool]]:
-    """List the vocabulary's letters-only tokens of two or more letters.
-
-    Returns:
-        Token id, its letters, and whether it begins with a space, in the order of the ids.
-    """
+    """List the vocabulary's tokens of two or more letters: id, letters, and whether it begins with a space, in the order of the ids."""
     found = []
     special = set(tokenizer.all_special_ids)
     for token_id in range(len(tokenizer)):
@@ -104,13 +95,8 @@ def training_rows(
     quotes, so that the tokenizer gives the very token in the sentence. Then `chains` made-up words of two or three tokens,
     each in one template: a word of the questions is several tokens, and these teach to continue from one to the next.
 
-    Args:
-        tokenizer: The base model's tokenizer.
-        seed: Seed of the draws.
-        chains: Number of made-up words.
-        forbidden: Real words, which no chain may be.
-        allowed: Letters of the tokens that are spelled, in lower case; all by default. Made-up words of these take the place of the
-            examples of the others.
+    `forbidden` are real words, which no chain may be; `allowed` the letters of the tokens that are spelled, in lower case. Made-up
+    words of these take the place of the examples of the others.
     """
     rng = random.Random(f"{seed}/training")
     rows = []
@@ -149,15 +135,7 @@ def _training_row(rng: random.Random, ids: list[int], word: str, template: Templ
 def made_up_words(
     tokenizer: Any, rng: random.Random, wanted: int, forbidden: frozenset[str], allowed: frozenset[str] | None = None
 ) -> list[tuple[list[int], str]]:
-    """Draw made-up words of two or three lower-case tokens that the tokenizer cuts just there, at most 14 letters long.
-
-    Args:
-        tokenizer: The base model's tokenizer.
-        rng: What is drawn with.
-        wanted: Number of words.
-        forbidden: Real words, which no made-up word may be.
-        allowed: Letters of the tokens that words are made of; all letters-only tokens by default.
-    """
+    """Draw made-up words of two or three lower-case tokens that the tokenizer cuts just there, at most 14 letters long."""
     tokens = [(i, word, spaced) for i, word, spaced in letter_tokens(tokenizer) if word.islower()]
     known = {word for _, word, _ in tokens}
     lower = [(i, word, spaced) for i, word, spaced in tokens if allowed is None or word in allowed]
@@ -231,7 +209,15 @@ def eligible_words(tokenizer: Any, words: Sequence[str]) -> dict[str, list[str]]
     return kept
 
 
-def _spread(rng: random.Random, groups: dict[Any, list[Any]], total: int) -> list[Any]:
+def by_length(words: Iterable[str]) -> dict[int, list[str]]:
+    """Group words by their number of letters."""
+    groups: dict[int, list[str]] = defaultdict(list)
+    for word in words:
+        groups[len(word)].append(word)
+    return dict(groups)
+
+
+def _spread(rng: random.Random, groups: dict[int, list[Any]], total: int) -> list[Any]:
     """Draw `total` items from groups as evenly as they allow: a group that runs out leaves its share to the others."""
     pools = {key: rng.sample(items, len(items)) for key, items in sorted(groups.items())}
     drawn: list[Any] = []
@@ -268,10 +254,7 @@ def count_questions(rng: random.Random, words: Iterable[str], total: int) -> lis
 
 def position_questions(rng: random.Random, words: Iterable[str], total: int) -> list[dict[str, Any]]:
     """Ask for the letter at a position; every pair of word length and position is drawn equally often."""
-    by_length: dict[int, list[str]] = defaultdict(list)
-    for word in words:
-        by_length[len(word)].append(word)
-    pools = {length: rng.sample(items, len(items)) for length, items in sorted(by_length.items())}
+    pools = {length: rng.sample(items, len(items)) for length, items in sorted(by_length(words).items())}
     cells = [(length, position) for length in pools for position in range(1, length + 1)]
     rows: list[dict[str, Any]] = []
     while len(rows) < total and any(pools.values()):
@@ -284,10 +267,7 @@ def position_questions(rng: random.Random, words: Iterable[str], total: int) -> 
 
 def spelling_questions(rng: random.Random, words: Iterable[str], total: int) -> list[dict[str, Any]]:
     """Ask for a word's spelling, spread evenly over word lengths."""
-    groups: dict[int, list[str]] = defaultdict(list)
-    for word in words:
-        groups[len(word)].append(word)
-    drawn = _spread(rng, groups, total)
+    drawn = _spread(rng, by_length(words), total)
     return [{"word": word, "letter": None, "position": None, "answer": " ".join(word)} for word in drawn]
 
 

@@ -23,8 +23,7 @@ class Answer:
 
     Attributes:
         text: The candidate that was chosen, or the first line that was written.
-        score: Its log-likelihood in nats, given the prompt.
-        scores: Those of all candidates, where there was a choice.
+        score: Its log-likelihood in nats, given the prompt; `scores` are those of all candidates, where there was a choice.
     """
 
     text: str
@@ -33,12 +32,9 @@ class Answer:
 
 
 def _shared_tokens(encoded: Sequence[Sequence[int]]) -> int:
-    """Choose how many first tokens of the prompts to compute once for all prompts that share them.
+    """Choose how many first tokens of the prompts to compute once for all that share them, so that the model has least to do.
 
     More of them leave fewer tokens to each prompt, but spread the prompts over more passes of the model.
-
-    Returns:
-        The number with which the model has least to do; always fewer than the shortest prompt has.
     """
 
     def effort(shared: int) -> int:
@@ -49,11 +45,7 @@ def _shared_tokens(encoded: Sequence[Sequence[int]]) -> int:
 
 
 def _batches(encoded: Sequence[Sequence[int]], size: int) -> Iterator[tuple[tuple[int, ...], list[int]]]:
-    """Group prompts by their beginning, and by length, so that no batch needs padding, and cut the groups into batches.
-
-    Yields:
-        The tokens with which all prompts of a batch begin, and the places of the prompts.
-    """
+    """Group prompts by beginning and length, so that no batch needs padding; yield each batch's beginning and its prompts' places."""
     shared = _shared_tokens(encoded)
     groups: dict[tuple[tuple[int, ...], int], list[int]] = defaultdict(list)
     for index, ids in enumerate(encoded):
@@ -69,9 +61,7 @@ class Evaluator:
     def __init__(self, model: Any, tokenizer: Any, prefix: str, config: EvaluationConfig) -> None:
         self.model, self.tokenizer, self.config = model.eval(), tokenizer, config
         self.device = next(model.parameters()).device
-        self.prefix = self._encode(prefix)
-        if not self.prefix:
-            self.prefix = [tokenizer.eos_token_id]
+        self.prefix = self._encode(prefix) or [tokenizer.eos_token_id]
         self._check_fit([], 0)
         with torch.inference_mode():
             ids = torch.tensor([self.prefix], device=self.device)
@@ -108,11 +98,7 @@ class Evaluator:
     def choose(
         self, prompts: Sequence[str], candidates: Sequence[str], advance: Callable[[int], object] | None = None
     ) -> list[Answer]:
-        """Answer by the most likely candidate, each written after a space.
-
-        Returns:
-            An answer per prompt, in order; a score is the sum over the candidate's tokens.
-        """
+        """Answer by the most likely candidate, each written after a space; a score is the sum over its tokens."""
         options = [tuple(self._encode(f" {candidate}")) for candidate in candidates]
         beginnings = {option[:-1] for option in options}
         # One pass gives the probabilities after a beginning and after each shorter one that it starts with.
@@ -175,14 +161,12 @@ class Evaluator:
                 going = [row for row, index in enumerate(running) if written[index][-1] not in stop]
                 if not going:
                     break
+                tokens = best.indices
                 if len(going) < len(running):
                     kept = torch.tensor(going, device=self.device)
                     cache.batch_select_indices(kept)
-                    running = [running[row] for row in going]
-                    best = best.indices[kept]
-                else:
-                    best = best.indices
-                ids = best.unsqueeze(1)
+                    running, tokens = [running[row] for row in going], tokens[kept]
+                ids = tokens.unsqueeze(1)
             for index in batch:
                 text = self.tokenizer.decode(written[index], skip_special_tokens=True)
                 answers[index] = Answer(text.lstrip("\n").split("\n", 1)[0], scores[index])

@@ -6,11 +6,10 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
+from typing import Any, NamedTuple
 
 from src.record.checkpoint import checkpoint_files
 from src.record.config import ExperimentConfig
@@ -23,8 +22,7 @@ from .progress import progress_bar
 VARIANTS: tuple[VariantName, ...] = ("base", "adapter", "merged")
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """What one process measured, and the tokens that it wrote."""
 
     parameters: int
@@ -41,11 +39,11 @@ def benchmark(
     prompt: str,
     output: Path,
     *,
-    adapters: dict[str, Path] | None = None,
-    samples_of: Sequence[str] = (),
-    processes: int = 5,
-    answers: int = 20,
-    new_tokens: int = 32,
+    adapters: dict[str, Path],
+    samples_of: Sequence[str],
+    processes: int,
+    answers: int,
+    new_tokens: int,
 ) -> Deployment:
     """Measure load time, latency and memory on the CPU, and write them.
 
@@ -68,9 +66,8 @@ def benchmark(
                 samples[variant].append(_apart(_measure, name, adapter, prompt, answers, new_tokens))
                 bar.update(task, advance=1, description=f"Measured {variant}")
         weights = {"base": _weights(Path(base)), "merged": _weights(merged)}
-        lines = _apart(_sample, base, adapters or {}, [prompt, *samples_of], new_tokens)
+        lines = _apart(_sample, base, adapters, [prompt, *samples_of], new_tokens)
     weights["adapter"] = weights["base"] + _weights(checkpoint)
-    environment = describe_environment()
     result = Deployment(
         prompt=prompt,
         new_tokens=new_tokens,
@@ -79,7 +76,7 @@ def benchmark(
         dtype="float32",
         import_memory_bytes=int(median(s.import_memory_bytes for found in samples.values() for s in found)),
         same_answers=samples["adapter"][0].tokens == samples["merged"][0].tokens,
-        environment=environment,
+        environment=describe_environment(),
         adapter_sha256=sha256_file(checkpoint / "adapter_model.safetensors"),
         variants=[_variant(variant, samples[variant], weights[variant], new_tokens) for variant in VARIANTS],
         samples=lines,
@@ -146,35 +143,42 @@ def _merge(base: str, checkpoint: Path, merged: Path) -> None:
     import torch
     from transformers import AutoConfig
 
-    from .models import load_adapter, load_base, load_tokenizer
+    from .models import load_tokenizer
 
     _quiet()
     saved = AutoConfig.from_pretrained(base).dtype or torch.float32
-    model = load_adapter(load_base(base), checkpoint).merge_and_unload()
-    model.to(saved).save_pretrained(merged)
+    _loaded(base, checkpoint).merge_and_unload().to(saved).save_pretrained(merged)
     load_tokenizer(base).save_pretrained(merged)
+
+
+def _loaded(base: str, adapter: Path | None) -> Any:
+    from .models import load_adapter, load_base
+
+    model = load_base(base).eval()
+    return model if adapter is None else load_adapter(model, adapter)
+
+
+def _continued(model: Any, inputs: Any, end: int, new_tokens: int, **options: Any) -> list[int]:
+    """Return the tokens that a model writes greedily after a prompt."""
+    import torch
+
+    with torch.inference_mode():
+        output = model.generate(**inputs, max_new_tokens=new_tokens, do_sample=False, pad_token_id=end, **options)
+    return list(output[0, inputs["input_ids"].shape[1] :].tolist())
 
 
 def _sample(base: str, adapters: dict[str, Path], prompts: list[str], new_tokens: int) -> list[Line]:
     """Write the first line of each model's greedy continuation of each prompt; runs in a process of its own."""
-    import torch
-
-    from .models import load_adapter, load_base, load_tokenizer
+    from .models import load_tokenizer
 
     _quiet()
     tokenizer = load_tokenizer(base)
-    found = []
+    end, found = tokenizer.eos_token_id, []
     for name, folder in [("base", None), *adapters.items()]:
-        model = load_base(base).eval()
-        if folder is not None:
-            model = load_adapter(model, folder)
+        model = _loaded(base, folder)
         for prompt in prompts:
-            inputs = tokenizer(prompt, return_tensors="pt")
-            with torch.inference_mode():
-                output = model.generate(
-                    **inputs, max_new_tokens=new_tokens, do_sample=False, pad_token_id=tokenizer.eos_token_id
-                )  # fmt: skip
-            text = tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+            tokens = _continued(model, tokenizer(prompt, return_tensors="pt"), end, new_tokens)
+            text = tokenizer.decode(tokens, skip_special_tokens=True)
             found.append(Line(prompt=prompt, model=name, line=text.strip().split("\n")[0][:500]))
     return found
 
@@ -182,35 +186,28 @@ def _sample(base: str, adapters: dict[str, Path], prompts: list[str], new_tokens
 def _measure(name: str, adapter: Path | None, prompt: str, answers: int, new_tokens: int) -> Sample:
     """Load one variant and time its answers; runs in a process of its own."""
     import peft  # noqa: F401
-    import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer  # noqa: F401
 
-    from .models import load_adapter, load_base, load_tokenizer
+    from .models import load_tokenizer
 
     _quiet()
     imported = _peak_memory()
     tokenizer = load_tokenizer(name)
     AutoModelForCausalLM._model_mapping[type(AutoConfig.from_pretrained(name))]  # imports the architecture's code
     began = time.perf_counter()
-    model = load_base(name).eval()
-    if adapter is not None:
-        model = load_adapter(model, adapter)
+    model = _loaded(name, adapter)
     loaded = time.perf_counter() - began
-    inputs = tokenizer(prompt, return_tensors="pt")
-    times = []
-    with torch.inference_mode():
-        for _ in range(answers + 1):
-            start = time.perf_counter()
-            output = model.generate(
-                **inputs, max_new_tokens=new_tokens, min_new_tokens=new_tokens, do_sample=False,
-                pad_token_id=tokenizer.eos_token_id,
-            )  # fmt: skip
-            times.append(time.perf_counter() - start)
+    inputs, end = tokenizer(prompt, return_tensors="pt"), tokenizer.eos_token_id
+    times, tokens = [], []
+    for _ in range(answers + 1):
+        start = time.perf_counter()
+        tokens = _continued(model, inputs, end, new_tokens, min_new_tokens=new_tokens)
+        times.append(time.perf_counter() - start)
     return Sample(
         parameters=sum(p.numel() for p in model.parameters()),
         load_seconds=loaded,
         answer_seconds=tuple(times[1:]),
         import_memory_bytes=imported,
         peak_memory_bytes=_peak_memory(),
-        tokens=tuple(output[0, inputs["input_ids"].shape[1] :].tolist()),
+        tokens=tuple(tokens),
     )

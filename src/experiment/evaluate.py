@@ -24,7 +24,7 @@ import torch
 
 from src.record.answers import MAX_ANSWER, MODELS, read_answers, write_answers
 from src.record.checkpoint import checkpoint_files, hash_files
-from src.record.config import EvaluationConfig, ExperimentConfig, MetricsConfig
+from src.record.config import ExperimentConfig, FixedQuestion, MetricsConfig
 from src.record.files import load_json, sha256_file, write_json
 from src.record.questions import CONTROL, question_text, read_questions, write_questions
 from src.record.questions import SCHEMA as QUESTIONS_SCHEMA
@@ -68,14 +68,18 @@ REWORDED = {
 
 @dataclass(frozen=True)
 class EvalTask:
-    """A task as it is put to the models, and the dataset's task that it is a kind of.
+    """A task of the dataset as it is put to the models.
 
-    A `reworded` variant asks the dataset's first questions in another wording, a `fixed` one asks about the config's words.
+    A `reworded` variant asks the first questions in another wording, a `fixed` one asks about the config's words.
     """
 
-    name: str
     source: str
     variant: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The task's name in the record."""
+        return f"{self.source}_{self.variant}" if self.variant else self.source
 
     @property
     def candidates(self) -> tuple[str, ...] | None:
@@ -117,7 +121,7 @@ class EvalTask:
             method=METHODS["letter" if self.candidates else "spelling"],
             candidates=list(self.candidates) if self.candidates else None,
             few_shot=settings.few_shot,
-            prefix=few_shot_prefix(settings, config, self),
+            prefix=few_shot_prefix(config, self),
             template=settings.example_format.replace("{question}", self.question),
             fields=self.fields,
             ignores=EXCHANGED[self.asks_for] if self.asks_for else None,
@@ -143,47 +147,34 @@ ABOUT_TOKENS = ("look_alike", "probe")
 
 def tasks_of(config: ExperimentConfig) -> list[EvalTask]:
     """List the tasks that an experiment asks: the dataset's, then those about letters of a word reworded, and about the fixed words."""
-    sources = list(config.dataset_config.test_questions)
-    about_words = [task for task in sources if task in QUESTIONS and task in CANDIDATES]
-    return [
-        *(EvalTask(task, task) for task in sources),
-        *(
-            EvalTask(f"{task}_{variant}", task, variant)
-            for variant in ("reworded", "fixed")
-            if getattr(config.evaluation_config, variant)
-            for task in about_words
-        ),
-    ]
+    tasks = [EvalTask(task) for task in config.dataset_config.test_questions]
+    about_words = [task for task in config.dataset_config.test_questions if task in REWORDED]
+    for variant in ("reworded", "fixed"):
+        if getattr(config.evaluation_config, variant):
+            tasks += [EvalTask(task, variant) for task in about_words]
+    return tasks
 
 
-def solved_examples(config: EvaluationConfig, data: Path, task: str, seed: int) -> list[dict[str, Any]]:
-    """Choose the solved examples that stand before each question of a task, from the validation questions.
-
-    The answers of multiple-choice examples are spread: as far as possible each answer is a different one.
-    """
-    rows = read_rows(data / task / "validation.parquet")
+def solved_examples(config: ExperimentConfig, task: str) -> list[dict[str, Any]]:
+    """Choose a task's solved examples from the validation questions, as far as possible each with another answer."""
+    wanted, seed = config.evaluation_config.for_task(task).few_shot, config.dataset_config.seed
+    rows = read_rows(Path(config.dataset_config.path) / task / "validation.parquet")
     random.Random(f"{seed}/few-shot/{task}").shuffle(rows)
     chosen: list[dict[str, Any]] = []
     for fresh in (True, False):
         for row in rows:
             repeated = any(row["answer"] == other["answer"] for other in chosen)
-            if len(chosen) < config.few_shot and row not in chosen and not (fresh and repeated):
+            if len(chosen) < wanted and row not in chosen and not (fresh and repeated):
                 chosen.append(row)
     random.Random(f"{seed}/few-shot-order/{task}").shuffle(chosen)
     return chosen
 
 
-def few_shot_prefix(settings: EvaluationConfig, config: ExperimentConfig, task: EvalTask) -> str:
+def few_shot_prefix(config: ExperimentConfig, task: EvalTask) -> str:
     """Write the solved examples that precede each question of a task, in the task's own wording."""
-    data = Path(config.dataset_config.path)
-    examples = solved_examples(settings, data, task.source, config.dataset_config.seed)
-    template = Task(
-        questions=1,
-        method="",
-        template=settings.example_format.replace("{question}", task.question),
-        fields=task.fields,
-    )
-    return "".join(f"{question_text(template, row)} {row['answer']}\n" for row in examples)
+    template = config.evaluation_config.for_task(task.source).example_format.replace("{question}", task.question)
+    asked = Task(questions=1, method="", template=template, fields=task.fields)
+    return "".join(f"{question_text(asked, row)} {row['answer']}\n" for row in solved_examples(config, task.source))
 
 
 def letters_of(line: str) -> str:
@@ -237,7 +228,7 @@ class Runner:
     def _spellings(self, words: list[str]) -> Sequence[str]:
         """Return each word's letters as the model itself writes them when asked to spell it."""
         new = sorted(set(words) - self._spelled.keys())
-        task = EvalTask("spelling", "spelling")
+        task = EvalTask("spelling")
         described = task.described(self.config, 1)
         prompts = [question_text(described, {"word": word}) for word in new]
         written = self._run(task, described.prefix, prompts, "its own spellings", Evaluator.write)
@@ -250,13 +241,13 @@ class Runner:
         prefix: str,
         prompts: Sequence[str],
         doing: str,
-        method: Callable[[Evaluator, list[str], Callable[[int], object]], list[Answer]],
+        method: Callable[[Evaluator, Sequence[str], Callable[[int], object]], list[Answer]],
     ) -> list[Answer]:
         """Answer all prompts, with a progress bar."""
         evaluator = Evaluator(self.model, self.tokenizer, prefix, self.config.evaluation_config.for_task(task.source))
         with progress_bar() as bar:
             shown = bar.add_task(f"{self.label}, {task.name}, {doing}", total=len(prompts))
-            return method(evaluator, list(prompts), lambda n: bar.advance(shown, n))
+            return method(evaluator, prompts, lambda n: bar.advance(shown, n))
 
 
 def reference(task: EvalTask, row: dict[str, Any]) -> str:
@@ -269,12 +260,6 @@ def evaluate(run: PlannedRun, metrics: MetricsConfig, split: str, output: Path) 
 
     Of a further run of a study only the fine-tuned model is asked the test questions, and `answers/RUN.parquet` and `runs/RUN.json`
     are added to the record of the published run, which was evaluated into `output` before.
-
-    Args:
-        run: The experiment, or a run of a study.
-        metrics: The metrics; those whose task was asked are computed.
-        split: `validation` or `test`.
-        output: The record's folder; `training_log.json` is read from it if there is one.
 
     Returns:
         The fine-tuned model's metrics.
@@ -292,8 +277,7 @@ def evaluate(run: PlannedRun, metrics: MetricsConfig, split: str, output: Path) 
     results = output / "evaluation_results.json"
     hint = "Evaluate the study's published run first."
     published = load_json(results, EvaluationResults, hint) if further else None
-    base = load_base(base_name)
-    base.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    base = load_base(base_name).to("cuda" if torch.cuda.is_available() else "cpu")
     check_finite(base, base_name, "Restore the weights.")
     began = time.perf_counter()
     rows = {task: _questions(config, task, split, tokenizer) for task in tasks_of(config)}
@@ -363,10 +347,8 @@ def _write_further(
     entry = write_answers(path, table)
     values = computed(metrics, questions, read_answers(path, questions, published.tasks), published.tasks)
     place = output / "runs" / f"{run.name}.json"
-    stored = RunResults(run=run.name)
-    if place.is_file():
-        stored = load_json(place, RunResults, "Train the run again.")
-    log = stored.training_log.model_dump(mode="json", exclude_none=True) if stored.training_log else None
+    trained = load_json(place, RunResults, "Train the run again.").training_log if place.is_file() else None
+    log = trained.model_dump(mode="json", exclude_none=True) if trained else None
     place.parent.mkdir(parents=True, exist_ok=True)
     write_json(place, {"run": run.name, "metrics": values, "answers": entry, **common, "training_log": log})
     return values
@@ -379,31 +361,26 @@ def _identifier(task: EvalTask, row: dict[str, Any]) -> str:
 def _questions(config: ExperimentConfig, task: EvalTask, split: str, tokenizer: Any) -> list[dict[str, Any]]:
     """Read a task's questions; of validation questions, without those that serve as solved examples."""
     if task.variant == "fixed":
-        return [
-            _fixed(task, given.word, given.letter, given.position, tokenizer)
-            for given in config.evaluation_config.fixed
-        ]
-    data = Path(config.dataset_config.path)
-    rows = read_rows(data / task.source / f"{split}.parquet")
+        return [_fixed(task, given, tokenizer) for given in config.evaluation_config.fixed]
+    rows = read_rows(Path(config.dataset_config.path) / task.source / f"{split}.parquet")
     if task.variant == "reworded":
         rows = rows[: config.evaluation_config.reworded]
     if split != "validation":
         return rows
-    settings = config.evaluation_config.for_task(task.source)
-    solved = solved_examples(settings, data, task.source, config.dataset_config.seed)
+    solved = solved_examples(config, task.source)
     return [row for row in rows if row not in solved]
 
 
-def _fixed(task: EvalTask, word: str, letter: str, position: int, tokenizer: Any) -> dict[str, Any]:
+def _fixed(task: EvalTask, given: FixedQuestion, tokenizer: Any) -> dict[str, Any]:
     """Ask about a word that the config names."""
-    counts = task.asks_for == "count"
+    counts, word = task.asks_for == "count", given.word
     return {
         "id": f"{task.source}-{word}",
         "word": word,
         "tokens": [tokenizer.decode([i]) for i in tokenizer.encode(f" {word}", add_special_tokens=False)],
-        "letter": letter if counts else None,
-        "position": None if counts else position,
-        "answer": str(word.count(letter)) if counts else word[position - 1],
+        "letter": given.letter if counts else None,
+        "position": None if counts else given.position,
+        "answer": str(word.count(given.letter)) if counts else word[given.position - 1],
     }
 
 
@@ -417,9 +394,8 @@ def _question_table(
     guesses = Guesses(tokenizer, embeddings, about, read_word_list(Path(config.dataset_config.word_list)))
     table = []
     for task, asked in rows.items():
-        controls = _controls(task, asked)
         shortcuts = _shortcuts(task, config, guesses)
-        for row, control in zip(asked, controls, strict=True):
+        for row, control in zip(asked, _controls(task, asked), strict=True):
             table.append(
                 {
                     "id": _identifier(task, row),
@@ -434,20 +410,12 @@ def _question_table(
                 }
             )
     own = [QUESTION_SCHEMA.field(name) for name in OWN_COLUMNS]
-    columns = [column for names in SHORTCUTS.values() for column in names.values()]
-    return pa.Table.from_pylist(
-        table,
-        schema=pa.schema(
-            [*list(QUESTIONS_SCHEMA)[:2], *own, ("untrained_token", pa.bool_())]
-            + (
-                [(ASKED, pa.string()), ("token", pa.string()), ("token_number", pa.int32()), ("strict", pa.string())]
-                if divided
-                else []
-            )
-            + [(column, pa.string()) for column in columns]
-            + [("reference", pa.string()), ("control", CONTROL), (BEYOND_FIRST, CONTROL)]
-        ),
-    )
+    schema = [*list(QUESTIONS_SCHEMA)[:2], *own, ("untrained_token", pa.bool_())]
+    if divided:
+        schema += [(ASKED, pa.string()), ("token", pa.string()), ("token_number", pa.int32()), ("strict", pa.string())]
+    schema += [(column, pa.string()) for names in SHORTCUTS.values() for column in names.values()]
+    schema += [("reference", pa.string()), ("control", CONTROL), (BEYOND_FIRST, CONTROL)]
+    return pa.Table.from_pylist(table, schema=pa.schema(schema))
 
 
 def _divided(row: dict[str, Any], asked: frozenset[str], guesses: Guesses) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def train(run: PlannedRun, log: Path, work: Path) -> dict[str, Any]:
         os.environ.setdefault("WANDB_DIR", str(work))
         os.environ.setdefault("WANDB_PROJECT", config.experiment_name)
         os.environ.setdefault("WANDB_SILENT", "true")
-    material = material_files(config.dataset_config)  # before the models are loaded, which takes longer
+    data = hash_files(material_files(config.dataset_config))  # before the models are loaded, which takes longer
     tokenizer = load_tokenizer(config.required_base_model)
     on_cpu = not torch.cuda.is_available()
     # PyTorch's fused attention is slower than plain matrix products on a CPU, for heads as narrow as these.
@@ -73,31 +73,28 @@ def train(run: PlannedRun, log: Path, work: Path) -> dict[str, Any]:
         report_to=settings.report_to or "none",
         use_cpu=on_cpu,
     )
-    hashes = {
-        "base": base_hashes(config.required_base_model),
-        "data": hash_files(material),
-    }
+    hashes = {"base": base_hashes(config.required_base_model), "data": data}
     if config.start_from:
         hashes["start"] = hash_files(checkpoint_files(Path(config.start_from)))
     same_run(work, {"config": config.as_trained(), **hashes})
     set_seed(config.seed)
-    adapter = LoraConfig(
-        task_type="CAUSAL_LM",
-        r=lora.r,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=lora.target_modules,
-        use_rslora=lora.use_rslora,
-        bias=lora.bias,
-        modules_to_save=lora.modules_to_save,
-        fan_in_fan_out=base.config.model_type == "gpt2",
-    )
     if base.config.model_type == "gpt2":
         project_only_labeled_positions(base)
     if config.start_from:
         _check_continued(Path(config.start_from), config)
         model = PeftModel.from_pretrained(base, config.start_from, is_trainable=True, use_safetensors=True)
     else:
+        adapter = LoraConfig(
+            task_type="CAUSAL_LM",
+            r=lora.r,
+            lora_alpha=lora.alpha,
+            lora_dropout=lora.dropout,
+            target_modules=lora.target_modules,
+            use_rslora=lora.use_rslora,
+            bias=lora.bias,
+            modules_to_save=lora.modules_to_save,
+            fan_in_fan_out=base.config.model_type == "gpt2",
+        )
         model = get_peft_model(base, adapter)
     if settings.torch_compile:
         base.base_model.compile(dynamic=False)
@@ -121,6 +118,7 @@ def train(run: PlannedRun, log: Path, work: Path) -> dict[str, Any]:
         trainer.train(resume_from_checkpoint=last)
 
     checkpoint = Path(config.checkpoint)
+    per_step = arguments.train_batch_size * arguments.gradient_accumulation_steps
     result = {
         "experiment_name": config.experiment_name,
         "config": config.as_recorded(),
@@ -131,10 +129,7 @@ def train(run: PlannedRun, log: Path, work: Path) -> dict[str, Any]:
         "materials": materials,
         "used_up": used_up,
         "sequences": len(training),
-        "passes": trainer.state.global_step
-        * arguments.train_batch_size
-        * arguments.gradient_accumulation_steps
-        / len(training),
+        "passes": trainer.state.global_step * per_step / len(training),
         "parameters": {
             "trainable": sum(p.numel() for p in model.parameters() if p.requires_grad),
             "total": sum(p.numel() for p in model.parameters()),
@@ -155,13 +150,11 @@ def train(run: PlannedRun, log: Path, work: Path) -> dict[str, Any]:
 
 def _check_known(config: ExperimentConfig) -> None:
     """Refuse settings that belong to another trainer, instead of training without them."""
-    training = config.required_training
+    training, lora = config.required_training, config.required_lora
     foreign = {key: getattr(training, key) for key in ("num_train_epochs", "optim", "warmup_ratio")}
-    stated = {f"training_config.{key}": value for key, value in foreign.items() if value is not None}
-    stated |= {f"training_config.{key}": value for key, value in training.others.items()}
-    stated |= {f"lora_config.{key}": value for key, value in config.required_lora.others.items()}
-    for key, value in stated.items():
-        raise InputError("training_config", f"{key}: {show(value)}, which `src.train` does not know. Take it out.")
+    for key, value in (foreign | training.others | lora.others).items():
+        if value is not None:
+            raise InputError("the experiment", f"{key}: {show(value)}, which `src.train` does not know. Take it out.")
 
 
 def _check_converged(log: list[dict[str, Any]]) -> None:
@@ -187,9 +180,8 @@ def _check_continued(folder: Path, config: ExperimentConfig) -> None:
 def project_only_labeled_positions(model: Any) -> None:
     """Make a causal language model compute its loss from the positions that have a label, and no logits for any other.
 
-    The projection to the vocabulary is a third of a small model's work, and its logits most of its memory traffic, while prompts
-    carry no label. Loss and gradients stay what they were. The model's `forward`
-    is replaced; its logits must be its output embedding applied to the last hidden state, as GPT-2's are.
+    The projection to the vocabulary is a third of a small model's work, and prompts carry no label. Loss and gradients stay what they
+    were. The model's logits must be its output embedding applied to the last hidden state, as GPT-2's are.
     """
     from transformers.modeling_outputs import CausalLMOutput
 
@@ -215,19 +207,12 @@ def _tracking(report_to: list[str]) -> dict[str, Any] | None:
         return {"integrations": report_to} if report_to else None
     import wandb
 
-    run = wandb.run
-    if run is None:
+    if (run := wandb.run) is None:
         return None
-    tracked = {
-        "integrations": report_to,
-        "run_id": run.id,
-        "project": run.project,
-        "mode": "offline" if run.offline else "online",
-        "url": run.url,
-        "folder": Path(run.dir).parent.name,
-    }
+    mode, folder = "offline" if run.offline else "online", Path(run.dir).parent.name
     run.finish()
-    return tracked
+    found = {"run_id": run.id, "project": run.project, "mode": mode, "url": run.url, "folder": folder}
+    return {"integrations": report_to, **found}
 
 
 def _export(model: Any, tokenizer: Any, checkpoint: Path) -> None:

@@ -43,12 +43,11 @@ def load_base(name: str, attention: str | None = None) -> Any:
     """Load a base model in float32 (a local folder or a Hub id), weights from safetensors only."""
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    options: dict[str, Any] = {"attn_implementation": attention} if attention else {}
     config = _loaded(AutoConfig, name)
     if getattr(config, "activation_function", None) == "gelu_new":
         config.activation_function = "gelu_pytorch_tanh"  # the same function in one pass instead of eight
-    options |= {"config": config, "dtype": torch.float32, "use_safetensors": True}
-    return _loaded(AutoModelForCausalLM, name, **options)
+    options: dict[str, Any] = {"attn_implementation": attention} if attention else {}
+    return _loaded(AutoModelForCausalLM, name, config=config, dtype=torch.float32, use_safetensors=True, **options)
 
 
 def base_hashes(name: str) -> dict[str, str]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import math
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +14,7 @@ import torch
 
 from src.record.config import PretrainConfig
 from src.record.errors import InputError
-from src.record.files import sha256_file, sha256_tree, write_json
+from src.record.files import reading, sha256_file, sha256_tree, write_json
 
 from .runs import replacing_files, resumed, same_run, training_log
 
@@ -24,8 +22,7 @@ END_OF_TEXT = "<|endoftext|>"
 _HEADER = re.compile(r"\A(?:\s*#+ (?:Title|Author|Year):[^\n]*\n|\s*\n)*-{3,}\s*\n")
 
 
-@dataclass(frozen=True)
-class Book:
+class Book(NamedTuple):
     """One file of the corpus: its path inside the folder, its SHA-256 and its text without the header."""
 
     path: str
@@ -41,34 +38,22 @@ def strip_header(text: str) -> str:
 def read_corpus(folder: Path, sources: Path) -> list[Book]:
     """Read the books that a list of sources names and check each hash."""
     hint = "Fetch the corpus again (see the base model's README.md), or correct --corpus and --sources."
-    try:
-        with sources.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.DictReader(stream, delimiter="\t"))
-    except OSError as error:
-        raise InputError(sources, f"{error.strerror}. {hint}") from None
-    if not rows or not {"path", "sha256"} <= set(rows[0]):
-        raise InputError(sources, f"no columns path and sha256. {hint}")
+    with reading(sources, hint), sources.open(encoding="utf-8", newline="") as stream:
+        rows = [(row["path"], row["sha256"]) for row in csv.DictReader(stream, delimiter="\t")]
+        if not rows:
+            raise ValueError("no books")
     books = []
-    root = folder.resolve()
-    for row in rows:
-        path = folder / row["path"]
-        if not path.resolve().is_relative_to(root):
-            raise InputError(sources, f"{row['path']}: a path outside the corpus. {hint}")
-        if not path.is_file():
-            raise InputError(path, f"not found, though {sources.name} lists it. {hint}")
-        raw = path.read_bytes()
-        digest = hashlib.sha256(raw).hexdigest()
-        if digest != row["sha256"]:
-            raise InputError(path, f"sha256 {digest}, and {row['sha256']} in {sources.name}. {hint}")
-        books.append(Book(row["path"], digest, strip_header(raw.decode("utf-8", errors="replace"))))
+    for name, sha256 in rows:
+        path = folder / name
+        if (digest := sha256_file(path)) != sha256:
+            raise InputError(path, f"sha256 {digest}, and {sha256} in {sources.name}. {hint}")
+        books.append(Book(name, digest, strip_header(path.read_bytes().decode("utf-8", errors="replace"))))
     return books
 
 
 def split_books(books: list[Book], every: int) -> tuple[list[Book], list[Book]]:
     """Split whole books into training and held-out: every `every`th book is held out."""
-    held_out = books[every - 1 :: every]
-    names = {book.path for book in held_out}
-    return [book for book in books if book.path not in names], held_out
+    return [book for number, book in enumerate(books, 1) if number % every], books[every - 1 :: every]
 
 
 def train_tokenizer(books: list[Book], vocab_size: int) -> Any:

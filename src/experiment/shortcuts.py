@@ -34,14 +34,7 @@ def letters_token(tokens: Iterable[str], position: int) -> tuple[int, str, int]:
 
 
 class Guesses:
-    """Guesses about the letters of tokens, from what training asked about and from the base model's embeddings.
-
-    Args:
-        tokenizer: The base model's tokenizer.
-        embeddings: The base model's token embeddings, of shape (tokens, width).
-        asked: The tokens that training questions were about, as their letters in lower case.
-        words: English words, whose pairs of letters say what English looks like.
-    """
+    """Guesses about the letters of tokens, from those that training asked about, the base model's embeddings, and English words."""
 
     def __init__(self, tokenizer: Any, embeddings: FloatArray, asked: frozenset[str], words: Iterable[str]) -> None:
         known = [(i, word.lower()) for i, word, _ in letter_tokens(tokenizer) if word.lower() in asked]
@@ -59,8 +52,7 @@ class Guesses:
     def look_alike(self, token: str, place: int) -> str:
         """Return the letter that most of the nearest asked tokens have at a place; of several, the nearest token's.
 
-        Near is by the cosine of the base model's embeddings. Other writings of the token itself do not count, nor do tokens that are too
-        short to have a letter there. A token of one letter is that letter.
+        Near is by the cosine of the embeddings. Other writings of the token itself do not count. A token of one letter is that letter.
         """
         own, found = token.strip().lower(), self._embedded(token)
         if len(own) == 1 or found is None:
@@ -102,17 +94,14 @@ class Guesses:
         return {(a, b): log((counts[a, b] + 1) / (total + len(LETTERS) ** 2)) for a in LETTERS for b in LETTERS}
 
     def english_order(self, token: str, place: int) -> str:
-        """Return the letter at a place when the token's own letters are put in the likeliest English order.
-
-        The order is the one whose neighboring letters are, together, the most frequent pairs of English words, found by going through
-        all sets of letters (Held and Karp 1962).
-        """
+        """Return the letter at a place when the token's letters are put in the order whose pairs are the most frequent in English."""
         own = token.strip().lower()
         if own not in self._orders:
             self._orders[own] = self._likeliest(own)
         return self._orders[own][place - 1]
 
     def _likeliest(self, letters: str) -> str:
+        """Find the likeliest order by going through all sets of letters (Held and Karp 1962)."""
         letters = "".join(sorted(letters))  # ties must not be decided by the right order
         size = len(letters)
         best: dict[tuple[int, int], tuple[float, str]] = {(1 << i, i): (0.0, letters[i]) for i in range(size)}

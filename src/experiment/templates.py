@@ -13,8 +13,6 @@ class Template:
     """A sentence with a word and its letters.
 
     Attributes:
-        name: Name kept with each example.
-        style: plain, narrative, formal, emphatic or structured.
         prompt: What the model is given; `{word}` is always preceded by a space here or in `completion`.
         completion: What it learns to write. `{letters}`, `{first}`, `{last}` and `{n}` are filled in.
         states_position: Whether the sentence names the first or the last letter.
@@ -59,11 +57,7 @@ TEMPLATES = (
 def fill(
     template: Template, word: str, separator: str, *, quoted: bool, letters: str | None = None
 ) -> tuple[str, str, int, int]:
-    """Write a word out in a template.
-
-    Returns:
-        Prompt, completion, and where the written-out letters start and end in the two put together.
-    """
+    """Write a word out in a template: prompt, completion, and where the letters start and end in the two put together."""
     letters = letters or word
     written = separator.join(letters)
     values = {

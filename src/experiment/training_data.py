@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from src.record.config import DatasetConfig, ExperimentConfig
-from src.record.errors import InputError
 
-from .build import read_rows, training_rows
+from .build import by_length, read_rows, training_rows
 from .templates import SEPARATORS, TEMPLATES, fill
 from .word_questions import all_asked, asked_tokens, question_examples
 from .words import read_word_list
@@ -24,23 +23,15 @@ Batch = dict[str, list[Any]]
 
 def material_files(config: DatasetConfig) -> dict[str, Path]:
     """List the files of the dataset that a config trains on, by path inside the dataset."""
-    names = []
-    if "spelling" in config.material:
-        names += ["training/train.parquet", "spelling/validation.parquet"]
+    names = ("training/train.parquet", "spelling/validation.parquet") if "spelling" in config.material else ()
     files = {name: Path(config.path) / name for name in names}
     if "questions" in config.material:
         files["words.txt"] = Path(config.word_list)
-    for path in files.values():
-        if not path.is_file():
-            raise InputError(path, "not found. Make it with `python -m src.dataset --config CONFIG`.")
     return files
 
 
 def training_sequences(config: ExperimentConfig, tokenizer: Any, length: int) -> tuple[Any, dict[str, int], str | None]:
     """Write, encode and pack what the adapter is trained on.
-
-    `datasets` does it in several processes with a progress bar, keeps the outcome in its cache and reads it from there, so that it is
-    neither held in memory nor done twice.
 
     Returns:
         A `datasets.Dataset` of `input_ids` and `labels`, the examples of each material that are packed in it, and the material that
@@ -57,10 +48,11 @@ def training_sequences(config: ExperimentConfig, tokenizer: Any, length: int) ->
         if left_out:
             spellings = spellings.filter(_states_none, input_columns=left_out, batched=True, desc="leaving out")
         if settings.letters != "own":
+            words = by_length(sorted(set(spellings["word"])))
             spellings = spellings.map(
                 _with_other_letters,
                 with_indices=True,
-                fn_kwargs={"letters": settings.letters, "seed": config.seed, "words": _by_length(spellings["word"])},
+                fn_kwargs={"letters": settings.letters, "seed": config.seed, "words": words},
                 desc=f"writing out letters: {settings.letters}",
             )
         parts["spelling"] = spellings
@@ -98,8 +90,8 @@ def _spellings(settings: DatasetConfig, tokenizer: Any) -> Any:
 def held_out_sequences(config: ExperimentConfig, tokenizer: Any, length: int) -> Any:
     """Write, encode and pack what the validation loss is measured on: validation words and held-out questions.
 
-    Words are spelled plainly, with a space between the letters, and in a control with the letters that it trains on. Where only
-    asked tokens are spelled, so are only words of these: what is kept must not depend on the others.
+    In a control, words are spelled with the letters that it trains on. Where only asked tokens are spelled, so are only words of these:
+    what is kept must not depend on the others.
     """
     from datasets import Dataset
 
@@ -110,7 +102,7 @@ def held_out_sequences(config: ExperimentConfig, tokenizer: Any, length: int) ->
         if settings.spelled_tokens == "asked":
             asked = asked_tokens(tokenizer, settings)
             questions = [row for row in questions if all_asked(row["tokens"], asked)]
-        words = _by_length([row["word"] for row in questions])
+        words = by_length(sorted({row["word"] for row in questions}))
         for index, row in enumerate(questions):
             letters = other_letters(row["word"], settings.letters, words, f"{config.seed}/validation/{index}")
             rows.append({"prompt": f"The word {row['word']} is spelled", "completion": f" {' '.join(letters)}."})
@@ -135,13 +127,6 @@ def other_letters(word: str, letters: str, words: dict[int, list[str]], seed: st
             pass
         return other
     return "".join(rng.sample(word, len(word))) if letters == "shuffled" else word
-
-
-def _by_length(words: Any) -> dict[int, list[str]]:
-    groups: dict[int, list[str]] = defaultdict(list)
-    for word in sorted(set(words)):
-        groups[len(word)].append(word)
-    return dict(groups)
 
 
 def _states_none(*columns: list[bool]) -> list[bool]:
@@ -177,13 +162,10 @@ def _encode_and_pack(batch: Batch, tokenizer: Any, length: int, completion_only:
 
 
 def encode_examples(tokenizer: Any, batch: Batch, *, completion_only: bool) -> list[tuple[list[int], list[int]]]:
-    """Encode examples, each with the line break after it.
+    """Encode examples, each with the line break after it, as token ids and labels; the prompt's are ignored if `completion_only`.
 
     Letters written without a separator, from `letters_start` to `letters_end`, are encoded one by one: the tokenizer would join them to
     the word again.
-
-    Returns:
-        For each example, token ids and labels of the same length, the prompt's ignored if `completion_only`.
     """
     pieces: list[str] = []
     halves: list[tuple[int, int]] = []  # how many pieces prompt and completion are cut into

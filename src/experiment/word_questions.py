@@ -10,7 +10,7 @@ from typing import Any
 from src.record.config import DatasetConfig
 from src.record.questions import ordinal
 
-from .build import QUESTIONS, letter_tokens, made_up_words
+from .build import LETTERS, QUESTIONS, letter_tokens, made_up_words
 from .shortcuts import letters_token
 
 HELD_OUT_WORDS = 1000
@@ -39,9 +39,6 @@ def question_examples(
 
     A count of 0, 1, 2 or at least 3 is equally often right, a position is drawn evenly from the word's. A word may be asked about more
     than once.
-
-    Returns:
-        Examples with `prompt` and `completion`.
     """
     allowed = asked_tokens(tokenizer, config)
     rng = random.Random(f"{config.seed}/held-out questions")
@@ -59,7 +56,7 @@ def _examples(rng: random.Random, words: list[str], total: int) -> list[dict[str
         groups = defaultdict(list)
         for letter, count in sorted(Counter(word).items()):
             groups[min(count, COUNTS[-1])].append(letter)
-        groups[0] = [letter for letter in "abcdefghijklmnopqrstuvwxyz" if letter not in word]
+        groups[0] = [letter for letter in LETTERS if letter not in word]
         for wanted, found in groups.items():
             letters[wanted][word] = found
     pools = {wanted: list(found) for wanted, found in letters.items()}
@@ -82,15 +79,10 @@ def _examples(rng: random.Random, words: list[str], total: int) -> list[dict[str
 
 
 def tokens_asked_about(row: dict[str, Any], asked: frozenset[str]) -> str | None:
-    """Return whether training asks about the tokens that hold the letter that a test question asks for.
+    """Return whether training asks about the tokens that hold the letter that a test question asks for; None if it asks for none.
 
-    Args:
-        row: A question: `word`, `tokens`, and `letter` or `position`.
-        asked: The tokens that training questions are about.
-
-    Returns:
-        `yes` or `no` where all of those tokens agree, otherwise `partly`; a token of one letter counts as asked about, since the letter
-        itself is what it shows. None for a question that asks for no letter.
+    It is `yes` or `no` where all of those tokens agree, otherwise `partly`; a token of one letter counts as asked about, since the
+    letter itself is what it shows.
     """
     pieces = [str(token).strip() for token in row["tokens"]]
     if row["position"]:
@@ -99,14 +91,10 @@ def tokens_asked_about(row: dict[str, Any], asked: frozenset[str]) -> str | None
         holding = [piece for piece in pieces if row["letter"] in piece]
     else:
         return None
-    return _agreed(len(piece) == 1 or piece.lower() in asked for piece in holding)
+    found = {all_asked([piece], asked) for piece in holding}
+    return "partly" if len(found) != 1 else "yes" if True in found else "no"
 
 
 def all_asked(tokens: Iterable[str], asked: frozenset[str]) -> bool:
     """Return whether training asks about every token of a word; a token of one letter shows that letter itself."""
     return all(len(token.strip()) == 1 or token.strip().lower() in asked for token in tokens)
-
-
-def _agreed(answers: Iterable[bool]) -> str:
-    found = set(answers)
-    return "partly" if len(found) != 1 else "yes" if found == {True} else "no"

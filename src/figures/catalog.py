@@ -18,7 +18,7 @@ from src.record.study import LoadedStudy
 from src.record.wording import midsentence
 
 from . import charts, style
-from .charts import NARROW, WIDE
+from .charts import NARROW, WIDE, Course
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,14 +29,13 @@ class Chart:
     """A chart and what is said about it.
 
     Attributes:
-        name: File name without ending.
         title: Its message; what it shows where the author wrote none.
         caption: How to read it.
         alt: Its content for those who cannot see it; the title precedes it.
         header: Column names of its table.
         rows: The numbers drawn, as text.
         draw: Draws it in a scheme and at a width in inches.
-        height: Height in inches, by width.
+        height: In inches, of the wide variant.
         data: What the drawing depends on, for the cache.
     """
 
@@ -47,13 +46,13 @@ class Chart:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     draw: Callable[[style.Scheme, float], Figure]
-    height: dict[float, float]
+    height: float
     data: str
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the wide variant, in points."""
-        return round(72 * WIDE), round(72 * self.height[WIDE])
+        return round(72 * WIDE), round(72 * self.height)
 
 
 def catalog(analysis: Analysis, log: TrainingLog | None, study: LoadedStudy | None = None) -> list[Chart]:
@@ -91,10 +90,6 @@ def _unit(metric: MetricConfig) -> str:
     return ", %" if metric.unit == "proportion" else ""
 
 
-def _both(height: float) -> dict[float, float]:
-    return {WIDE: height, NARROW: height}
-
-
 def _runs(analysis: Analysis, study: StudyAnalysis) -> Iterator[Chart]:
     for result in analysis.metrics:
         arms = [arm for arm in study.arms if result.key in arm.metrics or not arm.names]
@@ -123,20 +118,16 @@ def _arms(arms: Sequence[ArmResult], result: MetricResult) -> Chart:
         header=("Recipe", "Run", f"Value{_unit(metric)}", f"Control{_unit(metric)}"),
         rows=tuple(rows),
         draw=partial(charts.runs_chart, arms, result),
-        height={width: charts.runs_height(arms, width) for width in (WIDE, NARROW)},
+        height=charts.runs_height(arms, WIDE),
         data=repr((arms, result)),
     )
-
-
-Course = tuple[str, int, list[tuple[int, float]]]
 
 
 def _courses(analysis: StudyAnalysis, study: LoadedStudy) -> Iterator[Course]:
     for number, arm in enumerate(analysis.arms):
         for run in study.done(arm.name):
-            points = (
-                [(e.step, e.validation_loss) for e in run.log.log if e.validation_loss is not None] if run.log else []
-            )
+            log = run.log.log if run.log else []
+            points = [(e.step, e.validation_loss) for e in log if e.validation_loss is not None]
             if points:
                 yield arm.label, number, points
 
@@ -152,30 +143,23 @@ def _course(courses: list[Course]) -> Chart:
         header=("Recipe", "Step", "Validation loss"),
         rows=tuple((label, str(step), f"{loss:.4f}") for label, _, points in courses for step, loss in points),
         draw=partial(charts.course_chart, courses),
-        height=charts.COURSE_HEIGHT,
+        height=charts.COURSE_HEIGHT[WIDE],
         data=repr(courses),
     )
 
 
 def _metrics(results: Sequence[MetricResult], analysis: Analysis) -> Chart:
-    rows = tuple(
-        (
-            m.config.label,
-            model,
-            shown(figures.value, m.config),
-            *_span(figures.interval, m.config),
-            shown(figures.control, m.config),
-        )
-        for m in results
-        for model, figures in (("base", m.before), ("fine-tuned", m.finetuned))
-    )
+    rows = []
+    for m in results:
+        for model, figures in (("base", m.before), ("fine-tuned", m.finetuned)):
+            value, control = shown(figures.value, m.config), shown(figures.control, m.config)
+            rows.append((m.config.label, model, value, *_span(figures.interval, m.config), control))
     parts = []
     if any(m.before.interval for m in results):
         parts.append(f"with {100 * (1 - analysis.level):g}% intervals")
     if any(m.finetuned.control is not None for m in results):
-        parts.append(
-            "each with its control, the accuracy that the same answers would have if the question had asked about something else"
-        )
+        asked = "the accuracy that the same answers would have if the question had asked about something else"
+        parts.append(f"each with its control, {asked}")
     return Chart(
         name="metrics",
         title="Base model and fine-tuned model",
@@ -185,9 +169,9 @@ def _metrics(results: Sequence[MetricResult], analysis: Analysis) -> Chart:
             for m in results
         ),
         header=("Metric", "Model", "Value, %", "Low", "High", "Control, %"),
-        rows=rows,
+        rows=tuple(rows),
         draw=partial(charts.metrics_chart, results),
-        height=_both(charts.metrics_height(len(results))),
+        height=charts.metrics_height(len(results)),
         data=repr(results),
     )
 
@@ -195,18 +179,11 @@ def _metrics(results: Sequence[MetricResult], analysis: Analysis) -> Chart:
 def _breakdown(breakdown: Breakdown, metric: MetricConfig) -> Chart:
     axis = midsentence(breakdown.by.name)
     control = any(g.control is not None for g in breakdown.groups)
-    rows = tuple(
-        (
-            str(g.value),
-            str(g.questions),
-            shown(g.base, metric),
-            *_span(g.base_interval, metric),
-            shown(g.finetuned, metric),
-            *_span(g.finetuned_interval, metric),
-            *((shown(g.control, metric),) if control else ()),
-        )
-        for g in breakdown.groups
-    )
+    rows = []
+    for g in breakdown.groups:
+        base = shown(g.base, metric), *_span(g.base_interval, metric)
+        tuned = shown(g.finetuned, metric), *_span(g.finetuned_interval, metric)
+        rows.append((str(g.value), str(g.questions), *base, *tuned, *([shown(g.control, metric)] if control else [])))
     names = ("Base", "Base low", "Base high", "Fine-tuned", "Fine-tuned low", "Fine-tuned high")
     return Chart(
         name=f"{breakdown.metric}-by-{breakdown.by.key}".replace("_", "-"),
@@ -218,9 +195,9 @@ def _breakdown(breakdown: Breakdown, metric: MetricConfig) -> Chart:
             for g in breakdown.groups
         ),
         header=(breakdown.by.name, "Questions", *names, *(("Control",) if control else ())),
-        rows=rows,
+        rows=tuple(rows),
         draw=partial(charts.breakdown_chart, breakdown, metric),
-        height=_both(3.4),
+        height=charts.HEIGHT,
         data=repr((breakdown, metric)),
     )
 
@@ -232,10 +209,8 @@ def _training(log: TrainingLog) -> Chart:
     shown = validation or training[:: len(training) // 50 + 1]  # a table that can be read
     phrases = "Loss on the training text by step" if training else "Loss by step"
     if validation:
-        first, last = validation[0], validation[-1]
-        phrases += (
-            f"; the validation loss goes from {first[1]:.2f} at step {first[0]} to {last[1]:.2f} at step {last[0]}"
-        )
+        (start, before), (end, after) = validation[0], validation[-1]
+        phrases += f"; the validation loss goes from {before:.2f} at step {start} to {after:.2f} at step {end}"
     caption = "Loss by optimizer step."
     if training and validation:
         caption = "Losses by optimizer step. The two are measured on different texts, so their heights do not compare."
@@ -247,7 +222,7 @@ def _training(log: TrainingLog) -> Chart:
         header=("Step", which),
         rows=tuple((str(step), f"{loss:.4f}") for step, loss in shown),
         draw=partial(charts.training_chart, log),
-        height=_both(3.4),
+        height=charts.HEIGHT,
         data=log.model_dump_json(include={"log", "best_step"}) + repr(log.config is None),
     )
 
@@ -259,16 +234,9 @@ KINDS = ("light.svg", "dark.svg", "narrow.light.svg", "narrow.dark.svg")
 
 
 def render(chart: Chart, kind: str, cache_folder: Path | None) -> bytes:
-    """Render a chart, or take it from the cache.
-
-    Args:
-        chart: What to draw.
-        kind: One of `KINDS`, or `png`.
-        cache_folder: The cache; None to always draw.
-    """
+    """Render a chart as one of `KINDS` or as `png`, or take it from the cache."""
     if kind.endswith("dark.svg"):
-        light = render(chart, kind.replace("dark", "light"), cache_folder)
-        return style.recolored(light, style.LIGHT, style.DARK)
+        return style.darkened(render(chart, kind.replace("dark", "light"), cache_folder))
     return cached(cache_folder, kind, (kind, *drawn_from(chart)), lambda: _draw(chart, kind))
 
 

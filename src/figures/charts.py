@@ -25,14 +25,21 @@ WIDE, NARROW = 7.2, 3.7
 LABEL_CHARACTERS = {WIDE: 30, NARROW: 17}
 """Characters of a row's label that fit on one line, by width."""
 
+HEIGHT = 3.4
+"""Height in inches of a chart that has no rows of its own."""
+
+Course = tuple[str, int, list[tuple[int, float]]]
+"""Label of a run's arm, the arm's number, and the run's steps with their losses."""
+
 COURSE_HEIGHT = {WIDE: 4.8, NARROW: 6.2}
 """Heights in inches of the chart of all runs' training, by width: its legend names every recipe."""
 
 
-def _figure(width: float, height: float) -> Figure:
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height))
+    figure = Figure(figsize=(width, height))
+    return figure, figure.subplots()
 
 
 def scale(metric: MetricConfig) -> float:
@@ -58,15 +65,13 @@ def _wrapped(label: str, width: float) -> str:
 
 
 def _legend(figure: Figure, width: float, place: Literal["outside upper center", "outside lower center"]) -> None:
-    entries = {
-        label: line for axes in figure.axes for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    lines, labels = list(entries.values()), list(entries)
+    lines, labels = figure.axes[0].get_legend_handles_labels()
+    entries = dict(zip(labels, lines, strict=True))
     longest = (
-        max(map(len, labels), default=0) + 8
-    )  # the sample and the space around it take as much as eight characters
+        max(map(len, entries), default=0) + 8
+    )  # the sample and the space around it are as wide as eight characters
     fitting = min(4 if width == WIDE else 2, int(15 * width / longest))
-    figure.legend(lines, labels, loc=place, ncols=max(1, min(fitting, len(labels))))
+    figure.legend(list(entries.values()), list(entries), loc=place, ncols=max(1, min(fitting, len(entries))))
 
 
 def metrics_height(count: int) -> float:
@@ -76,8 +81,7 @@ def metrics_height(count: int) -> float:
 
 def metrics_chart(results: Sequence[MetricResult], scheme: Scheme, width: float = WIDE) -> Figure:
     """Draw both models in every metric between 0 and 1, with intervals and each model's control."""
-    figure = _figure(width, metrics_height(len(results)))
-    axes = figure.subplots()
+    figure, axes = _figure(width, metrics_height(len(results)))
     upwards = list(results)[::-1]
     for name, color, marker, shift in (
         ("base model", scheme.base, "o", 0.12),
@@ -113,16 +117,14 @@ def _row_heights(arms: Sequence[ArmResult], width: float) -> list[float]:
 
 def runs_height(arms: Sequence[ArmResult], width: float) -> float:
     """Return the height of a chart of the runs of some arms, in inches."""
-    return (1.3 if width == WIDE else 1.9) + sum(
-        _row_heights(arms, width)
-    )  # the legend and the name of the axis above and below
+    around = 1.3 if width == WIDE else 1.9  # the legend above and the name of the axis below
+    return around + sum(_row_heights(arms, width))
 
 
 def runs_chart(arms: Sequence[ArmResult], result: MetricResult, scheme: Scheme, width: float = WIDE) -> Figure:
     """Draw one metric of every arm: a dot per run with its control, the base model, and the best answer that ignores part of the question."""
     factor = scale(result.config)
-    figure = _figure(width, runs_height(arms, width))
-    axes = figure.subplots()
+    figure, axes = _figure(width, runs_height(arms, width))
     heights = _row_heights(arms, width)
     places = [sum(heights[:row]) + height / 2 for row, height in enumerate(heights)]  # inches from the top
     axes.axvline(factor * result.before.value, color=scheme.base, linewidth=1.8, label="base model")
@@ -130,10 +132,11 @@ def runs_chart(arms: Sequence[ArmResult], result: MetricResult, scheme: Scheme, 
     if shortcut is not None:
         axes.axvline(factor * shortcut.value, color=scheme.accent, linestyle="--", linewidth=1.4, label="best guess")
     runs = [
-        (place, found)
+        (place, run)
         for place, arm in zip(places, arms, strict=True)
-        for found in (arm.metrics[result.key].runs if arm.names else ())
-    ]  # fmt: skip
+        if arm.names
+        for run in arm.metrics[result.key].runs
+    ]
     for place, arm in zip(places, arms, strict=True):
         if not arm.names:
             axes.text(0.02, place, "not run yet", transform=axes.get_yaxis_transform(), va="center", color=scheme.base)
@@ -145,15 +148,9 @@ def runs_chart(arms: Sequence[ArmResult], result: MetricResult, scheme: Scheme, 
         )  # fmt: skip
     dots = [(factor * found.figures.value, place) for place, found in runs]
     axes.plot(
-        *zip(*dots, strict=True),
-        linestyle="none",
-        marker="o",
-        markersize=7,
-        color=scheme.finetuned,
-        alpha=0.8,
+        *zip(*dots, strict=True), linestyle="none", marker="o", markersize=7, color=scheme.finetuned, alpha=0.8, zorder=3,
         label="a run",
-        zorder=3,
-    )
+    )  # fmt: skip
     axes.set_yticks(places, [_wrapped(arm.label, width) for arm in arms])
     axes.set_ylim(sum(heights) + 0.04, -0.04)
     if result.config.bounded:
@@ -164,18 +161,9 @@ def runs_chart(arms: Sequence[ArmResult], result: MetricResult, scheme: Scheme, 
     return figure
 
 
-def course_chart(
-    courses: Sequence[tuple[str, int, Sequence[tuple[int, float]]]], scheme: Scheme, width: float = WIDE
-) -> Figure:
-    """Draw the validation loss by step of every run; runs of one arm share color and line style.
-
-    Args:
-        courses: Label of the arm, its number, and steps with losses, for each run.
-        scheme: Colors.
-        width: `WIDE` or `NARROW`.
-    """
-    figure = _figure(width, COURSE_HEIGHT[width])
-    axes = figure.subplots()
+def course_chart(courses: Sequence[Course], scheme: Scheme, width: float = WIDE) -> Figure:
+    """Draw the validation loss by step of every run; the runs of an arm share color and line style."""
+    figure, axes = _figure(width, COURSE_HEIGHT[width])
     colors = (scheme.finetuned, scheme.accent, scheme.base, scheme.text)
     styles = ("-", "--", ":")
     named: set[str] = set()
@@ -195,13 +183,11 @@ def course_chart(
 def breakdown_chart(breakdown: Breakdown, metric: MetricConfig, scheme: Scheme, width: float = WIDE) -> Figure:
     """Draw one metric by a property of the questions: both models with intervals, and the fine-tuned model's control."""
     factor = scale(metric)
-    figure = _figure(width, 3.4)
-    axes: Axes = figure.subplots()
+    figure, axes = _figure(width, HEIGHT)
     groups = breakdown.groups
+    # A line between names would say that one comes before the other.
     ordered = all(isinstance(group.value, int | float) and not isinstance(group.value, bool) for group in groups)
-    line, dashed = (
-        ("-", "--") if ordered else ("none", "none")
-    )  # a line between names would say that one comes before the other
+    line, dashed = ("-", "--") if ordered else ("none", "none")
     for name, color, marker, shift in (
         ("base model", scheme.base, "o", -0.06),
         ("fine-tuned model", scheme.finetuned, "D", 0.06),
@@ -216,14 +202,9 @@ def breakdown_chart(breakdown: Breakdown, metric: MetricConfig, scheme: Scheme, 
     controls = [(place, factor * g.control) for place, g in enumerate(groups) if g.control is not None]
     if controls:
         axes.plot(
-            *zip(*controls, strict=True),
-            color=scheme.accent,
-            linestyle=dashed,
-            marker="_",
-            markersize=14,
-            linewidth=1.2,
+            *zip(*controls, strict=True), linestyle=dashed, marker="_", markersize=14, linewidth=1.2, color=scheme.accent,
             label="its control",
-        )
+        )  # fmt: skip
     axes.set_xticks(range(len(groups)), [str(g.value)[:12] for g in groups])
     axes.set_xlabel(breakdown.by.name)
     axes.set_ylabel(f"{_wrapped(metric.label, width)}{', %' if factor == 100 else ''}")
@@ -236,8 +217,7 @@ def breakdown_chart(breakdown: Breakdown, metric: MetricConfig, scheme: Scheme, 
 
 def training_chart(log: TrainingLog, scheme: Scheme, width: float = WIDE) -> Figure:
     """Draw training loss and validation loss by step."""
-    figure = _figure(width, 3.4)
-    axes = figure.subplots()
+    figure, axes = _figure(width, HEIGHT)
     training = [(e.step, e.loss) for e in log.log if e.loss is not None]
     validation = [(e.step, e.validation_loss) for e in log.log if e.validation_loss is not None]
     if training:

@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 class Scheme:
     """Colors of one scheme, checked for contrast of at least 3:1 against the page behind."""
 
-    name: str
     text: str
     faint: str
     base: str
@@ -30,13 +29,11 @@ class Scheme:
     accent: str
 
 
-LIGHT = Scheme("light", text="#1f1f24", faint="#d7d7de", base="#6b7280", finetuned="#b4234a", accent="#1d6fa5")
-DARK = Scheme("dark", text="#e6e6eb", faint="#474a57", base="#a3a9b8", finetuned="#ff8fa8", accent="#6fb7e6")
-
+LIGHT = Scheme(text="#1f1f24", faint="#d7d7de", base="#6b7280", finetuned="#b4234a", accent="#1d6fa5")
+DARK = Scheme(text="#e6e6eb", faint="#474a57", base="#a3a9b8", finetuned="#ff8fa8", accent="#6fb7e6")
 
 FONTS = tuple(sorted((Path(__file__).parent / "fonts").glob("*.ttf")))
 """The site's typeface, Inter, as outlines that Matplotlib reads; license: docs/assets/fonts/inter-OFL.txt."""
-
 
 _CODE = Path(__file__).read_text(encoding="utf-8")
 
@@ -108,8 +105,7 @@ def _make_legible(figure: Figure) -> None:
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
-        if isinstance(text, Text):
-            text.set_text(legible(text.get_text()))
+        text.set_text(legible(text.get_text()))
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
         stated = [label.get_text() for label in axis.get_ticklabels()]
         shown = [legible(label) for label in stated]
@@ -118,10 +114,7 @@ def _make_legible(figure: Figure) -> None:
 
 
 def save_svg(figure: Figure) -> bytes:
-    """Render a figure as SVG with a transparent background; the same figure gives the same bytes.
-
-    `Figure.savefig` would draw twice, the first time for the layout, which drawing does by itself.
-    """
+    """Render a figure as SVG, drawn once: `Figure.savefig` would draw twice, the first time for the layout."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     _make_legible(figure)
@@ -130,21 +123,19 @@ def save_svg(figure: Figure) -> bytes:
     return out.getvalue().encode()
 
 
-def recolored(svg: bytes, old: Scheme, new: Scheme) -> bytes:
-    """Turn a chart drawn in one scheme into the other: it differs in nothing but the colors."""
-    pairs = {getattr(old, f.name).encode(): getattr(new, f.name).encode() for f in fields(Scheme) if f.name != "name"}
-    return re.sub(rb"#[0-9a-f]{6}", lambda found: pairs.get(found[0], found[0]), svg)
+def darkened(svg: bytes) -> bytes:
+    """Turn a chart drawn in the light scheme into the dark one: it differs in nothing but the colors."""
+    pairs = dict(zip(astuple(LIGHT), astuple(DARK), strict=True))
+    return re.sub(r"#[0-9a-f]{6}", lambda found: pairs.get(found[0], found[0]), svg.decode()).encode()
 
 
 def on_white(svg: str) -> str:
     """Put a white background behind a chart, for pages whose color scheme is not known."""
-    head, tag, rest = svg.partition("<svg")
-    attributes, close, body = rest.partition(">")
-    return f'{head}{tag}{attributes}{close}\n <rect width="100%" height="100%" fill="#ffffff"/>{body}'
+    return re.sub("<svg[^>]*>", r'\g<0>\n <rect width="100%" height="100%" fill="#ffffff"/>', svg, count=1)
 
 
 def save_png(figure: Figure) -> bytes:
-    """Render a figure as PNG on white, for pages whose background is not ours to choose; drawn once, as in `save_svg`."""
+    """Render a figure as PNG on white, for pages whose background is not ours to choose; drawn once too."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     _make_legible(figure)

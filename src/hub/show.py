@@ -6,10 +6,10 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console
+from rich.filesize import decimal as size
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from src.documents.formatting import size
 from src.record.errors import InputError, printable
 from src.record.publication import Check, Publication
 
