@@ -204,7 +204,8 @@ def _described(operand: str, evaluate: Callable[[str], Any]) -> str | None:
         if of_metric and isinstance(found := evaluate(of_metric["arm"]), ArmMetric):
             value, read = evaluate(operand), of_metric["read"]
             runs = f"{len(found.runs)} run{'s' if len(found.runs) > 1 else ''}"
-            shown = f"{value} of {len(found.runs)}" if read == "used" else formatting.value(value, found.metric)
+            form = formatting.difference if read.startswith("lead") else formatting.value
+            shown = f"{value} of {len(found.runs)}" if read == "used" else form(value, found.metric)
             return f"{found.arm}, {midsentence(found.metric.label)}: {_READ[read].format(runs=runs)} {shown}"
         if of_model:
             config = evaluate(f"metric({of_model['metric']!r}).config")

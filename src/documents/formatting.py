@@ -96,7 +96,7 @@ def p_value(p: float | None) -> str:
     """Format a p-value: three decimals, or `< 0.001`."""
     if p is None:
         return "not tested"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    return "<\N{NO-BREAK SPACE}0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def count(number: float) -> str:

@@ -98,7 +98,7 @@ def metrics_chart(results: Sequence[MetricResult], scheme: Scheme, width: float 
         if controls:
             axes.plot(
                 *zip(*controls, strict=True), linestyle="none", marker="|", markersize=14, markeredgewidth=1.6, color=scheme.accent,
-                zorder=2, label="its control",
+                zorder=2, label="if asked otherwise",
             )  # fmt: skip
     axes.set_yticks(range(len(upwards)), [_wrapped(r.config.label, width) for r in upwards])
     axes.set_ylim(-0.6, len(upwards) - 0.4)
@@ -144,7 +144,7 @@ def runs_chart(arms: Sequence[ArmResult], result: MetricResult, scheme: Scheme, 
     if controls:
         axes.plot(
             *zip(*controls, strict=True), linestyle="none", marker="|", markersize=15, markeredgewidth=1.6, color=scheme.accent,
-            label="its control",
+            label="if asked otherwise",
         )  # fmt: skip
     dots = [(factor * found.figures.value, place) for place, found in runs]
     axes.plot(
@@ -175,7 +175,8 @@ def course_chart(courses: Sequence[Course], scheme: Scheme, width: float = WIDE)
         named.add(label)
     axes.set_xlabel("Optimizer step")
     axes.set_ylabel("Validation loss (nats per token)")
-    axes.set_ylim(bottom=0)
+    trained = [loss for _, _, points in courses for _, loss in points[1:]]  # before, losses are many times as high
+    axes.set_ylim(0, 1.1 * max(trained, default=1.0))
     _legend(figure, width, "outside upper center")
     return figure
 
@@ -203,7 +204,7 @@ def breakdown_chart(breakdown: Breakdown, metric: MetricConfig, scheme: Scheme, 
     if controls:
         axes.plot(
             *zip(*controls, strict=True), linestyle=dashed, marker="_", markersize=14, linewidth=1.2, color=scheme.accent,
-            label="its control",
+            label="if asked otherwise",
         )  # fmt: skip
     axes.set_xticks(range(len(groups)), [str(g.value)[:12] for g in groups])
     axes.set_xlabel(breakdown.by.name)
