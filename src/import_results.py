@@ -33,19 +33,19 @@ def import_results(
     written = write_record(found, Path(), name, replace=replace)
     for line in [*found.notes, *written.lines]:
         say(line)
-    if written.changes is not None:
-        _compare_documents(written.changes)
+    _compare_documents(written.changes)
 
 
-def _compare_documents(changes: list[str]) -> None:
+def _compare_documents(changes: list[str] | None) -> None:
     """Print what new results change: values, claims, documents, and numbers that the author typed."""
     from src.documents.build import build
     from src.documents.claims import unsupported
     from src.documents.pages import every_claim
     from src.record.gaps import typed_numbers
 
-    say(f"{len(changes)} metrics changed" if changes else "no metric changed")
-    for line in changes:
+    if changes is not None:
+        say(f"{len(changes)} metrics changed" if changes else "no metric changed")
+    for line in changes or ():
         print(line)
     documents = build(Path(), Path(".cache"))
     failed = unsupported(every_claim(documents))

@@ -64,7 +64,7 @@ def new(
     ):  # fmt: skip
         say(line)
     say(f"created: {folder}. Next:")
-    print(f"cd {shlex.quote(str(folder))} && git init\nmake serve\npython -m src.publish")
+    print(f"cd {shlex.quote(str(folder))} && git init\nmake serve\n.venv/bin/python -m src.publish --dry-run")
 
 
 if __name__ == "__main__":

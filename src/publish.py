@@ -74,10 +74,7 @@ def publish(
 
     redactor = Redactor()
     redactor.install()
-    try:
-        urlsplit(os.environ.get("HF_ENDPOINT", ""))
-    except ValueError as error:
-        raise InputError("HF_ENDPOINT", f"{error}. Correct the variable, or unset it.") from None
+    _check_endpoint(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
 
     from src.hub.publish import Options
     from src.hub.publish import publish as run_publication
@@ -98,6 +95,17 @@ def publish(
     report = run_publication(record, options, screen, redactor, Path(".cache"))
     if as_json:
         print(json.dumps(report, indent=2, ensure_ascii=False))
+
+
+def _check_endpoint(address: str) -> None:
+    """Refuse an address that huggingface_hub could not even be imported with, or that is none of the web."""
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise InputError("HF_ENDPOINT", f"{address} is not an http address. Correct the variable, or unset it.")
 
 
 if __name__ == "__main__":

@@ -57,6 +57,10 @@ def test_all_claims_that_fail_are_named_with_line_sentence_and_values(project: P
         (claim('run("leter_count").verdict == "improved"'), "did you mean"),
         (claim(TRUE, "So is {{ record.nothing }}."), "a value is missing"),
         (claim("1 < 2"), "constant"),
+        (claim(f"{FALSE} or true"), "constant"),
+        (claim('run("words_spelled")'), "does not hold"),
+        (claim('base("words_spelled").control != 0.5'), "control is None"),
+        ("{{ base('words_spelled').control }}", "not on record"),
         (claim(TRUE, "It spells 53 % of them."), "number in digits"),
     ],
 )

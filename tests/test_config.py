@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from src.record.config import ProjectConfig, TrainingConfig
+from src.record.config import MetricsConfig, ProjectConfig, TrainingConfig
 from src.record.errors import InputError
 from src.record.files import validate
 
@@ -72,3 +72,29 @@ def test_settings_that_are_not_understood_are_kept_as_stated_without_paths() -> 
 def test_what_a_setting_cannot_be_names_its_key() -> None:
     with pytest.raises(InputError, match=r"mine.yaml: foo"):
         training(foo=float("nan"))
+
+
+@pytest.mark.parametrize("key", ["learning_rat", "max_step", "wieght_decay"])
+def test_a_misspelt_setting_is_named_and_another_tools_is_not(key: str) -> None:
+    with pytest.raises(InputError, match=f"{key}: did you mean"):
+        training(**{key: 1})
+    assert training(per_device_eval_batch_size=4).others == {"per_device_eval_batch_size": 4}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"label": "One"}, "has the label of"),
+        ({"label": "Two", "variant_of": "nothing"}, "variant_of: no metric nothing"),
+    ],
+)
+def test_metrics_are_told_apart(changes: dict[str, str], said: str) -> None:
+    one = {"label": "One", "definition": "It.", "direction": "higher", "unit": "proportion"}
+    with pytest.raises(InputError, match=said):
+        validate(Path("metrics.yaml"), {"metrics": {"one": one, "two": one | changes}}, MetricsConfig)
+
+
+@pytest.mark.parametrize("address", ["https://[::1", "http://example.org", "https://a b"])
+def test_an_address_that_cannot_be_opened_is_refused(address: str) -> None:
+    with pytest.raises(InputError, match="site_url"):
+        stated(site_url=address)

@@ -115,7 +115,11 @@ def test_formats() -> None:
     assert [formatting.percent(share) for share in (0.0, 0.041, 0.0999, 0.53, None)] == [
         "0%", "4.1%", "10%", "53%", "not measured",
     ]  # fmt: skip
-    assert [formatting.p_value(p) for p in (0.00001, 0.04049, None)] == ["<\N{NO-BREAK SPACE}0.001", "0.040", "not tested"]
+    assert [formatting.p_value(p) for p in (0.00001, 0.04049, None)] == [
+        "<\N{NO-BREAK SPACE}0.001",
+        "0.040",
+        "not tested",
+    ]
     assert formatting.midsentence("Letter count accuracy") == "letter count accuracy"
     assert formatting.midsentence("ROUGE-L") == "ROUGE-L"
     assert formatting.interval(Interval(0.1, 0.2), PROPORTION, 500) == "10.0 to 20.0%"

@@ -76,7 +76,7 @@ def new(cwd: Path, *arguments: str) -> Path:
     """Create the project `mine` as a user does."""
     done = invoke(REPO, "new", str(cwd / "mine"), "--name", "mine", *arguments)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"cd {cwd / 'mine'} && git init\nmake serve\npython -m src.publish\n"
+    assert done.stdout == f"cd {cwd / 'mine'} && git init\nmake serve\n.venv/bin/python -m src.publish --dry-run\n"
     return cwd / "mine"
 
 

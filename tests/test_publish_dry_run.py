@@ -78,7 +78,9 @@ def test_a_name_that_load_dataset_does_not_take_is_refused(project: Path, name: 
     assert f"data/{name}: load_dataset takes no such name" in done.stderr
 
 
-def test_an_endpoint_that_is_no_address_is_refused(project: Path) -> None:
-    done = run_in(project, "-m", "src.publish", "--dry-run", HF_ENDPOINT="http://[::1")
+@pytest.mark.parametrize("address", ["http://[::1", "nonsense", "http://", "ftp://hub", "http://localhost:99999"])
+def test_an_endpoint_that_is_no_address_is_refused(project: Path, address: str) -> None:
+    done = run_in(project, "-m", "src.publish", "--dry-run", HF_ENDPOINT=address)
     assert done.returncode == 2
-    assert done.stderr == "error: HF_ENDPOINT: Invalid IPv6 URL. Correct the variable, or unset it.\n"
+    said = f"error: HF_ENDPOINT: {address} is not an http address. Correct the variable, or unset it.\n"
+    assert done.stderr == said

@@ -9,7 +9,8 @@ from typing import Any
 
 from src.analysis.criteria import Completeness, Criterion, decide
 from src.figures.style import on_white
-from src.record.load import load_record
+from src.record.errors import InputError, did_you_mean
+from src.record.load import PROJECT, load_record
 
 from .cards import base_card_metadata, dataset_card_metadata, model_card_metadata
 from .claims import Claim, ClaimsError, unsupported
@@ -93,9 +94,11 @@ class Documents:
         """Return the documents that are committed although they are generated, so that people can read them on a code host."""
         record = self.context.record
         files = {record.root / "README.md": self.readme.text, record.report_path: self.final_report}
-        chart = self.context.charts.get(record.project.readme_chart or "")
-        if chart is not None:
-            files[record.root / README_CHART] = on_white(self.context.rendered(chart, "light.svg").decode())
+        name, charts = record.project.readme_chart, self.context.charts
+        if name is not None and name not in charts:
+            raise InputError(PROJECT, f"readme_chart: no chart {name}{did_you_mean(name, charts)}")
+        if name is not None:
+            files[record.root / README_CHART] = on_white(self.context.rendered(charts[name], "light.svg").decode())
         if self.dataset_card is not None:
             files[record.data / "README.md"] = self.dataset_card.text
         if record.base_folder is not None and self.base_card is not None:

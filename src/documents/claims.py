@@ -21,6 +21,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, nodes
 from jinja2.exceptions import TemplateSyntaxError, UndefinedError
 from jinja2.ext import Extension
@@ -131,7 +132,11 @@ class ClaimExtension(Extension):
         kept = parser.parse_assign_target() if parser.stream.skip_if("name:as") else None
         body = parser.parse_statements(("name:endclaim",), drop_needle=True)
         name, file = parser.name or "", parser.filename
-        if next(condition.find_all(nodes.Name), None) is None and not isinstance(condition, nodes.Name):
+        joined = [
+            node for node in (condition, *condition.find_all(nodes.BinExpr)) if isinstance(node, nodes.And | nodes.Or)
+        ]
+        constant = any(isinstance(part, nodes.Const) for node in joined for part in (node.left, node.right))
+        if constant or (next(condition.find_all(nodes.Name), None) is None and not isinstance(condition, nodes.Name)):
             raise TemplateSyntaxError("a claim whose condition is constant", line, name, file)
         for part in (data for node in body for data in node.find_all(nodes.TemplateData)):
             if _DIGIT.search(_QUIET.sub("", part.data)):
@@ -148,7 +153,9 @@ class ClaimExtension(Extension):
             if not re.fullmatch(r"[\d.]+|\"[^\"]*\"|'[^']*'", part):
                 values.append((part, _shown(partial(self._value, part, given))))
         try:
-            holds = bool(self._value(text, given))
+            found = self._value(text, given)
+            unknown = any(value == "None" for _, value in values) and " is " not in text
+            holds = isinstance(found, bool | np.bool_) and bool(found) and not unknown
         except _MISSING as error:
             holds = False
             values.append(("the condition", f"not known ({error})"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined, UndefinedError
 
 from src.analysis.analyse import MIN_GROUP
 from src.analysis.statistics import RESAMPLES
@@ -46,6 +46,13 @@ def unused_words(record: Record) -> list[str]:
     return [f"{place}: no document takes it in{did_you_mean(name, known, end)}" for place, name, end in unused]
 
 
+def _measured(value: Any) -> Any:
+    """Refuse to print a value that is not on record."""
+    if value is None:
+        raise UndefinedError("a value that is not on record is printed")
+    return value
+
+
 @cache
 def environment(root: Path) -> Environment:
     """Return the Jinja environment of a repository, for all targets; an undefined name is an error.
@@ -59,6 +66,7 @@ def environment(root: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=False,
+        finalize=_measured,
     )
     env.filters.update(FILTERS, prose=prose)
     env.tests["gap"] = lambda text: "TODO" in text

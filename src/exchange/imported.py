@@ -110,8 +110,11 @@ def write_record(found: Import, root: Path, name: str, *, replace: bool = False,
     if hashes:
         results["hashes"] = {"adapter": hashes, "data": {}}
     if before is not None:
-        kept = {"training_log", "resources", "environment"}
-        results |= before.model_dump(mode="json", include=kept, exclude_unset=True)
+        if hashes and before.hashes and before.hashes.adapter != hashes:
+            written.lines.append("training log left out, since it is of other weights")
+        else:
+            kept = {"training_log", "resources", "environment"}
+            results |= before.model_dump(mode="json", include=kept, exclude_unset=True)
         written.lines += [] if sample else _keep_own_values(results, before, declared)
     written.lines += _write_results(results, models, found, metrics, folder, root)
     for target, text in texts.items():
@@ -119,7 +122,7 @@ def write_record(found: Import, root: Path, name: str, *, replace: bool = False,
         with atomic(target) as temporary:
             temporary.write_text(text, encoding="utf-8")
         written.lines.append(f"written: {target.relative_to(root)}")
-    for run in set(before.runs if before is not None else ()) - set(results["runs"]):
+    for run in {*SECTIONS, *before.runs} - models.keys() if before is not None else ():
         for stale in (folder / "runs" / f"{run}.json", folder / "answers" / f"{run}.parquet"):
             stale.unlink(missing_ok=True)
     if former is not None:
@@ -135,7 +138,7 @@ def _write_results(
     folder: Path,
     root: Path,
 ) -> list[str]:
-    """Write results, questions and answers; return the files that changed. A failure leaves the former record whole."""
+    """Write results, questions and answers; return the files that changed. Until all are written, the former ones stay."""
     lines = []
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".") as given:

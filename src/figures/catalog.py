@@ -208,7 +208,7 @@ def _training(log: TrainingLog) -> Chart:
     which = "Validation loss" if validation else "Training loss"
     shown = validation or training[:: len(training) // 50 + 1]  # a table that can be read
     phrases = "Loss on the training text by step" if training else "Loss by step"
-    if validation:
+    if len(validation) > 1:
         (start, before), (end, after) = validation[0], validation[-1]
         phrases += f"; the validation loss goes from {before:.2f} at step {start} to {after:.2f} at step {end}"
     caption = "Loss by optimizer step."

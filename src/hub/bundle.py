@@ -71,7 +71,7 @@ def gather(
     documents.check()
     repos = collect(documents, only, endpoint, unfinished=unfinished)
     if not repos:
-        why = f" ({context.demo})" if isinstance(context.demo, str) else ""
+        why = f" ({context.demo})" if "space" in only and isinstance(context.demo, str) else ""
         raise InputError("--only", f"The project has no {' or '.join(only)} to publish{why}.")
     notes = left_out_notes(record)
     notes += check_secrets(repos, token, record.project.allow_secrets, context.cache)

@@ -121,7 +121,7 @@ class Checks:
         needed = repo.size + (base.size if base is not None and repo.role == "model" else 0)
         if repo.role == "model" and not self._context.record.model.full and base is None:
             info = visitor.call(visitor.api.model_info, str(self._context.names.base), files_metadata=True)
-            needed = sum(f.size or 0 for f in info.siblings or [] if f.rfilename.endswith(".safetensors"))
+            needed += sum(f.size or 0 for f in info.siblings or [] if f.rfilename.endswith(".safetensors"))
         free = int(importlib.import_module("psutil").virtual_memory().available)
         return None if needed < free else f"not loaded: {needed / 1e9:.1f} GB are more than the free memory"
 

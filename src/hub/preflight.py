@@ -57,11 +57,12 @@ def check_names(names: RepoNames, tag: str | None) -> None:
 
 
 def check_license(record: Record) -> None:
-    """Refuse the MIT License's text, which a new project begins with, for another license."""
+    """Refuse the text of one common license for another; a new project begins with the MIT License."""
     path, license = record.root / "LICENSE", record.project.license
     text = read_text(path, "Put the license's text there.")
-    if license != "mit" and text.lower().lstrip().startswith("mit license"):
-        raise InputError(path, f"The text is the MIT License, but the project config names `{license}`.")
+    for name, title in (("mit", "MIT License"), ("apache-2.0", "Apache License")):
+        if license != name and text.lower().lstrip().startswith(title.lower()):
+            raise InputError(path, f"The text is the {title}, but the project config names `{license}`.")
 
 
 def check_splits(record: Record) -> None:

@@ -295,6 +295,7 @@ class _Publication:
         other = [plan.repo.repo_id for plan in plans if plan.action != "nothing"]
         if other:
             raise Refused(f"{', '.join(other)}: not on the Hub as in this project. Look at --plan, or publish.")
+        self._check([plan.repo for plan in plans], load=False)
         for hub, private in ((self.hub, True), (self.visitor, False)):
             self._look(hub, [plan for plan in plans if plan.remote is not None and plan.remote.private == private])
         return self._finish(plans)

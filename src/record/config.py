@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import json
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AliasChoices,
@@ -80,6 +81,14 @@ class Settings(BaseModel):
     __pydantic_extra__: dict[str, JsonValue]
 
     _of_no_machine = model_validator(mode="before")(_without_places)
+
+    @model_validator(mode="after")
+    def _spelled_right(self) -> Self:
+        aliases = [f"lora_{name}" for name in ("alpha", "dropout")]
+        for key in self.others:  # no other key of peft or the Trainer is as near to one of these
+            if near := get_close_matches(key, [*type(self).model_fields, *aliases], 1, cutoff=0.9):
+                raise ValueError(f"{key}: did you mean {near[0]}?")
+        return self
 
     @property
     def others(self) -> dict[str, Any]:
@@ -320,6 +329,9 @@ class ExperimentConfig(Strict):
         return value
 
 
+ADDRESS = r"^https://[\w.-]+(:\d{1,5})?(/\S*)?$"
+"""An address of the web."""
+
 MIT = "MIT License"
 """Name of the license by default."""
 
@@ -388,8 +400,8 @@ class ProjectConfig(Strict):
     space_repo: Name | None = Field(None, description="Name of the Space in which visitors try the models.")
     visibility: Literal["public", "private"] = Field("public", description="Who sees verified repositories.")
     allow_secrets: dict[str, list[str]] = Field({}, description="SHA-256 of harmless finds, by `role/path`.")
-    repository_url: str | None = Field(None, pattern=r"^https://", description="Where the code is.")
-    site_url: str | None = Field(None, pattern=r"^https://", description="Where the site is.")
+    repository_url: str | None = Field(None, pattern=ADDRESS, description="Where the code is.")
+    site_url: str | None = Field(None, pattern=ADDRESS, description="Where the site is.")
     sample_prompts: list[str] = Field([], description="Further prompts that `src.benchmark` continues, to be quoted.")
     example_prompt: str | None = Field(
         None,
@@ -510,3 +522,13 @@ class MetricsConfig(Strict):
 
     metrics: dict[str, MetricConfig] = Field(min_length=1)
     significance_level: float = Field(0.05, gt=0, lt=1, description="Level of the tests and intervals.")
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        labels: dict[str, str] = {}
+        for key, metric in self.metrics.items():
+            if labels.setdefault(metric.label, key) != key:
+                raise ValueError(f"{key} has the label of {labels[metric.label]}, so readers cannot tell them apart")
+            if metric.variant_of is not None and metric.variant_of not in self.metrics:
+                raise ValueError(f"{key}: variant_of: no metric {metric.variant_of}")
+        return self

@@ -207,7 +207,10 @@ def replacing(target: Path, option: str) -> Iterator[Path]:
 def atomic(path: Path) -> Iterator[Path]:
     """Yield a temporary path next to `path`, moved into place only if the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None  # not the temporary file's name
     os.close(handle)
     temporary = Path(name)
     try:
