@@ -244,6 +244,10 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda root: edit_table(root, RUN_ANSWERS, lambda t: t.slice(1)),
         [RUN_ANSWERS],
     ),
+    "a study that leaves out a run that was evaluated": (
+        lambda root: shutil.copy(root / "results/tiny/runs/other-1.json", root / "results/tiny/runs/other-2.json"),
+        ["results/tiny/runs/other-2.json", "does not declare"],
+    ),
     "a study without its published run": (
         lambda root: edit_json(root / RESULTS, lambda d: d.pop("answers")),
         [RESULTS, "answers", "spelling-1"],

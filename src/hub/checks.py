@@ -245,10 +245,10 @@ def _compare_logits(found: Any) -> tuple[bool, str]:
 
 
 def links_inside(repo: Repository) -> list[str]:
-    """List the links and images of a card that lead to files which the repository does not have."""
+    """List the links and images in a card's Markdown that lead to files which the repository does not have."""
     body = re.sub(r"\A---\n.*?\n---\n", "", repo.card, flags=re.DOTALL)
     targets = dict.fromkeys(_targets(MarkdownIt("commonmark").enable("table").parse(body)))
-    inside = [link for link in targets if not urlsplit(link).scheme and not link.startswith("#")]
+    inside = [link for link in targets if not (urlsplit(link).scheme or urlsplit(link).netloc or link.startswith("#"))]
     return [link for link in inside if str(PurePosixPath(unquote(urlsplit(link).path))) not in repo.files]
 
 

@@ -235,6 +235,12 @@ def load_study(root: Path, path: Path, metrics: MetricsConfig, published: Result
     if published.base is None or published.published.answers is None:
         message = f"answers: {study.config.published}, the published run, or the base model has none. Evaluate it."
         raise InputError(published.path, message)
+    declared = {run.name for run in study.runs}
+    for place in sorted((published.path.parent / "runs").glob("*.json")):
+        if place.stem not in declared:  # leaving out a run that was evaluated would be a choice among results
+            raise InputError(
+                place, f"a run that {path} does not declare. Declare it, or remove what is on record of it."
+            )
     runs: dict[str, Run] = {}
     missing: dict[str, str] = {}
     for run in study.runs:
