@@ -50,7 +50,7 @@ def test_all_claims_that_fail_are_named_with_line_sentence_and_values(project: P
     ("text", "says"),
     [
         (claim('base("no_such_metric").value > 0'), "no metric no_such_metric"),
-        (claim('arm("nobody").words_spelled.lowest > 0'), "no arm nobody"),
+        (claim('arm("unknown").words_spelled.lowest > 0'), "no arm unknown"),
         (claim('sample("What?", "base") > 1'), "not known"),
         (claim("record.nothing > 1"), "nothing"),
         (claim('arm("spelling").words_spelled.used == 2'), "no control"),
@@ -59,7 +59,7 @@ def test_all_claims_that_fail_are_named_with_line_sentence_and_values(project: P
         (claim("1 < 2"), "constant"),
         (claim(f"{FALSE} or true"), "constant"),
         (claim('run("words_spelled")'), "does not hold"),
-        (claim('base("words_spelled").control != 0.5'), "control is None"),
+        (claim('base("words_spelled").control != 0.5'), "control is not on record"),
         ("{{ base('words_spelled').control }}", "not on record"),
         (claim(TRUE, "It spells 53 % of them."), "number in digits"),
     ],

@@ -149,13 +149,13 @@ CONFIG, ADAPTER = "models/tiny/config.json", "checkpoints/best_model/adapter_con
     ("path", "old", "new", "reason"),
     [
         ("configs/project.yaml", "tags:", "try_it_megabytes: 0\ntags:", "larger than"),
-        (CONFIG, '"gpt2"', '"gpt_neo"', "no GPT-2"),
+        (CONFIG, '"gpt2"', '"gpt_neo"', "not a GPT-2"),
         (CONFIG, "gelu_new", "relu", "unusual GPT-2"),
         ("models/tiny/tokenizer.json", '"normalizer": null', '"normalizer": {"type": "NFC"}', "tokenizer"),
-        (ADAPTER, '"use_dora": false', '"use_dora": true', "no plain LoRA"),
+        (ADAPTER, '"use_dora": false', '"use_dora": true', "not a plain LoRA"),
         (ADAPTER, '"inference_mode": true', '"inference_mode": false', "not the one that was evaluated"),
         ("checkpoints/best_model", "", "", "not both in the repository"),
-        ("models/tiny/model.safetensors", "", "", "there is no model.safetensors"),
+        ("models/tiny/model.safetensors", "", "", "model.safetensors is missing"),
     ],
 )
 def test_what_a_browser_cannot_run_is_left_out(project: Path, path: str, old: str, new: str, reason: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import shutil
@@ -736,3 +737,13 @@ def test_imported_results_are_bound_to_the_weights_that_are_there(tmp_path: Path
     adapter(blank / "checkpoints/mine", 2)
     with pytest.raises(InputError, match="when it was evaluated"):
         load_record(blank).check_adapter()
+
+
+def test_tasks_whose_labels_would_be_the_same_are_told_apart(tmp_path: Path, blank: Path) -> None:
+    color_runs(tmp_path, ARGS)
+    found = imported(tmp_path)
+    twin = copy.deepcopy(found.tasks[0])
+    found.tasks[0].name, twin.name = f"{'long_' * 30}a", f"{'long_' * 30}b"
+    found.tasks.append(twin)
+    labels = [metric.label for metric in recorded(found, blank).metrics.metrics.values()]
+    assert len(set(labels)) == len(labels) >= 2

@@ -51,7 +51,7 @@ def test_a_file_that_changed_after_the_plan_is_not_published(
 
 
 def external_base(desk: Desk, visibility: str = "public", **state: Any) -> list[bool]:
-    """Let the adapter's base model be another one on the Hub; return a list that is told whether models are loaded offline."""
+    """Give the adapter a base model that is only on the Hub. The list that is returned notes whether each load was offline."""
     record = desk.bundle.record
     names = replace(RepoNames.of(record, "alice"), base="acme/base")
     desk.patch.setattr(type(record), "base_folder", property(lambda record: None))

@@ -37,6 +37,9 @@ from . import formatting
 _COMPARED = frozenset(["<", ">", "==", "!=", "<=", ">=", "and", "or", "not", "in", "is"])
 """What stands between the operands of a condition."""
 
+UNKNOWN = "not on record"
+"""What is shown of a value that was not measured."""
+
 _MISSING = (UndefinedError, TypeError, AttributeError, KeyError, TemplateSyntaxError)
 """What evaluating an expression raises where a value in it is missing."""
 
@@ -154,7 +157,7 @@ class ClaimExtension(Extension):
                 values.append((part, _shown(partial(self._value, part, given))))
         try:
             found = self._value(text, given)
-            unknown = any(value == "None" for _, value in values) and " is " not in text
+            unknown = any(value == UNKNOWN for _, value in values) and " is " not in text
             holds = isinstance(found, bool | np.bool_) and bool(found) and not unknown
         except _MISSING as error:
             holds = False
@@ -237,6 +240,8 @@ def _operand(text: str) -> str:
 def _shown(value: Callable[[], Any]) -> str:
     try:
         found = value()
+        if found is None:
+            return UNKNOWN
         return f"{found:.4g}" if isinstance(found, float) else str(found)
     except _MISSING as error:
         return f"not known ({error})"

@@ -202,7 +202,7 @@ def find_demo(record: Record) -> Demo | str:
         files |= {f"{place}/{file}": folders[name] / file for file in ADAPTER_FILES}
     missing = next((path for path in files.values() if not path.is_file()), None)
     if missing is not None:
-        return f"there is no {missing.name}"
+        return f"{missing.name} is missing"
     limit = record.project.try_it_megabytes
     if sum(path.stat().st_size for path in files.values()) > limit * 1_000_000:
         return f"the models' files are larger than try_it_megabytes, {limit} MB"
@@ -226,7 +226,7 @@ def _unknown_base(folder: Path) -> str | None:
         for name in BASE_FILES[:2]
     )
     if config.get("model_type") != "gpt2":
-        return "the base model is no GPT-2"
+        return "the base model is not a GPT-2"
     usual = {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False}
     if config.get("activation_function", "gelu_new") not in ("gelu_new", "gelu_pytorch_tanh") or any(
         config.get(key, value) != value for key, value in usual.items()
@@ -234,7 +234,7 @@ def _unknown_base(folder: Path) -> str | None:
         return "the base model is an unusual GPT-2"
     pre = tokenizer.get("pre_tokenizer") or {}
     if tokenizer["model"].get("type") != "BPE" or pre.get("type") != "ByteLevel" or tokenizer.get("normalizer"):
-        return "the tokenizer is no plain byte-level BPE"
+        return "the tokenizer is not a plain byte-level BPE"
     return None
 
 
@@ -245,7 +245,7 @@ def _unknown_adapter(folder: Path) -> str | None:
     names = check_safetensors(folder / "adapter_model.safetensors").keys() - {"__metadata__"}
     unusual = [key for key in _NOT_PLAIN if config.get(key)]
     if config.get("peft_type") != "LORA" or unusual or not all(_LINEAR.fullmatch(name) for name in names):
-        return "the adapter is no plain LoRA on the linear layers"
+        return "the adapter is not a plain LoRA on the linear layers"
     return None
 
 

@@ -336,6 +336,8 @@ def _metrics(tasks: list[Task], declared: MetricsConfig, path: Path) -> dict[str
             key = safe_name(f"{task.name}_{name}").lower()
             while key in found:
                 key += "_2"
+            if any(fields["label"] == other.label for other, _ in found.values()):
+                fields["label"] = key  # two names may differ only after what a label has room for
             found[key] = MetricConfig(**fields), None if measure else metric
     for key, (metric_config, _) in found.items():
         before = declared.metrics.get(key)

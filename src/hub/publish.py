@@ -85,7 +85,7 @@ def publish(record: Record, options: Options, screen: Screen, redactor: Redactor
         except SystemExit:  # raised by Rich when the output was closed
             closed = f"the output was closed before the end. {AGAIN}"
             raise Ended(closed, 128 + signal.SIGPIPE, publication.state()) from None
-        except Exception as error:  # its traceback ends with what is on the Hub
+        except Exception as error:  # a defect, which is raised again; the person has to know what is on the Hub by now
             error.add_note("\n".join(publication.state()))
             raise
 

@@ -163,7 +163,7 @@ class Answered:
         return self if kept.all() else self.where(kept)
 
     def group(self, by: Grouping) -> tuple[npt.NDArray[Any], list[Any]]:
-        """Return a code for the group of each row, -1 where there is no value; and the value of each code."""
+        """Return the code of each row's group, -1 for a missing value, and the value behind each code."""
         with reading(METRICS):
             encoded = grouped(self[by.column], by).combine_chunks().dictionary_encode()
         values = [printable(value) if isinstance(value, str) else value for value in encoded.dictionary.to_pylist()]

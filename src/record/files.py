@@ -24,12 +24,20 @@ MAX_TEXT_BYTES = 64 * 1024 * 1024
 """Largest YAML or JSON file that is read whole, in bytes."""
 
 
+_UNREADABLE = (OSError, ValueError, TypeError, KeyError, NotImplementedError, RecursionError, yaml.YAMLError)
+"""What libraries raise about a file's content.
+
+Arrow's errors are of most of these kinds: a column of another type is a TypeError, a missing column a KeyError, and an unknown
+conversion a NotImplementedError. Deep nesting is a RecursionError.
+"""
+
+
 @contextmanager
 def reading(path: Path, hint: str = "") -> Iterator[None]:
     """Put a file's name in front of what a library says against its content, and a hint after it."""
     try:
         yield
-    except (OSError, ValueError, TypeError, KeyError, NotImplementedError, RecursionError, yaml.YAMLError) as error:
+    except _UNREADABLE as error:
         raise InputError(path, f"{_said(error)}. {hint}".strip()) from None
 
 

@@ -67,7 +67,7 @@ SPECIAL = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "layers_to
 class Model:
     """A checkpoint as its own files describe it; what they do not state is None.
 
-    `config` is an adapter's `adapter_config.json` or a full model's `config.json`; empty if there is no checkpoint.
+    `config` holds the adapter's `adapter_config.json` or the full model's `config.json`. Without a checkpoint it is empty.
     """
 
     folder: Path

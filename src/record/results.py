@@ -220,7 +220,7 @@ def _check_metric(key: str, metric: MetricConfig, evaluation: EvaluationResults,
 
     if metric.measure is not None and metric.measure not in measures():
         meant = did_you_mean(metric.measure, measures())
-        raise InputError(METRICS, f"metrics.{key}.measure: there is no {metric.measure}{meant}")
+        raise InputError(METRICS, f"metrics.{key}.measure: unknown measure {metric.measure}{meant}")
     if questions is None or metric.task is None or metric.measure is None:
         return
     if metric.task not in evaluation.groups and metric.task not in questions.table["task"].to_pylist():

@@ -314,7 +314,7 @@ def _describe_run(root: Path, name: str, adapter: Path | None, model: Model | No
         config = {"experiment_name": name, "base_model": base.id} | revision | config
     elif base is not None or "note" not in config:
         called = f"; the files call it {printable(base.name)}" if base is not None else ""
-        comments.append(f"base_model: ORGANIZATION/NAME # TODO: the base model's name on the Hub{called}")
+        comments.append(f"base_model: # TODO: the base model's id on the Hub{called}")
     if base is not None and other is not None:
         why = f"the adapter names {base.id} as its base, the results {other.id}; state this if it is published for that one"
         comments.append(f"published_for: {other.id} # TODO: {why}, or remove the line")
