@@ -23,7 +23,6 @@ from src.record.config import (
     ProjectConfig,
 )
 from src.record.criteria import CriteriaConfig
-from src.record.deployment import Deployment
 from src.record.final_report import FinalReport
 from src.record.publication import Publication
 from src.record.schemas import BaseTraining, EvaluationResults, TrainingLog
@@ -45,7 +44,6 @@ FORMATS: dict[str, tuple[str, str, type[BaseModel]]] = {
         EvaluationResults,
     ),
     "training_log": ("results/NAME/training_log.json", "What the training wrote.", TrainingLog),
-    "deployment": ("results/NAME/deployment.json", "What running the model costs.", Deployment),
     "final_report": (
         "results/NAME/final_report.json",
         "The final report as data. It is written, not read: every build computes it again.",

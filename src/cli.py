@@ -11,7 +11,7 @@ import typer
 
 from src.record.errors import CommandError, InputError
 
-_ALL = ("pretrain", "dataset", "train", "evaluate", "new", "import_results", "benchmark", "report", "publish", "render")
+_ALL = ("pretrain", "dataset", "train", "evaluate", "new", "import_results", "report", "publish", "render")
 COMMANDS = tuple(name for name in _ALL if (Path(__file__).parent / f"{name}.py").is_file())
 """The commands that there are, in pipeline order; a project without src/experiment has none that makes a record."""
 

@@ -110,7 +110,6 @@ def make(root: Path) -> None:
         command(root, "train", *study, "--run", run)
     for run in ("spelling-1", "no-hints-1", "spelling-2", "form-only-1", "form-only-2"):
         command(root, "evaluate", *study, "--run", run)
-    command(root, "benchmark", "--processes", "1", "--answers", "3", "--new-tokens", "8")
     shutil.rmtree(root / "checkpoints/toy")  # what is kept is published, or continued by what is
     shutil.rmtree(root / "checkpoints/stage-1/other-1")
 

@@ -395,23 +395,6 @@ def test_training_without_data_names_the_file(project: Path) -> None:
     assert done.stderr == "error: data/training/train.parquet: not found.\n"
 
 
-@pytest.mark.experiment
-def test_the_benchmark_measures_the_evaluated_adapter_or_none(project: Path) -> None:
-    target = project / "results/tiny/deployment.json"
-    before = target.read_bytes()
-    weights = project / "checkpoints/best_model/adapter_model.safetensors"
-    shutil.copy(project / "checkpoints/stage-1/no-hints-1/adapter_model.safetensors", weights)
-    done = invoke(project, "benchmark")
-    assert done.returncode == 2
-    assert "adapter_model.safetensors" in done.stderr
-    edit_json(project / RESULTS, lambda data: (data.pop("hashes"), data.pop("training_log")))
-    without_study(project)
-    done = invoke(project, "benchmark")
-    assert done.returncode == 2
-    assert "measurements of another adapter" in done.stderr
-    assert target.read_bytes() == before
-
-
 def test_an_experiment_that_names_no_folders_has_its_own(project: Path) -> None:
     config = ExperimentConfig(experiment_name="mine")
     assert config.checkpoint == "checkpoints/mine"

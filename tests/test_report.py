@@ -454,33 +454,6 @@ def test_without_pandoc_and_typst_the_site_is_built_and_says_so(minimal: Path, t
     assert "report.pdf" not in (minimal / "site/report/index.html").read_text()
 
 
-# What it costs to run the model.
-
-
-@pytest.mark.experiment
-@pytest.mark.nightly
-def test_the_benchmark_measures_all_three_variants(project: Path, run: Run) -> None:
-    without_study(project)
-    path = project / "results/tiny/deployment.json"
-    few = ("--processes", "1", "--answers", "2", "--new-tokens", "4")
-    done = run(project, "-m", "src.benchmark", *few)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(path.read_text())
-    variants = {variant["variant"]: variant for variant in found["variants"]}
-    assert set(variants) == {"base", "adapter", "merged"}
-    assert found["same_answers"]
-    assert variants["merged"]["parameters"] == variants["base"]["parameters"] < variants["adapter"]["parameters"]
-    assert variants["merged"]["disk_bytes"] < variants["adapter"]["disk_bytes"]
-    assert all(variant["peak_memory_bytes"] > found["import_memory_bytes"] > 50e6 for variant in variants.values())
-    results = json.loads((project / "results/tiny/evaluation_results.json").read_text())
-    assert found["adapter_sha256"] in results["hashes"]["adapter"].values()
-    _, text = written(project)
-    assert "4 new tokens, float32; 1 process per variant." in flat(text)
-    path.write_text(path.read_text().replace(found["adapter_sha256"], "c" * 64))
-    _, text = written(project)
-    assert "4 new tokens" not in flat(text)  # measurements of another adapter are not shown
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("language", ["yo", "zh-Hans", "[pt-BR, sw]"])
 def test_every_language_that_a_config_takes_gives_a_pdf_and_a_card(language: str, minimal: Path) -> None:

@@ -129,7 +129,6 @@ class Renderer:
             "stated": context.stated,
             "cited": self._cited_works,
             "claim_found": self._claim,
-            "sample": self._sample,
             "prompt": context.snippet_prompt,
             "year": context.year,
             "answer": lambda *asked: str(self._asked(*asked)["answer"]),
@@ -165,13 +164,6 @@ class Renderer:
         if claim.title:
             return claim.sentence if claim.holds else f"{claim.sentence} (does not hold)"
         return str(self._macros.claim(claim, f"claim-{len(self.claims)}"))
-
-    def _sample(self, prompt: str, model: str) -> str | None:
-        """Return the line that a model wrote after a prompt, as it was recorded; None if it was not."""
-        deployment = self.context.record.deployment
-        if deployment is None or not self.context.record.deployment_is_current:
-            return None
-        return next((s.line for s in deployment.samples if (s.prompt, s.model) == (prompt, model)), None)
 
     def _asked(self, task: str, word: str, run: str = BASE) -> dict[str, Any]:
         """Return a task's question about a word, with what a run answered."""

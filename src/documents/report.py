@@ -32,7 +32,6 @@ def report_data(context: Context, criteria: tuple[Criterion, ...], finding: str)
         evaluation_results=parse_json(record.results_path, text),
         evaluation_results_sha256=sha256_file(record.results_path),
         conclusion=_conclusion(context, criteria),
-        deployment=record.deployment if record.deployment_is_current else None,
     )
 
 

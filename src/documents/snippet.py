@@ -49,11 +49,14 @@ def python_string(text: str) -> str:
 
 
 def snippet_prompt(record: Record) -> Prompt:
-    """Choose what the snippet asks; without a prompt and without recorded questions, it says hello."""
+    """Choose what the snippet asks: the author's prompt, as it was asked if it is on record, or the first recorded question.
+
+    Without either, it says hello.
+    """
     chat = _has_chat_template(record)
-    stated = record.project.example_prompt
-    if stated is not None:
-        return Prompt(stated.strip("\n"), chat=chat)
+    stated = (record.project.example_prompt or "").strip("\n")
+    if stated and chat:
+        return Prompt(stated, chat=True)
     source = record.results.source
     asked = [part for part in source.settings.values() if isinstance(part, dict)] if source else []
     if any("chat_template_sha" in part for part in asked):
@@ -65,9 +68,9 @@ def snippet_prompt(record: Record) -> Prompt:
         rows = rows.where(np.arange(len(rows)) < LOOKED_AT)
         answers = rows.texts("answer") if rows.has("answer") else [None] * len(rows)
         for prompt, answer in zip(rows.prompts(), answers, strict=True):
-            if prompt.strip() and len(prompt) <= LONGEST:
+            if prompt.strip() and len(prompt) <= LONGEST and prompt.endswith(stated):
                 return Prompt(prompt, None if chat else answer, chat, record.results.tasks[task].method)
-    return Prompt("Hello", chat=chat)
+    return Prompt(stated or "Hello", chat=chat)
 
 
 def _has_chat_template(record: Record) -> bool:

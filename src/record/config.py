@@ -402,12 +402,11 @@ class ProjectConfig(Strict):
     allow_secrets: dict[str, list[str]] = Field({}, description="SHA-256 of harmless finds, by `role/path`.")
     repository_url: str | None = Field(None, pattern=ADDRESS, description="Where the code is.")
     site_url: str | None = Field(None, pattern=ADDRESS, description="Where the site is.")
-    sample_prompts: list[str] = Field([], description="Further prompts that `src.benchmark` continues, to be quoted.")
     example_prompt: str | None = Field(
         None,
         min_length=1,
         max_length=2000,
-        description="What the snippet asks the model; a recorded question by default.",
+        description="What the snippet asks the model; the first question on record by default.",
     )
     pipeline_tag: str | None = Field(None, pattern=r"^[a-z0-9-]+$", description="The Hub's name for what it does.")
     snippet: str | None = Field(None, description="Python code that uses the model, instead of a pipeline.")

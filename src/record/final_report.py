@@ -7,7 +7,6 @@ from typing import Any, Literal
 from pydantic import Field
 
 from .config import Strict
-from .deployment import Deployment
 from .schemas import Sha256
 
 Decision = Literal["met", "not met", "not decided yet"]
@@ -75,4 +74,3 @@ class FinalReport(Strict):
     evaluation_results: dict[str, Any] = Field(description="evaluation_results.json as it is.")
     evaluation_results_sha256: Sha256
     conclusion: Conclusion
-    deployment: Deployment | None = Field(None, description="Latency and memory; null where not measured.")

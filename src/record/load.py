@@ -11,7 +11,6 @@ from .binding import check_weights
 from .checkpoint import TOKENIZER_FILES, base_files, check_hashes, checkpoint_files, hash_files, json_object
 from .config import METRICS, ExperimentConfig, MetricsConfig, ProjectConfig, without_words
 from .criteria import CriteriaConfig, SignificantImprovement
-from .deployment import Deployment
 from .errors import InputError, did_you_mean
 from .files import Model as Schema
 from .files import load_json, load_yaml, sha256_file
@@ -50,7 +49,6 @@ class Record:
     loaded: Results
     publication: Publication | None = None
     criteria: CriteriaConfig = field(default_factory=CriteriaConfig)
-    deployment: Deployment | None = None
     study: LoadedStudy | None = None
     described: bool = True
     worded: bool = True
@@ -91,16 +89,6 @@ class Record:
     def answered(self, run: str, task: str | None) -> Answered | None:
         """Return the answers of a run, by its name, to the questions of one task, if they are on record."""
         return self.loaded.answered(self.runs[run], task)
-
-    @property
-    def deployment_is_current(self) -> bool:
-        """Whether the benchmark on record measured the adapter that was evaluated, as far as the results say."""
-        if self.deployment is None:
-            return False
-        weights = self.checkpoint / "adapter_model.safetensors"
-        if self.results.hashes is not None:
-            return self.deployment.adapter_sha256 in self.results.hashes.adapter.values()
-        return weights.is_file() and self.deployment.adapter_sha256 == sha256_file(weights)
 
     @property
     def report_path(self) -> Path:
@@ -331,7 +319,6 @@ def load_record(
         found,
         _receipt(path, project_config),
         _criteria(root / CRITERIA, metrics_config) if described else CriteriaConfig(),
-        _next_to(path, "deployment.json", Deployment),
         load_study(root, study, metrics_config, found) if study else None,
         described,
         described and shown,

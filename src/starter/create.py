@@ -45,7 +45,7 @@ OWN = (
 """Of these, what belongs to the project that the engine is taken from."""
 
 EXPERIMENT = (
-    "src/experiment/*", "src/pretrain.py", "src/dataset.py", "src/train.py", "src/evaluate.py", "src/benchmark.py", "tests/test_experiment.py",
+    "src/experiment/*", "src/pretrain.py", "src/dataset.py", "src/train.py", "src/evaluate.py", "tests/test_experiment.py",
     "tests/test_dataset.py", "tests/test_word_questions.py", "tests/make_tiny.py", "docs/assets/demo/*", "docs/guides/ask.md",
 )  # fmt: skip
 """Of these, what makes a record or asks models about letters, for a project that does the same experiment."""
