@@ -23,7 +23,6 @@ from src.record.config import (
     ProjectConfig,
 )
 from src.record.criteria import CriteriaConfig
-from src.record.final_report import FinalReport
 from src.record.publication import Publication
 from src.record.schemas import BaseTraining, EvaluationResults, TrainingLog
 from src.record.study import StudyConfig
@@ -44,11 +43,6 @@ FORMATS: dict[str, tuple[str, str, type[BaseModel]]] = {
         EvaluationResults,
     ),
     "training_log": ("results/NAME/training_log.json", "What the training wrote.", TrainingLog),
-    "final_report": (
-        "results/NAME/final_report.json",
-        "The final report as data. It is written, not read: every build computes it again.",
-        FinalReport,
-    ),
     "publication": ("results/NAME/publication.json", "The receipt of the last publication.", Publication),
 }
 """Files of the record, the same way."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from src.record.criteria import (
     CompleteDocuments,
@@ -13,11 +13,12 @@ from src.record.criteria import (
     TrackingRun,
     VerifiedPublication,
 )
-from src.record.final_report import Decision
 from src.record.load import Record
 
 from .analyse import Analysis
 from .evidence import Comparison
+
+Decision = Literal["met", "not met", "not decided yet"]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from .completeness import REQUIRED, completeness, without_empty
 from .context import Context, RepoNames
 from .pdf import report_pdf
 from .renderer import NOTHING, Renderer, render_with_references
-from .report import report_data, statements
+from .report import report_json, statements
 from .templates import AUTHOR
 
 README_CHART = Path("docs/assets/readme-chart.svg")
@@ -84,7 +84,7 @@ class Documents:
     @cached_property
     def final_report(self) -> str:
         """`final_report.json`."""
-        return report_data(self.context, self.criteria, self.finding).model_dump_json(indent=2) + "\n"
+        return report_json(self.context, self.criteria, self.finding)
 
     def pdf(self) -> bytes:
         """Make the report as PDF, or take it from the cache."""
