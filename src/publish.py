@@ -41,10 +41,9 @@ def publish(
         str | None,
         typer.Option(help="User or organization on the Hub; the project config's, or the logged-in user, by default."),
     ] = None,
-    project: Annotated[Path, typer.Option(help="The project config.")] = Path("configs/project.yaml"),
-    config: Annotated[
-        Path | None, typer.Option(help="The experiment; the one that the project names by default.")
-    ] = None,
+    project: Annotated[Path, typer.Option(help="The project config, which names the experiment.")] = Path(
+        "configs/project.yaml"
+    ),
     results: Annotated[Path | None, typer.Option(help="evaluation_results.json; results/NAME/ by default.")] = None,
     model: Annotated[
         Path | None, typer.Option(help="The adapter's folder; the one that the experiment names by default.")
@@ -85,7 +84,7 @@ def publish(
     if dry_run + verify + plan + verify_only > 1:
         raise typer.BadParameter("give one of --dry-run, --verify, --plan and --verify-only")
     screen = Screen(quiet=as_json, verbose=verbose)
-    record = load_record(Path(), project=project, experiment=config, results=results, checkpoint=model)
+    record = load_record(Path(), project=project, results=results, checkpoint=model)
     options = Options(
         namespace=namespace,
         only=tuple(role for role in ROLES if only is None or role in {str(choice) for choice in only}),

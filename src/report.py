@@ -5,19 +5,12 @@ from typing import Annotated
 
 import typer
 
-from src.cli import Config, Project, run, say
+from src.cli import Project, run, say
 
 
 def report(
-    check: Annotated[
-        bool,
-        typer.Option(
-            "--check", help="Write nothing; exit with 1 if final_report.json does not follow from the record."
-        ),
-    ] = False,
     pdf: Annotated[Path, typer.Option(help="Where the PDF is written.")] = Path("dist/report.pdf"),
     project: Project = Path("configs/project.yaml"),
-    config: Config = None,
 ) -> None:
     """Write the final report: results/NAME/final_report.json, and the same text as PDF.
 
@@ -25,15 +18,11 @@ def report(
     the extra `report` (pandoc and Typst as Python packages).
     """
     from src.documents.build import build
-    from src.record.files import atomic, read_text
+    from src.record.files import atomic
 
-    documents = build(Path(), Path(".cache"), project=project, experiment=config)
+    documents = build(Path(), Path(".cache"), project=project)
     documents.check()
     path = documents.context.record.report_path
-    if check:
-        same = path.is_file() and read_text(path, "") == documents.final_report
-        say(f"{'follows from the record' if same else 'does not match the record'}: {path}")
-        raise typer.Exit(0 if same else 1)
     data = documents.pdf()
     for criterion in documents.criteria:
         say(f"{criterion.outcome}: {criterion.label}")

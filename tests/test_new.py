@@ -368,46 +368,17 @@ def test_the_base_is_the_adapters_and_another_one_is_a_gap(
 
 
 @pytest.mark.slow
-def test_a_minimal_pair_given_by_hand_has_nothing_of_the_project(project: Path, tmp_path: Path) -> None:
-    """The three arguments of the publisher, in a project whose study is about something else."""
-    (tmp_path / "senti.yaml").write_text(
-        "experiment_name: senti\nbase_model: distilbert/distilgpt2\nlora_config: {r: 8, alpha: 16}\n"
-        "training_config: {learning_rate: 1.0e-4, per_device_train_batch_size: 8, max_steps: 10}\n"
-    )
-    base, tuned = {"letter_count_accuracy": 0.5}, {"letter_count_accuracy": 0.75}
-    results = {"base_model": {"metrics": base}, "finetuned_model": {"metrics": tuned}}
-    (tmp_path / "results.json").write_text(json.dumps(results))
-    given = ("--results", str(tmp_path / "results.json"), "--config", str(tmp_path / "senti.yaml"))
-    model = ("--model", str(small_adapter(tmp_path / "adapter")))
-    done = invoke(project, "publish", "--dry-run", *given, *model, "--output", str(tmp_path / "out"))
-    assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir()) == ["model"]
-    card = (tmp_path / "out/model/README.md").read_text()
-    assert card.startswith("---\nbase_model: distilbert/distilgpt2\n")
-    assert "\n# senti\n" in card
-    assert "75.0%" in card
-    assert not [word for word in ("spelling", "toy", "strawberr") if word in card.lower()]
-
-
-@pytest.mark.slow
 def test_words_are_about_the_results_that_they_were_written_for(project: Path, tmp_path: Path) -> None:
-    """Claims about a study hold for a copy of its results, and are left out of a card of others."""
-    (tmp_path / "copy").mkdir()
+    """Claims about a study hold for a copy of its results; others are refused."""
     copy = shutil.copytree(project / "results/tiny", tmp_path / "copy/tiny") / "evaluation_results.json"
     done = invoke(project, "publish", "--dry-run", "--results", str(copy), "--output", str(tmp_path / "same"))
     assert done.returncode == 0, done.stderr
     assert "The toy answers most questions with a number" in (tmp_path / "same/model/README.md").read_text()
     values = json.loads(copy.read_text())
     (tmp_path / "other.json").write_text(json.dumps({key: values[key] for key in ("base_model", "finetuned_model")}))
-    done = invoke(
-        project, "publish", "--dry-run", "--results", str(tmp_path / "other.json"), "--output", str(tmp_path / "other")
-    )
-    assert done.returncode == 0, done.stderr
-    assert "docs/fragments: left out" in done.stdout + done.stderr
-    card = (tmp_path / "other/model/README.md").read_text()
-    assert "The toy answered" not in card
-    uses = yaml.safe_load((project / "configs/project.yaml").read_text())["uses"]["direct"]
-    assert uses.split("\n")[0] in card
+    done = invoke(project, "publish", "--dry-run", "--results", str(tmp_path / "other.json"))
+    assert done.returncode == 2
+    assert "other.json: answers: " in done.stderr
 
 
 def test_an_upgrade_replaces_the_engine_and_leaves_the_authors_files(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ class Documents:
         return decide(self.context.record, self.context.analysis, found, inside_hub=self.context.inside_hub)
 
 
-def build(root: Path, cache: Path | None, *, project: Path | None = None, experiment: Path | None = None) -> Documents:
+def build(root: Path, cache: Path | None, *, project: Path = PROJECT) -> Documents:
     """Load the record of a repository, and prepare its documents."""
-    record = load_record(root, project=project, experiment=experiment)
+    record = load_record(root, project=project)
     return Documents(Context(record, RepoNames.of(record), cache))

@@ -91,21 +91,19 @@ class Context:
 
     def has_template(self, name: str) -> bool:
         """Return whether the author wrote a template of that name, which is shown in place of a short text."""
-        return self.record.worded and (self.record.root / AUTHOR / f"{name}.md.j2").is_file()
+        return (self.record.root / AUTHOR / f"{name}.md.j2").is_file()
 
     @cached_property
     def pictures(self) -> dict[str, Path]:
         """The author's own pictures, by file name."""
         folder = self.record.root / AUTHOR / "pictures"
-        found = sorted(folder.glob("*")) if self.record.worded else []
-        return {path.name: path for path in found if path.suffix.lower() in PICTURES}
+        return {path.name: path for path in sorted(folder.glob("*")) if path.suffix.lower() in PICTURES}
 
     @cached_property
     def makes_claims(self) -> bool:
         """Whether one of the author's templates makes a claim."""
         folder = self.record.root / AUTHOR
-        written = folder.rglob("*.j2") if self.record.worded else ()
-        return any(conditions(self.environment, path.read_text(encoding="utf-8")) for path in written)
+        return any(conditions(self.environment, path.read_text(encoding="utf-8")) for path in folder.rglob("*.j2"))
 
     @property
     def year(self) -> str:

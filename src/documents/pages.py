@@ -51,8 +51,7 @@ def site_pages(documents: Documents, *, pdf: bool) -> tuple[dict[str, str], Foun
     claims: Found = []
     figures: list[str] = []
     templates = {path: f"pages/{path}" for path in _paths(PAGES)}
-    if record.worded:  # pages of the author's own
-        templates |= {path: f"author/pages/{path}" for path in _paths(record.root / AUTHOR / "pages")}
+    templates |= {path: f"author/pages/{path}" for path in _paths(record.root / AUTHOR / "pages")}
     for path, template in sorted(templates.items(), key=lambda item: (item[0] == CLAIMS, item[0])):
         root = "../" * path.count("/")
         assets = root if path.endswith("index.md") else f"../{root}"  # a page has a folder of its own

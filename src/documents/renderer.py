@@ -268,12 +268,16 @@ def _keys(text: str) -> list[str]:
 def cited_anywhere(context: Context) -> set[str]:
     """Return the keys that some template or the project's own texts cite; a work that nothing cites is not listed."""
     record = context.record
-    folders = (FRAGMENTS, record.root / AUTHOR) if record.worded else (FRAGMENTS,)
     unused = set()  # parts of the engine whose subject this record does not have
     if not (record.model.is_lora or (record.experiment.lora_config and not record.model.config)):
         unused.add(FRAGMENTS / "parts/adapter.md.j2")
     if not record.tested:
         unused.add(FRAGMENTS / "parts/statistics.md.j2")
-    paths = [path for folder in folders for path in sorted(folder.rglob("*.j2")) if path not in unused]
+    paths = [
+        path
+        for folder in (FRAGMENTS, record.root / AUTHOR)
+        for path in sorted(folder.rglob("*.j2"))
+        if path not in unused
+    ]
     texts = [path.read_text(encoding="utf-8") for path in paths]
     return {key for text in (*texts, record.project.model_dump_json()) for key in _keys(text)}

@@ -34,8 +34,6 @@ _NAMED = re.compile(r"""(?:author|written)\("(\w+)"|author/(\w+)""")
 
 def unused_words(record: Record) -> list[str]:
     """Return a sentence for each of the author's templates and short texts that no document takes in."""
-    if not record.worded:
-        return []
     folder = record.root / AUTHOR
     texts = [path.read_text(encoding="utf-8") for path in (*FRAGMENTS.rglob("*.j2"), *folder.rglob("*.j2"))]
     known = {name for text in texts for found in _NAMED.findall(text) for name in found if name} | {TERMS}

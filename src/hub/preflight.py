@@ -116,8 +116,6 @@ def _validate_metadata(hub: Hub, repo: Repository) -> httpx2.Response:
 def left_out_notes(record: Record) -> list[str]:
     """Say what is in the checkpoints' folders and is not published, and which of the author's words are not used."""
     notes = unused_words(record)
-    if record.described and not record.worded:
-        notes.append("docs/fragments: left out, since its words are about the project's own results")
     for folder in (record.checkpoint, *record.further_adapters.values()):
         names = left_out(folder) if folder.is_dir() else []
         place = folder.relative_to(record.root) if folder.is_relative_to(record.root) else folder.name

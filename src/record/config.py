@@ -444,18 +444,6 @@ class ProjectConfig(Strict):
         return [self.language] if isinstance(self.language, str) else self.language
 
 
-def without_words(project: ProjectConfig, experiment: str, name: str) -> ProjectConfig:
-    """Return a project's settings for a record that its words are not about: account, license and visibility stay."""
-    kept = project.model_dump(
-        include={"language", "license", "license_name", "namespace", "visibility", "allow_secrets"}
-    )
-    words: dict[str, Any] = {
-        "title": name, "question": name, "summary": "", "experiment": experiment, "model_repo": name, "dataset_repo": f"{name}-data",
-        "uses": Uses(direct="", downstream="", out_of_scope=""), "limitations": [], "risks": [], "recommendations": [],
-    }  # fmt: skip
-    return ProjectConfig.model_construct(**kept, **words)
-
-
 class Only(Strict):
     """The questions that a metric is limited to: those with a number in a range, or with one value."""
 

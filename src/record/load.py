@@ -9,7 +9,7 @@ from pathlib import Path
 from .answers import Answered
 from .binding import check_weights
 from .checkpoint import TOKENIZER_FILES, base_files, check_hashes, checkpoint_files, hash_files, json_object
-from .config import METRICS, ExperimentConfig, MetricsConfig, ProjectConfig, without_words
+from .config import METRICS, ExperimentConfig, MetricsConfig, ProjectConfig
 from .criteria import CriteriaConfig, SignificantImprovement
 from .errors import InputError, did_you_mean
 from .files import Model as Schema
@@ -37,8 +37,6 @@ class Record:
         root: Folder that relative paths start from.
         loaded: The results.
         study: The study whose published run the experiment is.
-        described: Whether the project's config is about it: it is not where another experiment's config was given by hand.
-        worded: Whether the words in docs/fragments are about it: they are not either where other results were given by hand.
         configs: The files that declare it.
     """
 
@@ -50,8 +48,6 @@ class Record:
     publication: Publication | None = None
     criteria: CriteriaConfig = field(default_factory=CriteriaConfig)
     study: LoadedStudy | None = None
-    described: bool = True
-    worded: bool = True
     configs: tuple[Path, ...] = ()
 
     @property
@@ -99,14 +95,14 @@ class Record:
     def written(self) -> list[Path]:
         """The files that its author wrote: configs, and the words about it."""
         own = [self.root / BIBLIOGRAPHY, self.root / "CHANGELOG.md", *sorted((self.root / WORDS).rglob("*.j2"))]
-        files = [*self.configs, self.root / "LICENSE", *(own if self.worded else ())]
+        files = [*self.configs, self.root / "LICENSE", *own]
         return [path for path in files if path.is_file()]
 
     @property
     def bibliography(self) -> Path | None:
-        """The author's bibliography, if there is one and it belongs to this record."""
+        """The author's bibliography, if there is one."""
         path = self.root / BIBLIOGRAPHY
-        return path if self.described and path.is_file() else None
+        return path if path.is_file() else None
 
     @property
     def publication_path(self) -> Path:
@@ -275,9 +271,7 @@ class Record:
 def load_record(
     root: Path,
     *,
-    project: Path | None = None,
-    experiment: Path | None = None,
-    metrics: Path | None = None,
+    project: Path = PROJECT,
     results: Path | None = None,
     checkpoint: Path | None = None,
 ) -> Record:
@@ -285,44 +279,33 @@ def load_record(
 
     Args:
         root: Folder that relative paths start from.
-        project: Project config; `configs/project.yaml` by default.
-        experiment: Experiment config; the one that the project names by default.
-        metrics: Metrics config; `configs/metrics.yaml` by default.
+        project: Project config, which names the experiment.
         results: Evaluation results; `results/NAME/evaluation_results.json` by default.
         checkpoint: The adapter's folder; the one that the experiment names by default.
     """
-    project = project or PROJECT
     project_config = load_yaml(root / project, ProjectConfig)
-    config_path = root / (experiment or Path(project_config.experiment))
-    described = config_path.resolve() == (root / project_config.experiment).resolve()
-    experiment_config = load_yaml(config_path, ExperimentConfig)
-    name = experiment_config.experiment_name
-    if not described:
-        project_config = without_words(project_config, str(experiment), name)
+    config_path = root / project_config.experiment
+    experiment = load_yaml(config_path, ExperimentConfig)
     if checkpoint is not None:
-        experiment_config = experiment_config.model_copy(update={"checkpoint": str(checkpoint)})
-    usual = root / "results" / name / "evaluation_results.json"
-    path = root / results if results else usual
-    metrics_config = load_yaml(root / (metrics or METRICS), MetricsConfig)
-    own = [project, metrics or METRICS, CRITERIA] if described else []
-    shown = not usual.is_file() or sha256_file(path) == sha256_file(usual)  # the results that the site shows
-    study = Path(project_config.study) if project_config.study and shown else None
+        experiment = experiment.model_copy(update={"checkpoint": str(checkpoint)})
+    path = root / (results or Path("results") / experiment.experiment_name / "evaluation_results.json")
+    metrics = load_yaml(root / METRICS, MetricsConfig)
+    study = Path(project_config.study) if project_config.study else None
     published = read_study(study, root).config.published if study else "finetuned"
-    weights = root / experiment_config.checkpoint
-    found = load_results(path, metrics_config, experiment_config, config_path, weights, published)
-    check_weights(config_path, experiment_config, found.evaluation)
+    weights = root / experiment.checkpoint
+    found = load_results(path, metrics, experiment, config_path, weights, published)
+    check_weights(config_path, experiment, found.evaluation)
+    declared = (project, METRICS, CRITERIA, *([study] if study else ()))
     return Record(
         root,
         project_config,
-        metrics_config,
-        experiment_config,
+        metrics,
+        experiment,
         found,
         _receipt(path, project_config),
-        _criteria(root / CRITERIA, metrics_config) if described else CriteriaConfig(),
-        load_study(root, study, metrics_config, found) if study else None,
-        described,
-        described and shown,
-        (config_path, *(root / name for name in own), *([root / study] if study else ())),
+        _criteria(root / CRITERIA, metrics),
+        load_study(root, study, metrics, found) if study else None,
+        (config_path, *(root / name for name in declared)),
     )
 
 
