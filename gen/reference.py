@@ -58,7 +58,7 @@ if MAKES_RECORDS:
     training = ("models/NAME/training.json", "How a base model of one's own was pretrained.", BaseTraining)
     FORMATS["base_training"] = training
 else:
-    ONLY_SHOWN |= {DatasetConfig.__name__: {"path"}, EvaluationConfig.__name__: set(), "Prompting": set()}
+    ONLY_SHOWN |= {DatasetConfig.__name__: {"path"}, EvaluationConfig.__name__: set()}
 
 
 @cache  # it follows from the code alone

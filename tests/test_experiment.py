@@ -607,4 +607,4 @@ def test_training_continues_an_adapter_and_keeps_its_hash(tiny: Path) -> None:
     edit(following, ("r: 4", "r: 2"), to=tiny / "configs/wider.yaml")
     refused = invoke(tiny, "train", "--config", "configs/wider.yaml", "--work", "runs/wider")
     assert refused.returncode == 2
-    assert "checkpoints/best_model: r is 4" in refused.stderr
+    assert "checkpoints/best_model: lora_config.r: 2" in refused.stderr

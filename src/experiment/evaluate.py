@@ -115,7 +115,7 @@ class EvalTask:
 
     def described(self, config: ExperimentConfig, questions: int) -> Task:
         """Return how the task is asked and scored, as the record states it."""
-        settings = config.evaluation_config.for_task(self.source)
+        settings = config.evaluation_config
         return Task(
             questions=questions,
             method=METHODS["letter" if self.candidates else "spelling"],
@@ -157,7 +157,7 @@ def tasks_of(config: ExperimentConfig) -> list[EvalTask]:
 
 def solved_examples(config: ExperimentConfig, task: str) -> list[dict[str, Any]]:
     """Choose a task's solved examples from the validation questions, as far as possible each with another answer."""
-    wanted, seed = config.evaluation_config.for_task(task).few_shot, config.dataset_config.seed
+    wanted, seed = config.evaluation_config.few_shot, config.dataset_config.seed
     rows = read_rows(Path(config.dataset_config.path) / task / "validation.parquet")
     random.Random(f"{seed}/few-shot/{task}").shuffle(rows)
     chosen: list[dict[str, Any]] = []
@@ -172,7 +172,7 @@ def solved_examples(config: ExperimentConfig, task: str) -> list[dict[str, Any]]
 
 def few_shot_prefix(config: ExperimentConfig, task: EvalTask) -> str:
     """Write the solved examples that precede each question of a task, in the task's own wording."""
-    template = config.evaluation_config.for_task(task.source).example_format.replace("{question}", task.question)
+    template = config.evaluation_config.example_format.replace("{question}", task.question)
     asked = Task(questions=1, method="", template=template, fields=task.fields)
     return "".join(f"{question_text(asked, row)} {row['answer']}\n" for row in solved_examples(config, task.source))
 
@@ -244,7 +244,7 @@ class Runner:
         method: Callable[[Evaluator, Sequence[str], Callable[[int], object]], list[Answer]],
     ) -> list[Answer]:
         """Answer all prompts, with a progress bar."""
-        evaluator = Evaluator(self.model, self.tokenizer, prefix, self.config.evaluation_config.for_task(task.source))
+        evaluator = Evaluator(self.model, self.tokenizer, prefix, self.config.evaluation_config)
         with progress_bar() as bar:
             shown = bar.add_task(f"{self.label}, {task.name}, {doing}", total=len(prompts))
             return method(evaluator, prompts, lambda n: bar.advance(shown, n))

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from src.record.binding import check_settings
 from src.record.checkpoint import adapter_config, checkpoint_files, hash_files
 from src.record.config import ExperimentConfig
 from src.record.errors import InputError, show
@@ -81,7 +82,8 @@ def train(run: PlannedRun, log: Path, work: Path) -> dict[str, Any]:
     if base.config.model_type == "gpt2":
         project_only_labeled_positions(base)
     if config.start_from:
-        _check_continued(Path(config.start_from), config)
+        start = Path(config.start_from)
+        check_settings(start, config, start, {}, adapter_config(start))
         model = PeftModel.from_pretrained(base, config.start_from, is_trainable=True, use_safetensors=True)
     else:
         adapter = LoraConfig(
@@ -163,18 +165,6 @@ def _check_converged(log: list[dict[str, Any]]) -> None:
         for name, value in entry.items():
             if not math.isfinite(value):
                 raise InputError("training_config", f"{name} {value} at step {entry['step']}. {DIVERGED}")
-
-
-def _check_continued(folder: Path, config: ExperimentConfig) -> None:
-    """Refuse to continue an adapter of another shape than the config states, which peft would load as it is."""
-    found, lora = adapter_config(folder), config.required_lora
-    stated: dict[str, Any] = {"r": lora.r, "lora_alpha": lora.alpha, "use_rslora": lora.use_rslora, "bias": lora.bias}
-    if isinstance(lora.target_modules, list):
-        stated["target_modules"] = sorted(lora.target_modules)
-        found = {**found, "target_modules": sorted(found.get("target_modules") or [])}
-    for key, value in stated.items():
-        if found.get(key) != value:
-            raise InputError(folder, f"{key} is {found.get(key)} in this adapter, and {value} in the config.")
 
 
 def project_only_labeled_positions(model: Any) -> None:

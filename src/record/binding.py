@@ -17,7 +17,7 @@ FREE = frozenset(
 )  # fmt: skip
 """Keys of an experiment's config that name or describe, and change nothing that was run."""
 
-RETIRED = {"dataset_config": ("skills", "books", "question_tokens"), "evaluation_config": ("variants",)}
+RETIRED = {"dataset_config": ("skills", "books", "question_tokens"), "evaluation_config": ("variants", "tasks")}
 """Keys that older records have, and that made no difference to what is still on record."""
 
 

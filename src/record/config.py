@@ -217,13 +217,6 @@ QuestionFormat = Annotated[str, Field(pattern=r"^[^{}]*\{question\}[^{}]*$")]
 """How a question is written; `{question}` stands for it, and other braces are refused."""
 
 
-class Prompting(Strict):
-    """How the questions of one task are written, where it differs from the others."""
-
-    few_shot: int | None = Field(None, ge=0, description="Solved examples before each question.")
-    example_format: QuestionFormat | None = Field(None, description="How a question is written.")
-
-
 class FixedQuestion(Strict):
     """A word that is asked about in any case: how many of a letter, and which letter is at a position."""
 
@@ -235,8 +228,6 @@ class FixedQuestion(Strict):
 class EvaluationConfig(Strict):
     """How questions are put to both models."""
 
-    tasks: dict[str, Prompting] = Field(default_factory=dict, description="What differs for a task.")
-
     few_shot: int = Field(5, ge=0, description="Solved examples before each question, from validation words.")
     example_format: QuestionFormat = Field(
         "Question: {question}\nAnswer:", description="How a question is written; a space and the answer follow."
@@ -245,11 +236,6 @@ class EvaluationConfig(Strict):
     fixed: list[FixedQuestion] = Field([], description="Words that are asked about in any case.")
     batch_size: int = Field(256, ge=1, description="Questions per batch.")
     max_new_tokens: int = Field(32, ge=1, description="Longest spelling that is generated, in tokens.")
-
-    def for_task(self, task: str) -> EvaluationConfig:
-        """Return the settings of one task: its own where it has some, the common ones otherwise."""
-        own = self.tasks.get(task, Prompting()).model_dump(exclude_none=True)
-        return self.model_copy(update=own)
 
 
 TRAINED = ("base_model", "start_from", "seed", "lora_config", "training_config", "dataset_config")
