@@ -36,8 +36,8 @@ REQUIRED = {
 """Headings that a document must have, each with something under it."""
 
 _HEADING = re.compile(r"^(#{1,6}) +(.+?)(?: *\{[^}]*\})?$", flags=re.MULTILINE)
-_GAP = re.compile(r"\*\*\[TODO\b")
-"""A gap, as the macros of the Hub and of print show it."""
+_GAP = re.compile(r"(?<!`)\bTODO\b(?!`)")
+"""What only the author can write, and has not yet."""
 
 _FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", flags=re.DOTALL | re.MULTILINE)
 

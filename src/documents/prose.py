@@ -22,25 +22,13 @@ _TARGET = re.compile(r"(\[@[^\]]+\](?=:))|(\](?:\(|:)\s*)(?!<?(?:https?://|mailt
 """A citation before a colon; or what begins a link, before a target neither of the web nor within the documents."""
 
 
-GAP = re.compile(r"\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}(TODO\b[^⟦⟧]*)\N{MATHEMATICAL RIGHT WHITE SQUARE BRACKET}")
-"""A gap that was noticed, which each target shows in its own way."""
-
-_TODO = re.compile(r"(?<![⟦\[])\bTODO\b(?:[^\n|⟦⟧]|\n(?!\s*(?:\n|[-*#|]|$)))*")
-"""A gap as it is written: from the mark to the end of its paragraph, list item or cell."""
-
-
 def prose(text: str) -> str:
-    """Make what could be HTML, an attribute or the address of a script show as text, and gaps noticed; the rest stays Markdown."""
+    """Make what could be HTML, an attribute or the address of a script show as text; the rest stays Markdown."""
     parts = _CODE.split(text)
     for place in range(0, len(parts), 3):
         escaped = _MARKUP.sub(lambda found: f"&#{ord(found[0])};", parts[place])
-        parts[place] = gaps_noticed(_TARGET.sub(lambda found: found[1] or "&#93;" + found[2][1:], escaped))
+        parts[place] = _TARGET.sub(lambda found: found[1] or "&#93;" + found[2][1:], escaped)
     return "".join(part for place, part in enumerate(parts) if place % 3 != 2)
-
-
-def gaps_noticed(text: str) -> str:
-    """Put what is marked `TODO` in an author's text into the brackets of a gap."""
-    return _TODO.sub(lambda found: f"⟦{' '.join(found[0].split())}⟧", text)
 
 
 def shown(model: Model) -> Model:

@@ -20,17 +20,12 @@ from .claims import Claim, template_path
 from .completeness import says_something
 from .context import Context
 from .demo import Demo
-from .prose import GAP, gaps_noticed
 from .templates import AUTHOR, FRAGMENTS, Target
 
 Value = TypeVar("Value")
 
 CITATION = re.compile(r"\[(@[\w-]+(?:; @[\w-]+)*)\]")
 """How texts cite, as in `[@hu2022; @wilson1927]`; escaped text has neither the brackets nor the sign."""
-
-_CODE = re.compile(r"(^```.*?^```$|`[^`\n]*`)", flags=re.DOTALL | re.MULTILINE)
-_GAPS = re.compile(rf"(\A---\n.*?\n---\n|^```.*?^```$|<[^>\n]*>)|{GAP.pattern}", flags=re.DOTALL | re.MULTILINE)
-"""Gaps, and the places in which none can be marked: front matter, code and tags."""
 
 NOTHING = "Nothing is on record about this."
 """What a section says that only the author could write, and nobody did."""
@@ -80,9 +75,6 @@ class Renderer:
             text = self.env.get_template(f"{name}.j2").render(self._names(), **extra)
         except (TemplateError, UnicodeDecodeError, RecursionError, TypeError, ArithmeticError) as error:
             raise _fault(error, file) from error
-        if name.startswith("author/"):
-            text = "".join(part if i % 2 else gaps_noticed(part) for i, part in enumerate(_CODE.split(text)))
-        text = _GAPS.sub(lambda found: str(self._macros.gap(found[2])) if found[2] else found[0], text)
         cited = CITATION.sub(lambda found: self._citation(found, file), text.strip())
         return re.sub(r"\n{3,}", "\n\n", cited)
 
