@@ -1,6 +1,5 @@
 """Read by MkDocs before anything is built: what configs/project.yaml says of the site takes the place of mkdocs.yml."""
 
-import os
 import re
 import sys
 from pathlib import Path
@@ -30,7 +29,6 @@ def on_config(config: Any) -> Any:
         config["site_url"] = address
     if "gh-deploy" in sys.argv and address is None:
         say("configs/project.yaml: without site_url, the page for unknown addresses has no style, and links no preview")
-    _check_writable(Path(config["site_dir"]))
     config.update(found)
     config["theme"]["language"] = language
     return config
@@ -45,10 +43,3 @@ def on_page_content(html: str, *, page: Any, **_: Any) -> str:
         page.meta.setdefault("search", {"boost": 0.2})
     assets = get_relative_url("assets/", page.url)
     return _ASSETS.sub(lambda found: f"{found[1]}{assets}", html)
-
-
-def _check_writable(site: Path) -> None:
-    """Refuse a site folder that cannot be written, which MkDocs would notice after the build."""
-    existing = next(path for path in (site, *site.parents) if path.exists())
-    if not os.access(existing, os.W_OK):
-        raise PluginError(f"{site}: found a folder that is read-only, expected one to write. Give another --site-dir.")

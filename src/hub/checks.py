@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -101,7 +100,7 @@ class Checks:
         loaded = []
         for repo in repos:
             models = repo.role in ("base", "model")
-            why = (obstacle or ("not loaded" if not load else self._too_large(repo, base, visitor))) if models else None
+            why = (obstacle or (None if load else "not loaded")) if models else None
             if why:
                 self.add(repo.role, LOGITS, "not checked", why)
             elif repo.role != "space":
@@ -115,15 +114,6 @@ class Checks:
         if self.failed:
             failed = f"{len(self.failed)} of {len(self.done)} checks failed ({'; '.join(self.failed)})"
             raise Refused(f"{failed}. Correct what failed; nothing was sent.")
-
-    def _too_large(self, repo: Repository, base: Repository | None, visitor: Hub) -> str | None:
-        """Return why a model does not fit into the free memory, if it does not."""
-        needed = repo.size + (base.size if base is not None and repo.role == "model" else 0)
-        if repo.role == "model" and not self._context.record.model.full and base is None:
-            info = visitor.call(visitor.api.model_info, str(self._context.names.base), files_metadata=True)
-            needed += sum(f.size or 0 for f in info.siblings or [] if f.rfilename.endswith(".safetensors"))
-        free = int(importlib.import_module("psutil").virtual_memory().available)
-        return None if needed < free else f"not loaded: {needed / 1e9:.1f} GB are more than the free memory"
 
     # After it was sent.
 
