@@ -198,10 +198,6 @@ class Analysis:
         """Return a metric's result by its key."""
         return next(m for m in self.metrics if m.key == key)
 
-    def variants(self, key: str) -> list[MetricResult]:
-        """Return the metrics that ask the same as a metric under other conditions."""
-        return [m for m in self.metrics if m.config.variant_of == key]
-
     @property
     def primary(self) -> tuple[MetricResult, ...]:
         """The metrics that the question is about."""

@@ -15,12 +15,10 @@ FREQUENT = 3
 
 @dataclass(frozen=True)
 class WrongAnswers:
-    """One model's wrong answers in a task: how many, the most frequent of a list, how many of the right length, how many begin rightly."""
+    """One model's wrong answers in a task: how many, and the most frequent of a list."""
 
     count: int
     frequent: tuple[tuple[str, int], ...]
-    right_length: int
-    right_start: int
 
 
 @dataclass(frozen=True)
@@ -56,12 +54,8 @@ def error_profile(base: Answered, finetuned: Answered) -> ErrorProfile:
 
 def _wrong(rows: Answered) -> WrongAnswers:
     wrong = rows.where(~rows.column("correct").astype(bool))
-    answers, references = wrong.texts("answer"), wrong.texts("reference")
-    pairs = [(a or "", reference) for a, reference in zip(answers, references, strict=True) if reference is not None]
     frequent = frequencies(wrong["answer"]) if rows.candidates and len(wrong) else {}
     return WrongAnswers(
         count=len(wrong),
         frequent=tuple(sorted(frequent.items(), key=lambda pair: (-pair[1], pair[0]))[:FREQUENT]),
-        right_length=sum(len(answer) == len(reference) for answer, reference in pairs),
-        right_start=sum(answer[:1] == reference[:1] for answer, reference in pairs),
     )

@@ -77,7 +77,6 @@ class Figures:
         control_p: Chance of as many right answers as were observed, if it were (Poisson binomial, one-sided).
         kappa: Agreement with the right answers beyond chance, for choices.
         answered: Share of what it wrote that is one of the candidates.
-        chosen_right: Share of the questions in which the candidate that it would choose from the list is right.
         constant: The answer given to nearly every question, if there is one.
     """
 
@@ -87,7 +86,6 @@ class Figures:
     control_p: float | None = None
     kappa: float | None = None
     answered: float | None = None
-    chosen_right: float | None = None
     constant: Constant | None = None
 
 
@@ -165,7 +163,6 @@ def figures(
         return found
     shares = rows.control_shares(metric.control)
     references = rows.has("reference")
-    chosen = rows.texts("chosen") == rows.texts("reference") if references and rows.has("chosen") else None
     answer, times = max(frequencies(rows["answer"]).items(), key=lambda pair: pair[1])
     return replace(
         found,
@@ -173,7 +170,6 @@ def figures(
         control_p=None if shares is None else poisson_binomial_tail(shares, int((values > 0).sum())),
         kappa=kappa(rows.texts("reference"), rows.texts("answer")) if references else None,
         answered=float(rows.column("answered").mean()) if rows.has("answered") else None,
-        chosen_right=None if chosen is None else float(np.mean(chosen)),
         constant=Constant(answer, times / len(rows)) if times >= CONSTANT * len(rows) else None,
     )
 
