@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -15,11 +14,9 @@ from src.record.publication import Publication, Visibility
 from .errors import Refused
 from .receipt import Receipt
 from .remote import FIRST_COMMIT, Hub, RemoteRepo, aside, belongs, commit_title, describe
-from .repository import SMALL, Repository
+from .repository import Repository
 
 Kind = Literal["added", "changed", "removed", "same", "left alone"]
-
-CARD = "README.md"
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,6 @@ class RepoPlan:
         asked: Whether the person asks to make it public.
         foreign: What others did since the last publication, a line each.
         notes: What the person should know.
-        card: How the card changes, as lines of a diff.
     """
 
     repo: Repository
@@ -57,7 +53,6 @@ class RepoPlan:
     asked: bool = False
     foreign: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    card: tuple[str, ...] = ()
 
     @property
     def action(self) -> Literal["create", "update", "nothing"]:
@@ -155,7 +150,7 @@ def plan_repo(hub: Hub, repo: Repository, wanted: Visibility, asked: bool, recei
         others = []  # whoever committed it
     elif known is None and not ours and not remote.is_new(repo):
         others = [f"{len(remote.files)} files that were not published from here"]
-    return replace(plan, foreign=tuple(others), notes=tuple(_notes(plan, commits)), card=_card_diff(hub, plan))
+    return replace(plan, foreign=tuple(others), notes=tuple(_notes(plan, commits)))
 
 
 def _shows_more(hub: Hub, plan: RepoPlan, commits: list[GitCommitInfo]) -> bool:
@@ -189,16 +184,6 @@ def _notes(plan: RepoPlan, commits: list[GitCommitInfo]) -> list[str]:
     if plan.becomes_public:
         return [f"becomes public with its whole history, {len(commits)} commits"]
     return [f"stays private, as it is; --make-public {name} makes it public"]
-
-
-def _card_diff(hub: Hub, plan: RepoPlan) -> tuple[str, ...]:
-    """Compare the card with the one on the Hub, line by line; what is binary or large is left out."""
-    theirs = plan.remote.files[CARD] if plan.remote and CARD in plan.remote.files else None
-    if plan.remote is None or theirs is None or theirs.size > SMALL or CARD not in plan.paths("changed"):
-        return ()
-    text = hub.download(plan.repo, plan.remote.head, CARD).decode(errors="replace")
-    lines = difflib.unified_diff(text.splitlines(), plan.repo.card.splitlines(), lineterm="", n=0)
-    return tuple(line for line in lines if not line.startswith(("---", "+++", "@@")))
 
 
 def up_to_date(plans: list[RepoPlan], receipt: Publication | None, tag: str | None) -> bool:

@@ -14,14 +14,12 @@ from src.record.errors import InputError, printable
 from src.record.publication import Check, Publication
 
 from .errors import Refused
-from .plan import CARD, RepoPlan
+from .plan import RepoPlan
 from .repository import Repository
 
 MARKS = {"added": "+", "changed": "~", "removed": "-", "same": "=", "left alone": " "}
 OUTCOMES = {"passed": "green", "failed": "bold red", "not checked": "yellow"}
 ACTIONS = {"create": "new, private until it is read back and tried", "update": "one commit", "nothing": "no change"}
-LISTED = 12
-"""Most lines of a diff that are shown without --verbose."""
 
 
 def _line(text: str) -> str:
@@ -70,10 +68,6 @@ class Screen:
         for kind in ("removed", "changed", "left alone"):
             if not self.verbose and (paths := plan.paths(kind)):
                 self.out.print(f"  {kind}: {_line(', '.join(paths))}")
-        for line in plan.card if self.verbose else plan.card[:LISTED]:
-            self.out.print(f"  {CARD}: {_line(line)}", style="red" if line.startswith("-") else "green")
-        if not self.verbose and len(plan.card) > LISTED:
-            self.out.print(f"  {CARD}: --verbose lists {len(plan.card) - LISTED} more lines")
         for line in plan.notes:
             self.note(line)
         for line in plan.foreign:

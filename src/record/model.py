@@ -59,6 +59,9 @@ EMBEDDINGS = ("embed_tokens", "wte", "word_embeddings", "shared", "embed_in", "t
 CLASSIFIERS = ("out_proj", "score", "classifier")
 """Names of modules that hold the token embeddings and a classifier's output, the innermost first."""
 
+SETTINGS = ("r", "lora_alpha", "lora_dropout", "target_modules", "use_rslora", "bias", "modules_to_save")
+"""Keys of a LoRA adapter's config that an experiment's config states too."""
+
 SPECIAL = ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern", "layers_to_transform", "trainable_token_indices")
 """Keys of a LoRA adapter's config that a card names where they are set."""
 
@@ -117,16 +120,6 @@ class Model:
         return [key for key in SPECIAL if self.is_lora and self.config.get(key)]
 
     @property
-    def rank(self) -> object:
-        """The rank of a LoRA adapter; None of another one."""
-        return self.config.get("r") if self.is_lora else None
-
-    @property
-    def alpha(self) -> object:
-        """The alpha of a LoRA adapter; None of another one."""
-        return self.config.get("lora_alpha") if self.is_lora else None
-
-    @property
     def adapted(self) -> list[str]:
         """The modules that are adapted, or the pattern that names them."""
         stated = self.config.get("target_modules")
@@ -134,20 +127,10 @@ class Model:
 
     @property
     def settings(self) -> dict[str, Any] | None:
-        """The adapter's settings as an experiment's `lora_config` states them; None where it is not LoRA."""
+        """The adapter's settings, by the names that an experiment's `lora_config` shares with peft; None where it is not LoRA."""
         if not self.is_lora or not {"r", "lora_alpha"} <= self.config.keys():
             return None
-        modules = self.config.get("target_modules")
-        stated = {
-            "r": self.rank,
-            "alpha": self.alpha,
-            "dropout": self.config.get("lora_dropout") or None,
-            "target_modules": modules if isinstance(modules, str) else self.adapted or None,
-            "use_rslora": "use_rslora" in self.special or None,
-            "bias": self.bias,
-            "modules_to_save": self.trained_whole or None,
-        }
-        return {key: value for key, value in stated.items() if value is not None}
+        return {key: self.config[key] for key in SETTINGS if self.config.get(key) not in (None, False, 0, "none", [])}
 
     @property
     def trained_whole(self) -> list[str]:
