@@ -15,7 +15,7 @@ def api_pages(root: Path) -> dict[str, str]:
         modules = sorted(p.stem for p in (root / "src" / package).glob("*.py") if p.stem != "__init__")
         parts = [
             f"---\ndescription: Python reference of src.{package}, from its docstrings.\n---\n\n# src.{package}",
-            f"::: src.{package}\n    options:\n      show_root_toc_entry: false\n      members: []",
+            f"::: src.{package}\n    options:\n      show_root_heading: false\n      members: []",
         ]
         parts += [f"::: src.{package}.{module}" for module in modules]
         pages[f"reference/{package}.md"] = "\n\n".join(parts) + "\n"
