@@ -58,6 +58,7 @@ def test_all_claims_that_fail_are_named_with_line_sentence_and_values(project: P
         (claim(TRUE, "So is {{ record.nothing }}."), "a value is missing"),
         (claim("1 < 2"), "constant"),
         (claim(f"{FALSE} or true"), "constant"),
+        (claim('base("words_spelled").value >= base("words_spelled").value'), "constant"),
         (claim('run("words_spelled")'), "does not hold"),
         (claim('base("words_spelled").control != 0.5'), "control is not on record"),
         ("{{ base('words_spelled').control }}", "not on record"),

@@ -18,6 +18,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -135,11 +136,7 @@ class ClaimExtension(Extension):
         kept = parser.parse_assign_target() if parser.stream.skip_if("name:as") else None
         body = parser.parse_statements(("name:endclaim",), drop_needle=True)
         name, file = parser.name or "", parser.filename
-        joined = [
-            node for node in (condition, *condition.find_all(nodes.BinExpr)) if isinstance(node, nodes.And | nodes.Or)
-        ]
-        constant = any(isinstance(part, nodes.Const) for node in joined for part in (node.left, node.right))
-        if constant or (next(condition.find_all(nodes.Name), None) is None and not isinstance(condition, nodes.Name)):
+        if _is_constant(condition):
             raise TemplateSyntaxError("a claim whose condition is constant", line, name, file)
         for part in (data for node in body for data in node.find_all(nodes.TemplateData)):
             if _DIGIT.search(_QUIET.sub("", part.data)):
@@ -174,6 +171,19 @@ class ClaimExtension(Extension):
 
     def _value(self, text: str, given: dict[str, Any]) -> Any:
         return self._compiled(text)(given)
+
+
+def _is_constant(condition: nodes.Expr) -> bool:
+    """Determine whether a condition, or a part of it, holds or fails whatever the record says."""
+    parts = [condition, *condition.find_all(nodes.Expr)]
+    if not any(isinstance(part, nodes.Name) for part in parts):
+        return True
+    joined = [side for part in parts if isinstance(part, nodes.And | nodes.Or) for side in (part.left, part.right)]
+    compared = [
+        (part.expr, *(operand.expr for operand in part.ops)) for part in parts if isinstance(part, nodes.Compare)
+    ]
+    itself = any(one == other for operands in compared for one, other in pairwise(operands))
+    return itself or any(isinstance(side, nodes.Const) for side in joined)
 
 
 def _split(environment: Environment, condition: str) -> list[str]:
