@@ -47,13 +47,8 @@ ARCHITECTURES = {
 }
 """Ends of the names of a model's classes, and what each does."""
 
-SEQ_2_SEQ = frozenset(
-    [
-        "bart", "bigbird_pegasus", "blenderbot", "fsmt", "led", "longt5", "m2m_100", "marian", "mbart", "mt5", "mvp", "nllb-moe",
-        "pegasus", "pegasus_x", "plbart", "prophetnet", "switch_transformers", "t5", "umt5",
-    ]
-)  # fmt: skip
-"""Each `model_type` that turns text into text; a class that ends in ForConditionalGeneration may also read images or sound."""
+OTHER_INPUTS = {"num_mel_bins", "vision_config"}
+"""Keys of the config of a model that reads sound or images, whose class may end in ForConditionalGeneration as well."""
 
 EMBEDDINGS = ("embed_tokens", "wte", "word_embeddings", "shared", "embed_in", "tok_embeddings")
 CLASSIFIERS = ("out_proj", "score", "classifier")
@@ -92,7 +87,7 @@ class Model:
             return HEADS.get(str(task))
         name = self.architecture or ""
         if name.endswith("ForConditionalGeneration"):
-            return HEADS["SEQ_2_SEQ_LM"] if self.config.get("model_type") in SEQ_2_SEQ else None
+            return None if OTHER_INPUTS & self.config.keys() else HEADS["SEQ_2_SEQ_LM"]
         return next((HEADS[task] for end, task in ARCHITECTURES.items() if name.endswith(end)), None)
 
     @property
