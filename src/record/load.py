@@ -224,7 +224,7 @@ class Record:
     @cached_property
     def base_folder(self) -> Path | None:
         """The base model's folder, if it is a local one."""
-        if self.experiment.base_model is None or self.experiment.published_for is not None:
+        if self.experiment.base_model is None:
             return None
         name = parse_model_name(self.experiment.base_model)
         folder = self.root / self.experiment.base_model
@@ -233,12 +233,10 @@ class Record:
 
     @property
     def base_name(self) -> ModelName | None:
-        """Name of the base that the adapter is published for, without any path; its revision is the config's, or its path's.
+        """Name of the base model, without any path; its revision is the config's, or its path's.
 
         Where the config states none, it is the Hub id that the adapter or the results name.
         """
-        if self.experiment.published_for is not None:
-            return parse_model_name(self.experiment.published_for)
         stated = self.results.base_model.name if self.results.base_model else None
         own = None if self.model.full else self.model.config.get("base_model_name_or_path")
         found = [parse_model_name(name) for name in (own, stated) if isinstance(name, str) and name]
