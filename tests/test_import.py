@@ -263,8 +263,7 @@ def test_what_has_no_number_for_each_question_is_imported_as_stated(tmp_path: Pa
     assert values(record, "squadv2_exact") == (0.61, 0.93)
     (metric,) = analyse(record).metrics
     assert (metric.config.unit, metric.run.test) == ("number", None)
-    assert metric.base is not None and metric.base.interval is not None  # from the standard error
-    assert metric.base.interval.low == pytest.approx(0.61 - 1.96 * 0.1, abs=1e-3)
+    assert metric.base is not None and metric.base.interval is None  # whatever standard error is stated
 
 
 def test_what_predict_only_writes_is_no_score(tmp_path: Path) -> None:

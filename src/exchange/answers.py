@@ -49,7 +49,7 @@ class Answer:
 
 @dataclass
 class Metric:
-    """A metric of a task: its value and standard error for each model.
+    """A metric of a task, and its value for each model.
 
     Attributes:
         judged: Whether it is the share of answers that the tool judged right.
@@ -59,7 +59,6 @@ class Metric:
     name: str
     direction: Literal["higher", "lower"]
     values: list[float]
-    errors: list[float | None]
     judged: bool = False
     share: bool = False
 

@@ -201,9 +201,6 @@ def _models(found: Import, root: Path, metrics: dict[str, Declared]) -> dict[str
             run += f"-{place + 1}" if run.lower() in {*SECTIONS, *map(str.lower, models)} else ""
         stated = {key: metric for key, (_, metric) in metrics.items() if metric is not None}
         models[run] = {"name": shown, "metrics": {key: metric.values[place] for key, metric in stated.items()}}
-        errors = {key: metric.errors[place] for key, metric in stated.items() if metric.errors[place] is not None}
-        if errors:
-            models[run]["uncertainty"] = {key: {"standard_error": error} for key, error in errors.items()}
     return models
 
 

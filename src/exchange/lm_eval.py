@@ -108,11 +108,12 @@ class HarnessRun:
         return settings(self.data.config, self.data.model_extra or {}, {"lm_eval_version": self.data.lm_eval_version})
 
     def numbers(self, task: str) -> dict[tuple[str, str], float]:
-        """Return what is stated of a task or group by metric and filter, standard errors included."""
+        """Return what is stated of a task or group by metric and filter."""
         found = {}
         for key, value in self.data.results.get(task, {}).items():
             metric, comma, chosen = key.partition(",")
-            if comma and isinstance(value, int | float) and not isinstance(value, bool):
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if comma and number and not metric.endswith("_stderr"):
                 found[metric, chosen] = float(value) if abs(value) < LARGEST else math.inf  # left out later, by name
         return found
 
@@ -270,7 +271,7 @@ def _metrics(runs: list[HarnessRun], name: str, chosen: str, notes: list[str]) -
     """Read the metrics of a task by one filter; what cannot be compared is named in the notes."""
     numbers = [{m: value for (m, f), value in run.numbers(name).items() if f == chosen} for run in runs]
     found = []
-    for metric in [m for m in numbers[0] if all(m in one for one in numbers) and not m.endswith("_stderr")]:
+    for metric in [m for m in numbers[0] if all(m in one for one in numbers)]:
         values = [one[metric] for one in numbers]
         stated = runs[0].data.higher_is_better
         directions = [stated.get(of, {}).get(metric) for of in (name, *runs[0].members(name))]
@@ -280,10 +281,8 @@ def _metrics(runs: list[HarnessRun], name: str, chosen: str, notes: list[str]) -
             why = "it stands for a metric that --predict_only did not compute" if metric == "bypass" else unknown
             notes.append(f"{name}: left out: {metric} ({why})")
             continue
-        errors = [one.get(f"{metric}_stderr", math.nan) for one in numbers]
         share = metric in _SHARES and all(0 <= value <= 1 for value in values)
-        noted = [error if 0 <= error < math.inf else None for error in errors]
-        found.append(Metric(metric, "higher" if better else "lower", values, noted, share=share))
+        found.append(Metric(metric, "higher" if better else "lower", values, share=share))
     return found
 
 

@@ -85,8 +85,8 @@ class Record:
 
     @property
     def tested(self) -> bool:
-        """Whether some metric is compared on answers, or its uncertainty is stated: whether statistics have anything to say."""
-        return any(run.answers is not None or run.uncertainty for run in self.runs.values())
+        """Whether some run's answers are on record: whether statistics have anything to say."""
+        return any(run.answers is not None for run in self.runs.values())
 
     def answered(self, run: str, task: str | None) -> Answered | None:
         """Return the answers of a run, by its name, to the questions of one task, if they are on record."""

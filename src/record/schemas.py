@@ -12,12 +12,6 @@ from .config import Name, Strict
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Uncertainty(Strict):
-    """The uncertainty of a value as another tool states it."""
-
-    standard_error: float = Field(ge=0)
-
-
 class ModelResults(Strict):
     """One model's metrics."""
 
@@ -25,7 +19,6 @@ class ModelResults(Strict):
     metrics: dict[str, Annotated[float, Field(strict=True, ge=-1e100, le=1e100)]] = Field(
         min_length=1, description="Value of each metric."
     )
-    uncertainty: dict[str, Uncertainty] = Field({}, description="As another tool states it.")
 
 
 class FileReference(Strict):
@@ -218,7 +211,6 @@ class RunResults(Strict):
     training_log: TrainingLog | None = None
     config: dict[str, Any] | None = Field(None, description="The whole config of the run, as it was evaluated.")
     metrics: dict[str, float] = Field(default_factory=dict, description="Value of each metric.")
-    uncertainty: dict[str, Uncertainty] = Field(default_factory=dict, description="As in `evaluation_results.json`.")
     answers: FileReference | None = None
     hashes: Hashes | None = None
     environment: Environment | None = None
