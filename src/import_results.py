@@ -44,7 +44,7 @@ def _compare_documents(changes: list[str] | None) -> None:
     from src.record.gaps import typed_numbers
 
     if changes is not None:
-        say(f"{len(changes)} metrics changed" if changes else "no metric changed")
+        say(f"{len(changes)} values changed" if changes else "no value changed")
     for line in changes or ():
         print(line)
     documents = build(Path(), Path(".cache"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +24,7 @@ class Answer:
         question: What identifies the question and its target; the same for all models.
         references: Accepted answers, the first to be shown.
         scores: Log-likelihoods of all candidates in nats, in their order; `score` is the answer's.
-        values: Each metric's value for this question.
+        values: Each metric's value for this question, by the metric's column.
         columns: Further fields of the question.
         own_prompt: The prompt, if it differs from the first model's.
     """
@@ -52,6 +53,7 @@ class Metric:
     """A metric of a task, and its value for each model.
 
     Attributes:
+        column: Name of the column with its value for each question.
         judged: Whether it is the share of answers that the tool judged right.
         share: Whether each of its values is a share of right answers.
     """
@@ -59,8 +61,13 @@ class Metric:
     name: str
     direction: Literal["higher", "lower"]
     values: list[float]
+    column: str
     judged: bool = False
     share: bool = False
+
+    def is_mean(self, values: Sequence[float], place: int) -> bool:
+        """Determine whether the value of the model at a place is the mean of its values for each question."""
+        return abs(sum(values) / len(values) - self.values[place]) <= TOLERANCE
 
 
 @dataclass
@@ -112,23 +119,19 @@ class Task:
 
 @dataclass
 class Import:
-    """Runs of another tool, ready to become a record: the base model's, the tuned model's, then any others; or the tuned model's alone.
+    """Runs of another tool, ready to become a record: `base`, `finetuned`, then `run-3` and so on; or `finetuned` alone.
 
     Attributes:
         models: Each run's model as the tool names it, possibly by a path, and its adapter, if any.
-        tasks: What was asked, groups included.
+        tasks: What was asked, groups included; values and answers in the order of the runs.
+        files: What was read of each run.
         settings: What the tool states of the runs, limited to the keys of `settings`.
         notes: What was left out, and why.
     """
 
     tool: str
-    models: list[tuple[str, str | None]]
+    models: dict[str, tuple[str, str | None]]
     tasks: list[Task]
-    files: list[list[Path]]
+    files: dict[str, list[Path]]
     settings: dict[str, Any]
     notes: list[str] = field(default_factory=list)
-
-    @property
-    def published(self) -> int:
-        """Place of the run that is published: the second, or the only one."""
-        return min(1, len(self.models) - 1)

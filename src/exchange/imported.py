@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,6 @@ from src.record.errors import InputError
 from src.record.files import atomic, load_json, load_yaml, parse_yaml, read_text, sha256_file, validate, write_json
 from src.record.gaps import SAMPLE
 from src.record.load import PROJECT
-from src.record.model import read_model
 from src.record.model_name import parse_model_name, recorded_name
 from src.record.questions import SCHEMA, read_questions, write_questions
 from src.record.results import computed
@@ -30,12 +28,14 @@ from src.record.schemas import EvaluationResults, RunResults
 from src.record.schemas import Task as TaskEntry
 from src.record.tables import table_of
 
-from .answers import TOLERANCE, Import, Metric, Task
-from .lm_eval import sides
-from .reading import COLUMN, safe_name
+from .answers import Import, Metric, Task
+from .reading import column_names, unique_names
 
 PRIMARY_TASKS = 20
 """Most tasks whose metrics are declared as primary, and so corrected together and shown first."""
+
+LABEL = 120
+"""Characters of a metric's label."""
 
 COLUMN_TEXT = 1_000
 """Characters of a question's field that are taken over."""
@@ -49,7 +49,7 @@ SECTIONS = {"base": "base_model", "finetuned": "finetuned_model"}
 
 @dataclass
 class Written:
-    """What an import did: lines to print, and each metric whose value changed; None where there was nothing before."""
+    """What an import did: lines to print, and each value that changed; None where there was nothing before."""
 
     lines: list[str] = field(default_factory=list)
     changes: list[str] | None = None
@@ -75,53 +75,48 @@ def write_record(found: Import, root: Path, name: str, *, replace: bool = False,
     if before is not None and source is None and not replace:
         raise InputError(place, "these results were not imported. Choose another --name, or pass --replace.")
     sample = source is not None and source.tool == SAMPLE
-    former = _values(folder) if before is not None and not sample and config_path.is_file() else None
-    own = parse_yaml(config_path, read_text(config_path)) if config_path.is_file() else {}
-    own = {key: value for key, value in own.items() if key != "note"} if sample else own
-    stated = _experiment(found, root, name)
-    config = stated | own
-    validate(config_path, config, ExperimentConfig)
-    published = before.finetuned_model.name if before is not None and former is not None else None
-    hashes = _bind_weights(found, root, config, config_path, weights or published or "")
-    declared = MetricsConfig.model_construct(metrics={})
-    if (root / METRICS).is_file() and not sample:
-        declared = load_yaml(root / METRICS, MetricsConfig)
-    metrics = _metrics(found.tasks, declared, root / METRICS)
-    new = {key: metric for key, (metric, _) in metrics.items() if key not in declared.metrics}
+    former = _values(folder) if before is not None and not sample else None
     written = Written()
     texts: dict[Path, str] = {}
-    if config_path.is_file() and not sample:
-        written.lines += _config_differences(own, stated, config_path.relative_to(root))
+
+    own = parse_yaml(config_path, read_text(config_path)) if config_path.is_file() else {}
+    stated = _experiment(found, root, name)
+    if sample or not own:
+        own.pop("note", None)
+        texts[config_path] = _as_yaml(stated | own)
+    for key in ("base_model", "base_revision"):
+        if own and not sample and key in stated and own.get(key) != stated[key]:
+            now = own.get(key, "not stated")
+            line = f"{config_path.relative_to(root)}: {key} is {now}, and should be {stated[key]} for these results"
+            written.lines.append(line)
+    config = validate(config_path, stated | own, ExperimentConfig)
+    published = before.finetuned_model.name if before is not None and not sample else None
+    hashes = _bind_weights(found, root, config, config_path, weights or published or "")
+
+    metrics = _metrics(found.tasks)
+    if sample or not (root / METRICS).is_file():
+        texts[root / METRICS] = _metrics_yaml(metrics)
     else:
-        texts[config_path] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    if declared.metrics and new:
-        metrics = {key: metric for key, metric in metrics.items() if key not in new}
-        block = _metrics_yaml(new).removeprefix("metrics:\n")
-        written.lines.append(
-            f"{METRICS}: not declared, so left out: {', '.join(new)}. To show them, add under `metrics`:\n{block}"
-        )
-    elif new:
-        texts[root / METRICS] = _metrics_yaml(new)
+        metrics, new = _declared(metrics, load_yaml(root / METRICS, MetricsConfig), root / METRICS)
+        if new:
+            block = _metrics_yaml(new).removeprefix("metrics:\n")
+            line = (
+                f"{METRICS}: not declared, so left out: {', '.join(new)}. To show them, add under `metrics`:\n{block}"
+            )
+            written.lines.append(line)
     if not metrics:
-        why = "is declared" if new else "is of questions that every model answered"
-        raise InputError(found.tool, "\n".join([f"no metric of these results {why}.", *written.lines]))
+        raise InputError(found.tool, "\n".join(["no metric of these results is declared.", *written.lines]))
+
     models = _models(found, root, metrics)
     results = _results(found, name, models)
     if hashes:
         results["hashes"] = {"adapter": hashes, "data": {}}
-    if before is not None:
+    if before is not None and before.training_log is not None:
         if hashes and before.hashes and before.hashes.adapter != hashes:
             written.lines.append("training log left out, since it is of other weights")
         else:
-            kept = {"training_log", "resources", "environment"}
-            results |= before.model_dump(mode="json", include=kept, exclude_unset=True)
-        written.lines += [] if sample else _keep_own_values(results, before, declared)
-    written.lines += _write_results(results, models, found, metrics, folder, root)
-    for target, text in texts.items():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with atomic(target) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-        written.lines.append(f"written: {target.relative_to(root)}")
+            results["training_log"] = before.training_log.model_dump(mode="json", exclude_unset=True)
+    written.lines += _write_files(results, models, found, metrics, texts, root)
     for run in {*SECTIONS, *before.runs} - models.keys() if before is not None else ():
         for stale in (folder / "runs" / f"{run}.json", folder / "answers" / f"{run}.parquet"):
             stale.unlink(missing_ok=True)
@@ -130,16 +125,16 @@ def write_record(found: Import, root: Path, name: str, *, replace: bool = False,
     return written
 
 
-def _write_results(
+def _write_files(
     results: dict[str, Any],
     models: dict[str, dict[str, Any]],
     found: Import,
     metrics: dict[str, Declared],
-    folder: Path,
+    texts: dict[Path, str],
     root: Path,
 ) -> list[str]:
-    """Write results, questions and answers; return the files that changed. Until all are written, the former ones stay."""
-    lines = []
+    """Write results, questions, answers and texts; return the files that changed. Until all are written, the former ones stay."""
+    folder = root / "results" / results["experiment_name"]
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".") as given:
         staging = Path(given)
@@ -148,13 +143,18 @@ def _write_results(
         write_json(staging / "evaluation_results.json", results)
         for run in results["runs"]:
             write_json(staging / "runs" / f"{run}.json", {"run": run, **models[run]})
+        changed = []
         for path in sorted(path for path in staging.rglob("*") if path.is_file()):
             target = folder / path.relative_to(staging)
             target.parent.mkdir(exist_ok=True)
-            changed = not target.is_file() or target.read_bytes() != path.read_bytes()
+            if not target.is_file() or target.read_bytes() != path.read_bytes():
+                changed.append(target)
             path.replace(target)
-            lines += [f"written: {target.relative_to(root)}"] if changed else []
-    return lines
+    for target, text in texts.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(target) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return [f"written: {target.relative_to(root)}" for target in (*changed, *texts)]
 
 
 def _check_project(root: Path, name: str) -> None:
@@ -166,42 +166,40 @@ def _check_project(root: Path, name: str) -> None:
 
 
 def _bind_weights(
-    found: Import, root: Path, config: dict[str, Any], config_path: Path, published: str
+    found: Import, root: Path, config: ExperimentConfig, config_path: Path, published: str
 ) -> dict[str, str] | None:
     """Return the hashes of the published weights, once they are known to be the evaluated ones; None without weights.
 
     Where the evaluated weights are a folder on this machine, contents are compared; otherwise their names are.
     """
-    folder = root / config["checkpoint"]
+    folder = root / config.checkpoint
     if not folder.is_dir():
         return None
-    model, adapter = found.models[found.published]
+    model, adapter = found.models["finetuned"]
     evaluated, actual = Path(adapter or model), hash_files(checkpoint_files(folder))
     if evaluated.is_dir():
         theirs = hash_files(checkpoint_files(evaluated))
         same = all(theirs.get(file) == digest for file, digest in actual.items() if file.endswith(".safetensors"))
     else:
-        usual = config["checkpoint"] == f"checkpoints/{config['experiment_name']}"  # a name that says nothing
-        own = published or ("" if usual else config["checkpoint"])
+        usual = config.checkpoint == f"checkpoints/{config.experiment_name}"  # a name that says nothing
+        own = published or ("" if usual else config.checkpoint)
         same = not own or parse_model_name(own).names(str(evaluated))
     if not same:
-        shown = recorded_name(root, published) if published else config["checkpoint"]
+        shown = recorded_name(root, published) if published else config.checkpoint
         refuse_weights(config_path.relative_to(root), recorded_name(root, str(evaluated)), shown)
     return actual
 
 
 def _models(found: Import, root: Path, metrics: dict[str, Declared]) -> dict[str, dict[str, Any]]:
     """Return each model's results by the name of its run, without what is computed from answers."""
-    models: dict[str, dict[str, Any]] = {}
-    for place, (model, adapter) in enumerate(found.models):
-        shown = recorded_name(root, adapter or model)
-        run = sides(len(found.models))[place]
-        if run not in SECTIONS:
-            run = re.sub(r"[^A-Za-z0-9._-]+", "-", shown.rsplit("/", 1)[-1]).strip("-._")[:80] or run
-            run += f"-{place + 1}" if run.lower() in {*SECTIONS, *map(str.lower, models)} else ""
-        stated = {key: metric for key, (_, metric) in metrics.items() if metric is not None}
-        models[run] = {"name": shown, "metrics": {key: metric.values[place] for key, metric in stated.items()}}
-    return models
+    stated = {key: metric for key, (_, metric) in metrics.items() if metric is not None}
+    return {
+        run: {
+            "name": recorded_name(root, adapter or model),
+            "metrics": {key: metric.values[place] for key, metric in stated.items()},
+        }
+        for place, (run, (model, adapter)) in enumerate(found.models.items())
+    }
 
 
 def _results(found: Import, name: str, models: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -210,81 +208,53 @@ def _results(found: Import, name: str, models: dict[str, dict[str, Any]]) -> dic
         "experiment_name": name,
         **{section: models[run] for run, section in SECTIONS.items() if run in models},
         "runs": [run for run in models if run not in SECTIONS],
-        "tasks": {t.name: _described(t) for t in found.tasks if t.answers},
-        "groups": {t.name: list(t.members) for t in found.tasks if _pooled(t, found.tasks)},
+        "tasks": {task.name: _described(task) for task in found.tasks if task.answers},
+        "groups": {task.name: list(task.members) for task in found.tasks if _pooled(task, found.tasks)},
         "source": {
-            "tool": found.tool, "files": _hashes(found.files), "settings": found.settings, "left_out": found.notes,
-            "stated": sorted({key for model in models.values() for key in model["metrics"]}),
+            "tool": found.tool,  # a file by its name alone: the folders that it is in may be named after a path
+            "files": {f"{run}/{path.name}": sha256_file(path) for run, paths in found.files.items() for path in paths},
+            "settings": found.settings,
+            "left_out": found.notes,
         },
-    }  # fmt: skip
+    }
 
 
-def _keep_own_values(results: dict[str, Any], before: EvaluationResults, declared: MetricsConfig) -> list[str]:
-    """Keep the values of metrics that the author declared and computes elsewhere; return a line that names them."""
-    own = {key for key, metric in declared.metrics.items() if metric.task is None and not metric.measure}
-    own -= set(before.source.stated if before.source is not None else ())
-    kept: set[str] = set()
-    for section, former in (("base_model", before.base_model), ("finetuned_model", before.finetuned_model)):
-        if former is not None and section in results:
-            metrics = results[section]["metrics"]
-            missing = {key: value for key, value in former.metrics.items() if key in own - metrics.keys()}
-            metrics |= missing
-            kept |= missing.keys()
-    return [f"kept as it was, since these results do not state it: {', '.join(sorted(kept))}"] if kept else []
-
-
-def _values(folder: Path) -> dict[str, dict[str, float]]:
-    """Return the metrics of every model of a record, by what readers call it."""
+def _values(folder: Path) -> dict[str, float]:
+    """Return every value of a record, by its metric and what readers call the model."""
     results = load_json(folder / "evaluation_results.json", EvaluationResults)
-    found = {"base": results.base_model.metrics} if results.base_model is not None else {}
-    found["fine-tuned"] = results.finetuned_model.metrics
-    return found | {run: load_json(folder / "runs" / f"{run}.json", RunResults).metrics for run in results.runs}
+    models = {"base": results.base_model.metrics} if results.base_model is not None else {}
+    models["fine-tuned"] = results.finetuned_model.metrics
+    models |= {run: load_json(folder / "runs" / f"{run}.json", RunResults).metrics for run in results.runs}
+    return {f"{key}, {model}": value for model, metrics in models.items() for key, value in metrics.items()}
 
 
-def _changes(before: dict[str, dict[str, float]], after: dict[str, dict[str, float]]) -> list[str]:
-    """List each metric with the old and new values of every model, where one changed."""
-    found = []
-    models = {**after, **before}
-    for key in dict.fromkeys(key for part in (*after.values(), *before.values()) for key in part):
-        pairs = [[values.get(model, {}).get(key) for values in (before, after)] for model in models]
-        if any(was != now for was, now in pairs):
-            shown = [" → ".join("none" if value is None else f"{value:.6g}" for value in pair) for pair in pairs]
-            found.append(f"{key}: {'; '.join(f'{model} {pair}' for model, pair in zip(models, shown, strict=True))}")
-    return found
-
-
-def _config_differences(config: dict[str, Any], stated: dict[str, Any], path: Path) -> list[str]:
-    """Say what the config of an experiment would have to state for the results."""
+def _changes(before: dict[str, float], after: dict[str, float]) -> list[str]:
+    """List the old and the new value of whatever changed."""
+    shown = [{key: f"{value:.6g}" for key, value in values.items()} for values in (before, after)]
     return [
-        f"{path}: {key} is {config.get(key, 'not stated')}, and should be {stated[key]} for these results"
-        for key in ("base_model", "base_revision")
-        if key in stated and config.get(key) != stated[key]
+        f"{key}: {' → '.join(values.get(key, 'none') for values in shown)}"
+        for key in dict.fromkeys([*after, *before])
+        if before.get(key) != after.get(key)
     ]
-
-
-def _hashes(files: list[list[Path]]) -> dict[str, str]:
-    """Return each file's hash, by side and name; the folders that it is in may be named after a path."""
-    named = zip(sides(len(files)), files, strict=True)
-    return {f"{side}/{path.name}": sha256_file(path) for side, paths in named for path in paths}
 
 
 def _experiment(found: Import, root: Path, name: str) -> dict[str, Any]:
     """Return what the results say of an experiment, as its config states it."""
-    (given, _), (_, tuned_adapter) = found.models[0], found.models[found.published]
-    base = recorded_name(root, given)
     config: dict[str, Any] = {"experiment_name": name}
-    known = not parse_model_name(given).local or (root / base).is_dir()  # of a path elsewhere, the name is not a Hub id
-    if known and (len(found.models) > 1 or tuned_adapter):  # otherwise the only model is the tuned one
-        config["base_model"] = base
-    revision = found.settings[sides(len(found.models))[0]].get("model_args", {}).get("revision")
-    revision = parse_model_name(given).revision or revision
-    if revision and config.get("base_model") == parse_model_name(given).id:
-        config["base_revision"] = revision
-    adapter = recorded_name(root, tuned_adapter) if tuned_adapter else ""
-    config["checkpoint"] = adapter if (root / adapter / "adapter_config.json").is_file() else f"checkpoints/{name}"
-    settings = read_model(root / config["checkpoint"]).settings
-    if settings is not None:
-        config["lora_config"] = settings
+    run, (model, adapter) = next(iter(found.models.items()))
+    base = parse_model_name(model)
+    known = (
+        not base.local or (root / recorded_name(root, model)).is_dir()
+    )  # the name of a path elsewhere is not a Hub id
+    if known and (run == "base" or adapter):
+        config["base_model"] = recorded_name(root, model)
+        revision = base.revision or found.settings[run]["model_args"].get("revision")
+        if revision:
+            config["base_revision"] = revision
+    adapter = found.models["finetuned"][1]
+    evaluated = recorded_name(root, adapter) if adapter else ""
+    if (root / evaluated / "adapter_config.json").is_file():
+        config["checkpoint"] = evaluated
     config["note"] = f"The results were made with {found.tool}."
     return config
 
@@ -308,39 +278,45 @@ Declared = tuple[MetricConfig, Metric | None]
 """A metric's declaration; and the metric, where its values are not computed from answers."""
 
 
-def _metrics(tasks: list[Task], declared: MetricsConfig, path: Path) -> dict[str, Declared]:
+def _metrics(tasks: list[Task]) -> dict[str, Declared]:
     """Declare each metric of each task and group; a value that cannot be computed from the answers is taken over as stated."""
     found: dict[str, Declared] = {}
     primary = _primary(tasks)
-    columns: set[tuple[str, str | None]] = set()
-    for task in tasks:
-        for metric in task.metrics:
-            name = safe_name(metric.name).lower()
-            measure = _measure(task, metric, tasks)
-            if (task.name, measure.get("value")) in columns:
-                measure = {}  # another metric's values have that column
-            columns.add((task.name, measure.get("value") or metric.name))
-            inside = [m for one in tasks if one.name in task.members for m in one.metrics if m.name == metric.name]
-            share = all(m.share for m in inside) if inside else metric.share
-            of = f"the group {task.name} ({len(task.members)} tasks)" if task.members else f"the task {task.name}"
-            fields = {
-                "label": f"{task.name.replace('_', ' ')}, {metric.name}"[:120],
-                "definition": f"{metric.name} of {of}, as its evaluation defines it.",
-                "direction": metric.direction, "unit": "proportion" if share else "number",
-                "primary": task.name in primary and metric is task.metrics[0],
-                "task": task.name if measure or not task.members else None, **measure,
-            }  # fmt: skip
-            key = safe_name(f"{task.name}_{name}").lower()
-            while key in found:
-                key += "_2"
-            if any(fields["label"] == other.label for other, _ in found.values()):
-                fields["label"] = key  # two names may differ only after what a label has room for
-            found[key] = MetricConfig(**fields), None if measure else metric
-    for key, (metric_config, _) in found.items():
-        before = declared.metrics.get(key)
-        if before and any(getattr(before, k) != getattr(metric_config, k) for k in ("task", "measure", "value")):
+    given = [(task, metric) for task in tasks for metric in task.metrics]
+    keys = unique_names(f"{task.name}_{metric.name}".lower() for task, metric in given)
+    for key, (task, metric) in zip(keys, given, strict=True):
+        label = f"{task.name.replace('_', ' ')}, {metric.name}"
+        of = f"the group {task.name} ({len(task.members)} tasks)" if task.members else f"the task {task.name}"
+        inside = [m for one in tasks if one.name in task.members for m in one.metrics if m.name == metric.name]
+        share = all(m.share for m in inside) if inside else metric.share
+        measure = _measure(task, metric, tasks)
+        declared = MetricConfig(
+            label=label if len(label) <= LABEL else key,
+            definition=f"{metric.name} of {of}, as its evaluation defines it.",
+            direction=metric.direction,
+            unit="proportion" if share else "number",
+            primary=task.name in primary and metric is task.metrics[0],
+            task=task.name if measure or not task.members else None,
+            **measure,
+        )
+        found[key] = declared, None if measure else metric
+    return found
+
+
+def _declared(
+    metrics: dict[str, Declared], declared: MetricsConfig, path: Path
+) -> tuple[dict[str, Declared], dict[str, Declared]]:
+    """Split metrics into those that the author declares, with that declaration, and new ones."""
+    known, new = {}, {}
+    for key, (config, stated) in metrics.items():
+        own = declared.metrics.get(key)
+        if own is None:
+            new[key] = config, stated
+        elif (own.task, own.measure, own.value) != (config.task, config.measure, config.value):
             raise InputError(path, f"metrics.{key}: declared for another task or measure. Remove or rename it.")
-    return {key: (declared.metrics.get(key, metric), stated) for key, (metric, stated) in found.items()}
+        else:
+            known[key] = own, stated
+    return known, new
 
 
 def _primary(tasks: list[Task]) -> set[str]:
@@ -352,23 +328,13 @@ def _primary(tasks: list[Task]) -> set[str]:
 
 def _measure(task: Task, metric: Metric, tasks: list[Task]) -> dict[str, str]:
     """Return how a metric is computed from the answers; empty where it cannot be."""
-    if task.members:
-        return {"measure": "exact_match"} if _pooled(task, tasks) is metric else {}
-    if metric.judged:
+    if metric.judged or (task.members and _pooled(task, tasks) is metric):
         return {"measure": "exact_match"}
-    for answers, stated in zip(task.answers, metric.values, strict=False):
-        values = [answer.values[metric.name] for answer in answers if metric.name in answer.values]
-        if len(values) < len(answers):
+    for place, answers in enumerate(task.answers):
+        values = [answer.values[metric.column] for answer in answers if metric.column in answer.values]
+        if len(values) < len(answers) or not metric.is_mean(values, place):
             return {}
-        if abs(sum(values) / len(values) - stated) > TOLERANCE:
-            return {}  # it is not the mean of its values
-    return {"measure": "value", "value": _value_column(metric.name)} if task.answers else {}
-
-
-def _value_column(metric: str) -> str:
-    """Name the column of the answers that holds a metric's value for each question."""
-    name = re.sub(r"[^a-z0-9_]+", "_", safe_name(metric).lower())[:44]
-    return name if COLUMN.fullmatch(name) and name not in ANSWERS.names else f"value_{name}"
+    return {"measure": "value", "value": metric.column} if task.answers else {}
 
 
 def _pooled(group: Task, tasks: list[Task]) -> Metric | None:
@@ -378,9 +344,9 @@ def _pooled(group: Task, tasks: list[Task]) -> Metric | None:
         return None
     for metric in group.metrics:
         if all(any(m.judged and m.name == metric.name for m in task.metrics) for task in inside):
-            judged = [[a.correct for t in inside for a in t.answers[place]] for place in range(len(metric.values))]
-            means = [sum(map(bool, side)) / len(side) for side in judged]
-            if all(abs(mean - stated) < TOLERANCE for mean, stated in zip(means, metric.values, strict=True)):
+            sides = zip(*(task.answers for task in inside), strict=True)
+            right = [[float(answer.correct or 0) for answers in side for answer in answers] for side in sides]
+            if all(metric.is_mean(values, place) for place, values in enumerate(right)):
                 return metric
     return None
 
@@ -393,12 +359,7 @@ def _add_answers(
     folder: Path,
 ) -> None:
     """Write questions and answers, and compute the metrics that are computed from them."""
-    columns = {(m.task, m.value) for m, _ in metrics.values() if m.value}
-    for task in tasks:
-        for answer in (one for side in task.answers for one in side):
-            named = {_value_column(name): value for name, value in answer.values.items()}
-            answer.values = {name: value for name, value in named.items() if (task.name, name) in columns}
-    asked, *tables = _tables(tasks, results["source"]["left_out"])
+    asked, *tables = _tables(tasks, {(m.task, m.value) for m, _ in metrics.values()}, results["source"]["left_out"])
     path = folder / "questions.parquet"
     results["questions"] = write_questions(path, asked)
     questions = read_questions(path)
@@ -417,8 +378,8 @@ def _add_answers(
         model["metrics"] |= computed(declared, questions, answers, entries, results["groups"])
 
 
-def _tables(tasks: list[Task], notes: list[str]) -> list[pa.Table]:
-    """Return the questions of all tasks, then each model's answers."""
+def _tables(tasks: list[Task], kept: set[tuple[str | None, str | None]], notes: list[str]) -> list[pa.Table]:
+    """Return the questions of all tasks, then each model's answers with the values that metrics are computed from."""
     asked: list[dict[str, Any]] = []
     given: list[list[dict[str, Any]]] = [[] for _ in tasks[0].answers]
     for task in tasks:
@@ -434,22 +395,17 @@ def _tables(tasks: list[Task], notes: list[str]) -> list[pa.Table]:
                 stored = listed and a.scores is not None and max(map(abs, a.scores)) < np.finfo(np.float16).max
                 scores = np.array(a.scores, dtype=np.float16) if stored else None
                 known_of = {"answer": a.answer, "correct": a.correct, "prompt": a.own_prompt, "score": a.score}
-                rows.append({"id": identity, "scores": scores, **known_of, **a.values})
+                values = {column: value for column, value in a.values.items() if (task.name, column) in kept}
+                rows.append({"id": identity, "scores": scores, **known_of, **values})
     return [table_of(asked, SCHEMA), *(table_of(rows, ANSWERS) for rows in given)]
 
 
 def _columns(task: Task, notes: list[str]) -> dict[str, str]:
     """Return the fields of the questions by the names of their columns."""
-    found: dict[str, str] = {}
     names = list(dict.fromkeys(name for answer in task.asked for name in answer.columns))
     if len(names) > COLUMNS:
         notes.append(f"{task.name}: left out: {len(names) - COLUMNS} of {len(names)} fields of its questions")
-    for name in names[:COLUMNS]:
-        column = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[:50] or "field"
-        if column in (*SCHEMA.names, *ANSWERS.names) or not COLUMN.fullmatch(column) or column in found:
-            column = f"doc_{column}"
-        found.setdefault(column, name)
-    return found
+    return dict(zip(column_names(names[:COLUMNS], "doc"), names[:COLUMNS], strict=True))
 
 
 def _bounded(value: Any) -> Any:
@@ -461,6 +417,11 @@ def _bounded(value: Any) -> Any:
     return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))[:COLUMN_TEXT]
 
 
-def _metrics_yaml(metrics: dict[str, MetricConfig]) -> str:
-    declared = {key: metric.model_dump(exclude_defaults=True) for key, metric in metrics.items()}
-    return yaml.safe_dump({"metrics": declared}, sort_keys=False, allow_unicode=True, width=1000)
+def _metrics_yaml(metrics: dict[str, Declared]) -> str:
+    return _as_yaml(
+        {"metrics": {key: metric.model_dump(exclude_defaults=True) for key, (metric, _) in metrics.items()}}
+    )
+
+
+def _as_yaml(data: dict[str, Any]) -> str:
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=1000)

@@ -18,8 +18,8 @@ from src.record.errors import InputError
 from src.record.files import json_lines, load_json
 from src.record.model_name import shown_model
 
-from .answers import TOLERANCE, Answer, Import, Metric, Task, Unusable
-from .reading import ADAPTERS, COMPARED, LARGEST, finite, listed, mapping, settings, unique_names
+from .answers import Answer, Import, Metric, Task, Unusable
+from .reading import ADAPTERS, COMPARED, LARGEST, column_names, finite, listed, mapping, settings, unique_names
 
 TOOL = "lm-evaluation-harness"
 OLDEST = (0, 4, 9)
@@ -119,14 +119,13 @@ class HarnessRun:
 
     def members(self, group: str) -> tuple[str, ...]:
         """Return the tasks of a group, those of groups in it included; empty for a task."""
-        found, seen, left = [], {group}, list(self.data.group_subtasks.get(group, ()))
+        found: dict[str, list[str]] = {}
+        left = [group]
         for name in left:
-            inside = self.data.group_subtasks.get(name, ())
-            if name not in seen and not inside:
-                found.append(name)
-            left += inside if name not in seen else ()
-            seen.add(name)
-        return tuple(found)
+            if name not in found:
+                found[name] = self.data.group_subtasks.get(name, [])
+                left += found[name]
+        return tuple(name for name, inside in found.items() if not inside and name != group)
 
     def add(self, other: HarnessRun) -> None:
         """Merge another call's results."""
@@ -178,7 +177,7 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
             notes.append(f"left out, since not every run has them, but {run.name} has: {listed(alone)}")
     notes += _differences(runs)
     shared = [n for n in first.results if all(run.numbers(n) for run in runs)]
-    names = unique_names(shared)
+    names = dict(zip(shared, unique_names(shared), strict=True))
     tasks: list[Task] = []
     for name in sorted(shared, key=lambda name: not runs[0].members(name)):  # groups first, which readers look for
         try:
@@ -191,9 +190,10 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
     if all(task.members for task in tasks):
         reasons = "; ".join(line for line in notes if "left out" in line)
         raise InputError(runs[-1].files[0], f"no task that can be imported ({reasons[:400] or 'none has numbers'}).")
+    further = [f"run-{number}" for number in range(3, len(runs) + 1)]
+    named = dict(zip(["base", "finetuned", *further] if len(runs) > 1 else ["finetuned"], runs, strict=True))
     kept: dict[str, Any] = {"filter": wanted_filter}
-    for side, run in zip(sides(len(runs)), runs, strict=True):
-        kept[side] = {**run.settings, "model_args": settings(run.model_args)}
+    kept |= {side: {**run.settings, "model_args": settings(run.model_args)} for side, run in named.items()}
     kept["versions"] = {task: _plain(first.versions.get(task)) for task in shared}
     stated = {names[task]: str(first.configs.get(task, {}).get("dataset_path")) for task in shared}
     kept["datasets"] = {
@@ -201,19 +201,12 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
     }
     return Import(
         f"{TOOL} {first.lm_eval_version}",
-        [(run.model, run.adapter) for run in runs],
+        {side: (run.model, run.adapter) for side, run in named.items()},
         tasks,
-        [[*run.files, *run.samples.values()] for run in runs],
+        {side: [*run.files, *run.samples.values()] for side, run in named.items()},
         kept,
         notes,
     )
-
-
-def sides(count: int) -> list[str]:
-    """Name the runs of an import: `base`, `finetuned`, then `run-3` and so on; a single one is `finetuned`."""
-    if count == 1:
-        return ["finetuned"]
-    return ["base", "finetuned", *(f"run-{number}" for number in range(3, count + 1))][:count]
 
 
 def _check_models(runs: list[HarnessRun]) -> None:
@@ -231,7 +224,7 @@ def _differences(runs: list[HarnessRun]) -> list[str]:
     """Name the settings that can change answers and differ between the runs."""
     stated = [settings(run.model_args) | run.settings for run in runs]
     found = {key: [str(one.get(key, "not stated")) for one in stated] for key in sorted(set().union(*stated))}
-    each = [f"{key} {', '.join(of)}" for key, of in found.items() if COMPARED.fullmatch(key) and len(set(of)) > 1]
+    each = [f"{key} {', '.join(of)}" for key, of in found.items() if key in COMPARED and len(set(of)) > 1]
     return [f"the runs differ in their settings: {'; '.join(each)}"] if each else []
 
 
@@ -250,12 +243,12 @@ def _task(runs: list[HarnessRun], name: str, names: dict[str, str], wanted: str 
         if len({repr(one) for one in stated}) > 1:
             raise Unusable(f"{what} differ: {', '.join(map(str, stated))}; evaluate all models alike")
     filters = sorted({filtered for _, filtered in runs[0].numbers(name)})
-    if len(filters) > 1 and wanted and wanted not in filters:
-        raise Unusable(f"it has several filters, and {wanted} is not among them: {listed(filters)}")
-    if len(filters) > 1 and not wanted:
+    chosen = filters[0] if len(filters) == 1 else wanted
+    if chosen is None:
         message = f"results.{name}: answers by several filters ({listed(filters)}). Choose one with --filter."
         raise InputError(runs[0].files[0], message)
-    chosen = str(wanted) if wanted in filters else filters[0]
+    if chosen not in filters:
+        raise Unusable(f"it has several filters, and {wanted} is not among them: {listed(filters)}")
     known = tuple(names.get(member, "") for member in members)
     task = Task(names[name], "As lm-evaluation-harness states it.", _metrics(runs, name, chosen, notes), members=known)
     if not task.metrics:
@@ -271,18 +264,19 @@ def _metrics(runs: list[HarnessRun], name: str, chosen: str, notes: list[str]) -
     """Read the metrics of a task by one filter; what cannot be compared is named in the notes."""
     numbers = [{m: value for (m, f), value in run.numbers(name).items() if f == chosen} for run in runs]
     found = []
-    for metric in [m for m in numbers[0] if all(m in one for one in numbers)]:
+    common = [metric for metric in numbers[0] if all(metric in one for one in numbers)]
+    for metric, column in zip(common, column_names(map(str.lower, common), "value"), strict=True):
         values = [one[metric] for one in numbers]
         stated = runs[0].data.higher_is_better
         directions = [stated.get(of, {}).get(metric) for of in (name, *runs[0].members(name))]
         better = next((direction for direction in directions if isinstance(direction, bool)), None)
         if metric == "bypass" or better is None or not all(map(math.isfinite, values)):
-            unknown = "not a number" if better is not None else "which way is better is not stated"
-            why = "it stands for a metric that --predict_only did not compute" if metric == "bypass" else unknown
-            notes.append(f"{name}: left out: {metric} ({why})")
+            notes.append(
+                f"{name}: left out: {metric} (it is not a finite number, or which way is better is not stated)"
+            )
             continue
         share = metric in _SHARES and all(0 <= value <= 1 for value in values)
-        found.append(Metric(metric, "higher" if better else "lower", values, share=share))
+        found.append(Metric(metric, "higher" if better else "lower", values, column, share=share))
     return found
 
 
@@ -302,7 +296,7 @@ def _add_answers(task: Task, name: str, runs: list[HarnessRun], chosen: str, not
     task.join(given, _prompt_difference(runs))
     if task.prompts_differ:
         notes.append(f"{name}: {task.prompts_differ}")
-    lists = [metric.name for metric in task.metrics if all(metric.name not in a.values for a in task.asked)]
+    lists = [metric.name for metric in task.metrics if all(metric.column not in a.values for a in task.asked)]
     if lists:
         notes.append(f"{name}: imported as stated, since they have no number for each question: {listed(lists)}")
     _judge(task)
@@ -346,9 +340,10 @@ def _answer(where: str, key: str, sample: dict[str, Any], metrics: list[Metric],
     arguments = [sample["arguments"][f"gen_args_{i}"] for i in range(len(sample["arguments"]))]
     responses, doc, target = list(sample["filtered_resps"]), sample["doc"], str(sample["target"])
     answer = Answer(key, (str(sample.get("doc_hash") or doc), target), _prompt(arguments[0]["arg_0"]), "")
-    for name in (metric.name for metric in metrics):
-        if isinstance(sample.get(name), int | float):
-            answer.values[name] = finite(sample[name], f"{name} in {where}")
+    for metric in metrics:
+        value = sample.get(metric.name)
+        if isinstance(value, int | float):
+            answer.values[metric.column] = finite(value, f"{metric.name} in {where}")
     answer.columns = {**(doc if isinstance(doc, dict) else {"doc": doc}), "target": target}
     kind = config.get("output_type")
     if kind == "multiple_choice":
@@ -390,16 +385,17 @@ def _candidates(arguments: list[dict[str, Any]], delimiter: str) -> tuple[str, t
 def _verdict(metrics: list[Metric], answers: list[Answer]) -> Metric | None:
     """Return the metric whose value for each question, 0 or 1, says whether the answer is right."""
     named = (metric for metric in metrics if metric.direction == "higher" and _VERDICT.fullmatch(metric.name))
-    return next((metric for metric in named if all(a.values.get(metric.name) in (0, 1) for a in answers)), None)
+    return next((metric for metric in named if all(a.values.get(metric.column) in (0, 1) for a in answers)), None)
 
 
 def _check_mean(metrics: list[Metric], answers: list[Answer], place: int) -> None:
     """Refuse samples of another run: their verdicts must have the stated mean."""
     metric = _verdict(metrics, answers)
     if metric is not None:
-        mean, stated = sum(answer.values[metric.name] for answer in answers) / len(answers), metric.values[place]
-        if abs(mean - stated) > TOLERANCE:
-            raise Unusable(f"{metric.name} is {mean:.4f} in the samples of run {place + 1}, and {stated:.4f} stated")
+        values = [answer.values[metric.column] for answer in answers]
+        if not metric.is_mean(values, place):
+            found = f"{metric.name} is {sum(values) / len(values):.4f} in the samples of run {place + 1}"
+            raise Unusable(f"{found}, and {metric.values[place]:.4f} stated")
 
 
 def _judge(task: Task) -> None:
@@ -407,11 +403,11 @@ def _judge(task: Task) -> None:
     answers = [answer for side in task.answers for answer in side]
     metric = _verdict(task.metrics, answers)
     for one in task.metrics:
-        one.share = all(answer.values.get(one.name) in (0, 1) for answer in answers)
+        one.share = all(answer.values.get(one.column) in (0, 1) for answer in answers)
     if metric is not None:
         metric.judged = True
         for answer in answers:
-            answer.correct = bool(answer.values[metric.name])
+            answer.correct = bool(answer.values[metric.column])
     if answers[0].candidates:
         by = "log-likelihood"
         if metric is not None and metric.name == "acc_norm":

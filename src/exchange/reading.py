@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from src.record import answers, questions
 from src.record.errors import show
 from src.record.model_name import shown_model
 
@@ -15,9 +16,24 @@ from .answers import Unusable
 LARGEST = 1e30
 """Numbers from here on count as broken; answers store 32 bits."""
 
+ADAPTERS = ("peft", "lora_local_path", "delta")
+"""Keys of `model_args` that name an adapter, or the weights that are added to a model."""
 
-COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
-"""What the name of a column may be."""
+MODELS = ("pretrained", "model", "tokenizer", *ADAPTERS)
+"""Keys of `model_args` that name a model."""
+
+COMPARED = frozenset(
+    [
+        "add_bos_token", "attn_implementation", "backend", "do_sample", "dtype", "enable_thinking", "fewshot_as_multiturn", "fewshot_seed",
+        "limit", "lm_eval_version", "load_in_4bit", "load_in_8bit", "max_gen_toks", "max_length", "max_model_len", "max_tokens",
+        "model_dtype", "num_beams", "num_fewshot", "numpy_seed", "prefix_token_id", "quantization", "random_seed", "seed",
+        "softmax_dtype", "temperature", "top_k", "top_p", "torch_seed", "truncation",
+    ]
+)  # fmt: skip
+"""Settings that may be published and can change an answer."""
+
+_PUBLISHED = COMPARED | {"chat_template_sha", "git_hash", "model_sha", "revision", "transformers_version"}
+_VALUE = re.compile(r"(?:torch\.)?[\w+-]{1,80}|v?\d[\w.+-]{1,80}", re.ASCII)
 
 
 def mapping(value: object) -> dict[str, Any]:
@@ -25,20 +41,22 @@ def mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def safe_name(name: str) -> str:
-    """Make a name safe as a part of a file's name and of a metric's key."""
-    return re.sub(r"\W+", "_", name).strip("_")[:80] or "task"
-
-
-def unique_names(names: Iterable[str]) -> dict[str, str]:
-    """Give each name a safe one of its own."""
+def unique_names(names: Iterable[str]) -> list[str]:
+    """Make each name safe as a part of a file's name and of a metric's key, and different from the others."""
     found: dict[str, str] = {}
     for name in names:
-        safe = safe_name(name)
-        while safe.lower() in map(str.lower, found.values()):
+        safe = re.sub(r"\W+", "_", name).strip("_")[:80] or "task"
+        while safe.lower() in found:
             safe += "_2"
-        found[name] = safe
-    return found
+        found[safe.lower()] = safe
+    return list(found.values())
+
+
+def column_names(names: Iterable[str], prefix: str) -> list[str]:
+    """Name the columns of another tool's fields; a prefix goes before what a record's own column is called."""
+    known = {*questions.SCHEMA.names, *answers.SCHEMA.names}
+    plain = [re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[:40] for name in names]
+    return unique_names(name if name[:1].isalpha() and name not in known else f"{prefix}_{name}" for name in plain)
 
 
 def listed(names: Iterable[str]) -> str:
@@ -57,24 +75,6 @@ def finite(value: object, what: str) -> float:
     return number
 
 
-ADAPTERS = ("peft", "lora_local_path", "delta")
-"""Keys of `model_args` that name an adapter, or the weights that are added to a model."""
-
-_MODELS = ("pretrained", "model", "tokenizer", *ADAPTERS)
-COMPARED = re.compile(
-    r"add_bos_token|attn_implementation|backend|do_sample|dtype|enable_thinking|fewshot_as_multiturn|limit|lm_eval_version|"
-    r"load_in_[48]bit|max_(?:gen_toks|length|model_len|tokens)|(?:model|softmax)_dtype|num_(?:beams|fewshot)|prefix_token_id|"
-    r"quantization|(?:random_|numpy_|torch_|fewshot_)?seed|temperature|top_[kp]|truncation"
-)
-"""Settings that may be published and can change an answer."""
-
-_ABOUT = re.compile(
-    r"batch_size|device|git_hash|model_(?:num_parameters|revision|sha)|parallelize|revision|subfolder|transformers_version|"
-    r"trust_remote_code|(?:chat_template|system_instruction)_sha"
-)
-_VALUE = re.compile(r"(?:torch\.)?[\w+-]{1,80}(?::\d{1,2})?|v?\d[\w.+-]{1,80}", re.ASCII)
-
-
 def settings(*given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that may be published: a fixed list of keys, plain values, and models by name.
 
@@ -82,11 +82,10 @@ def settings(*given: Mapping[str, Any]) -> dict[str, Any]:
     """
     kept: dict[str, Any] = {}
     for key, value in (pair for part in given for pair in part.items()):
+        text = value if isinstance(value, str) else ""
         number = isinstance(value, int | float) and abs(value) < LARGEST
-        if isinstance(value, str) and key in _MODELS:
-            kept[key] = shown_model(value)
-        elif (COMPARED.fullmatch(key) or _ABOUT.fullmatch(key)) and (
-            number or (isinstance(value, str) and _VALUE.fullmatch(value))
-        ):
+        if key in MODELS and text:
+            kept[key] = shown_model(text)
+        elif key in _PUBLISHED and (number or _VALUE.fullmatch(text)):
             kept[key] = value
     return kept

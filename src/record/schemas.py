@@ -116,10 +116,6 @@ class Source(Strict):
     files: dict[str, Sha256] = Field(description="Each file that was read, by its name.")
     settings: dict[str, Any] = Field(default_factory=dict, description="What the tool states of the runs.")
     left_out: list[str] = Field(default_factory=list, description="What was not taken over, and why.")
-    stated: list[str] = Field(
-        default_factory=list,
-        description="Metrics whose values the tool states: they are not computed from the answers.",
-    )
 
 
 class AnswerFiles(Strict):
