@@ -30,10 +30,10 @@ def import_results(
     from src.exchange.lm_eval import import_lm_eval
 
     found = import_lm_eval(runs, filter)
-    written = write_record(found, Path(), name, replace=replace)
-    for line in [*found.notes, *written.lines]:
+    lines, changes = write_record(found, Path(), name, replace=replace)
+    for line in [*found.notes, *lines]:
         say(line)
-    _compare_documents(written.changes)
+    _compare_documents(changes)
 
 
 def _compare_documents(changes: list[str] | None) -> None:

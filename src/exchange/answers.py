@@ -54,7 +54,7 @@ class Metric:
 
     Attributes:
         column: Name of the column with its value for each question.
-        judged: Whether it is the share of answers that the tool judged right.
+        measure: How it is computed from the answers: as the share of right ones, or as the mean of its column; None if it is not.
         share: Whether each of its values is a share of right answers.
     """
 
@@ -62,12 +62,13 @@ class Metric:
     direction: Literal["higher", "lower"]
     values: list[float]
     column: str
-    judged: bool = False
+    measure: Literal["exact_match", "value"] | None = None
     share: bool = False
 
-    def is_mean(self, values: Sequence[float], place: int) -> bool:
-        """Determine whether the value of the model at a place is the mean of its values for each question."""
-        return abs(sum(values) / len(values) - self.values[place]) <= TOLERANCE
+    def is_mean(self, values: Sequence[float | None], place: int) -> bool:
+        """Determine whether the value of the model at a place is the mean of its values for each question, none missing."""
+        known = [value for value in values if value is not None]
+        return len(known) == len(values) > 0 and abs(sum(known) / len(known) - self.values[place]) <= TOLERANCE
 
 
 @dataclass
@@ -88,6 +89,11 @@ class Task:
     few_shot: int | None = None
     members: tuple[str, ...] = ()
     prompts_differ: str | None = None
+
+    @property
+    def pooled(self) -> bool:
+        """Whether a metric of a group is computed from the answers to its tasks."""
+        return bool(self.members) and any(metric.measure for metric in self.metrics)
 
     @property
     def asked(self) -> list[Answer]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import yaml
 
@@ -32,7 +30,7 @@ from .answers import Import, Metric, Task
 from .reading import column_names, unique_names
 
 PRIMARY_TASKS = 20
-"""Most tasks whose metrics are declared as primary, and so corrected together and shown first."""
+"""Most tasks whose metrics are declared as primary, and so corrected together and shown first; of more, none is."""
 
 LABEL = 120
 """Characters of a metric's label."""
@@ -47,18 +45,18 @@ SECTIONS = {"base": "base_model", "finetuned": "finetuned_model"}
 """The models' parts of `evaluation_results.json`, by the name of their answers; further models have files of their own."""
 
 
-@dataclass
-class Written:
-    """What an import did: lines to print, and each value that changed; None where there was nothing before."""
-
-    lines: list[str] = field(default_factory=list)
-    changes: list[str] | None = None
+Json = dict[str, Any]
+Declared = dict[str, tuple[MetricConfig, Metric | None]]
+"""Metrics by key: the declaration; and the metric, where its values are not computed from answers."""
 
 
-def write_record(found: Import, root: Path, name: str, *, replace: bool = False, weights: str = "") -> Written:
+def write_record(
+    found: Import, root: Path, name: str, *, replace: bool = False, weights: str = ""
+) -> tuple[list[str], list[str] | None]:
     """Write the results of an experiment. A new one also gets its config and its metrics declared.
 
     Files that exist are left as their author wrote them; what they would have to change is returned.
+    Returns lines to print, and each value that changed; None where there was nothing before.
 
     Args:
         found: The other tool's results.
@@ -76,7 +74,7 @@ def write_record(found: Import, root: Path, name: str, *, replace: bool = False,
         raise InputError(place, "these results were not imported. Choose another --name, or pass --replace.")
     sample = source is not None and source.tool == SAMPLE
     former = _values(folder) if before is not None and not sample else None
-    written = Written()
+    lines: list[str] = []
     texts: dict[Path, str] = {}
 
     own = parse_yaml(config_path, read_text(config_path)) if config_path.is_file() else {}
@@ -84,11 +82,12 @@ def write_record(found: Import, root: Path, name: str, *, replace: bool = False,
     if sample or not own:
         own.pop("note", None)
         texts[config_path] = _as_yaml(stated | own)
-    for key in ("base_model", "base_revision"):
-        if own and not sample and key in stated and own.get(key) != stated[key]:
-            now = own.get(key, "not stated")
-            line = f"{config_path.relative_to(root)}: {key} is {now}, and should be {stated[key]} for these results"
-            written.lines.append(line)
+    else:
+        differ = [key for key in ("base_model", "base_revision") if key in stated and own.get(key) != stated[key]]
+        shown = config_path.relative_to(root)
+        lines += [
+            f"{shown}: {key} is {own.get(key, 'not stated')}, and {stated[key]} in these results" for key in differ
+        ]
     config = validate(config_path, stated | own, ExperimentConfig)
     published = before.finetuned_model.name if before is not None and not sample else None
     hashes = _bind_weights(found, root, config, config_path, weights or published or "")
@@ -97,15 +96,13 @@ def write_record(found: Import, root: Path, name: str, *, replace: bool = False,
     if sample or not (root / METRICS).is_file():
         texts[root / METRICS] = _metrics_yaml(metrics)
     else:
-        metrics, new = _declared(metrics, load_yaml(root / METRICS, MetricsConfig), root / METRICS)
+        metrics, new = _declared(metrics, load_yaml(root / METRICS, MetricsConfig).metrics, root / METRICS)
         if new:
             block = _metrics_yaml(new).removeprefix("metrics:\n")
-            line = (
-                f"{METRICS}: not declared, so left out: {', '.join(new)}. To show them, add under `metrics`:\n{block}"
-            )
-            written.lines.append(line)
+            add = f"To show them, add under `metrics`:\n{block}"
+            lines.append(f"{METRICS}: not declared, so left out: {', '.join(new)}. {add}")
     if not metrics:
-        raise InputError(found.tool, "\n".join(["no metric of these results is declared.", *written.lines]))
+        raise InputError(found.tool, "\n".join(["no metric of these results is declared.", *lines]))
 
     models = _models(found, root, metrics)
     results = _results(found, name, models)
@@ -113,33 +110,27 @@ def write_record(found: Import, root: Path, name: str, *, replace: bool = False,
         results["hashes"] = {"adapter": hashes, "data": {}}
     if before is not None and before.training_log is not None:
         if hashes and before.hashes and before.hashes.adapter != hashes:
-            written.lines.append("training log left out, since it is of other weights")
+            lines.append("training log left out, since it is of other weights")
         else:
             results["training_log"] = before.training_log.model_dump(mode="json", exclude_unset=True)
-    written.lines += _write_files(results, models, found, metrics, texts, root)
+    lines += _write_files(found, results, models, metrics, texts, root)
     for run in {*SECTIONS, *before.runs} - models.keys() if before is not None else ():
         for stale in (folder / "runs" / f"{run}.json", folder / "answers" / f"{run}.parquet"):
             stale.unlink(missing_ok=True)
-    if former is not None:
-        written.changes = _changes(former, _values(folder))
-    return written
+    return lines, None if former is None else _changes(former, _values(folder))
 
 
 def _write_files(
-    results: dict[str, Any],
-    models: dict[str, dict[str, Any]],
-    found: Import,
-    metrics: dict[str, Declared],
-    texts: dict[Path, str],
-    root: Path,
+    found: Import, results: Json, models: dict[str, Json], metrics: Declared, texts: dict[Path, str], root: Path
 ) -> list[str]:
     """Write results, questions, answers and texts; return the files that changed. Until all are written, the former ones stay."""
     folder = root / "results" / results["experiment_name"]
+    tasks = [task for task in found.tasks if task.answers]
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".") as given:
         staging = Path(given)
-        if results["tasks"]:
-            _add_answers(results, models, [task for task in found.tasks if task.answers], metrics, staging)
+        if tasks:
+            _add_answers(tasks, results, models, metrics, staging)
         write_json(staging / "evaluation_results.json", results)
         for run in results["runs"]:
             write_json(staging / "runs" / f"{run}.json", {"run": run, **models[run]})
@@ -190,26 +181,23 @@ def _bind_weights(
     return actual
 
 
-def _models(found: Import, root: Path, metrics: dict[str, Declared]) -> dict[str, dict[str, Any]]:
+def _models(found: Import, root: Path, metrics: Declared) -> dict[str, Json]:
     """Return each model's results by the name of its run, without what is computed from answers."""
-    stated = {key: metric for key, (_, metric) in metrics.items() if metric is not None}
-    return {
-        run: {
-            "name": recorded_name(root, adapter or model),
-            "metrics": {key: metric.values[place] for key, metric in stated.items()},
-        }
-        for place, (run, (model, adapter)) in enumerate(found.models.items())
-    }
+    models = {}
+    for place, (run, (model, adapter)) in enumerate(found.models.items()):
+        stated = {key: metric.values[place] for key, (_, metric) in metrics.items() if metric is not None}
+        models[run] = {"name": recorded_name(root, adapter or model), "metrics": stated}
+    return models
 
 
-def _results(found: Import, name: str, models: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _results(found: Import, name: str, models: dict[str, Json]) -> Json:
     """Return `evaluation_results.json` without what is computed from answers."""
     return {
         "experiment_name": name,
         **{section: models[run] for run, section in SECTIONS.items() if run in models},
         "runs": [run for run in models if run not in SECTIONS],
         "tasks": {task.name: _described(task) for task in found.tasks if task.answers},
-        "groups": {task.name: list(task.members) for task in found.tasks if _pooled(task, found.tasks)},
+        "groups": {group.name: list(group.members) for group in found.tasks if group.pooled},
         "source": {
             "tool": found.tool,  # a file by its name alone: the folders that it is in may be named after a path
             "files": {f"{run}/{path.name}": sha256_file(path) for run, paths in found.files.items() for path in paths},
@@ -238,126 +226,71 @@ def _changes(before: dict[str, float], after: dict[str, float]) -> list[str]:
     ]
 
 
-def _experiment(found: Import, root: Path, name: str) -> dict[str, Any]:
+def _experiment(found: Import, root: Path, name: str) -> Json:
     """Return what the results say of an experiment, as its config states it."""
-    config: dict[str, Any] = {"experiment_name": name}
+    config: Json = {"experiment_name": name}
     run, (model, adapter) = next(iter(found.models.items()))
     base = parse_model_name(model)
-    known = (
-        not base.local or (root / recorded_name(root, model)).is_dir()
-    )  # the name of a path elsewhere is not a Hub id
+    # the name of a path elsewhere is not a Hub id
+    known = not base.local or (root / recorded_name(root, model)).is_dir()
     if known and (run == "base" or adapter):
         config["base_model"] = recorded_name(root, model)
         revision = base.revision or found.settings[run]["model_args"].get("revision")
         if revision:
             config["base_revision"] = revision
-    adapter = found.models["finetuned"][1]
-    evaluated = recorded_name(root, adapter) if adapter else ""
-    if (root / evaluated / "adapter_config.json").is_file():
-        config["checkpoint"] = evaluated
     config["note"] = f"The results were made with {found.tool}."
     return config
 
 
-def _candidates(task: Task) -> list[str] | None:
-    """Return the candidates, where all questions have the same."""
-    kinds = {answer.candidates for answer in task.asked}
-    only = next(iter(kinds)) if len(kinds) == 1 else None
-    return list(only) if only else None
-
-
-def _described(task: Task) -> dict[str, Any]:
+def _described(task: Task) -> Json:
+    """Return a task's entry in the results; candidates where all questions have the same."""
+    lists = {answer.candidates for answer in task.asked}
     return {
-        "questions": len(task.asked), "method": task.method, "candidates": _candidates(task), "few_shot": task.few_shot,
-        "template": "{prompt}", "fields": {"prompt": {"column": "prompt"}}, "judged": "tool",
-        "prompts_differ": task.prompts_differ,
+        "questions": len(task.asked), "method": task.method, "few_shot": task.few_shot, "template": "{prompt}",
+        "fields": {"prompt": {"column": "prompt"}}, "judged": "tool", "prompts_differ": task.prompts_differ,
+        "candidates": lists.pop() if len(lists) == 1 else None,
     }  # fmt: skip
 
 
-Declared = tuple[MetricConfig, Metric | None]
-"""A metric's declaration; and the metric, where its values are not computed from answers."""
-
-
-def _metrics(tasks: list[Task]) -> dict[str, Declared]:
+def _metrics(tasks: list[Task]) -> Declared:
     """Declare each metric of each task and group; a value that cannot be computed from the answers is taken over as stated."""
-    found: dict[str, Declared] = {}
-    primary = _primary(tasks)
+    found: Declared = {}
+    members = {name for task in tasks for name in task.members}
+    shown = [task.name for task in tasks if task.name not in members]  # groups in place of their tasks
     given = [(task, metric) for task in tasks for metric in task.metrics]
     keys = unique_names(f"{task.name}_{metric.name}".lower() for task, metric in given)
     for key, (task, metric) in zip(keys, given, strict=True):
         label = f"{task.name.replace('_', ' ')}, {metric.name}"
         of = f"the group {task.name} ({len(task.members)} tasks)" if task.members else f"the task {task.name}"
-        inside = [m for one in tasks if one.name in task.members for m in one.metrics if m.name == metric.name]
-        share = all(m.share for m in inside) if inside else metric.share
-        measure = _measure(task, metric, tasks)
         declared = MetricConfig(
             label=label if len(label) <= LABEL else key,
             definition=f"{metric.name} of {of}, as its evaluation defines it.",
             direction=metric.direction,
-            unit="proportion" if share else "number",
-            primary=task.name in primary and metric is task.metrics[0],
-            task=task.name if measure or not task.members else None,
-            **measure,
+            unit="proportion" if metric.share else "number",
+            primary=len(shown) <= PRIMARY_TASKS and task.name in shown and metric is task.metrics[0],
+            task=task.name if metric.measure or not task.members else None,
+            measure=metric.measure,
+            value=metric.column if metric.measure == "value" else None,
         )
-        found[key] = declared, None if measure else metric
+        found[key] = declared, None if metric.measure else metric
     return found
 
 
-def _declared(
-    metrics: dict[str, Declared], declared: MetricsConfig, path: Path
-) -> tuple[dict[str, Declared], dict[str, Declared]]:
+def _declared(metrics: Declared, own: dict[str, MetricConfig], path: Path) -> tuple[Declared, Declared]:
     """Split metrics into those that the author declares, with that declaration, and new ones."""
     known, new = {}, {}
     for key, (config, stated) in metrics.items():
-        own = declared.metrics.get(key)
-        if own is None:
+        author = own.get(key)
+        if author is None:
             new[key] = config, stated
-        elif (own.task, own.measure, own.value) != (config.task, config.measure, config.value):
+        elif (author.task, author.measure, author.value) != (config.task, config.measure, config.value):
             raise InputError(path, f"metrics.{key}: declared for another task or measure. Remove or rename it.")
         else:
-            known[key] = own, stated
+            known[key] = author, stated
     return known, new
 
 
-def _primary(tasks: list[Task]) -> set[str]:
-    """Name the tasks that the question is about: groups in place of their tasks; of too many, none."""
-    members = {name for task in tasks for name in task.members}
-    shown = {task.name for task in tasks if task.name not in members}
-    return shown if len(shown) <= PRIMARY_TASKS else set()
-
-
-def _measure(task: Task, metric: Metric, tasks: list[Task]) -> dict[str, str]:
-    """Return how a metric is computed from the answers; empty where it cannot be."""
-    if metric.judged or (task.members and _pooled(task, tasks) is metric):
-        return {"measure": "exact_match"}
-    for place, answers in enumerate(task.answers):
-        values = [answer.values[metric.column] for answer in answers if metric.column in answer.values]
-        if len(values) < len(answers) or not metric.is_mean(values, place):
-            return {}
-    return {"measure": "value", "value": metric.column} if task.answers else {}
-
-
-def _pooled(group: Task, tasks: list[Task]) -> Metric | None:
-    """Return the metric of a group that is the share of right answers over all questions of its tasks."""
-    inside = [task for task in tasks if task.name in group.members and task.answers]
-    if not group.members or len(inside) != len(group.members):
-        return None
-    for metric in group.metrics:
-        if all(any(m.judged and m.name == metric.name for m in task.metrics) for task in inside):
-            sides = zip(*(task.answers for task in inside), strict=True)
-            right = [[float(answer.correct or 0) for answers in side for answer in answers] for side in sides]
-            if all(metric.is_mean(values, place) for place, values in enumerate(right)):
-                return metric
-    return None
-
-
-def _add_answers(
-    results: dict[str, Any],
-    models: dict[str, dict[str, Any]],
-    tasks: list[Task],
-    metrics: dict[str, Declared],
-    folder: Path,
-) -> None:
+def _add_answers(tasks: list[Task], results: Json, models: dict[str, Json], metrics: Declared, folder: Path) -> None:
     """Write questions and answers, and compute the metrics that are computed from them."""
     asked, *tables = _tables(tasks, {(m.task, m.value) for m, _ in metrics.values()}, results["source"]["left_out"])
     path = folder / "questions.parquet"
@@ -380,11 +313,10 @@ def _add_answers(
 
 def _tables(tasks: list[Task], kept: set[tuple[str | None, str | None]], notes: list[str]) -> list[pa.Table]:
     """Return the questions of all tasks, then each model's answers with the values that metrics are computed from."""
-    asked: list[dict[str, Any]] = []
-    given: list[list[dict[str, Any]]] = [[] for _ in tasks[0].answers]
+    asked: list[Json] = []
+    given: list[list[Json]] = [[] for _ in tasks[0].answers]
     for task in tasks:
         ids, columns = [f"{task.name}/{answer.key}" for answer in task.asked], _columns(task, notes)
-        listed = _candidates(task) is not None
         for identity, answer in zip(ids, task.asked, strict=True):
             own = {column: _bounded(answer.columns.get(name)) for column, name in columns.items()}
             known = list(answer.references)
@@ -392,11 +324,9 @@ def _tables(tasks: list[Task], kept: set[tuple[str | None, str | None]], notes: 
             asked.append({"id": identity, "task": task.name, "prompt": answer.prompt, **reference, **own})
         for rows, answers in zip(given, task.answers, strict=True):
             for identity, a in zip(ids, answers, strict=True):
-                stored = listed and a.scores is not None and max(map(abs, a.scores)) < np.finfo(np.float16).max
-                scores = np.array(a.scores, dtype=np.float16) if stored else None
                 known_of = {"answer": a.answer, "correct": a.correct, "prompt": a.own_prompt, "score": a.score}
                 values = {column: value for column, value in a.values.items() if (task.name, column) in kept}
-                rows.append({"id": identity, "scores": scores, **known_of, **values})
+                rows.append({"id": identity, **known_of, **values})
     return [table_of(asked, SCHEMA), *(table_of(rows, ANSWERS) for rows in given)]
 
 
@@ -412,16 +342,14 @@ def _bounded(value: Any) -> Any:
     """Return a field's value as a column can hold it, of bounded size."""
     if value is None or isinstance(value, bool | int | float):
         return value
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return [part[:COLUMN_TEXT] for part in value[:100]]
     return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))[:COLUMN_TEXT]
 
 
-def _metrics_yaml(metrics: dict[str, Declared]) -> str:
+def _metrics_yaml(metrics: Declared) -> str:
     return _as_yaml(
         {"metrics": {key: metric.model_dump(exclude_defaults=True) for key, (metric, _) in metrics.items()}}
     )
 
 
-def _as_yaml(data: dict[str, Any]) -> str:
+def _as_yaml(data: Json) -> str:
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=1000)

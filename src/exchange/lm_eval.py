@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import math
 import os
 import re
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from src.record.files import json_lines, load_json
 from src.record.model_name import shown_model
 
 from .answers import Answer, Import, Metric, Task, Unusable
-from .reading import ADAPTERS, COMPARED, LARGEST, column_names, finite, listed, mapping, settings, unique_names
+from .reading import ADAPTERS, COMPARED, column_names, finite, listed, mapping, number, settings, unique_names
 
 TOOL = "lm-evaluation-harness"
 OLDEST = (0, 4, 9)
@@ -35,14 +34,8 @@ _VERDICT = re.compile(
 )
 """Metrics whose value for one question, 0 or 1, is a verdict; the first one counts."""
 
-_SHARES = ("acc", "acc_norm", "acc_mutual_info", "exact_match")
-"""Metrics that lm_eval itself defines as shares; without answers, the unit of every other one is unknown."""
-
 _COMPARED = re.compile(r"acc|exact|em$|f1|bleu|rouge|chrf|ter$|wer|cer|anls|math_verify|extractive_match")
 """Metrics that compare an answer with the target, so the target is an answer too."""
-
-_DATASET = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
-"""The id of a dataset on the Hub; other names are also those of loaders of files, such as `json`."""
 
 
 class ResultsFile(BaseModel):
@@ -58,11 +51,6 @@ class ResultsFile(BaseModel):
     versions: dict[str, Any] = {}
     shots: dict[str, Any] = Field({}, alias="n-shot")
     asked: dict[str, dict[str, Any]] = Field({}, alias="n-samples")
-
-    def add(self, other: ResultsFile) -> None:
-        """Take over what another file says of its tasks."""
-        for name in ResultsFile.model_fields.keys() - {"config", "lm_eval_version"}:
-            setattr(self, name, getattr(other, name) | getattr(self, name))
 
 
 @dataclass
@@ -107,15 +95,10 @@ class HarnessRun:
         """The settings that may be published."""
         return settings(self.data.config, self.data.model_extra or {}, {"lm_eval_version": self.data.lm_eval_version})
 
-    def numbers(self, task: str) -> dict[tuple[str, str], float]:
-        """Return what is stated of a task or group by metric and filter."""
-        found = {}
-        for key, value in self.data.results.get(task, {}).items():
-            metric, comma, chosen = key.partition(",")
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if comma and number and not metric.endswith("_stderr"):
-                found[metric, chosen] = float(value) if abs(value) < LARGEST else math.inf  # left out later, by name
-        return found
+    def numbers(self, task: str) -> dict[tuple[str, str], float | None]:
+        """Return what is stated of a task or group by metric and filter; None for what is not a number."""
+        stated = {tuple(key.split(",", 1)): number(value) for key, value in self.data.results.get(task, {}).items()}
+        return {(of[0], of[1]): value for of, value in stated.items() if len(of) == 2 and not of[0].endswith("_stderr")}
 
     def members(self, group: str) -> tuple[str, ...]:
         """Return the tasks of a group, those of groups in it included; empty for a task."""
@@ -132,7 +115,8 @@ class HarnessRun:
         for task in sorted(self.data.results.keys() & other.data.results.keys()):
             if self.numbers(task) and other.numbers(task):
                 raise InputError(other.files[0], f"results.{task}: also in {self.files[0].name}. Move one away.")
-        self.data.add(other.data)
+        for part in ResultsFile.model_fields.keys() - {"config", "lm_eval_version"}:
+            setattr(self.data, part, getattr(other.data, part) | getattr(self.data, part))
         self.samples = other.samples | self.samples
         self.files += other.files
 
@@ -184,9 +168,12 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
             tasks.append(_task(runs, name, names, wanted_filter, notes))
         except Unusable as why:
             notes.append(f"{name}: left out: {why}")
-        asked, all_of_it = (first.asked.get(name, {}).get(key) for key in ("effective", "original"))
-        if isinstance(asked, int) and isinstance(all_of_it, int) and asked < all_of_it:
-            notes.append(f"{name}: {asked:,} of its {all_of_it:,} questions were asked (--limit)")
+        asked, all_of_it = (number(first.asked.get(name, {}).get(key)) for key in ("effective", "original"))
+        if asked is not None and all_of_it is not None and asked < all_of_it:
+            notes.append(f"{name}: {asked:,.0f} of its {all_of_it:,.0f} questions were asked (--limit)")
+    for group in tasks:
+        if group.members:
+            _pool(group, tasks)
     if all(task.members for task in tasks):
         reasons = "; ".join(line for line in notes if "left out" in line)
         raise InputError(runs[-1].files[0], f"no task that can be imported ({reasons[:400] or 'none has numbers'}).")
@@ -194,11 +181,7 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
     named = dict(zip(["base", "finetuned", *further] if len(runs) > 1 else ["finetuned"], runs, strict=True))
     kept: dict[str, Any] = {"filter": wanted_filter}
     kept |= {side: {**run.settings, "model_args": settings(run.model_args)} for side, run in named.items()}
-    kept["versions"] = {task: _plain(first.versions.get(task)) for task in shared}
-    stated = {names[task]: str(first.configs.get(task, {}).get("dataset_path")) for task in shared}
-    kept["datasets"] = {
-        t: given for t, given in stated.items() if _DATASET.fullmatch(given) and not Path(given).exists()
-    }
+    kept["versions"] = {task: number(first.versions.get(task)) for task in shared}
     return Import(
         f"{TOOL} {first.lm_eval_version}",
         {side: (run.model, run.adapter) for side, run in named.items()},
@@ -211,11 +194,9 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
 
 def _check_models(runs: list[HarnessRun]) -> None:
     """Refuse runs that cannot be a base model's and tuned models'."""
-    seen: set[tuple[str | None, ...]] = set()
-    for run in runs:
-        if run.identity in seen:
+    for place, run in enumerate(runs):
+        if any(run.identity == other.identity for other in runs[:place]):
             raise InputError(run.files[0], f"config.model_args: {run.name} again. Give each model once.")
-        seen.add(run.identity)
     if len(runs) > 1 and runs[0].adapter and not runs[1].adapter:
         raise InputError(runs[0].files[0], f"config.model_args: only the base run has an adapter ({runs[0].name}).")
 
@@ -228,19 +209,14 @@ def _differences(runs: list[HarnessRun]) -> list[str]:
     return [f"the runs differ in their settings: {'; '.join(each)}"] if each else []
 
 
-def _plain(value: Any) -> Any:
-    """Return a setting that is a number."""
-    return value if isinstance(value, int | float) and abs(value) < LARGEST else None
-
-
 def _task(runs: list[HarnessRun], name: str, names: dict[str, str], wanted: str | None, notes: list[str]) -> Task:
     """Read a task, or a group of tasks."""
     members = runs[0].members(name)
     if any(sorted(members) != sorted(run.members(name)) for run in runs):
         raise Unusable("the runs have other tasks in this group")
     for part, what in (("versions", "versions"), ("shots", "numbers of solved examples")):
-        stated = [_plain(getattr(run.data, part).get(name)) for run in runs]
-        if len({repr(one) for one in stated}) > 1:
+        stated = [number(getattr(run.data, part).get(name)) for run in runs]
+        if len(set(stated)) > 1:
             raise Unusable(f"{what} differ: {', '.join(map(str, stated))}; evaluate all models alike")
     filters = sorted({filtered for _, filtered in runs[0].numbers(name)})
     chosen = filters[0] if len(filters) == 1 else wanted
@@ -254,8 +230,8 @@ def _task(runs: list[HarnessRun], name: str, names: dict[str, str], wanted: str 
     if not task.metrics:
         raise Unusable("no metric that every run states as a number")
     if not members:
-        shots = runs[0].data.shots.get(name)
-        task.few_shot = shots if isinstance(shots, int) and shots >= 0 else None
+        shots = number(runs[0].data.shots.get(name))
+        task.few_shot = int(shots) if shots is not None and shots >= 0 else None
         _add_answers(task, name, runs, chosen, notes)
     return task
 
@@ -263,20 +239,17 @@ def _task(runs: list[HarnessRun], name: str, names: dict[str, str], wanted: str 
 def _metrics(runs: list[HarnessRun], name: str, chosen: str, notes: list[str]) -> list[Metric]:
     """Read the metrics of a task by one filter; what cannot be compared is named in the notes."""
     numbers = [{m: value for (m, f), value in run.numbers(name).items() if f == chosen} for run in runs]
-    found = []
+    stated = runs[0].data.higher_is_better
     common = [metric for metric in numbers[0] if all(metric in one for one in numbers)]
+    found: list[Metric] = []
     for metric, column in zip(common, column_names(map(str.lower, common), "value"), strict=True):
-        values = [one[metric] for one in numbers]
-        stated = runs[0].data.higher_is_better
+        values = [value for one in numbers if (value := one[metric]) is not None]
         directions = [stated.get(of, {}).get(metric) for of in (name, *runs[0].members(name))]
         better = next((direction for direction in directions if isinstance(direction, bool)), None)
-        if metric == "bypass" or better is None or not all(map(math.isfinite, values)):
-            notes.append(
-                f"{name}: left out: {metric} (it is not a finite number, or which way is better is not stated)"
-            )
-            continue
-        share = metric in _SHARES and all(0 <= value <= 1 for value in values)
-        found.append(Metric(metric, "higher" if better else "lower", values, column, share=share))
+        if metric == "bypass" or better is None or len(values) < len(runs):
+            notes.append(f"{name}: left out: {metric} (not a number, or which way is better is not stated)")
+        else:
+            found.append(Metric(metric, "higher" if better else "lower", values, column))
     return found
 
 
@@ -296,10 +269,10 @@ def _add_answers(task: Task, name: str, runs: list[HarnessRun], chosen: str, not
     task.join(given, _prompt_difference(runs))
     if task.prompts_differ:
         notes.append(f"{name}: {task.prompts_differ}")
-    lists = [metric.name for metric in task.metrics if all(metric.column not in a.values for a in task.asked)]
-    if lists:
-        notes.append(f"{name}: imported as stated, since they have no number for each question: {listed(lists)}")
     _judge(task)
+    as_stated = [metric.name for metric in task.metrics if metric.measure is None]
+    if as_stated:
+        notes.append(f"{name}: imported as stated, since they are not a mean over the questions: {listed(as_stated)}")
 
 
 def _prompt_difference(runs: list[HarnessRun]) -> str | None:
@@ -316,19 +289,19 @@ def _prompt_difference(runs: list[HarnessRun]) -> str | None:
 def _read(path: Path, chosen: str, metrics: list[Metric], config: dict[str, Any]) -> list[Answer]:
     """Read a task's samples."""
     answers: dict[str, Answer] = {}
+    where = path.name
     try:
-        for number, row in json_lines(path):
-            where = f"line {number} of {path.name}"
-            try:
-                sample = dict(row)
-                if sample["filter"] != chosen:
-                    continue
-                key = str(sample["doc_id"])
-                if key in answers:
-                    raise Unusable(f"doc_id {key[:40]} is duplicated in {path.name}; two runs may have written it")
-                answers[key] = _answer(where, key, sample, metrics, config)
-            except (KeyError, TypeError, IndexError, AttributeError, ValueError):
-                raise Unusable(f"{where} is not a sample as lm_eval writes it; the file may be cut short") from None
+        for line, sample in json_lines(path):
+            where = f"line {line} of {path.name}"
+            if sample["filter"] != chosen:
+                continue
+            answer = _answer(sample, metrics, config)
+            if answer.key in answers:
+                raise Unusable(f"doc_id {answer.key[:40]} is duplicated in {path.name}; two runs may have written it")
+            answers[answer.key] = answer
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError, OverflowError):
+        why = "not a sample as lm_eval writes it; the file may be cut short, or a value is not a finite number"
+        raise Unusable(f"{where} is {why}") from None
     except InputError as error:
         raise Unusable(f"{path.name}: {error.message}") from None
     if not answers:
@@ -336,18 +309,18 @@ def _read(path: Path, chosen: str, metrics: list[Metric], config: dict[str, Any]
     return list(answers.values())
 
 
-def _answer(where: str, key: str, sample: dict[str, Any], metrics: list[Metric], config: dict[str, Any]) -> Answer:
+def _answer(sample: dict[str, Any], metrics: list[Metric], config: dict[str, Any]) -> Answer:
+    """Read one sample; some other error than `Unusable` says that it is not one."""
     arguments = [sample["arguments"][f"gen_args_{i}"] for i in range(len(sample["arguments"]))]
     responses, doc, target = list(sample["filtered_resps"]), sample["doc"], str(sample["target"])
-    answer = Answer(key, (str(sample.get("doc_hash") or doc), target), _prompt(arguments[0]["arg_0"]), "")
-    for metric in metrics:
-        value = sample.get(metric.name)
-        if isinstance(value, int | float):
-            answer.values[metric.column] = finite(value, f"{metric.name} in {where}")
+    question = (str(sample.get("doc_hash") or doc), target)
+    answer = Answer(str(sample["doc_id"]), question, _prompt(arguments[0]["arg_0"]), "")
+    numbers = {metric.column: sample.get(metric.name) for metric in metrics}
+    answer.values = {column: finite(value) for column, value in numbers.items() if isinstance(value, int | float)}
     answer.columns = {**(doc if isinstance(doc, dict) else {"doc": doc}), "target": target}
     kind = config.get("output_type")
     if kind == "multiple_choice":
-        likely = [finite(response[0], f"a log-likelihood in {where}") for response in responses]
+        likely = [finite(response[0]) for response in responses]
         half = len(likely) // 2
         if half and all(argument["arg_0"] == "" for argument in arguments[half:]):
             likely, arguments = likely[:half], arguments[:half]  # the rest are the candidates without the question
@@ -357,7 +330,7 @@ def _answer(where: str, key: str, sample: dict[str, Any], metrics: list[Metric],
     elif kind == "loglikelihood":
         reference = str(arguments[0]["arg_1"]).strip()
         answer.references = (reference,)
-        answer.score = finite(responses[0][0], f"a log-likelihood in {where}")
+        answer.score = finite(responses[0][0])
         answer.answer = reference if str(responses[0][1]) == "True" else ANOTHER
     else:
         response = responses[0] if isinstance(responses[0], list) else responses[:1]
@@ -391,11 +364,10 @@ def _verdict(metrics: list[Metric], answers: list[Answer]) -> Metric | None:
 def _check_mean(metrics: list[Metric], answers: list[Answer], place: int) -> None:
     """Refuse samples of another run: their verdicts must have the stated mean."""
     metric = _verdict(metrics, answers)
-    if metric is not None:
-        values = [answer.values[metric.column] for answer in answers]
-        if not metric.is_mean(values, place):
-            found = f"{metric.name} is {sum(values) / len(values):.4f} in the samples of run {place + 1}"
-            raise Unusable(f"{found}, and {metric.values[place]:.4f} stated")
+    values = [answer.values[metric.column] for answer in answers] if metric is not None else []
+    if metric is not None and not metric.is_mean(values, place):
+        found = f"{metric.name} is {sum(values) / len(values):.4f} in the samples of run {place + 1}"
+        raise Unusable(f"{found}, and {metric.values[place]:.4f} stated")
 
 
 def _judge(task: Task) -> None:
@@ -403,9 +375,11 @@ def _judge(task: Task) -> None:
     answers = [answer for side in task.answers for answer in side]
     metric = _verdict(task.metrics, answers)
     for one in task.metrics:
-        one.share = all(answer.values.get(one.column) in (0, 1) for answer in answers)
+        values = [[answer.values.get(one.column) for answer in side] for side in task.answers]
+        one.share = all(value in (0, 1) for side in values for value in side)
+        if all(one.is_mean(side, place) for place, side in enumerate(values)):
+            one.measure = "exact_match" if one is metric else "value"
     if metric is not None:
-        metric.judged = True
         for answer in answers:
             answer.correct = bool(answer.values[metric.column])
     if answers[0].candidates:
@@ -432,6 +406,19 @@ def _judge(task: Task) -> None:
     for answer in answers:
         if answer.references:
             answer.columns.pop("target", None)
+
+
+def _pool(group: Task, tasks: list[Task]) -> None:
+    """Find out which metrics of a group are the share of right answers over all questions of its tasks."""
+    inside = [task for task in tasks if task.name in group.members]
+    for metric in group.metrics:
+        parts = [one for task in inside for one in task.metrics if one.name == metric.name]
+        metric.share = bool(parts) and all(one.share for one in parts)
+        if len(parts) == len(group.members) and all(one.measure == "exact_match" for one in parts):
+            sides = zip(*(task.answers for task in inside), strict=True)
+            right = [[answer.correct for answers in side for answer in answers] for side in sides]
+            pooled = all(metric.is_mean(values, place) for place, values in enumerate(right))
+            metric.measure = "exact_match" if pooled else None
 
 
 def _targets(answer: Answer) -> tuple[str, ...]:

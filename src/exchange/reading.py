@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,8 +9,6 @@ from typing import Any
 from src.record import answers, questions
 from src.record.errors import show
 from src.record.model_name import shown_model
-
-from .answers import Unusable
 
 LARGEST = 1e30
 """Numbers from here on count as broken; answers store 32 bits."""
@@ -64,15 +61,18 @@ def listed(names: Iterable[str]) -> str:
     return show(", ".join(names))
 
 
-def finite(value: object, what: str) -> float:
-    """Read a number, which may be written as text."""
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not abs(number) < LARGEST:
-        raise Unusable(f"{what} is not a finite number")
-    return number
+def finite(value: Any) -> float:
+    """Read a number, which may be written as text; raise ValueError where it is none that answers can store."""
+    found = float(value)
+    if not abs(found) < LARGEST:
+        raise ValueError
+    return found
+
+
+def number(value: object) -> float | None:
+    """Return a number of untrusted JSON; None for anything else, and for what nothing here can store."""
+    known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
+    return float(value) if known else None  # type: ignore[arg-type]
 
 
 def settings(*given: Mapping[str, Any]) -> dict[str, Any]:

@@ -102,8 +102,8 @@ def create(
             from src.exchange.lm_eval import import_lm_eval
 
             found = import_lm_eval(lm_eval, filter)
-            written = write_record(found, root, name, weights=str(adapter or ""))
-            lines += [*found.notes, *written.lines]
+            written, _ = write_record(found, root, name, weights=str(adapter or ""))
+            lines += [*found.notes, *written]
         elif metrics is not None:
             lines += _write_metrics(root, name, metrics)
         else:
