@@ -14,7 +14,6 @@ def import_results(
     runs: Annotated[
         list[Path], typer.Argument(metavar="[BASE] TUNED [MORE…]", help="Each model's results: folder or file.")
     ],
-    name: Annotated[str, typer.Option(help="Name of the experiment.")],
     filter: Annotated[
         str | None, typer.Option("--filter", help="Which filter's answers count, where a task has several.")
     ] = None,
@@ -30,7 +29,7 @@ def import_results(
     from src.exchange.lm_eval import import_lm_eval
 
     found = import_lm_eval(runs, filter)
-    lines, changes = write_record(found, Path(), name, replace=replace)
+    lines, changes = write_record(found, Path(), replace=replace)
     for line in [*found.notes, *lines]:
         say(line)
     _compare_documents(changes)

@@ -134,7 +134,7 @@ def blank(minimal: Path) -> Path:
 
 
 def recorded(found: Import, project: Path, **given: Any) -> Record:
-    write_record(found, project, "mine", **given)
+    write_record(found, project, **given)
     return load_record(project)
 
 
@@ -493,7 +493,8 @@ def test_no_secret_host_or_path_reaches_the_record(tmp_path: Path, blank: Path, 
     written = everything(blank)
     assert not [value for value in (*SECRETS.values(), "internal.example") if value in written]
     assert record.results.source is not None
-    assert record.results.source.settings["finetuned"]["model_args"] == {"model": "tuned", "dtype": "float16"}
+    kept = {"model": "tuned", "dtype": "float16", "lm_eval_version": "0.4.9"}
+    assert record.results.source.settings["finetuned"] == kept
     assert "internal" not in str(entries(Context(record, RepoNames.of(record)), "model", None))
 
 
@@ -538,7 +539,7 @@ def better(root: Path) -> Path:
 
 
 def import_again(project: Path, root: Path, *options: str) -> Any:
-    return invoke(project, "import_results", "lm-eval", str(root / "b"), str(root / "t"), "--name", "mine", *options)
+    return invoke(project, "import_results", "lm-eval", str(root / "b"), str(root / "t"), *options)
 
 
 @pytest.mark.parametrize("options", [(), ("--replace",)])
@@ -629,7 +630,7 @@ def test_a_third_model_is_a_run_of_the_table(tmp_path: Path, blank: Path) -> Non
     write_run(color_runs(tmp_path) / "m", {"colors": Task([choice(i, i < 9) for i in range(12)])}, "pretrained=a/other")
     write_run(tmp_path / "n", {"colors": colors("b")}, "pretrained=b/Base")
     runs = [str(tmp_path / name) for name in ("b", "t", "m", "n")]
-    done = invoke(blank, "import_results", "lm-eval", *runs, "--name", "mine")
+    done = invoke(blank, "import_results", "lm-eval", *runs)
     assert done.returncode == 0, done.stderr
     record = load_record(blank)
     assert list(record.runs) == ["base", "finetuned", "run-3", "run-4"]
@@ -640,14 +641,14 @@ def test_a_third_model_is_a_run_of_the_table(tmp_path: Path, blank: Path) -> Non
     for page in ("hub", "results/index.md", "print"):
         assert "| Metric | Base | Fine-tuned | other | Base | Change |" in shown[page], page
         assert "| **colors, acc** ↑ | 33% | 67% | 75% | 33% | +33 points |" in shown[page], page
-    invoke(blank, "import_results", "lm-eval", *runs[:2], "--name", "mine")
+    invoke(blank, "import_results", "lm-eval", *runs[:2])
     assert list(load_record(blank).runs) == ["base", "finetuned"]
     assert not (blank / "results/mine/runs/run-3.json").exists()
 
 
 def test_a_model_alone_is_a_card_without_a_comparison(tmp_path: Path, blank: Path) -> None:
     color_runs(tmp_path)
-    done = invoke(blank, "import_results", "lm-eval", str(tmp_path / "t"), "--name", "mine")
+    done = invoke(blank, "import_results", "lm-eval", str(tmp_path / "t"))
     assert done.returncode == 0, done.stderr
     record = load_record(blank)
     assert list(record.runs) == ["finetuned"] and record.results.base_model is None
@@ -662,10 +663,10 @@ def test_a_model_alone_is_a_card_without_a_comparison(tmp_path: Path, blank: Pat
     assert (finding["base"], finding["change"], finding["finetuned"]) == (None, None, 0.666667)
 
 
-def test_a_project_about_another_record_is_refused(tmp_path: Path, project: Path) -> None:
+def test_a_record_of_this_engines_own_is_not_replaced(tmp_path: Path, project: Path) -> None:
     done = import_again(project, color_runs(tmp_path))
     assert done.returncode == 2
-    assert "this project is about tiny. Create one with `python -m src.new DIR --name mine`" in done.stderr
+    assert "these results were not imported. Create a project with `python -m src.new`" in done.stderr
 
 
 def test_an_import_that_fails_leaves_the_former_record_whole(
@@ -679,7 +680,7 @@ def test_an_import_that_fails_leaves_the_former_record_whole(
 
     monkeypatch.setattr("src.exchange.imported.write_answers", full)
     with pytest.raises(InputError, match="no space"):
-        write_record(imported(better(tmp_path / "second")), blank, "mine")
+        write_record(imported(better(tmp_path / "second")), blank)
     assert {path: path.read_bytes() for path in (blank / "results").rglob("*") if path.is_file()} == before
 
 

@@ -467,7 +467,7 @@ def test_an_import_takes_the_place_of_the_sample(nothing: Path, tmp_path: Path) 
     root = tmp_path / "mine"
     shutil.copytree(nothing, root, ignore=shutil.ignore_patterns("site", "dist", ".cache"))
     base, tuned = lm_eval_results(tmp_path / "out", "adapter")
-    done = invoke(root, "import_results", "lm-eval", str(base), str(tuned), "--name", "mine")
+    done = invoke(root, "import_results", "lm-eval", str(base), str(tuned))
     assert done.returncode == 0, done.stderr
     record = load_record(root)
     assert "sums_exact_match" not in record.metrics.metrics

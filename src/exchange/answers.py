@@ -107,20 +107,17 @@ class Task:
         if any(side.keys() != sides[0].keys() for side in sides):
             raise Unusable("the runs were asked other questions; evaluate all models alike")
         for key, first in sides[0].items():
-            for side in sides[1:]:
-                self._align(first, side[key], reason)
+            ours = first.candidates or ()
+            for other in (side[key] for side in sides[1:]):
+                theirs = other.candidates or ()
+                if first.prompt != other.prompt or ours != theirs:
+                    if reason is None or len(ours) != len(theirs):
+                        message = f"prompt or candidates of question {first.key[:40]} differ; evaluate all models alike"
+                        raise Unusable(message)
+                    self.prompts_differ, other.own_prompt = reason, other.prompt
+                    if theirs:
+                        other.answer, other.candidates = ours[theirs.index(other.answer)], ours
         self.answers = [[side[key] for key in sides[0]] for side in sides]
-
-    def _align(self, first: Answer, other: Answer, reason: str | None) -> None:
-        """Write an answer in the first model's candidates, and keep its prompt where that differs."""
-        ours, theirs = first.candidates or (), other.candidates or ()
-        if first.prompt != other.prompt or ours != theirs:
-            if reason is None or len(ours) != len(theirs):
-                raise Unusable(f"prompt or candidates of question {first.key[:40]} differ; evaluate all models alike")
-            self.prompts_differ, other.own_prompt = reason, other.prompt
-            if theirs:
-                other.answer, other.candidates = ours[theirs.index(other.answer)], ours
-        other.columns = {}
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -51,9 +50,9 @@ Declared = dict[str, tuple[MetricConfig, Metric | None]]
 
 
 def write_record(
-    found: Import, root: Path, name: str, *, replace: bool = False, weights: str = ""
+    found: Import, root: Path, *, replace: bool = False, weights: str = ""
 ) -> tuple[list[str], list[str] | None]:
-    """Write the results of an experiment. A new one also gets its config and its metrics declared.
+    """Write the results of the project's experiment. A new one also gets its config and its metrics declared.
 
     Files that exist are left as their author wrote them; what they would have to change is returned.
     Returns lines to print, and each value that changed; None where there was nothing before.
@@ -61,17 +60,19 @@ def write_record(
     Args:
         found: The other tool's results.
         root: The repository.
-        name: Name of the experiment.
         replace: Whether to replace results that were not imported.
         weights: Where the published weights came from, if they were copied.
     """
-    folder, config_path = root / "results" / name, root / "configs/experiments" / f"{name}.yaml"
-    _check_project(root, name)
+    config_path = root / load_yaml(root / PROJECT, ProjectConfig).experiment
+    name = config_path.stem
+    folder = root / "results" / name
     place = folder / "evaluation_results.json"
     before = load_json(place, EvaluationResults) if place.is_file() else None
     source = before.source if before is not None else None
     if before is not None and source is None and not replace:
-        raise InputError(place, "these results were not imported. Choose another --name, or pass --replace.")
+        raise InputError(
+            place, "these results were not imported. Create a project with `python -m src.new`, or pass --replace."
+        )
     sample = source is not None and source.tool == SAMPLE
     former = _values(folder) if before is not None and not sample else None
     lines: list[str] = []
@@ -146,14 +147,6 @@ def _write_files(
         with atomic(target) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return [f"written: {target.relative_to(root)}" for target in (*changed, *texts)]
-
-
-def _check_project(root: Path, name: str) -> None:
-    """Refuse to import into a project that shows another record, which its words are about."""
-    shown = Path(load_yaml(root / PROJECT, ProjectConfig).experiment)
-    if shown.stem != name:
-        create = f"Create one with `python -m src.new DIR --name {name}`."
-        raise InputError(PROJECT, f"experiment: this project is about {shown.stem}. {create}")
 
 
 def _bind_weights(
@@ -235,7 +228,7 @@ def _experiment(found: Import, root: Path, name: str) -> Json:
     known = not base.local or (root / recorded_name(root, model)).is_dir()
     if known and (run == "base" or adapter):
         config["base_model"] = recorded_name(root, model)
-        revision = base.revision or found.settings[run]["model_args"].get("revision")
+        revision = base.revision or found.settings[run].get("revision")
         if revision:
             config["base_revision"] = revision
     config["note"] = f"The results were made with {found.tool}."
@@ -318,7 +311,7 @@ def _tables(tasks: list[Task], kept: set[tuple[str | None, str | None]], notes: 
     for task in tasks:
         ids, columns = [f"{task.name}/{answer.key}" for answer in task.asked], _columns(task, notes)
         for identity, answer in zip(ids, task.asked, strict=True):
-            own = {column: _bounded(answer.columns.get(name)) for column, name in columns.items()}
+            own = {column: _plain(answer.columns.get(name)) for column, name in columns.items()}
             known = list(answer.references)
             reference = {"reference": known[0] if known else None, "references": known if len(known) > 1 else None}
             asked.append({"id": identity, "task": task.name, "prompt": answer.prompt, **reference, **own})
@@ -338,11 +331,9 @@ def _columns(task: Task, notes: list[str]) -> dict[str, str]:
     return dict(zip(column_names(names[:COLUMNS], "doc"), names[:COLUMNS], strict=True))
 
 
-def _bounded(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """Return a field's value as a column can hold it, of bounded size."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))[:COLUMN_TEXT]
+    return value if value is None or isinstance(value, bool | int | float) else str(value)[:COLUMN_TEXT]
 
 
 def _metrics_yaml(metrics: Declared) -> str:

@@ -18,7 +18,7 @@ from src.record.files import json_lines, load_json
 from src.record.model_name import shown_model
 
 from .answers import Answer, Import, Metric, Task, Unusable
-from .reading import ADAPTERS, COMPARED, column_names, finite, listed, mapping, number, settings, unique_names
+from .reading import ADAPTERS, COMPARED, column_names, finite, listed, number, settings, unique_names
 
 TOOL = "lm-evaluation-harness"
 OLDEST = (0, 4, 9)
@@ -66,9 +66,10 @@ class HarnessRun:
         """What the model was loaded from."""
         given = self.data.config.get("model_args")
         if isinstance(given, str):
-            pairs = (part.partition("=") for part in re.split(r",(?=\s*[\w.-]+=)", given))
-            given = {key.strip(): value for key, _, value in pairs if key.strip()}
-        return {str(key): str(value) for key, value in mapping(given).items() if value not in (None, "", "None")}
+            parts = (part.partition("=") for part in re.split(r",(?=\s*[\w.-]+=)", given))
+            given = {key.strip(): value for key, _, value in parts if key.strip()}
+        pairs = given.items() if isinstance(given, dict) else ()
+        return {str(key): str(value) for key, value in pairs if value not in (None, "", "None")}
 
     @property
     def model(self) -> str:
@@ -93,7 +94,8 @@ class HarnessRun:
     @property
     def settings(self) -> dict[str, Any]:
         """The settings that may be published."""
-        return settings(self.data.config, self.data.model_extra or {}, {"lm_eval_version": self.data.lm_eval_version})
+        stated = {"lm_eval_version": self.data.lm_eval_version, **(self.data.model_extra or {})}
+        return settings(self.data.config, stated, self.model_args)
 
     def numbers(self, task: str) -> dict[tuple[str, str], float | None]:
         """Return what is stated of a task or group by metric and filter; None for what is not a number."""
@@ -179,9 +181,8 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
         raise InputError(runs[-1].files[0], f"no task that can be imported ({reasons[:400] or 'none has numbers'}).")
     further = [f"run-{number}" for number in range(3, len(runs) + 1)]
     named = dict(zip(["base", "finetuned", *further] if len(runs) > 1 else ["finetuned"], runs, strict=True))
-    kept: dict[str, Any] = {"filter": wanted_filter}
-    kept |= {side: {**run.settings, "model_args": settings(run.model_args)} for side, run in named.items()}
-    kept["versions"] = {task: number(first.versions.get(task)) for task in shared}
+    versions = {task: number(first.versions.get(task)) for task in shared}
+    kept = {"filter": wanted_filter, "versions": versions, **{side: run.settings for side, run in named.items()}}
     return Import(
         f"{TOOL} {first.lm_eval_version}",
         {side: (run.model, run.adapter) for side, run in named.items()},
@@ -203,7 +204,7 @@ def _check_models(runs: list[HarnessRun]) -> None:
 
 def _differences(runs: list[HarnessRun]) -> list[str]:
     """Name the settings that can change answers and differ between the runs."""
-    stated = [settings(run.model_args) | run.settings for run in runs]
+    stated = [run.settings for run in runs]
     found = {key: [str(one.get(key, "not stated")) for one in stated] for key in sorted(set().union(*stated))}
     each = [f"{key} {', '.join(of)}" for key, of in found.items() if key in COMPARED and len(set(of)) > 1]
     return [f"the runs differ in their settings: {'; '.join(each)}"] if each else []
@@ -403,9 +404,6 @@ def _judge(task: Task) -> None:
         if any(_COMPARED.match(one.name) for one in ([metric] if metric is not None else task.metrics)):
             for answer in answers:
                 answer.references = _targets(answer)
-    for answer in answers:
-        if answer.references:
-            answer.columns.pop("target", None)
 
 
 def _pool(group: Task, tasks: list[Task]) -> None:

@@ -33,11 +33,6 @@ _PUBLISHED = COMPARED | {"chat_template_sha", "git_hash", "model_sha", "revision
 _VALUE = re.compile(r"(?:torch\.)?[\w+-]{1,80}|v?\d[\w.+-]{1,80}", re.ASCII)
 
 
-def mapping(value: object) -> dict[str, Any]:
-    """Return an object of untrusted JSON; an empty one for anything else."""
-    return value if isinstance(value, dict) else {}
-
-
 def unique_names(names: Iterable[str]) -> list[str]:
     """Make each name safe as a part of a file's name and of a metric's key, and different from the others."""
     found: dict[str, str] = {}

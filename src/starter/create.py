@@ -102,7 +102,7 @@ def create(
             from src.exchange.lm_eval import import_lm_eval
 
             found = import_lm_eval(lm_eval, filter)
-            written, _ = write_record(found, root, name, weights=str(adapter or ""))
+            written, _ = write_record(found, root, weights=str(adapter or ""))
             lines += [*found.notes, *written]
         elif metrics is not None:
             lines += _write_metrics(root, name, metrics)
