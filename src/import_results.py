@@ -35,16 +35,15 @@ def import_results(
     _compare_documents(changes)
 
 
-def _compare_documents(changes: list[str] | None) -> None:
+def _compare_documents(changes: list[str]) -> None:
     """Print what new results change: values, claims, documents, and numbers that the author typed."""
     from src.documents.build import build
     from src.documents.claims import unsupported
     from src.documents.pages import every_claim
     from src.record.gaps import typed_numbers
 
-    if changes is not None:
-        say(f"{len(changes)} values changed" if changes else "no value changed")
-    for line in changes or ():
+    say(f"{len(changes)} values changed" if changes else "no value changed")
+    for line in changes:
         print(line)
     documents = build(Path(), Path(".cache"))
     failed = unsupported(every_claim(documents))

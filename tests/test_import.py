@@ -198,7 +198,7 @@ def test_scores_and_targets_are_read_as_they_are() -> None:
     rows = [json.loads(line) for line in (REAL / "tasks/odd.jsonl").read_text().splitlines()]
     pick, write = tasks["odd_pick"].asked, tasks["odd_write"].asked
     assert [answer.references[0] for answer in pick] == [row["choices"][row["label"]] for row in rows]
-    assert all(len(answer.scores or ()) == 3 for answer in pick)  # acc_mutual_info asks each candidate twice
+    assert all(len(answer.candidates) == 3 for answer in pick)  # acc_mutual_info asks each candidate twice
     assert [write[i].references for i in (0, 1)] == [("mat", "Mat."), ("in", "out")]  # as the task states them
 
 

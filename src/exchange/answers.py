@@ -23,7 +23,6 @@ class Answer:
         key: The question's id within its task.
         question: What identifies the question and its target; the same for all models.
         references: Accepted answers, the first to be shown.
-        scores: Log-likelihoods of all candidates in nats, in their order; `score` is the answer's.
         values: Each metric's value for this question, by the metric's column.
         columns: Further fields of the question.
         own_prompt: The prompt, if it differs from the first model's.
@@ -35,17 +34,10 @@ class Answer:
     answer: str
     correct: bool | None = None
     references: tuple[str, ...] = ()
-    score: float | None = None
-    scores: tuple[float, ...] | None = None
-    candidates: tuple[str, ...] | None = None
+    candidates: tuple[str, ...] = ()
     values: dict[str, float] = field(default_factory=dict)
     columns: dict[str, Any] = field(default_factory=dict)
     own_prompt: str | None = None
-
-    def choose(self, weights: list[float]) -> None:
-        """Take the candidate with the largest weight as the answer."""
-        best = max(range(len(weights)), key=weights.__getitem__)
-        self.answer, self.score = (self.candidates or ())[best], (self.scores or ())[best]
 
 
 @dataclass
@@ -91,11 +83,6 @@ class Task:
     prompts_differ: str | None = None
 
     @property
-    def pooled(self) -> bool:
-        """Whether a metric of a group is computed from the answers to its tasks."""
-        return bool(self.members) and any(metric.measure for metric in self.metrics)
-
-    @property
     def asked(self) -> list[Answer]:
         """The first model's answers, which describe the questions; empty without single answers."""
         return self.answers[0] if self.answers else []
@@ -107,9 +94,9 @@ class Task:
         if any(side.keys() != sides[0].keys() for side in sides):
             raise Unusable("the runs were asked other questions; evaluate all models alike")
         for key, first in sides[0].items():
-            ours = first.candidates or ()
+            ours = first.candidates
             for other in (side[key] for side in sides[1:]):
-                theirs = other.candidates or ()
+                theirs = other.candidates
                 if first.prompt != other.prompt or ours != theirs:
                     if reason is None or len(ours) != len(theirs):
                         message = f"prompt or candidates of question {first.key[:40]} differ; evaluate all models alike"

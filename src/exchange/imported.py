@@ -49,13 +49,11 @@ Declared = dict[str, tuple[MetricConfig, Metric | None]]
 """Metrics by key: the declaration; and the metric, where its values are not computed from answers."""
 
 
-def write_record(
-    found: Import, root: Path, *, replace: bool = False, weights: str = ""
-) -> tuple[list[str], list[str] | None]:
+def write_record(found: Import, root: Path, *, replace: bool = False, weights: str = "") -> tuple[list[str], list[str]]:
     """Write the results of the project's experiment. A new one also gets its config and its metrics declared.
 
     Files that exist are left as their author wrote them; what they would have to change is returned.
-    Returns lines to print, and each value that changed; None where there was nothing before.
+    Returns lines to print, and each value that changed.
 
     Args:
         found: The other tool's results.
@@ -74,7 +72,7 @@ def write_record(
             place, "these results were not imported. Create a project with `python -m src.new`, or pass --replace."
         )
     sample = source is not None and source.tool == SAMPLE
-    former = _values(folder) if before is not None and not sample else None
+    former = _values(folder) if before is not None and not sample else {}
     lines: list[str] = []
     texts: dict[Path, str] = {}
 
@@ -90,8 +88,9 @@ def write_record(
             f"{shown}: {key} is {own.get(key, 'not stated')}, and {stated[key]} in these results" for key in differ
         ]
     config = validate(config_path, stated | own, ExperimentConfig)
-    published = before.finetuned_model.name if before is not None and not sample else None
-    hashes = _bind_weights(found, root, config, config_path, weights or published or "")
+    former_name = before.finetuned_model.name if before is not None and not sample else None
+    published = weights or former_name or own.get("checkpoint", "")
+    hashes = _bind_weights(found, root, config, config_path, published)
 
     metrics = _metrics(found.tasks)
     if sample or not (root / METRICS).is_file():
@@ -118,7 +117,7 @@ def write_record(
     for run in {*SECTIONS, *before.runs} - models.keys() if before is not None else ():
         for stale in (folder / "runs" / f"{run}.json", folder / "answers" / f"{run}.parquet"):
             stale.unlink(missing_ok=True)
-    return lines, None if former is None else _changes(former, _values(folder))
+    return lines, _changes(former, _values(folder))
 
 
 def _write_files(
@@ -149,28 +148,24 @@ def _write_files(
     return [f"written: {target.relative_to(root)}" for target in (*changed, *texts)]
 
 
-def _bind_weights(
-    found: Import, root: Path, config: ExperimentConfig, config_path: Path, published: str
-) -> dict[str, str] | None:
-    """Return the hashes of the published weights, once they are known to be the evaluated ones; None without weights.
+def _bind_weights(found: Import, root: Path, config: ExperimentConfig, path: Path, published: str) -> dict[str, str]:
+    """Return the hashes of the published weights, once they are known to be the evaluated ones; none without weights.
 
     Where the evaluated weights are a folder on this machine, contents are compared; otherwise their names are.
     """
     folder = root / config.checkpoint
     if not folder.is_dir():
-        return None
+        return {}
     model, adapter = found.models["finetuned"]
     evaluated, actual = Path(adapter or model), hash_files(checkpoint_files(folder))
     if evaluated.is_dir():
         theirs = hash_files(checkpoint_files(evaluated))
         same = all(theirs.get(file) == digest for file, digest in actual.items() if file.endswith(".safetensors"))
     else:
-        usual = config.checkpoint == f"checkpoints/{config.experiment_name}"  # a name that says nothing
-        own = published or ("" if usual else config.checkpoint)
-        same = not own or parse_model_name(own).names(str(evaluated))
+        same = not published or parse_model_name(published).names(str(evaluated))
     if not same:
         shown = recorded_name(root, published) if published else config.checkpoint
-        refuse_weights(config_path.relative_to(root), recorded_name(root, str(evaluated)), shown)
+        refuse_weights(path.relative_to(root), recorded_name(root, str(evaluated)), shown)
     return actual
 
 
@@ -190,7 +185,7 @@ def _results(found: Import, name: str, models: dict[str, Json]) -> Json:
         **{section: models[run] for run, section in SECTIONS.items() if run in models},
         "runs": [run for run in models if run not in SECTIONS],
         "tasks": {task.name: _described(task) for task in found.tasks if task.answers},
-        "groups": {group.name: list(group.members) for group in found.tasks if group.pooled},
+        "groups": {group.name: list(group.members) for group in found.tasks if group.members},
         "source": {
             "tool": found.tool,  # a file by its name alone: the folders that it is in may be named after a path
             "files": {f"{run}/{path.name}": sha256_file(path) for run, paths in found.files.items() for path in paths},
@@ -241,7 +236,7 @@ def _described(task: Task) -> Json:
     return {
         "questions": len(task.asked), "method": task.method, "few_shot": task.few_shot, "template": "{prompt}",
         "fields": {"prompt": {"column": "prompt"}}, "judged": "tool", "prompts_differ": task.prompts_differ,
-        "candidates": lists.pop() if len(lists) == 1 else None,
+        "candidates": (lists.pop() or None) if len(lists) == 1 else None,
     }  # fmt: skip
 
 
@@ -317,7 +312,7 @@ def _tables(tasks: list[Task], kept: set[tuple[str | None, str | None]], notes: 
             asked.append({"id": identity, "task": task.name, "prompt": answer.prompt, **reference, **own})
         for rows, answers in zip(given, task.answers, strict=True):
             for identity, a in zip(ids, answers, strict=True):
-                known_of = {"answer": a.answer, "correct": a.correct, "prompt": a.own_prompt, "score": a.score}
+                known_of = {"answer": a.answer, "correct": a.correct, "prompt": a.own_prompt}
                 values = {column: value for column, value in a.values.items() if (task.name, column) in kept}
                 rows.append({"id": identity, **known_of, **values})
     return [table_of(asked, SCHEMA), *(table_of(rows, ANSWERS) for rows in given)]

@@ -20,7 +20,6 @@ from src.record.model_name import shown_model
 from .answers import Answer, Import, Metric, Task, Unusable
 from .reading import ADAPTERS, COMPARED, column_names, finite, listed, number, settings, unique_names
 
-TOOL = "lm-evaluation-harness"
 OLDEST = (0, 4, 9)
 """The oldest version of lm_eval whose files are read."""
 
@@ -142,13 +141,9 @@ def _results_file(path: Path) -> HarnessRun:
     if tuple(map(int, re.findall(r"\d+", data.lm_eval_version)[:3])) < OLDEST:
         raise InputError(path, f"results of lm_eval {data.lm_eval_version}; 0.4.9 or later is needed. Evaluate again.")
     date = _DATE.search(path.stem)
-    samples = {}
-    for task in data.results:
-        safe = re.sub(r"[/\0]", "_", task)[:150]
-        place = path.with_name(f"samples_{safe}_{date[0] if date else ''}.jsonl")
-        if place.is_file():
-            samples[task] = place
-    return HarnessRun([path], data, samples)
+    safe = {task: re.sub(r"[/\0]", "_", task)[:150] for task in data.results}
+    places = {task: path.with_name(f"samples_{safe[task]}_{date[0] if date else ''}.jsonl") for task in safe}
+    return HarnessRun([path], data, {task: place for task, place in places.items() if place.is_file()})
 
 
 def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> Import:
@@ -157,12 +152,11 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
     runs = [read_run(path) for path in paths]
     _check_models(runs)
     first = runs[0].data
-    for run in runs:
-        alone = [n for n in run.data.results if run.numbers(n) and any(n not in o.data.results for o in runs)]
-        if alone:
-            notes.append(f"left out, since not every run has them, but {run.name} has: {listed(alone)}")
+    stated = dict.fromkeys(name for run in runs for name in run.data.results if run.numbers(name))
+    shared = [name for name in stated if all(run.numbers(name) for run in runs)]
+    if len(stated) > len(shared):
+        notes.append(f"left out, since not every run has them: {listed(name for name in stated if name not in shared)}")
     notes += _differences(runs)
-    shared = [n for n in first.results if all(run.numbers(n) for run in runs)]
     names = dict(zip(shared, unique_names(shared), strict=True))
     tasks: list[Task] = []
     for name in sorted(shared, key=lambda name: not runs[0].members(name)):  # groups first, which readers look for
@@ -173,9 +167,8 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
         asked, all_of_it = (number(first.asked.get(name, {}).get(key)) for key in ("effective", "original"))
         if asked is not None and all_of_it is not None and asked < all_of_it:
             notes.append(f"{name}: {asked:,.0f} of its {all_of_it:,.0f} questions were asked (--limit)")
-    for group in tasks:
-        if group.members:
-            _pool(group, tasks)
+    for group in [task for task in tasks if task.members]:
+        _pool(group, tasks)
     if all(task.members for task in tasks):
         reasons = "; ".join(line for line in notes if "left out" in line)
         raise InputError(runs[-1].files[0], f"no task that can be imported ({reasons[:400] or 'none has numbers'}).")
@@ -183,14 +176,9 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
     named = dict(zip(["base", "finetuned", *further] if len(runs) > 1 else ["finetuned"], runs, strict=True))
     versions = {task: number(first.versions.get(task)) for task in shared}
     kept = {"filter": wanted_filter, "versions": versions, **{side: run.settings for side, run in named.items()}}
-    return Import(
-        f"{TOOL} {first.lm_eval_version}",
-        {side: (run.model, run.adapter) for side, run in named.items()},
-        tasks,
-        {side: [*run.files, *run.samples.values()] for side, run in named.items()},
-        kept,
-        notes,
-    )
+    models = {side: (run.model, run.adapter) for side, run in named.items()}
+    files = {side: [*run.files, *run.samples.values()] for side, run in named.items()}
+    return Import(f"lm-evaluation-harness {first.lm_eval_version}", models, tasks, files, kept, notes)
 
 
 def _check_models(runs: list[HarnessRun]) -> None:
@@ -261,9 +249,7 @@ def _add_answers(task: Task, name: str, runs: list[HarnessRun], chosen: str, not
         notes.append(f"{name}: no answers to single questions in every run (--log_samples), so no tests")
         return
     try:
-        given = [_read(run.samples[name], chosen, task.metrics, config) for run in runs]
-        for place, answers in enumerate(given):
-            _check_mean(task.metrics, answers, place)
+        given = [_read(run.samples[name], chosen, task.metrics, config, place) for place, run in enumerate(runs)]
     except Unusable as why:
         notes.append(f"{name}: its answers are left out and only its metrics imported: {why}")
         return
@@ -287,8 +273,8 @@ def _prompt_difference(runs: list[HarnessRun]) -> str | None:
     return f"The models' prompts differ in their {' and '.join(found)}." if found else None
 
 
-def _read(path: Path, chosen: str, metrics: list[Metric], config: dict[str, Any]) -> list[Answer]:
-    """Read a task's samples."""
+def _read(path: Path, chosen: str, metrics: list[Metric], config: dict[str, Any], place: int) -> list[Answer]:
+    """Read a task's samples; those of another run are refused, since their verdicts have another mean than is stated."""
     answers: dict[str, Answer] = {}
     where = path.name
     try:
@@ -307,7 +293,13 @@ def _read(path: Path, chosen: str, metrics: list[Metric], config: dict[str, Any]
         raise Unusable(f"{path.name}: {error.message}") from None
     if not answers:
         raise Unusable(f"no sample of the filter {chosen} in {path.name}")
-    return list(answers.values())
+    found = list(answers.values())
+    metric = _verdict(metrics, found)
+    values = [answer.values[metric.column] for answer in found] if metric is not None else []
+    if metric is not None and not metric.is_mean(values, place):
+        mean = f"{metric.name} is {sum(values) / len(values):.4f} in the samples of run {place + 1}"
+        raise Unusable(f"{mean}, and {metric.values[place]:.4f} stated")
+    return found
 
 
 def _answer(sample: dict[str, Any], metrics: list[Metric], config: dict[str, Any]) -> Answer:
@@ -326,12 +318,12 @@ def _answer(sample: dict[str, Any], metrics: list[Metric], config: dict[str, Any
         if half and all(argument["arg_0"] == "" for argument in arguments[half:]):
             likely, arguments = likely[:half], arguments[:half]  # the rest are the candidates without the question
         answer.prompt, answer.candidates = _candidates(arguments, str(config.get("target_delimiter", " ")))
-        answer.scores = tuple(likely)
-        answer.choose(likely)
+        if _normalized(metrics):
+            likely = [score / max(len(text), 1) for score, text in zip(likely, answer.candidates, strict=True)]
+        answer.answer = answer.candidates[max(range(len(likely)), key=likely.__getitem__)]
     elif kind == "loglikelihood":
         reference = str(arguments[0]["arg_1"]).strip()
         answer.references = (reference,)
-        answer.score = finite(responses[0][0])
         answer.answer = reference if str(responses[0][1]) == "True" else ANOTHER
     else:
         response = responses[0] if isinstance(responses[0], list) else responses[:1]
@@ -356,19 +348,16 @@ def _candidates(arguments: list[dict[str, Any]], delimiter: str) -> tuple[str, t
     return prompt, tuple(named)
 
 
-def _verdict(metrics: list[Metric], answers: list[Answer]) -> Metric | None:
+def _verdict(metrics: list[Metric], answers: Sequence[Answer] = ()) -> Metric | None:
     """Return the metric whose value for each question, 0 or 1, says whether the answer is right."""
     named = (metric for metric in metrics if metric.direction == "higher" and _VERDICT.fullmatch(metric.name))
     return next((metric for metric in named if all(a.values.get(metric.column) in (0, 1) for a in answers)), None)
 
 
-def _check_mean(metrics: list[Metric], answers: list[Answer], place: int) -> None:
-    """Refuse samples of another run: their verdicts must have the stated mean."""
-    metric = _verdict(metrics, answers)
-    values = [answer.values[metric.column] for answer in answers] if metric is not None else []
-    if metric is not None and not metric.is_mean(values, place):
-        found = f"{metric.name} is {sum(values) / len(values):.4f} in the samples of run {place + 1}"
-        raise Unusable(f"{found}, and {metric.values[place]:.4f} stated")
+def _normalized(metrics: list[Metric]) -> bool:
+    """Determine whether candidates are compared by their log-likelihood per character."""
+    metric = _verdict(metrics)
+    return metric is not None and metric.name == "acc_norm"
 
 
 def _judge(task: Task) -> None:
@@ -384,12 +373,7 @@ def _judge(task: Task) -> None:
         for answer in answers:
             answer.correct = bool(answer.values[metric.column])
     if answers[0].candidates:
-        by = "log-likelihood"
-        if metric is not None and metric.name == "acc_norm":
-            by = "log-likelihood per character"
-            for answer in answers:
-                candidates = zip(answer.scores or (), answer.candidates or (), strict=True)
-                answer.choose([score / max(len(text), 1) for score, text in candidates])
+        by = "log-likelihood per character" if _normalized(task.metrics) else "log-likelihood"
         task.method = f"Of the candidates, the one with the highest {by} after the prompt (lm-evaluation-harness)."
         for reading in (_by_index, _targets) if metric is not None else ():
             read = [reading(answer) for answer in answers]
@@ -433,6 +417,6 @@ def _targets(answer: Answer) -> tuple[str, ...]:
 
 
 def _by_index(answer: Answer) -> tuple[str, ...]:
-    candidates, targets = answer.candidates or (), _targets(answer)
+    candidates, targets = answer.candidates, _targets(answer)
     places = [int(target) for target in targets if re.fullmatch(r"[0-9]{1,6}", target)]
     return tuple(candidates[p] for p in places if p < len(candidates)) if len(places) == len(targets) else ()

@@ -16,9 +16,6 @@ LARGEST = 1e30
 ADAPTERS = ("peft", "lora_local_path", "delta")
 """Keys of `model_args` that name an adapter, or the weights that are added to a model."""
 
-MODELS = ("pretrained", "model", "tokenizer", *ADAPTERS)
-"""Keys of `model_args` that name a model."""
-
 COMPARED = frozenset(
     [
         "add_bos_token", "attn_implementation", "backend", "do_sample", "dtype", "enable_thinking", "fewshot_as_multiturn", "fewshot_seed",
@@ -29,6 +26,7 @@ COMPARED = frozenset(
 )  # fmt: skip
 """Settings that may be published and can change an answer."""
 
+_MODELS = ("pretrained", "model", "tokenizer", *ADAPTERS)
 _PUBLISHED = COMPARED | {"chat_template_sha", "git_hash", "model_sha", "revision", "transformers_version"}
 _VALUE = re.compile(r"(?:torch\.)?[\w+-]{1,80}|v?\d[\w.+-]{1,80}", re.ASCII)
 
@@ -79,7 +77,7 @@ def settings(*given: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in (pair for part in given for pair in part.items()):
         text = value if isinstance(value, str) else ""
         number = isinstance(value, int | float) and abs(value) < LARGEST
-        if key in MODELS and text:
+        if key in _MODELS and text:
             kept[key] = shown_model(text)
         elif key in _PUBLISHED and (number or _VALUE.fullmatch(text)):
             kept[key] = value

@@ -59,12 +59,8 @@ def read_trainer(folder: Path, name: str) -> Trained:
         "evaluation": _evaluation(ended),
         "resources": {"duration_seconds": next(filter(None, reversed(runtimes)), None), "steps": steps},
     }
-    settings = {
-        "max_steps": steps,
-        "per_device_train_batch_size": state.train_batch_size,
-        "num_train_epochs": ended.get("epoch"),
-    }
-    return Trained(log, {key: value for key, value in settings.items() if value})
+    known = {"per_device_train_batch_size": state.train_batch_size, "num_train_epochs": ended.get("epoch")}
+    return Trained(log, {"max_steps": steps} | {key: value for key, value in known.items() if value})
 
 
 def _evaluation(stated: dict[str, float | None]) -> dict[str, float]:
