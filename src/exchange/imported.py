@@ -214,18 +214,17 @@ def _changes(before: dict[str, float], after: dict[str, float]) -> list[str]:
     ]
 
 
-def _experiment(found: Import, root: Path, name: str) -> Json:
+def _experiment(found: Import, root: Path, experiment: str) -> Json:
     """Return what the results say of an experiment, as its config states it."""
-    config: Json = {"experiment_name": name}
+    config: Json = {"experiment_name": experiment}
     run, (model, adapter) = next(iter(found.models.items()))
     base = parse_model_name(model)
-    # the name of a path elsewhere is not a Hub id
-    known = not base.local or (root / recorded_name(root, model)).is_dir()
+    name = recorded_name(root, model)
+    known = not base.local or (root / name).is_dir()  # the name of a path elsewhere is not a Hub id
     if known and (run == "base" or adapter):
-        config["base_model"] = recorded_name(root, model)
+        config["base_model"] = name
         revision = base.revision or found.settings[run].get("revision")
-        if revision:
-            config["base_revision"] = revision
+        config |= {"base_revision": revision} if revision else {}
     config["note"] = f"The results were made with {found.tool}."
     return config
 
@@ -266,16 +265,12 @@ def _metrics(tasks: list[Task]) -> Declared:
 
 def _declared(metrics: Declared, own: dict[str, MetricConfig], path: Path) -> tuple[Declared, Declared]:
     """Split metrics into those that the author declares, with that declaration, and new ones."""
-    known, new = {}, {}
-    for key, (config, stated) in metrics.items():
-        author = own.get(key)
-        if author is None:
-            new[key] = config, stated
-        elif (author.task, author.measure, author.value) != (config.task, config.measure, config.value):
+    for key in sorted(metrics.keys() & own.keys()):
+        author, config = own[key], metrics[key][0]
+        if (author.task, author.measure, author.value) != (config.task, config.measure, config.value):
             raise InputError(path, f"metrics.{key}: declared for another task or measure. Remove or rename it.")
-        else:
-            known[key] = author, stated
-    return known, new
+    known = {key: (own[key], stated) for key, (_, stated) in metrics.items() if key in own}
+    return known, {key: metric for key, metric in metrics.items() if key not in own}
 
 
 def _add_answers(tasks: list[Task], results: Json, models: dict[str, Json], metrics: Declared, folder: Path) -> None:

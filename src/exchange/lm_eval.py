@@ -192,9 +192,8 @@ def _check_models(runs: list[HarnessRun]) -> None:
 
 def _differences(runs: list[HarnessRun]) -> list[str]:
     """Name the settings that can change answers and differ between the runs."""
-    stated = [run.settings for run in runs]
-    found = {key: [str(one.get(key, "not stated")) for one in stated] for key in sorted(set().union(*stated))}
-    each = [f"{key} {', '.join(of)}" for key, of in found.items() if key in COMPARED and len(set(of)) > 1]
+    found = {key: [str(run.settings.get(key, "not stated")) for run in runs] for key in sorted(COMPARED)}
+    each = [f"{key} {', '.join(of)}" for key, of in found.items() if len(set(of)) > 1]
     return [f"the runs differ in their settings: {'; '.join(each)}"] if each else []
 
 
@@ -228,12 +227,12 @@ def _task(runs: list[HarnessRun], name: str, names: dict[str, str], wanted: str 
 def _metrics(runs: list[HarnessRun], name: str, chosen: str, notes: list[str]) -> list[Metric]:
     """Read the metrics of a task by one filter; what cannot be compared is named in the notes."""
     numbers = [{m: value for (m, f), value in run.numbers(name).items() if f == chosen} for run in runs]
-    stated = runs[0].data.higher_is_better
     common = [metric for metric in numbers[0] if all(metric in one for one in numbers)]
     found: list[Metric] = []
     for metric, column in zip(common, column_names(map(str.lower, common), "value"), strict=True):
         values = [value for one in numbers if (value := one[metric]) is not None]
-        directions = [stated.get(of, {}).get(metric) for of in (name, *runs[0].members(name))]
+        named = (name, *runs[0].members(name))
+        directions = [runs[0].data.higher_is_better.get(of, {}).get(metric) for of in named]
         better = next((direction for direction in directions if isinstance(direction, bool)), None)
         if metric == "bypass" or better is None or len(values) < len(runs):
             notes.append(f"{name}: left out: {metric} (not a number, or which way is better is not stated)")
@@ -264,12 +263,8 @@ def _add_answers(task: Task, name: str, runs: list[HarnessRun], chosen: str, not
 
 def _prompt_difference(runs: list[HarnessRun]) -> str | None:
     """Name what explains that the models' prompts differ; None if nothing stated does."""
-    stated = [run.data.model_extra or {} for run in runs]
-    found = [
-        key.replace("_", " ")
-        for key in ("chat_template", "system_instruction")
-        if len({str(one.get(f"{key}_sha") or one.get(key) or "") for one in stated}) > 1
-    ]
+    parts = ("chat_template", "system_instruction")
+    found = [part.replace("_", " ") for part in parts if len({run.settings.get(f"{part}_sha") for run in runs}) > 1]
     return f"The models' prompts differ in their {' and '.join(found)}." if found else None
 
 

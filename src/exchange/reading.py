@@ -27,7 +27,7 @@ COMPARED = frozenset(
 """Settings that may be published and can change an answer."""
 
 _MODELS = ("pretrained", "model", "tokenizer", *ADAPTERS)
-_PUBLISHED = COMPARED | {"chat_template_sha", "git_hash", "model_sha", "revision", "transformers_version"}
+_PUBLISHED = COMPARED | {"chat_template_sha", "model_sha", "revision", "system_instruction_sha", "transformers_version"}
 _VALUE = re.compile(r"(?:torch\.)?[\w+-]{1,80}|v?\d[\w.+-]{1,80}", re.ASCII)
 
 

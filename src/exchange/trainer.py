@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -31,12 +30,11 @@ class TrainerState(BaseModel):
     log_history: list[dict[str, Any]] = []
 
 
-@dataclass(frozen=True)
-class Trained:
+class Trained(NamedTuple):
     """What a folder says of its training: a log, ready for `training_log.json`, and keys of `training_config`."""
 
-    log: dict[str, Any] | None = None
-    settings: dict[str, Any] = field(default_factory=dict)
+    log: dict[str, Any] | None
+    settings: dict[str, Any]
 
 
 def read_trainer(folder: Path, name: str) -> Trained:
@@ -45,7 +43,7 @@ def read_trainer(folder: Path, name: str) -> Trained:
     state = load_json(place, TrainerState) if place is not None else TrainerState()
     steps, history = state.global_step, state.log_history
     if not steps:
-        return Trained()  # nothing was trained yet, or no state says it
+        return Trained(None, {})  # nothing was trained yet, or no state says it
     summaries = [path for name in ("eval", "all") if (path := folder / f"{name}_results.json").is_file()]
     ended = {key: number(value) for path in summaries for key, value in json_object(path).items()}
     trained = read_model(folder).trained_parameters
