@@ -194,10 +194,8 @@ def upgrade(root: Path, *, overwrite: bool = False) -> list[str]:
     edited = [file for file, digest in before.items() if (root / file).is_file() and sha256_file(root / file) != digest]
     theirs = [file for file in edited if file not in SETTINGS]
     if theirs and not overwrite:
-        message = (
-            f"files of the engine that were edited here: {', '.join(theirs)}. Move the changes, or pass --overwrite."
-        )
-        raise InputError(root, message)
+        todo = "Move the changes, or pass --overwrite."
+        raise InputError(root, f"files of the engine that were edited here: {', '.join(theirs)}. {todo}")
     with tempfile.TemporaryDirectory() as temporary:
         fresh = Path(temporary) / "engine"
         fresh.mkdir()
@@ -259,21 +257,15 @@ def _write_settings(root: Path, name: str, *, with_experiment: bool) -> None:
 
 def _write_metrics(root: Path, name: str, path: Path) -> list[str]:
     """Write a record of metrics alone; of a whole record, whose answers are files of their own, these are taken."""
-    hint = (
-        'Write {"base_model": {"metrics": {…}}, "finetuned_model": {"metrics": {…}}}; any other model under its name.'
-    )
+    hint = 'Write {"base_model": {"metrics": {…}}, "finetuned_model": {"metrics": {…}}}.'
     given = json_object(path)
     sections: dict[str, Any] = {key: given[key] for key in ("base_model", "finetuned_model") if key in given}
-    further = {key: part for key, part in given.items() if key not in EvaluationResults.model_fields}
-    for part in (*sections.values(), *further.values()):
+    for part in sections.values():
         if called := validate(path, part, ModelResults, hint).name:
             part["name"] = shown_model(called)
-    results: dict[str, Any] = {"experiment_name": name, **sections, "runs": list(further)}
+    results = {"experiment_name": name, **sections}
     tuned = validate(path, results, EvaluationResults, hint).finetuned_model
-    folder = root / "results" / name
-    for model, part in further.items():
-        write_json(folder / "runs" / f"{model}.json", {"run": model, **part})
-    write_json(folder / "evaluation_results.json", results)
+    write_json(root / "results" / name / "evaluation_results.json", results)
     todo = "TODO: what it measures, whether higher or lower is better, and whether it is a proportion, from 0 to 1."
     declared: dict[str, dict[str, Any]] = {
         key: {"label": key, "definition": todo, "direction": "higher", "unit": "number"} for key in tuned.metrics
