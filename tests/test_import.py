@@ -25,6 +25,7 @@ from src.exchange.lm_eval import import_lm_eval
 from src.exchange.reading import settings
 from src.hub.eval_results import entries
 from src.record.errors import InputError
+from src.record.files import sha256_file
 from src.record.load import Record, load_record
 from src.record.model_name import parse_model_name
 
@@ -727,6 +728,42 @@ def test_imported_results_are_bound_to_the_weights_that_are_there(tmp_path: Path
     adapter(blank / "checkpoints/mine", 2)
     with pytest.raises(InputError, match="when it was evaluated"):
         load_record(blank).check_adapter()
+
+
+def test_a_training_log_stays_with_its_weights(tmp_path: Path, blank: Path) -> None:
+    color_runs(tmp_path, {"b": ARGS["b"], "t": f"{ARGS['b']},peft=/elsewhere/mine"})
+    adapter(blank / "checkpoints/mine", 1)
+    recorded(imported(tmp_path), blank)
+    log = blank / "results/mine/training_log.json"
+    log.write_text(json.dumps({"experiment_name": "mine", "steps": 1, "parameters": {}, "log": [], "resources": {}}))
+    reference = {"file": log.name, "sha256": sha256_file(log)}
+    edit(blank / "results/mine/evaluation_results.json", lambda d: d.update(training_log=reference))
+    assert recorded(imported(tmp_path), blank).training_log is not None
+    shutil.rmtree(blank / "checkpoints/mine")
+    adapter(blank / "checkpoints/mine", 2)
+    done = import_again(blank, tmp_path)
+    assert "training log left out, since it is of other weights" in done.stderr, done.stderr
+    assert load_record(blank).training_log is None
+
+
+def test_a_metric_that_the_author_declares_otherwise_is_refused_before_anything_is_written(
+    tmp_path: Path, blank: Path
+) -> None:
+    recorded(imported(color_runs(tmp_path / "first")), blank)
+    metrics, results = blank / "configs/metrics.yaml", blank / "results/mine/evaluation_results.json"
+    metrics.write_text(metrics.read_text().replace("    measure: exact_match\n", ""))
+    before = results.read_bytes()
+    with pytest.raises(InputError, match=r"metrics\.colors_acc: declared for another task or measure"):
+        write_record(imported(better(tmp_path / "second")), blank)
+    assert results.read_bytes() == before
+
+
+def test_a_field_of_a_question_is_bounded(tmp_path: Path, blank: Path) -> None:
+    for path in color_runs(tmp_path).rglob("samples*"):
+        edit(path, lambda d: d["doc"].update(note="x" * 5_000, parts=["y" * 5_000]))
+    rows = recorded(imported(tmp_path), blank).answered("base", "colors")
+    assert rows is not None
+    assert {len(rows[name][0].as_py()) for name in ("note", "parts")} == {1_000}
 
 
 def test_tasks_whose_labels_would_be_the_same_are_told_apart(tmp_path: Path, blank: Path) -> None:
