@@ -22,9 +22,6 @@ Planned = Annotated[
 ]
 RunName = Annotated[str | None, typer.Option("--run", help="Run of a study, as ARM-SEED.")]
 
-SEVERAL = ("--lm-eval",)
-"""Options that take all values up to the next option."""
-
 
 def chosen(config: Path | None, *, study: bool = False) -> Path:
     """Return the config that a command was given, or else the one that the project names."""
@@ -46,7 +43,7 @@ def run(command: Callable[..., Any]) -> None:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
     app.command(name=f"python -m {command.__module__}")(command)
     try:
-        app(_spread(sys.argv[1:]), prog_name=f"python -m src.{command.__name__}")
+        app(prog_name=f"python -m src.{command.__name__}")
     except CommandError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
@@ -55,19 +52,6 @@ def run(command: Callable[..., Any]) -> None:
             raise
         sys.stderr.write(f"error: {error.filename2 or error.filename}: {error.strerror}\n")
         sys.exit(InputError.exit_code)
-
-
-def _spread(arguments: list[str]) -> list[str]:
-    """Repeat an option of `SEVERAL` before each of its values, which is how Typer reads it."""
-    found: list[str] = []
-    option: str | None = None
-    for argument in arguments:
-        if argument.startswith("-"):
-            option = argument if argument in SEVERAL else None
-            found += [] if option else [argument]
-        else:
-            found += [option, argument] if option else [argument]
-    return found
 
 
 def say(line: str) -> None:

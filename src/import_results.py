@@ -14,7 +14,6 @@ def import_results(
     runs: Annotated[
         list[Path], typer.Argument(metavar="[BASE] TUNED [MORE…]", help="Each model's results: folder or file.")
     ],
-    name: Annotated[str, typer.Option(help="Name of the experiment.")],
     filter: Annotated[
         str | None, typer.Option("--filter", help="Which filter's answers count, where a task has several.")
     ] = None,
@@ -30,22 +29,21 @@ def import_results(
     from src.exchange.lm_eval import import_lm_eval
 
     found = import_lm_eval(runs, filter)
-    written = write_record(found, Path(), name, replace=replace)
-    for line in [*found.notes, *written.lines]:
+    lines, changes = write_record(found, Path(), replace=replace)
+    for line in [*found.notes, *lines]:
         say(line)
-    _compare_documents(written.changes)
+    _compare_documents(changes)
 
 
-def _compare_documents(changes: list[str] | None) -> None:
+def _compare_documents(changes: list[str]) -> None:
     """Print what new results change: values, claims, documents, and numbers that the author typed."""
     from src.documents.build import build
     from src.documents.claims import unsupported
     from src.documents.pages import every_claim
     from src.record.gaps import typed_numbers
 
-    if changes is not None:
-        say(f"{len(changes)} metrics changed" if changes else "no metric changed")
-    for line in changes or ():
+    say(f"{len(changes)} values changed" if changes else "no value changed")
+    for line in changes:
         print(line)
     documents = build(Path(), Path(".cache"))
     failed = unsupported(every_claim(documents))

@@ -20,8 +20,8 @@ def new(
     lm_eval: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="[BASE] TUNED [MORE…]",
-            help="Each model's results of lm-evaluation-harness, with logged answers; TUNED is published.",
+            metavar="FOLDER",
+            help="A model's results of lm-evaluation-harness, with logged answers: the base model's, then the tuned one's, then any others'.",
         ),
     ] = None,
     filter: Annotated[

@@ -138,7 +138,7 @@ def whole(session_folder: Path) -> Path:
         folder.mkdir()
         adapter = adapter_folder(folder / "adapter")
         base, tuned = lm_eval_results(folder / "out", str(adapter))
-        root = new(folder, "--adapter", str(adapter), "--lm-eval", str(base), str(tuned))
+        root = new(folder, "--adapter", str(adapter), "--lm-eval", str(base), "--lm-eval", str(tuned))
         build_site(root)
 
     return once(session_folder / "new-whole", make) / "mine"
@@ -244,7 +244,7 @@ def test_of_metrics_alone_the_author_says_what_they_are(tmp_path: Path) -> None:
         (("--adapter", "nowhere"), "nowhere: not a folder"),
         (("--adapter", "me/sentiment-lora"), "hf download"),
         (("--metrics", "nowhere.json"), "nowhere.json: not found"),
-        (("--lm-eval", "nowhere", "nowhere"), "nowhere"),
+        (("--lm-eval", "nowhere", "--lm-eval", "nowhere"), "nowhere"),
     ],
     ids=["adapter", "hub", "metrics", "lm_eval"],
 )
@@ -348,23 +348,20 @@ def small_adapter(folder: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("own", "stated", "other"),
-    [
-        ("/data/small-base", BASE, None),  # the results name it on the Hub
-        (f"{BASE}-bnb-4bit", f"{BASE}-bnb-4bit", BASE),
-    ],
+    ("own", "stated"),
+    [("/data/small-base", BASE), (f"{BASE}-bnb-4bit", f"{BASE}-bnb-4bit")],
+    ids=["a folder elsewhere", "another one"],
 )
-def test_the_base_is_the_adapters_and_another_one_is_a_gap(
-    own: str, stated: str, other: str | None, tmp_path: Path
-) -> None:
+def test_the_base_is_the_adapters_and_another_one_is_named(own: str, stated: str, tmp_path: Path) -> None:
     adapter = small_adapter(tmp_path / "adapter")
     edit_json(adapter / "adapter_config.json", lambda data: data.update(base_model_name_or_path=own))
     base, tuned = lm_eval_results(tmp_path / "out", str(adapter))
-    root = new(tmp_path, "--adapter", str(adapter), "--lm-eval", str(base), str(tuned))
-    text = (root / "configs/experiments/mine.yaml").read_text()
-    assert yaml.safe_load(text)["base_model"] == stated
-    assert (f"# published_for: {other} # TODO: " in text) is (other is not None)
-    assert "published_for" not in text or other is not None
+    given = ("--adapter", str(adapter), "--lm-eval", str(base), "--lm-eval", str(tuned))
+    done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine", *given)
+    assert done.returncode == 0, done.stderr
+    assert load_record(tmp_path / "mine").experiment.base_model == stated
+    line = f"base_model: {stated}, which the adapter names; the results name {BASE}\n"
+    assert (line in done.stderr) is (stated != BASE)
 
 
 @pytest.mark.slow
@@ -426,7 +423,7 @@ def test_an_appended_bibliography_entry_is_read(tmp_path: Path) -> None:
 def test_results_of_another_adapter_are_refused_with_both_names(tmp_path: Path) -> None:
     base, tuned = lm_eval_results(tmp_path / "out", "out/checkpoint-25")
     adapter = adapter_folder(tmp_path / "checkpoint-50")
-    command = ["--name", "mine", "--adapter", str(adapter), "--lm-eval", str(base), str(tuned)]
+    command = ["--name", "mine", "--adapter", str(adapter), "--lm-eval", str(base), "--lm-eval", str(tuned)]
     done = invoke(REPO, "new", str(tmp_path / "mine"), *command)
     assert done.returncode == 2
     assert "the results are of out/checkpoint-25, and checkpoint-50 is published" in done.stderr, done.stderr
@@ -441,7 +438,7 @@ def test_an_import_takes_the_place_of_the_sample(nothing: Path, tmp_path: Path) 
     root = tmp_path / "mine"
     shutil.copytree(nothing, root, ignore=shutil.ignore_patterns("site", "dist", ".cache"))
     base, tuned = lm_eval_results(tmp_path / "out", "adapter")
-    done = invoke(root, "import_results", "lm-eval", str(base), str(tuned), "--name", "mine")
+    done = invoke(root, "import_results", "lm-eval", str(base), str(tuned))
     assert done.returncode == 0, done.stderr
     record = load_record(root)
     assert "sums_exact_match" not in record.metrics.metrics

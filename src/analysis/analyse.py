@@ -30,7 +30,6 @@ from .evidence import (
     judge_all,
     right_or_wrong,
     stated,
-    stated_interval,
 )
 from .statistics import Interval
 from .study import StudyAnalysis, analyse_study, rows_of
@@ -302,7 +301,7 @@ def _own_figures(record: Record, run: Run, key: str, config: MetricConfig) -> Fi
     value, level = run.metrics[key], record.metrics.significance_level
     rows = rows_of(record, run, config)
     if rows is None:
-        return Figures(value, stated_interval(value, run.uncertainty.get(key), config, level))
+        return Figures(value)
     values = per_question(rows, config)
     check_stated(run.place, f"metrics.{key}", value, float(values.mean()))
     return figures(rows, config, values, level)

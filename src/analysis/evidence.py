@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import scipy
 
 from src.record.answers import Answered
 from src.record.config import MetricConfig
 from src.record.errors import InputError
 from src.record.measures import measures
-from src.record.schemas import Uncertainty
 from src.record.tables import FloatArray, frequencies
 
 from .statistics import (
@@ -142,15 +140,6 @@ def stated(base: float, finetuned: float, metric: MetricConfig) -> Comparison:
     relative = change / abs(base) if base else None
     better = change > 0 if metric.direction == "higher" else change < 0
     return Comparison(Figures(finetuned), change, relative, better)
-
-
-def stated_interval(value: float, noted: Uncertainty | None, metric: MetricConfig, level: float) -> Interval | None:
-    """Return the interval that follows from the standard error that another tool states; None without one."""
-    if noted is None:
-        return None
-    reach = float(scipy.special.ndtri(1 - level / 2)) * noted.standard_error
-    low, high = (0.0, 1.0) if metric.bounded else (-np.inf, np.inf)
-    return Interval(max(value - reach, low), min(value + reach, high))
 
 
 def figures(

@@ -21,9 +21,7 @@ def analysis_inputs(record: Record) -> list[str]:
     files += [run.answers.path for run in record.runs.values() if run.answers]
     declared = [record.metrics.model_dump_json()]
     declared += [record.study.config.model_dump_json(), repr(record.study.missing)] if record.study else []
-    declared += [
-        repr((run.name, run.model, run.uncertainty, sorted(run.metrics.items()))) for run in record.runs.values()
-    ]
+    declared += [repr((run.name, run.model, sorted(run.metrics.items()))) for run in record.runs.values()]
     return [*_code(), *declared, *(f"{file.name} {sha256_file(file)}" for file in files)]
 
 

@@ -63,13 +63,8 @@ def _hub_metric(context: Context, key: str, metric: MetricConfig) -> str:
 
 
 def _dataset_of(context: Context, metric: MetricConfig) -> str:
-    """Return the id of the dataset that a metric's questions are from, as far as it is known."""
-    if context.record.splits:
-        return context.names.dataset
-    source = context.record.results.source
-    stated = source.settings.get("datasets") if source else None
-    found = stated.get(metric.task) if isinstance(stated, dict) else None
-    return found if isinstance(found, str) else metric.task or "unknown"
+    """Return the id of the dataset that is published with the model, or else the name of the task."""
+    return context.names.dataset if context.record.splits else metric.task or "unknown"
 
 
 def _eval_results(context: Context) -> list[Any]:

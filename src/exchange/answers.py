@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,8 +23,7 @@ class Answer:
         key: The question's id within its task.
         question: What identifies the question and its target; the same for all models.
         references: Accepted answers, the first to be shown.
-        scores: Log-likelihoods of all candidates in nats, in their order; `score` is the answer's.
-        values: Each metric's value for this question.
+        values: Each metric's value for this question, by the metric's column.
         columns: Further fields of the question.
         own_prompt: The prompt, if it differs from the first model's.
     """
@@ -34,34 +34,33 @@ class Answer:
     answer: str
     correct: bool | None = None
     references: tuple[str, ...] = ()
-    score: float | None = None
-    scores: tuple[float, ...] | None = None
-    candidates: tuple[str, ...] | None = None
+    candidates: tuple[str, ...] = ()
     values: dict[str, float] = field(default_factory=dict)
     columns: dict[str, Any] = field(default_factory=dict)
     own_prompt: str | None = None
 
-    def choose(self, weights: list[float]) -> None:
-        """Take the candidate with the largest weight as the answer."""
-        best = max(range(len(weights)), key=weights.__getitem__)
-        self.answer, self.score = (self.candidates or ())[best], (self.scores or ())[best]
-
 
 @dataclass
 class Metric:
-    """A metric of a task: its value and standard error for each model.
+    """A metric of a task, and its value for each model.
 
     Attributes:
-        judged: Whether it is the share of answers that the tool judged right.
+        column: Name of the column with its value for each question.
+        measure: How it is computed from the answers: as the share of right ones, or as the mean of its column; None if it is not.
         share: Whether each of its values is a share of right answers.
     """
 
     name: str
     direction: Literal["higher", "lower"]
     values: list[float]
-    errors: list[float | None]
-    judged: bool = False
+    column: str
+    measure: Literal["exact_match", "value"] | None = None
     share: bool = False
+
+    def is_mean(self, values: Sequence[float | None], place: int) -> bool:
+        """Determine whether the value of the model at a place is the mean of its values for each question, none missing."""
+        known = [value for value in values if value is not None]
+        return len(known) == len(values) > 0 and abs(sum(known) / len(known) - self.values[place]) <= TOLERANCE
 
 
 @dataclass
@@ -95,41 +94,34 @@ class Task:
         if any(side.keys() != sides[0].keys() for side in sides):
             raise Unusable("the runs were asked other questions; evaluate all models alike")
         for key, first in sides[0].items():
-            for side in sides[1:]:
-                self._align(first, side[key], reason)
+            ours = first.candidates
+            for other in (side[key] for side in sides[1:]):
+                theirs = other.candidates
+                if first.prompt != other.prompt or ours != theirs:
+                    if reason is None or len(ours) != len(theirs):
+                        message = f"prompt or candidates of question {first.key[:40]} differ; evaluate all models alike"
+                        raise Unusable(message)
+                    self.prompts_differ, other.own_prompt = reason, other.prompt
+                    if theirs:
+                        other.answer, other.candidates = ours[theirs.index(other.answer)], ours
         self.answers = [[side[key] for key in sides[0]] for side in sides]
-
-    def _align(self, first: Answer, other: Answer, reason: str | None) -> None:
-        """Write an answer in the first model's candidates, and keep its prompt where that differs."""
-        ours, theirs = first.candidates or (), other.candidates or ()
-        if first.prompt != other.prompt or ours != theirs:
-            if reason is None or len(ours) != len(theirs):
-                raise Unusable(f"prompt or candidates of question {first.key[:40]} differ; evaluate all models alike")
-            self.prompts_differ, other.own_prompt = reason, other.prompt
-            if theirs:
-                other.answer, other.candidates = ours[theirs.index(other.answer)], ours
-        other.columns = {}
 
 
 @dataclass
 class Import:
-    """Runs of another tool, ready to become a record: the base model's, the tuned model's, then any others; or the tuned model's alone.
+    """Runs of another tool, ready to become a record: `base`, `finetuned`, then `run-3` and so on; or `finetuned` alone.
 
     Attributes:
         models: Each run's model as the tool names it, possibly by a path, and its adapter, if any.
-        tasks: What was asked, groups included.
+        tasks: What was asked, groups included; values and answers in the order of the runs.
+        files: What was read of each run.
         settings: What the tool states of the runs, limited to the keys of `settings`.
         notes: What was left out, and why.
     """
 
     tool: str
-    models: list[tuple[str, str | None]]
+    models: dict[str, tuple[str, str | None]]
     tasks: list[Task]
-    files: list[list[Path]]
+    files: dict[str, list[Path]]
     settings: dict[str, Any]
     notes: list[str] = field(default_factory=list)
-
-    @property
-    def published(self) -> int:
-        """Place of the run that is published: the second, or the only one."""
-        return min(1, len(self.models) - 1)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import re
 import tempfile
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import yaml
 
@@ -22,7 +18,6 @@ from src.record.errors import InputError
 from src.record.files import atomic, load_json, load_yaml, parse_yaml, read_text, sha256_file, validate, write_json
 from src.record.gaps import SAMPLE
 from src.record.load import PROJECT
-from src.record.model import read_model
 from src.record.model_name import parse_model_name, recorded_name
 from src.record.questions import SCHEMA, read_questions, write_questions
 from src.record.results import computed
@@ -30,12 +25,14 @@ from src.record.schemas import EvaluationResults, RunResults
 from src.record.schemas import Task as TaskEntry
 from src.record.tables import table_of
 
-from .answers import TOLERANCE, Import, Metric, Task
-from .lm_eval import sides
-from .reading import COLUMN, safe_name
+from .answers import Import, Metric, Task
+from .reading import column_names, unique_names
 
 PRIMARY_TASKS = 20
-"""Most tasks whose metrics are declared as primary, and so corrected together and shown first."""
+"""Most tasks whose metrics are declared as primary, and so corrected together and shown first; of more, none is."""
+
+LABEL = 120
+"""Characters of a metric's label."""
 
 COLUMN_TEXT = 1_000
 """Characters of a question's field that are taken over."""
@@ -47,361 +44,238 @@ SECTIONS = {"base": "base_model", "finetuned": "finetuned_model"}
 """The models' parts of `evaluation_results.json`, by the name of their answers; further models have files of their own."""
 
 
-@dataclass
-class Written:
-    """What an import did: lines to print, and each metric whose value changed; None where there was nothing before."""
-
-    lines: list[str] = field(default_factory=list)
-    changes: list[str] | None = None
+Json = dict[str, Any]
+Declared = dict[str, tuple[MetricConfig, Metric | None]]
+"""Metrics by key: the declaration; and the metric, where its values are not computed from answers."""
 
 
-def write_record(found: Import, root: Path, name: str, *, replace: bool = False, weights: str = "") -> Written:
-    """Write the results of an experiment. A new one also gets its config and its metrics declared.
+def write_record(found: Import, root: Path, *, replace: bool = False, weights: str = "") -> tuple[list[str], list[str]]:
+    """Write the results of the project's experiment. A new one also gets its config and its metrics declared.
 
     Files that exist are left as their author wrote them; what they would have to change is returned.
+    Returns lines to print, and each value that changed.
 
     Args:
         found: The other tool's results.
         root: The repository.
-        name: Name of the experiment.
         replace: Whether to replace results that were not imported.
         weights: Where the published weights came from, if they were copied.
     """
-    folder, config_path = root / "results" / name, root / "configs/experiments" / f"{name}.yaml"
-    _check_project(root, name)
+    config_path = root / load_yaml(root / PROJECT, ProjectConfig).experiment
+    name = config_path.stem
+    folder = root / "results" / name
     place = folder / "evaluation_results.json"
     before = load_json(place, EvaluationResults) if place.is_file() else None
     source = before.source if before is not None else None
     if before is not None and source is None and not replace:
-        raise InputError(place, "these results were not imported. Choose another --name, or pass --replace.")
-    sample = source is not None and source.tool == SAMPLE
-    former = _values(folder) if before is not None and not sample and config_path.is_file() else None
-    own = parse_yaml(config_path, read_text(config_path)) if config_path.is_file() else {}
-    own = {key: value for key, value in own.items() if key != "note"} if sample else own
-    stated = _experiment(found, root, name)
-    config = stated | own
-    validate(config_path, config, ExperimentConfig)
-    published = before.finetuned_model.name if before is not None and former is not None else None
-    hashes = _bind_weights(found, root, config, config_path, weights or published or "")
-    declared = MetricsConfig.model_construct(metrics={})
-    if (root / METRICS).is_file() and not sample:
-        declared = load_yaml(root / METRICS, MetricsConfig)
-    metrics = _metrics(found.tasks, declared, root / METRICS)
-    new = {key: metric for key, (metric, _) in metrics.items() if key not in declared.metrics}
-    written = Written()
-    texts: dict[Path, str] = {}
-    if config_path.is_file() and not sample:
-        written.lines += _config_differences(own, stated, config_path.relative_to(root))
-    else:
-        texts[config_path] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    if declared.metrics and new:
-        metrics = {key: metric for key, metric in metrics.items() if key not in new}
-        block = _metrics_yaml(new).removeprefix("metrics:\n")
-        written.lines.append(
-            f"{METRICS}: not declared, so left out: {', '.join(new)}. To show them, add under `metrics`:\n{block}"
+        raise InputError(
+            place, "these results were not imported. Create a project with `python -m src.new`, or pass --replace."
         )
-    elif new:
-        texts[root / METRICS] = _metrics_yaml(new)
+    sample = source is not None and source.tool == SAMPLE
+    former = _values(folder) if before is not None and not sample else {}
+    lines: list[str] = []
+    texts: dict[Path, str] = {}
+
+    own = parse_yaml(config_path, read_text(config_path)) if config_path.is_file() else {}
+    stated = _experiment(found, root, name)
+    if sample or not own:
+        own.pop("note", None)
+        texts[config_path] = _as_yaml(stated | own)
+    else:
+        differ = [key for key in ("base_model", "base_revision") if key in stated and own.get(key) != stated[key]]
+        shown = config_path.relative_to(root)
+        lines += [
+            f"{shown}: {key} is {own.get(key, 'not stated')}, and {stated[key]} in these results" for key in differ
+        ]
+    config = validate(config_path, stated | own, ExperimentConfig)
+    former_name = before.finetuned_model.name if before is not None and not sample else None
+    published = weights or former_name or own.get("checkpoint", "")
+    hashes = _bind_weights(found, root, config, config_path, published)
+
+    metrics = _metrics(found.tasks)
+    if sample or not (root / METRICS).is_file():
+        texts[root / METRICS] = _metrics_yaml(metrics)
+    else:
+        metrics, new = _declared(metrics, load_yaml(root / METRICS, MetricsConfig).metrics, root / METRICS)
+        if new:
+            block = _metrics_yaml(new).removeprefix("metrics:\n")
+            add = f"To show them, add under `metrics`:\n{block}"
+            lines.append(f"{METRICS}: not declared, so left out: {', '.join(new)}. {add}")
     if not metrics:
-        why = "is declared" if new else "is of questions that every model answered"
-        raise InputError(found.tool, "\n".join([f"no metric of these results {why}.", *written.lines]))
+        raise InputError(found.tool, "\n".join(["no metric of these results is declared.", *lines]))
+
     models = _models(found, root, metrics)
     results = _results(found, name, models)
     if hashes:
         results["hashes"] = {"adapter": hashes, "data": {}}
-    if before is not None:
+    if before is not None and before.training_log is not None:
         if hashes and before.hashes and before.hashes.adapter != hashes:
-            written.lines.append("training log left out, since it is of other weights")
+            lines.append("training log left out, since it is of other weights")
         else:
-            kept = {"training_log", "resources", "environment"}
-            results |= before.model_dump(mode="json", include=kept, exclude_unset=True)
-        written.lines += [] if sample else _keep_own_values(results, before, declared)
-    written.lines += _write_results(results, models, found, metrics, folder, root)
+            results["training_log"] = before.training_log.model_dump(mode="json", exclude_unset=True)
+    lines += _write_files(found, results, models, metrics, texts, root)
+    for run in {*SECTIONS, *before.runs} - models.keys() if before is not None else ():
+        for stale in (folder / "runs" / f"{run}.json", folder / "answers" / f"{run}.parquet"):
+            stale.unlink(missing_ok=True)
+    return lines, _changes(former, _values(folder))
+
+
+def _write_files(
+    found: Import, results: Json, models: dict[str, Json], metrics: Declared, texts: dict[Path, str], root: Path
+) -> list[str]:
+    """Write results, questions, answers and texts; return the files that changed. Until all are written, the former ones stay."""
+    folder = root / "results" / results["experiment_name"]
+    tasks = [task for task in found.tasks if task.answers]
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as given:
+        staging = Path(given)
+        if tasks:
+            _add_answers(tasks, results, models, metrics, staging)
+        write_json(staging / "evaluation_results.json", results)
+        for run in results["runs"]:
+            write_json(staging / "runs" / f"{run}.json", {"run": run, **models[run]})
+        changed = []
+        for path in sorted(path for path in staging.rglob("*") if path.is_file()):
+            target = folder / path.relative_to(staging)
+            target.parent.mkdir(exist_ok=True)
+            if not target.is_file() or target.read_bytes() != path.read_bytes():
+                changed.append(target)
+            path.replace(target)
     for target, text in texts.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic(target) as temporary:
             temporary.write_text(text, encoding="utf-8")
-        written.lines.append(f"written: {target.relative_to(root)}")
-    for run in {*SECTIONS, *before.runs} - models.keys() if before is not None else ():
-        for stale in (folder / "runs" / f"{run}.json", folder / "answers" / f"{run}.parquet"):
-            stale.unlink(missing_ok=True)
-    if former is not None:
-        written.changes = _changes(former, _values(folder))
-    return written
+    return [f"written: {target.relative_to(root)}" for target in (*changed, *texts)]
 
 
-def _write_results(
-    results: dict[str, Any],
-    models: dict[str, dict[str, Any]],
-    found: Import,
-    metrics: dict[str, Declared],
-    folder: Path,
-    root: Path,
-) -> list[str]:
-    """Write results, questions and answers; return the files that changed. Until all are written, the former ones stay."""
-    lines = []
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as given:
-        staging = Path(given)
-        if results["tasks"]:
-            _add_answers(results, models, [task for task in found.tasks if task.answers], metrics, staging)
-        write_json(staging / "evaluation_results.json", results)
-        for run in results["runs"]:
-            write_json(staging / "runs" / f"{run}.json", {"run": run, **models[run]})
-        for path in sorted(path for path in staging.rglob("*") if path.is_file()):
-            target = folder / path.relative_to(staging)
-            target.parent.mkdir(exist_ok=True)
-            changed = not target.is_file() or target.read_bytes() != path.read_bytes()
-            path.replace(target)
-            lines += [f"written: {target.relative_to(root)}"] if changed else []
-    return lines
-
-
-def _check_project(root: Path, name: str) -> None:
-    """Refuse to import into a project that shows another record, which its words are about."""
-    shown = Path(load_yaml(root / PROJECT, ProjectConfig).experiment)
-    if shown.stem != name:
-        create = f"Create one with `python -m src.new DIR --name {name}`."
-        raise InputError(PROJECT, f"experiment: this project is about {shown.stem}. {create}")
-
-
-def _bind_weights(
-    found: Import, root: Path, config: dict[str, Any], config_path: Path, published: str
-) -> dict[str, str] | None:
-    """Return the hashes of the published weights, once they are known to be the evaluated ones; None without weights.
+def _bind_weights(found: Import, root: Path, config: ExperimentConfig, path: Path, published: str) -> dict[str, str]:
+    """Return the hashes of the published weights, once they are known to be the evaluated ones; none without weights.
 
     Where the evaluated weights are a folder on this machine, contents are compared; otherwise their names are.
     """
-    folder = root / config["checkpoint"]
+    folder = root / config.checkpoint
     if not folder.is_dir():
-        return None
-    model, adapter = found.models[found.published]
+        return {}
+    model, adapter = found.models["finetuned"]
     evaluated, actual = Path(adapter or model), hash_files(checkpoint_files(folder))
     if evaluated.is_dir():
         theirs = hash_files(checkpoint_files(evaluated))
         same = all(theirs.get(file) == digest for file, digest in actual.items() if file.endswith(".safetensors"))
     else:
-        usual = config["checkpoint"] == f"checkpoints/{config['experiment_name']}"  # a name that says nothing
-        own = published or ("" if usual else config["checkpoint"])
-        same = not own or parse_model_name(own).names(str(evaluated))
+        same = not published or parse_model_name(published).names(str(evaluated))
     if not same:
-        shown = recorded_name(root, published) if published else config["checkpoint"]
-        refuse_weights(config_path.relative_to(root), recorded_name(root, str(evaluated)), shown)
+        shown = recorded_name(root, published) if published else config.checkpoint
+        refuse_weights(path.relative_to(root), recorded_name(root, str(evaluated)), shown)
     return actual
 
 
-def _models(found: Import, root: Path, metrics: dict[str, Declared]) -> dict[str, dict[str, Any]]:
+def _models(found: Import, root: Path, metrics: Declared) -> dict[str, Json]:
     """Return each model's results by the name of its run, without what is computed from answers."""
-    models: dict[str, dict[str, Any]] = {}
-    for place, (model, adapter) in enumerate(found.models):
-        shown = recorded_name(root, adapter or model)
-        run = sides(len(found.models))[place]
-        if run not in SECTIONS:
-            run = re.sub(r"[^A-Za-z0-9._-]+", "-", shown.rsplit("/", 1)[-1]).strip("-._")[:80] or run
-            run += f"-{place + 1}" if run.lower() in {*SECTIONS, *map(str.lower, models)} else ""
-        stated = {key: metric for key, (_, metric) in metrics.items() if metric is not None}
-        models[run] = {"name": shown, "metrics": {key: metric.values[place] for key, metric in stated.items()}}
-        errors = {key: metric.errors[place] for key, metric in stated.items() if metric.errors[place] is not None}
-        if errors:
-            models[run]["uncertainty"] = {key: {"standard_error": error} for key, error in errors.items()}
+    models = {}
+    for place, (run, (model, adapter)) in enumerate(found.models.items()):
+        stated = {key: metric.values[place] for key, (_, metric) in metrics.items() if metric is not None}
+        models[run] = {"name": recorded_name(root, adapter or model), "metrics": stated}
     return models
 
 
-def _results(found: Import, name: str, models: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _results(found: Import, name: str, models: dict[str, Json]) -> Json:
     """Return `evaluation_results.json` without what is computed from answers."""
     return {
         "experiment_name": name,
         **{section: models[run] for run, section in SECTIONS.items() if run in models},
         "runs": [run for run in models if run not in SECTIONS],
-        "tasks": {t.name: _described(t) for t in found.tasks if t.answers},
-        "groups": {t.name: list(t.members) for t in found.tasks if _pooled(t, found.tasks)},
+        "tasks": {task.name: _described(task) for task in found.tasks if task.answers},
+        "groups": {group.name: list(group.members) for group in found.tasks if group.members},
         "source": {
-            "tool": found.tool, "files": _hashes(found.files), "settings": found.settings, "left_out": found.notes,
-            "stated": sorted({key for model in models.values() for key in model["metrics"]}),
+            "tool": found.tool,  # a file by its name alone: the folders that it is in may be named after a path
+            "files": {f"{run}/{path.name}": sha256_file(path) for run, paths in found.files.items() for path in paths},
+            "settings": found.settings,
+            "left_out": found.notes,
         },
-    }  # fmt: skip
+    }
 
 
-def _keep_own_values(results: dict[str, Any], before: EvaluationResults, declared: MetricsConfig) -> list[str]:
-    """Keep the values of metrics that the author declared and computes elsewhere; return a line that names them."""
-    own = {key for key, metric in declared.metrics.items() if metric.task is None and not metric.measure}
-    own -= set(before.source.stated if before.source is not None else ())
-    kept: set[str] = set()
-    for section, former in (("base_model", before.base_model), ("finetuned_model", before.finetuned_model)):
-        if former is not None and section in results:
-            metrics = results[section]["metrics"]
-            missing = {key: value for key, value in former.metrics.items() if key in own - metrics.keys()}
-            metrics |= missing
-            kept |= missing.keys()
-    return [f"kept as it was, since these results do not state it: {', '.join(sorted(kept))}"] if kept else []
-
-
-def _values(folder: Path) -> dict[str, dict[str, float]]:
-    """Return the metrics of every model of a record, by what readers call it."""
+def _values(folder: Path) -> dict[str, float]:
+    """Return every value of a record, by its metric and what readers call the model."""
     results = load_json(folder / "evaluation_results.json", EvaluationResults)
-    found = {"base": results.base_model.metrics} if results.base_model is not None else {}
-    found["fine-tuned"] = results.finetuned_model.metrics
-    return found | {run: load_json(folder / "runs" / f"{run}.json", RunResults).metrics for run in results.runs}
+    models = {"base": results.base_model.metrics} if results.base_model is not None else {}
+    models["fine-tuned"] = results.finetuned_model.metrics
+    models |= {run: load_json(folder / "runs" / f"{run}.json", RunResults).metrics for run in results.runs}
+    return {f"{key}, {model}": value for model, metrics in models.items() for key, value in metrics.items()}
 
 
-def _changes(before: dict[str, dict[str, float]], after: dict[str, dict[str, float]]) -> list[str]:
-    """List each metric with the old and new values of every model, where one changed."""
-    found = []
-    models = {**after, **before}
-    for key in dict.fromkeys(key for part in (*after.values(), *before.values()) for key in part):
-        pairs = [[values.get(model, {}).get(key) for values in (before, after)] for model in models]
-        if any(was != now for was, now in pairs):
-            shown = [" → ".join("none" if value is None else f"{value:.6g}" for value in pair) for pair in pairs]
-            found.append(f"{key}: {'; '.join(f'{model} {pair}' for model, pair in zip(models, shown, strict=True))}")
-    return found
-
-
-def _config_differences(config: dict[str, Any], stated: dict[str, Any], path: Path) -> list[str]:
-    """Say what the config of an experiment would have to state for the results."""
+def _changes(before: dict[str, float], after: dict[str, float]) -> list[str]:
+    """List the old and the new value of whatever changed."""
+    shown = [{key: f"{value:.6g}" for key, value in values.items()} for values in (before, after)]
     return [
-        f"{path}: {key} is {config.get(key, 'not stated')}, and should be {stated[key]} for these results"
-        for key in ("base_model", "base_revision")
-        if key in stated and config.get(key) != stated[key]
+        f"{key}: {' → '.join(values.get(key, 'none') for values in shown)}"
+        for key in dict.fromkeys([*after, *before])
+        if before.get(key) != after.get(key)
     ]
 
 
-def _hashes(files: list[list[Path]]) -> dict[str, str]:
-    """Return each file's hash, by side and name; the folders that it is in may be named after a path."""
-    named = zip(sides(len(files)), files, strict=True)
-    return {f"{side}/{path.name}": sha256_file(path) for side, paths in named for path in paths}
-
-
-def _experiment(found: Import, root: Path, name: str) -> dict[str, Any]:
+def _experiment(found: Import, root: Path, experiment: str) -> Json:
     """Return what the results say of an experiment, as its config states it."""
-    (given, _), (_, tuned_adapter) = found.models[0], found.models[found.published]
-    base = recorded_name(root, given)
-    config: dict[str, Any] = {"experiment_name": name}
-    known = not parse_model_name(given).local or (root / base).is_dir()  # of a path elsewhere, the name is not a Hub id
-    if known and (len(found.models) > 1 or tuned_adapter):  # otherwise the only model is the tuned one
-        config["base_model"] = base
-    revision = found.settings[sides(len(found.models))[0]].get("model_args", {}).get("revision")
-    revision = parse_model_name(given).revision or revision
-    if revision and config.get("base_model") == parse_model_name(given).id:
-        config["base_revision"] = revision
-    adapter = recorded_name(root, tuned_adapter) if tuned_adapter else ""
-    config["checkpoint"] = adapter if (root / adapter / "adapter_config.json").is_file() else f"checkpoints/{name}"
-    settings = read_model(root / config["checkpoint"]).settings
-    if settings is not None:
-        config["lora_config"] = settings
+    config: Json = {"experiment_name": experiment}
+    run, (model, adapter) = next(iter(found.models.items()))
+    base = parse_model_name(model)
+    name = recorded_name(root, model)
+    known = not base.local or (root / name).is_dir()  # the name of a path elsewhere is not a Hub id
+    if known and (run == "base" or adapter):
+        config["base_model"] = name
+        revision = base.revision or found.settings[run].get("revision")
+        config |= {"base_revision": revision} if revision else {}
     config["note"] = f"The results were made with {found.tool}."
     return config
 
 
-def _candidates(task: Task) -> list[str] | None:
-    """Return the candidates, where all questions have the same."""
-    kinds = {answer.candidates for answer in task.asked}
-    only = next(iter(kinds)) if len(kinds) == 1 else None
-    return list(only) if only else None
-
-
-def _described(task: Task) -> dict[str, Any]:
+def _described(task: Task) -> Json:
+    """Return a task's entry in the results; candidates where all questions have the same."""
+    lists = {answer.candidates for answer in task.asked}
     return {
-        "questions": len(task.asked), "method": task.method, "candidates": _candidates(task), "few_shot": task.few_shot,
-        "template": "{prompt}", "fields": {"prompt": {"column": "prompt"}}, "judged": "tool",
-        "prompts_differ": task.prompts_differ,
+        "questions": len(task.asked), "method": task.method, "few_shot": task.few_shot, "template": "{prompt}",
+        "fields": {"prompt": {"column": "prompt"}}, "judged": "tool", "prompts_differ": task.prompts_differ,
+        "candidates": (lists.pop() or None) if len(lists) == 1 else None,
     }  # fmt: skip
 
 
-Declared = tuple[MetricConfig, Metric | None]
-"""A metric's declaration; and the metric, where its values are not computed from answers."""
-
-
-def _metrics(tasks: list[Task], declared: MetricsConfig, path: Path) -> dict[str, Declared]:
+def _metrics(tasks: list[Task]) -> Declared:
     """Declare each metric of each task and group; a value that cannot be computed from the answers is taken over as stated."""
-    found: dict[str, Declared] = {}
-    primary = _primary(tasks)
-    columns: set[tuple[str, str | None]] = set()
-    for task in tasks:
-        for metric in task.metrics:
-            name = safe_name(metric.name).lower()
-            measure = _measure(task, metric, tasks)
-            if (task.name, measure.get("value")) in columns:
-                measure = {}  # another metric's values have that column
-            columns.add((task.name, measure.get("value") or metric.name))
-            inside = [m for one in tasks if one.name in task.members for m in one.metrics if m.name == metric.name]
-            share = all(m.share for m in inside) if inside else metric.share
-            of = f"the group {task.name} ({len(task.members)} tasks)" if task.members else f"the task {task.name}"
-            fields = {
-                "label": f"{task.name.replace('_', ' ')}, {metric.name}"[:120],
-                "definition": f"{metric.name} of {of}, as its evaluation defines it.",
-                "direction": metric.direction, "unit": "proportion" if share else "number",
-                "primary": task.name in primary and metric is task.metrics[0],
-                "task": task.name if measure or not task.members else None, **measure,
-            }  # fmt: skip
-            key = safe_name(f"{task.name}_{name}").lower()
-            while key in found:
-                key += "_2"
-            if any(fields["label"] == other.label for other, _ in found.values()):
-                fields["label"] = key  # two names may differ only after what a label has room for
-            found[key] = MetricConfig(**fields), None if measure else metric
-    for key, (metric_config, _) in found.items():
-        before = declared.metrics.get(key)
-        if before and any(getattr(before, k) != getattr(metric_config, k) for k in ("task", "measure", "value")):
-            raise InputError(path, f"metrics.{key}: declared for another task or measure. Remove or rename it.")
-    return {key: (declared.metrics.get(key, metric), stated) for key, (metric, stated) in found.items()}
-
-
-def _primary(tasks: list[Task]) -> set[str]:
-    """Name the tasks that the question is about: groups in place of their tasks; of too many, none."""
+    found: Declared = {}
     members = {name for task in tasks for name in task.members}
-    shown = {task.name for task in tasks if task.name not in members}
-    return shown if len(shown) <= PRIMARY_TASKS else set()
+    shown = [task.name for task in tasks if task.name not in members]  # groups in place of their tasks
+    given = [(task, metric) for task in tasks for metric in task.metrics]
+    keys = unique_names(f"{task.name}_{metric.name}".lower() for task, metric in given)
+    for key, (task, metric) in zip(keys, given, strict=True):
+        label = f"{task.name.replace('_', ' ')}, {metric.name}"
+        of = f"the group {task.name} ({len(task.members)} tasks)" if task.members else f"the task {task.name}"
+        declared = MetricConfig(
+            label=label if len(label) <= LABEL else key,
+            definition=f"{metric.name} of {of}, as its evaluation defines it.",
+            direction=metric.direction,
+            unit="proportion" if metric.share else "number",
+            primary=len(shown) <= PRIMARY_TASKS and task.name in shown and metric is task.metrics[0],
+            task=task.name if metric.measure or not task.members else None,
+            measure=metric.measure,
+            value=metric.column if metric.measure == "value" else None,
+        )
+        found[key] = declared, None if metric.measure else metric
+    return found
 
 
-def _measure(task: Task, metric: Metric, tasks: list[Task]) -> dict[str, str]:
-    """Return how a metric is computed from the answers; empty where it cannot be."""
-    if task.members:
-        return {"measure": "exact_match"} if _pooled(task, tasks) is metric else {}
-    if metric.judged:
-        return {"measure": "exact_match"}
-    for answers, stated in zip(task.answers, metric.values, strict=False):
-        values = [answer.values[metric.name] for answer in answers if metric.name in answer.values]
-        if len(values) < len(answers):
-            return {}
-        if abs(sum(values) / len(values) - stated) > TOLERANCE:
-            return {}  # it is not the mean of its values
-    return {"measure": "value", "value": _value_column(metric.name)} if task.answers else {}
+def _declared(metrics: Declared, own: dict[str, MetricConfig], path: Path) -> tuple[Declared, Declared]:
+    """Split metrics into those that the author declares, with that declaration, and new ones."""
+    for key in sorted(metrics.keys() & own.keys()):
+        author, config = own[key], metrics[key][0]
+        if (author.task, author.measure, author.value) != (config.task, config.measure, config.value):
+            raise InputError(path, f"metrics.{key}: declared for another task or measure. Remove or rename it.")
+    known = {key: (own[key], stated) for key, (_, stated) in metrics.items() if key in own}
+    return known, {key: metric for key, metric in metrics.items() if key not in own}
 
 
-def _value_column(metric: str) -> str:
-    """Name the column of the answers that holds a metric's value for each question."""
-    name = re.sub(r"[^a-z0-9_]+", "_", safe_name(metric).lower())[:44]
-    return name if COLUMN.fullmatch(name) and name not in ANSWERS.names else f"value_{name}"
-
-
-def _pooled(group: Task, tasks: list[Task]) -> Metric | None:
-    """Return the metric of a group that is the share of right answers over all questions of its tasks."""
-    inside = [task for task in tasks if task.name in group.members and task.answers]
-    if not group.members or len(inside) != len(group.members):
-        return None
-    for metric in group.metrics:
-        if all(any(m.judged and m.name == metric.name for m in task.metrics) for task in inside):
-            judged = [[a.correct for t in inside for a in t.answers[place]] for place in range(len(metric.values))]
-            means = [sum(map(bool, side)) / len(side) for side in judged]
-            if all(abs(mean - stated) < TOLERANCE for mean, stated in zip(means, metric.values, strict=True)):
-                return metric
-    return None
-
-
-def _add_answers(
-    results: dict[str, Any],
-    models: dict[str, dict[str, Any]],
-    tasks: list[Task],
-    metrics: dict[str, Declared],
-    folder: Path,
-) -> None:
+def _add_answers(tasks: list[Task], results: Json, models: dict[str, Json], metrics: Declared, folder: Path) -> None:
     """Write questions and answers, and compute the metrics that are computed from them."""
-    columns = {(m.task, m.value) for m, _ in metrics.values() if m.value}
-    for task in tasks:
-        for answer in (one for side in task.answers for one in side):
-            named = {_value_column(name): value for name, value in answer.values.items()}
-            answer.values = {name: value for name, value in named.items() if (task.name, name) in columns}
-    asked, *tables = _tables(tasks, results["source"]["left_out"])
+    asked, *tables = _tables(tasks, {(m.task, m.value) for m, _ in metrics.values()}, results["source"]["left_out"])
     path = folder / "questions.parquet"
     results["questions"] = write_questions(path, asked)
     questions = read_questions(path)
@@ -420,50 +294,43 @@ def _add_answers(
         model["metrics"] |= computed(declared, questions, answers, entries, results["groups"])
 
 
-def _tables(tasks: list[Task], notes: list[str]) -> list[pa.Table]:
-    """Return the questions of all tasks, then each model's answers."""
-    asked: list[dict[str, Any]] = []
-    given: list[list[dict[str, Any]]] = [[] for _ in tasks[0].answers]
+def _tables(tasks: list[Task], kept: set[tuple[str | None, str | None]], notes: list[str]) -> list[pa.Table]:
+    """Return the questions of all tasks, then each model's answers with the values that metrics are computed from."""
+    asked: list[Json] = []
+    given: list[list[Json]] = [[] for _ in tasks[0].answers]
     for task in tasks:
         ids, columns = [f"{task.name}/{answer.key}" for answer in task.asked], _columns(task, notes)
-        listed = _candidates(task) is not None
         for identity, answer in zip(ids, task.asked, strict=True):
-            own = {column: _bounded(answer.columns.get(name)) for column, name in columns.items()}
+            own = {column: _plain(answer.columns.get(name)) for column, name in columns.items()}
             known = list(answer.references)
             reference = {"reference": known[0] if known else None, "references": known if len(known) > 1 else None}
             asked.append({"id": identity, "task": task.name, "prompt": answer.prompt, **reference, **own})
         for rows, answers in zip(given, task.answers, strict=True):
             for identity, a in zip(ids, answers, strict=True):
-                stored = listed and a.scores is not None and max(map(abs, a.scores)) < np.finfo(np.float16).max
-                scores = np.array(a.scores, dtype=np.float16) if stored else None
-                known_of = {"answer": a.answer, "correct": a.correct, "prompt": a.own_prompt, "score": a.score}
-                rows.append({"id": identity, "scores": scores, **known_of, **a.values})
+                known_of = {"answer": a.answer, "correct": a.correct, "prompt": a.own_prompt}
+                values = {column: value for column, value in a.values.items() if (task.name, column) in kept}
+                rows.append({"id": identity, **known_of, **values})
     return [table_of(asked, SCHEMA), *(table_of(rows, ANSWERS) for rows in given)]
 
 
 def _columns(task: Task, notes: list[str]) -> dict[str, str]:
     """Return the fields of the questions by the names of their columns."""
-    found: dict[str, str] = {}
     names = list(dict.fromkeys(name for answer in task.asked for name in answer.columns))
     if len(names) > COLUMNS:
         notes.append(f"{task.name}: left out: {len(names) - COLUMNS} of {len(names)} fields of its questions")
-    for name in names[:COLUMNS]:
-        column = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[:50] or "field"
-        if column in (*SCHEMA.names, *ANSWERS.names) or not COLUMN.fullmatch(column) or column in found:
-            column = f"doc_{column}"
-        found.setdefault(column, name)
-    return found
+    return dict(zip(column_names(names[:COLUMNS], "doc"), names[:COLUMNS], strict=True))
 
 
-def _bounded(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     """Return a field's value as a column can hold it, of bounded size."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return [part[:COLUMN_TEXT] for part in value[:100]]
-    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))[:COLUMN_TEXT]
+    return value if value is None or isinstance(value, bool | int | float) else str(value)[:COLUMN_TEXT]
 
 
-def _metrics_yaml(metrics: dict[str, MetricConfig]) -> str:
-    declared = {key: metric.model_dump(exclude_defaults=True) for key, metric in metrics.items()}
-    return yaml.safe_dump({"metrics": declared}, sort_keys=False, allow_unicode=True, width=1000)
+def _metrics_yaml(metrics: Declared) -> str:
+    return _as_yaml(
+        {"metrics": {key: metric.model_dump(exclude_defaults=True) for key, (metric, _) in metrics.items()}}
+    )
+
+
+def _as_yaml(data: Json) -> str:
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=1000)

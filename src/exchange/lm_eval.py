@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import math
 import os
 import re
 from collections.abc import Sequence
@@ -18,10 +17,9 @@ from src.record.errors import InputError
 from src.record.files import json_lines, load_json
 from src.record.model_name import shown_model
 
-from .answers import TOLERANCE, Answer, Import, Metric, Task, Unusable
-from .reading import ADAPTERS, COMPARED, LARGEST, finite, listed, mapping, settings, unique_names
+from .answers import Answer, Import, Metric, Task, Unusable
+from .reading import ADAPTERS, COMPARED, column_names, finite, listed, number, settings, unique_names
 
-TOOL = "lm-evaluation-harness"
 OLDEST = (0, 4, 9)
 """The oldest version of lm_eval whose files are read."""
 
@@ -35,14 +33,8 @@ _VERDICT = re.compile(
 )
 """Metrics whose value for one question, 0 or 1, is a verdict; the first one counts."""
 
-_SHARES = ("acc", "acc_norm", "acc_mutual_info", "exact_match")
-"""Metrics that lm_eval itself defines as shares; without answers, the unit of every other one is unknown."""
-
 _COMPARED = re.compile(r"acc|exact|em$|f1|bleu|rouge|chrf|ter$|wer|cer|anls|math_verify|extractive_match")
 """Metrics that compare an answer with the target, so the target is an answer too."""
-
-_DATASET = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
-"""The id of a dataset on the Hub; other names are also those of loaders of files, such as `json`."""
 
 
 class ResultsFile(BaseModel):
@@ -59,11 +51,6 @@ class ResultsFile(BaseModel):
     shots: dict[str, Any] = Field({}, alias="n-shot")
     asked: dict[str, dict[str, Any]] = Field({}, alias="n-samples")
 
-    def add(self, other: ResultsFile) -> None:
-        """Take over what another file says of its tasks."""
-        for name in ResultsFile.model_fields.keys() - {"config", "lm_eval_version"}:
-            setattr(self, name, getattr(other, name) | getattr(self, name))
-
 
 @dataclass
 class HarnessRun:
@@ -78,9 +65,10 @@ class HarnessRun:
         """What the model was loaded from."""
         given = self.data.config.get("model_args")
         if isinstance(given, str):
-            pairs = (part.partition("=") for part in re.split(r",(?=\s*[\w.-]+=)", given))
-            given = {key.strip(): value for key, _, value in pairs if key.strip()}
-        return {str(key): str(value) for key, value in mapping(given).items() if value not in (None, "", "None")}
+            parts = (part.partition("=") for part in re.split(r",(?=\s*[\w.-]+=)", given))
+            given = {key.strip(): value for key, _, value in parts if key.strip()}
+        pairs = given.items() if isinstance(given, dict) else ()
+        return {str(key): str(value) for key, value in pairs if value not in (None, "", "None")}
 
     @property
     def model(self) -> str:
@@ -105,34 +93,31 @@ class HarnessRun:
     @property
     def settings(self) -> dict[str, Any]:
         """The settings that may be published."""
-        return settings(self.data.config, self.data.model_extra or {}, {"lm_eval_version": self.data.lm_eval_version})
+        stated = {"lm_eval_version": self.data.lm_eval_version, **(self.data.model_extra or {})}
+        return settings(self.data.config, stated, self.model_args)
 
-    def numbers(self, task: str) -> dict[tuple[str, str], float]:
-        """Return what is stated of a task or group by metric and filter, standard errors included."""
-        found = {}
-        for key, value in self.data.results.get(task, {}).items():
-            metric, comma, chosen = key.partition(",")
-            if comma and isinstance(value, int | float) and not isinstance(value, bool):
-                found[metric, chosen] = float(value) if abs(value) < LARGEST else math.inf  # left out later, by name
-        return found
+    def numbers(self, task: str) -> dict[tuple[str, str], float | None]:
+        """Return what is stated of a task or group by metric and filter; None for what is not a number."""
+        stated = {tuple(key.split(",", 1)): number(value) for key, value in self.data.results.get(task, {}).items()}
+        return {(of[0], of[1]): value for of, value in stated.items() if len(of) == 2 and not of[0].endswith("_stderr")}
 
     def members(self, group: str) -> tuple[str, ...]:
         """Return the tasks of a group, those of groups in it included; empty for a task."""
-        found, seen, left = [], {group}, list(self.data.group_subtasks.get(group, ()))
+        found: dict[str, list[str]] = {}
+        left = [group]
         for name in left:
-            inside = self.data.group_subtasks.get(name, ())
-            if name not in seen and not inside:
-                found.append(name)
-            left += inside if name not in seen else ()
-            seen.add(name)
-        return tuple(found)
+            if name not in found:
+                found[name] = self.data.group_subtasks.get(name, [])
+                left += found[name]
+        return tuple(name for name, inside in found.items() if not inside and name != group)
 
     def add(self, other: HarnessRun) -> None:
         """Merge another call's results."""
         for task in sorted(self.data.results.keys() & other.data.results.keys()):
             if self.numbers(task) and other.numbers(task):
                 raise InputError(other.files[0], f"results.{task}: also in {self.files[0].name}. Move one away.")
-        self.data.add(other.data)
+        for part in ResultsFile.model_fields.keys() - {"config", "lm_eval_version"}:
+            setattr(self.data, part, getattr(other.data, part) | getattr(self.data, part))
         self.samples = other.samples | self.samples
         self.files += other.files
 
@@ -156,13 +141,9 @@ def _results_file(path: Path) -> HarnessRun:
     if tuple(map(int, re.findall(r"\d+", data.lm_eval_version)[:3])) < OLDEST:
         raise InputError(path, f"results of lm_eval {data.lm_eval_version}; 0.4.9 or later is needed. Evaluate again.")
     date = _DATE.search(path.stem)
-    samples = {}
-    for task in data.results:
-        safe = re.sub(r"[/\0]", "_", task)[:150]
-        place = path.with_name(f"samples_{safe}_{date[0] if date else ''}.jsonl")
-        if place.is_file():
-            samples[task] = place
-    return HarnessRun([path], data, samples)
+    safe = {task: re.sub(r"[/\0]", "_", task)[:150] for task in data.results}
+    places = {task: path.with_name(f"samples_{safe[task]}_{date[0] if date else ''}.jsonl") for task in safe}
+    return HarnessRun([path], data, {task: place for task, place in places.items() if place.is_file()})
 
 
 def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> Import:
@@ -171,72 +152,49 @@ def import_lm_eval(paths: Sequence[Path], wanted_filter: str | None = None) -> I
     runs = [read_run(path) for path in paths]
     _check_models(runs)
     first = runs[0].data
-    for run in runs:
-        alone = [n for n in run.data.results if run.numbers(n) and any(n not in o.data.results for o in runs)]
-        if alone:
-            notes.append(f"left out, since not every run has them, but {run.name} has: {listed(alone)}")
+    stated = dict.fromkeys(name for run in runs for name in run.data.results if run.numbers(name))
+    shared = [name for name in stated if all(run.numbers(name) for run in runs)]
+    if len(stated) > len(shared):
+        notes.append(f"left out, since not every run has them: {listed(name for name in stated if name not in shared)}")
     notes += _differences(runs)
-    shared = [n for n in first.results if all(run.numbers(n) for run in runs)]
-    names = unique_names(shared)
+    names = dict(zip(shared, unique_names(shared), strict=True))
     tasks: list[Task] = []
     for name in sorted(shared, key=lambda name: not runs[0].members(name)):  # groups first, which readers look for
         try:
             tasks.append(_task(runs, name, names, wanted_filter, notes))
         except Unusable as why:
             notes.append(f"{name}: left out: {why}")
-        asked, all_of_it = (first.asked.get(name, {}).get(key) for key in ("effective", "original"))
-        if isinstance(asked, int) and isinstance(all_of_it, int) and asked < all_of_it:
-            notes.append(f"{name}: {asked:,} of its {all_of_it:,} questions were asked (--limit)")
+        asked, all_of_it = (number(first.asked.get(name, {}).get(key)) for key in ("effective", "original"))
+        if asked is not None and all_of_it is not None and asked < all_of_it:
+            notes.append(f"{name}: {asked:,.0f} of its {all_of_it:,.0f} questions were asked (--limit)")
+    for group in [task for task in tasks if task.members]:
+        _pool(group, tasks)
     if all(task.members for task in tasks):
         reasons = "; ".join(line for line in notes if "left out" in line)
         raise InputError(runs[-1].files[0], f"no task that can be imported ({reasons[:400] or 'none has numbers'}).")
-    kept: dict[str, Any] = {"filter": wanted_filter}
-    for side, run in zip(sides(len(runs)), runs, strict=True):
-        kept[side] = {**run.settings, "model_args": settings(run.model_args)}
-    kept["versions"] = {task: _plain(first.versions.get(task)) for task in shared}
-    stated = {names[task]: str(first.configs.get(task, {}).get("dataset_path")) for task in shared}
-    kept["datasets"] = {
-        t: given for t, given in stated.items() if _DATASET.fullmatch(given) and not Path(given).exists()
-    }
-    return Import(
-        f"{TOOL} {first.lm_eval_version}",
-        [(run.model, run.adapter) for run in runs],
-        tasks,
-        [[*run.files, *run.samples.values()] for run in runs],
-        kept,
-        notes,
-    )
-
-
-def sides(count: int) -> list[str]:
-    """Name the runs of an import: `base`, `finetuned`, then `run-3` and so on; a single one is `finetuned`."""
-    if count == 1:
-        return ["finetuned"]
-    return ["base", "finetuned", *(f"run-{number}" for number in range(3, count + 1))][:count]
+    further = [f"run-{number}" for number in range(3, len(runs) + 1)]
+    named = dict(zip(["base", "finetuned", *further] if len(runs) > 1 else ["finetuned"], runs, strict=True))
+    versions = {task: number(first.versions.get(task)) for task in shared}
+    kept = {"filter": wanted_filter, "versions": versions, **{side: run.settings for side, run in named.items()}}
+    models = {side: (run.model, run.adapter) for side, run in named.items()}
+    files = {side: [*run.files, *run.samples.values()] for side, run in named.items()}
+    return Import(f"lm-evaluation-harness {first.lm_eval_version}", models, tasks, files, kept, notes)
 
 
 def _check_models(runs: list[HarnessRun]) -> None:
     """Refuse runs that cannot be a base model's and tuned models'."""
-    seen: set[tuple[str | None, ...]] = set()
-    for run in runs:
-        if run.identity in seen:
+    for place, run in enumerate(runs):
+        if any(run.identity == other.identity for other in runs[:place]):
             raise InputError(run.files[0], f"config.model_args: {run.name} again. Give each model once.")
-        seen.add(run.identity)
     if len(runs) > 1 and runs[0].adapter and not runs[1].adapter:
         raise InputError(runs[0].files[0], f"config.model_args: only the base run has an adapter ({runs[0].name}).")
 
 
 def _differences(runs: list[HarnessRun]) -> list[str]:
     """Name the settings that can change answers and differ between the runs."""
-    stated = [settings(run.model_args) | run.settings for run in runs]
-    found = {key: [str(one.get(key, "not stated")) for one in stated] for key in sorted(set().union(*stated))}
-    each = [f"{key} {', '.join(of)}" for key, of in found.items() if COMPARED.fullmatch(key) and len(set(of)) > 1]
+    found = {key: [str(run.settings.get(key, "not stated")) for run in runs] for key in sorted(COMPARED)}
+    each = [f"{key} {', '.join(of)}" for key, of in found.items() if len(set(of)) > 1]
     return [f"the runs differ in their settings: {'; '.join(each)}"] if each else []
-
-
-def _plain(value: Any) -> Any:
-    """Return a setting that is a number."""
-    return value if isinstance(value, int | float) and abs(value) < LARGEST else None
 
 
 def _task(runs: list[HarnessRun], name: str, names: dict[str, str], wanted: str | None, notes: list[str]) -> Task:
@@ -245,23 +203,23 @@ def _task(runs: list[HarnessRun], name: str, names: dict[str, str], wanted: str 
     if any(sorted(members) != sorted(run.members(name)) for run in runs):
         raise Unusable("the runs have other tasks in this group")
     for part, what in (("versions", "versions"), ("shots", "numbers of solved examples")):
-        stated = [_plain(getattr(run.data, part).get(name)) for run in runs]
-        if len({repr(one) for one in stated}) > 1:
+        stated = [number(getattr(run.data, part).get(name)) for run in runs]
+        if len(set(stated)) > 1:
             raise Unusable(f"{what} differ: {', '.join(map(str, stated))}; evaluate all models alike")
     filters = sorted({filtered for _, filtered in runs[0].numbers(name)})
-    if len(filters) > 1 and wanted and wanted not in filters:
-        raise Unusable(f"it has several filters, and {wanted} is not among them: {listed(filters)}")
-    if len(filters) > 1 and not wanted:
+    chosen = filters[0] if len(filters) == 1 else wanted
+    if chosen is None:
         message = f"results.{name}: answers by several filters ({listed(filters)}). Choose one with --filter."
         raise InputError(runs[0].files[0], message)
-    chosen = str(wanted) if wanted in filters else filters[0]
+    if chosen not in filters:
+        raise Unusable(f"it has several filters, and {wanted} is not among them: {listed(filters)}")
     known = tuple(names.get(member, "") for member in members)
     task = Task(names[name], "As lm-evaluation-harness states it.", _metrics(runs, name, chosen, notes), members=known)
     if not task.metrics:
         raise Unusable("no metric that every run states as a number")
     if not members:
-        shots = runs[0].data.shots.get(name)
-        task.few_shot = shots if isinstance(shots, int) and shots >= 0 else None
+        shots = number(runs[0].data.shots.get(name))
+        task.few_shot = int(shots) if shots is not None and shots >= 0 else None
         _add_answers(task, name, runs, chosen, notes)
     return task
 
@@ -269,21 +227,17 @@ def _task(runs: list[HarnessRun], name: str, names: dict[str, str], wanted: str 
 def _metrics(runs: list[HarnessRun], name: str, chosen: str, notes: list[str]) -> list[Metric]:
     """Read the metrics of a task by one filter; what cannot be compared is named in the notes."""
     numbers = [{m: value for (m, f), value in run.numbers(name).items() if f == chosen} for run in runs]
-    found = []
-    for metric in [m for m in numbers[0] if all(m in one for one in numbers) and not m.endswith("_stderr")]:
-        values = [one[metric] for one in numbers]
-        stated = runs[0].data.higher_is_better
-        directions = [stated.get(of, {}).get(metric) for of in (name, *runs[0].members(name))]
+    common = [metric for metric in numbers[0] if all(metric in one for one in numbers)]
+    found: list[Metric] = []
+    for metric, column in zip(common, column_names(map(str.lower, common), "value"), strict=True):
+        values = [value for one in numbers if (value := one[metric]) is not None]
+        named = (name, *runs[0].members(name))
+        directions = [runs[0].data.higher_is_better.get(of, {}).get(metric) for of in named]
         better = next((direction for direction in directions if isinstance(direction, bool)), None)
-        if metric == "bypass" or better is None or not all(map(math.isfinite, values)):
-            unknown = "not a number" if better is not None else "which way is better is not stated"
-            why = "it stands for a metric that --predict_only did not compute" if metric == "bypass" else unknown
-            notes.append(f"{name}: left out: {metric} ({why})")
-            continue
-        errors = [one.get(f"{metric}_stderr", math.nan) for one in numbers]
-        share = metric in _SHARES and all(0 <= value <= 1 for value in values)
-        noted = [error if 0 <= error < math.inf else None for error in errors]
-        found.append(Metric(metric, "higher" if better else "lower", values, noted, share=share))
+        if metric == "bypass" or better is None or len(values) < len(runs):
+            notes.append(f"{name}: left out: {metric} (not a number, or which way is better is not stated)")
+        else:
+            found.append(Metric(metric, "higher" if better else "lower", values, column))
     return found
 
 
@@ -294,76 +248,77 @@ def _add_answers(task: Task, name: str, runs: list[HarnessRun], chosen: str, not
         notes.append(f"{name}: no answers to single questions in every run (--log_samples), so no tests")
         return
     try:
-        given = [_read(run.samples[name], chosen, task.metrics, config) for run in runs]
-        for place, answers in enumerate(given):
-            _check_mean(task.metrics, answers, place)
+        given = [_read(run.samples[name], chosen, task.metrics, config, place) for place, run in enumerate(runs)]
     except Unusable as why:
         notes.append(f"{name}: its answers are left out and only its metrics imported: {why}")
         return
     task.join(given, _prompt_difference(runs))
     if task.prompts_differ:
         notes.append(f"{name}: {task.prompts_differ}")
-    lists = [metric.name for metric in task.metrics if all(metric.name not in a.values for a in task.asked)]
-    if lists:
-        notes.append(f"{name}: imported as stated, since they have no number for each question: {listed(lists)}")
     _judge(task)
+    as_stated = [metric.name for metric in task.metrics if metric.measure is None]
+    if as_stated:
+        notes.append(f"{name}: imported as stated, since they are not a mean over the questions: {listed(as_stated)}")
 
 
 def _prompt_difference(runs: list[HarnessRun]) -> str | None:
     """Name what explains that the models' prompts differ; None if nothing stated does."""
-    stated = [run.data.model_extra or {} for run in runs]
-    found = [
-        key.replace("_", " ")
-        for key in ("chat_template", "system_instruction")
-        if len({str(one.get(f"{key}_sha") or one.get(key) or "") for one in stated}) > 1
-    ]
+    parts = ("chat_template", "system_instruction")
+    found = [part.replace("_", " ") for part in parts if len({run.settings.get(f"{part}_sha") for run in runs}) > 1]
     return f"The models' prompts differ in their {' and '.join(found)}." if found else None
 
 
-def _read(path: Path, chosen: str, metrics: list[Metric], config: dict[str, Any]) -> list[Answer]:
-    """Read a task's samples."""
+def _read(path: Path, chosen: str, metrics: list[Metric], config: dict[str, Any], place: int) -> list[Answer]:
+    """Read a task's samples; those of another run are refused, since their verdicts have another mean than is stated."""
     answers: dict[str, Answer] = {}
+    where = path.name
     try:
-        for number, row in json_lines(path):
-            where = f"line {number} of {path.name}"
-            try:
-                sample = dict(row)
-                if sample["filter"] != chosen:
-                    continue
-                key = str(sample["doc_id"])
-                if key in answers:
-                    raise Unusable(f"doc_id {key[:40]} is duplicated in {path.name}; two runs may have written it")
-                answers[key] = _answer(where, key, sample, metrics, config)
-            except (KeyError, TypeError, IndexError, AttributeError, ValueError):
-                raise Unusable(f"{where} is not a sample as lm_eval writes it; the file may be cut short") from None
+        for line, sample in json_lines(path):
+            where = f"line {line} of {path.name}"
+            if sample["filter"] != chosen:
+                continue
+            answer = _answer(sample, metrics, config)
+            if answer.key in answers:
+                raise Unusable(f"doc_id {answer.key[:40]} is duplicated in {path.name}; two runs may have written it")
+            answers[answer.key] = answer
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError, OverflowError):
+        why = "not a sample as lm_eval writes it; the file may be cut short, or a value is not a finite number"
+        raise Unusable(f"{where} is {why}") from None
     except InputError as error:
         raise Unusable(f"{path.name}: {error.message}") from None
     if not answers:
         raise Unusable(f"no sample of the filter {chosen} in {path.name}")
-    return list(answers.values())
+    found = list(answers.values())
+    metric = _verdict(metrics, found)
+    values = [answer.values[metric.column] for answer in found] if metric is not None else []
+    if metric is not None and not metric.is_mean(values, place):
+        mean = f"{metric.name} is {sum(values) / len(values):.4f} in the samples of run {place + 1}"
+        raise Unusable(f"{mean}, and {metric.values[place]:.4f} stated")
+    return found
 
 
-def _answer(where: str, key: str, sample: dict[str, Any], metrics: list[Metric], config: dict[str, Any]) -> Answer:
+def _answer(sample: dict[str, Any], metrics: list[Metric], config: dict[str, Any]) -> Answer:
+    """Read one sample; some other error than `Unusable` says that it is not one."""
     arguments = [sample["arguments"][f"gen_args_{i}"] for i in range(len(sample["arguments"]))]
     responses, doc, target = list(sample["filtered_resps"]), sample["doc"], str(sample["target"])
-    answer = Answer(key, (str(sample.get("doc_hash") or doc), target), _prompt(arguments[0]["arg_0"]), "")
-    for name in (metric.name for metric in metrics):
-        if isinstance(sample.get(name), int | float):
-            answer.values[name] = finite(sample[name], f"{name} in {where}")
+    question = (str(sample.get("doc_hash") or doc), target)
+    answer = Answer(str(sample["doc_id"]), question, _prompt(arguments[0]["arg_0"]), "")
+    numbers = {metric.column: sample.get(metric.name) for metric in metrics}
+    answer.values = {column: finite(value) for column, value in numbers.items() if isinstance(value, int | float)}
     answer.columns = {**(doc if isinstance(doc, dict) else {"doc": doc}), "target": target}
     kind = config.get("output_type")
     if kind == "multiple_choice":
-        likely = [finite(response[0], f"a log-likelihood in {where}") for response in responses]
+        likely = [finite(response[0]) for response in responses]
         half = len(likely) // 2
         if half and all(argument["arg_0"] == "" for argument in arguments[half:]):
             likely, arguments = likely[:half], arguments[:half]  # the rest are the candidates without the question
         answer.prompt, answer.candidates = _candidates(arguments, str(config.get("target_delimiter", " ")))
-        answer.scores = tuple(likely)
-        answer.choose(likely)
+        if _normalized(metrics):
+            likely = [score / max(len(text), 1) for score, text in zip(likely, answer.candidates, strict=True)]
+        answer.answer = answer.candidates[max(range(len(likely)), key=likely.__getitem__)]
     elif kind == "loglikelihood":
         reference = str(arguments[0]["arg_1"]).strip()
         answer.references = (reference,)
-        answer.score = finite(responses[0][0], f"a log-likelihood in {where}")
         answer.answer = reference if str(responses[0][1]) == "True" else ANOTHER
     else:
         response = responses[0] if isinstance(responses[0], list) else responses[:1]
@@ -388,19 +343,16 @@ def _candidates(arguments: list[dict[str, Any]], delimiter: str) -> tuple[str, t
     return prompt, tuple(named)
 
 
-def _verdict(metrics: list[Metric], answers: list[Answer]) -> Metric | None:
+def _verdict(metrics: list[Metric], answers: Sequence[Answer] = ()) -> Metric | None:
     """Return the metric whose value for each question, 0 or 1, says whether the answer is right."""
     named = (metric for metric in metrics if metric.direction == "higher" and _VERDICT.fullmatch(metric.name))
-    return next((metric for metric in named if all(a.values.get(metric.name) in (0, 1) for a in answers)), None)
+    return next((metric for metric in named if all(a.values.get(metric.column) in (0, 1) for a in answers)), None)
 
 
-def _check_mean(metrics: list[Metric], answers: list[Answer], place: int) -> None:
-    """Refuse samples of another run: their verdicts must have the stated mean."""
-    metric = _verdict(metrics, answers)
-    if metric is not None:
-        mean, stated = sum(answer.values[metric.name] for answer in answers) / len(answers), metric.values[place]
-        if abs(mean - stated) > TOLERANCE:
-            raise Unusable(f"{metric.name} is {mean:.4f} in the samples of run {place + 1}, and {stated:.4f} stated")
+def _normalized(metrics: list[Metric]) -> bool:
+    """Determine whether candidates are compared by their log-likelihood per character."""
+    metric = _verdict(metrics)
+    return metric is not None and metric.name == "acc_norm"
 
 
 def _judge(task: Task) -> None:
@@ -408,18 +360,15 @@ def _judge(task: Task) -> None:
     answers = [answer for side in task.answers for answer in side]
     metric = _verdict(task.metrics, answers)
     for one in task.metrics:
-        one.share = all(answer.values.get(one.name) in (0, 1) for answer in answers)
+        values = [[answer.values.get(one.column) for answer in side] for side in task.answers]
+        one.share = all(value in (0, 1) for side in values for value in side)
+        if all(one.is_mean(side, place) for place, side in enumerate(values)):
+            one.measure = "exact_match" if one is metric else "value"
     if metric is not None:
-        metric.judged = True
         for answer in answers:
-            answer.correct = bool(answer.values[metric.name])
+            answer.correct = bool(answer.values[metric.column])
     if answers[0].candidates:
-        by = "log-likelihood"
-        if metric is not None and metric.name == "acc_norm":
-            by = "log-likelihood per character"
-            for answer in answers:
-                candidates = zip(answer.scores or (), answer.candidates or (), strict=True)
-                answer.choose([score / max(len(text), 1) for score, text in candidates])
+        by = "log-likelihood per character" if _normalized(task.metrics) else "log-likelihood"
         task.method = f"Of the candidates, the one with the highest {by} after the prompt (lm-evaluation-harness)."
         for reading in (_by_index, _targets) if metric is not None else ():
             read = [reading(answer) for answer in answers]
@@ -434,9 +383,19 @@ def _judge(task: Task) -> None:
         if any(_COMPARED.match(one.name) for one in ([metric] if metric is not None else task.metrics)):
             for answer in answers:
                 answer.references = _targets(answer)
-    for answer in answers:
-        if answer.references:
-            answer.columns.pop("target", None)
+
+
+def _pool(group: Task, tasks: list[Task]) -> None:
+    """Find out which metrics of a group are the share of right answers over all questions of its tasks."""
+    inside = [task for task in tasks if task.name in group.members]
+    for metric in group.metrics:
+        parts = [one for task in inside for one in task.metrics if one.name == metric.name]
+        metric.share = bool(parts) and all(one.share for one in parts)
+        if len(parts) == len(group.members) and all(one.measure == "exact_match" for one in parts):
+            sides = zip(*(task.answers for task in inside), strict=True)
+            right = [[answer.correct for answers in side for answer in answers] for side in sides]
+            pooled = all(metric.is_mean(values, place) for place, values in enumerate(right))
+            metric.measure = "exact_match" if pooled else None
 
 
 def _targets(answer: Answer) -> tuple[str, ...]:
@@ -453,6 +412,6 @@ def _targets(answer: Answer) -> tuple[str, ...]:
 
 
 def _by_index(answer: Answer) -> tuple[str, ...]:
-    candidates, targets = answer.candidates or (), _targets(answer)
+    candidates, targets = answer.candidates, _targets(answer)
     places = [int(target) for target in targets if re.fullmatch(r"[0-9]{1,6}", target)]
     return tuple(candidates[p] for p in places if p < len(candidates)) if len(places) == len(targets) else ()

@@ -2,43 +2,51 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from src.record import answers, questions
 from src.record.errors import show
 from src.record.model_name import shown_model
-
-from .answers import Unusable
 
 LARGEST = 1e30
 """Numbers from here on count as broken; answers store 32 bits."""
 
+ADAPTERS = ("peft", "lora_local_path", "delta")
+"""Keys of `model_args` that name an adapter, or the weights that are added to a model."""
 
-COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
-"""What the name of a column may be."""
+COMPARED = frozenset(
+    [
+        "add_bos_token", "attn_implementation", "backend", "do_sample", "dtype", "enable_thinking", "fewshot_as_multiturn", "fewshot_seed",
+        "limit", "lm_eval_version", "load_in_4bit", "load_in_8bit", "max_gen_toks", "max_length", "max_model_len", "max_tokens",
+        "model_dtype", "num_beams", "num_fewshot", "numpy_seed", "prefix_token_id", "quantization", "random_seed", "seed",
+        "softmax_dtype", "temperature", "top_k", "top_p", "torch_seed", "truncation",
+    ]
+)  # fmt: skip
+"""Settings that may be published and can change an answer."""
+
+_MODELS = ("pretrained", "model", "tokenizer", *ADAPTERS)
+_PUBLISHED = COMPARED | {"chat_template_sha", "model_sha", "revision", "system_instruction_sha", "transformers_version"}
+_VALUE = re.compile(r"(?:torch\.)?[\w+-]{1,80}|v?\d[\w.+-]{1,80}", re.ASCII)
 
 
-def mapping(value: object) -> dict[str, Any]:
-    """Return an object of untrusted JSON; an empty one for anything else."""
-    return value if isinstance(value, dict) else {}
-
-
-def safe_name(name: str) -> str:
-    """Make a name safe as a part of a file's name and of a metric's key."""
-    return re.sub(r"\W+", "_", name).strip("_")[:80] or "task"
-
-
-def unique_names(names: Iterable[str]) -> dict[str, str]:
-    """Give each name a safe one of its own."""
+def unique_names(names: Iterable[str]) -> list[str]:
+    """Make each name safe as a part of a file's name and of a metric's key, and different from the others."""
     found: dict[str, str] = {}
     for name in names:
-        safe = safe_name(name)
-        while safe.lower() in map(str.lower, found.values()):
+        safe = re.sub(r"\W+", "_", name).strip("_")[:80] or "task"
+        while safe.lower() in found:
             safe += "_2"
-        found[name] = safe
-    return found
+        found[safe.lower()] = safe
+    return list(found.values())
+
+
+def column_names(names: Iterable[str], prefix: str) -> list[str]:
+    """Name the columns of another tool's fields; a prefix goes before what a record's own column is called."""
+    known = {*questions.SCHEMA.names, *answers.SCHEMA.names}
+    plain = [re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")[:40] for name in names]
+    return unique_names(name if name[:1].isalpha() and name not in known else f"{prefix}_{name}" for name in plain)
 
 
 def listed(names: Iterable[str]) -> str:
@@ -46,33 +54,18 @@ def listed(names: Iterable[str]) -> str:
     return show(", ".join(names))
 
 
-def finite(value: object, what: str) -> float:
-    """Read a number, which may be written as text."""
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not abs(number) < LARGEST:
-        raise Unusable(f"{what} is not a finite number")
-    return number
+def finite(value: Any) -> float:
+    """Read a number, which may be written as text; raise ValueError where it is none that answers can store."""
+    found = float(value)
+    if not abs(found) < LARGEST:
+        raise ValueError
+    return found
 
 
-ADAPTERS = ("peft", "lora_local_path", "delta")
-"""Keys of `model_args` that name an adapter, or the weights that are added to a model."""
-
-_MODELS = ("pretrained", "model", "tokenizer", *ADAPTERS)
-COMPARED = re.compile(
-    r"add_bos_token|attn_implementation|backend|do_sample|dtype|enable_thinking|fewshot_as_multiturn|limit|lm_eval_version|"
-    r"load_in_[48]bit|max_(?:gen_toks|length|model_len|tokens)|(?:model|softmax)_dtype|num_(?:beams|fewshot)|prefix_token_id|"
-    r"quantization|(?:random_|numpy_|torch_|fewshot_)?seed|temperature|top_[kp]|truncation"
-)
-"""Settings that may be published and can change an answer."""
-
-_ABOUT = re.compile(
-    r"batch_size|device|git_hash|model_(?:num_parameters|revision|sha)|parallelize|revision|subfolder|transformers_version|"
-    r"trust_remote_code|(?:chat_template|system_instruction)_sha"
-)
-_VALUE = re.compile(r"(?:torch\.)?[\w+-]{1,80}(?::\d{1,2})?|v?\d[\w.+-]{1,80}", re.ASCII)
+def number(value: object) -> float | None:
+    """Return a number of untrusted JSON; None for anything else, and for what nothing here can store."""
+    known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
+    return float(value) if known else None  # type: ignore[arg-type]
 
 
 def settings(*given: Mapping[str, Any]) -> dict[str, Any]:
@@ -82,11 +75,10 @@ def settings(*given: Mapping[str, Any]) -> dict[str, Any]:
     """
     kept: dict[str, Any] = {}
     for key, value in (pair for part in given for pair in part.items()):
+        text = value if isinstance(value, str) else ""
         number = isinstance(value, int | float) and abs(value) < LARGEST
-        if isinstance(value, str) and key in _MODELS:
-            kept[key] = shown_model(value)
-        elif (COMPARED.fullmatch(key) or _ABOUT.fullmatch(key)) and (
-            number or (isinstance(value, str) and _VALUE.fullmatch(value))
-        ):
+        if key in _MODELS and text:
+            kept[key] = shown_model(text)
+        elif key in _PUBLISHED and (number or _VALUE.fullmatch(text)):
             kept[key] = value
     return kept

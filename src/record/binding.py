@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,11 +14,14 @@ from .model_name import parse_model_name
 from .schemas import EvaluationResults, Hashes, TrainingLog
 
 FREE = frozenset(
-    ["experiment_name", "note", "checkpoint", "published_for", "base_revision", "dataset_config.path", "training_config.report_to"]
-)  # fmt: skip
+    ["experiment_name", "note", "checkpoint", "base_revision", "dataset_config.path", "training_config.report_to"]
+)
 """Keys of an experiment's config that name or describe, and change nothing that was run."""
 
-RETIRED = {"dataset_config": ("skills", "books", "question_tokens"), "evaluation_config": ("variants", "tasks")}
+RETIRED = (
+    "published_for", "dataset_config.skills", "dataset_config.books", "dataset_config.question_tokens", "evaluation_config.variants",
+    "evaluation_config.tasks",
+)  # fmt: skip
 """Keys that older records have, and that made no difference to what is still on record."""
 
 
@@ -33,10 +37,12 @@ def check_settings(
     for what, stored in runs.items():
         if stored is None:
             continue
-        kept = dict(stored)
-        for part, retired in RETIRED.items():
-            if isinstance(kept.get(part), dict):
-                kept[part] = {key: value for key, value in kept[part].items() if key not in retired}
+        kept = deepcopy(stored)
+        for retired in RETIRED:
+            part, _, name = retired.rpartition(".")
+            inside = kept.get(part) if part else kept
+            if isinstance(inside, dict):
+                inside.pop(name, None)
         ran = flat(validate(results_path, kept, ExperimentConfig).as_recorded())
         for key in sorted(ran.keys() | stated.keys()):
             if key in FREE or (what == "the training" and key.split(".")[0] not in TRAINED):
@@ -94,8 +100,8 @@ def _compare_base(path: Path, ran: object, stated: object, what: str) -> None:
         return
     names = parse_model_name(ran), parse_model_name(stated)
     if not names[0].same_model(names[1]):
-        message = f"base_model: {names[1].id}, but {what} says that {names[0].id} was run. State that one; to publish for another"
-        raise InputError(path, f"{message} on purpose, set `published_for`.")
+        message = f"base_model: {names[1].id}, but {what} says that {names[0].id} was run. State that one."
+        raise InputError(path, message)
 
 
 def _compare(path: Path, key: str, ran: object, stated: object, what: str) -> None:

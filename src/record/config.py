@@ -253,7 +253,6 @@ class ExperimentConfig(Strict):
     experiment_name: Name = Field(description="Name of the experiment and of its folder in results/.")
     base_model: str | None = Field(None, description="Hub id or local folder of the base model.")
     base_revision: str | None = Field(None, pattern=r"^[\w.-]{1,100}$", description="Commit, branch or tag of it.")
-    published_for: str | None = Field(None, description="Hub id of another base that the adapter is published for.")
     start_from: str | None = Field(None, description="Folder of an adapter that training continues.")
     seed: int = Field(1, ge=0, description="Seed of the adapter's weights and of the order of the examples.")
     lora_config: LoraConfig | None = Field(None, description="The adapter; left out where it is not known.")

@@ -79,8 +79,8 @@ class Record:
 
     @property
     def tested(self) -> bool:
-        """Whether some metric is compared on answers, or its uncertainty is stated: whether statistics have anything to say."""
-        return any(run.answers is not None or run.uncertainty for run in self.runs.values())
+        """Whether some run's answers are on record: whether statistics have anything to say."""
+        return any(run.answers is not None for run in self.runs.values())
 
     def answered(self, run: str, task: str | None) -> Answered | None:
         """Return the answers of a run, by its name, to the questions of one task, if they are on record."""
@@ -208,7 +208,7 @@ class Record:
     @cached_property
     def base_folder(self) -> Path | None:
         """The base model's folder, if it is a local one."""
-        if self.experiment.base_model is None or self.experiment.published_for is not None:
+        if self.experiment.base_model is None:
             return None
         name = parse_model_name(self.experiment.base_model)
         folder = self.root / self.experiment.base_model
@@ -217,12 +217,10 @@ class Record:
 
     @property
     def base_name(self) -> ModelName | None:
-        """Name of the base that the adapter is published for, without any path; its revision is the config's, or its path's.
+        """Name of the base model, without any path; its revision is the config's, or its path's.
 
         Where the config states none, it is the Hub id that the adapter or the results name.
         """
-        if self.experiment.published_for is not None:
-            return parse_model_name(self.experiment.published_for)
         stated = self.results.base_model.name if self.results.base_model else None
         own = None if self.model.full else self.model.config.get("base_model_name_or_path")
         found = [parse_model_name(name) for name in (own, stated) if isinstance(name, str) and name]

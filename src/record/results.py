@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -25,7 +25,6 @@ from .schemas import (
     RunResults,
     Task,
     TrainingLog,
-    Uncertainty,
 )
 
 BASE = "base"
@@ -41,7 +40,6 @@ class Run:
         place: The file that states its metrics.
         hashes: What it was trained and evaluated on, as SHA-256, if that is on record.
         model: The model as it was named to the evaluation.
-        uncertainty: Uncertainty of metrics that are not computed from answers, as another tool states it.
     """
 
     name: str
@@ -51,7 +49,6 @@ class Run:
     log: TrainingLog | None = None
     hashes: Hashes | None = None
     model: str | None = None
-    uncertainty: dict[str, Uncertainty] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -166,7 +163,7 @@ def _run(
     if reference is not None and questions is not None:
         answers = read_answers(referenced(path, reference), questions, evaluation.tasks)
     values = computed(metrics, questions, answers, evaluation.tasks, evaluation.groups) | stated.metrics
-    return Run(name, path, values, answers, None, evaluation.hashes, stated.name, stated.uncertainty)
+    return Run(name, path, values, answers, None, evaluation.hashes, stated.name)
 
 
 def further_run(results: Results, name: str, place: Path, stored: RunResults, metrics: MetricsConfig) -> Run:

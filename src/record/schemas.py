@@ -12,12 +12,6 @@ from .config import Name, Strict
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Uncertainty(Strict):
-    """The uncertainty of a value as another tool states it."""
-
-    standard_error: float = Field(ge=0)
-
-
 class ModelResults(Strict):
     """One model's metrics."""
 
@@ -25,7 +19,6 @@ class ModelResults(Strict):
     metrics: dict[str, Annotated[float, Field(strict=True, ge=-1e100, le=1e100)]] = Field(
         min_length=1, description="Value of each metric."
     )
-    uncertainty: dict[str, Uncertainty] = Field({}, description="As another tool states it.")
 
 
 class FileReference(Strict):
@@ -123,10 +116,6 @@ class Source(Strict):
     files: dict[str, Sha256] = Field(description="Each file that was read, by its name.")
     settings: dict[str, Any] = Field(default_factory=dict, description="What the tool states of the runs.")
     left_out: list[str] = Field(default_factory=list, description="What was not taken over, and why.")
-    stated: list[str] = Field(
-        default_factory=list,
-        description="Metrics whose values the tool states: they are not computed from the answers.",
-    )
 
 
 class AnswerFiles(Strict):
@@ -218,7 +207,6 @@ class RunResults(Strict):
     training_log: TrainingLog | None = None
     config: dict[str, Any] | None = Field(None, description="The whole config of the run, as it was evaluated.")
     metrics: dict[str, float] = Field(default_factory=dict, description="Value of each metric.")
-    uncertainty: dict[str, Uncertainty] = Field(default_factory=dict, description="As in `evaluation_results.json`.")
     answers: FileReference | None = None
     hashes: Hashes | None = None
     environment: Environment | None = None

@@ -23,8 +23,8 @@ from src.record.checkpoint import checkpoint_files, json_object, left_out
 from src.record.config import LoraConfig
 from src.record.errors import InputError, printable
 from src.record.files import read_text, sha256_file, validate, write_json
-from src.record.model import Model, read_model
-from src.record.model_name import ModelName, parse_model_name, shown_model
+from src.record.model import read_model
+from src.record.model_name import parse_model_name, shown_model
 from src.record.schemas import EvaluationResults, ModelResults
 
 ENGINE_ROOT = Path(__file__).parent.parent.parent
@@ -96,13 +96,14 @@ def create(
         count = len(_write_engine(root, name, with_experiment=with_experiment))
         lines = [f"{count:,} files of the engine, {ENGINE} {VERSION}"]
         _copy_starter(STARTER, root, name)
-        model = _copy_model(adapter, root / "checkpoints" / name, lines) if adapter is not None else None
+        if adapter is not None:
+            lines += _copy_model(adapter, root / "checkpoints" / name)
         if lm_eval:
             from src.exchange.lm_eval import import_lm_eval
 
             found = import_lm_eval(lm_eval, filter)
-            written = write_record(found, root, name, weights=str(adapter or ""))
-            lines += [*found.notes, *written.lines]
+            written, _ = write_record(found, root, weights=str(adapter or ""))
+            lines += [*found.notes, *written]
         elif metrics is not None:
             lines += _write_metrics(root, name, metrics)
         else:
@@ -111,7 +112,7 @@ def create(
             text = project.read_text(encoding="utf-8").replace("TODO: what was trained", SAMPLE_GAP)
             project.write_text(text, encoding="utf-8")
             lines.append(f"results/{name}: a sample record, which says that it is one")
-        lines += _describe_run(root, name, adapter, model)
+        lines += _describe_run(root, name, adapter)
         for path, text in build(root, None).committed().items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
@@ -193,10 +194,8 @@ def upgrade(root: Path, *, overwrite: bool = False) -> list[str]:
     edited = [file for file, digest in before.items() if (root / file).is_file() and sha256_file(root / file) != digest]
     theirs = [file for file in edited if file not in SETTINGS]
     if theirs and not overwrite:
-        message = (
-            f"files of the engine that were edited here: {', '.join(theirs)}. Move the changes, or pass --overwrite."
-        )
-        raise InputError(root, message)
+        todo = "Move the changes, or pass --overwrite."
+        raise InputError(root, f"files of the engine that were edited here: {', '.join(theirs)}. {todo}")
     with tempfile.TemporaryDirectory() as temporary:
         fresh = Path(temporary) / "engine"
         fresh.mkdir()
@@ -258,21 +257,15 @@ def _write_settings(root: Path, name: str, *, with_experiment: bool) -> None:
 
 def _write_metrics(root: Path, name: str, path: Path) -> list[str]:
     """Write a record of metrics alone; of a whole record, whose answers are files of their own, these are taken."""
-    hint = (
-        'Write {"base_model": {"metrics": {…}}, "finetuned_model": {"metrics": {…}}}; any other model under its name.'
-    )
+    hint = 'Write {"base_model": {"metrics": {…}}, "finetuned_model": {"metrics": {…}}}.'
     given = json_object(path)
     sections: dict[str, Any] = {key: given[key] for key in ("base_model", "finetuned_model") if key in given}
-    further = {key: part for key, part in given.items() if key not in EvaluationResults.model_fields}
-    for part in (*sections.values(), *further.values()):
+    for part in sections.values():
         if called := validate(path, part, ModelResults, hint).name:
             part["name"] = shown_model(called)
-    results: dict[str, Any] = {"experiment_name": name, **sections, "runs": list(further)}
+    results = {"experiment_name": name, **sections}
     tuned = validate(path, results, EvaluationResults, hint).finetuned_model
-    folder = root / "results" / name
-    for model, part in further.items():
-        write_json(folder / "runs" / f"{model}.json", {"run": model, **part})
-    write_json(folder / "evaluation_results.json", results)
+    write_json(root / "results" / name / "evaluation_results.json", results)
     todo = "TODO: what it measures, whether higher or lower is better, and whether it is a proportion, from 0 to 1."
     declared: dict[str, dict[str, Any]] = {
         key: {"label": key, "definition": todo, "direction": "higher", "unit": "number"} for key in tuned.metrics
@@ -285,70 +278,56 @@ def _write_metrics(root: Path, name: str, path: Path) -> list[str]:
     ]
 
 
-def _describe_run(root: Path, name: str, adapter: Path | None, model: Model | None) -> list[str]:
-    """Write what is known of the run into the experiment's config."""
+def _describe_run(root: Path, name: str, adapter: Path | None) -> list[str]:
+    """Write what is known of the run into the experiment's config; the adapter knows its base model better than the results."""
     path = root / "configs/experiments" / f"{name}.yaml"
     config: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    config = {"experiment_name": name} | config
     lines: list[str] = []
-    evaluated = config.pop("base_model", None)
-    config.pop("checkpoint", None)
-    if adapter is not None and model is not None:
-        config["checkpoint"] = f"checkpoints/{name}"
+    names = [config.pop("base_model", None)]
+    if adapter is not None:
+        model = read_model(root / "checkpoints" / name)
         if model.settings is not None:
             validate(adapter / "adapter_config.json", model.settings, LoraConfig)
             config["lora_config"] = model.settings
+        if not model.full:
+            names.insert(0, model.config.get("base_model_name_or_path"))
         trained = read_trainer(adapter, name)
-        if trained.settings:
-            config["training_config"] = trained.settings
         if trained.log is not None:
-            lines += trained.log["notes"]
+            config["training_config"] = trained.settings
             _write_log(root / "results" / name, trained.log)
+            lines += trained.log["notes"]
             lines.append(f"results/{name}/training_log.json: the Trainer's log, {trained.log['steps']} steps")
-    base, other = _bases(model, evaluated)
-    if base is not None and isinstance(evaluated, str) and not base.same_model(parse_model_name(evaluated)):
-        config.pop("base_revision", None)  # it is of the other one
-    comments = []
-    if base is not None and not base.local:
+    bases = [parse_model_name(given) for given in names if isinstance(given, str) and given]
+    base = next((given for given in bases if not given.local), None)
+    if base is not None:
+        if not base.same_model(bases[-1]):
+            lines.append(f"base_model: {base.id}, which the adapter names; the results name {bases[-1].id}")
+            config.pop("base_revision", None)  # it is of the results' base
         revision = {"base_revision": base.revision} if base.revision else {}
-        config = {"experiment_name": name, "base_model": base.id} | revision | config
-    elif base is not None or "note" not in config:
-        called = f"; the files call it {printable(base.name)}" if base is not None else ""
-        comments.append(f"base_model: # TODO: the base model's id on the Hub{called}")
-    if base is not None and other is not None:
-        why = f"the adapter names {base.id} as its base, the results {other.id}; state this if it is published for that one"
-        comments.append(f"published_for: {other.id} # TODO: {why}, or remove the line")
-    _write_yaml(path, config)
-    if comments:
+        config = {"base_model": base.id} | revision | config
+    _write_yaml(path, {"experiment_name": name} | config)
+    if base is None and (bases or "note" not in config):
+        called = f"; the files call it {printable(bases[0].name)}" if bases else ""
         with path.open("a", encoding="utf-8") as stream:
-            stream.writelines(f"# {line}\n" for line in comments)
+            stream.write(f"# base_model: # TODO: the base model's id on the Hub{called}\n")
     rest = "" if "training_config" in config else "; add how it was trained"
     return [*lines, f"configs/experiments/{name}.yaml: what is known of the run{rest}"]
 
 
-def _bases(model: Model | None, evaluated: object) -> tuple[ModelName | None, ModelName | None]:
-    """Return the base model, and another Hub id that the results give it."""
-    own = model.config.get("base_model_name_or_path") if model and not model.full else None
-    names = [parse_model_name(name) for name in (own, evaluated) if isinstance(name, str) and name]
-    base = next((name for name in names if not name.local), names[0] if names else None)
-    other = names[-1] if base is not None and not names[-1].local and not names[-1].same_model(base) else None
-    return base, other
-
-
-def _copy_model(source: Path, target: Path, lines: list[str]) -> Model:
+def _copy_model(source: Path, target: Path) -> list[str]:
     """Copy the publishable files of a checkpoint; weights that git cannot well hold are left out of it."""
     files, left = checkpoint_files(source), left_out(source)
     target.mkdir(parents=True)
     for name, path in files.items():
         shutil.copyfile(path, target / name)
-    lines.append(f"checkpoints/{target.name}: {', '.join(files)}" + (f"; left out: {', '.join(left)}" if left else ""))
+    lines = [f"checkpoints/{target.name}: {', '.join(files)}" + (f"; left out: {', '.join(left)}" if left else "")]
     large = [name for name in files if (target / name).stat().st_size > LARGE]
     if large:
         ignored = [f"/checkpoints/{target.name}/{name}\n" for name in large]
         with (target.parent.parent / ".gitignore").open("a", encoding="utf-8") as stream:
             stream.writelines(["# above 10 MB: use Git LFS, or leave them out\n", *ignored])
         lines.append(f".gitignore: leaves out {', '.join(large)}, above 10 MB; to commit them, use Git LFS")
-    return read_model(target)
+    return lines
 
 
 def _write_log(folder: Path, log: dict[str, Any]) -> None:
