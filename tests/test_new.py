@@ -163,7 +163,7 @@ def test_what_the_trainer_left_is_shown(whole: Path) -> None:
 @pytest.mark.slow
 def test_a_project_with_nothing_but_a_name_has_a_sample_that_says_so(nothing: Path) -> None:
     page = (nothing / "site/index.html").read_text()
-    assert 'TODO: this is a sample record, whose numbers are made up' in page
+    assert "This is a sample record, whose numbers are made up." in page
     assert "made up" in (nothing / "dist/hub/model/README.md").read_text()
     done = invoke(nothing, "publish", "--yes")
     assert done.returncode == 2

@@ -62,9 +62,6 @@ MANIFEST = Path("src/engine.json")
 SETTINGS = ("pyproject.toml", "mkdocs.yml")
 """Files of the engine that an author is expected to edit."""
 
-SAMPLE_GAP = "TODO: this is a sample record, whose numbers are made up. Say what was trained"
-"""How the summary of a project begins that has a sample record."""
-
 LARGE = 10_000_000
 """Bytes from which a file of weights is left out of git."""
 
@@ -108,9 +105,6 @@ def create(
             lines += _write_metrics(root, name, metrics)
         else:
             _copy_starter(STARTER / "sample", root, name)
-            project = root / "configs/project.yaml"
-            text = project.read_text(encoding="utf-8").replace("TODO: what was trained", SAMPLE_GAP)
-            project.write_text(text, encoding="utf-8")
             lines.append(f"results/{name}: a sample record, which says that it is one")
         lines += _describe_run(root, name, adapter)
         for path, text in build(root, None).committed().items():
