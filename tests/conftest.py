@@ -220,18 +220,6 @@ def copy_tiny(target: Path) -> Path:
     return target
 
 
-def copy_project(target: Path) -> Path:
-    """Copy this repository itself as a project, for tests of its own record; what is large and only read is linked, as is one cache."""
-    for name in ("configs", "results", "docs", "gen", "overrides", "data", "checkpoints"):
-        shutil.copytree(REPO / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (target / ".cache").symlink_to(os.environ[CACHE])
-    for name in ("models", "src"):
-        (target / name).symlink_to(REPO / name)
-    for name in ("mkdocs.yml", "LICENSE", "CHANGELOG.md"):
-        shutil.copy(REPO / name, target / name)
-    return target
-
-
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of the tiny project that a test may change."""

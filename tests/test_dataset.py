@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from src.documents.build import build
-from src.experiment.build import letter_tokens, ordinal
+from src.experiment.build import letter_tokens
 from src.experiment.models import load_tokenizer
 from src.experiment.templates import SEPARATORS, TEMPLATES
 from src.record.config import ExperimentConfig, ProjectConfig
@@ -151,8 +151,3 @@ def test_datasets_loads_the_folder_with_configs_and_splits(
     )
     done = run(tmp_path, "-c", program, HF_HOME=str(tmp_path / "hf"))
     assert done.returncode == 0, done.stderr
-
-
-def test_ordinal() -> None:
-    shown = {1: "1st", 2: "2nd", 3: "3rd", 4: "4th", 11: "11th", 12: "12th", 22: "22nd"}
-    assert {number: ordinal(number) for number in shown} == shown

@@ -9,7 +9,7 @@ import pytest
 from src.documents.build import build
 from src.documents.pages import site_pages
 from src.record.errors import InputError
-from src.record.gaps import check_gaps, gaps
+from src.record.gaps import check_gaps
 from src.record.load import load_record
 
 from .conftest import invoke
@@ -56,7 +56,3 @@ def test_publishing_names_every_gap_by_file_and_line(gappy: Path) -> None:
     assert done.returncode == 2
     assert "TODO" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_a_record_without_gaps_has_none(project: Path) -> None:
-    assert gaps(load_record(project)) == []
