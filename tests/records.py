@@ -41,8 +41,7 @@ HOSTILE = (
 )
 """What a model may write."""
 
-Change = Callable[[pa.Table], pa.Table]
-
+CAUSAL = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 8, "lora_alpha": 16, "target_modules": ["c_attn"]}
 
 PROJECT = """\
 title: A small translator
@@ -62,6 +61,20 @@ recommendations: [Have it read by somebody who knows the language.]
 """
 
 
+def checkpoint(
+    folder: Path, config: dict[str, Any], shapes: dict[str, tuple[int, ...]] | None = None, fill: float = 0
+) -> Path:
+    """Write an adapter, or a whole model if its config names no adapter, with tensors of these shapes."""
+    names = ("adapter_config.json", "adapter_model") if "peft_type" in config else ("config.json", "model")
+    folder.mkdir(parents=True)
+    (folder / names[0]).write_text(json.dumps(config))
+    weights = {
+        name: np.full(shape, fill, np.float32) for name, shape in (shapes or {"x.lora_A.weight": (8, 4)}).items()
+    }
+    save_file(weights, folder / f"{names[1]}.safetensors")
+    return folder
+
+
 def blocks(language: str) -> list[str]:
     """Return the files of the guide's example in a language."""
     return re.findall(rf"```{language}\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -79,13 +92,11 @@ def example(root: Path) -> Path:
         "configs/experiments/translation.yaml": experiment,
         "results/translation/evaluation_results.json": blocks("json")[0],
         "CHANGELOG.md": "# Changelog\n\n## 1.0.0\n\n- First version.\n",
-        "checkpoints/translation/adapter_config.json": '{"peft_type": "LORA", "r": 8, "lora_alpha": 16}',
     }.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
     shutil.copy(REPO / "LICENSE", root / "LICENSE")
-    weights = {"x.lora_A.weight": np.zeros((8, 4), np.float32)}
-    save_file(weights, root / "checkpoints/translation/adapter_model.safetensors")
+    checkpoint(root / "checkpoints/translation", {"peft_type": "LORA", "r": 8, "lora_alpha": 16})
     with contextlib.chdir(root):
         exec(blocks("python")[0], {})
     asked, base, tuned = tables(root, "translation")

@@ -32,7 +32,7 @@ from src.record.results import answered
 from src.record.schemas import EvaluationResults
 
 from .conftest import REPO, TINY, invoke, once, run_in
-from .make_tiny import corpus
+from .make_tiny import corpus, words
 
 pytestmark = pytest.mark.slow
 
@@ -83,7 +83,7 @@ def edit(path: Path, *changes: tuple[str, str], to: Path | None = None) -> Path:
 def books(folder: Path) -> Path:
     """Write three small books and their list of sources."""
     folder.mkdir(parents=True)
-    return corpus(folder, (REPO / "data/words/words.txt").read_text().split())
+    return corpus(folder, words(420))
 
 
 @pytest.fixture

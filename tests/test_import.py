@@ -29,7 +29,7 @@ from src.record.load import Record, load_record
 from src.record.model_name import parse_model_name
 
 from .conftest import REPO, invoke
-from .records import edit_json
+from .records import CAUSAL, checkpoint, edit_json
 
 REAL = REPO / "tests/data/lm_eval"
 DATE = "2025-03-01T10-00-00.000000"
@@ -697,15 +697,7 @@ def test_an_import_that_fails_leaves_the_former_record_whole(
 # --- Results belong to weights ---
 
 
-def adapter(folder: Path, fill: int) -> Path:
-    import numpy as np
-    from safetensors.numpy import save_file
-
-    folder.mkdir(parents=True)
-    config = {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "base_model_name_or_path": "openai-community/gpt2"}
-    (folder / "adapter_config.json").write_text(json.dumps(config))
-    save_file({"x.lora_A.weight": np.full((8, 4), fill, np.float32)}, folder / "adapter_model.safetensors")
-    return folder
+ADAPTER = CAUSAL | {"base_model_name_or_path": "openai-community/gpt2"}
 
 
 @pytest.mark.parametrize("here", [True, False])
@@ -714,8 +706,8 @@ def test_results_of_other_weights_are_refused_with_both_names(tmp_path: Path, bl
     evaluated = tmp_path / "runs/checkpoint-25"
     color_runs(tmp_path, {"b": ARGS["b"], "t": f"{ARGS['b']},peft={evaluated}"})
     if here:
-        adapter(evaluated, 1)
-    adapter(blank / "checkpoints/checkpoint-50", 2)
+        checkpoint(evaluated, ADAPTER, fill=1)
+    checkpoint(blank / "checkpoints/checkpoint-50", ADAPTER, fill=2)
     config = blank / "configs/experiments/mine.yaml"
     config.write_text(
         "experiment_name: mine\nbase_model: openai-community/gpt2\ncheckpoint: checkpoints/checkpoint-50\n"
@@ -730,11 +722,11 @@ def test_results_of_other_weights_are_refused_with_both_names(tmp_path: Path, bl
 
 def test_imported_results_are_bound_to_the_weights_that_are_there(tmp_path: Path, blank: Path) -> None:
     color_runs(tmp_path, {"b": ARGS["b"], "t": f"{ARGS['b']},peft=/elsewhere/mine"})
-    adapter(blank / "checkpoints/mine", 1)
+    checkpoint(blank / "checkpoints/mine", ADAPTER, fill=1)
     record = recorded(imported(tmp_path), blank)
     record.check_adapter()
     shutil.rmtree(blank / "checkpoints/mine")
-    adapter(blank / "checkpoints/mine", 2)
+    checkpoint(blank / "checkpoints/mine", ADAPTER, fill=2)
     with pytest.raises(InputError, match="when it was evaluated"):
         load_record(blank).check_adapter()
 

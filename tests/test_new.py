@@ -12,11 +12,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 from pypdf import PdfReader
-from safetensors.numpy import save_file
 
 from src.record.files import sha256_file
 from src.record.load import load_record
@@ -25,7 +23,7 @@ from src.record.references import read_references
 from .conftest import REPO, TINY, invoke, once, run_in
 from .hub_server import HubServer
 from .publishing import TOKEN, new_hub
-from .records import edit_json
+from .records import CAUSAL, checkpoint, edit_json
 from .test_trainer import STATE
 
 WORDS = (
@@ -40,6 +38,7 @@ ENGINE = ("src", "gen", "tests", "docs/guides", "overrides", "docs/assets")
 """Folders of the engine, which a project shares with all others."""
 
 BASE = "someone/small-base"
+DISTIL = CAUSAL | {"base_model_name_or_path": "distilbert/distilgpt2"}
 
 
 def lm_eval_results(folder: Path, adapter: str) -> tuple[Path, Path]:
@@ -337,15 +336,6 @@ def test_two_files_lead_to_a_published_card(whole: Path, hub: HubServer, tmp_pat
     assert "TODO" not in (published / "README.md").read_text()
 
 
-def small_adapter(folder: Path) -> Path:
-    """Write an adapter that nothing in this repository has to do with."""
-    folder.mkdir()
-    settings = {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "base_model_name_or_path": "distilbert/distilgpt2"}
-    (folder / "adapter_config.json").write_text(json.dumps(settings))
-    save_file({"x.lora_A.weight": np.zeros((8, 4), np.float32)}, folder / "adapter_model.safetensors")
-    return folder
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("own", "stated", "other"),
@@ -357,8 +347,7 @@ def small_adapter(folder: Path) -> Path:
 def test_the_base_is_the_adapters_and_another_one_is_a_gap(
     own: str, stated: str, other: str | None, tmp_path: Path
 ) -> None:
-    adapter = small_adapter(tmp_path / "adapter")
-    edit_json(adapter / "adapter_config.json", lambda data: data.update(base_model_name_or_path=own))
+    adapter = checkpoint(tmp_path / "adapter", CAUSAL | {"base_model_name_or_path": own})
     base, tuned = lm_eval_results(tmp_path / "out", str(adapter))
     root = new(tmp_path, "--adapter", str(adapter), "--lm-eval", str(base), str(tuned))
     text = (root / "configs/experiments/mine.yaml").read_text()
@@ -378,7 +367,7 @@ def test_a_minimal_pair_given_by_hand_has_nothing_of_the_project(project: Path, 
     results = {"base_model": {"metrics": base}, "finetuned_model": {"metrics": tuned}}
     (tmp_path / "results.json").write_text(json.dumps(results))
     given = ("--results", str(tmp_path / "results.json"), "--config", str(tmp_path / "senti.yaml"))
-    model = ("--model", str(small_adapter(tmp_path / "adapter")))
+    model = ("--model", str(checkpoint(tmp_path / "adapter", DISTIL)))
     done = invoke(project, "publish", "--dry-run", *given, *model, "--output", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir()) == ["model"]
@@ -438,8 +427,7 @@ def test_an_upgrade_replaces_the_engine_and_leaves_the_authors_files(tmp_path: P
 
 
 def test_large_weights_are_not_offered_to_git_without_a_word(tmp_path: Path) -> None:
-    adapter = small_adapter(tmp_path / "adapter")
-    save_file({"x.lora_A.weight": np.zeros((8, 400_000), np.float32)}, adapter / "adapter_model.safetensors")
+    adapter = checkpoint(tmp_path / "adapter", DISTIL, {"x.lora_A.weight": (8, 400_000)})
     done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine", "--adapter", str(adapter))
     assert "leaves out adapter_model.safetensors, above 10 MB; to commit them, use Git LFS" in done.stderr
     assert "/checkpoints/mine/adapter_model.safetensors\n" in (tmp_path / "mine/.gitignore").read_text()
