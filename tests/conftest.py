@@ -33,6 +33,7 @@ from .records import without_study
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from .hub_server import HubServer
     from .publishing import Bundle, Desk
 
 settings.register_profile("untimed", deadline=None)  # tests make no claims about speed
@@ -169,6 +170,17 @@ def desk(tmp_path: Path, bundles: tuple[Bundle, Bundle], monkeypatch: pytest.Mon
     made = Desk(tmp_path, bundles[0], monkeypatch)
     yield made
     made.close()
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    """A Hub over a socket."""
+    from .publishing import new_hub
+
+    server = new_hub()
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,6 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import httpx2
-import yaml
 
 NOW = "2026-01-01T00:00:00.000Z"
 LFS_BYTES = 1_000_000
@@ -167,7 +166,6 @@ class HubServer:
             ("POST", f"{api}/preupload/([^/]+)", self.preupload),
             ("POST", f"{api}/commit/([^/]+)", self.commit),
             ("GET", f"{api}/tree/([^/]+)(?:/(.*))?", self.tree),
-            ("POST", f"{api}/paths-info/([^/]+)", self.paths_info),
             ("GET", f"{api}/refs", self.list_refs),
             ("GET", f"{api}/commits/([^/]+)", self.commits),
             ("POST", f"{api}/tag/([^/]+)", self.tag),
@@ -306,10 +304,6 @@ class HubServer:
         return answer({"access_token": token, "token_type": "bearer", "expires_in": 3600})
 
     def validate_yaml(self, request: Request) -> Response:
-        match = re.match(r"---\n(.*?)\n---\n", request.json["content"], flags=re.DOTALL)
-        data = yaml.safe_load(match[1]) if match else {}
-        if data.get("license") == "apache2":
-            return answer({"errors": [{"message": '"license" must be one of [apache-2.0, mit]'}], "warnings": []}, 400)
         return answer({"errors": [], "warnings": []})
 
     # Repositories.
@@ -441,16 +435,6 @@ class HubServer:
         size = len(blob.content)
         lfs = {"lfs": {"oid": blob.sha256, "size": size, "pointerSize": 134}} if blob.lfs else {}
         return {"type": "file", "path": path, "size": size, "oid": blob.oid, **lfs}
-
-    def paths_info(self, request: Request) -> Response:
-        commit = self.find(request).at(request.rest[0])
-        found = []
-        for path in parse_qs(request.body.decode())["paths"]:
-            if path in commit.files:
-                found.append(self.entry(path, commit.files[path]))
-            elif any(name.startswith(f"{path}/") for name in commit.files):
-                found.append({"type": "directory", "path": path, "oid": "0" * 40, "size": 0})
-        return answer(found)
 
     def list_refs(self, request: Request) -> Response:
         repo = self.find(request)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
@@ -47,6 +50,38 @@ def change_project(root: Path, **changes: Any) -> None:
     """Change keys of the project config."""
     path = root / "configs/project.yaml"
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes, allow_unicode=True))
+
+
+def online(hub: HubServer, home: Path, **more: str) -> dict[str, str]:
+    """The environment of a process that has only this Hub, and nothing of the Hub's on its disk."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    return kept | {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "OMP_NUM_THREADS": "1", "NO_COLOR": "1", **more}
+
+
+class Author:
+    """Somebody in a project's folder, with a Hub in reach."""
+
+    def __init__(self, hub: HubServer, root: Path) -> None:
+        self.hub, self.root = hub, root
+
+    def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
+        """Start the publisher as a user does."""
+        given = {"HF_TOKEN": TOKEN, "PYTHONPATH": str(self.root)} | extra
+        return subprocess.Popen(
+            [sys.executable, "-m", "src.publish", *arguments], cwd=self.root, env=online(self.hub, self.root / "hf-home", **given),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def publish(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the publisher as a user does; the token must never be seen."""
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=300)
+        assert "Traceback" not in err, err
+        assert TOKEN not in out + err
+        return subprocess.CompletedProcess(["src.publish", *arguments], process.returncode, out, err)
+
+    def repo(self, role: str) -> Repo:
+        return self.hub.repos[(KINDS[role], NAMES[role])]
 
 
 def new_hub() -> HubServer:

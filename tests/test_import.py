@@ -668,7 +668,7 @@ def test_a_model_alone_is_a_card_without_a_comparison(tmp_path: Path, blank: Pat
     for page in ("hub", "print", "index.md", "results/index.md", "methodology.md"):
         words = r"\bbefore, .* after\b|[Bb]oth models|[Aa]gainst the base model|[Nn]ot tested|None\b"
         assert not re.search(words, shown[page]), page
-    assert "compared with" not in shown["hub"]
+    assert "compared with" not in shown["hub"] and "Success criteria" not in shown["print"]
     finding = json.loads(build(blank, None).final_report)["conclusion"]["findings"]["colors_acc"]
     assert (finding["base"], finding["change"], finding["finetuned"]) == (None, None, 0.666667)
 

@@ -8,8 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +20,7 @@ from src.record.references import read_references
 
 from .conftest import REPO, TINY, invoke, once, run_in
 from .hub_server import HubServer
-from .publishing import TOKEN, new_hub
+from .publishing import Author
 from .records import CAUSAL, checkpoint, edit_json
 from .test_trainer import STATE
 
@@ -36,6 +34,9 @@ BINARY = (".png", ".woff2", ".parquet", ".safetensors")
 
 ENGINE = ("src", "gen", "tests", "docs/guides", "overrides", "docs/assets")
 """Folders of the engine, which a project shares with all others."""
+
+EXPERIMENT = ("src/experiment", "src/train.py", "docs/assets/demo", "Snakefile", "experiment.mk")
+"""What a project has that makes its record itself."""
 
 BASE = "someone/small-base"
 DISTIL = CAUSAL | {"base_model_name_or_path": "distilbert/distilgpt2"}
@@ -152,14 +153,6 @@ def test_an_error_names_no_temporary_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_the_trainer_left_is_shown(whole: Path) -> None:
-    record = load_record(whole)
-    assert record.training_log is not None and record.training_log.steps == 120
-    page = (whole / "site/results/training/index.html").read_text()
-    assert "training.light.svg" in page and "epochs of" not in page  # nobody said how many sequences there were
-
-
-@pytest.mark.slow
 def test_a_project_with_nothing_but_a_name_has_a_sample_that_says_so(nothing: Path) -> None:
     page = (nothing / "site/index.html").read_text()
     assert '<mark class="gap">TODO: this is a sample record, whose numbers are made up' in page
@@ -172,32 +165,16 @@ def test_a_project_with_nothing_but_a_name_has_a_sample_that_says_so(nothing: Pa
 
 @pytest.mark.slow
 def test_a_new_project_has_no_word_of_this_study(nothing: Path, whole: Path) -> None:
+    assert words_of_ours(TINY)
     for root in (nothing, whole):
         found = words_of_ours(root)
         assert not found, "\n".join(found)
         assert len(list((root / "site").rglob("*.html"))) > 15
-    for name in (
-        "src/experiment",
-        "docs/assets/demo",
-        "Snakefile",
-        "experiment.mk",
-        "data",
-        "models",
-        "configs/studies",
-    ):
+    for name in (*EXPERIMENT, "data", "models", "configs/studies"):
         assert not (nothing / name).exists(), name
     make = subprocess.run(["make", "help"], cwd=nothing, capture_output=True, text=True, check=True).stdout
     assert "make site" in make
     assert "make study" not in make
-
-
-@pytest.mark.slow
-def test_the_words_are_found_where_there_are_some(nothing: Path, tmp_path: Path) -> None:
-    root = Path(shutil.copytree(nothing / "site", tmp_path / "project/site")).parent
-    assert not words_of_ours(root)
-    with (root / "site/index.html").open("a") as page:
-        page.write("Trained on SPELLING alone.")
-    assert len(words_of_ours(root)) == 1
 
 
 @pytest.mark.slow
@@ -214,6 +191,9 @@ def test_the_adapter_and_the_harness_results_are_in_it(whole: Path) -> None:
     assert record.results.source is not None
     assert record.results.source.tool.startswith("lm-evaluation-harness")
     assert record.splits == []
+    assert record.training_log is not None and record.training_log.steps == 120
+    page = (whole / "site/results/training/index.html").read_text()
+    assert "training.light.svg" in page and "epochs of" not in page  # nobody said how many sequences there were
     tool = (whole / "pyproject.toml").read_text()
     assert re.search(r'\[tool\.one-record\].*\nversion = "\d+\.\d+\.\d+"', tool)
 
@@ -286,42 +266,20 @@ def fill_gaps(root: Path) -> list[str]:
     return sorted(touched)
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubServer]:
-    """A local Hub with the base model on it."""
-    server = new_hub()
-    server.start()
-    server.add_repo("model", BASE)
-    for path in sorted((TINY / "models/tiny").iterdir()):
-        server.edit("model", BASE, path.name, path.read_bytes())
-    yield server
-    server.stop()
-
-
 @pytest.mark.slow
 @pytest.mark.hub
 def test_two_files_lead_to_a_published_card(whole: Path, hub: HubServer, tmp_path: Path) -> None:
-    root = Path(shutil.copytree(whole, tmp_path / "mine"))
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_")} | {
-        "HF_TOKEN": TOKEN, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(root), "NO_COLOR": "1",
-    }  # fmt: skip
-
-    def publish() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "src.publish", "--yes"],
-            cwd=root, env=environment, capture_output=True, text=True, timeout=300, check=False,
-        )  # fmt: skip
-
-    refused = publish()
+    hub.add_repo("model", BASE)
+    for path in sorted((TINY / "models/tiny").iterdir()):
+        hub.edit("model", BASE, path.name, path.read_bytes())
+    author = Author(hub, Path(shutil.copytree(whole, tmp_path / "mine")))
+    refused = author.publish("--yes")
     assert refused.returncode == 2
     assert "configs/project.yaml:" in refused.stderr
     assert not hub.log
-    assert fill_gaps(root) == ["configs/project.yaml", "docs/fragments/training_data.md.j2"]
-    start = time.monotonic()
-    done = publish()
+    assert fill_gaps(author.root) == ["configs/project.yaml", "docs/fragments/training_data.md.j2"]
+    done = author.publish("--yes")
     assert done.returncode == 0, done.stdout + done.stderr
-    print(f"published in {time.monotonic() - start:.0f} s")
     repo = hub.repos[("model", "alice/mine")]
     files = repo.commits[repo.refs["main"]].files
     assert not repo.private
@@ -381,20 +339,21 @@ def test_a_minimal_pair_given_by_hand_has_nothing_of_the_project(project: Path, 
 @pytest.mark.slow
 def test_words_are_about_the_results_that_they_were_written_for(project: Path, tmp_path: Path) -> None:
     """Claims about a study hold for a copy of its results, and are left out of a card of others."""
-    (tmp_path / "copy").mkdir()
+
+    def card_of(results: Path) -> tuple[str, str]:
+        out = tmp_path / "out"
+        done = invoke(project, "publish", "--dry-run", "--results", str(results), "--output", str(out))
+        assert done.returncode == 0, done.stderr
+        return (out / "model/README.md").read_text(), done.stdout + done.stderr
+
     copy = shutil.copytree(project / "results/tiny", tmp_path / "copy/tiny") / "evaluation_results.json"
-    done = invoke(project, "publish", "--dry-run", "--results", str(copy), "--output", str(tmp_path / "same"))
-    assert done.returncode == 0, done.stderr
-    assert "The toy answers most questions with a number" in (tmp_path / "same/model/README.md").read_text()
+    words = "The toy answers most questions with a number"
+    assert words in card_of(copy)[0]
     values = json.loads(copy.read_text())
     (tmp_path / "other.json").write_text(json.dumps({key: values[key] for key in ("base_model", "finetuned_model")}))
-    done = invoke(
-        project, "publish", "--dry-run", "--results", str(tmp_path / "other.json"), "--output", str(tmp_path / "other")
-    )
-    assert done.returncode == 0, done.stderr
-    assert "docs/fragments: left out" in done.stdout + done.stderr
-    card = (tmp_path / "other/model/README.md").read_text()
-    assert "The toy answered" not in card
+    card, said = card_of(tmp_path / "other.json")
+    assert "docs/fragments: left out" in said
+    assert words not in card
     uses = yaml.safe_load((project / "configs/project.yaml").read_text())["uses"]["direct"]
     assert uses.split("\n")[0] in card
 
@@ -443,14 +402,11 @@ def test_an_appended_bibliography_entry_is_read(tmp_path: Path) -> None:
 def test_results_of_another_adapter_are_refused_with_both_names(tmp_path: Path) -> None:
     base, tuned = lm_eval_results(tmp_path / "out", "out/checkpoint-25")
     adapter = adapter_folder(tmp_path / "checkpoint-50")
-    command = ["--name", "mine", "--adapter", str(adapter), "--lm-eval", str(base), str(tuned)]
-    done = invoke(REPO, "new", str(tmp_path / "mine"), *command)
+    given = ("--adapter", str(adapter), "--lm-eval", str(base), str(tuned))
+    done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine", *given)
     assert done.returncode == 2
     assert "the results are of out/checkpoint-25, and checkpoint-50 is published" in done.stderr, done.stderr
     assert not (tmp_path / "mine").exists()
-    command[3] = str(adapter.rename(tmp_path / "checkpoint-25"))
-    done = invoke(REPO, "new", str(tmp_path / "mine"), *command)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
@@ -471,14 +427,7 @@ def test_an_import_takes_the_place_of_the_sample(nothing: Path, tmp_path: Path) 
 @pytest.mark.experiment
 def test_the_experiment_comes_along_where_it_is_asked_for(tmp_path: Path) -> None:
     root = new(tmp_path, "--with-experiment")
-    for name in (
-        "src/experiment",
-        "src/train.py",
-        "docs/assets/demo",
-        "Snakefile",
-        "experiment.mk",
-        "data/words/words.txt",
-    ):
+    for name in (*EXPERIMENT, "data/words/words.txt"):
         assert (root / name).exists(), name
     assert not (root / "docs/guides/reproduce.md").exists()
     assert not [path for path in (root / "data").rglob("*.parquet")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import nbformat
@@ -11,7 +10,7 @@ from nbclient import NotebookClient
 
 from src.documents.notebook import PATH
 
-from .publishing import Desk
+from .publishing import Desk, online
 
 
 @pytest.mark.nightly
@@ -24,14 +23,7 @@ def test_the_notebook_runs_and_its_outputs_are_those_on_record(desk: Desk, tmp_p
     nbformat.validate(book)
     written = {cell.id: list(cell.outputs) for cell in book.cells if cell.cell_type == "code"}
     assert len(written["cell-2"][0].text.splitlines()) == 2
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    environment = kept | {
-        "HF_ENDPOINT": desk.hub.url,
-        "HF_HUB_DISABLE_XET": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "HF_HOME": str(tmp_path / "home"),
-        "OMP_NUM_THREADS": "1",
-    }
+    environment = online(desk.hub, tmp_path / "home", HF_HUB_DISABLE_XET="1", HF_HUB_DISABLE_PROGRESS_BARS="1")
     NotebookClient(book, timeout=300, kernel_name="python3").execute(env=environment)
     desk.hub.stop()
     for cell in book.cells:

@@ -28,7 +28,7 @@ def test_a_revision_is_forty_hex_digits(desk: Desk, sha: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"[]", b"{}", b"null", b"7", b'"a"', b"{", b"<html>", b"[[[[", b'{"id": {}, "sha": []}']
+    "content", [b"[]", b"{}", b"null", b"7", b'"a"', b"{", b"<html>", b"[" * 100_000, b'{"id": {}, "sha": []}']
 )
 @pytest.mark.parametrize(
     "path", ["/whoami-v2", "/api/datasets/alice/tiny-letters", "/repos/create", "/preupload/", "/batch", "/commit/"]
@@ -40,15 +40,6 @@ def test_an_answer_that_is_none_is_one_line(desk: Desk, path: str, content: byte
     assert "Traceback" not in done.out
     if done.code == 4:
         assert "from the Hub" in done.out
-
-
-@pytest.mark.parametrize("content", [b'{"transfer": "basic", "objects": [', b'{"objects": []}', b"[" * 100_000])
-def test_a_cut_off_answer_about_large_files(desk: Desk, content: bytes) -> None:
-    when(desk, "POST", "/objects/batch", answer(200, content=content))
-    done = desk.publish(**DATASET)
-    assert done.code in (3, 4)
-    assert done.state[-1].startswith("alice/tiny-letters: private, commit ")
-    assert desk.publish(**DATASET).code == 0
 
 
 @pytest.mark.parametrize("to", ["https://evil.example/x", "/lfs/other"])

@@ -9,7 +9,7 @@ import pytest
 
 from src.hub.receipt import Receipt
 
-from .publishing import DATASET, Desk, answer, commits, raise_, when
+from .publishing import DATASET, Desk, Ending, answer, commits, raise_, when
 
 pytestmark = pytest.mark.slow
 
@@ -32,20 +32,18 @@ def test_what_could_not_be_looked_up_is_unknown(desk: Desk) -> None:
 
 
 def test_a_defect_ends_with_what_is_on_the_hub(desk: Desk) -> None:
-    desk.patch.setattr(Receipt, "entry", lambda *rest, **more: {}["no such key"])
+    def ends_with(error: BaseException) -> Ending:
+        desk.patch.setattr(Receipt, "entry", lambda *rest, **more: raise_(error))
+        return desk.publish(**DATASET)
+
     with pytest.raises(KeyError) as error:
-        desk.publish(**DATASET)
+        ends_with(KeyError("no such key"))
     (note,) = error.value.__notes__
     assert note.startswith("alice/tiny-letters: public, our commit ")
-    desk.patch.setattr(Receipt, "entry", lambda *rest, **more: raise_(OSError("the disk is gone")))
-    done = desk.publish(**DATASET)
+    done = ends_with(OSError("the disk is gone"))
     assert done.code == 2
     assert "error: the disk is gone" in done.out
-
-
-def test_an_output_that_nobody_reads_any_more(desk: Desk) -> None:
-    desk.patch.setattr(Receipt, "entry", lambda *rest, **more: raise_(SystemExit(1)))  # as Rich does
-    done = desk.publish(**DATASET)
+    done = ends_with(SystemExit(1))  # as Rich does where nobody reads the output any more
     assert done.code == 141
     assert done.state[-1].startswith("alice/tiny-letters: public, our commit ")
 

@@ -34,6 +34,7 @@ def test_withdrawn_text_is_in_no_public_history(desk: Desk, bundles: tuple[Bundl
     desk.bundle = without(bundles[1], "NOTICE")
     done = desk.publish(**DATASET)
     assert done.code == 0, done.out
+    assert "then public with one commit" in done.out
     assert "starts from scratch; its earlier commits move to alice/tiny-letters-earlier-" in done.out
     assert not desk.repo("dataset").private
     (only,) = history(desk.repo("dataset"))
@@ -53,13 +54,6 @@ def test_a_commit_that_is_not_what_was_sent_stays_private(desk: Desk, path: str)
     assert done.code == 3
     assert f"is not what was sent ({path})" in done.out
     assert desk.repo("dataset").private
-
-
-def test_a_new_repository_becomes_public_with_one_commit(desk: Desk) -> None:
-    done = desk.publish(only=("dataset", "base"))
-    assert done.code == 0, done.out
-    assert "then public with one commit" in done.out
-    assert [len(history(repo)) for repo in desk.hub.repos.values()] == [1, 1]
 
 
 def test_what_was_private_for_several_publications_becomes_public_with_one_commit(

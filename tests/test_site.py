@@ -13,12 +13,6 @@ from playwright.sync_api import Browser, Page
 
 from gen.reference import CONFIGS, FORMATS
 from src.cli import COMMANDS
-from src.documents.build import Documents
-from src.documents.context import Context
-from src.documents.downloads import chart_csv
-from src.documents.pages import site_pages
-from src.figures.catalog import render
-from src.figures.style import darkened
 
 from .browsing import CHROMIUM, Watched, axe
 from .conftest import REPO, TINY, invoke, run_in
@@ -312,19 +306,6 @@ def test_lighthouse_on_a_phone(address: str, tmp_path: Path) -> None:
     subprocess.run(command, env={**os.environ, "CHROME_PATH": CHROMIUM}, check=True, timeout=180)
     scores = {name: c["score"] for name, c in json.loads(output.read_text())["categories"].items()}
     assert scores == {"accessibility": 1, "best-practices": 1, "seo": 1}
-
-
-def test_two_builds_of_charts_give_the_same_bytes(
-    built: tuple[Path, str], context: Context, documents: Documents
-) -> None:
-    _, _, shown = site_pages(documents, pdf=True)
-    assert len(shown) > 10
-    for name in shown:
-        chart, folder = context.charts[name], built[0] / "assets"
-        light = render(chart, "light.svg", None)
-        assert (folder / f"charts/{name}.light.svg").read_bytes() == light, name
-        assert (folder / f"charts/{name}.dark.svg").read_bytes() == darkened(light), name
-        assert (folder / f"data/{name}.csv").read_bytes() == chart_csv(chart).encode(), name
 
 
 # The reference.

@@ -6,7 +6,7 @@ import ast
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,12 @@ from src.record.errors import InputError
 from src.record.gaps import check_gaps
 from src.record.model import read_model
 
+from .conftest import REPO, run_in
 from .hub_server import HubServer
-from .records import without_settings
+from .publishing import online
+from .records import CAUSAL, without_settings
 
 CHECKPOINT = "checkpoints/best_model"
-CAUSAL = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 2, "lora_alpha": 4, "target_modules": ["c_attn"]}
 
 
 @pytest.fixture
@@ -126,20 +127,10 @@ def test_the_snippet_loads_what_was_trained(
     assert torch.allclose(there, here, atol=0.05 * float(here.abs().max())), float((there - here).abs().max())
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubServer]:
-    found = HubServer()
-    found.start()
-    yield found
-    found.stop()
-
-
 @pytest.mark.slow
 def test_a_pinned_base_is_loaded_as_pinned(hub: HubServer, project: Path, tmp_path: Path) -> None:
     """The base model's newest commit has other weights than the one that the adapter was trained on."""
     from safetensors.numpy import load_file, save
-
-    from .conftest import run_in
 
     base = project / "models/tiny"
     repo = hub.add_repo("model", "org/base")
@@ -154,8 +145,8 @@ def test_a_pinned_base_is_loaded_as_pinned(hub: HubServer, project: Path, tmp_pa
     (tmp_path / "tiny-lora").symlink_to(project / CHECKPOINT)
     script = re.findall(r"```python\n(.*?)```", snippet(project), flags=re.DOTALL)[0]
     script += "\nprint(float(sum(p.abs().sum() for n, p in model.named_parameters() if 'lora' not in n)) > 0)\n"
-    online = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
-    done = run_in(tmp_path, "-c", script, HF_HUB_DISABLE_XET="1", **online)
+    environment = online(hub, tmp_path / "home", HF_HUB_OFFLINE="0", HF_HUB_DISABLE_XET="1", PYTHONPATH=str(REPO))
+    done = run_in(tmp_path, "-c", script, **environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith("True"), done.stdout
 
