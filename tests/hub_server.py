@@ -83,7 +83,6 @@ class Repo:
 class User:
     name: str
     role: str = "write"
-    orgs: dict[str, str] = field(default_factory=dict)
     expired: bool = False
     scopes: list[dict[str, Any]] | None = None
 
@@ -269,14 +268,14 @@ class HubServer:
         if user.role == "fineGrained":
             owners = [s["entity"]["name"] for s in user.scopes or [] if "repo.write" in s["permissions"]]
             return bool({namespace, name} & set(owners))
-        return namespace == user.name or user.orgs.get(namespace) in ("admin", "write", "contributor")
+        return namespace == user.name
 
     def find(self, request: Request, *, write: bool = False) -> Repo:
         kind, name, user = request.kind, request.name, self.user(request)
         if new := self.moved.get((kind, name)):
             raise HubError(307, request.target.replace(f"/{name}", f"/{new}", 1))
         repo = self.repos.get((kind, name))
-        mine = user is not None and (name.split("/")[0] in (user.name, *user.orgs) or user.name == name)
+        mine = user is not None and user.name in (name.split("/")[0], name)
         if repo is None or (repo.private and not mine):
             raise HubError(404 if user else 401, "Repository not found", "RepoNotFound")
         if write and not self.may_write(user, name):
@@ -292,8 +291,7 @@ class HubServer:
         access: dict[str, Any] = {"displayName": "test", "role": user.role}
         if user.scopes is not None:
             access["fineGrained"] = {"scoped": user.scopes}
-        orgs = [{"name": name, "roleInOrg": role} for name, role in user.orgs.items()]
-        return answer({"type": "user", "name": user.name, "orgs": orgs, "auth": {"accessToken": access}})
+        return answer({"type": "user", "name": user.name, "orgs": [], "auth": {"accessToken": access}})
 
     def exchange(self, request: Request) -> Response:
         if request.json.get("subject_token") != "ci-identity":

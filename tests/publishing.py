@@ -87,7 +87,7 @@ class Author:
 def new_hub() -> HubServer:
     """A Hub on which alice has an account."""
     hub = HubServer()
-    hub.users[TOKEN] = User("alice", orgs={"lab": "admin", "club": "read"})
+    hub.users[TOKEN] = User("alice")
     return hub
 
 
@@ -190,6 +190,14 @@ class Desk:
                 for path, content in killed.args[0].items():
                     path.write_bytes(content)
         return Ending(code, redactor.redact(printed.getvalue()), self.slept)
+
+    def ends(self, code: int, *said: str, **options: Any) -> Ending:
+        """Publish, which has to end with this code and to say this."""
+        done = self.publish(**options)
+        assert done.code == code, done.out
+        for text in said:
+            assert text in done.out, done.out
+        return done
 
     def close(self) -> None:
         """Give huggingface_hub its own client back."""

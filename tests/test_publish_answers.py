@@ -22,9 +22,7 @@ pytestmark = pytest.mark.slow
 def test_a_revision_is_forty_hex_digits(desk: Desk, sha: Any) -> None:
     info = {"id": "alice/tiny-letters", "sha": sha, "private": False}
     when(desk, "GET", "/api/datasets/alice/tiny-letters", answer(200, json=info))
-    done = desk.publish(**DATASET, plan_only=True)
-    assert done.code == 4
-    assert "unexpected answer from the Hub" in done.out
+    desk.ends(4, "unexpected answer from the Hub", **DATASET, plan_only=True)
 
 
 @pytest.mark.parametrize(
@@ -84,9 +82,7 @@ def test_a_next_page_on_another_host_does_not_get_the_token(desk: Desk) -> None:
 
     desk.hub.add_repo("dataset", PAGE)
     desk.transport.after = after
-    done = desk.publish(**DATASET)
-    assert done.code == 4
-    assert "leads to evil.example, which gets no token" in done.out
+    desk.ends(4, "leads to evil.example, which gets no token", **DATASET)
     assert not seen
 
 
@@ -94,8 +90,7 @@ def test_a_token_that_a_server_echoes_is_not_shown(desk: Desk) -> None:
     token = "hf_local+test/token"
     desk.patch.setenv("HF_TOKEN", token)
     when(desk, "GET", "/whoami-v2", answer(403, {"X-Error-Message": f"Bearer {token} {quote(token, safe='')}"}))
-    done = desk.publish(**DATASET)
-    assert done.code == 3
+    done = desk.ends(3, **DATASET)
     assert done.out.count("hf_…") == 2
     assert token not in done.out
 
@@ -108,25 +103,20 @@ def test_no_address_with_a_signature_is_printed(desk: Desk) -> None:
         return httpx2.Response(200, content=content, headers={"content-type": "application/json"}, request=request)
 
     desk.transport.after = after
-    done = desk.publish(**DATASET, verbose=True)
-    assert done.code == 0, done.out
-    assert "PUT https://huggingface.co/lfs/" in done.out
+    done = desk.ends(0, "PUT https://huggingface.co/lfs/", **DATASET, verbose=True)
     assert "5ec3e7" not in done.out
     assert TOKEN not in done.out
 
 
 def test_an_endpoint_that_is_none(desk: Desk) -> None:
     desk.transport.before = lambda request: raise_(httpx2.UnsupportedProtocol("no scheme"))
-    done = desk.publish(**DATASET)
-    assert done.code == 4
-    assert "Check HF_ENDPOINT" in done.out
+    done = desk.ends(4, "Check HF_ENDPOINT", **DATASET)
     assert done.slept == 0
 
 
 def test_a_password_in_the_endpoint_is_refused(desk: Desk) -> None:
     desk.patch.setattr(hf.constants, "ENDPOINT", "https://alice:secret-password@huggingface.co")
-    done = desk.publish(**DATASET)
-    assert done.code == 3
+    done = desk.ends(3, **DATASET)
     assert "secret-password" not in done.out
 
 
@@ -160,8 +150,7 @@ def test_as_long_as_the_hub_asks(desk: Desk) -> None:
 )  # fmt: skip
 def test_waiting_says_what_for(desk: Desk, fails: Callable[[], Any], says: str, not_said: str) -> None:
     when(desk, "GET", "/whoami-v2", fails, times=9)
-    done = desk.publish(**DATASET)
-    assert done.code == 4
+    done = desk.ends(4, **DATASET)
     assert says in done.out, done.out
     assert not_said not in done.out
     assert "1 times" not in done.out
