@@ -131,6 +131,20 @@ def invoke(cwd: Path, command: str, *arguments: str) -> subprocess.CompletedProc
     return subprocess.CompletedProcess([command, *arguments], code, out.getvalue(), err.getvalue())
 
 
+def succeeds(cwd: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one of our commands, which has to succeed."""
+    done = invoke(cwd, command, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def refuses(cwd: Path, command: str, *arguments: str) -> str:
+    """Run one of our commands, which has to refuse its input; return the errors."""
+    done = invoke(cwd, command, *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    return done.stderr
+
+
 @pytest.fixture(scope="session", autouse=True)
 def session_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A folder of this session that all workers share."""

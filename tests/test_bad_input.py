@@ -16,7 +16,7 @@ from src.documents.context import RepoNames
 from src.record.files import sha256_file
 from src.record.load import load_record
 
-from .conftest import TINY, Run, invoke
+from .conftest import TINY, Run, invoke, refuses, succeeds
 from .publishing import change_project
 from .records import edit_json, set_column, without_study
 
@@ -197,10 +197,9 @@ def edit_log(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
 def test_publish_refuses(name: str, project: Path) -> None:
     spoil, fragments = CASES[name]
     spoil(project)
-    done = invoke(project, "publish", "--dry-run")
-    assert done.returncode == 2, done.stderr
-    *progress, error = done.stderr.strip().splitlines()
-    assert progress in ([], ["collecting the files"]), done.stderr
+    errors = refuses(project, "publish", "--dry-run")
+    *progress, error = errors.strip().splitlines()
+    assert progress in ([], ["collecting the files"]), errors
     assert error.startswith("error: ")
     for fragment in fragments:
         assert fragment in error
@@ -224,14 +223,11 @@ def test_the_site_build_fails_with_the_same_line(project: Path, run: Run) -> Non
 def test_experiment_commands_refuse(command: str, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text((TINY / CONFIG).read_text() + "foo: 1\n")
-    done = invoke(TINY, command, "--config", str(config))
-    assert done.returncode == 2, done.stderr
-    assert "config.yaml: foo" in done.stderr
+    assert "config.yaml: foo" in refuses(TINY, command, "--config", str(config))
 
 
 def card_of(project: Path) -> str:
-    done = invoke(project, "publish", "--dry-run")
-    assert done.returncode == 0, done.stderr
+    succeeds(project, "publish", "--dry-run")
     return (project / "dist/hub/model/README.md").read_text()
 
 
@@ -286,12 +282,8 @@ def test_the_benchmark_measures_the_evaluated_adapter_or_none(project: Path) -> 
     target = project / "results/tiny/deployment.json"
     before = target.read_bytes()
     other_weights(project)
-    done = invoke(project, "benchmark")
-    assert done.returncode == 2
-    assert "adapter_model.safetensors" in done.stderr
+    assert "adapter_model.safetensors" in refuses(project, "benchmark")
     edit_json(project / RESULTS, lambda data: (data.pop("hashes"), data.pop("training_log")))
     without_study(project)
-    done = invoke(project, "benchmark")
-    assert done.returncode == 2
-    assert "measurements of another adapter" in done.stderr
+    assert "measurements of another adapter" in refuses(project, "benchmark")
     assert target.read_bytes() == before

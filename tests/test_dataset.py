@@ -18,7 +18,7 @@ from src.experiment.templates import SEPARATORS, TEMPLATES
 from src.record.config import ExperimentConfig, ProjectConfig
 from src.record.files import load_yaml
 
-from .conftest import REPO, TINY, Run, invoke
+from .conftest import REPO, TINY, Run, succeeds
 
 TASKS = ("letter_count", "letter_position", "spelling")
 COMMITTED = pytest.param(REPO, id="committed", marks=[pytest.mark.nightly, pytest.mark.committed])
@@ -52,8 +52,7 @@ def tokenizer(root: Path, experiment: ExperimentConfig) -> Any:
 
 def test_built_again_it_has_the_same_bytes(root: Path, experiment: ExperimentConfig, tmp_path: Path) -> None:
     project = load_yaml(root / "configs/project.yaml", ProjectConfig)
-    done = invoke(root, "dataset", "--config", project.experiment, "--output", str(tmp_path))
-    assert done.returncode == 0, done.stderr
+    succeeds(root, "dataset", "--config", project.experiment, "--output", str(tmp_path))
     files = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*.parquet"))
     questions = len(experiment.dataset_config.test_questions) + len(experiment.dataset_config.validation_questions)
     assert len(files) == 1 + questions

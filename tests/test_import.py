@@ -28,7 +28,7 @@ from src.record.errors import InputError
 from src.record.load import Record, load_record
 from src.record.model_name import parse_model_name
 
-from .conftest import REPO, invoke
+from .conftest import REPO, invoke, succeeds
 from .records import CAUSAL, checkpoint, edit_json
 
 REAL = REPO / "tests/data/lm_eval"
@@ -640,8 +640,7 @@ def test_a_third_model_is_a_run_of_the_table(tmp_path: Path, blank: Path) -> Non
     write_run(color_runs(tmp_path) / "m", {"colors": Task([choice(i, i < 9) for i in range(12)])}, "pretrained=a/other")
     write_run(tmp_path / "n", {"colors": colors("b")}, "pretrained=b/Base")  # a name that is taken
     runs = [str(tmp_path / name) for name in ("b", "t", "m", "n")]
-    done = invoke(blank, "import_results", "lm-eval", *runs, "--name", "mine")
-    assert done.returncode == 0, done.stderr
+    succeeds(blank, "import_results", "lm-eval", *runs, "--name", "mine")
     record = load_record(blank)
     assert list(record.runs) == ["base", "finetuned", "other", "Base-4"]
     assert record.runs["other"].metrics == {"colors_acc": 0.75}
@@ -658,8 +657,7 @@ def test_a_third_model_is_a_run_of_the_table(tmp_path: Path, blank: Path) -> Non
 
 def test_a_model_alone_is_a_card_without_a_comparison(tmp_path: Path, blank: Path) -> None:
     color_runs(tmp_path)
-    done = invoke(blank, "import_results", "lm-eval", str(tmp_path / "t"), "--name", "mine")
-    assert done.returncode == 0, done.stderr
+    succeeds(blank, "import_results", "lm-eval", str(tmp_path / "t"), "--name", "mine")
     record = load_record(blank)
     assert list(record.runs) == ["finetuned"] and record.results.base_model is None
     shown = pages_of(blank)

@@ -16,7 +16,7 @@ from src.record.checkpoint import checkpoint_files, left_out
 from src.record.errors import InputError
 from src.record.model import read_model
 
-from .conftest import invoke
+from .conftest import refuses, succeeds
 from .records import CAUSAL, checkpoint, edit_json, without_settings
 
 CHECKPOINT = "checkpoints/best_model"
@@ -83,8 +83,7 @@ def test_only_the_allow_list_is_published(bare: Path) -> None:
     (folder / "added_tokens.json").write_text("{}")
     (folder / "spiece.model").write_bytes(b"x")
     assert left_out(folder) == ["checkpoint-500/", "training_args.bin"]
-    done = invoke(bare, "publish", "--dry-run")
-    assert done.returncode == 0, done.stderr
+    done = succeeds(bare, "publish", "--dry-run")
     assert "not published from checkpoints/best_model: checkpoint-500/, training_args.bin" in done.stdout
     assert (bare / "dist/hub/model/spiece.model").is_file() and not list((bare / "dist/hub").rglob("*.bin"))
 
@@ -159,8 +158,7 @@ def test_no_path_of_the_authors_machine_is_published(bare: Path) -> None:
     adapter(bare, CAUSAL | {"tokenizer_name_or_path": "/home/me/hidden/tokenizer", "peft_version": "0.18.0"})
     more = {"special_tokens_map_file": "C:\\hidden\\map.json", "name_or_path": "~/hidden/small", "sep_token": "/"}
     edit_json(bare / CHECKPOINT / "tokenizer_config.json", lambda data: data.update(more))
-    done = invoke(bare, "publish", "--dry-run")
-    assert done.returncode == 0, done.stderr
+    succeeds(bare, "publish", "--dry-run")
     for file in (bare / "dist/hub/model").iterdir():
         assert file.is_dir() or b"hidden" not in file.read_bytes(), file
     published = json.loads((bare / "dist/hub/model/tokenizer_config.json").read_text())
@@ -171,9 +169,9 @@ def test_no_path_of_the_authors_machine_is_published(bare: Path) -> None:
 def test_results_that_name_a_path_are_not_published(bare: Path) -> None:
     path = bare / "results/tiny/evaluation_results.json"
     edit_json(path, lambda data: data["base_model"].update(name="/home/me/hidden"))
-    done = invoke(bare, "publish", "--dry-run")
-    assert done.returncode == 2 and "base_model.name: a path of your machine" in done.stderr, done.stderr
-    assert "hidden" not in done.stderr
+    errors = refuses(bare, "publish", "--dry-run")
+    assert "base_model.name: a path of your machine" in errors, errors
+    assert "hidden" not in errors
 
 
 @pytest.mark.parametrize("index", ['{"weight_map": {"a": "model-00001-of-00002.safetensors"}}', "{}", None])

@@ -18,7 +18,7 @@ from src.record.files import sha256_file
 from src.record.load import load_record
 from src.record.references import read_references
 
-from .conftest import REPO, TINY, invoke, once, run_in
+from .conftest import REPO, TINY, invoke, once, refuses, run_in, succeeds
 from .hub_server import HubServer
 from .publishing import Author
 from .records import CAUSAL, checkpoint, edit_json
@@ -74,8 +74,7 @@ def adapter_folder(folder: Path) -> Path:
 
 def new(cwd: Path, *arguments: str) -> Path:
     """Create the project `mine` as a user does."""
-    done = invoke(REPO, "new", str(cwd / "mine"), "--name", "mine", *arguments)
-    assert done.returncode == 0, done.stderr
+    done = succeeds(REPO, "new", str(cwd / "mine"), "--name", "mine", *arguments)
     assert done.stdout == f"cd {cwd / 'mine'} && git init\nmake serve\n.venv/bin/python -m src.publish --dry-run\n"
     return cwd / "mine"
 
@@ -147,9 +146,9 @@ def whole(session_folder: Path) -> Path:
 def test_an_error_names_no_temporary_folder(tmp_path: Path) -> None:
     path = adapter_folder(tmp_path / "adapter") / "adapter_config.json"
     edit_json(path, lambda data: data.update(lora_alpha=0))
-    done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine", "--adapter", str(path.parent))
-    assert done.returncode == 2 and "adapter_config.json: alpha: " in done.stderr, done.stderr
-    assert ".mine." not in done.stderr and not (tmp_path / "mine").exists()
+    errors = refuses(REPO, "new", str(tmp_path / "mine"), "--name", "mine", "--adapter", str(path.parent))
+    assert "adapter_config.json: alpha: " in errors, errors
+    assert ".mine." not in errors and not (tmp_path / "mine").exists()
 
 
 @pytest.mark.slow
@@ -157,9 +156,7 @@ def test_a_project_with_nothing_but_a_name_has_a_sample_that_says_so(nothing: Pa
     page = (nothing / "site/index.html").read_text()
     assert '<mark class="gap">TODO: this is a sample record, whose numbers are made up' in page
     assert "made up" in (nothing / "dist/hub/model/README.md").read_text()
-    done = invoke(nothing, "publish", "--yes")
-    assert done.returncode == 2
-    assert "a sample record, whose numbers are made up" in done.stderr
+    assert "a sample record, whose numbers are made up" in refuses(nothing, "publish", "--yes")
     assert not (nothing / ".git").exists()
 
 
@@ -228,19 +225,16 @@ def test_of_metrics_alone_the_author_says_what_they_are(tmp_path: Path) -> None:
     ids=["adapter", "hub", "metrics", "lm_eval"],
 )
 def test_what_cannot_be_read_leaves_nothing_behind(tmp_path: Path, arguments: tuple[str, ...], reason: str) -> None:
-    done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine", *arguments)
-    assert done.returncode == 2
-    assert reason in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    errors = refuses(REPO, "new", str(tmp_path / "mine"), "--name", "mine", *arguments)
+    assert reason in errors
+    assert len(errors.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_with_files_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.md").write_text("mine")
-    done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine")
-    assert done.returncode == 2
-    assert "not a new or empty folder" in done.stderr
+    assert "not a new or empty folder" in refuses(REPO, "new", str(tmp_path / "mine"), "--name", "mine")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.md"]
 
 
@@ -326,8 +320,7 @@ def test_a_minimal_pair_given_by_hand_has_nothing_of_the_project(project: Path, 
     (tmp_path / "results.json").write_text(json.dumps(results))
     given = ("--results", str(tmp_path / "results.json"), "--config", str(tmp_path / "senti.yaml"))
     model = ("--model", str(checkpoint(tmp_path / "adapter", DISTIL)))
-    done = invoke(project, "publish", "--dry-run", *given, *model, "--output", str(tmp_path / "out"))
-    assert done.returncode == 0, done.stderr
+    succeeds(project, "publish", "--dry-run", *given, *model, "--output", str(tmp_path / "out"))
     assert sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_dir()) == ["model"]
     card = (tmp_path / "out/model/README.md").read_text()
     assert card.startswith("---\nbase_model: distilbert/distilgpt2\n")
@@ -342,8 +335,7 @@ def test_words_are_about_the_results_that_they_were_written_for(project: Path, t
 
     def card_of(results: Path) -> tuple[str, str]:
         out = tmp_path / "out"
-        done = invoke(project, "publish", "--dry-run", "--results", str(results), "--output", str(out))
-        assert done.returncode == 0, done.stderr
+        done = succeeds(project, "publish", "--dry-run", "--results", str(results), "--output", str(out))
         return (out / "model/README.md").read_text(), done.stdout + done.stderr
 
     copy = shutil.copytree(project / "results/tiny", tmp_path / "copy/tiny") / "evaluation_results.json"
@@ -374,11 +366,10 @@ def test_an_upgrade_replaces_the_engine_and_leaves_the_authors_files(tmp_path: P
     (root / "pyproject.toml").write_text("mine")
     (root / "gen/site.py").write_text("edited")
     (root / "src/cache.py").unlink()
-    done = invoke(REPO, "new", str(root), "--upgrade")
-    assert done.returncode == 2 and "edited here: gen/site.py. Move the changes, or pass --overwrite" in done.stderr
+    errors = refuses(REPO, "new", str(root), "--upgrade")
+    assert "edited here: gen/site.py. Move the changes, or pass --overwrite" in errors
     assert old.exists()
-    done = invoke(REPO, "new", str(root), "--upgrade", "--overwrite")
-    assert done.returncode == 0, done.stderr
+    done = succeeds(REPO, "new", str(root), "--upgrade", "--overwrite")
     assert "edited here, so left as it is: pyproject.toml" in done.stderr
     assert (root / "pyproject.toml").read_text() == "mine" and not old.exists()
     own |= {root / "pyproject.toml": b"mine", root / "docs/fragments/lessons.md.j2": b"mine"}
@@ -403,9 +394,8 @@ def test_results_of_another_adapter_are_refused_with_both_names(tmp_path: Path) 
     base, tuned = lm_eval_results(tmp_path / "out", "out/checkpoint-25")
     adapter = adapter_folder(tmp_path / "checkpoint-50")
     given = ("--adapter", str(adapter), "--lm-eval", str(base), str(tuned))
-    done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine", *given)
-    assert done.returncode == 2
-    assert "the results are of out/checkpoint-25, and checkpoint-50 is published" in done.stderr, done.stderr
+    errors = refuses(REPO, "new", str(tmp_path / "mine"), "--name", "mine", *given)
+    assert "the results are of out/checkpoint-25, and checkpoint-50 is published" in errors, errors
     assert not (tmp_path / "mine").exists()
 
 
@@ -414,8 +404,7 @@ def test_an_import_takes_the_place_of_the_sample(nothing: Path, tmp_path: Path) 
     root = tmp_path / "mine"
     shutil.copytree(nothing, root, ignore=shutil.ignore_patterns("site", "dist", ".cache"))
     base, tuned = lm_eval_results(tmp_path / "out", "adapter")
-    done = invoke(root, "import_results", "lm-eval", str(base), str(tuned), "--name", "mine")
-    assert done.returncode == 0, done.stderr
+    succeeds(root, "import_results", "lm-eval", str(base), str(tuned), "--name", "mine")
     record = load_record(root)
     assert "sums_exact_match" not in record.metrics.metrics
     assert record.experiment.base_model == BASE

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import invoke, run_in
+from .conftest import invoke, run_in, succeeds
 
 pytestmark = pytest.mark.slow
 
@@ -52,8 +52,7 @@ def test_a_link_to_a_file_that_is_not_there_is_refused(project: Path) -> None:
 
 
 def test_verify_loads_and_runs_without_an_account(project: Path) -> None:
-    done = invoke(project, "publish", "--verify", "--only", "dataset", "--json")
-    assert done.returncode == 0, done.stderr
+    done = succeeds(project, "publish", "--verify", "--only", "dataset", "--json")
     checks = {check["name"]: check["outcome"] for check in json.loads(done.stdout)["checks"]}
     assert {"load_dataset gives every split", "the card's snippet runs"} <= checks.keys()
     assert set(checks.values()) == {"passed"}

@@ -27,7 +27,7 @@ from src.record.final_report import FinalReport
 from src.record.load import Record
 from src.record.publication import Publication
 
-from .conftest import Run, copy_tiny, invoke, once
+from .conftest import Run, copy_tiny, invoke, once, refuses, succeeds
 from .make_golden import GOLDEN
 from .publishing import change_project
 from .records import edit_json, hostile_answers, rewrite, tables, without_study
@@ -35,8 +35,7 @@ from .records import edit_json, hostile_answers, rewrite, tables, without_study
 
 def make(root: Path) -> tuple[FinalReport, PdfReader, str]:
     """Run the command; return the data, the PDF and its text."""
-    done = invoke(root, "report")
-    assert done.returncode == 0, done.stderr
+    succeeds(root, "report")
     data = FinalReport.model_validate_json((root / "results/tiny/final_report.json").read_text())
     pdf = PdfReader(root / "dist/report.pdf")
     return data, pdf, "\n".join(page.extract_text() for page in pdf.pages)
@@ -247,8 +246,7 @@ def test_publishing_decides_the_criterion_and_the_hubs_copy_cites_no_receipt(pro
     path = project / "results/tiny/publication.json"
 
     def bundle() -> dict[str, bytes]:
-        done = invoke(project, "publish", "--dry-run", "--namespace", "someone", "--only", "model")
-        assert done.returncode == 0, done.stderr
+        succeeds(project, "publish", "--dry-run", "--namespace", "someone", "--only", "model")
         return {n: (project / "dist/hub/model" / n).read_bytes() for n in ("final_report.json", "report.pdf")}
 
     before = bundle()
@@ -357,9 +355,8 @@ def test_hostile_answers_show_as_text(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_one_line(minimal: Path) -> None:
-    done = invoke(minimal, "report", "--pdf", "docs")
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1] == "error: docs: Is a directory"
+    errors = refuses(minimal, "report", "--pdf", "docs")
+    assert errors.splitlines()[-1] == "error: docs: Is a directory"
 
 
 @pytest.mark.slow
@@ -409,9 +406,8 @@ def test_bad_input_is_named_and_nothing_is_lost(minimal: Path, text: str, named:
     (minimal / OWN).write_text(text)
     report = minimal / "results/tiny/final_report.json"
     report.write_text("the last one")
-    done = invoke(minimal, "report")
-    assert done.returncode == 2, done.stderr
-    assert all(part in done.stderr for part in named), done.stderr
+    errors = refuses(minimal, "report")
+    assert all(part in errors for part in named), errors
     assert report.read_text() == "the last one"
     assert not (minimal / "dist/report.pdf").exists()
 
@@ -424,9 +420,8 @@ def test_without_pandoc_and_typst_the_site_is_built_and_says_so(
     monkeypatch.setattr(
         "importlib.util.find_spec", lambda name, *rest: (name not in hidden and found(name, *rest)) or None
     )
-    done = invoke(minimal, "report")
-    assert done.returncode == 2
-    assert 'pip install -c constraints.txt -e ".[report]"' in done.stderr.splitlines()[-1]
+    errors = refuses(minimal, "report")
+    assert 'pip install -c constraints.txt -e ".[report]"' in errors.splitlines()[-1]
     files = generate(minimal, None)
     assert "without the report as PDF" in capsys.readouterr().err
     assert "report.pdf" not in files["report.md"].decode() and "assets/report.pdf" not in files
