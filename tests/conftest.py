@@ -71,7 +71,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if any(lacks and item.get_closest_marker(m) for m, lacks in lacking.items())]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
-    items.sort(key=lambda item: item.path.stem not in ("test_site", "test_site_records", "test_space"))
+    items.sort(key=lambda item: item.path.stem not in ("test_site", "test_site_records"))
 
 
 @pytest.fixture(scope="session")

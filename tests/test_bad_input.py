@@ -28,18 +28,20 @@ RUN = "results/tiny/runs/form-only-2.json"
 RUN_ANSWERS = "results/tiny/answers/form-only-2.parquet"
 CONFIG = "configs/experiments/tiny.yaml"
 CHECKPOINT = "checkpoints/best_model"
+ADAPTER = f"{CHECKPOINT}/adapter_config.json"
 BASE_CONFIG = "models/tiny/config.json"
 
 
-def edit_table(root: Path, path: str, change: Callable[[pa.Table], pa.Table]) -> None:
+def table(path: str, change: Callable[[pa.Table], pa.Table]) -> Callable[[Path], object]:
     """Change questions or answers and state their new hash, so that only the content is at fault."""
-    pq.write_table(change(pq.read_table(root / path)), root / path)
-    digest = sha256_file(root / path)
-    if path == RUN_ANSWERS:
-        edit_json(root / RUN, lambda d: d["answers"].update(sha256=digest))
-        return
-    key = {QUESTIONS: None, BASE: "base", TUNED: "finetuned"}[path]
-    edit_json(root / RESULTS, lambda d: (d["answers"][key] if key else d["questions"]).update(sha256=digest))
+
+    def spoil(root: Path) -> None:
+        before = sha256_file(root / path)
+        pq.write_table(change(pq.read_table(root / path)), root / path)
+        stated = root / (RUN if path == RUN_ANSWERS else RESULTS)
+        stated.write_text(stated.read_text().replace(before, sha256_file(root / path)))
+
+    return spoil
 
 
 def other_bytes(path: str) -> Callable[[Path], object]:
@@ -70,8 +72,12 @@ def remove(path: str) -> Callable[[Path], object]:
     return lambda root: (root / path).unlink()
 
 
+def changed(path: str, change: Callable[[dict[str, Any]], object]) -> Callable[[Path], object]:
+    return lambda root: edit_json(root / path, change)
+
+
 def metric(section: str, key: str, value: Any) -> Callable[[Path], object]:
-    return lambda root: edit_json(root / RESULTS, lambda d: d[section]["metrics"].update({key: value}))
+    return changed(RESULTS, lambda d: d[section]["metrics"].update({key: value}))
 
 
 def flip_first_verdict(table: pa.Table) -> pa.Table:
@@ -87,10 +93,7 @@ def odd_first_control(table: pa.Table, share: float | None) -> pa.Table:
 
 CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "an adapter of another base model": (
-        lambda root: edit_json(
-            root / CHECKPOINT / "adapter_config.json",
-            lambda d: d.update(base_model_name_or_path="openai-community/gpt2"),
-        ),
+        changed(ADAPTER, lambda d: d.update(base_model_name_or_path="openai-community/gpt2")),
         [CONFIG, "base_model", "openai-community/gpt2", "adapter_config.json"],
     ),
     "key written twice": (append(CONFIG, "\nseed: 2\n"), [CONFIG, "seed"]),
@@ -116,28 +119,22 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "accuracy over 1": (metric("base_model", "letter_count_accuracy", 43.2), [RESULTS]),
     "changed answers": (other_bytes(TUNED), [TUNED]),
     "changed questions": (other_bytes(QUESTIONS), [QUESTIONS]),
-    "answers to other questions": (
-        lambda root: edit_table(root, TUNED, lambda t: t.take(list(range(len(t)))[::-1])),
-        [TUNED, "id"],
-    ),
+    "answers to other questions": (table(TUNED, lambda t: t.take(list(range(len(t)))[::-1])), [TUNED, "id"]),
     "a metric that the answers do not give": (
         metric("finetuned_model", "letter_count_accuracy", 0.999),
         [RESULTS, "finetuned_model.metrics"],
     ),
-    "a verdict that the answer contradicts": (
-        lambda root: edit_table(root, BASE, flip_first_verdict),
-        [BASE, "correct, id"],
-    ),
+    "a verdict that the answer contradicts": (table(BASE, flip_first_verdict), [BASE, "correct, id"]),
     "a path out of the folder": (
-        lambda root: edit_json(root / RESULTS, lambda d: d["questions"].update(file="../../x.parquet")),
+        changed(RESULTS, lambda d: d["questions"].update(file="../../x.parquet")),
         [RESULTS, "questions.file"],
     ),
     "a control whose shares do not sum to one": (
-        lambda root: edit_table(root, QUESTIONS, lambda t: odd_first_control(t, 0.2)),
+        table(QUESTIONS, lambda t: odd_first_control(t, 0.2)),
         [QUESTIONS, "control, id"],
     ),
     "a question without the control that the others have": (
-        lambda root: edit_table(root, QUESTIONS, lambda t: odd_first_control(t, None)),
+        table(QUESTIONS, lambda t: odd_first_control(t, None)),
         [QUESTIONS, "control: missing for some questions of letter_count"],
     ),
     "a metric of a task that is not there": (
@@ -152,11 +149,11 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         [CONFIG, "training_config.learning_rate"],
     ),
     "an adapter's config that says something else": (
-        lambda root: edit_json(root / CHECKPOINT / "adapter_config.json", lambda d: d.update(lora_alpha=1)),
+        changed(ADAPTER, lambda d: d.update(lora_alpha=1)),
         [CONFIG, "lora_config.alpha", "adapter_config.json"],
     ),
     "a base model with code of its own": (
-        lambda root: edit_json(root / BASE_CONFIG, lambda d: d.update(auto_map={"AutoModelForCausalLM": "evil.Model"})),
+        changed(BASE_CONFIG, lambda d: d.update(auto_map={"AutoModelForCausalLM": "evil.Model"})),
         [BASE_CONFIG],
     ),
     "a log of another adapter": (
@@ -164,21 +161,18 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         ["training_log.json", "hashes.adapter.adapter_model.safetensors"],
     ),
     "a study's run of another budget": (
-        lambda root: edit_json(root / RUN, lambda d: d["config"]["training_config"].update(max_steps=7)),
+        changed(RUN, lambda d: d["config"]["training_config"].update(max_steps=7)),
         ["configs/studies/toy.yaml", "training_config.max_steps", "7"],
     ),
     "a study's run on another base model": (
-        lambda root: edit_json(root / RUN, lambda d: d["hashes"]["base"].update({"model.safetensors": "0" * 64})),
+        changed(RUN, lambda d: d["hashes"]["base"].update({"model.safetensors": "0" * 64})),
         [RUN, "hashes.base"],
     ),
     "a study's run whose metric is not what its answers give": (
-        lambda root: edit_json(root / RUN, lambda d: d["metrics"].update(letter_count_accuracy=0.999)),
+        changed(RUN, lambda d: d["metrics"].update(letter_count_accuracy=0.999)),
         ["form-only-2.json", "letter_count_accuracy"],
     ),
-    "a study's run that answered other questions": (
-        lambda root: edit_table(root, RUN_ANSWERS, lambda t: t.slice(1)),
-        [RUN_ANSWERS],
-    ),
+    "a study's run that answered other questions": (table(RUN_ANSWERS, lambda t: t.slice(1)), [RUN_ANSWERS]),
     "a study that leaves out a run that was evaluated": (
         lambda root: shutil.copy(root / "results/tiny/runs/other-1.json", root / "results/tiny/runs/other-2.json"),
         ["results/tiny/runs/other-2.json", "does not declare"],

@@ -22,7 +22,6 @@ from src.documents.renderer import Renderer
 from src.exchange.answers import Import
 from src.exchange.imported import write_record
 from src.exchange.lm_eval import import_lm_eval
-from src.exchange.reading import settings
 from src.hub.eval_results import entries
 from src.record.errors import InputError
 from src.record.load import Record, load_record
@@ -483,6 +482,7 @@ def test_each_side_is_named_without_a_path(tmp_path: Path, blank: Path, name: st
 SECRETS = {
     "api_key": "k9Zq-team-4417-secret", "auth_token": "hunter2hunter2", "base_url": "http://gpu17.internal.example:8000/v1", "header": "X: y9",
     "token": "hf_aaaaaaaaaaaa", "hf_hub_log_args": "hub_results_org=secretorg", "device": "http://gpu17.internal.example", "cache_dir": "/scratch/me",
+    "unheard_of": "nobody-knows-it", "revision": "not a revision",
 }  # fmt: skip
 
 
@@ -497,18 +497,6 @@ def test_no_secret_host_or_path_reaches_the_record(tmp_path: Path, blank: Path, 
     assert record.results.source is not None
     assert record.results.source.settings["finetuned"]["model_args"] == {"model": "tuned", "dtype": "float16"}
     assert "internal" not in str(entries(Context(record, RepoNames.of(record)), "model", None))
-
-
-def test_settings_are_a_list_of_keys_that_may_be_published() -> None:
-    given = {
-        "dtype": "auto",
-        "unheard_of": "x",
-        "seed": 1,
-        "limit": float("inf"),
-        "pretrained": "/home/me/m",
-        "revision": "a b",
-    }
-    assert settings(given) == {"dtype": "auto", "seed": 1, "pretrained": "m"}
 
 
 def test_hostile_names_stay_inside(tmp_path: Path, blank: Path) -> None:

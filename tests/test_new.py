@@ -238,15 +238,6 @@ def test_a_folder_with_files_is_left_as_it_is(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.md"]
 
 
-def test_a_new_project_needs_no_torch(tmp_path: Path) -> None:
-    code = (
-        "import sys\nfrom src.new import new\nfrom src.starter.create import create\nfrom pathlib import Path\n"
-        f"create(Path({str(tmp_path / 'mine')!r}), 'mine')\nprint({{'torch', 'transformers', 'peft'}} & sys.modules.keys())"
-    )
-    done = run_in(REPO, "-c", code)
-    assert done.stdout == "set()\n", done.stderr
-
-
 def fill_gaps(root: Path) -> list[str]:
     """Write what only the author can say; return the files that had to be touched."""
     touched = []

@@ -7,15 +7,18 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from gen.reference import CONFIGS, FORMATS
 from src.cli import COMMANDS
+from src.hub.repository import write_bundle
 
-from .browsing import CHROMIUM, Watched, axe
+from .browsing import CHROMIUM, Watched, axe, serving
 from .conftest import REPO, TINY, invoke, run_in
+from .publishing import Bundle
 from .records import tables
 
 pytestmark = pytest.mark.slow
@@ -180,6 +183,18 @@ def test_internal_links_lead_somewhere(built: tuple[Path, str]) -> None:
             assert file.is_file(), f"{page.relative_to(site)} links to {target}"
             if anchor and file.suffix == ".html" and not anchor.startswith("__"):
                 assert f'id="{anchor}"' in file.read_text(encoding="utf-8"), f"{page.relative_to(site)}: {target}"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_of_the_space(bundles: tuple[Bundle, Bundle], browser: Browser, tmp_path: Path, scheme: Any) -> None:
+    """Axe finds nothing, and nothing scrolls sideways at 320 px."""
+    write_bundle([bundles[0].repo("space")], tmp_path)
+    with serving(tmp_path / "space", "/a/") as url:
+        seen = Watched(browser, url, color_scheme=scheme, viewport={"width": 320, "height": 900})
+        seen.page.goto(url + "index.html", wait_until="networkidle")
+        assert not axe(seen.page, scheme)
+        assert overflow(seen.page) <= 0
+        assert not seen.wrong
 
 
 # Claims.

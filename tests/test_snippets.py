@@ -1,4 +1,4 @@
-"""The snippet of a card loads the model as it was trained: with the pinned transformers and peft, on adapters of each kind."""
+"""The code of a card and its notebook runs, and loads the model as it was trained: with the pinned libraries, on adapters of each kind."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 import yaml
+from nbclient import NotebookClient
 
 from src.documents.build import build
+from src.documents.notebook import PATH
 from src.documents.renderer import Renderer
 from src.documents.snippet import python_string, snippet_prompt
 from src.record.errors import InputError
@@ -23,7 +26,7 @@ from src.record.model import read_model
 
 from .conftest import REPO, run_in
 from .hub_server import HubServer
-from .publishing import online
+from .publishing import Desk, online
 from .records import CAUSAL, without_settings
 
 CHECKPOINT = "checkpoints/best_model"
@@ -264,3 +267,23 @@ def test_labels_have_names_where_the_config_has_them(names: dict[str, str] | Non
     config = {"architectures": ["BertForSequenceClassification"], "model_type": "bert", "id2label": names}
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert read_model(tmp_path).unnamed_labels == (names is None or names["0"] == "LABEL_0")
+
+
+@pytest.mark.nightly
+def test_the_notebook_runs_and_its_outputs_are_those_on_record(desk: Desk, tmp_path: Path) -> None:
+    done = desk.publish()
+    assert done.code == 0, done.out
+    desk.patch.undo()  # from here on it is a visitor's
+    desk.hub.start()
+    book = nbformat.reads(desk.bundle.repo("model").files[PATH].content.decode(), as_version=4)
+    nbformat.validate(book)
+    written = {cell.id: list(cell.outputs) for cell in book.cells if cell.cell_type == "code"}
+    assert len(written["cell-2"][0].text.splitlines()) == 2
+    environment = online(desk.hub, tmp_path / "home", HF_HUB_DISABLE_XET="1", HF_HUB_DISABLE_PROGRESS_BARS="1")
+    NotebookClient(book, timeout=300, kernel_name="python3").execute(env=environment)
+    desk.hub.stop()
+    for cell in book.cells:
+        if cell.cell_type != "code":
+            continue
+        said = "".join(out.text for out in cell.outputs if out.output_type == "stream" and out.name == "stdout")
+        assert said == "".join(out.text for out in written[cell.id] if out.output_type == "stream"), cell.id
