@@ -59,8 +59,6 @@ training_config: {learning_rate: 2.0e-4, per_device_train_batch_size: 8, gradien
 CACHE = "CACHE_OF_TESTS"
 """Names the cache's folder in the environment."""
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out tests of what this project does not have, and begin with the longest, so that none is left over at the end."""
@@ -106,11 +104,6 @@ def run_in(cwd: Path, *arguments: str, timeout: int = 600, **environment: str) -
         [sys.executable, *arguments], cwd=cwd, env=env | environment, capture_output=True, text=True, timeout=timeout,
         stdin=subprocess.DEVNULL, check=False,
     )  # fmt: skip
-
-
-@pytest.fixture
-def run() -> Run:
-    return run_in
 
 
 def invoke(cwd: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:

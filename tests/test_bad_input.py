@@ -16,7 +16,7 @@ from src.documents.context import RepoNames
 from src.record.files import sha256_file
 from src.record.load import load_record
 
-from .conftest import TINY, Run, invoke, refuses, succeeds
+from .conftest import TINY, invoke, refuses, run_in, succeeds
 from .publishing import change_project
 from .records import edit_json, set_column, without_study
 
@@ -201,11 +201,11 @@ def test_publish_refuses(name: str, project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_site_build_fails_with_the_same_line(project: Path, run: Run) -> None:
+def test_the_site_build_fails_with_the_same_line(project: Path) -> None:
     spoil, fragments = CASES["key written twice"]
     spoil(project)
     line = invoke(project, "publish", "--dry-run").stderr.strip().removeprefix("error: ")
-    done = run(project, "-m", "mkdocs", "build")
+    done = run_in(project, "-m", "mkdocs", "build")
     assert done.returncode != 0
     output = done.stdout + done.stderr
     assert all(part in output for part in (line.split(": ", 1)[1], *fragments))

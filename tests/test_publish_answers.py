@@ -108,12 +108,6 @@ def test_no_address_with_a_signature_is_printed(desk: Desk) -> None:
     assert TOKEN not in done.out
 
 
-def test_an_endpoint_that_is_none(desk: Desk) -> None:
-    desk.transport.before = lambda request: raise_(httpx2.UnsupportedProtocol("no scheme"))
-    done = desk.ends(4, "Check HF_ENDPOINT", **DATASET)
-    assert done.slept == 0
-
-
 def test_a_password_in_the_endpoint_is_refused(desk: Desk) -> None:
     desk.patch.setattr(hf.constants, "ENDPOINT", "https://alice:secret-password@huggingface.co")
     done = desk.ends(3, **DATASET)

@@ -20,7 +20,7 @@ from src.record.load import Record
 from src.record.measures import per_question
 from src.record.questions import SCHEMA as QUESTIONS
 
-from .conftest import REPO, TINY, Run
+from .conftest import REPO, TINY, run_in
 
 
 def edit_distance(a: str, b: str) -> int:
@@ -100,7 +100,7 @@ def test_the_most_common_answer_is_counted_on_the_same_questions(record: Record,
     assert baselines["chance"] == pytest.approx(1 / 26)
 
 
-def test_neither_site_nor_publisher_nor_a_new_project_needs_torch(run: Run, tmp_path: Path) -> None:
+def test_neither_site_nor_publisher_nor_a_new_project_needs_torch(tmp_path: Path) -> None:
     """Nor is pandoc or Typst needed before the report is made as PDF."""
     program = (
         "import sys\nfrom pathlib import Path\nimport gen.site, src.hub.publish, src.publish\n"
@@ -110,7 +110,7 @@ def test_neither_site_nor_publisher_nor_a_new_project_needs_torch(run: Run, tmp_
         f"build(Path({str(TINY)!r}), None).model_card\n"
         "print({'torch', 'transformers', 'peft', 'datasets', 'pypandoc', 'typst'} & sys.modules.keys())"
     )
-    done = run(REPO, "-c", program)
+    done = run_in(REPO, "-c", program)
     assert done.stdout == "set()\n", done.stdout + done.stderr
 
 

@@ -27,7 +27,7 @@ from src.record.final_report import FinalReport
 from src.record.load import Record
 from src.record.publication import Publication
 
-from .conftest import Run, copy_tiny, invoke, once, refuses, succeeds
+from .conftest import copy_tiny, invoke, once, refuses, run_in, succeeds
 from .make_golden import GOLDEN
 from .publishing import change_project
 from .records import edit_json, hostile_answers, rewrite, tables, without_study
@@ -314,10 +314,10 @@ def test_figures_are_vectors_and_can_be_read_aloud(made: Made, context: Context)
 
 @pytest.mark.slow
 @pytest.mark.nightly
-def test_the_same_record_gives_the_same_bytes(made: Made, tmp_path: Path, run: Run) -> None:
+def test_the_same_record_gives_the_same_bytes(made: Made, tmp_path: Path) -> None:
     root = copy_tiny(tmp_path / "elsewhere")
     (root / ".cache").unlink()  # all is made again
-    done = run(root, "-m", "src.report", "--pdf", "out/again.pdf", TZ="Asia/Tokyo", LANG="C")
+    done = run_in(root, "-m", "src.report", "--pdf", "out/again.pdf", TZ="Asia/Tokyo", LANG="C")
     assert done.returncode == 0, done.stderr
     assert (root / "out/again.pdf").read_bytes() == (made.root / "dist/report.pdf").read_bytes()
 
@@ -432,11 +432,11 @@ def test_without_pandoc_and_typst_the_site_is_built_and_says_so(
 
 @pytest.mark.experiment
 @pytest.mark.nightly
-def test_the_benchmark_measures_all_three_variants(project: Path, run: Run) -> None:
+def test_the_benchmark_measures_all_three_variants(project: Path) -> None:
     without_study(project)
     path = project / "results/tiny/deployment.json"
     few = ("--processes", "1", "--answers", "2", "--new-tokens", "4")
-    done = run(project, "-m", "src.benchmark", *few)
+    done = run_in(project, "-m", "src.benchmark", *few)
     assert done.returncode == 0, done.stderr
     found = json.loads(path.read_text())
     variants = {variant["variant"]: variant for variant in found["variants"]}
