@@ -112,6 +112,16 @@ def without_study(root: Path) -> None:
     path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("study:")))
 
 
+def edit_text(path: Path, *changes: tuple[str, str], to: Path | None = None) -> Path:
+    """Replace parts of a text file, each of which must be in it, or write that to another file."""
+    text = path.read_text()
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    (to or path).write_text(text)
+    return to or path
+
+
 def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Change what a JSON file holds."""
     data = json.loads(path.read_text())

@@ -18,7 +18,7 @@ from src.record.load import load_record
 
 from .conftest import TINY, invoke, refuses, run_in, succeeds
 from .publishing import change_project
-from .records import edit_json, set_column, without_study
+from .records import edit_json, edit_text, set_column, without_study
 
 RESULTS = "results/tiny/evaluation_results.json"
 QUESTIONS = "results/tiny/questions.parquet"
@@ -38,8 +38,7 @@ def table(path: str, change: Callable[[pa.Table], pa.Table]) -> Callable[[Path],
     def spoil(root: Path) -> None:
         before = sha256_file(root / path)
         pq.write_table(change(pq.read_table(root / path)), root / path)
-        stated = root / (RUN if path == RUN_ANSWERS else RESULTS)
-        stated.write_text(stated.read_text().replace(before, sha256_file(root / path)))
+        edit_text(root / (RUN if path == RUN_ANSWERS else RESULTS), (before, sha256_file(root / path)))
 
     return spoil
 
@@ -60,12 +59,7 @@ def append(path: str, text: str) -> Callable[[Path], object]:
 
 
 def replace(path: str, old: str, new: str) -> Callable[[Path], object]:
-    def spoil(root: Path) -> None:
-        text = (root / path).read_text()
-        assert old in text
-        (root / path).write_text(text.replace(old, new))
-
-    return spoil
+    return lambda root: edit_text(root / path, (old, new))
 
 
 def remove(path: str) -> Callable[[Path], object]:

@@ -21,7 +21,7 @@ from src.record.load import Record, load_record
 
 from .browsing import Watched, axe, serving
 from .conftest import DEMO, REPO, TINY
-from .records import set_column
+from .records import edit_text, set_column
 
 ALL = os.environ.get("TRY_IT") == "all"
 """Whether every spelling and 300 choices per task are compared, which takes ten minutes, or a part of each."""
@@ -159,9 +159,7 @@ CONFIG, ADAPTER = "models/tiny/config.json", "checkpoints/best_model/adapter_con
 )
 def test_what_a_browser_cannot_run_is_left_out(project: Path, path: str, old: str, new: str, reason: str) -> None:
     if old:
-        text = (project / path).read_text()
-        assert old in text
-        (project / path).write_text(text.replace(old, new))
+        edit_text(project / path, (old, new))
     else:
         (project / path).rename(project / "elsewhere")
     found = find_demo(load_record(project))

@@ -33,6 +33,7 @@ from src.record.schemas import EvaluationResults
 
 from .conftest import REPO, TINY, invoke, once, refuses, run_in, succeeds
 from .make_tiny import corpus, words
+from .records import edit_text
 
 pytestmark = pytest.mark.slow
 
@@ -68,16 +69,6 @@ dataset_config:
 evaluation_config: {few_shot: 1, max_new_tokens: 8, reworded: 4, fixed: [{word: cherry, letter: r, position: 3}]}
 """
 EVALUATE = ("evaluate", "--config", "configs/tiny.yaml", "--metrics", str(TINY / "configs/metrics.yaml"))
-
-
-def edit(path: Path, *changes: tuple[str, str], to: Path | None = None) -> Path:
-    """Replace parts of a text file, each of which must be in it; write it to another file if `to` is given."""
-    text = path.read_text()
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new, 1)
-    (to or path).write_text(text)
-    return to or path
 
 
 def books(folder: Path) -> Path:
@@ -152,7 +143,7 @@ def fewer_examples(root: Path) -> None:
 
 
 def smaller_rank(root: Path) -> None:
-    edit(root / "configs/tiny.yaml", ("r: 4, alpha: 8", "r: 2, alpha: 8"))
+    edit_text(root / "configs/tiny.yaml", ("r: 4, alpha: 8", "r: 2, alpha: 8"))
 
 
 @pytest.mark.parametrize(
@@ -170,14 +161,14 @@ def test_a_training_that_diverges_keeps_what_was_there(tiny: Path) -> None:
     weights = tiny / "checkpoints/best_model/adapter_model.safetensors"
     before = weights.read_bytes(), (tiny / "results/tiny/training_log.json").read_bytes()
     changes = ("1.0e-2", "1.0e+30"), ("logging_steps: 1", "report_to: []")
-    edit(tiny / "configs/tiny.yaml", *changes, to=tiny / "configs/other.yaml")
+    edit_text(tiny / "configs/tiny.yaml", *changes, to=tiny / "configs/other.yaml")
     assert "The training diverged" in refuses(tiny, "train", "--config", "configs/other.yaml", "--work", "runs/other")
     assert (weights.read_bytes(), (tiny / "results/tiny/training_log.json").read_bytes()) == before
 
 
 def test_a_base_model_elsewhere_is_recorded_by_name(tiny: Path, tmp_path: Path) -> None:
     elsewhere = (tiny / "models/tiny").rename(tmp_path / "elsewhere")
-    edit(tiny / "configs/tiny.yaml", ("models/tiny", str(elsewhere)))
+    edit_text(tiny / "configs/tiny.yaml", ("models/tiny", str(elsewhere)))
     succeeds(tiny, *EVALUATE)
     results = json.loads((tiny / "results/tiny/evaluation_results.json").read_text())
     assert results["base_model"]["name"] == results["config"]["base_model"] == "elsewhere"
@@ -190,7 +181,7 @@ def no_numbers(root: Path) -> None:
 
 
 def long_prompts(root: Path) -> None:
-    edit(root / "configs/tiny.yaml", ("few_shot: 1", "few_shot: 9"))
+    edit_text(root / "configs/tiny.yaml", ("few_shot: 1", "few_shot: 9"))
 
 
 @pytest.mark.parametrize(
@@ -523,7 +514,7 @@ def test_training_continues_an_adapter_and_keeps_its_hash(tiny: Path) -> None:
         "  chains: 20\n  material: [questions, spelling]\n  shares: {questions: 0.8, spelling: 0.2}\n"
         "  questions: 50\n  question_share: 0.7\n  spelled_tokens: asked\n"
     )
-    following = edit(
+    following = edit_text(
         tiny / "configs/tiny.yaml",
         ("checkpoint: checkpoints/best_model", "checkpoint: checkpoints/next"),
         ("base_model: models/tiny", "base_model: models/tiny\nstart_from: checkpoints/best_model"),
@@ -542,7 +533,7 @@ def test_training_continues_an_adapter_and_keeps_its_hash(tiny: Path) -> None:
     # Six small steps stay near the start; a new adapter's B would have begun at zero.
     assert sum(float((new[n] - old[n]).norm()) for n in old) < sum(float(old[n].norm()) for n in old)
 
-    edit(following, ("r: 4", "r: 2"), to=tiny / "configs/wider.yaml")
+    edit_text(following, ("r: 4", "r: 2"), to=tiny / "configs/wider.yaml")
     refused = invoke(tiny, "train", "--config", "configs/wider.yaml", "--work", "runs/wider")
     assert refused.returncode == 2
     assert "checkpoints/best_model: r is 4" in refused.stderr

@@ -29,7 +29,7 @@ from src.record.load import Record, load_record
 from src.record.model_name import parse_model_name
 
 from .conftest import REPO, invoke, succeeds
-from .records import CAUSAL, checkpoint, edit_json
+from .records import CAUSAL, checkpoint, edit_json, edit_text
 
 REAL = REPO / "tests/data/lm_eval"
 DATE = "2025-03-01T10-00-00.000000"
@@ -129,8 +129,7 @@ def blank(minimal: Path) -> Path:
     (minimal / "configs/criteria.yaml").unlink()
     (minimal / "configs/metrics.yaml").unlink()
     (minimal / "configs/experiments/tiny.yaml").unlink()
-    project = minimal / "configs/project.yaml"
-    project.write_text(project.read_text().replace("experiments/tiny.yaml", "experiments/mine.yaml"))
+    edit_text(minimal / "configs/project.yaml", ("experiments/tiny.yaml", "experiments/mine.yaml"))
     return minimal
 
 
@@ -493,7 +492,7 @@ def test_no_secret_host_or_path_reaches_the_record(tmp_path: Path, blank: Path, 
 def test_hostile_names_stay_inside(tmp_path: Path, blank: Path) -> None:
     hostile = "../../<script>alert(1)</script>"
     for path in color_runs(tmp_path).rglob("results_*"):
-        path.write_text(path.read_text().replace('"colors"', json.dumps(hostile)))
+        edit_text(path, ('"colors"', json.dumps(hostile)))
     found = imported(tmp_path)
     assert [task.name for task in found.tasks] == ["script_alert_1_script"]
     record = recorded(found, blank)
@@ -691,7 +690,7 @@ def test_results_of_other_weights_are_refused_with_both_names(tmp_path: Path, bl
     assert done.returncode == 2
     assert "the results are of checkpoint-25, and checkpoints/checkpoint-50 is published" in done.stderr
     (blank / "checkpoints/checkpoint-50").rename(blank / "checkpoints/checkpoint-25")
-    config.write_text(config.read_text().replace("-50", "-25"))
+    edit_text(config, ("-50", "-25"))
     assert (import_again(blank, tmp_path).returncode == 0) is not here
 
 

@@ -21,6 +21,7 @@ from src.record.measures import per_question
 from src.record.questions import SCHEMA as QUESTIONS
 
 from .conftest import REPO, TINY, run_in
+from .records import edit_text
 
 
 def edit_distance(a: str, b: str) -> int:
@@ -115,8 +116,8 @@ def test_neither_site_nor_publisher_nor_a_new_project_needs_torch(tmp_path: Path
 
 
 def test_an_arm_of_another_question_has_a_table_of_its_own(project: Path) -> None:
-    path = project / "configs/studies/toy.yaml"
-    path.write_text(path.read_text().replace("role: control", "role: further", 1))
+    asked = "role: control\n    purpose: Each spelling"
+    edit_text(project / "configs/studies/toy.yaml", (asked, asked.replace("control", "further")))
     made = build(project, None)
     study = made.context.analysis.study
     assert study is not None

@@ -30,7 +30,7 @@ from src.record.publication import Publication
 from .conftest import copy_tiny, invoke, once, refuses, run_in, succeeds
 from .make_golden import GOLDEN
 from .publishing import change_project
-from .records import edit_json, hostile_answers, rewrite, tables, without_study
+from .records import edit_json, edit_text, hostile_answers, rewrite, tables, without_study
 
 
 def make(root: Path) -> tuple[FinalReport, PdfReader, str]:
@@ -96,7 +96,7 @@ def test_the_committed_data_follow_from_the_record(project: Path) -> None:
     assert invoke(project, "report").returncode == 0
     assert invoke(project, "report", "--check").returncode == 0
     path = project / "results/tiny/final_report.json"
-    path.write_text(path.read_text().replace('"letter_count_improvement": false', '"letter_count_improvement": true'))
+    edit_text(path, ('"letter_count_improvement": false', '"letter_count_improvement": true'))
     done = invoke(project, "report", "--check")
     assert done.returncode == 1
     assert "does not match the record" in done.stderr
@@ -449,7 +449,7 @@ def test_the_benchmark_measures_all_three_variants(project: Path) -> None:
     assert found["adapter_sha256"] in results["hashes"]["adapter"].values()
     _, text = written(project)
     assert "4 new tokens, float32; 1 process per variant." in flat(text)
-    path.write_text(path.read_text().replace(found["adapter_sha256"], "c" * 64))
+    edit_text(path, (found["adapter_sha256"], "c" * 64))
     _, text = written(project)
     assert "4 new tokens" not in flat(text)  # measurements of another adapter are not shown
 

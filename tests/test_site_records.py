@@ -22,7 +22,7 @@ from gen.site import theme_language
 from .browsing import Watched, serving
 from .conftest import REPO, copy_tiny, run_in
 from .publishing import change_project
-from .records import HOSTILE, hostile_answers, tables
+from .records import HOSTILE, edit_text, hostile_answers, tables
 
 pytestmark = pytest.mark.slow
 
@@ -124,9 +124,7 @@ def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: 
             new, shown = (
                 ("0.44", "44.0%") if name.endswith(".json") else (f"{old} zebra", f"{old.split(': ')[-1]} zebra")
             )
-            text = (root / name).read_text()
-            assert old in text, name
-            (root / name).write_text(text.replace(old, new))
+            edit_text(root / name, (old, new))
             wait(number)
             time.sleep(3)  # a loop would build again by now
             assert builds() == number, log.read_text()
