@@ -93,7 +93,7 @@ def new_hub() -> HubServer:
 
 def commits(repo: Repo, author: str = "alice") -> int:
     """Count the commits of `main` by an author."""
-    return sum(commit.author == author for commit in repo.history(repo.commits[repo.refs["main"]]))
+    return sum(commit.author == author for commit in repo.history(repo.at("main")))
 
 
 class Killed(BaseException):
@@ -229,6 +229,16 @@ def when(desk: Desk, method: str, part: str, act: Callable[[], Any], times: int 
         return None
 
     desk.transport.before = before
+
+
+def after(desk: Desk, part: str, act: Callable[[httpx2.Response], Any]) -> None:
+    """Let something happen just after requests; an answer that it returns is given instead of the Hub's."""
+
+    def given(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        found = act(response) if part in request.url.path else None
+        return found if isinstance(found, httpx2.Response) else response
+
+    desk.transport.after = given
 
 
 def answer(status: int, headers: dict[str, str] | None = None, **content: Any) -> Callable[[], httpx2.Response]:

@@ -266,7 +266,7 @@ def test_two_files_lead_to_a_published_card(whole: Path, hub: HubServer, tmp_pat
     done = author.publish("--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     repo = hub.repos[("model", "alice/mine")]
-    files = repo.commits[repo.refs["main"]].files
+    files = repo.at("main").files
     assert not repo.private
     assert {"README.md", "adapter_model.safetensors", "LICENSE"} <= files.keys()
     assert not {name for name in files if name.endswith((".bin", ".pt"))}

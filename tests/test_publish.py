@@ -30,7 +30,7 @@ print(type(loaded).__name__, load_dataset("alice/tiny-letters", "letter_count", 
 
 def main_files(repo: Repo) -> dict[str, str]:
     """Hash of each file of `main`."""
-    return {path: blob.sha256 for path, blob in repo.commits[repo.refs["main"]].files.items()}
+    return {path: blob.sha256 for path, blob in repo.at("main").files.items()}
 
 
 @pytest.fixture

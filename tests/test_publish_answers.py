@@ -13,7 +13,7 @@ import pytest
 
 from src.hub.remote import Hub
 
-from .publishing import DATASET, PAGE, TOKEN, Desk, answer, commits, raise_, when
+from .publishing import DATASET, PAGE, TOKEN, Desk, after, answer, commits, raise_, when
 
 pytestmark = pytest.mark.slow
 
@@ -72,18 +72,12 @@ def test_a_file_may_come_from_another_host_but_the_token_does_not_go_there(desk:
 
 def test_a_next_page_on_another_host_does_not_get_the_token(desk: Desk) -> None:
     seen: list[str] = []
-
-    def after(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
-        if request.url.host == "evil.example":
-            seen.append(request.headers.get("authorization", ""))
-        if "/tree/" in request.url.path:
-            response.headers["Link"] = '<https://evil.example/api/datasets/a/b/tree/main>; rel="next"'
-        return response
-
     desk.hub.add_repo("dataset", PAGE)
-    desk.transport.after = after
+    desk.transport.before = lambda request: seen.append(request.url.host)  # type: ignore[func-returns-value]
+    link = '<https://evil.example/api/datasets/a/b/tree/main>; rel="next"'
+    after(desk, "/tree/", lambda response: response.headers.update({"Link": link}))
     desk.ends(4, "leads to evil.example, which gets no token", **DATASET)
-    assert not seen
+    assert "evil.example" not in seen
 
 
 def test_a_token_that_a_server_echoes_is_not_shown(desk: Desk) -> None:
@@ -96,13 +90,12 @@ def test_a_token_that_a_server_echoes_is_not_shown(desk: Desk) -> None:
 
 
 def test_no_address_with_a_signature_is_printed(desk: Desk) -> None:
-    def after(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
-        if not request.url.path.endswith("/objects/batch"):
-            return response
+    def signed(response: httpx2.Response) -> httpx2.Response:
         content = re.sub(rb'(/lfs/[0-9a-f]+)"', rb'\1?X-Amz-Signature=5ec3e7"', response.content)
-        return httpx2.Response(200, content=content, headers={"content-type": "application/json"}, request=request)
+        headers = {"content-type": "application/json"}
+        return httpx2.Response(200, content=content, headers=headers, request=response.request)
 
-    desk.transport.after = after
+    after(desk, "/objects/batch", signed)
     done = desk.ends(0, "PUT https://huggingface.co/lfs/", **DATASET, verbose=True)
     assert "5ec3e7" not in done.out
     assert TOKEN not in done.out
@@ -115,15 +108,14 @@ def test_a_password_in_the_endpoint_is_refused(desk: Desk) -> None:
 
 
 def test_a_lost_reply_to_a_commit_is_no_second_commit(desk: Desk) -> None:
-    lost: list[str] = []
+    lost: list[httpx2.Request] = []
 
-    def after(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
-        if "/commit/" in request.url.path and not lost:
-            lost.append(request.url.path)
-            raise httpx2.ReadError("lost", request=request)
-        return response
+    def lose(response: httpx2.Response) -> None:
+        if not lost:
+            lost.append(response.request)
+            raise httpx2.ReadError("lost", request=response.request)
 
-    desk.transport.after = after
+    after(desk, "/commit/", lose)
     assert desk.publish(**DATASET).code == 0
     assert commits(desk.repo("dataset")) == 1
 

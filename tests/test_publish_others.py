@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from .publishing import DATASET, PAGE, Bundle, Desk, commits, without
+from .publishing import DATASET, PAGE, Bundle, Desk, after, commits, without
 
 pytestmark = pytest.mark.slow
-
-
-def kill_after_commit(desk: Desk) -> None:
-    desk.transport.after = lambda request, response: (
-        (desk.kill() if "/commit/" in request.url.path else None) or response
-    )
 
 
 def test_somebody_elses_work_is_shown_and_not_overwritten(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
@@ -34,11 +28,11 @@ def test_files_that_we_never_published_are_left_alone(desk: Desk, bundles: tuple
         0, "left alone: cat.png, model.gguf", "changed: README.md", "README.md: -My words.", **DATASET, overwrite=True
     )
     assert "removed" not in done.out
-    files = repo.commits[repo.refs["main"]].files
+    files = repo.at("main").files
     assert {"cat.png", "model.gguf"} <= files.keys()
     desk.bundle = bundles[1]
     assert desk.publish(**DATASET).code == 0
-    assert {"cat.png", "model.gguf"} <= repo.commits[repo.refs["main"]].files.keys()
+    assert {"cat.png", "model.gguf"} <= repo.at("main").files.keys()
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
@@ -49,13 +43,13 @@ def test_a_file_of_ours_that_is_withdrawn_is_removed_by_name(desk: Desk, interru
     desk.hub.edit("dataset", PAGE, "cat.png", b"cat", author="alice")
     desk.bundle = everything
     if interrupted:
-        kill_after_commit(desk)
+        after(desk, "/commit/", lambda response: desk.kill())
     assert desk.publish(**DATASET, overwrite=True).code == (-9 if interrupted else 0)
     desk.transport.after = lambda request, response: response
     desk.bundle = without(everything, "eval.yaml")
     desk.ends(0, "removed: eval.yaml", **DATASET, overwrite=True)
     repo = desk.repo("dataset")
-    files = repo.commits[repo.refs["main"]].files
+    files = repo.at("main").files
     assert "eval.yaml" not in files
     assert "cat.png" in files
 
@@ -63,7 +57,7 @@ def test_a_file_of_ours_that_is_withdrawn_is_removed_by_name(desk: Desk, interru
 def test_our_own_earlier_commit_is_not_called_others(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
     assert desk.publish(**DATASET).code == 0
     desk.bundle = bundles[1]
-    kill_after_commit(desk)
+    after(desk, "/commit/", lambda response: desk.kill())
     assert desk.publish(**DATASET).code == -9
     desk.transport.after = lambda request, response: response
     desk.bundle = bundles[0]

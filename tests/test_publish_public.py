@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import httpx2
 import pytest
 
 from .hub_server import Blob, Commit, Repo
-from .publishing import DATASET, PAGE, Bundle, Desk, answer, commits, fails_there, when, without
+from .publishing import DATASET, PAGE, Bundle, Desk, after, answer, commits, fails_there, when, without
 
 pytestmark = pytest.mark.slow
 
@@ -45,13 +44,8 @@ def test_withdrawn_text_is_in_no_public_history(desk: Desk, bundles: tuple[Bundl
 
 @pytest.mark.parametrize("path", ["LICENSE", "one more"])
 def test_a_commit_that_is_not_what_was_sent_stays_private(desk: Desk, path: str) -> None:
-    def after(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
-        if "/commit/" in request.url.path:
-            repo = desk.repo("dataset")
-            repo.commits[repo.refs["main"]].files[path] = Blob(b"other bytes")
-        return response
-
-    desk.transport.after = after
+    other = {path: Blob(b"other bytes")}
+    after(desk, "/commit/", lambda response: desk.repo("dataset").at("main").files.update(other))
     desk.ends(3, f"is not what was sent ({path})", **DATASET)
     assert desk.repo("dataset").private
 
@@ -135,9 +129,9 @@ def test_what_others_did_in_between_does_not_become_public_as_history(desk: Desk
     when(desk, "PUT", "/settings", answer(403))
     assert desk.publish(**DATASET).code == 3
     repo = desk.repo("dataset")
-    ours = repo.commits[repo.refs["main"]]
+    ours = repo.at("main")
     desk.hub.edit("dataset", "alice/tiny-letters", "notes.txt", b"not for the public")
-    desk.hub.add_commit(repo, "main", repo.commits[repo.refs["main"]], "Revert", "visitor", ours.files)
+    desk.hub.add_commit(repo, "main", repo.at("main"), "Revert", "visitor", ours.files)
     done = desk.ends(0, **DATASET)
     assert repo.private
     assert "--make-public alice/tiny-letters makes it public" in done.out
