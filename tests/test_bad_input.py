@@ -16,7 +16,7 @@ from src.documents.context import RepoNames
 from src.record.files import sha256_file
 from src.record.load import load_record
 
-from .conftest import TINY, invoke, refuses, run_in, succeeds
+from .conftest import invoke, refuses, run_in, succeeds
 from .publishing import change_project
 from .records import edit_json, edit_text, set_column, without_study
 
@@ -111,6 +111,10 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "undeclared metric": (metric("base_model", "rouge", 0.5), [RESULTS, "base_model.metrics.rouge"]),
     "NaN": (metric("base_model", "letter_count_accuracy", float("nan")), [RESULTS]),
     "accuracy over 1": (metric("base_model", "letter_count_accuracy", 43.2), [RESULTS]),
+    "a metric of one model only": (
+        changed(RESULTS, lambda d: d["base_model"]["metrics"].pop("levenshtein_distance")),
+        [RESULTS, "levenshtein_distance"],
+    ),
     "changed answers": (other_bytes(TUNED), [TUNED]),
     "changed questions": (other_bytes(QUESTIONS), [QUESTIONS]),
     "answers to other questions": (table(TUNED, lambda t: t.take(list(range(len(t)))[::-1])), [TUNED, "id"]),
@@ -208,10 +212,9 @@ def test_the_site_build_fails_with_the_same_line(project: Path) -> None:
 
 @pytest.mark.experiment
 @pytest.mark.parametrize("command", ["train", "evaluate", "dataset"])
-def test_experiment_commands_refuse(command: str, tmp_path: Path) -> None:
-    config = tmp_path / "config.yaml"
-    config.write_text((TINY / CONFIG).read_text() + "foo: 1\n")
-    assert "config.yaml: foo" in refuses(TINY, command, "--config", str(config))
+def test_experiment_commands_refuse(command: str, project: Path) -> None:
+    append(CONFIG, "foo: 1\n")(project)
+    assert f"{CONFIG}: foo" in refuses(project, command)  # the project names its experiment
 
 
 def card_of(project: Path) -> str:

@@ -113,6 +113,7 @@ def test_formats() -> None:
     assert [formatting.percent(share) for share in (0.0, 0.0999, None)] == ["0%", "10%", "not measured"]
     assert formatting.p_value(0.00001) == "<\N{NO-BREAK SPACE}0.001"
     assert formatting.midsentence("ROUGE-L") == "ROUGE-L"
+    assert formatting.interval(None, PROPORTION) == "not measured"
 
 
 def test_the_minimal_record_gives_a_card(minimal: Path) -> None:

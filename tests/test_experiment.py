@@ -180,6 +180,10 @@ def no_numbers(root: Path) -> None:
     save_file({name: torch.full_like(part, torch.nan) for name, part in load_file(path).items()}, path)
 
 
+def no_base(root: Path) -> None:
+    edit_text(root / "configs/tiny.yaml", ("models/tiny", "models/nowhere"))
+
+
 def long_prompts(root: Path) -> None:
     edit_text(root / "configs/tiny.yaml", ("few_shot: 1", "few_shot: 9"))
 
@@ -187,6 +191,7 @@ def long_prompts(root: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
+        (no_base, "models/nowhere: not found"),
         (no_numbers, "weights that are not finite"),
         (long_prompts, "evaluation_config: few_shot: prompts and answers of up to"),
     ],
@@ -299,6 +304,7 @@ def test_a_study_runs_what_is_missing_and_nothing_twice(tiny: Path) -> None:
     ("old", "new", "said"),
     [
         ("published: main-1", "published: shuffled-1", "shuffled-1"),
+        ("seeds: [1]}", "seeds: [1, 1]}", "a seed twice"),
         ("{dataset_config: {letters: shuffled}}", "{training_config: {max_steps: 9}}", "max_steps"),
         ("published: main-1\narms:\n  main:", "published: mean-1\narms:\n  mean:", "did you mean mean-1?"),
     ],
