@@ -150,10 +150,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         changed(ADAPTER, lambda d: d.update(lora_alpha=1)),
         [CONFIG, "lora_config.alpha", "adapter_config.json"],
     ),
-    "a base model with code of its own": (
-        changed(BASE_CONFIG, lambda d: d.update(auto_map={"AutoModelForCausalLM": "evil.Model"})),
-        [BASE_CONFIG],
-    ),
+    "another base model than evaluated": (changed(BASE_CONFIG, lambda d: d.update(eos_token_id=1)), [BASE_CONFIG]),
     "a log of another adapter": (
         lambda root: edit_log(root, lambda d: d["hashes"]["adapter"].update({"adapter_model.safetensors": "0" * 64})),
         ["training_log.json", "hashes.adapter.adapter_model.safetensors"],
