@@ -21,7 +21,7 @@ from src.record.measures import per_question
 from src.record.questions import SCHEMA as QUESTIONS
 
 from .conftest import REPO, TINY, run_in
-from .records import edit_text
+from .records import edit_json, edit_text
 
 
 def edit_distance(a: str, b: str) -> int:
@@ -128,3 +128,10 @@ def test_an_arm_of_another_question_has_a_table_of_its_own(project: Path) -> Non
     compared, further = made.model_card.text.split("Further recipes, and other numbers of steps")
     assert "| Wrong letters, then answering (" in further
     assert "| Wrong letters, then answering (" not in compared
+
+
+def test_measurements_of_another_adapter_are_not_shown(project: Path) -> None:
+    measured = "new tokens, float32"
+    assert measured in build(project, None).printed_report[0].text
+    edit_json(project / "results/tiny/deployment.json", lambda data: data.update(adapter_sha256="c" * 64))
+    assert measured not in build(project, None).printed_report[0].text

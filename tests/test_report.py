@@ -449,9 +449,6 @@ def test_the_benchmark_measures_all_three_variants(project: Path) -> None:
     assert found["adapter_sha256"] in results["hashes"]["adapter"].values()
     _, text = written(project)
     assert "4 new tokens, float32; 1 process per variant." in flat(text)
-    edit_text(path, (found["adapter_sha256"], "c" * 64))
-    _, text = written(project)
-    assert "4 new tokens" not in flat(text)  # measurements of another adapter are not shown
 
 
 @pytest.mark.slow
