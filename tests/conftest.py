@@ -33,6 +33,7 @@ from .records import without_study
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from .hub_server import HubServer
     from .publishing import Bundle, Desk
 
 settings.register_profile("untimed", deadline=None)  # tests make no claims about speed
@@ -58,8 +59,6 @@ training_config: {learning_rate: 2.0e-4, per_device_train_batch_size: 8, gradien
 CACHE = "CACHE_OF_TESTS"
 """Names the cache's folder in the environment."""
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
-
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out tests of what this project does not have, and begin with the longest, so that none is left over at the end."""
@@ -70,7 +69,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if any(lacks and item.get_closest_marker(m) for m, lacks in lacking.items())]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
-    items.sort(key=lambda item: item.path.stem not in ("test_site", "test_site_records", "test_space"))
+    items.sort(key=lambda item: item.path.stem not in ("test_site", "test_site_records"))
 
 
 @pytest.fixture(scope="session")
@@ -107,11 +106,6 @@ def run_in(cwd: Path, *arguments: str, timeout: int = 600, **environment: str) -
     )  # fmt: skip
 
 
-@pytest.fixture
-def run() -> Run:
-    return run_in
-
-
 def invoke(cwd: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run one of our commands in a folder as `python -m src.COMMAND ARGUMENTS` does, but in this process."""
     function = getattr(importlib.import_module(f"src.{command}"), command)
@@ -128,6 +122,20 @@ def invoke(cwd: Path, command: str, *arguments: str) -> subprocess.CompletedProc
         for number, handler in handlers.items():
             signal.signal(number, handler)
     return subprocess.CompletedProcess([command, *arguments], code, out.getvalue(), err.getvalue())
+
+
+def succeeds(cwd: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one of our commands, which has to succeed."""
+    done = invoke(cwd, command, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def refuses(cwd: Path, command: str, *arguments: str) -> str:
+    """Run one of our commands, which has to refuse its input; return the errors."""
+    done = invoke(cwd, command, *arguments)
+    assert done.returncode == 2, done.stdout + done.stderr
+    return done.stderr
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -169,6 +177,17 @@ def desk(tmp_path: Path, bundles: tuple[Bundle, Bundle], monkeypatch: pytest.Mon
     made = Desk(tmp_path, bundles[0], monkeypatch)
     yield made
     made.close()
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    """A Hub over a socket."""
+    from .publishing import new_hub
+
+    server = new_hub()
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -217,18 +236,6 @@ def copy_tiny(target: Path) -> Path:
     """Copy the tiny project, with the engine that builds it and one cache that this session began empty."""
     shutil.copytree(TINY, target)
     copy_engine(target)
-    return target
-
-
-def copy_project(target: Path) -> Path:
-    """Copy this repository itself as a project, for tests of its own record; what is large and only read is linked, as is one cache."""
-    for name in ("configs", "results", "docs", "gen", "overrides", "data", "checkpoints"):
-        shutil.copytree(REPO / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (target / ".cache").symlink_to(os.environ[CACHE])
-    for name in ("models", "src"):
-        (target / name).symlink_to(REPO / name)
-    for name in ("mkdocs.yml", "LICENSE", "CHANGELOG.md"):
-        shutil.copy(REPO / name, target / name)
     return target
 
 

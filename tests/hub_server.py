@@ -20,7 +20,6 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import httpx2
-import yaml
 
 NOW = "2026-01-01T00:00:00.000Z"
 LFS_BYTES = 1_000_000
@@ -84,7 +83,6 @@ class Repo:
 class User:
     name: str
     role: str = "write"
-    orgs: dict[str, str] = field(default_factory=dict)
     expired: bool = False
     scopes: list[dict[str, Any]] | None = None
 
@@ -167,7 +165,6 @@ class HubServer:
             ("POST", f"{api}/preupload/([^/]+)", self.preupload),
             ("POST", f"{api}/commit/([^/]+)", self.commit),
             ("GET", f"{api}/tree/([^/]+)(?:/(.*))?", self.tree),
-            ("POST", f"{api}/paths-info/([^/]+)", self.paths_info),
             ("GET", f"{api}/refs", self.list_refs),
             ("GET", f"{api}/commits/([^/]+)", self.commits),
             ("POST", f"{api}/tag/([^/]+)", self.tag),
@@ -271,14 +268,14 @@ class HubServer:
         if user.role == "fineGrained":
             owners = [s["entity"]["name"] for s in user.scopes or [] if "repo.write" in s["permissions"]]
             return bool({namespace, name} & set(owners))
-        return namespace == user.name or user.orgs.get(namespace) in ("admin", "write", "contributor")
+        return namespace == user.name
 
     def find(self, request: Request, *, write: bool = False) -> Repo:
         kind, name, user = request.kind, request.name, self.user(request)
         if new := self.moved.get((kind, name)):
             raise HubError(307, request.target.replace(f"/{name}", f"/{new}", 1))
         repo = self.repos.get((kind, name))
-        mine = user is not None and (name.split("/")[0] in (user.name, *user.orgs) or user.name == name)
+        mine = user is not None and user.name in (name.split("/")[0], name)
         if repo is None or (repo.private and not mine):
             raise HubError(404 if user else 401, "Repository not found", "RepoNotFound")
         if write and not self.may_write(user, name):
@@ -294,8 +291,7 @@ class HubServer:
         access: dict[str, Any] = {"displayName": "test", "role": user.role}
         if user.scopes is not None:
             access["fineGrained"] = {"scoped": user.scopes}
-        orgs = [{"name": name, "roleInOrg": role} for name, role in user.orgs.items()]
-        return answer({"type": "user", "name": user.name, "orgs": orgs, "auth": {"accessToken": access}})
+        return answer({"type": "user", "name": user.name, "orgs": [], "auth": {"accessToken": access}})
 
     def exchange(self, request: Request) -> Response:
         if request.json.get("subject_token") != "ci-identity":
@@ -306,10 +302,6 @@ class HubServer:
         return answer({"access_token": token, "token_type": "bearer", "expires_in": 3600})
 
     def validate_yaml(self, request: Request) -> Response:
-        match = re.match(r"---\n(.*?)\n---\n", request.json["content"], flags=re.DOTALL)
-        data = yaml.safe_load(match[1]) if match else {}
-        if data.get("license") == "apache2":
-            return answer({"errors": [{"message": '"license" must be one of [apache-2.0, mit]'}], "warnings": []}, 400)
         return answer({"errors": [], "warnings": []})
 
     # Repositories.
@@ -441,16 +433,6 @@ class HubServer:
         size = len(blob.content)
         lfs = {"lfs": {"oid": blob.sha256, "size": size, "pointerSize": 134}} if blob.lfs else {}
         return {"type": "file", "path": path, "size": size, "oid": blob.oid, **lfs}
-
-    def paths_info(self, request: Request) -> Response:
-        commit = self.find(request).at(request.rest[0])
-        found = []
-        for path in parse_qs(request.body.decode())["paths"]:
-            if path in commit.files:
-                found.append(self.entry(path, commit.files[path]))
-            elif any(name.startswith(f"{path}/") for name in commit.files):
-                found.append({"type": "directory", "path": path, "oid": "0" * 40, "size": 0})
-        return answer(found)
 
     def list_refs(self, request: Request) -> Response:
         repo = self.find(request)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
@@ -49,16 +52,48 @@ def change_project(root: Path, **changes: Any) -> None:
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes, allow_unicode=True))
 
 
+def online(hub: HubServer, home: Path, **more: str) -> dict[str, str]:
+    """The environment of a process that has only this Hub, and nothing of the Hub's on its disk."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    return kept | {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "OMP_NUM_THREADS": "1", "NO_COLOR": "1", **more}
+
+
+class Author:
+    """Somebody in a project's folder, with a Hub in reach."""
+
+    def __init__(self, hub: HubServer, root: Path) -> None:
+        self.hub, self.root = hub, root
+
+    def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
+        """Start the publisher as a user does."""
+        given = {"HF_TOKEN": TOKEN, "PYTHONPATH": str(self.root)} | extra
+        return subprocess.Popen(
+            [sys.executable, "-m", "src.publish", *arguments], cwd=self.root, env=online(self.hub, self.root / "hf-home", **given),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def publish(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the publisher as a user does; the token must never be seen."""
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=300)
+        assert "Traceback" not in err, err
+        assert TOKEN not in out + err
+        return subprocess.CompletedProcess(["src.publish", *arguments], process.returncode, out, err)
+
+    def repo(self, role: str) -> Repo:
+        return self.hub.repos[(KINDS[role], NAMES[role])]
+
+
 def new_hub() -> HubServer:
     """A Hub on which alice has an account."""
     hub = HubServer()
-    hub.users[TOKEN] = User("alice", orgs={"lab": "admin", "club": "read"})
+    hub.users[TOKEN] = User("alice")
     return hub
 
 
 def commits(repo: Repo, author: str = "alice") -> int:
     """Count the commits of `main` by an author."""
-    return sum(commit.author == author for commit in repo.history(repo.commits[repo.refs["main"]]))
+    return sum(commit.author == author for commit in repo.history(repo.at("main")))
 
 
 class Killed(BaseException):
@@ -156,6 +191,14 @@ class Desk:
                     path.write_bytes(content)
         return Ending(code, redactor.redact(printed.getvalue()), self.slept)
 
+    def ends(self, code: int, *said: str, **options: Any) -> Ending:
+        """Publish, which has to end with this code and to say this."""
+        done = self.publish(**options)
+        assert done.code == code, done.out
+        for text in said:
+            assert text in done.out, done.out
+        return done
+
     def close(self) -> None:
         """Give huggingface_hub its own client back."""
         hf.set_client_factory(default_client_factory)
@@ -186,6 +229,16 @@ def when(desk: Desk, method: str, part: str, act: Callable[[], Any], times: int 
         return None
 
     desk.transport.before = before
+
+
+def after(desk: Desk, part: str, act: Callable[[httpx2.Response], Any]) -> None:
+    """Let something happen just after requests; an answer that it returns is given instead of the Hub's."""
+
+    def given(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
+        found = act(response) if part in request.url.path else None
+        return found if isinstance(found, httpx2.Response) else response
+
+    desk.transport.after = given
 
 
 def answer(status: int, headers: dict[str, str] | None = None, **content: Any) -> Callable[[], httpx2.Response]:

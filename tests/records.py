@@ -41,8 +41,7 @@ HOSTILE = (
 )
 """What a model may write."""
 
-Change = Callable[[pa.Table], pa.Table]
-
+CAUSAL = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 8, "lora_alpha": 16, "target_modules": ["c_attn"]}
 
 PROJECT = """\
 title: A small translator
@@ -62,6 +61,20 @@ recommendations: [Have it read by somebody who knows the language.]
 """
 
 
+def checkpoint(
+    folder: Path, config: dict[str, Any], shapes: dict[str, tuple[int, ...]] | None = None, fill: float = 0
+) -> Path:
+    """Write an adapter, or a whole model if its config names no adapter, with tensors of these shapes."""
+    names = ("adapter_config.json", "adapter_model") if "peft_type" in config else ("config.json", "model")
+    folder.mkdir(parents=True)
+    (folder / names[0]).write_text(json.dumps(config))
+    weights = {
+        name: np.full(shape, fill, np.float32) for name, shape in (shapes or {"x.lora_A.weight": (8, 4)}).items()
+    }
+    save_file(weights, folder / f"{names[1]}.safetensors")
+    return folder
+
+
 def blocks(language: str) -> list[str]:
     """Return the files of the guide's example in a language."""
     return re.findall(rf"```{language}\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -79,13 +92,11 @@ def example(root: Path) -> Path:
         "configs/experiments/translation.yaml": experiment,
         "results/translation/evaluation_results.json": blocks("json")[0],
         "CHANGELOG.md": "# Changelog\n\n## 1.0.0\n\n- First version.\n",
-        "checkpoints/translation/adapter_config.json": '{"peft_type": "LORA", "r": 8, "lora_alpha": 16}',
     }.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
     shutil.copy(REPO / "LICENSE", root / "LICENSE")
-    weights = {"x.lora_A.weight": np.zeros((8, 4), np.float32)}
-    save_file(weights, root / "checkpoints/translation/adapter_model.safetensors")
+    checkpoint(root / "checkpoints/translation", {"peft_type": "LORA", "r": 8, "lora_alpha": 16})
     with contextlib.chdir(root):
         exec(blocks("python")[0], {})
     asked, base, tuned = tables(root, "translation")
@@ -99,6 +110,16 @@ def without_study(root: Path) -> None:
     (root / "docs/fragments/finding.md.j2").unlink(missing_ok=True)
     path = root / "configs/project.yaml"
     path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("study:")))
+
+
+def edit_text(path: Path, *changes: tuple[str, str], to: Path | None = None) -> Path:
+    """Replace parts of a text file, each of which must be in it, or write that to another file."""
+    text = path.read_text()
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    (to or path).write_text(text)
+    return to or path
 
 
 def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:

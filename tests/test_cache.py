@@ -13,7 +13,7 @@ from src.documents.build import build
 from src.documents.context import Context, RepoNames
 from src.record.load import Record
 
-from .records import hostile_answers, without_study
+from .records import edit_text, hostile_answers, without_study
 
 
 def test_the_same_is_made_once_and_something_else_again(tmp_path: Path) -> None:
@@ -57,8 +57,7 @@ def test_an_analysis_is_not_taken_for_another_record(project: Path, tmp_path: Pa
     cache = tmp_path / "cache"
     before = build(project, cache).context.analysis
     if change := CHANGES[name]:
-        path = project / "configs/metrics.yaml"
-        path.write_text(path.read_text().replace(*change))
+        edit_text(project / "configs/metrics.yaml", change)
     else:
         hostile_answers(project, ["x"])
     fresh, kept = (build(project, folder).context.analysis for folder in (None, cache))

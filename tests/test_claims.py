@@ -12,7 +12,7 @@ from src.documents.claims import ClaimsError
 from src.documents.pages import site_pages
 from src.record.errors import InputError
 
-from .conftest import Run, invoke
+from .conftest import invoke, run_in
 
 FINDING = "docs/fragments/finding.md.j2"
 TRUE, FALSE = 'base("words_spelled").value < 2', 'base("words_spelled").value > 2'
@@ -71,12 +71,12 @@ def test_a_claim_with_a_missing_value_or_that_checks_nothing_is_refused(project:
     assert FINDING in str(refused.value)
 
 
-def test_a_changed_record_stops_the_build_with_the_sentence(project: Path, run: Run) -> None:
+def test_a_changed_record_stops_the_build_with_the_sentence(project: Path) -> None:
     value = build(project, project / ".cache").context.analysis.metric("words_spelled").base.value
     (project / FINDING).write_text(
         claim(f'base("words_spelled").value == {value} + 1', "A sentence that no longer holds.")
     )
-    done = run(project, "-m", "mkdocs", "build")
+    done = run_in(project, "-m", "mkdocs", "build")
     assert done.returncode != 0
     assert "A sentence that no longer holds." in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr

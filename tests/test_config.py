@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from src.record.config import MetricsConfig, ProjectConfig, TrainingConfig
+from src.record.config import ExperimentConfig, MetricsConfig, ProjectConfig, TrainingConfig
 from src.record.errors import InputError
 from src.record.files import validate
 
@@ -23,17 +23,14 @@ def stated(**changes: Any) -> ProjectConfig:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"language": ["en", False]}, "language"),
         ({"license": "other"}, "license_name: "),
         ({"license": "apache"}, "no license apache; did you mean apache-2.0"),
-        ({"license": "my own"}, "no license my own; use other"),
-        ({"version": 1.0}, "version: "),
+        ({"site_url": "http://example.org"}, "site_url"),
     ],
 )
 def test_what_a_project_cannot_state_names_its_key(changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InputError, match=said):
         stated(**changes)
-    assert said in str(caught.value)
 
 
 def test_several_languages_and_a_license_of_its_own() -> None:
@@ -69,32 +66,19 @@ def test_settings_that_are_not_understood_are_kept_as_stated_without_paths() -> 
     assert (written["use"], written["fsdp_config"], written["note"]) == ("true", '{"a": {"b": [1, null]}}', "x" * 500)
 
 
-def test_what_a_setting_cannot_be_names_its_key() -> None:
-    with pytest.raises(InputError, match=r"mine.yaml: foo"):
-        training(foo=float("nan"))
-
-
-@pytest.mark.parametrize("key", ["learning_rat", "max_step", "wieght_decay"])
-def test_a_misspelt_setting_is_named_and_another_tools_is_not(key: str) -> None:
-    with pytest.raises(InputError, match=f"{key}: did you mean"):
-        training(**{key: 1})
+def test_a_misspelt_setting_is_named_and_another_tools_is_not() -> None:
+    with pytest.raises(InputError, match=r"mine.yaml: .*wieght_decay: did you mean"):
+        training(wieght_decay=1)
     assert training(per_device_eval_batch_size=4).others == {"per_device_eval_batch_size": 4}
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"label": "One"}, "has the label of"),
-        ({"label": "Two", "variant_of": "nothing"}, "variant_of: no metric nothing"),
-    ],
-)
-def test_metrics_are_told_apart(changes: dict[str, str], said: str) -> None:
+def test_two_metrics_of_one_label_are_refused() -> None:
     one = {"label": "One", "definition": "It.", "direction": "higher", "unit": "proportion"}
-    with pytest.raises(InputError, match=said):
-        validate(Path("metrics.yaml"), {"metrics": {"one": one, "two": one | changes}}, MetricsConfig)
+    with pytest.raises(InputError, match="has the label of"):
+        validate(Path("metrics.yaml"), {"metrics": {"one": one, "two": one}}, MetricsConfig)
 
 
-@pytest.mark.parametrize("address", ["https://[::1", "http://example.org", "https://a b"])
-def test_an_address_that_cannot_be_opened_is_refused(address: str) -> None:
-    with pytest.raises(InputError, match="site_url"):
-        stated(site_url=address)
+def test_an_experiment_that_names_no_folders_has_its_own() -> None:
+    config = ExperimentConfig.model_validate({"experiment_name": "mine", "dataset_config": {}})
+    assert (config.checkpoint, config.dataset_config.path) == ("checkpoints/mine", "data/mine")
+    assert ExperimentConfig(experiment_name="mine").dataset_config.path == "data/mine"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from src.documents.build import build
-from src.experiment.build import letter_tokens, ordinal
+from src.experiment.build import letter_tokens
 from src.experiment.models import load_tokenizer
 from src.experiment.templates import SEPARATORS, TEMPLATES
 from src.record.config import ExperimentConfig, ProjectConfig
 from src.record.files import load_yaml
 
-from .conftest import REPO, TINY, Run, invoke
+from .conftest import REPO, TINY, succeeds
 
 TASKS = ("letter_count", "letter_position", "spelling")
 COMMITTED = pytest.param(REPO, id="committed", marks=[pytest.mark.nightly, pytest.mark.committed])
@@ -52,8 +50,7 @@ def tokenizer(root: Path, experiment: ExperimentConfig) -> Any:
 
 def test_built_again_it_has_the_same_bytes(root: Path, experiment: ExperimentConfig, tmp_path: Path) -> None:
     project = load_yaml(root / "configs/project.yaml", ProjectConfig)
-    done = invoke(root, "dataset", "--config", project.experiment, "--output", str(tmp_path))
-    assert done.returncode == 0, done.stderr
+    succeeds(root, "dataset", "--config", project.experiment, "--output", str(tmp_path))
     files = sorted(p.relative_to(tmp_path) for p in tmp_path.rglob("*.parquet"))
     questions = len(experiment.dataset_config.test_questions) + len(experiment.dataset_config.validation_questions)
     assert len(files) == 1 + questions
@@ -129,30 +126,3 @@ def test_answers_are_right_and_balanced(root: Path, experiment: ExperimentConfig
     assert set(cells) == {(length, at) for length, _ in cells for at in range(1, length + 1)}
     assert max(cells.values()) - min(cells.values()) <= 1
     assert all(row["answer"].replace(" ", "") == row["word"] for row in spelling)
-
-
-@pytest.mark.slow
-def test_datasets_loads_the_folder_with_configs_and_splits(
-    root: Path, experiment: ExperimentConfig, tmp_path: Path, run: Run
-) -> None:
-    folder, wanted = tmp_path / "data", experiment.dataset_config.test_questions["letter_count"]
-    shutil.copytree(root / "data", folder)
-    card = build(root, None).dataset_card
-    assert card is not None
-    (folder / "README.md").write_text(card.text)
-    program = (
-        "from datasets import get_dataset_config_names, load_dataset\n"
-        f"names = get_dataset_config_names({str(folder)!r})\n"
-        "assert {'letter_count', 'letter_position', 'spelling', 'training'} <= set(names), names\n"
-        f"loaded = load_dataset({str(folder)!r}, 'letter_count')\n"
-        "assert set(loaded) == {'validation', 'test'}, loaded\n"
-        f"assert loaded['test'].num_rows == {wanted}\n"
-        f"assert load_dataset({str(folder)!r}, 'training', split='train').num_rows > 1_000\n"
-    )
-    done = run(tmp_path, "-c", program, HF_HOME=str(tmp_path / "hf"))
-    assert done.returncode == 0, done.stderr
-
-
-def test_ordinal() -> None:
-    shown = {1: "1st", 2: "2nd", 3: "3rd", 4: "4th", 11: "11th", 12: "12th", 22: "22nd"}
-    assert {number: ordinal(number) for number in shown} == shown

@@ -12,17 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from playwright.sync_api import Browser, Page
 from tokenizers import Tokenizer
 
 from src.documents.demo import Demo, find_demo
 from src.record.load import Record, load_record
-from src.record.results import Results
 
 from .browsing import Watched, axe, serving
 from .conftest import DEMO, REPO, TINY
+from .records import edit_text, set_column
 
 ALL = os.environ.get("TRY_IT") == "all"
 """Whether every spelling and 300 choices per task are compared, which takes ten minutes, or a part of each."""
@@ -160,9 +159,7 @@ CONFIG, ADAPTER = "models/tiny/config.json", "checkpoints/best_model/adapter_con
 )
 def test_what_a_browser_cannot_run_is_left_out(project: Path, path: str, old: str, new: str, reason: str) -> None:
     if old:
-        text = (project / path).read_text()
-        assert old in text
-        (project / path).write_text(text.replace(old, new))
+        edit_text(project / path, (old, new))
     else:
         (project / path).rename(project / "elsewhere")
     found = find_demo(load_record(project))
@@ -171,18 +168,12 @@ def test_what_a_browser_cannot_run_is_left_out(project: Path, path: str, old: st
 
 
 def test_columns_of_another_project_are_no_questions_about_words(record: Record) -> None:
-    """Without the columns, or with others of these names, there is no page and no error."""
+    """A column may have the name of ours, and other values."""
     questions = record.loaded.questions
     assert questions is not None
-    table = questions.table
-    numbers = pa.array(range(len(table)))
-    for changed in (
-        table.drop_columns(["word", "letter", "position"]),
-        table.set_column(table.column_names.index("word"), "word", numbers),
-    ):
-        loaded: Results = replace(record.loaded, questions=replace(questions, table=changed))
-        found = find_demo(replace(record, loaded=loaded))
-        assert found == "the questions are not about the letters of words"
+    numbered = set_column(questions.table.drop_columns(["word"]), "word", list(range(len(questions.table))))
+    found = find_demo(replace(record, loaded=replace(record.loaded, questions=replace(questions, table=numbered))))
+    assert found == "the questions are not about the letters of words"
 
 
 def begin(page: Page) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -22,9 +23,16 @@ def test_too_many_answers_are_not_offered_as_a_file(documents: Documents, monkey
     files = site_files(documents)
     assert "assets/data/answers.csv" in files and "answers.csv" in files["examples.md"].decode()
     monkeypatch.setattr("src.documents.downloads.DOWNLOAD_ROWS", 10)
+    monkeypatch.setattr("src.documents.explorer.ROWS", 30)
+    monkeypatch.setattr("src.documents.pages.EXPLORER_ROWS", 30)
     files = site_files(Documents(replace(documents.context)))
     assert "assets/data/answers.csv" not in files
     assert "too many for a file of this site" in files["examples.md"].decode()
+    questions = len(documents.context.record.loaded.question_texts())
+    every = -(-questions // 30)
+    shown = json.loads(files["assets/data/examples.json"])
+    assert shown["rows"] == len(shown["outcome"]) == -(-questions // every) < questions
+    assert f"one question in {every}" in files["examples.md"].decode()
 
 
 def test_the_benchmark_is_the_tasks_whose_questions_are_in_the_dataset(record: Record) -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,14 @@ from src.documents.renderer import Renderer
 from src.exchange.answers import Import
 from src.exchange.imported import write_record
 from src.exchange.lm_eval import import_lm_eval
-from src.exchange.reading import settings
 from src.hub.eval_results import entries
 from src.record.errors import InputError
 from src.record.files import sha256_file
 from src.record.load import Record, load_record
 from src.record.model_name import parse_model_name
 
-from .conftest import REPO, invoke
+from .conftest import REPO, invoke, succeeds
+from .records import CAUSAL, checkpoint, edit_text
 
 REAL = REPO / "tests/data/lm_eval"
 DATE = "2025-03-01T10-00-00.000000"
@@ -101,9 +102,9 @@ def write_run(folder: Path, tasks: dict[str, Task], model_args: Any = ARGS["b"],
     return folder
 
 
-def colors(side: str) -> Task:
-    """A task of twelve questions with candidates: four right before, eight after."""
-    return Task([choice(i, right) for i, right in enumerate(RIGHT[side])])
+def colors(side: str, sample: Callable[[int, bool], Sample] = choice, kind: str = "multiple_choice") -> Task:
+    """A task of twelve questions, by default with candidates: four right before, eight after."""
+    return Task([sample(i, right) for i, right in enumerate(RIGHT[side])], kind)
 
 
 def write_both(root: Path, make: Callable[[str], dict[str, Task]], args: dict[str, Any] = ARGS, **more: Any) -> Path:
@@ -129,8 +130,7 @@ def blank(minimal: Path) -> Path:
     (minimal / "configs/criteria.yaml").unlink()
     (minimal / "configs/metrics.yaml").unlink()
     (minimal / "configs/experiments/tiny.yaml").unlink()
-    project = minimal / "configs/project.yaml"
-    project.write_text(project.read_text().replace("experiments/tiny.yaml", "experiments/mine.yaml"))
+    edit_text(minimal / "configs/project.yaml", ("experiments/tiny.yaml", "experiments/mine.yaml"))
     return minimal
 
 
@@ -213,11 +213,8 @@ def test_a_filter_is_chosen_where_there_are_several() -> None:
 @pytest.mark.parametrize("metric", ["prompt_level_strict_acc", "pass@1", "em", "acc", "math_verify", "my_task_acc"])
 def test_the_declared_verdict_decides_row_by_row(tmp_path: Path, blank: Path, metric: str) -> None:
     """Targets that mean nothing, which no comparison would accept."""
-
-    def make(side: str) -> dict[str, Task]:
-        return {"t1": Task([text(i, r, metric, "no") for i, r in enumerate(RIGHT[side])], "generate_until")}
-
-    record = recorded(imported(write_both(tmp_path, make)), blank)
+    task = partial(colors, sample=lambda i, right: text(i, right, metric, "no"), kind="generate_until")
+    record = recorded(imported(write_both(tmp_path, lambda side: {"t1": task(side)})), blank)
     assert (verdicts(record, "t1", "base"), verdicts(record, "t1")) == (BASE_RIGHT, TUNED_RIGHT)
     [key] = record.results.base_model.metrics
     assert values(record, key) == pytest.approx((4 / 12, 8 / 12))
@@ -226,12 +223,11 @@ def test_the_declared_verdict_decides_row_by_row(tmp_path: Path, blank: Path, me
 
 @pytest.mark.parametrize("metric", ["acc", "likelihood_diff", "bleu"])
 def test_another_value_than_0_or_1_is_no_verdict(tmp_path: Path, blank: Path, metric: str) -> None:
-    def make(side: str) -> dict[str, Task]:
-        plain = [{k: v for k, v in choice(i, r).items() if k != "acc"} for i, r in enumerate(RIGHT[side])]
-        scored = [row | {metric: 0.25 + 0.5 * r + i / 1000} for i, (row, r) in enumerate(zip(plain, RIGHT[side]))]  # noqa: B905
-        return {"mc2": Task(scored)}
+    def scored(i: int, right: bool) -> Sample:
+        plain = {key: value for key, value in choice(i, right).items() if key != "acc"}
+        return plain | {metric: 0.25 + 0.5 * right + i / 1000}
 
-    record = recorded(imported(write_both(tmp_path, make)), blank)
+    record = recorded(imported(write_both(tmp_path, lambda side: {"mc2": colors(side, scored)})), blank)
     assert verdicts(record, "mc2") == [None] * 12
     analysed = next(m for m in analyse(record).metrics if m.key == f"mc2_{metric}")
     assert analysed.run.test == "paired permutation"
@@ -298,9 +294,7 @@ def test_several_calls_are_one_record_and_a_task_in_two_files_is_refused(tmp_pat
 
 
 FILES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
-    "one model only": (lambda r: shutil.rmtree(r / "t"), ["t: not found"]),
     "no results": (lambda r: (r / f"t/results_{DATE}.json").unlink(), ["t: no results of lm_eval in it"]),
-    "nested without end": (lambda r: (r / f"t/results_{DATE}.json").write_text("[" * 200_000), [DATE]),
     "another tool's": (lambda r: (r / f"t/results_{DATE}.json").write_text('{"results": {}}'), ["lm_eval_version: Field required"]),
     "an older version": (lambda r: write_run(r / "t", {"colors": colors("t")}, ARGS["t"], lm_eval_version="0.4.8"), ["lm_eval 0.4.8"]),
     "the same model": (lambda r: write_run(r / "t", {"colors": colors("t")}), ["openai-community/gpt2 again"]),
@@ -325,7 +319,6 @@ def test_results_that_can_be_read_wrongly_are_refused(tmp_path: Path, name: str)
 
 ROWS: dict[str, tuple[Callable[[Path], object], str]] = {
     "nested without end": (lambda p: p.write_text('{"filter": ' + "[" * 200_000), "line 1"),
-    "not UTF-8": (lambda p: p.write_bytes(bytes(range(256))), "utf-8"),
     "half of a character": (lambda p: edit(p, lambda d: d["doc"].update(note="\ud800"), 3), "line 4"),
     "cut short": (lambda p: p.write_text(p.read_text()[:-200]), "line 12"),
     "a question twice": (lambda p: p.write_text(p.read_text() * 2), "doc_id 0 is duplicated"),
@@ -451,10 +444,8 @@ def test_a_model_is_named_by_id_or_last_folder(given: str) -> None:
     ("one", "other", "same"),
     [
         ("gpt2", "openai-community/gpt2", True),
+        ("/x/L", "meta-llama/l", True),
         ("meta-llama/L", "NousResearch/L", False),
-        ("/x/L", "meta-llama/L", True),
-        ("Meta-Llama/l", "meta-llama/L", True),
-        ("a/b", "a/c", False),
     ],
 )
 def test_organization_and_name_are_compared(one: str, other: str, same: bool) -> None:
@@ -465,7 +456,6 @@ def test_organization_and_name_are_compared(one: str, other: str, same: bool) ->
 SIDES: dict[str, tuple[Any, Any, str, str]] = {
     "vllm": ("pretrained=a/b", "pretrained=a/b,lora_local_path=/out/my-adapter", "a/b", "my-adapter"),
     "served": ({"model": "a/b", "base_url": "http://h"}, {"model": "mine", "base_url": "http://h"}, "a/b", "mine"),
-    "full": ("pretrained=gpt2", "pretrained=/scratch/me/merged", "gpt2", "merged"),
     "windows": (r"pretrained=C:\Some One\L", r"pretrained=C:\Some One\L,peft=C:\out\ck", "L", "ck"),
     "comma": ("pretrained=a/b,gen_kwargs=x,y", "pretrained=a/b,gen_kwargs=x,y,peft=c/d", "a/b", "c/d"),
 }
@@ -476,12 +466,13 @@ def test_each_side_is_named_without_a_path(tmp_path: Path, blank: Path, name: st
     base, tuned, base_name, tuned_name = SIDES[name]
     record = recorded(imported(color_runs(tmp_path, {"b": base, "t": tuned})), blank)
     assert (record.results.base_model.name, record.results.finetuned_model.name) == (base_name, tuned_name)
-    assert not [part for part in ("Some One", "scratch") if part in everything(blank)]
+    assert "Some One" not in everything(blank)
 
 
 SECRETS = {
     "api_key": "k9Zq-team-4417-secret", "auth_token": "hunter2hunter2", "base_url": "http://gpu17.internal.example:8000/v1", "header": "X: y9",
     "token": "hf_aaaaaaaaaaaa", "hf_hub_log_args": "hub_results_org=secretorg", "device": "http://gpu17.internal.example", "cache_dir": "/scratch/me",
+    "unheard_of": "nobody-knows-it", "revision": "not a revision",
 }  # fmt: skip
 
 
@@ -499,22 +490,10 @@ def test_no_secret_host_or_path_reaches_the_record(tmp_path: Path, blank: Path, 
     assert "internal" not in str(entries(Context(record, RepoNames.of(record)), "model", None))
 
 
-def test_settings_are_a_list_of_keys_that_may_be_published() -> None:
-    given = {
-        "dtype": "auto",
-        "unheard_of": "x",
-        "seed": 1,
-        "limit": float("inf"),
-        "pretrained": "/home/me/m",
-        "revision": "a b",
-    }
-    assert settings(given) == {"dtype": "auto", "seed": 1, "pretrained": "m"}
-
-
 def test_hostile_names_stay_inside(tmp_path: Path, blank: Path) -> None:
     hostile = "../../<script>alert(1)</script>"
     for path in color_runs(tmp_path).rglob("results_*"):
-        path.write_text(path.read_text().replace('"colors"', json.dumps(hostile)))
+        edit_text(path, ('"colors"', json.dumps(hostile)))
     found = imported(tmp_path)
     assert [task.name for task in found.tasks] == ["script_alert_1_script"]
     record = recorded(found, blank)
@@ -523,10 +502,8 @@ def test_hostile_names_stay_inside(tmp_path: Path, blank: Path) -> None:
 
 
 def test_a_task_keeps_its_name_in_any_script(tmp_path: Path, blank: Path) -> None:
-    def make(side: str) -> dict[str, Task]:
-        return {"测试": Task([text(i, r, "точность") for i, r in enumerate(RIGHT[side])], "generate_until")}
-
-    record = recorded(imported(write_both(tmp_path, make)), blank)
+    task = partial(colors, sample=lambda i, right: text(i, right, "точность"), kind="generate_until")
+    record = recorded(imported(write_both(tmp_path, lambda side: {"测试": task(side)})), blank)
     assert "测试, точность" in {metric.label for metric in record.metrics.metrics.values()}
 
 
@@ -631,8 +608,7 @@ def test_a_third_model_is_a_run_of_the_table(tmp_path: Path, blank: Path) -> Non
     write_run(color_runs(tmp_path) / "m", {"colors": Task([choice(i, i < 9) for i in range(12)])}, "pretrained=a/other")
     write_run(tmp_path / "n", {"colors": colors("b")}, "pretrained=b/Base")
     runs = [str(tmp_path / name) for name in ("b", "t", "m", "n")]
-    done = invoke(blank, "import_results", "lm-eval", *runs)
-    assert done.returncode == 0, done.stderr
+    succeeds(blank, "import_results", "lm-eval", *runs)
     record = load_record(blank)
     assert list(record.runs) == ["base", "finetuned", "run-3", "run-4"]
     assert record.runs["run-3"].metrics == {"colors_acc": 0.75}
@@ -649,8 +625,7 @@ def test_a_third_model_is_a_run_of_the_table(tmp_path: Path, blank: Path) -> Non
 
 def test_a_model_alone_is_a_card_without_a_comparison(tmp_path: Path, blank: Path) -> None:
     color_runs(tmp_path)
-    done = invoke(blank, "import_results", "lm-eval", str(tmp_path / "t"))
-    assert done.returncode == 0, done.stderr
+    succeeds(blank, "import_results", "lm-eval", str(tmp_path / "t"))
     record = load_record(blank)
     assert list(record.runs) == ["finetuned"] and record.results.base_model is None
     shown = pages_of(blank)
@@ -659,7 +634,7 @@ def test_a_model_alone_is_a_card_without_a_comparison(tmp_path: Path, blank: Pat
     for page in ("hub", "print", "index.md", "results/index.md", "methodology.md"):
         words = r"\bbefore, .* after\b|[Bb]oth models|[Aa]gainst the base model|[Nn]ot tested|None\b"
         assert not re.search(words, shown[page]), page
-    assert "compared with" not in shown["hub"]
+    assert "compared with" not in shown["hub"] and "Success criteria" not in shown["print"]
     finding = json.loads(build(blank, None).final_report)["conclusion"]["findings"]["colors_acc"]
     assert (finding["base"], finding["change"], finding["finetuned"]) == (None, None, 0.666667)
 
@@ -688,15 +663,7 @@ def test_an_import_that_fails_leaves_the_former_record_whole(
 # --- Results belong to weights ---
 
 
-def adapter(folder: Path, fill: int) -> Path:
-    import numpy as np
-    from safetensors.numpy import save_file
-
-    folder.mkdir(parents=True)
-    config = {"peft_type": "LORA", "r": 8, "lora_alpha": 16, "base_model_name_or_path": "openai-community/gpt2"}
-    (folder / "adapter_config.json").write_text(json.dumps(config))
-    save_file({"x.lora_A.weight": np.full((8, 4), fill, np.float32)}, folder / "adapter_model.safetensors")
-    return folder
+ADAPTER = CAUSAL | {"base_model_name_or_path": "openai-community/gpt2"}
 
 
 @pytest.mark.parametrize("here", [True, False])
@@ -705,8 +672,8 @@ def test_results_of_other_weights_are_refused_with_both_names(tmp_path: Path, bl
     evaluated = tmp_path / "runs/checkpoint-25"
     color_runs(tmp_path, {"b": ARGS["b"], "t": f"{ARGS['b']},peft={evaluated}"})
     if here:
-        adapter(evaluated, 1)
-    adapter(blank / "checkpoints/checkpoint-50", 2)
+        checkpoint(evaluated, ADAPTER, fill=1)
+    checkpoint(blank / "checkpoints/checkpoint-50", ADAPTER, fill=2)
     config = blank / "configs/experiments/mine.yaml"
     config.write_text(
         "experiment_name: mine\nbase_model: openai-community/gpt2\ncheckpoint: checkpoints/checkpoint-50\n"
@@ -715,24 +682,24 @@ def test_results_of_other_weights_are_refused_with_both_names(tmp_path: Path, bl
     assert done.returncode == 2
     assert "the results are of checkpoint-25, and checkpoints/checkpoint-50 is published" in done.stderr
     (blank / "checkpoints/checkpoint-50").rename(blank / "checkpoints/checkpoint-25")
-    config.write_text(config.read_text().replace("-50", "-25"))
+    edit_text(config, ("-50", "-25"))
     assert (import_again(blank, tmp_path).returncode == 0) is not here
 
 
 def test_imported_results_are_bound_to_the_weights_that_are_there(tmp_path: Path, blank: Path) -> None:
     color_runs(tmp_path, {"b": ARGS["b"], "t": f"{ARGS['b']},peft=/elsewhere/mine"})
-    adapter(blank / "checkpoints/mine", 1)
+    checkpoint(blank / "checkpoints/mine", ADAPTER, fill=1)
     record = recorded(imported(tmp_path), blank)
     record.check_adapter()
     shutil.rmtree(blank / "checkpoints/mine")
-    adapter(blank / "checkpoints/mine", 2)
+    checkpoint(blank / "checkpoints/mine", ADAPTER, fill=2)
     with pytest.raises(InputError, match="when it was evaluated"):
         load_record(blank).check_adapter()
 
 
 def test_a_training_log_stays_with_its_weights(tmp_path: Path, blank: Path) -> None:
     color_runs(tmp_path, {"b": ARGS["b"], "t": f"{ARGS['b']},peft=/elsewhere/mine"})
-    adapter(blank / "checkpoints/mine", 1)
+    checkpoint(blank / "checkpoints/mine", ADAPTER, fill=1)
     recorded(imported(tmp_path), blank)
     log = blank / "results/mine/training_log.json"
     log.write_text(json.dumps({"experiment_name": "mine", "steps": 1, "parameters": {}, "log": [], "resources": {}}))
@@ -740,7 +707,7 @@ def test_a_training_log_stays_with_its_weights(tmp_path: Path, blank: Path) -> N
     edit(blank / "results/mine/evaluation_results.json", lambda d: d.update(training_log=reference))
     assert recorded(imported(tmp_path), blank).training_log is not None
     shutil.rmtree(blank / "checkpoints/mine")
-    adapter(blank / "checkpoints/mine", 2)
+    checkpoint(blank / "checkpoints/mine", ADAPTER, fill=2)
     done = import_again(blank, tmp_path)
     assert "training log left out, since it is of other weights" in done.stderr, done.stderr
     assert load_record(blank).training_log is None

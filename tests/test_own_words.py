@@ -20,7 +20,7 @@ from src.hub.bundle import collect
 from src.record.errors import InputError
 
 from .conftest import REPO, copy_tiny, invoke
-from .records import example
+from .records import edit_text, example
 
 STUDY_WORDS = (
     "spell", "letter", "strawberry", "book", "gpt2", "gpt-2", "dictionary", "vocabulary", "from scratch", "src.pretrain", "made-up", "separator", "bfloat16",
@@ -37,8 +37,7 @@ def translation(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("experiments/translation", "openai-community/gpt2", "models/tiny"),
         ("criteria", "[model_card, report]", "[model_card, dataset_card, readme, report]"),
     ):
-        path = root / f"configs/{path}.yaml"
-        path.write_text(path.read_text().replace(old, new))
+        edit_text(root / f"configs/{path}.yaml", (old, new))
     for folder in ("models/tiny", "data/translation/translation"):
         (root / folder).mkdir(parents=True)
     (root / "models/tiny/config.json").write_text('{"model_type": "tiny"}')

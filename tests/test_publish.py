@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .conftest import REPO, copy_tiny
+from .conftest import REPO, copy_tiny, invoke
 from .hub_server import Fault, HubServer, Repo
-from .publishing import KINDS, NAMES, TOKEN, change_project, commits, new_hub
+from .publishing import Author, change_project, commits, online
 
 pytestmark = [pytest.mark.slow, pytest.mark.hub]
 
@@ -30,45 +28,14 @@ print(type(loaded).__name__, load_dataset("alice/tiny-letters", "letter_count", 
 """
 
 
-class Author:
-    """Somebody at a copy of the tiny project, with a Hub in reach."""
-
-    def __init__(self, hub: HubServer, root: Path) -> None:
-        self.hub, self.root = hub, copy_tiny(root)
-
-    def start(self, *arguments: str, **extra: str) -> subprocess.Popen[str]:
-        """Start the publisher as a user does."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-        environment = kept | {"HF_TOKEN": TOKEN, "HF_ENDPOINT": self.hub.url, "HF_HOME": str(self.root / "hf-home")}
-        return subprocess.Popen(
-            [sys.executable, "-m", "src.publish", *arguments],
-            cwd=self.root, env=environment | {"NO_COLOR": "1", "OMP_NUM_THREADS": "1"} | extra,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-
-    def publish(self, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
-        """Run the publisher as a user does; the token must never be seen."""
-        process = self.start(*arguments, **extra)
-        out, err = process.communicate(timeout=300)
-        assert "Traceback" not in err, err
-        assert TOKEN not in out + err
-        return subprocess.CompletedProcess(["src.publish", *arguments], process.returncode, out, err)
-
-    def repo(self, role: str) -> Repo:
-        return self.hub.repos[(KINDS[role], NAMES[role])]
-
-
 def main_files(repo: Repo) -> dict[str, str]:
     """Hash of each file of `main`."""
-    return {path: blob.sha256 for path, blob in repo.commits[repo.refs["main"]].files.items()}
+    return {path: blob.sha256 for path, blob in repo.at("main").files.items()}
 
 
 @pytest.fixture
-def author(tmp_path: Path) -> Iterator[Author]:
-    hub = new_hub()
-    hub.start()
-    yield Author(hub, tmp_path / "project")
-    hub.stop()
+def author(hub: HubServer, tmp_path: Path) -> Author:
+    return Author(hub, copy_tiny(tmp_path / "project"))
 
 
 def test_a_first_publication_and_an_update(author: Author, tmp_path: Path) -> None:
@@ -88,13 +55,9 @@ def test_a_first_publication_and_an_update(author: Author, tmp_path: Path) -> No
     assert done.stdout.strip().splitlines()[-1].startswith(f"alice/try-tiny: public, our commit {heads['space'][:12]}")
 
     # A visitor without a token uses it.
-    script = tmp_path / "visitor.py"
-    script.write_text(VISITOR)
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
-    environment |= {"HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path / "visitor")}
-    seen = subprocess.run(
-        [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=200, check=False
-    )
+    command = [sys.executable, "-c", VISITOR]
+    environment = online(hub, tmp_path / "visitor", HF_HUB_DISABLE_XET="1")
+    seen = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
     assert seen.stdout.split()[0] == "PeftModelForCausalLM", seen.stderr
 
     # Without a change there is no commit; a changed card is one commit per repository that it is in.
@@ -115,7 +78,7 @@ def test_a_first_publication_and_an_update(author: Author, tmp_path: Path) -> No
 STOPS = [
     pytest.param(signal.SIGINT, id="Ctrl-C"),
     pytest.param(signal.SIGKILL, id="SIGKILL", marks=pytest.mark.nightly),
-    pytest.param(signal.SIGHUP, id="SIGHUP", marks=pytest.mark.nightly),
+    pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.nightly),
 ]
 
 
@@ -124,9 +87,7 @@ def test_stopped_during_the_upload_and_started_again(author: Author, tmp_path: P
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     author.hub.faults = [Fault("PUT", r"^/lfs/", "silent", times=9)]
-    usual = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # for the child, even where the tests run under nohup
     process = author.start("--yes", "--only", "dataset", TMPDIR=str(temporary))
-    signal.signal(signal.SIGHUP, usual)
     deadline = time.monotonic() + 120
     while not [entry for entry in author.hub.log if entry[1].startswith("/lfs/")]:
         assert time.monotonic() < deadline, process.communicate()
@@ -172,9 +133,7 @@ def test_a_byte_now_and_then_does_not_last_longer_than_the_timeout(author: Autho
 
 
 def test_the_guide_and_the_workflow_use_options_that_there_are() -> None:
-    shown = subprocess.run(
-        [sys.executable, "-m", "src.publish", "--help"], cwd=REPO, capture_output=True, text=True, check=True
-    ).stdout
+    shown = invoke(REPO, "publish", "--help").stdout
     for file in ("docs/guides/publish.md", ".github/workflows/publish.yml"):
         for line in re.findall(r"src\.publish (.*)", (REPO / file).read_text()):
             for option in re.findall(r"(?<!\S)--[a-z-]+", line):

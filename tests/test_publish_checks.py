@@ -23,9 +23,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("job", ["dataset", "snippet"])
 def test_what_fails_here_is_never_sent(desk: Desk, job: str) -> None:
     desk.answers[job] = lambda asked: ValueError("it does not work")
-    done = desk.publish(**DATASET)
-    assert done.code == 3
-    assert "it does not work" in done.out
+    done = desk.ends(3, "it does not work", **DATASET)
     assert done.state == ["nothing was changed on the Hub"]
     assert not desk.hub.repos
 
@@ -44,9 +42,7 @@ def test_a_file_that_changed_after_the_plan_is_not_published(
         desk.bundle, repos=[replace(r, files=files) if r is dataset else r for r in desk.bundle.repos]
     )
     when(desk, "POST", moment, lambda: copy.write_bytes(copy.read_bytes()[:-4] + b"evil"))
-    done = desk.publish(**DATASET)
-    assert done.code == 3
-    assert f"{path}: changed on disk" in done.out
+    desk.ends(3, f"{path}: changed on disk", **DATASET)
     assert commits(desk.repo("dataset")) == 0
 
 
@@ -81,8 +77,7 @@ def test_a_base_model_that_not_everybody_loads_is_told_and_not_called_verified(
     desk: Desk, state: dict[str, Any], says: str | None
 ) -> None:
     offline = external_base(desk, **state)
-    done = desk.publish(only=("model",), smoke=False)
-    assert done.code == 0, done.out
+    done = desk.ends(0, only=("model",), smoke=False)
     assert says is None or f"acme/base {says}" in done.out
     outcomes = [c["outcome"] for c in desk.receipt["checks"] if "logits" in c["name"]]
     assert (outcomes, offline) == ((["not checked"], []) if says else (["passed"], [False]))
@@ -90,17 +85,13 @@ def test_a_base_model_that_not_everybody_loads_is_told_and_not_called_verified(
 
 def test_nothing_becomes_public_whose_base_model_no_visitor_can_read(desk: Desk) -> None:
     external_base(desk, private=True)
-    done = desk.publish(only=("model",))
-    assert done.code == 3
-    assert "acme/base is private or not on the Hub" in done.out
+    desk.ends(3, "acme/base is private or not on the Hub", only=("model",))
     assert desk.hub.repos.keys() == {("model", "acme/base")}, desk.hub.repos.keys()
 
 
 def test_without_the_packages_it_plans_and_names_the_line_to_install(desk: Desk) -> None:
     desk.patch.setattr(preflight, "NEEDED", ("no_such_package",))
-    done = desk.publish(**DATASET)
-    assert done.code == 3
-    assert " added; " in done.out
+    done = desk.ends(3, " added; ", **DATASET)
     assert '-e ".[publish]"' in done.out
     assert not desk.hub.repos
 
@@ -112,17 +103,14 @@ def test_who_may_not_publish_is_told_before_anything_is_sent(desk: Desk, user: U
     desk.hub.users.clear()
     if user is not None:
         desk.hub.users[TOKEN] = user
-    done = desk.publish(**DATASET)
-    assert done.code == 3
+    desk.ends(3, **DATASET)
     assert not desk.hub.repos
 
 
 def test_a_token_for_one_repository_is_refused_before_anything_is_created(desk: Desk) -> None:
     scopes = [{"entity": {"type": "dataset", "name": PAGE}, "permissions": ["repo.write"]}]
     desk.hub.users[TOKEN] = User("alice", role="fineGrained", scopes=scopes)
-    done = desk.publish(only=("dataset", "base"))
-    assert done.code == 3
-    assert f"the token may only write to {PAGE}" in done.out
+    desk.ends(3, f"the token may only write to {PAGE}", only=("dataset", "base"))
     assert not desk.hub.repos
     desk.hub.add_repo("dataset", PAGE)
     assert desk.publish(**DATASET).code == 0
@@ -139,33 +127,25 @@ def ci(desk: Desk) -> Desk:
 
 
 def test_a_trusted_publisher_updates_and_creates_nothing(ci: Desk, bundles: tuple[Bundle, Bundle]) -> None:
-    done = ci.publish(**DATASET)
-    assert done.code == 3
-    assert "a trusted publisher cannot create it" in done.out
+    ci.ends(3, "a trusted publisher cannot create it", **DATASET)
     assert not ci.hub.repos
     with ci.patch.context() as person:
         person.delenv("HF_OIDC_RESOURCE")
         person.setenv("HF_TOKEN", TOKEN)
         assert ci.publish(only=("dataset", "base")).code == 0
     ci.bundle = bundles[1]
-    done = ci.publish(**DATASET)
-    assert done.code == 0, done.out
+    ci.ends(0, **DATASET)
     assert commits(ci.repo("dataset"), "alice/tiny-letters") == 1
-    done = ci.publish(only=("base",))
-    assert done.code == 3
+    ci.ends(3, only=("base",))
     assert commits(ci.repo("base"), "alice/tiny-letters") == 0
 
 
 def test_an_identity_that_the_hub_does_not_know(ci: Desk) -> None:
     ci.patch.setenv("HF_OIDC_ID_TOKEN", "forged-identity")
-    done = ci.publish(**DATASET)
-    assert done.code == 3
-    assert "HTTP 400" in done.out
+    done = ci.ends(3, "HTTP 400", **DATASET)
     assert "forged-identity" not in done.out
     ci.patch.delenv("HF_OIDC_ID_TOKEN")
-    done = ci.publish(**DATASET)
-    assert done.code == 3
-    assert "no token for HF_OIDC_RESOURCE" in done.out
+    ci.ends(3, "no token for HF_OIDC_RESOURCE", **DATASET)
 
 
 @pytest.mark.parametrize("tag", ["release/1.0", "main", "a b", "", "a..b", "x.lock", "-v1", "v" * 97])

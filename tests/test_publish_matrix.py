@@ -138,7 +138,7 @@ class Act:
 
     def _stale(self, request: httpx2.Request) -> None:
         repo = self._of(request)
-        head = repo.commits[repo.refs["main"]] if repo is not None else None
+        head = repo.at("main") if repo is not None else None
         self.happened = request.method == "GET" and head is not None and head.parent is not None
         if repo is not None and head is not None and head.parent is not None and self.happened:
             self.state = (repo, repo.refs["main"])
@@ -227,7 +227,7 @@ def check(desk: Desk, act: Act, done: Ending, before: dict[Any, Any]) -> None:
                 ]
                 assert not odd, (repo.name, odd)
         if any(commit.author == "visitor" for commit in repo.commits.values()):
-            history = repo.history(repo.commits[repo.refs["main"]])
+            history = repo.history(repo.at("main"))
             assert any(commit.author == "visitor" for commit in history), "somebody else's commit is not undone"
             assert "notes.txt" in history[0].files
     for kind, name, files in hub.revealed:
@@ -245,7 +245,7 @@ def check(desk: Desk, act: Act, done: Ending, before: dict[Any, Any]) -> None:
             )
             if told:
                 repo = hub.repos[({"datasets/": "dataset", "spaces/": "space"}.get(told[5] or "", "model"), told[1])]
-                head = repo.commits[repo.refs["main"]]
+                head = repo.at("main")
                 assert (told[2] == "private", told[4]) == (repo.private, head.oid[:12])
                 assert (told[3] == "our commit") <= (head.author == "alice"), line
             elif line.startswith("nothing"):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import httpx2
 import pytest
 
 from .hub_server import Blob, Commit, Repo
-from .publishing import DATASET, PAGE, Bundle, Desk, answer, commits, fails_there, when, without
+from .publishing import DATASET, PAGE, Bundle, Desk, after, answer, commits, fails_there, when, without
 
 pytestmark = pytest.mark.slow
 
@@ -32,9 +31,12 @@ def test_withdrawn_text_is_in_no_public_history(desk: Desk, bundles: tuple[Bundl
     desk.transport.before = lambda request: None
     desk.answers["snippet"] = lambda asked: "fine"
     desk.bundle = without(bundles[1], "NOTICE")
-    done = desk.publish(**DATASET)
-    assert done.code == 0, done.out
-    assert "starts from scratch; its earlier commits move to alice/tiny-letters-earlier-" in done.out
+    desk.ends(
+        0,
+        "then public with one commit",
+        "starts from scratch; its earlier commits move to alice/tiny-letters-earlier-",
+        **DATASET,
+    )
     assert not desk.repo("dataset").private
     (only,) = history(desk.repo("dataset"))
     assert withdrawn not in {blob.sha256 for blob in only.files.values()}
@@ -42,24 +44,10 @@ def test_withdrawn_text_is_in_no_public_history(desk: Desk, bundles: tuple[Bundl
 
 @pytest.mark.parametrize("path", ["LICENSE", "one more"])
 def test_a_commit_that_is_not_what_was_sent_stays_private(desk: Desk, path: str) -> None:
-    def after(request: httpx2.Request, response: httpx2.Response) -> httpx2.Response:
-        if "/commit/" in request.url.path:
-            repo = desk.repo("dataset")
-            repo.commits[repo.refs["main"]].files[path] = Blob(b"other bytes")
-        return response
-
-    desk.transport.after = after
-    done = desk.publish(**DATASET)
-    assert done.code == 3
-    assert f"is not what was sent ({path})" in done.out
+    other = {path: Blob(b"other bytes")}
+    after(desk, "/commit/", lambda response: desk.repo("dataset").at("main").files.update(other))
+    desk.ends(3, f"is not what was sent ({path})", **DATASET)
     assert desk.repo("dataset").private
-
-
-def test_a_new_repository_becomes_public_with_one_commit(desk: Desk) -> None:
-    done = desk.publish(only=("dataset", "base"))
-    assert done.code == 0, done.out
-    assert "then public with one commit" in done.out
-    assert [len(history(repo)) for repo in desk.hub.repos.values()] == [1, 1]
 
 
 def test_what_was_private_for_several_publications_becomes_public_with_one_commit(
@@ -71,8 +59,7 @@ def test_what_was_private_for_several_publications_becomes_public_with_one_commi
         assert desk.publish(**DATASET).code == 0
     earlier = desk.repo("dataset")
     assert len(history(earlier)) == 2
-    done = desk.publish(**DATASET, make_public=(PAGE,))
-    assert done.code == 0, done.out
+    done = desk.ends(0, **DATASET, make_public=(PAGE,))
     assert len(history(desk.repo("dataset"))) == 1
     assert not desk.repo("dataset").private
     assert (len(history(earlier)), earlier.private) == (2, True)
@@ -95,9 +82,7 @@ def test_a_commit_just_before_a_new_start_is_kept_and_named(desk: Desk, bundles:
     desk.bundle = bundles[1]
     when(desk, "POST", "/repos/move", lambda: desk.hub.edit("dataset", PAGE, "notes.txt", b"others"))
     for says in ("changed by others a moment ago, and is called", "is called"):
-        done = desk.publish(**DATASET)
-        assert done.code == 3
-        assert f"{says} {PAGE}-earlier-" in done.out
+        desk.ends(3, f"{says} {PAGE}-earlier-", **DATASET)
         (only,) = desk.hub.repos.values()
         assert (only.private, only.history(only.commits[only.refs["main"]])[0].author) == (True, "visitor")
 
@@ -106,8 +91,7 @@ def test_what_its_owner_makes_private_stays_private(desk: Desk, bundles: tuple[B
     assert desk.publish(**DATASET).code == 0
     desk.bundle = bundles[1]
     when(desk, "POST", "/commit/", lambda: setattr(desk.repo("dataset"), "private", True))
-    done = desk.publish(**DATASET)
-    assert done.code == 0, done.out
+    desk.ends(0, **DATASET)
     assert desk.repo("dataset").private
     assert desk.publish(**DATASET).code == 0
     assert desk.repo("dataset").private
@@ -118,14 +102,10 @@ def test_what_its_owner_makes_private_stays_private(desk: Desk, bundles: tuple[B
 
 def test_an_owners_private_repository_needs_a_wish_and_keeps_its_history(desk: Desk) -> None:
     desk.hub.add_repo("dataset", PAGE, private=True)
-    done = desk.publish(**DATASET)
-    assert done.code == 0, done.out
-    assert f"--make-public {PAGE}" in done.out
+    desk.ends(0, f"--make-public {PAGE}", **DATASET)
     repo = desk.repo("dataset")
     assert repo.private
-    done = desk.publish(**DATASET, make_public=(PAGE,))
-    assert done.code == 0, done.out
-    assert "becomes public with its whole history, 2 commits" in done.out
+    desk.ends(0, "becomes public with its whole history, 2 commits", **DATASET, make_public=(PAGE,))
     assert (repo.private, desk.repo("dataset") is repo) == (False, True)
 
 
@@ -137,8 +117,7 @@ def test_a_commit_at_the_moment_of_becoming_public_is_told_and_hidden(desk: Desk
             when(desk, "PUT", "/settings", answer(403))
 
     when(desk, "PUT", "/settings", commit)
-    done = desk.publish(**DATASET)
-    assert done.code == 3
+    done = desk.ends(3, **DATASET)
     error = next(line for line in done.out.splitlines() if line.startswith("error: "))
     assert "visitor: Update evil.py" in error
     assert ("made private again" in error, "That commit is public" in error) == (hidden, not hidden)
@@ -150,20 +129,17 @@ def test_what_others_did_in_between_does_not_become_public_as_history(desk: Desk
     when(desk, "PUT", "/settings", answer(403))
     assert desk.publish(**DATASET).code == 3
     repo = desk.repo("dataset")
-    ours = repo.commits[repo.refs["main"]]
+    ours = repo.at("main")
     desk.hub.edit("dataset", "alice/tiny-letters", "notes.txt", b"not for the public")
-    desk.hub.add_commit(repo, "main", repo.commits[repo.refs["main"]], "Revert", "visitor", ours.files)
-    done = desk.publish(**DATASET)
-    assert done.code == 0, done.out
+    desk.hub.add_commit(repo, "main", repo.at("main"), "Revert", "visitor", ours.files)
+    done = desk.ends(0, **DATASET)
     assert repo.private
     assert "--make-public alice/tiny-letters makes it public" in done.out
 
 
 def test_what_fails_on_the_hub_does_not_become_public(desk: Desk) -> None:
     desk.answers["snippet"] = fails_there
-    done = desk.publish(**DATASET)
-    assert done.code == 3
-    assert "Nothing was made public" in done.out
+    done = desk.ends(3, "Nothing was made public", **DATASET)
     assert done.state[-1].startswith("alice/tiny-letters: private, our commit")
     desk.answers["snippet"] = lambda asked: "fine"
     assert desk.publish(**DATASET).code == 0
@@ -175,8 +151,7 @@ def test_a_failure_after_an_update_hides_nothing(desk: Desk, bundles: tuple[Bund
     assert desk.publish(**DATASET).code == 0
     desk.bundle = bundles[1]
     desk.answers["snippet"] = fails_there
-    done = desk.publish(**DATASET)
-    assert done.code == 3
+    done = desk.ends(3, **DATASET)
     assert done.state[-1].startswith("alice/tiny-letters: public, our commit")
     assert [check["outcome"] for check in desk.receipt["checks"] if "snippet" in check["name"]] == ["passed", "failed"]
 
@@ -186,8 +161,6 @@ def test_a_gated_repository_is_not_called_readable(desk: Desk) -> None:
         desk.repo("dataset").gated = True
 
     when(desk, "PUT", "/settings", gate)
-    done = desk.publish(**DATASET, smoke=False)
-    assert done.code == 3
-    assert "failed: dataset: a visitor without a token reads this commit" in done.out
+    desk.ends(3, "failed: dataset: a visitor without a token reads this commit", **DATASET, smoke=False)
     (check,) = [check for check in desk.receipt["checks"] if "visitor" in check["name"]]
     assert (check["outcome"], "without a token" in check["detail"]) == ("failed", True)

@@ -7,21 +7,18 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from gen.reference import CONFIGS, FORMATS
 from src.cli import COMMANDS
-from src.documents.build import Documents
-from src.documents.context import Context
-from src.documents.downloads import chart_csv
-from src.documents.pages import site_pages
-from src.figures.catalog import render
-from src.figures.style import darkened
+from src.hub.repository import write_bundle
 
-from .browsing import CHROMIUM, Watched, axe
+from .browsing import CHROMIUM, Watched, axe, serving
 from .conftest import REPO, TINY, invoke, run_in
+from .publishing import Bundle
 from .records import tables
 
 pytestmark = pytest.mark.slow
@@ -188,6 +185,18 @@ def test_internal_links_lead_somewhere(built: tuple[Path, str]) -> None:
                 assert f'id="{anchor}"' in file.read_text(encoding="utf-8"), f"{page.relative_to(site)}: {target}"
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_of_the_space(bundles: tuple[Bundle, Bundle], browser: Browser, tmp_path: Path, scheme: Any) -> None:
+    """Axe finds nothing, and nothing scrolls sideways at 320 px."""
+    write_bundle([bundles[0].repo("space")], tmp_path)
+    with serving(tmp_path / "space", "/a/") as url:
+        seen = Watched(browser, url, color_scheme=scheme, viewport={"width": 320, "height": 900})
+        seen.page.goto(url + "index.html", wait_until="networkidle")
+        assert not axe(seen.page, scheme)
+        assert overflow(seen.page) <= 0
+        assert not seen.wrong
+
+
 # Claims.
 
 
@@ -312,19 +321,6 @@ def test_lighthouse_on_a_phone(address: str, tmp_path: Path) -> None:
     subprocess.run(command, env={**os.environ, "CHROME_PATH": CHROMIUM}, check=True, timeout=180)
     scores = {name: c["score"] for name, c in json.loads(output.read_text())["categories"].items()}
     assert scores == {"accessibility": 1, "best-practices": 1, "seo": 1}
-
-
-def test_two_builds_of_charts_give_the_same_bytes(
-    built: tuple[Path, str], context: Context, documents: Documents
-) -> None:
-    _, _, shown = site_pages(documents, pdf=True)
-    assert len(shown) > 10
-    for name in shown:
-        chart, folder = context.charts[name], built[0] / "assets"
-        light = render(chart, "light.svg", None)
-        assert (folder / f"charts/{name}.light.svg").read_bytes() == light, name
-        assert (folder / f"charts/{name}.dark.svg").read_bytes() == darkened(light), name
-        assert (folder / f"data/{name}.csv").read_bytes() == chart_csv(chart).encode(), name
 
 
 # The reference.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import re
 import shutil
@@ -15,16 +14,15 @@ import time
 from pathlib import Path
 from urllib.request import urlopen
 
-import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
 from gen.site import theme_language
 
 from .browsing import Watched, serving
-from .conftest import REPO, Run, copy_tiny, run_in
+from .conftest import REPO, copy_tiny, run_in
 from .publishing import change_project
-from .records import HOSTILE, blocks, edit_json, hostile_answers, rewrite, set_column, tables
+from .records import HOSTILE, edit_text, hostile_answers, tables
 
 pytestmark = pytest.mark.slow
 
@@ -78,57 +76,6 @@ def test_hostile_answers_show_as_text_everywhere(tmp_path: Path, browser: Browse
     assert all(float(score) < 0 for score in scores), "numbers stay numbers"
 
 
-@pytest.mark.nightly
-def test_the_minimal_record_gives_a_site(minimal: Path, browser: Browser) -> None:
-    assert "without the page Try it: the record has no answers" in build(minimal)
-    assert not (minimal / "site/try-it").exists()
-    page = (minimal / "site/results/index.html").read_text()
-    for text in ("0.0%", "43.0%", "Worse, but not tested", "Better, but not tested"):
-        assert text in page
-    assert "significant improvement" not in page
-    assert not (minimal / "site/examples").exists()
-    assert not (minimal / "site/results/runs").exists()
-    home = (minimal / "site/index.html").read_text()
-    assert "43.0%" in home and "try-it" not in home and "examples/" not in home
-    with serving(minimal / "site") as address:
-        visit(browser, address, "", "results/", "methodology/", "model-card/")
-
-
-@pytest.mark.nightly
-def test_the_worked_example_of_the_guide_works_as_it_stands(minimal: Path, run: Run) -> None:
-    written = zip(("experiments/translation", "metrics", "criteria"), blocks("yaml"), strict=False)
-    for name, text in written:
-        (minimal / f"configs/{name}.yaml").write_text(text)
-    (minimal / "results/translation").mkdir()
-    path = minimal / "results/translation/evaluation_results.json"
-    path.write_text(blocks("json")[0])
-    change_project(minimal, experiment="configs/experiments/translation.yaml")
-    build(minimal)
-    assert "47.900" in (minimal / "site/results/index.html").read_text()
-    done = run(minimal, "-c", blocks("python")[0], PYTHONPATH=str(REPO))
-    assert done.returncode == 0, done.stderr
-    found = run(minimal, "-m", "mkdocs", "build")  # one question does not give 0.31
-    assert found.returncode != 0
-    assert "but the answers give" in found.stdout + found.stderr
-    for side, exact in (("base_model", 0.0), ("finetuned_model", 1.0)):
-        edit_json(path, lambda data, side=side, exact=exact: data[side]["metrics"].update(exact=exact))
-    build(minimal)
-    assert "Guten Morgen" in (minimal / "site/assets/data/answers.csv").read_text()
-
-
-@pytest.mark.nightly
-def test_of_many_answers_the_examples_page_takes_some(tmp_path: Path) -> None:
-    root = copy_tiny(tmp_path / "project")
-    places = np.arange(60_000) % tables(root)[0].num_rows
-    many = [set_column(table.take(places), "id", [f"q-{i}" for i in range(60_000)]) for table in tables(root)]
-    rewrite(root, *many)
-    build(root)
-    data = json.loads((root / "site/assets/data/examples.json").read_text())
-    assert data["rows"] == 20_000
-    assert len(data["outcome"]) == 20_000
-    assert "one question in 3" in (root / "site/examples/index.html").read_text()
-
-
 # Serving and deploying.
 
 
@@ -177,9 +124,7 @@ def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: 
             new, shown = (
                 ("0.44", "44.0%") if name.endswith(".json") else (f"{old} zebra", f"{old.split(': ')[-1]} zebra")
             )
-            text = (root / name).read_text()
-            assert old in text, name
-            (root / name).write_text(text.replace(old, new))
+            edit_text(root / name, (old, new))
             wait(number)
             time.sleep(3)  # a loop would build again by now
             assert builds() == number, log.read_text()

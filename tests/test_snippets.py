@@ -1,4 +1,4 @@
-"""The snippet of a card loads the model as it was trained: with the pinned transformers and peft, on adapters of each kind."""
+"""The code of a card and its notebook runs, and loads the model as it was trained: with the pinned libraries, on adapters of each kind."""
 
 from __future__ import annotations
 
@@ -6,26 +6,30 @@ import ast
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 import yaml
+from nbclient import NotebookClient
 
 from src.documents.build import build
+from src.documents.notebook import PATH
 from src.documents.renderer import Renderer
 from src.documents.snippet import python_string, snippet_prompt
 from src.record.errors import InputError
 from src.record.gaps import check_gaps
 from src.record.model import read_model
 
+from .conftest import REPO, run_in
 from .hub_server import HubServer
-from .records import without_settings
+from .publishing import Desk, online
+from .records import CAUSAL, without_settings
 
 CHECKPOINT = "checkpoints/best_model"
-CAUSAL = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": 2, "lora_alpha": 4, "target_modules": ["c_attn"]}
 
 
 @pytest.fixture
@@ -126,20 +130,10 @@ def test_the_snippet_loads_what_was_trained(
     assert torch.allclose(there, here, atol=0.05 * float(here.abs().max())), float((there - here).abs().max())
 
 
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[HubServer]:
-    found = HubServer()
-    found.start()
-    yield found
-    found.stop()
-
-
 @pytest.mark.slow
 def test_a_pinned_base_is_loaded_as_pinned(hub: HubServer, project: Path, tmp_path: Path) -> None:
     """The base model's newest commit has other weights than the one that the adapter was trained on."""
     from safetensors.numpy import load_file, save
-
-    from .conftest import run_in
 
     base = project / "models/tiny"
     repo = hub.add_repo("model", "org/base")
@@ -154,8 +148,8 @@ def test_a_pinned_base_is_loaded_as_pinned(hub: HubServer, project: Path, tmp_pa
     (tmp_path / "tiny-lora").symlink_to(project / CHECKPOINT)
     script = re.findall(r"```python\n(.*?)```", snippet(project), flags=re.DOTALL)[0]
     script += "\nprint(float(sum(p.abs().sum() for n, p in model.named_parameters() if 'lora' not in n)) > 0)\n"
-    online = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
-    done = run_in(tmp_path, "-c", script, HF_HUB_DISABLE_XET="1", **online)
+    environment = online(hub, tmp_path / "home", HF_HUB_OFFLINE="0", HF_HUB_DISABLE_XET="1", PYTHONPATH=str(REPO))
+    done = run_in(tmp_path, "-c", script, **environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith("True"), done.stdout
 
@@ -273,3 +267,23 @@ def test_labels_have_names_where_the_config_has_them(names: dict[str, str] | Non
     config = {"architectures": ["BertForSequenceClassification"], "model_type": "bert", "id2label": names}
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert read_model(tmp_path).unnamed_labels == (names is None or names["0"] == "LABEL_0")
+
+
+@pytest.mark.nightly
+def test_the_notebook_runs_and_its_outputs_are_those_on_record(desk: Desk, tmp_path: Path) -> None:
+    done = desk.publish()
+    assert done.code == 0, done.out
+    desk.patch.undo()  # from here on it is a visitor's
+    desk.hub.start()
+    book = nbformat.reads(desk.bundle.repo("model").files[PATH].content.decode(), as_version=4)
+    nbformat.validate(book)
+    written = {cell.id: list(cell.outputs) for cell in book.cells if cell.cell_type == "code"}
+    assert len(written["cell-2"][0].text.splitlines()) == 2
+    environment = online(desk.hub, tmp_path / "home", HF_HUB_DISABLE_XET="1", HF_HUB_DISABLE_PROGRESS_BARS="1")
+    NotebookClient(book, timeout=300, kernel_name="python3").execute(env=environment)
+    desk.hub.stop()
+    for cell in book.cells:
+        if cell.cell_type != "code":
+            continue
+        said = "".join(out.text for out in cell.outputs if out.output_type == "stream" and out.name == "stdout")
+        assert said == "".join(out.text for out in written[cell.id] if out.output_type == "stream"), cell.id

@@ -12,7 +12,7 @@ from src.experiment.build import letter_tokens, training_rows
 from src.experiment.models import load_tokenizer
 from src.experiment.shortcuts import Guesses, letters_token
 from src.experiment.word_questions import asked_tokens, question_examples, tokens_asked_about
-from src.record.config import DatasetConfig, Only
+from src.record.config import DatasetConfig
 
 from .conftest import REPO, TINY
 
@@ -77,11 +77,6 @@ def test_a_question_depends_on_the_tokens_that_hold_its_letter(
 ) -> None:
     row = {"tokens": [" Stra", "berr", "y"], "letter": letter, "position": position}
     assert tokens_asked_about(row, frozenset({"stra"})) == answer
-
-
-def test_a_metric_is_limited_to_a_value_or_to_a_range() -> None:
-    with pytest.raises(ValueError, match="either `equals` or a range"):
-        Only(column="asked_about", equals="no", at_least=1)
 
 
 def test_spellings_of_asked_tokens_contain_no_other_token_in_as_many_examples(large: Any) -> None:
