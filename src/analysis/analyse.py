@@ -214,9 +214,9 @@ class Analysis:
         return self.metrics if len(self.metrics) <= MANY else self.primary or self.metrics[:MANY]
 
     @property
-    def others(self) -> tuple[MetricResult, ...]:
-        """The secondary metrics that are not variants of another one."""
-        return tuple(m for m in self.metrics if not m.config.primary and m.config.variant_of is None)
+    def primary_first(self) -> tuple[MetricResult, ...]:
+        """All metrics, the primary ones first."""
+        return (*self.primary, *(m for m in self.metrics if not m.config.primary))
 
 
 def analyse(record: Record) -> Analysis:

@@ -461,9 +461,6 @@ class MetricConfig(Strict):
     only: tuple[Only, ...] = Field((), description="The questions that it is limited to, by one column or several.")
     breakdowns: list[Grouping] = Field(default_factory=list, description="What it is broken down by.")
 
-    variant_of: str | None = Field(None, description="Key of the metric that it is shown next to.")
-    variant: str | None = Field(None, description="Under which condition it asks the same, in a few words.")
-
     @field_validator("only", mode="before")
     @classmethod
     def _one_or_several(cls, given: Any) -> Any:
@@ -501,6 +498,4 @@ class MetricsConfig(Strict):
         for key, metric in self.metrics.items():
             if labels.setdefault(metric.label, key) != key:
                 raise ValueError(f"{key} has the label of {labels[metric.label]}, so readers cannot tell them apart")
-            if metric.variant_of is not None and metric.variant_of not in self.metrics:
-                raise ValueError(f"{key}: variant_of: no metric {metric.variant_of}")
         return self
