@@ -47,6 +47,10 @@ def run(command: Callable[..., Any]) -> None:
     except CommandError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
+    except ModuleNotFoundError as error:
+        extras = 'pip install -c constraints.txt -e ".[site,report,experiment]"'
+        sys.stderr.write(f"error: {error.name} is not installed. Run `{extras}`.\n")
+        sys.exit(1)
     except OSError as error:  # of a file: one that may not be read or written, or a full disk
         if error.filename is None:
             raise

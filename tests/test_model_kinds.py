@@ -115,7 +115,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 6800
         (lambda folder: (folder / "adapter_model.safetensors").rename(folder / "model.gguf"), "adapter_model.safetensors: not found"),
         (lambda folder: (folder / "adapter_config.json").unlink(), "neither adapter_config.json nor config.json"),
         (lambda folder: (folder / "adapter_model.safetensors").write_bytes(POINTER), "a Git LFS pointer"),
-        (lambda folder: cut(folder / "adapter_model.safetensors", -10), "cut short: "),
+        (lambda folder: cut(folder / "adapter_model.safetensors", -10), "by its header"),
         (lambda folder: (folder / "adapter_model.safetensors").write_text("<!doctype html>"), "not a safetensors file"),
     ],
 )  # fmt: skip

@@ -132,7 +132,7 @@ def outcomes(root: Path, change: str) -> None:
     [
         ("gain", "A significant improvement (exact McNemar, p", True),
         ("loss", "Significantly worse (exact McNemar, p = 0.0", False),
-        ("same", "No significant difference (exact McNemar, p = 1.000).", False),
+        ("same", "No significant difference (exact McNemar, p = 1.000, Holm-corrected).", False),
         ("never", "No evidence that the answers depend on what is asked: 0% are right", False),
     ],
 )

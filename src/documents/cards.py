@@ -43,10 +43,14 @@ def _license(project: ProjectConfig) -> dict[str, Any]:
 
 
 def _widget(context: Context) -> list[dict[str, Any]] | None:
-    """Give the Hub's widget a question of each kind, with its solved example and what the model answered."""
+    """Give the Hub's widget a question of each kind that is on record as it was answered, with its solved example.
+
+    Of a spelling only the letters are on record, so it is left out.
+    """
     if not isinstance(context.demo, Demo):
         return None
-    first = {row["task"]: row for row in reversed(context.demo.examples)}
+    as_written = {question.task for question in context.demo.questions.values() if question.candidates}
+    first = {row["task"]: row for row in reversed(context.demo.examples) if row["task"] in as_written}
     answers = {task: f" {plain(row['finetuned_answer'])}" for task, row in first.items()}
     return [
         {"example_title": row["question"], "text": row["prompt"], "output": {"text": answers[task]}}

@@ -141,6 +141,9 @@ class ClaimExtension(Extension):
         for part in (data for node in body for data in node.find_all(nodes.TemplateData)):
             if _DIGIT.search(_QUIET.sub("", part.data)):
                 raise TemplateSyntaxError("a claim with a number in digits; print the value instead", line, name, file)
+        for shown in (part for node in body for out in node.find_all(nodes.Output) for part in out.nodes):
+            if not isinstance(shown, nodes.TemplateData) and not _names(shown):
+                raise TemplateSyntaxError("a claim that prints a constant; print the value instead", line, name, file)
         place = nodes.Const(file or name), nodes.Const(line), nodes.Const(text), nodes.Const(kept is not None)
         called = self.call_method("_claim", [*place, nodes.DerivedContextReference()])
         block = nodes.CallBlock(called, [], [], body).set_lineno(line)
@@ -173,11 +176,16 @@ class ClaimExtension(Extension):
         return self._compiled(text)(given)
 
 
+def _names(expression: nodes.Node) -> bool:
+    """Determine whether an expression reads anything by its name."""
+    return isinstance(expression, nodes.Name) or next(expression.find_all(nodes.Name), None) is not None
+
+
 def _is_constant(condition: nodes.Expr) -> bool:
     """Determine whether a condition, or a part of it, holds or fails whatever the record says."""
-    parts = [condition, *condition.find_all(nodes.Expr)]
-    if not any(isinstance(part, nodes.Name) for part in parts):
+    if not _names(condition):
         return True
+    parts = [condition, *condition.find_all(nodes.Expr)]
     joined = [side for part in parts if isinstance(part, nodes.And | nodes.Or) for side in (part.left, part.right)]
     compared = [
         (part.expr, *(operand.expr for operand in part.ops)) for part in parts if isinstance(part, nodes.Compare)

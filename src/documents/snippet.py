@@ -25,12 +25,14 @@ class Prompt:
         answer: The model's answer on record, where the prompt is a question of the evaluation, asked as it was there.
         chat: Whether it is sent as a user's message, which the tokenizer's template surrounds.
         method: How the answer on record was obtained.
+        as_written: Whether that answer is the line that the model wrote, without spaces around it and a period at its end.
     """
 
     text: str
     answer: str | None = None
     chat: bool = False
     method: str = ""
+    as_written: bool = False
 
     @property
     def code(self) -> str:
@@ -69,7 +71,9 @@ def snippet_prompt(record: Record) -> Prompt:
         answers = rows.texts("answer") if rows.has("answer") else [None] * len(rows)
         for prompt, answer in zip(rows.prompts(), answers, strict=True):
             if prompt.strip() and len(prompt) <= LONGEST and prompt.endswith(stated):
-                return Prompt(prompt, None if chat else answer, chat, record.results.tasks[task].method)
+                of = record.results.tasks[task]
+                as_written = of.judged == "comparison" and of.candidates is not None
+                return Prompt(prompt, None if chat else answer, chat, of.method, as_written)
     return Prompt(stated or "Hello", chat=chat)
 
 

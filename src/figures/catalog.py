@@ -64,7 +64,9 @@ def catalog(analysis: Analysis, log: TrainingLog | None, study: LoadedStudy | No
         if courses:
             found.append(_course(courses))
     main = {m.key for m in analysis.main}
-    shown = [m for m in analysis.primary_first if m.base is not None and m.config.unit == "proportion" and m.key in main]
+    shown = [
+        m for m in analysis.primary_first if m.base is not None and m.config.unit == "proportion" and m.key in main
+    ]
     if shown:
         found.append(_metrics(shown, analysis))
     found += [_breakdown(b, analysis.metric(b.metric).config) for b in analysis.breakdowns]

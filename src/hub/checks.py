@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -16,6 +17,7 @@ from yaml import YAMLError
 
 from src.documents.context import Context
 from src.documents.renderer import Renderer
+from src.record.answers import MAX_ANSWER
 from src.record.errors import CommandError
 from src.record.publication import Check, Outcome, Role
 
@@ -164,12 +166,22 @@ class Checks:
             code = self._snippet(repo.role)
             if code is not None:
                 jobs.append({"job": "snippet", "code": code} | folder)
-                reports.append((repo.role, where + SNIPPET, lambda found: (True, f"printed {found!r}"[:300])))
+                reports.append((repo.role, where + SNIPPET, partial(self._compare_printed, repo.role)))
         if not jobs:
             return
         replies = home.run(jobs, f"loading and running {', '.join(repo.repo_id for repo in repos)}", offline=offline)
         for (role, name, compare), found in zip(reports, replies, strict=True):
             self.add(role, name, *((False, str(found)) if isinstance(found, ValueError) else compare(found)))
+
+    def _compare_printed(self, role: Role, found: Any) -> tuple[bool, str]:
+        """Compare what a model's snippet printed with the answer on record, where it asks what was asked there."""
+        prompt = self._context.snippet_prompt
+        printed = str(found).strip().removesuffix(".").strip()[:MAX_ANSWER]
+        known = (
+            role == "model" and prompt.as_written and prompt.answer is not None and not self._context.project.snippet
+        )
+        same = not known or printed == prompt.answer
+        return same, f"printed {found!r}"[:300] + ("" if same else f", and {prompt.answer!r} is on record")
 
     def _compare_splits(self, found: Any) -> tuple[bool, str]:
         splits = self._context.record.published_splits

@@ -95,7 +95,7 @@ def check_safetensors(path: Path) -> dict[str, Any]:
             raise InputError(path, "cut short, or not a safetensors file.") from None
     size, expected = path.stat().st_size, max(ends, default=0) + 8 + length
     if expected != size:
-        raise InputError(path, f"cut short: {size:,} of {expected:,} bytes. Copy it again.")
+        raise InputError(path, f"{size:,} bytes, and {expected:,} by its header. Copy it again.")
     return header
 
 

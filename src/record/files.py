@@ -38,7 +38,7 @@ def reading(path: Path, hint: str = "") -> Iterator[None]:
     try:
         yield
     except _UNREADABLE as error:
-        raise InputError(path, f"{_said(error)}. {hint}".strip()) from None
+        raise InputError(path, f"{_said(error).rstrip('.')}. {hint}".strip()) from None
 
 
 def _said(error: Exception) -> str:
@@ -137,7 +137,8 @@ def validate(path: Path, data: Any, model: type[Model], hint: str = "") -> Model
         *_, name = map(str, first["loc"] or ("",))
         meant = did_you_mean(name, _keys(model) - {name}) if unknown else ""
         key = f"{'.'.join(map(str, first['loc']))}: " if first["loc"] else ""
-        raise InputError(path, f"{key}{first['msg']}{meant or '.'} {hint}".strip()) from None
+        said = first["msg"] + meant
+        raise InputError(path, f"{key}{said}{'' if said.endswith('?') else '.'} {hint}".strip()) from None
 
 
 def _keys(model: type[BaseModel]) -> set[str]:

@@ -170,6 +170,8 @@ class Record:
     @property
     def first_stage(self) -> Run | None:
         """The study's run whose adapter the published run continues, if it is on record."""
+        if self.study is not None:
+            self.study.check_adapters(self.root)
         start = self.experiment.start_from
         runs = self.study.study.runs if self.study and start else ()
         return next((self.runs[r.name] for r in runs if r.experiment.checkpoint == start and r.name in self.runs), None)

@@ -26,6 +26,7 @@ from .schemas import (
     Task,
     TrainingLog,
 )
+from .tables import frequencies
 
 BASE = "base"
 """Name of the base model among the runs."""
@@ -125,6 +126,12 @@ def load_results(
     questions = None
     if evaluation.questions is not None:
         questions = read_questions(referenced(path, evaluation.questions))
+        asked = frequencies(questions.table["task"])
+        for key, task in evaluation.tasks.items():
+            if task.questions != asked.get(key, 0):
+                raise InputError(
+                    path, f"tasks.{key}.questions: {task.questions}, but {asked.get(key, 0)} are on record."
+                )
         for label, column in [pair for task in evaluation.tasks.values() for pair in task.shortcuts.items()]:
             _check_column(path, f"shortcuts.{label}", column, questions)
     for key, metric in metrics.metrics.items():

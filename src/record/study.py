@@ -224,6 +224,18 @@ class LoadedStudy:
             folders[name] = folder
         return folders
 
+    def check_adapters(self, root: Path) -> None:
+        """Refuse adapters in the repository that are not those that a run was evaluated with, or continued."""
+        for name, run in self.runs.items():
+            planned = self.study.run(name).experiment
+            known = {planned.checkpoint: run.hashes.adapter if run.hashes else {}}
+            if planned.start_from is not None and run.log and run.log.hashes:
+                known[planned.start_from] = run.log.hashes.start
+            for place, hashes in known.items():
+                folder = root / place
+                if hashes and folder.is_dir():
+                    check_hashes(hash_files(checkpoint_files(folder)), hashes, folder, "checkpoint")
+
     def done(self, arm: str) -> list[Run]:
         """Return the runs of an arm that are done, in the order of its seeds."""
         return [self.runs[run.name] for run in self.study.runs if run.arm == arm and run.name in self.runs]
