@@ -23,7 +23,6 @@ from src.record.results import computed
 from src.record.schemas import Task
 
 REPO = Path(__file__).parent.parent
-TINY = REPO / "tests/tiny"
 GUIDE = REPO / "docs/guides/your-own.md"
 
 HOSTILE = (
