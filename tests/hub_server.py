@@ -83,7 +83,6 @@ class Repo:
 class User:
     name: str
     role: str = "write"
-    expired: bool = False
     scopes: list[dict[str, Any]] | None = None
 
 
@@ -158,24 +157,28 @@ class HubServer:
 
     # Answering.
 
-    def answer(self, request: httpx2.Request) -> httpx2.Response:
-        path = request.url.raw_path.decode().partition("?")[0]
-        self.log.append((request.method, path))
+    def asked(self, request: httpx2.Request) -> tuple[Callable[[Asked], httpx2.Response], Asked]:
+        """Read a request's address: who answers it, and what it is about."""
         method = "GET" if request.method == "HEAD" else request.method
         for known, pattern, handler in self.routes:
-            found = re.fullmatch(pattern, path)
+            found = re.fullmatch(pattern, request.url.raw_path.decode().partition("?")[0])
             if found and known == method:
                 named = found.groupdict()
                 others = [i for i in range(1, found.re.groups + 1) if i not in found.re.groupindex.values()]
                 rest = tuple(unquote(found[i] or "") for i in others)
-                try:
-                    return handler(Asked(request, KINDS[named.get("kinds") or "models"], named.get("name") or "", rest))
-                except HubError as error:
-                    if error.status == 307:
-                        return httpx2.Response(307, headers={"Location": error.message})
-                    headers = {"X-Error-Message": error.message, "X-Error-Code": error.code}
-                    return answer({"error": error.message}, error.status, **{k: v for k, v in headers.items() if v})
-        return answer({"error": "no such address"}, 404)
+                return handler, Asked(request, KINDS[named.get("kinds") or "models"], named.get("name") or "", rest)
+        raise HubError(404, "no such address")
+
+    def answer(self, request: httpx2.Request) -> httpx2.Response:
+        self.log.append((request.method, request.url.path))
+        try:
+            handler, asked = self.asked(request)
+            return handler(asked)
+        except HubError as error:
+            if error.status == 307:
+                return httpx2.Response(307, headers={"Location": error.message})
+            headers = {"X-Error-Message": error.message, "X-Error-Code": error.code}
+            return answer({"error": error.message}, error.status, **{k: v for k, v in headers.items() if v})
 
     def start(self) -> str:
         hub = self
@@ -194,8 +197,7 @@ class HubServer:
                     hub.log.append((request.method, request.url.path))
                     time.sleep(600)
                 given = hub.answer(request)
-                if fault == "slow":
-                    given.headers["Content-Length"] = str(10**6)
+                given.headers["Content-Length"] = str(len(given.content) + 10**6 * (fault == "slow"))
                 self.send_response(given.status_code)
                 for name, value in given.headers.items():
                     self.send_header(name, value)
@@ -232,7 +234,7 @@ class HubServer:
         if not header:
             return None
         user = self.users.get(header.removeprefix("Bearer "))
-        if user is None or user.expired:
+        if user is None:
             raise HubError(401, "Invalid credentials in Authorization header")
         return user
 

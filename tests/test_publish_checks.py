@@ -96,9 +96,7 @@ def test_without_the_packages_it_plans_and_names_the_line_to_install(desk: Desk)
     assert not desk.hub.repos
 
 
-@pytest.mark.parametrize(
-    "user", [None, User("alice", role="read"), User("alice", expired=True)], ids=["unknown", "reader", "expired"]
-)
+@pytest.mark.parametrize("user", [None, User("alice", role="read")], ids=["unknown", "reader"])
 def test_who_may_not_publish_is_told_before_anything_is_sent(desk: Desk, user: User | None) -> None:
     desk.hub.users.clear()
     if user is not None:

@@ -114,12 +114,10 @@ class Act:
 
     def _of(self, request: httpx2.Request) -> Repo | None:
         """Return the repository that a request is about, or the first one where it is about none."""
-        found = re.search(r"/(?:api/)?(models|datasets|spaces)/(alice/[\w-]+)", request.url.path)
-        if found:
-            return self.desk.hub.repos.get((found[1].removesuffix("s"), found[2]))
-        found = re.match(r"/(alice/[\w-]+)", request.url.path)
-        name = found[1].removesuffix(".git") if found else ""
-        return self.desk.hub.repos.get(("model", name)) or next(iter(self.desk.hub.repos.values()), None)
+        _, asked = self.desk.hub.asked(request)
+        if asked.name:
+            return self.desk.hub.repos.get((asked.kind, asked.name))
+        return next(iter(self.desk.hub.repos.values()), None)
 
     def _owner(self, request: httpx2.Request) -> None:
         hub, repo = self.desk.hub, self._of(request)
