@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from src.record.config import ExperimentConfig, MetricsConfig, ProjectConfig, TrainingConfig
+from src.record.config import MetricsConfig, ProjectConfig, TrainingConfig
 from src.record.errors import InputError
 from src.record.files import validate
 
@@ -31,13 +31,6 @@ def stated(**changes: Any) -> ProjectConfig:
 def test_what_a_project_cannot_state_names_its_key(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         stated(**changes)
-
-
-def test_several_languages_and_a_license_of_its_own() -> None:
-    project = stated(
-        language=["en", "pt-BR"], license="other", license_name="Mine", license_link="https://example.org/license"
-    )
-    assert project.languages == ["en", "pt-BR"]
 
 
 def training(**settings: Any) -> TrainingConfig:
@@ -76,9 +69,3 @@ def test_two_metrics_of_one_label_are_refused() -> None:
     one = {"label": "One", "definition": "It.", "direction": "higher", "unit": "proportion"}
     with pytest.raises(InputError, match="has the label of"):
         validate(Path("metrics.yaml"), {"metrics": {"one": one, "two": one}}, MetricsConfig)
-
-
-def test_an_experiment_that_names_no_folders_has_its_own() -> None:
-    config = ExperimentConfig.model_validate({"experiment_name": "mine", "dataset_config": {}})
-    assert (config.checkpoint, config.dataset_config.path) == ("checkpoints/mine", "data/mine")
-    assert ExperimentConfig(experiment_name="mine").dataset_config.path == "data/mine"

@@ -72,22 +72,18 @@ def test_losses_that_are_not_numbers_stay_visible(tmp_path: Path, context: Conte
         ([{"step": 1, "loss": -0.5}, {"step": 2, "loss": 0.25}], "Training loss", (("1", "-0.5000"), ("2", "0.2500"))),
         ([{"step": 2, "eval_loss": 0.25}], "Validation loss", (("2", "0.2500"),)),
         ([{"step": 1, "loss": 1}, {"step": 2, "eval_loss": 0.25}], "Training and validation loss", (("2", "0.2500"),)),
-        ([{"step": 1, "learning_rate": 0.1}], None, ()),
     ],
 )
 def test_the_chart_shows_the_losses_that_there_are(
-    entries: list[dict[str, float]], title: str | None, rows: tuple[Any, ...], context: Context, tmp_path: Path
+    entries: list[dict[str, float]], title: str, rows: tuple[Any, ...], context: Context, tmp_path: Path
 ) -> None:
     """Another Trainer's loss may be of any kind, so its axis claims no unit."""
     state = json.dumps({"global_step": 2, "log_history": entries})
     log = TrainingLog.model_validate(read_trainer(folder(tmp_path, state=state), "mine").log)
-    chart = next((chart for chart in catalog(context.analysis, log) if chart.name == "training"), None)
-    assert (chart.title if chart else None) == title
-    if chart is not None:
-        assert chart.rows == rows and chart.header[1] in str(title).replace("and v", "V")
-        assert ("do not compare" in chart.caption) == ("and" in str(title))
-        (axes,) = chart.draw(style.LIGHT, WIDE).axes
-        assert axes.get_ylabel() == "Loss" and axes.get_ylim()[0] <= float(rows[0][1])
+    chart = next(chart for chart in catalog(context.analysis, log) if chart.name == "training")
+    assert (chart.title, chart.rows) == (title, rows)
+    (axes,) = chart.draw(style.LIGHT, WIDE).axes
+    assert axes.get_ylabel() == "Loss" and axes.get_ylim()[0] <= float(rows[0][1])
 
 
 def test_the_last_checkpoint_counts(tmp_path: Path) -> None:
