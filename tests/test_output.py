@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from src.cli import COMMANDS
 from src.record.errors import InputError
 from src.record.files import replacing
 
-from .conftest import REPO, copy_tiny, invoke, run_in
+from .conftest import REPO, copy_tiny, run_in
 
 pytestmark = pytest.mark.slow
 
@@ -91,11 +90,3 @@ def test_the_job_that_may_ask_for_an_identity_installs_nothing() -> None:
     for name, job in workflow["jobs"].items():
         installs = [step["run"] for step in job["steps"] if re.search(r"\bpip\b|\bnpm\b|\bmake\b", step.get("run", ""))]
         assert bool(installs) == (name not in trusted)
-
-
-def test_every_command_explains_itself() -> None:
-    for command in COMMANDS:
-        done = invoke(REPO, command, "--help")
-        assert done.returncode == 0
-        assert f"python -m src.{command}" in done.stdout
-        assert f"src.{command}" in (REPO / "README.md").read_text()
