@@ -46,9 +46,9 @@ DATASET = {"only": ("dataset",)}
 KINDS = {"dataset": "dataset", "base": "model", "model": "model", "space": "space"}
 
 
-def change_project(root: Path, **changes: Any) -> None:
-    """Change keys of the project config."""
-    path = root / "configs/project.yaml"
+def change_project(root: Path, file: str = "project.yaml", **changes: Any) -> None:
+    """Change keys of a config, by default the project's."""
+    path = root / "configs" / file
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes, allow_unicode=True))
 
 

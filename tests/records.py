@@ -121,11 +121,19 @@ def edit_text(path: Path, *changes: tuple[str, str], to: Path | None = None) -> 
     return to or path
 
 
-def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change what a JSON file holds."""
-    data = json.loads(path.read_text())
-    change(data)
-    path.write_text(json.dumps(data))
+def edit_json(path: Path, change: Callable[[dict[str, Any]], object], line: int | None = None) -> None:
+    """Change what a JSON file holds, or lines of a JSONL file, by default each of them."""
+    lines = [path.read_text()] if path.suffix == ".json" else path.read_text().splitlines()
+    for i in range(len(lines)) if line is None else [line]:
+        data = json.loads(lines[i])
+        change(data)
+        lines[i] = json.dumps(data)
+    path.write_text("\n".join(lines) + "\n")
+
+
+def describe_adapter(root: Path, config: dict[str, Any]) -> None:
+    """Make the tiny project's checkpoint say something else of itself."""
+    (root / "checkpoints/best_model/adapter_config.json").write_text(json.dumps(config))
 
 
 def tables(root: Path, name: str = "tiny") -> tuple[pa.Table, pa.Table, pa.Table]:

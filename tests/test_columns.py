@@ -7,19 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from src.analysis.analyse import analyse
 from src.documents.explorer import explorer_json
 from src.figures.catalog import catalog
 from src.record.answers import read_answers, write_answers
-from src.record.config import Grouping
 from src.record.errors import InputError
 from src.record.load import Record, load_record
 from src.record.questions import read_questions, write_questions
 from src.record.schemas import Task
-from src.record.splits import read_splits
 
 from .records import example, rewrite
 
@@ -140,27 +137,3 @@ def test_several_references_count_as_right(tmp_path: Path) -> None:
     judged(tmp_path, TASK, first, ({"references": None}, {"answer": "y", "correct": False}))
     with pytest.raises(InputError, match="correct, id q1"):
         judged(tmp_path, TASK, first, ({"references": None}, {"answer": "y", "correct": True}))
-
-
-SPLIT = pa.table(
-    {
-        "word": pa.array(["an", "ant", "ant"], pa.large_string()),
-        "parts": [["a", "n"], ["ant"], None],
-        "style": pa.array(["a", "b", "b"]).dictionary_encode(),
-        "template": [{"of": 1}] * 3,  # a column of that name need not hold texts
-    }
-)
-
-
-def test_a_dataset_is_counted_by_values_and_lengths(tmp_path: Path) -> None:
-    (tmp_path / "words").mkdir()
-    pq.write_table(SPLIT, tmp_path / "words/train.parquet")
-    by = [{"column": name, "of": "length", "label": name} for name in ("word", "parts", "style", "elsewhere")]
-    by.append({"column": "style", "label": "styles"})
-    (split,) = read_splits(tmp_path, [Grouping.model_validate(one) for one in by], Path("configs/project.yaml"))
-    assert split.counts == {
-        "styles": [("a", 1), ("b", 2)],
-        "word": [("2", 1), ("3", 2)],
-        "parts": [("1", 1), ("2", 1)],
-        "style": [("1", 3)],
-    }

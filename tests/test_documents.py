@@ -96,11 +96,8 @@ def test_formats() -> None:
     sizes = {2400: "43.2%", 120: "43%", None: "43.2%"}  # no finer than one question's weight
     assert {size: formatting.value(0.43219, PROPORTION, size) for size in sizes} == sizes
     assert formatting.value(0.0, PROPORTION, 50) == "0%"
-    assert formatting.difference(-0.25, PROPORTION) == "−25.0 points"
     assert [formatting.percent(share) for share in (0.0, 0.0999, None)] == ["0%", "10%", "not measured"]
     assert formatting.p_value(0.00001) == "<\N{NO-BREAK SPACE}0.001"
-    assert formatting.midsentence("ROUGE-L") == "ROUGE-L"
-    assert formatting.interval(None, PROPORTION) == "not measured"
 
 
 def test_the_minimal_record_gives_a_card(minimal: Path) -> None:

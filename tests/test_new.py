@@ -16,12 +16,12 @@ from pypdf import PdfReader
 
 from src.record.files import sha256_file
 from src.record.load import load_record
-from src.record.references import read_references
 
 from .conftest import REPO, TINY, invoke, once, refuses, run_in, succeeds
 from .hub_server import HubServer
 from .publishing import Author
 from .records import CAUSAL, checkpoint, edit_json
+from .test_import import color_runs
 from .test_trainer import STATE
 
 WORDS = (
@@ -43,21 +43,9 @@ DISTIL = CAUSAL | {"base_model_name_or_path": "distilbert/distilgpt2"}
 
 
 def lm_eval_results(folder: Path, adapter: str) -> tuple[Path, Path]:
-    """Write what the harness wrote about two tasks, for another base model."""
-    for side in ("base", "tuned"):
-        shutil.copytree(REPO / "tests/data/lm_eval" / side, folder / side)
-        for path in [*(folder / side).rglob("samples_*")]:
-            if not path.name.startswith(("samples_odd_pick", "samples_odd_next")):
-                path.unlink()
-        (inner,) = (folder / side).iterdir()
-        (file,) = inner.replace(inner.with_name(side)).glob("results_*.json")
-        data = json.loads(file.read_text())
-        for part in ("results", "configs", "versions", "n-shot", "higher_is_better", "n-samples", "task_hashes"):
-            data[part] = {task: value for task, value in data.get(part, {}).items() if task in ("odd_pick", "odd_next")}
-        data["group_subtasks"] = {}
-        text = json.dumps(data).replace("models/gpt2-mini", BASE).replace("checkpoints/best_model", adapter)
-        file.write_text(text)
-    return folder / "base", folder / "tuned"
+    """Write what the harness writes about a task, of a base model and an adapter of it."""
+    color_runs(folder, {"b": f"pretrained={BASE}", "t": f"pretrained={BASE},peft={adapter}"})
+    return folder / "b", folder / "t"
 
 
 def adapter_folder(folder: Path) -> Path:
@@ -184,7 +172,7 @@ def test_the_adapter_and_the_harness_results_are_in_it(whole: Path) -> None:
     assert record.experiment.checkpoint == "checkpoints/mine"
     assert record.experiment.lora_config is not None
     assert record.has_answers
-    assert set(record.results.tasks) >= {"odd_pick"}
+    assert set(record.results.tasks) >= {"colors"}
     assert record.results.source is not None
     assert record.results.source.tool.startswith("lm-evaluation-harness")
     assert record.splits == []
@@ -339,13 +327,6 @@ def test_large_weights_are_not_offered_to_git_without_a_word(tmp_path: Path) -> 
     done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine", "--adapter", str(adapter))
     assert "leaves out adapter_model.safetensors, above 10 MB; to commit them, use Git LFS" in done.stderr
     assert "/checkpoints/mine/adapter_model.safetensors\n" in (tmp_path / "mine/.gitignore").read_text()
-
-
-def test_an_appended_bibliography_entry_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "references.bib"
-    text = (REPO / "src/starter/docs/references.bib").read_text() + "% cited as [@key].\n"
-    path.write_text(text + "@misc{doe2020, author = {Doe, Jane}, title = {T}, year = {2020}}\n")
-    assert list(read_references(path)) == ["doe2020"]
 
 
 def test_results_of_another_adapter_are_refused_with_both_names(tmp_path: Path) -> None:

@@ -19,17 +19,6 @@ def dry_run(root: Path, *more: str) -> subprocess.CompletedProcess[str]:
     return invoke(root, "publish", "--dry-run", *more)
 
 
-def test_it_prints_a_line_per_repository_and_a_total(project: Path) -> None:
-    done = dry_run(project)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.strip().splitlines()
-    names = [line.split()[2] for line in lines if " files, " in line]
-    assert names == ["dataset:", "base:", "model:", "space:"]
-    assert lines[-1].endswith("files in dist/hub")
-    assert "adapter_model.safetensors" not in done.stdout
-    assert "model/adapter_model.safetensors" in dry_run(project, "--verbose").stdout
-
-
 def test_the_bundle_has_what_its_cards_show_and_the_same_bytes_each_time(project: Path) -> None:
     files = json.loads(dry_run(project, "--json").stdout)["files"]
     (project / ".cache").unlink()  # all is made again
