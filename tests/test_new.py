@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,8 @@ BINARY = (".png", ".woff2", ".parquet", ".safetensors")
 
 ENGINE = ("src", "gen", "tests", "docs/guides", "overrides", "docs/assets")
 """Folders of the engine, which a project shares with all others."""
+
+THEME = ("javascripts", "stylesheets")
 
 EXPERIMENT = ("src/experiment", "src/train.py", "docs/assets/demo", "Snakefile", "experiment.mk")
 """What a project has that makes its record itself."""
@@ -86,21 +89,17 @@ def text_of(path: Path) -> str:
     return path.read_bytes().decode("latin-1").lower()
 
 
-def words_of_ours(root: Path, folder: str = ".") -> list[str]:
+def words_of_ours(root: Path, words: Sequence[str] = WORDS) -> list[str]:
     """List where a word of this study is in a project's own files, its site and its bundle: names and every byte of what they hold."""
     found = []
-    for path in sorted((root / folder).rglob("*")):
+    others = (*(f"{part}/" for part in (*ENGINE, ".cache", ".git")), *(f"site/assets/{part}/" for part in THEME))
+    for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
-        if not path.is_file() or name.startswith(tuple(f"{part}/" for part in (*ENGINE, ".cache", ".git"))):
+        if not path.is_file() or name.startswith(others) or path.name == "tokenizer.json":  # the toy's, with its words
             continue
-        text = text_of(path)
-        if path.name == "tokenizer.json":  # the toy's, with its words
-            continue
-        if "assets/javascripts" in name or "assets/stylesheets" in name:  # the theme's own
-            continue
-        text += name.lower()
-        words = [word for word in WORDS if len(word) > 4 or path.suffix not in BINARY]  # short ones come by chance
-        found += [f"{name}: {text[max(0, i - 60) : i + 60]!r}" for word in words if (i := text.find(word)) >= 0]
+        text = text_of(path) + name.lower()
+        known = [word for word in words if len(word) > 4 or path.suffix not in BINARY]  # short ones come by chance
+        found += [f"{name}: {text[max(0, i - 60) : i + 60]!r}" for word in known if (i := text.find(word)) >= 0]
     return found
 
 

@@ -40,13 +40,6 @@ def make(root: Path) -> tuple[dict[str, Any], PdfReader, str]:
     return data, pdf, "\n".join(page.extract_text() for page in pdf.pages)
 
 
-def written(root: Path) -> tuple[dict[str, Any], str]:
-    """Return what a record's report says, without making the PDF: the data, and the text that pandoc would be given."""
-    documents = build(root, root / ".cache")
-    text = documents.printed_report[0].text.replace("**", "")
-    return json.loads(documents.final_report), text
-
-
 def flat(text: str) -> str:
     """Put text on one line, words that a line break parted joined again."""
     return re.sub(r"\s+", " ", re.sub(r"-\n(?=[a-z])", "", text).replace("\u200b", ""))
@@ -143,9 +136,15 @@ def test_words_follow_from_the_numbers(tmp_path: Path, change: str, says: str, m
     root = copy_tiny(tmp_path / "project")
     outcomes(root, change)
     documents = build(root, root / ".cache")
-    data, text = written(root)
+    data = json.loads(documents.final_report)
     pages, _, _ = site_pages(documents, pdf=True)
-    for shown in (text, documents.readme.text, documents.model_card.text, pages["report.md"], pages["index.md"]):
+    for shown in (
+        documents.printed_report[0].text,
+        documents.readme.text,
+        documents.model_card.text,
+        pages["report.md"],
+        pages["index.md"],
+    ):
         plain = shown.replace("**", "").replace("\N{NO-BREAK SPACE}", " ")
         for label in ("Letter count accuracy", "Letter position accuracy"):
             said = re.findall(rf"^- {label}: .* before, .* after\. (.*)$", plain, flags=re.MULTILINE)
@@ -242,10 +241,11 @@ def test_publishing_decides_the_criterion_and_the_hubs_copy_cites_no_receipt(pro
     before = bundle()
     path.write_text(json.dumps(RECEIPT))
     assert bundle() == before
-    data, text = written(project)
+    documents = build(project, project / ".cache")
+    data = json.loads(documents.final_report)
     assert data["conclusion"]["success_criteria_met"]["documented_and_uploaded"] is True
     assert data["model_repository"] == "https://huggingface.co/someone/tiny-lora"
-    assert "1 checks passed." in flat(text)
+    assert "1 checks passed." in documents.printed_report[0].text
     published = json.loads(before["final_report.json"])
     assert published["conclusion"]["success_criteria_met"]["documented_and_uploaded"] is None
 

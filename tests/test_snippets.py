@@ -149,9 +149,7 @@ def test_a_pinned_base_is_loaded_as_pinned(hub: HubServer, project: Path, tmp_pa
     [
         ("CAUSAL_LM", "return_full_text=False", "text-generation"),
         ("SEQ_2_SEQ_LM", "AutoModelForSeq2SeqLM.from_pretrained", "text2text-generation"),
-        ("SEQ_CLS", 'pipeline("text-classification"', "text-classification"),
         ("TOKEN_CLS", 'pipeline("token-classification"', "token-classification"),
-        ("FEATURE_EXTRACTION", 'pipeline("feature-extraction"', "feature-extraction"),
     ],
 )
 def test_snippet_and_tag_follow_the_task(task: str, written: str, tag: str, project: Path) -> None:
@@ -175,10 +173,8 @@ def test_for_any_other_task_the_author_writes_the_snippet(config: dict[str, Any]
 @pytest.mark.parametrize(
     ("name", "more", "pipeline"),
     [
-        ("LlamaForCausalLM", {}, "text-generation"),
         ("T5ForConditionalGeneration", {}, "text2text-generation"),
         ("BartForSequenceClassification", {}, "text-classification"),
-        ("BertForMaskedLM", {}, "fill-mask"),
         ("WhisperForConditionalGeneration", {"num_mel_bins": 80}, None),
         ("ViTForImageClassification", {}, None),
     ],
