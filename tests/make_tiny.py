@@ -20,8 +20,6 @@ WRITTEN = ("configs", "docs")
 """Folders that a person wrote."""
 
 GENERATED = ("models", "data", "checkpoints", "results")
-LIMIT = 450_000
-"""Most bytes of the whole folder: it is copied and read by hundreds of tests."""
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -115,10 +113,6 @@ def main() -> None:
         for name in GENERATED:
             shutil.rmtree(TINY / name, ignore_errors=True)
             shutil.copytree(root / name, TINY / name)
-    size = sum(path.stat().st_size for path in TINY.rglob("*") if path.is_file())
-    print(f"{size:,} bytes in {TINY.relative_to(REPO)}")
-    if size > LIMIT:
-        sys.exit(f"tests/tiny: {size:,} bytes, more than {LIMIT:,}; make the model, the dataset or the study smaller.")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 from safetensors.numpy import save_file
 
 from src.record.answers import read_answers, write_answers
@@ -187,12 +188,11 @@ def hostile_answers(root: Path, texts: Sequence[str], **columns: Any) -> None:
 def without_settings(root: Path) -> None:
     """Take out what the record itself says of the adapter."""
     path = root / "configs/experiments/tiny.yaml"
-    lines = path.read_text().splitlines(True)
-    start = next(i for i, line in enumerate(lines) if line.startswith("lora_config"))
-    end = next(i for i in range(start + 1, len(lines)) if not lines[i].startswith(" "))
-    path.write_text("".join(lines[:start] + lines[end:]))
-    for name in ("evaluation_results", "training_log"):
-        edit_json(root / f"results/tiny/{name}.json", lambda data: data.update(config=None, hashes=None))
-    edit_json(root / "results/tiny/evaluation_results.json", lambda data: data.update(training_log=None))
+    stated = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({key: value for key, value in stated.items() if key != "lora_config"}))
+    edit_json(
+        root / "results/tiny/evaluation_results.json",
+        lambda data: data.update(config=None, hashes=None, training_log=None),
+    )
     (root / "results/tiny/training_log.json").unlink()
     without_study(root)

@@ -127,14 +127,6 @@ def test_the_whole_way_gives_a_record_with_its_settings_and_hashes(tiny: Path) -
     assert not list((tiny / "checkpoints").rglob("*.bin"))
 
 
-@pytest.mark.nightly
-def test_training_again_goes_on_and_does_not_train_twice(tiny: Path) -> None:
-    before = (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes()
-    done = train(tiny, "--config", "configs/tiny.yaml", "--log", "again.json")
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes() == before
-
-
 def test_other_data_or_another_config_do_not_resume_a_run(tiny: Path) -> None:
     path = tiny / "data/training/train.parquet"
     pq.write_table(pq.read_table(path).slice(1), path)

@@ -28,15 +28,12 @@ def gappy(project: Path) -> Path:
     return project
 
 
-def test_a_gap_is_seen_on_the_site(gappy: Path) -> None:
-    pages, _, _ = site_pages(build(gappy, None), pdf=False)
+def test_a_gap_is_seen_on_the_site_and_its_section_counts_as_empty(gappy: Path) -> None:
+    documents = build(gappy, None)
+    pages, _, _ = site_pages(documents, pdf=False)
     assert "TODO: say how\nit was cut." in pages["methodology.md"]
     assert "- TODO: name the risks &#60;b>." in pages["about/limitations.md"]
     assert "- A known risk with `TODO` in code." in pages["about/limitations.md"]
-
-
-def test_a_section_with_a_gap_counts_as_empty(gappy: Path) -> None:
-    documents = build(gappy, None)
     card = documents.model_card
     assert "### Direct Use\n\nTODO" in card.text
     assert {"Direct Use", "Preprocessing"} <= set(card.completeness.empty)

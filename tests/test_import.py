@@ -417,7 +417,6 @@ NAMES: dict[str, tuple[str, str | None, bool]] = {
     "http://user:secret@10.0.0.1:8000/v1/models/m?key=s": ("m", None, True),
     "http://10.0.0.1:8000": ("unnamed", None, True),
     r"C:\Users\Some One\models\Llama-3-8B": ("Llama-3-8B", None, True),
-    "~/mine/x/": ("x", None, True),
     "": ("unnamed", None, True),
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import invoke, run_in, succeeds
+from .conftest import invoke, succeeds
 
 pytestmark = pytest.mark.slow
 
@@ -55,11 +55,3 @@ def test_a_name_that_load_dataset_does_not_take_is_refused(project: Path, name: 
     done = dry_run(project)
     assert done.returncode == 2
     assert f"data/{name}: load_dataset takes no such name" in done.stderr
-
-
-@pytest.mark.parametrize("address", ["nonsense", "http://localhost:99999"])
-def test_an_endpoint_that_is_no_address_is_refused(project: Path, address: str) -> None:
-    done = run_in(project, "-m", "src.publish", "--dry-run", HF_ENDPOINT=address)
-    assert done.returncode == 2
-    said = f"error: HF_ENDPOINT: {address} is not an http address. Correct the variable, or unset it.\n"
-    assert done.stderr == said

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +21,6 @@ from src.documents.build import build
 from src.documents.completeness import headings
 from src.documents.context import Context
 from src.documents.pages import site_pages
-from src.documents.pdf import DISPLAYED, displayable
 from src.record.load import Record
 from src.record.publication import Publication
 
@@ -347,20 +345,6 @@ def test_hostile_answers_show_as_text(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_one_line(minimal: Path) -> None:
     errors = refuses(minimal, "report", "--pdf", "docs")
     assert errors.splitlines()[-1] == "error: docs: Is a directory"
-
-
-@pytest.mark.slow
-def test_every_character_that_is_said_to_be_displayed_is(tmp_path: Path) -> None:
-    import typst
-
-    shown = [chr(c) for c in range(0x20, 0x10000) if re.match(f"[{DISPLAYED}]", chr(c))]
-    shown = [c for c in shown if unicodedata.category(c) not in ("Cn", "Cf", "Cc")]
-    lines = "\n\n".join(f"#str.from-unicode({ord(c)})" for c in shown)
-    path = tmp_path / "all.typ"
-    path.write_text(f'#set document(title: "All")\n#set text(font: "Libertinus Serif", lang: "en")\n{lines}\n')
-    typst.compile(path, root=tmp_path, ignore_system_fonts=True, format="pdf", pdf_standards=["ua-1"])
-    assert len(shown) > 2_000
-    assert displayable("a漢🍓") == "a‹U+6F22›‹U+1F353›"
 
 
 # Citations.
