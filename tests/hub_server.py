@@ -13,7 +13,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -129,7 +129,6 @@ class HubServer:
         self.faults: list[Fault] = []
         self.log: list[tuple[str, str]] = []
         self.moved: dict[tuple[str, str], str] = {}
-        self.made: list[tuple[str, str, str]] = []  # every commit, by kind and name of its repository
         self.revealed: list[tuple[str, str, dict[str, Blob]]] = []  # what each repository held when it was made public
         self.url = "https://huggingface.co"
         self._serial = 0
@@ -296,20 +295,12 @@ class HubServer:
         return repo
 
     def add_commit(
-        self,
-        repo: Repo,
-        ref: str,
-        parent: Commit | None,
-        title: str,
-        author: str,
-        files: dict[str, Blob],
-        message: str = "",
+        self, repo: Repo, ref: str, parent: Commit | None, title: str, author: str, files: dict[str, Blob]
     ) -> Commit:
         self._serial += 1
         oid = hashlib.sha1(f"{repo.kind} {repo.name} {self._serial}".encode()).hexdigest()
-        commit = Commit(oid, parent.oid if parent else None, title, author, files, message)
+        commit = Commit(oid, parent.oid if parent else None, title, author, files)
         repo.commits[oid] = commit
-        self.made.append((repo.kind, repo.name, oid))
         repo.refs[ref] = oid
         return commit
 
@@ -479,8 +470,8 @@ class HubServer:
                 files[value["path"]] = self.objects[value["oid"]]
             elif files.pop(value["path"], None) is None:
                 raise HubError(404, "A file with this name doesn't exist", "EntryNotFound")
-        title, message = header["value"]["summary"], header["value"].get("description", "")
-        commit = self.add_commit(repo, asked.rest[0], head, title, user.name, files, message)
+        commit = self.add_commit(repo, asked.rest[0], head, header["value"]["summary"], user.name, files)
+        repo.commits[commit.oid] = replace(commit, message=header["value"].get("description", ""))
         url = f"{self.url}/{'' if repo.kind == 'model' else repo.kind + 's/'}{repo.name}/commit/{commit.oid}"
         return answer({"success": True, "commitOid": commit.oid, "commitUrl": url})
 

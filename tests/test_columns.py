@@ -108,19 +108,17 @@ def test_every_question_is_there_as_it_was_asked(record: Record) -> None:
     assert unpacked(data["columns"]["question"], len(texts)) == texts
 
 
-def judged(folder: Path, task: Task, *pairs: tuple[dict[str, Any], dict[str, Any]]) -> None:
-    """Read questions, each with its answer."""
-    asked = [
-        {"id": f"q{i}", "task": "translation", "reference": "x"} | question for i, (question, _) in enumerate(pairs)
-    ]
-    given = [{"id": f"q{i}"} | answer for i, (_, answer) in enumerate(pairs)]
-    write_questions(folder / "questions.parquet", pa.Table.from_pylist(asked))
-    write_answers(folder / "answers.parquet", pa.Table.from_pylist(given))
-    read_answers(folder / "answers.parquet", read_questions(folder / "questions.parquet"), {"translation": task})
-
-
 def test_several_references_count_as_right(tmp_path: Path) -> None:
-    first = ({"references": ["x", "y"]}, {"answer": "y", "correct": True})
-    judged(tmp_path, TASK, first, ({"references": None}, {"answer": "y", "correct": False}))
+    asked = [{"id": "q0", "references": ["x", "y"]}, {"id": "q1", "references": None}]
+    shared = {"task": "translation", "reference": "x"}
+    write_questions(tmp_path / "questions.parquet", pa.Table.from_pylist([question | shared for question in asked]))
+    questions = read_questions(tmp_path / "questions.parquet")
+
+    def judged(correct: bool) -> None:
+        given = [{"id": "q0", "answer": "y", "correct": True}, {"id": "q1", "answer": "y", "correct": correct}]
+        write_answers(tmp_path / "answers.parquet", pa.Table.from_pylist(given))
+        read_answers(tmp_path / "answers.parquet", questions, {"translation": TASK})
+
+    judged(False)
     with pytest.raises(InputError, match="correct, id q1"):
-        judged(tmp_path, TASK, first, ({"references": None}, {"answer": "y", "correct": True}))
+        judged(True)

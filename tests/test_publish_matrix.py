@@ -176,7 +176,7 @@ def starts(tmp_path_factory: pytest.TempPathFactory, bundles: tuple[Bundle, Bund
 def begin(desk: Desk, scenario: str, bundles: tuple[Bundle, Bundle], starts: Callable[[str], Desk]) -> dict[str, Any]:
     """Take over what comes before a scenario; return the options of the publication."""
     before = starts(scenario)
-    for name in ("repos", "objects", "made", "_serial"):
+    for name in ("repos", "objects", "_serial"):
         setattr(desk.hub, name, copy.deepcopy(getattr(before.hub, name)))
     for role, hashes in before.verified.items():
         desk.verified[role] |= hashes
