@@ -214,15 +214,12 @@ def check(desk: Desk, act: Act, done: Ending, before: dict[Any, Any]) -> None:
         ours = [commit for commit in repo.commits.values() if commit.author == "alice"]
         owners_wish = act.what == "visibility changed" and act.repo is repo
         if not repo.private and not owners_wish:
+            verified = desk.verified[role_of(repo.kind, repo.name)]
             for commit in ours:
-                files = {
+                sent = {
                     path: blob for path, blob in commit.files.items() if path not in (".gitattributes", "notes.txt")
                 }
-                odd = [
-                    path
-                    for path, blob in files.items()
-                    if blob.sha256 not in desk.verified[role_of(repo.kind, repo.name)]
-                ]
+                odd = [path for path, blob in sent.items() if blob.sha256 not in verified]
                 assert not odd, (repo.name, odd)
         if any(commit.author == "visitor" for commit in repo.commits.values()):
             history = repo.history(repo.at("main"))
@@ -257,10 +254,8 @@ def check(desk: Desk, act: Act, done: Ending, before: dict[Any, Any]) -> None:
     for entry in desk.receipt["repos"] if desk.receipt_path.exists() else ():
         for (kind, name), repo in hub.repos.items():
             if (kind, name.removesuffix("-renamed")) == (entry["kind"], entry["repo_id"]):
-                files = repo.commits[entry["commit"]].files
-                assert {blob.sha256 for path, blob in files.items() if path != ".gitattributes"} <= desk.verified[
-                    entry["role"]
-                ]
+                files = {p: blob for p, blob in repo.commits[entry["commit"]].files.items() if p != ".gitattributes"}
+                assert {blob.sha256 for blob in files.values()} <= desk.verified[entry["role"]]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

@@ -220,10 +220,13 @@ def test_a_publication_is_decided_by_its_receipt(
     assert (found.evidence[1].outcome, found.evidence[1].reason) == (outcome, reason)
 
 
-def test_a_run_without_an_id_is_not_tracked(record: Record, context: Context) -> None:
+@pytest.mark.parametrize("change", [{"run_id": None}, {"integrations": ["tensorboard"]}])
+def test_a_run_without_an_id_or_of_another_tool_is_not_tracked(
+    record: Record, context: Context, change: dict[str, Any]
+) -> None:
     log = record.training_log
     assert log is not None and log.tracking is not None
-    untracked = log.model_copy(update={"tracking": log.tracking.model_copy(update={"run_id": None})})
+    untracked = log.model_copy(update={"tracking": log.tracking.model_copy(update=change)})
     loaded = replace(record.loaded, published=replace(record.loaded.published, log=untracked))
     assert criterion(replace(record, loaded=loaded), context, "tracked_in_wandb").outcome == "not met"
 
