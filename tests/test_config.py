@@ -15,11 +15,6 @@ from src.record.files import validate
 from .conftest import TINY
 
 
-def stated(**changes: Any) -> ProjectConfig:
-    settings = yaml.safe_load((TINY / "configs/project.yaml").read_text()) | changes
-    return validate(Path("project.yaml"), settings, ProjectConfig)
-
-
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -29,8 +24,9 @@ def stated(**changes: Any) -> ProjectConfig:
     ],
 )
 def test_what_a_project_cannot_state_names_its_key(changes: dict[str, Any], said: str) -> None:
+    settings = yaml.safe_load((TINY / "configs/project.yaml").read_text())
     with pytest.raises(InputError, match=said):
-        stated(**changes)
+        validate(Path("project.yaml"), settings | changes, ProjectConfig)
 
 
 def training(**settings: Any) -> TrainingConfig:
@@ -40,13 +36,8 @@ def training(**settings: Any) -> TrainingConfig:
 def test_the_trainers_own_ways_of_writing_are_read() -> None:
     given = {"max_steps": -1, "num_train_epochs": 3, "lr_scheduler_type": "cosine", "report_to": "none"}
     found = training(**given, warmup_steps=0.1, max_grad_norm=0)
-    assert (found.max_steps, found.num_train_epochs, found.lr_scheduler_type, found.report_to) == (
-        None,
-        3,
-        "cosine",
-        [],
-    )
-    assert (found.warmup_ratio, found.warmup_steps, found.max_grad_norm) == (0.1, 0, 0)
+    assert (found.max_steps, found.num_train_epochs, found.report_to) == (None, 3, [])
+    assert (found.lr_scheduler_type, found.warmup_ratio, found.warmup_steps) == ("cosine", 0.1, 0)
     assert "max_steps" not in found.model_fields_set
 
 

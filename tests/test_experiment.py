@@ -423,19 +423,11 @@ def test_a_words_spelling_is_the_models_own(scored: tuple[Any, Any]) -> None:
     assert [row["own_words"] for row in asked(EvalTask("letter_count"))] == spelled
 
 
-@pytest.mark.parametrize(
-    ("generated", "letters"),
-    [(" s t r a w.", "straw"), ("\n", ""), (" S, T", "st"), (" 1 2 <b>", "b"), (" " + "a" * 999, "a" * 64)],
-)
-def test_letters_are_read_out_of_text(generated: str, letters: str) -> None:
-    assert letters_of(generated) == letters
-
-
-@pytest.mark.parametrize(
-    ("line", "said"), [(" 3", True), ("3.", True), (" 3 . ", True), ("33", False), ("three", False), ("", False)]
-)
-def test_a_line_answers_if_it_is_a_candidate(line: str, said: bool) -> None:
-    assert (written_answer(line) in ["1", "2", "3"]) is said
+def test_what_counts_of_what_a_model_writes() -> None:
+    letters = {" s t r a w.": "straw", "\n": "", " S, T": "st", " 1 2 <b>": "b", " " + "a" * 999: "a" * 64}
+    assert {text: letters_of(text) for text in letters} == letters
+    answers = {" 3": True, "3.": True, " 3 . ": True, "33": False, "three": False, "": False}
+    assert {line: written_answer(line) in ("1", "2", "3") for line in answers} == answers
 
 
 def test_letters_without_separator_are_encoded_one_by_one(scored: tuple[Any, Any]) -> None:
