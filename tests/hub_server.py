@@ -329,17 +329,9 @@ class HubServer:
     def info(self, asked: Asked) -> httpx2.Response:
         repo = self.find(asked)
         commit = repo.at(asked.rest[0] or "main")
+        gated = "manual" if repo.gated else False
         return answer(
-            {
-                "id": repo.name,
-                "sha": commit.oid,
-                "private": repo.private,
-                "gated": "manual" if repo.gated else False,
-                "tags": repo.labels,
-                "siblings": [
-                    {"rfilename": path, "size": len(commit.files[path].content)} for path in sorted(commit.files)
-                ],
-            }
+            {"id": repo.name, "sha": commit.oid, "private": repo.private, "gated": gated, "tags": repo.labels}
         )
 
     def auth_check(self, asked: Asked) -> httpx2.Response:
