@@ -176,6 +176,14 @@ def test_somebody_elses_work_is_shown_and_not_overwritten(desk: Desk, bundles: t
     assert desk.publish(**DATASET, overwrite=True).code == 0
 
 
+def test_a_commit_of_others_just_before_ours_is_not_overwritten(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
+    assert desk.publish(**DATASET).code == 0
+    desk.bundle = bundles[1]
+    when(desk, "POST", "/commit/", lambda: desk.hub.edit("dataset", PAGE, "README.md", b"# Mine"))
+    desk.ends(3, **DATASET)
+    assert desk.repo("dataset").at("main").files["README.md"].content == b"# Mine"
+
+
 def test_files_that_we_never_published_are_left_alone(desk: Desk, bundles: tuple[Bundle, Bundle]) -> None:
     repo = desk.hub.add_repo("dataset", PAGE)
     for path, content in (("cat.png", b"cat"), ("model.gguf", b"gguf"), ("README.md", b"# By hand\n\nMy words.\n")):
