@@ -101,6 +101,10 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         ["configs/project.yaml: license_name", "llama3.1"],
     ),
     "missing results": (remove(RESULTS), [RESULTS]),
+    "key written twice in JSON": (
+        replace(RESULTS, '"base_model": {', '"base_model": {}, "base_model": {'),
+        [RESULTS, "base_model: the key is written twice"],
+    ),
     "undeclared metric": (metric("base_model", "rouge", 0.5), [RESULTS, "base_model.metrics.rouge"]),
     "NaN": (metric("base_model", "letter_count_accuracy", float("nan")), [RESULTS]),
     "accuracy over 1": (metric("base_model", "letter_count_accuracy", 43.2), [RESULTS]),

@@ -414,6 +414,7 @@ NAMES: dict[str, tuple[str, str | None, bool]] = {
     "a/b@v1.0": ("a/b", "v1.0", False),
     f"/s/hub/models--meta-llama--Llama-2-7b-hf/snapshots/{COMMIT}": ("meta-llama/Llama-2-7b-hf", COMMIT, False),
     rf"D:\hub\models--a-b--c.d_e\snapshots\{COMMIT}" + "\\": ("a-b/c.d_e", COMMIT, False),
+    "models--gpt2": ("gpt2", None, False),
     "http://user:secret@10.0.0.1:8000/v1/models/m?key=s": ("m", None, True),
     "http://10.0.0.1:8000": ("unnamed", None, True),
     r"C:\Users\Some One\models\Llama-3-8B": ("Llama-3-8B", None, True),
