@@ -81,6 +81,11 @@ def axe(page: Page, where: str, rules: list[str] | None = None) -> list[str]:
     return [f"{where}: {v['id']} ({v['impact']}): {v['nodes'][0]['html'][:200]}" for v in found]
 
 
+def overflow(page: Page) -> int:
+    """Say by how many pixels the page scrolls sideways."""
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
 class Watched:
     """A page whose requests to other sites, failed requests, console errors and dialogs are written down."""
 

@@ -13,11 +13,11 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote
 
 import httpx2
 
@@ -83,7 +83,6 @@ class Repo:
 class User:
     name: str
     role: str = "write"
-    expired: bool = False
     scopes: list[dict[str, Any]] | None = None
 
 
@@ -103,37 +102,21 @@ class HubError(Exception):
 
 
 @dataclass
-class Request:
-    method: str
-    target: str
-    headers: dict[str, str]
-    body: bytes
-    kind: str = "model"
-    name: str = ""
-    rest: tuple[str, ...] = ()
+class Asked:
+    """A request, and the repository and the rest that its address names."""
 
-    @property
-    def path(self) -> str:
-        return urlsplit(self.target).path
-
-    @property
-    def query(self) -> dict[str, str]:
-        return {name: values[0] for name, values in parse_qs(urlsplit(self.target).query).items()}
+    request: httpx2.Request
+    kind: str
+    name: str
+    rest: tuple[str, ...]
 
     @property
     def json(self) -> Any:
-        return json.loads(self.body)
+        return json.loads(self.request.content)
 
 
-@dataclass
-class Response:
-    content: bytes = b""
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-def answer(data: Any, status: int = 200, **headers: str) -> Response:
-    return Response(json.dumps(data).encode(), status, {"Content-Type": "application/json", **headers})
+def answer(data: Any, status: int = 200, **headers: str) -> httpx2.Response:
+    return httpx2.Response(status, json=data, headers=headers)
 
 
 class HubServer:
@@ -146,13 +129,12 @@ class HubServer:
         self.faults: list[Fault] = []
         self.log: list[tuple[str, str]] = []
         self.moved: dict[tuple[str, str], str] = {}
-        self.made: list[tuple[str, str, str]] = []  # every commit, by kind and name of its repository
         self.revealed: list[tuple[str, str, dict[str, Blob]]] = []  # what each repository held when it was made public
         self.url = "https://huggingface.co"
         self._serial = 0
         api = r"/api/(?P<kinds>models|datasets|spaces)/(?P<name>[^/]+/[^/]+)"
         page = r"/(?:(?P<kinds>datasets|spaces)/)?(?P<name>[^/]+/[^/]+?)"
-        self.routes: list[tuple[str, str, Callable[[Request], Response]]] = [
+        self.routes: list[tuple[str, str, Callable[[Asked], httpx2.Response]]] = [
             ("GET", "/api/whoami-v2", self.whoami),
             ("POST", "/api/validate-yaml", self.validate_yaml),
             ("POST", "/api/repos/create", self.create),
@@ -174,24 +156,28 @@ class HubServer:
 
     # Answering.
 
-    def answer(self, request: Request) -> Response:
-        self.log.append((request.method, request.path))
+    def asked(self, request: httpx2.Request) -> tuple[Callable[[Asked], httpx2.Response], Asked]:
+        """Read a request's address: who answers it, and what it is about."""
         method = "GET" if request.method == "HEAD" else request.method
         for known, pattern, handler in self.routes:
-            found = re.fullmatch(pattern, request.path)
+            found = re.fullmatch(pattern, request.url.raw_path.decode().partition("?")[0])
             if found and known == method:
                 named = found.groupdict()
-                request.kind, request.name = KINDS[named.get("kinds") or "models"], named.get("name") or ""
                 others = [i for i in range(1, found.re.groups + 1) if i not in found.re.groupindex.values()]
-                request.rest = tuple(unquote(found[i] or "") for i in others)
-                try:
-                    return handler(request)
-                except HubError as error:
-                    if error.status == 307:
-                        return Response(status=307, headers={"Location": error.message})
-                    headers = {"X-Error-Message": error.message, "X-Error-Code": error.code}
-                    return answer({"error": error.message}, error.status, **{k: v for k, v in headers.items() if v})
-        return answer({"error": "no such address"}, 404)
+                rest = tuple(unquote(found[i] or "") for i in others)
+                return handler, Asked(request, KINDS[named.get("kinds") or "models"], named.get("name") or "", rest)
+        raise HubError(404, "no such address")
+
+    def answer(self, request: httpx2.Request) -> httpx2.Response:
+        self.log.append((request.method, request.url.path))
+        try:
+            handler, asked = self.asked(request)
+            return handler(asked)
+        except HubError as error:
+            if error.status == 307:
+                return httpx2.Response(307, headers={"Location": error.message})
+            headers = {"X-Error-Message": error.message, "X-Error-Code": error.code}
+            return answer({"error": error.message}, error.status, **{k: v for k, v in headers.items() if v})
 
     def start(self) -> str:
         hub = self
@@ -202,26 +188,18 @@ class HubServer:
             def log_message(self, format: str, *args: object) -> None:
                 del format, args
 
-            def handle_one_request(self) -> None:
-                try:
-                    super().handle_one_request()
-                except ConnectionError:  # the client has gone
-                    self.close_connection = True
-
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                request = Request(self.command, self.path, headers, body)
+                request = httpx2.Request(self.command, hub.url + self.path, headers=self.headers.items(), content=body)
                 fault = hub.fault(request)
                 if fault == "silent":
-                    hub.log.append((request.method, request.path))
+                    hub.log.append((request.method, request.url.path))
                     time.sleep(600)
                 given = hub.answer(request)
-                self.send_response(given.status)
+                given.headers["Content-Length"] = str(len(given.content) + 10**6 * (fault == "slow"))
+                self.send_response(given.status_code)
                 for name, value in given.headers.items():
                     self.send_header(name, value)
-                if "Content-Length" not in given.headers:
-                    self.send_header("Content-Length", str(len(given.content) + 10**6 * (fault == "slow")))
                 self.end_headers()
                 while fault == "slow":  # a byte now and then, for ever
                     self.wfile.write(b" ")
@@ -241,21 +219,21 @@ class HubServer:
         self._server.shutdown()
         self._server.server_close()
 
-    def fault(self, request: Request) -> str | None:
+    def fault(self, request: httpx2.Request) -> str | None:
         for fault in self.faults:
-            if fault.times > 0 and fault.method == request.method and re.search(fault.path, request.path):
+            if fault.times > 0 and fault.method == request.method and re.search(fault.path, request.url.path):
                 fault.times -= 1
                 return fault.kind
         return None
 
     # Who asks.
 
-    def user(self, request: Request) -> User | None:
-        header = request.headers.get("authorization", "")
+    def user(self, asked: Asked) -> User | None:
+        header = asked.request.headers.get("authorization", "")
         if not header:
             return None
         user = self.users.get(header.removeprefix("Bearer "))
-        if user is None or user.expired:
+        if user is None:
             raise HubError(401, "Invalid credentials in Authorization header")
         return user
 
@@ -270,10 +248,10 @@ class HubServer:
             return bool({namespace, name} & set(owners))
         return namespace == user.name
 
-    def find(self, request: Request, *, write: bool = False) -> Repo:
-        kind, name, user = request.kind, request.name, self.user(request)
+    def find(self, asked: Asked, *, write: bool = False) -> Repo:
+        kind, name, user = asked.kind, asked.name, self.user(asked)
         if new := self.moved.get((kind, name)):
-            raise HubError(307, request.target.replace(f"/{name}", f"/{new}", 1))
+            raise HubError(307, asked.request.url.raw_path.decode().replace(f"/{name}", f"/{new}", 1))
         repo = self.repos.get((kind, name))
         mine = user is not None and user.name in (name.split("/")[0], name)
         if repo is None or (repo.private and not mine):
@@ -284,8 +262,8 @@ class HubServer:
 
     # Accounts and cards.
 
-    def whoami(self, request: Request) -> Response:
-        user = self.user(request)
+    def whoami(self, asked: Asked) -> httpx2.Response:
+        user = self.user(asked)
         if user is None or user.role == "oidc":
             raise HubError(401, "Invalid username or password.")
         access: dict[str, Any] = {"displayName": "test", "role": user.role}
@@ -293,15 +271,15 @@ class HubServer:
             access["fineGrained"] = {"scoped": user.scopes}
         return answer({"type": "user", "name": user.name, "orgs": [], "auth": {"accessToken": access}})
 
-    def exchange(self, request: Request) -> Response:
-        if request.json.get("subject_token") != "ci-identity":
+    def exchange(self, asked: Asked) -> httpx2.Response:
+        if asked.json.get("subject_token") != "ci-identity":
             raise HubError(400, "invalid_grant")
-        resource = request.json["resource"]
+        resource = asked.json["resource"]
         token = "hf_jwt_" + hashlib.sha1(resource.encode()).hexdigest()
         self.users[token] = User(resource.removeprefix("datasets/"), role="oidc")
         return answer({"access_token": token, "token_type": "bearer", "expires_in": 3600})
 
-    def validate_yaml(self, request: Request) -> Response:
+    def validate_yaml(self, asked: Asked) -> httpx2.Response:
         return answer({"errors": [], "warnings": []})
 
     # Repositories.
@@ -317,20 +295,12 @@ class HubServer:
         return repo
 
     def add_commit(
-        self,
-        repo: Repo,
-        ref: str,
-        parent: Commit | None,
-        title: str,
-        author: str,
-        files: dict[str, Blob],
-        message: str = "",
+        self, repo: Repo, ref: str, parent: Commit | None, title: str, author: str, files: dict[str, Blob]
     ) -> Commit:
         self._serial += 1
         oid = hashlib.sha1(f"{repo.kind} {repo.name} {self._serial}".encode()).hexdigest()
-        commit = Commit(oid, parent.oid if parent else None, title, author, files, message)
+        commit = Commit(oid, parent.oid if parent else None, title, author, files)
         repo.commits[oid] = commit
-        self.made.append((repo.kind, repo.name, oid))
         repo.refs[ref] = oid
         return commit
 
@@ -340,8 +310,8 @@ class HubServer:
         head = repo.at("main")
         self.add_commit(repo, "main", head, f"Update {path}", author, {**head.files, path: Blob(content)})
 
-    def create(self, request: Request) -> Response:
-        body, user = request.json, self.user(request)
+    def create(self, asked: Asked) -> httpx2.Response:
+        body, user = asked.json, self.user(asked)
         if user is None:
             raise HubError(401, "Invalid username or password.")
         kind, name = body.get("type", "model"), f"{body.get('organization') or user.name}/{body['name']}"
@@ -356,27 +326,16 @@ class HubServer:
         self.add_repo(kind, name, private=body.get("visibility") == "private")
         return answer({"url": url, "name": name})
 
-    def info(self, request: Request) -> Response:
-        repo = self.find(request)
-        commit = repo.at(request.rest[0] or "main")
+    def info(self, asked: Asked) -> httpx2.Response:
+        repo = self.find(asked)
+        commit = repo.at(asked.rest[0] or "main")
+        gated = "manual" if repo.gated else False
         return answer(
-            {
-                "_id": repo.name,
-                "id": repo.name,
-                "sha": commit.oid,
-                "private": repo.private,
-                "gated": "manual" if repo.gated else False,
-                "lastModified": NOW,
-                "createdAt": NOW,
-                "tags": repo.labels,
-                "siblings": [
-                    {"rfilename": path, "size": len(commit.files[path].content)} for path in sorted(commit.files)
-                ],
-            }
+            {"id": repo.name, "sha": commit.oid, "private": repo.private, "gated": gated, "tags": repo.labels}
         )
 
-    def auth_check(self, request: Request) -> Response:
-        self.find(request, write=request.rest[0] == "/write")
+    def auth_check(self, asked: Asked) -> httpx2.Response:
+        self.find(asked, write=asked.rest[0] == "/write")
         return answer({})
 
     def rename(self, kind: str, name: str, new: str) -> None:
@@ -386,8 +345,8 @@ class HubServer:
         self.repos[(kind, new)] = repo
         self.moved[(kind, name)] = new
 
-    def move(self, request: Request) -> Response:
-        body, user = request.json, self.user(request)
+    def move(self, asked: Asked) -> httpx2.Response:
+        body, user = asked.json, self.user(asked)
         kind, name, new = body["type"], body["fromRepo"], body["toRepo"]
         if (kind, name) not in self.repos:
             raise HubError(404, "Repository not found", "RepoNotFound")
@@ -398,17 +357,17 @@ class HubServer:
         self.rename(kind, name, new)
         return answer({})
 
-    def settings(self, request: Request) -> Response:
-        repo = self.find(request, write=True)
-        if repo.private and request.json["visibility"] == "public":
+    def settings(self, asked: Asked) -> httpx2.Response:
+        repo = self.find(asked, write=True)
+        if repo.private and asked.json["visibility"] == "public":
             self.revealed.append((repo.kind, repo.name, repo.at("main").files))
-        repo.private = request.json["visibility"] == "private"
-        return answer(request.json)
+        repo.private = asked.json["visibility"] == "private"
+        return answer(asked.json)
 
-    def tree(self, request: Request) -> Response:
-        revision, folder = request.rest
-        commit = self.find(request).at(revision)
-        recursive = request.query.get("recursive", "false").lower() == "true"
+    def tree(self, asked: Asked) -> httpx2.Response:
+        revision, folder = asked.rest
+        commit = self.find(asked).at(revision)
+        recursive = asked.request.url.params.get("recursive", "false").lower() == "true"
         entries: dict[str, dict[str, Any]] = {}
         prefix = f"{folder}/" if folder else ""
         for path, blob in sorted(commit.files.items()):
@@ -422,10 +381,10 @@ class HubServer:
                 entries[path] = self.entry(path, blob)
         if folder and not entries:
             raise HubError(404, "Entry not found", "EntryNotFound")
-        start = int(request.query.get("cursor", 0))
+        start = int(asked.request.url.params.get("cursor", 0))
         headers = {}
         if start + PAGE < len(entries):
-            address = f"{self.url}{request.path}?recursive={recursive}&cursor={start + PAGE}"
+            address = f"{self.url}{asked.request.url.path}?recursive={recursive}&cursor={start + PAGE}"
             headers["Link"] = f'<{address}>; rel="next"'
         return answer(list(entries.values())[start : start + PAGE], **headers)
 
@@ -434,64 +393,64 @@ class HubServer:
         lfs = {"lfs": {"oid": blob.sha256, "size": size, "pointerSize": 134}} if blob.lfs else {}
         return {"type": "file", "path": path, "size": size, "oid": blob.oid, **lfs}
 
-    def list_refs(self, request: Request) -> Response:
-        repo = self.find(request)
+    def list_refs(self, asked: Asked) -> httpx2.Response:
+        repo = self.find(asked)
         refs = {
             kind: [{"name": name, "ref": f"refs/{kind}/{name}", "targetCommit": oid} for name, oid in listed.items()]
             for kind, listed in (("branches", repo.refs), ("tags", repo.tags))
         }
         return answer({**refs, "converts": [], "pullRequests": []})
 
-    def commits(self, request: Request) -> Response:
-        repo = self.find(request)
+    def commits(self, asked: Asked) -> httpx2.Response:
+        repo = self.find(asked)
         return answer(
             [
                 {"id": c.oid, "title": c.title, "message": c.message, "date": NOW, "authors": [{"user": c.author}]}
-                for c in repo.history(repo.at(request.rest[0]))
+                for c in repo.history(repo.at(asked.rest[0]))
             ]
         )
 
-    def tag(self, request: Request) -> Response:
-        repo, name = self.find(request, write=True), request.json["tag"]
+    def tag(self, asked: Asked) -> httpx2.Response:
+        repo, name = self.find(asked, write=True), asked.json["tag"]
         if name in repo.tags:
             raise HubError(409, f"Tag {name} already exists")
-        repo.tags[name] = repo.at(request.rest[0]).oid
+        repo.tags[name] = repo.at(asked.rest[0]).oid
         return answer({})
 
     # Uploads.
 
-    def preupload(self, request: Request) -> Response:
-        commit = self.find(request, write=True).at(request.rest[0])
+    def preupload(self, asked: Asked) -> httpx2.Response:
+        commit = self.find(asked, write=True).at(asked.rest[0])
         files = []
-        for entry in request.json["files"]:
+        for entry in asked.json["files"]:
             path, known = entry["path"], commit.files.get(entry["path"])
             lfs = entry["size"] > LFS_BYTES or path.endswith(LFS_ENDINGS)
             same = {"oid": known.sha256 if known.lfs else known.oid} if known else {}
             files.append({"path": path, "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": False, **same})
         return answer({"files": files})
 
-    def batch(self, request: Request) -> Response:
-        self.find(request, write=True)
+    def batch(self, asked: Asked) -> httpx2.Response:
+        self.find(asked, write=True)
         objects = []
-        for entry in request.json["objects"]:
+        for entry in asked.json["objects"]:
             upload = {"actions": {"upload": {"href": f"{self.url}/lfs/{entry['oid']}"}}}
             objects.append(
                 {"oid": entry["oid"], "size": entry["size"], **({} if entry["oid"] in self.objects else upload)}
             )
         return answer({"transfer": "basic", "objects": objects})
 
-    def put_object(self, request: Request) -> Response:
-        blob = Blob(request.body, lfs=True)
-        if blob.sha256 != request.rest[0]:
+    def put_object(self, asked: Asked) -> httpx2.Response:
+        blob = Blob(asked.request.content, lfs=True)
+        if blob.sha256 != asked.rest[0]:
             raise HubError(400, "the content is not the announced one")
         self.objects[blob.sha256] = blob
-        return Response()
+        return httpx2.Response(200)
 
-    def commit(self, request: Request) -> Response:
-        repo, user = self.find(request, write=True), self.user(request)
+    def commit(self, asked: Asked) -> httpx2.Response:
+        repo, user = self.find(asked, write=True), self.user(asked)
         assert user is not None
-        head = repo.at(request.rest[0])
-        header, *lines = (json.loads(line) for line in request.body.splitlines())
+        head = repo.at(asked.rest[0])
+        header, *lines = (json.loads(line) for line in asked.request.content.splitlines())
         if header["value"].get("parentCommit") not in (None, head.oid):
             raise HubError(412, "A commit has happened since. Please refresh and try again.")
         files = dict(head.files)
@@ -503,24 +462,23 @@ class HubServer:
                 files[value["path"]] = self.objects[value["oid"]]
             elif files.pop(value["path"], None) is None:
                 raise HubError(404, "A file with this name doesn't exist", "EntryNotFound")
-        title, message = header["value"]["summary"], header["value"].get("description", "")
-        commit = self.add_commit(repo, request.rest[0], head, title, user.name, files, message)
+        commit = self.add_commit(repo, asked.rest[0], head, header["value"]["summary"], user.name, files)
+        repo.commits[commit.oid] = replace(commit, message=header["value"].get("description", ""))
         url = f"{self.url}/{'' if repo.kind == 'model' else repo.kind + 's/'}{repo.name}/commit/{commit.oid}"
         return answer({"success": True, "commitOid": commit.oid, "commitUrl": url})
 
     # Downloads.
 
-    def resolve(self, request: Request) -> Response:
-        repo = self.find(request)
-        commit = repo.at(request.rest[0])
-        if repo.gated and self.user(request) is None:
+    def resolve(self, asked: Asked) -> httpx2.Response:
+        repo = self.find(asked)
+        commit = repo.at(asked.rest[0])
+        if repo.gated and self.user(asked) is None:
             raise HubError(401, f"Access to model {repo.name} is restricted", "GatedRepo")
-        blob = commit.files.get(request.rest[1])
+        blob = commit.files.get(asked.rest[1])
         if blob is None:
             raise HubError(404, "Entry not found", "EntryNotFound")
         headers = {"X-Repo-Commit": commit.oid, "ETag": f'"{blob.sha256 if blob.lfs else blob.oid}"'}
-        headers["Content-Length"] = str(len(blob.content))
-        return Response(blob.content, 200, headers)
+        return httpx2.Response(200, content=blob.content, headers=headers)
 
 
 class InProcess(httpx2.BaseTransport):
@@ -538,12 +496,12 @@ class InProcess(httpx2.BaseTransport):
         self.after: Callable[[httpx2.Request, httpx2.Response], httpx2.Response] = lambda request, response: response
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        body = request.read()
-        return self.before(request) or self.after(request, self._answer(request, body))
-
-    def _answer(self, request: httpx2.Request, body: bytes) -> httpx2.Response:
-        headers = {name.lower(): value for name, value in request.headers.items()}
+        request.read()
+        if given := self.before(request):
+            return given
         with self._one:
-            given = self.hub.answer(Request(request.method, request.url.raw_path.decode(), headers, body))
-        content = b"" if request.method == "HEAD" else given.content
-        return httpx2.Response(given.status, headers=given.headers, content=content, request=request)
+            given = self.hub.answer(request)
+        given.request = request
+        if request.method == "HEAD":
+            given = httpx2.Response(given.status_code, headers=given.headers, request=request)
+        return self.after(request, given)

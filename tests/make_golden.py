@@ -1,12 +1,12 @@
 """`python -m tests.make_golden`: write the tiny project's documents into tests/golden, where tests compare them.
 
 They are the net under every change of fragments, documents and analysis: what changes for a reader shows up in the diff of a commit.
-With `--check` it writes nothing, and fails if a document differs.
+`python -m tests.make_golden FOLDER` writes them elsewhere.
 """
 
 from __future__ import annotations
 
-import difflib
+import shutil
 import sys
 from pathlib import Path
 
@@ -32,36 +32,22 @@ def golden(documents: Documents) -> dict[str, str]:
     }
 
 
-def differences(documents: Documents) -> list[str]:
-    """Return a line for each document that is missing, too many, or differs, with the first lines that do."""
-    found = golden(documents)
-    kept = {path.relative_to(GOLDEN).as_posix() for path in GOLDEN.rglob("*") if path.is_file()}
-    problems = [f"{name}: in tests/golden, and not generated" for name in sorted(kept - found.keys())]
-    for name, text in found.items():
-        if name not in kept:
-            problems.append(f"{name}: generated, and not in tests/golden")
-        elif (before := (GOLDEN / name).read_text(encoding="utf-8")) != text:
-            diff = difflib.unified_diff(before.splitlines(), text.splitlines(), "golden", "generated", n=0, lineterm="")
-            problems.append(f"{name}:\n  " + "\n  ".join(line[:300] for line in [*diff][2:12]))
-    return problems
+def kept(folder: Path = GOLDEN) -> dict[str, str]:
+    """Return the documents that a folder has."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in files}
 
 
-def main() -> None:
-    """Write the documents, or only compare them."""
-    documents = build(TESTS / "tiny", None)
-    if sys.argv[1:] == ["--check"]:
-        problems = differences(documents)
-        sys.exit("\n".join([*problems, "Look at the differences, then `make golden`."]) if problems else 0)
-    found = golden(documents)
-    for path in [path for path in GOLDEN.rglob("*") if path.is_file()]:
-        if path.relative_to(GOLDEN).as_posix() not in found:
-            path.unlink()
+def main(folder: Path = GOLDEN) -> None:
+    """Write the documents into a folder; what else is in tests/golden is removed."""
+    found = golden(build(TESTS / "tiny", None))
+    if folder == GOLDEN:
+        shutil.rmtree(folder)
     for name, text in found.items():
-        path = GOLDEN / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    print(f"{len(found)} documents in {GOLDEN}")
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    print(f"{len(found)} documents in {folder}")
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(Path, sys.argv[1:]))

@@ -7,7 +7,6 @@ Afterwards `make golden` writes the documents that are compared in tests/golden.
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import shutil
 import subprocess
@@ -15,15 +14,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-REPO = Path(__file__).parent.parent
-TINY = REPO / "tests/tiny"
+from .conftest import REPO, TINY, run_in
 
 WRITTEN = ("configs", "docs")
 """Folders that a person wrote."""
 
 GENERATED = ("models", "data", "checkpoints", "results")
-LIMIT = 450_000
-"""Most bytes of the whole folder: it is copied and read by hundreds of tests."""
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -74,21 +70,14 @@ def corpus(folder: Path, listed: list[str]) -> Path:
 
 def command(root: Path, name: str, *arguments: str) -> None:
     """Run one of the project's commands in the folder, in a process of its own; a failure ends the script."""
-    git = subprocess.run(
-        ["git", "rev-parse", "--absolute-git-dir"], cwd=REPO, capture_output=True, text=True, check=True
-    ).stdout.strip()
+    git = ["git", "rev-parse", "--absolute-git-dir"]
+    place = subprocess.run(git, cwd=REPO, capture_output=True, text=True, check=True).stdout.strip()
     # The run states the commit of this repository's code, although it is in a temporary folder.
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(REPO),
-        "HF_HUB_OFFLINE": "1",
-        "WANDB_DIR": str(root / "runs"),
-        "GIT_DIR": git,
-        "GIT_WORK_TREE": str(REPO),
-        "OMP_NUM_THREADS": "1",
-    }
+    told = {"WANDB_DIR": str(root / "runs"), "GIT_DIR": place, "GIT_WORK_TREE": str(REPO)}
     print(f"src.{name} {' '.join(arguments)}", flush=True)
-    subprocess.run([sys.executable, "-m", f"src.{name}", *arguments], cwd=root, env=environment, check=True)
+    done = run_in(root, "-m", f"src.{name}", *arguments, **told)
+    if done.returncode != 0:
+        sys.exit(done.stdout + done.stderr)
 
 
 def make(root: Path) -> None:
@@ -124,10 +113,6 @@ def main() -> None:
         for name in GENERATED:
             shutil.rmtree(TINY / name, ignore_errors=True)
             shutil.copytree(root / name, TINY / name)
-    size = sum(path.stat().st_size for path in TINY.rglob("*") if path.is_file())
-    print(f"{size:,} bytes in {TINY.relative_to(REPO)}")
-    if size > LIMIT:
-        sys.exit(f"tests/tiny: {size:,} bytes, more than {LIMIT:,}; make the model, the dataset or the study smaller.")
 
 
 if __name__ == "__main__":

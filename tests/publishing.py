@@ -46,9 +46,9 @@ DATASET = {"only": ("dataset",)}
 KINDS = {"dataset": "dataset", "base": "model", "model": "model", "space": "space"}
 
 
-def change_project(root: Path, **changes: Any) -> None:
-    """Change keys of the project config."""
-    path = root / "configs/project.yaml"
+def change_project(root: Path, file: str = "project.yaml", **changes: Any) -> None:
+    """Change keys of a config, by default the project's."""
+    path = root / "configs" / file
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes, allow_unicode=True))
 
 
@@ -131,9 +131,7 @@ class Desk:
         self.transport = InProcess(self.hub)
         self.answers: dict[str, Callable[[dict[str, Any]], Any]] = dict(ANSWERS)
         self.slept = 0.0
-        self.verified: dict[str | None, set[str]] = defaultdict(
-            set
-        )  # the hashes of all that was meant to be sent, by role
+        self.verified: dict[str | None, set[str]] = defaultdict(set)  # hashes of all that is meant to be sent, by role
         monkeypatch.setattr(Record, "publication_path", property(lambda record: folder / "publication.json"))
         monkeypatch.setenv("HF_TOKEN", TOKEN)
         monkeypatch.setattr(hf.constants, "HF_HUB_DISABLE_XET", True)

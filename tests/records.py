@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 from safetensors.numpy import save_file
 
 from src.record.answers import read_answers, write_answers
@@ -23,7 +24,6 @@ from src.record.results import computed
 from src.record.schemas import Task
 
 REPO = Path(__file__).parent.parent
-TINY = REPO / "tests/tiny"
 GUIDE = REPO / "docs/guides/your-own.md"
 
 HOSTILE = (
@@ -122,11 +122,19 @@ def edit_text(path: Path, *changes: tuple[str, str], to: Path | None = None) -> 
     return to or path
 
 
-def edit_json(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change what a JSON file holds."""
-    data = json.loads(path.read_text())
-    change(data)
-    path.write_text(json.dumps(data))
+def edit_json(path: Path, change: Callable[[dict[str, Any]], object], line: int | None = None) -> None:
+    """Change what a JSON file holds, or lines of a JSONL file, by default each of them."""
+    lines = [path.read_text()] if path.suffix == ".json" else path.read_text().splitlines()
+    for i in range(len(lines)) if line is None else [line]:
+        data = json.loads(lines[i])
+        change(data)
+        lines[i] = json.dumps(data)
+    path.write_text("\n".join(lines) + "\n")
+
+
+def describe_adapter(root: Path, config: dict[str, Any]) -> None:
+    """Make the tiny project's checkpoint say something else of itself."""
+    (root / "checkpoints/best_model/adapter_config.json").write_text(json.dumps(config))
 
 
 def tables(root: Path, name: str = "tiny") -> tuple[pa.Table, pa.Table, pa.Table]:
@@ -180,12 +188,11 @@ def hostile_answers(root: Path, texts: Sequence[str], **columns: Any) -> None:
 def without_settings(root: Path) -> None:
     """Take out what the record itself says of the adapter."""
     path = root / "configs/experiments/tiny.yaml"
-    lines = path.read_text().splitlines(True)
-    start = next(i for i, line in enumerate(lines) if line.startswith("lora_config"))
-    end = next(i for i in range(start + 1, len(lines)) if not lines[i].startswith(" "))
-    path.write_text("".join(lines[:start] + lines[end:]))
-    for name in ("evaluation_results", "training_log"):
-        edit_json(root / f"results/tiny/{name}.json", lambda data: data.update(config=None, hashes=None))
-    edit_json(root / "results/tiny/evaluation_results.json", lambda data: data.update(training_log=None))
+    stated = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({key: value for key, value in stated.items() if key != "lora_config"}))
+    edit_json(
+        root / "results/tiny/evaluation_results.json",
+        lambda data: data.update(config=None, hashes=None, training_log=None),
+    )
     (root / "results/tiny/training_log.json").unlink()
     without_study(root)

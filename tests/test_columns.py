@@ -7,21 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from src.analysis.analyse import analyse
 from src.documents.explorer import explorer_json
 from src.figures.catalog import catalog
 from src.record.answers import read_answers, write_answers
-from src.record.config import Grouping
 from src.record.errors import InputError
 from src.record.load import Record, load_record
 from src.record.questions import read_questions, write_questions
 from src.record.schemas import Task
-from src.record.splits import read_splits
 
-from .records import example, rewrite
+from .records import edit_text, example, rewrite
 
 METRICS = """
 metrics:
@@ -33,14 +30,6 @@ metrics:
     task: translation
     measure: exact_match
     breakdowns: [subject, {column: parts, of: length, label: Parts of the text}, {column: shown, label: 'Was it shown?'}]
-  f1:
-    label: F1
-    definition: Overlap.
-    direction: higher
-    unit: proportion
-    task: translation
-    measure: value
-    value: f1
 """
 
 
@@ -62,16 +51,13 @@ def rows() -> list[dict[str, Any]]:
 def answers(model: str) -> list[dict[str, Any]]:
     """The base model is right every other time, the fine-tuned model always."""
     right = [model == "finetuned" or i % 2 == 0 for i in range(40)]
-    return [
-        {"id": f"q{i}", "answer": "Yes" if ok else "No", "correct": ok, "f1": i / (50 if model == "finetuned" else 100)}
-        for i, ok in enumerate(right)
-    ]
+    return [{"id": f"q{i}", "answer": "Yes" if ok else "No", "correct": ok} for i, ok in enumerate(right)]
 
 
-def a_project(root: Path, metrics: str = METRICS) -> Record:
+def a_project(root: Path) -> Record:
     """Make the guide's example one of these questions and metrics."""
     example(root)
-    (root / "configs/metrics.yaml").write_text(metrics)
+    (root / "configs/metrics.yaml").write_text(METRICS)
     (root / "configs/criteria.yaml").unlink()
     rewrite(root, *map(pa.Table.from_pylist, (rows(), answers("base"), answers("finetuned"))), name="translation")
     return load_record(root)
@@ -89,6 +75,9 @@ def test_breakdowns_and_charts_are_labeled_as_declared(tmp_path: Path) -> None:
     chart = charts["exact-by-parts-length"]
     assert chart.title == "Exact by parts of the text"
     assert chart.header[0] == "Parts of the text"
+    edit_text(tmp_path / "configs/metrics.yaml", ("[subject,", "[subjekt,"))
+    with pytest.raises(InputError, match=r"no column subjekt; did you mean subject\?"):
+        analyse(load_record(tmp_path))
 
 
 def unpacked(column: dict[str, Any], count: int) -> list[Any]:
@@ -119,48 +108,17 @@ def test_every_question_is_there_as_it_was_asked(record: Record) -> None:
     assert unpacked(data["columns"]["question"], len(texts)) == texts
 
 
-def test_a_breakdown_by_what_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no column subjekt; did you mean subject\?"):
-        analyse(a_project(tmp_path, metrics=METRICS.replace("subject,", "subjekt,")))
-
-
-def judged(folder: Path, task: Task, *pairs: tuple[dict[str, Any], dict[str, Any]]) -> None:
-    """Read questions, each with its answer."""
-    asked = [
-        {"id": f"q{i}", "task": "translation", "reference": "x"} | question for i, (question, _) in enumerate(pairs)
-    ]
-    given = [{"id": f"q{i}"} | answer for i, (_, answer) in enumerate(pairs)]
-    write_questions(folder / "questions.parquet", pa.Table.from_pylist(asked))
-    write_answers(folder / "answers.parquet", pa.Table.from_pylist(given))
-    read_answers(folder / "answers.parquet", read_questions(folder / "questions.parquet"), {"translation": task})
-
-
 def test_several_references_count_as_right(tmp_path: Path) -> None:
-    first = ({"references": ["x", "y"]}, {"answer": "y", "correct": True})
-    judged(tmp_path, TASK, first, ({"references": None}, {"answer": "y", "correct": False}))
+    asked = [{"id": "q0", "references": ["x", "y"]}, {"id": "q1", "references": None}]
+    shared = {"task": "translation", "reference": "x"}
+    write_questions(tmp_path / "questions.parquet", pa.Table.from_pylist([question | shared for question in asked]))
+    questions = read_questions(tmp_path / "questions.parquet")
+
+    def judged(correct: bool) -> None:
+        given = [{"id": "q0", "answer": "y", "correct": True}, {"id": "q1", "answer": "y", "correct": correct}]
+        write_answers(tmp_path / "answers.parquet", pa.Table.from_pylist(given))
+        read_answers(tmp_path / "answers.parquet", questions, {"translation": TASK})
+
+    judged(False)
     with pytest.raises(InputError, match="correct, id q1"):
-        judged(tmp_path, TASK, first, ({"references": None}, {"answer": "y", "correct": True}))
-
-
-SPLIT = pa.table(
-    {
-        "word": pa.array(["an", "ant", "ant"], pa.large_string()),
-        "parts": [["a", "n"], ["ant"], None],
-        "style": pa.array(["a", "b", "b"]).dictionary_encode(),
-        "template": [{"of": 1}] * 3,  # a column of that name need not hold texts
-    }
-)
-
-
-def test_a_dataset_is_counted_by_values_and_lengths(tmp_path: Path) -> None:
-    (tmp_path / "words").mkdir()
-    pq.write_table(SPLIT, tmp_path / "words/train.parquet")
-    by = [{"column": name, "of": "length", "label": name} for name in ("word", "parts", "style", "elsewhere")]
-    by.append({"column": "style", "label": "styles"})
-    (split,) = read_splits(tmp_path, [Grouping.model_validate(one) for one in by], Path("configs/project.yaml"))
-    assert split.counts == {
-        "styles": [("a", 1), ("b", 2)],
-        "word": [("2", 1), ("3", 2)],
-        "parts": [("1", 1), ("2", 1)],
-        "style": [("1", 3)],
-    }
+        judged(True)

@@ -8,16 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from src.record.config import ExperimentConfig, MetricsConfig, ProjectConfig, TrainingConfig
+from src.record.config import MetricsConfig, ProjectConfig, TrainingConfig
 from src.record.errors import InputError
 from src.record.files import validate
 
 from .conftest import TINY
-
-
-def stated(**changes: Any) -> ProjectConfig:
-    settings = yaml.safe_load((TINY / "configs/project.yaml").read_text()) | changes
-    return validate(Path("project.yaml"), settings, ProjectConfig)
 
 
 @pytest.mark.parametrize(
@@ -29,15 +24,9 @@ def stated(**changes: Any) -> ProjectConfig:
     ],
 )
 def test_what_a_project_cannot_state_names_its_key(changes: dict[str, Any], said: str) -> None:
+    settings = yaml.safe_load((TINY / "configs/project.yaml").read_text())
     with pytest.raises(InputError, match=said):
-        stated(**changes)
-
-
-def test_several_languages_and_a_license_of_its_own() -> None:
-    project = stated(
-        language=["en", "pt-BR"], license="other", license_name="Mine", license_link="https://example.org/license"
-    )
-    assert project.languages == ["en", "pt-BR"]
+        validate(Path("project.yaml"), settings | changes, ProjectConfig)
 
 
 def training(**settings: Any) -> TrainingConfig:
@@ -47,13 +36,8 @@ def training(**settings: Any) -> TrainingConfig:
 def test_the_trainers_own_ways_of_writing_are_read() -> None:
     given = {"max_steps": -1, "num_train_epochs": 3, "lr_scheduler_type": "cosine", "report_to": "none"}
     found = training(**given, warmup_steps=0.1, max_grad_norm=0)
-    assert (found.max_steps, found.num_train_epochs, found.lr_scheduler_type, found.report_to) == (
-        None,
-        3,
-        "cosine",
-        [],
-    )
-    assert (found.warmup_ratio, found.warmup_steps, found.max_grad_norm) == (0.1, 0, 0)
+    assert (found.max_steps, found.num_train_epochs, found.report_to) == (None, 3, [])
+    assert (found.lr_scheduler_type, found.warmup_ratio, found.warmup_steps) == ("cosine", 0.1, 0)
     assert "max_steps" not in found.model_fields_set
 
 
@@ -76,9 +60,3 @@ def test_two_metrics_of_one_label_are_refused() -> None:
     one = {"label": "One", "definition": "It.", "direction": "higher", "unit": "proportion"}
     with pytest.raises(InputError, match="has the label of"):
         validate(Path("metrics.yaml"), {"metrics": {"one": one, "two": one}}, MetricsConfig)
-
-
-def test_an_experiment_that_names_no_folders_has_its_own() -> None:
-    config = ExperimentConfig.model_validate({"experiment_name": "mine", "dataset_config": {}})
-    assert (config.checkpoint, config.dataset_config.path) == ("checkpoints/mine", "data/mine")
-    assert ExperimentConfig(experiment_name="mine").dataset_config.path == "data/mine"

@@ -28,20 +28,7 @@ from src.figures import style
 from src.figures.charts import NARROW, WIDE, breakdown_chart, course_chart, metrics_chart, runs_chart
 from src.record.config import MetricConfig
 
-from .conftest import invoke
-from .make_golden import GOLDEN
 from .records import HOSTILE, hostile_answers
-
-
-@pytest.mark.slow
-def test_render_check_sees_a_stale_readme(project: Path) -> None:
-    (project / "README.md").write_text("old")
-    done = invoke(project, "render", "--check")
-    assert done.returncode == 1
-    assert "README.md" in done.stderr
-    assert (project / "README.md").read_text() == "old"
-    assert invoke(project, "render").returncode == 0
-    assert (project / "README.md").read_text() == (GOLDEN / "README.md").read_text()
 
 
 def test_a_heading_inside_a_fence_is_none_and_a_text_may_have_none() -> None:
@@ -109,11 +96,8 @@ def test_formats() -> None:
     sizes = {2400: "43.2%", 120: "43%", None: "43.2%"}  # no finer than one question's weight
     assert {size: formatting.value(0.43219, PROPORTION, size) for size in sizes} == sizes
     assert formatting.value(0.0, PROPORTION, 50) == "0%"
-    assert formatting.difference(-0.25, PROPORTION) == "−25.0 points"
     assert [formatting.percent(share) for share in (0.0, 0.0999, None)] == ["0%", "10%", "not measured"]
     assert formatting.p_value(0.00001) == "<\N{NO-BREAK SPACE}0.001"
-    assert formatting.midsentence("ROUGE-L") == "ROUGE-L"
-    assert formatting.interval(None, PROPORTION) == "not measured"
 
 
 def test_the_minimal_record_gives_a_card(minimal: Path) -> None:
@@ -198,11 +182,6 @@ def test_a_legend_lies_inside_its_chart(width: float) -> None:
         FigureCanvasAgg(figure).draw()
         box = figure.legends[0].get_window_extent()
     assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
-
-
-def test_numbers_stay_with_their_units_on_the_site() -> None:
-    kept = "33.3% of 2\xa0points, 3 seeds, `5%`\n```\n6 MB\n```\n7\xa0MB, −0.8\xa0to\xa0+0.4, from 2% to 3%."
-    assert formatting.unbroken(kept.replace("\xa0", " ")) == kept
 
 
 def test_charts_draw_labels_as_they_are_written_and_name_letters_without_a_font() -> None:

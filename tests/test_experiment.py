@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from safetensors.torch import load_file, save_file
 from src.experiment.decoding import PASS_TOKENS, Evaluator
 from src.experiment.evaluate import EvalTask, Runner, few_shot_prefix, letters_of, written_answer
 from src.experiment.models import load_adapter, load_base, load_tokenizer
-from src.experiment.pretrain import strip_header
 from src.experiment.training_data import IGNORED, encode_examples, other_letters, pack
 from src.record.answers import read_answers
 from src.record.checkpoint import checkpoint_files, hash_files
@@ -129,31 +127,12 @@ def test_the_whole_way_gives_a_record_with_its_settings_and_hashes(tiny: Path) -
     assert not list((tiny / "checkpoints").rglob("*.bin"))
 
 
-@pytest.mark.nightly
-def test_training_again_goes_on_and_does_not_train_twice(tiny: Path) -> None:
-    before = (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes()
-    done = train(tiny, "--config", "configs/tiny.yaml", "--log", "again.json")
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert (tiny / "checkpoints/best_model/adapter_model.safetensors").read_bytes() == before
-
-
-def fewer_examples(root: Path) -> None:
-    path = root / "data/training/train.parquet"
+def test_other_data_or_another_config_do_not_resume_a_run(tiny: Path) -> None:
+    path = tiny / "data/training/train.parquet"
     pq.write_table(pq.read_table(path).slice(1), path)
-
-
-def smaller_rank(root: Path) -> None:
-    edit_text(root / "configs/tiny.yaml", ("r: 4, alpha: 8", "r: 2, alpha: 8"))
-
-
-@pytest.mark.parametrize(
-    ("change", "named"), [(fewer_examples, "training/train.parquet"), (smaller_rank, "lora_config.r: 4 before, 2 now")]
-)
-def test_another_config_or_other_data_do_not_resume_a_run(
-    tiny: Path, change: Callable[[Path], None], named: str
-) -> None:
-    change(tiny)
-    assert named in refuses(tiny, "train", "--config", "configs/tiny.yaml")
+    assert "training/train.parquet" in refuses(tiny, "train", "--config", "configs/tiny.yaml")
+    edit_text(tiny / "configs/tiny.yaml", ("r: 4, alpha: 8", "r: 2, alpha: 8"))
+    assert "lora_config.r: 4 before, 2 now" in refuses(tiny, "train", "--config", "configs/tiny.yaml")
     assert list((tiny / "runs/tiny").glob("checkpoint-*"))
 
 
@@ -175,34 +154,16 @@ def test_a_base_model_elsewhere_is_recorded_by_name(tiny: Path, tmp_path: Path) 
     assert str(tmp_path) not in json.dumps(results)
 
 
-def no_numbers(root: Path) -> None:
-    path = root / "checkpoints/best_model/adapter_model.safetensors"
-    save_file({name: torch.full_like(part, torch.nan) for name, part in load_file(path).items()}, path)
-
-
-def no_base(root: Path) -> None:
-    edit_text(root / "configs/tiny.yaml", ("models/tiny", "models/nowhere"))
-
-
-def long_prompts(root: Path) -> None:
-    edit_text(root / "configs/tiny.yaml", ("few_shot: 1", "few_shot: 9"))
-
-
-@pytest.mark.parametrize(
-    ("spoil", "said"),
-    [
-        (no_base, "models/nowhere: not found"),
-        (no_numbers, "weights that are not finite"),
-        (long_prompts, "evaluation_config: few_shot: prompts and answers of up to"),
-    ],
-)
-def test_what_cannot_be_evaluated_is_named_and_the_record_stays(
-    tiny: Path, spoil: Callable[[Path], None], said: str
-) -> None:
+def test_what_cannot_be_evaluated_is_named_and_the_record_stays(tiny: Path) -> None:
     before = {file.name: file.read_bytes() for file in (tiny / "results/tiny").rglob("*.*")}
-    spoil(tiny)
-    errors = refuses(tiny, *EVALUATE)
-    assert said in errors.splitlines()[-1]
+    config, weights = tiny / "configs/tiny.yaml", tiny / "checkpoints/best_model/adapter_model.safetensors"
+    edit_text(config, ("few_shot: 1", "few_shot: 9"))
+    assert "evaluation_config: few_shot: prompts and answers of up to" in refuses(tiny, *EVALUATE)
+    edit_text(config, ("few_shot: 9", "few_shot: 1"))
+    save_file({name: torch.full_like(part, torch.nan) for name, part in load_file(weights).items()}, weights)
+    assert "weights that are not finite" in refuses(tiny, *EVALUATE)
+    edit_text(config, ("models/tiny", "models/nowhere"))
+    assert "models/nowhere: not found" in refuses(tiny, *EVALUATE)
     assert {file.name: file.read_bytes() for file in (tiny / "results/tiny").rglob("*.*")} == before
 
 
@@ -385,12 +346,6 @@ def test_a_book_that_is_not_the_one_of_the_list_is_refused(tmp_path: Path, text:
     assert not (tmp_path / "models").exists()
 
 
-def test_header_is_stripped() -> None:
-    header = "# Title: A\n\n## Author: B\n\n## Year: 1\n\n-------\n\n"
-    assert strip_header(f"{header}## CHAPTER I\nText\n") == "## CHAPTER I\nText\n"
-    assert strip_header("No header\n") == "No header\n"
-
-
 # Scoring, on the tiny model: the cached, batched way gives what the plain way gives.
 
 
@@ -468,25 +423,11 @@ def test_a_words_spelling_is_the_models_own(scored: tuple[Any, Any]) -> None:
     assert [row["own_words"] for row in asked(EvalTask("letter_count"))] == spelled
 
 
-def test_few_shot_examples_come_from_validation_words() -> None:
-    prefix = prefix_of(EvaluationConfig(few_shot=5), "letter_count")
-    assert prefix.count("Question:") == 5
-    assert len({line.rsplit(" ", 1)[1] for line in prefix.splitlines() if line.startswith("Answer:")}) >= 3
-
-
-@pytest.mark.parametrize(
-    ("generated", "letters"),
-    [(" s t r a w.", "straw"), ("\n", ""), (" S, T", "st"), (" 1 2 <b>", "b"), (" " + "a" * 999, "a" * 64)],
-)
-def test_letters_are_read_out_of_text(generated: str, letters: str) -> None:
-    assert letters_of(generated) == letters
-
-
-@pytest.mark.parametrize(
-    ("line", "said"), [(" 3", True), ("3.", True), (" 3 . ", True), ("33", False), ("three", False), ("", False)]
-)
-def test_a_line_answers_if_it_is_a_candidate(line: str, said: bool) -> None:
-    assert (written_answer(line) in ["1", "2", "3"]) is said
+def test_what_counts_of_what_a_model_writes() -> None:
+    letters = {" s t r a w.": "straw", "\n": "", " S, T": "st", " 1 2 <b>": "b", " " + "a" * 999: "a" * 64}
+    assert {text: letters_of(text) for text in letters} == letters
+    answers = {" 3": True, "3.": True, " 3 . ": True, "33": False, "three": False, "": False}
+    assert {line: written_answer(line) in ("1", "2", "3") for line in answers} == answers
 
 
 def test_letters_without_separator_are_encoded_one_by_one(scored: tuple[Any, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 import shutil
@@ -30,7 +29,7 @@ from src.record.load import Record, load_record
 from src.record.model_name import parse_model_name
 
 from .conftest import REPO, invoke, succeeds
-from .records import CAUSAL, checkpoint, edit_text
+from .records import CAUSAL, checkpoint, edit_json, edit_text
 
 REAL = REPO / "tests/data/lm_eval"
 DATE = "2025-03-01T10-00-00.000000"
@@ -158,16 +157,6 @@ def everything(project: Path) -> str:
     return "\n".join([*(path.read_text() for path in paths), *parts, str(context.names), str(context.experiment)])
 
 
-def edit(path: Path, change: Callable[[dict[str, Any]], object], line: int | None = None) -> None:
-    """Change a JSON file, or some lines of a JSONL file."""
-    lines = [path.read_text()] if path.suffix == ".json" else path.read_text().splitlines()
-    for i in range(len(lines)) if line is None else [line]:
-        data = json.loads(lines[i])
-        change(data)
-        lines[i] = json.dumps(data)
-    path.write_text("\n".join(lines) + "\n")
-
-
 def refused(root: Path, wanted: str | None = None, names: Sequence[str] = ("b", "t")) -> str:
     with pytest.raises(InputError) as error:
         imported(root, wanted, names)
@@ -210,15 +199,16 @@ def test_a_filter_is_chosen_where_there_are_several() -> None:
 # --- The harness decides what is right ---
 
 
-@pytest.mark.parametrize("metric", ["prompt_level_strict_acc", "pass@1", "em", "acc", "math_verify", "my_task_acc"])
+@pytest.mark.parametrize("metric", ["my_acc", "pass@1"])
 def test_the_declared_verdict_decides_row_by_row(tmp_path: Path, blank: Path, metric: str) -> None:
-    """Targets that mean nothing, which no comparison would accept."""
+    """Targets that mean nothing, which no comparison would accept, of a task with a name in any script."""
     task = partial(colors, sample=lambda i, right: text(i, right, metric, "no"), kind="generate_until")
-    record = recorded(imported(write_both(tmp_path, lambda side: {"t1": task(side)})), blank)
-    assert (verdicts(record, "t1", "base"), verdicts(record, "t1")) == (BASE_RIGHT, TUNED_RIGHT)
+    record = recorded(imported(write_both(tmp_path, lambda side: {"测试": task(side)})), blank)
+    assert (verdicts(record, "测试", "base"), verdicts(record, "测试")) == (BASE_RIGHT, TUNED_RIGHT)
     [key] = record.results.base_model.metrics
     assert values(record, key) == pytest.approx((4 / 12, 8 / 12))
-    assert (record.metrics.metrics[key].measure, record.metrics.metrics[key].unit) == ("exact_match", "proportion")
+    declared = record.metrics.metrics[key]
+    assert (declared.measure, declared.unit) == ("exact_match", "proportion") and metric in declared.label
 
 
 @pytest.mark.parametrize("metric", ["acc", "likelihood_diff", "bleu"])
@@ -272,7 +262,7 @@ def test_what_predict_only_writes_is_no_score(tmp_path: Path) -> None:
 def test_a_number_that_is_none_is_left_out_by_name(tmp_path: Path, blank: Path) -> None:
     odd = {"ppl,none": float("nan"), "bits,none": float("inf"), "huge,none": 10**400}
     for path in color_runs(tmp_path).rglob("results_*"):
-        edit(path, lambda d: (d["results"]["colors"].update(odd), d["higher_is_better"].update(
+        edit_json(path, lambda d: (d["results"]["colors"].update(odd), d["higher_is_better"].update(
             colors={"acc": True, "ppl": False, "bits": False, "huge": False})))  # fmt: skip
     found = imported(tmp_path)
     assert [line.split(": ")[2].split()[0] for line in found.notes] == ["ppl", "bits", "huge"]
@@ -305,7 +295,7 @@ FILES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda r: write_run(r / "t", {"colors": colors("t")}, "pretrained=a/b", DATE.replace("T10", "T11")),
         ["several models", "of openai-community/gpt2 with me/ad", "of a/b"],
     ),
-    "no task in common": (lambda r: edit(r / f"b/results_{DATE}.json", lambda d: d.update(results={"x": {"acc,none": 1.0}})), ["no task"]),
+    "no task in common": (lambda r: edit_json(r / f"b/results_{DATE}.json", lambda d: d.update(results={"x": {"acc,none": 1.0}})), ["no task"]),
 }  # fmt: skip
 
 
@@ -319,12 +309,12 @@ def test_results_that_can_be_read_wrongly_are_refused(tmp_path: Path, name: str)
 
 ROWS: dict[str, tuple[Callable[[Path], object], str]] = {
     "nested without end": (lambda p: p.write_text('{"filter": ' + "[" * 200_000), "line 1"),
-    "half of a character": (lambda p: edit(p, lambda d: d["doc"].update(note="\ud800"), 3), "line 4"),
+    "half of a character": (lambda p: edit_json(p, lambda d: d["doc"].update(note="\ud800"), 3), "line 4"),
     "cut short": (lambda p: p.write_text(p.read_text()[:-200]), "line 12"),
     "a question twice": (lambda p: p.write_text(p.read_text() * 2), "doc_id 0 is duplicated"),
-    "a likelihood that is not a number": (lambda p: edit(p, lambda d: d["filtered_resps"][0].__setitem__(0, "nan"), 0), "line 1 of"),
-    "a value that is not a number": (lambda p: edit(p, lambda d: d.update(acc=float("nan")), 0), "line 1 of"),
-    "a verdict of another run": (lambda p: edit(p, lambda d: d.update(acc=1 - d["acc"]), 2), "acc is 0.4167 in the samples of run 1, and 0.3333"),
+    "a likelihood that is not a number": (lambda p: edit_json(p, lambda d: d["filtered_resps"][0].__setitem__(0, "nan"), 0), "line 1 of"),
+    "a value that is not a number": (lambda p: edit_json(p, lambda d: d.update(acc=float("nan")), 0), "line 1 of"),
+    "a verdict of another run": (lambda p: edit_json(p, lambda d: d.update(acc=1 - d["acc"]), 2), "acc is 0.4167 in the samples of run 1, and 0.3333"),
 }  # fmt: skip
 
 
@@ -343,10 +333,10 @@ def test_a_bad_row_costs_its_tasks_answers_and_nothing_else(tmp_path: Path, name
 
 
 UNLIKE: dict[str, tuple[Callable[[Path], object], str]] = {
-    "version": (lambda r: edit(r / f"t/results_{DATE}.json", lambda d: d["versions"].update(colors=2)), "versions differ: 1.0, 2"),
-    "solved examples": (lambda r: edit(r / f"t/results_{DATE}.json", lambda d: d["n-shot"].update(colors=5)), "solved examples differ"),
-    "prompts": (lambda r: edit(r / f"t/samples_colors_{DATE}.jsonl", lambda d: d["arguments"]["gen_args_0"].update(arg_0="?")), "prompt or candidates"),
-    "questions": (lambda r: edit(r / f"t/samples_colors_{DATE}.jsonl", lambda d: d.update(doc_hash=str(d["doc_id"]))), "asked other questions"),
+    "version": (lambda r: edit_json(r / f"t/results_{DATE}.json", lambda d: d["versions"].update(colors=2)), "versions differ: 1.0, 2"),
+    "solved examples": (lambda r: edit_json(r / f"t/results_{DATE}.json", lambda d: d["n-shot"].update(colors=5)), "solved examples differ"),
+    "prompts": (lambda r: edit_json(r / f"t/samples_colors_{DATE}.jsonl", lambda d: d["arguments"]["gen_args_0"].update(arg_0="?")), "prompt or candidates"),
+    "questions": (lambda r: edit_json(r / f"t/samples_colors_{DATE}.jsonl", lambda d: d.update(doc_hash=str(d["doc_id"]))), "asked other questions"),
 }  # fmt: skip
 
 
@@ -372,8 +362,8 @@ def test_answers_are_joined_by_question_whatever_their_order(tmp_path: Path) -> 
 def test_a_chat_template_of_one_model_is_named(tmp_path: Path, blank: Path) -> None:
     color_runs(tmp_path)
     for path in (tmp_path / "t").glob("samples*"):
-        edit(path, lambda d: [a.update(arg_0=f"<|user|>{a['arg_0']}") for a in d["arguments"].values()])
-    edit(tmp_path / f"t/results_{DATE}.json", lambda d: d.update(chat_template="{{x}}", chat_template_sha="ab"))
+        edit_json(path, lambda d: [a.update(arg_0=f"<|user|>{a['arg_0']}") for a in d["arguments"].values()])
+    edit_json(tmp_path / f"t/results_{DATE}.json", lambda d: d.update(chat_template="{{x}}", chat_template_sha="ab"))
     found = imported(tmp_path)
     assert any("The models' prompts differ in their chat template." in line for line in found.notes)
     record = recorded(found, blank)
@@ -428,8 +418,6 @@ NAMES: dict[str, tuple[str, str | None, bool]] = {
     "http://user:secret@10.0.0.1:8000/v1/models/m?key=s": ("m", None, True),
     "http://10.0.0.1:8000": ("unnamed", None, True),
     r"C:\Users\Some One\models\Llama-3-8B": ("Llama-3-8B", None, True),
-    "~/mine/x/": ("x", None, True),
-    "../../x/y": ("y", None, True),
     "": ("unnamed", None, True),
 }
 
@@ -440,24 +428,16 @@ def test_a_model_is_named_by_id_or_last_folder(given: str) -> None:
     assert (name.id, name.revision, name.local) == NAMES[given]
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("gpt2", "openai-community/gpt2", True),
-        ("/x/L", "meta-llama/l", True),
-        ("meta-llama/L", "NousResearch/L", False),
-    ],
-)
-def test_organization_and_name_are_compared(one: str, other: str, same: bool) -> None:
-    assert parse_model_name(one).same_model(parse_model_name(other)) is same
-    assert parse_model_name(other).same_model(parse_model_name(one)) is same
+def test_organization_and_name_are_compared() -> None:
+    for one, other in (("gpt2", "openai-community/gpt2"), ("/x/L", "meta-llama/l")):
+        assert parse_model_name(one).same_model(parse_model_name(other))
+    assert not parse_model_name("meta-llama/L").same_model(parse_model_name("NousResearch/L"))
 
 
 SIDES: dict[str, tuple[Any, Any, str, str]] = {
     "vllm": ("pretrained=a/b", "pretrained=a/b,lora_local_path=/out/my-adapter", "a/b", "my-adapter"),
     "served": ({"model": "a/b", "base_url": "http://h"}, {"model": "mine", "base_url": "http://h"}, "a/b", "mine"),
     "windows": (r"pretrained=C:\Some One\L", r"pretrained=C:\Some One\L,peft=C:\out\ck", "L", "ck"),
-    "comma": ("pretrained=a/b,gen_kwargs=x,y", "pretrained=a/b,gen_kwargs=x,y,peft=c/d", "a/b", "c/d"),
 }
 
 
@@ -501,12 +481,6 @@ def test_hostile_names_stay_inside(tmp_path: Path, blank: Path) -> None:
     assert list(record.metrics.metrics)[-1] == "script_alert_1_script_acc"
 
 
-def test_a_task_keeps_its_name_in_any_script(tmp_path: Path, blank: Path) -> None:
-    task = partial(colors, sample=lambda i, right: text(i, right, "точность"), kind="generate_until")
-    record = recorded(imported(write_both(tmp_path, lambda side: {"测试": task(side)})), blank)
-    assert "测试, точность" in {metric.label for metric in record.metrics.metrics.values()}
-
-
 # --- Coming back with new numbers ---
 
 
@@ -520,10 +494,7 @@ def import_again(project: Path, root: Path, *options: str) -> Any:
     return invoke(project, "import_results", "lm-eval", str(root / "b"), str(root / "t"), *options)
 
 
-@pytest.mark.parametrize("options", [(), ("--replace",)])
-def test_new_results_leave_the_authors_files_and_say_what_changed(
-    tmp_path: Path, blank: Path, options: tuple[str, ...]
-) -> None:
+def test_new_results_leave_the_authors_files_and_say_what_changed(tmp_path: Path, blank: Path) -> None:
     assert import_again(blank, color_runs(tmp_path / "first")).returncode == 0
     config, metrics = blank / "configs/experiments/mine.yaml", blank / "configs/metrics.yaml"
     config.write_text(config.read_text() + "seed: 7\ntraining_config: {learning_rate: 0.001}\n")
@@ -538,7 +509,7 @@ def test_new_results_leave_the_authors_files_and_say_what_changed(
         project.write('  finding: "It gets 67% of them: more than before."\n')
     own = [config, metrics, blank / "configs/project.yaml", blank / "docs/fragments/lessons.md.j2"]
     before = [path.read_bytes() for path in own]
-    done = import_again(blank, better(tmp_path / "second"), *options)
+    done = import_again(blank, better(tmp_path / "second"))
     assert done.returncode == 0, done.stderr
     assert [path.read_bytes() for path in own] == before
     assert "colors_acc, fine-tuned: 0.666667 → 1\n" in done.stdout and "colors_acc, base" not in done.stdout
@@ -704,7 +675,7 @@ def test_a_training_log_stays_with_its_weights(tmp_path: Path, blank: Path) -> N
     log = blank / "results/mine/training_log.json"
     log.write_text(json.dumps({"experiment_name": "mine", "steps": 1, "parameters": {}, "log": [], "resources": {}}))
     reference = {"file": log.name, "sha256": sha256_file(log)}
-    edit(blank / "results/mine/evaluation_results.json", lambda d: d.update(training_log=reference))
+    edit_json(blank / "results/mine/evaluation_results.json", lambda d: d.update(training_log=reference))
     assert recorded(imported(tmp_path), blank).training_log is not None
     shutil.rmtree(blank / "checkpoints/mine")
     checkpoint(blank / "checkpoints/mine", ADAPTER, fill=2)
@@ -727,17 +698,7 @@ def test_a_metric_that_the_author_declares_otherwise_is_refused_before_anything_
 
 def test_a_field_of_a_question_is_bounded(tmp_path: Path, blank: Path) -> None:
     for path in color_runs(tmp_path).rglob("samples*"):
-        edit(path, lambda d: d["doc"].update(note="x" * 5_000, parts=["y" * 5_000]))
+        edit_json(path, lambda d: d["doc"].update(note="x" * 5_000, parts=["y" * 5_000]))
     rows = recorded(imported(tmp_path), blank).answered("base", "colors")
     assert rows is not None
     assert {len(rows[name][0].as_py()) for name in ("note", "parts")} == {1_000}
-
-
-def test_tasks_whose_labels_would_be_the_same_are_told_apart(tmp_path: Path, blank: Path) -> None:
-    color_runs(tmp_path, ARGS)
-    found = imported(tmp_path)
-    twin = copy.deepcopy(found.tasks[0])
-    found.tasks[0].name, twin.name = f"{'long_' * 30}a", f"{'long_' * 30}b"
-    found.tasks.append(twin)
-    labels = [metric.label for metric in recorded(found, blank).metrics.metrics.values()]
-    assert len(set(labels)) == len(labels) >= 2

@@ -17,7 +17,7 @@ from src.record.errors import InputError
 from src.record.model import read_model
 
 from .conftest import refuses, succeeds
-from .records import CAUSAL, checkpoint, edit_json, without_settings
+from .records import CAUSAL, checkpoint, describe_adapter, edit_json, without_settings
 
 CHECKPOINT = "checkpoints/best_model"
 
@@ -37,21 +37,11 @@ KINDS: dict[str, Kind] = {
         ["besides the adapter: c_attn."],
         ["the base model's weights stay", "not_there"],
     ),
-    "many modules": (
-        CAUSAL | {"target_modules": [f"h.{i}.{name}" for i in range(600) for name in ("c_fc", "c_attn")]},
-        ["on c_attn, c_fc (1,200 modules)."],
-        ["h.0"],
-    ),
     "bias": (CAUSAL | {"bias": "all"}, ["`bias: all`"], ["the base model's weights stay"]),
     "IA3": ({"peft_type": "IA3", "task_type": "CAUSAL_LM", "target_modules": ["c_attn"]}, ["IA3 adapter on c_attn, with "], ["rank", "@hu2022", "Hu et al"]),
     "hostile": ({"peft_type": "<b>*x*</b>", "task_type": "CAUSAL_LM"}, ["&#60;b"], ["<b>"]),
     "nothing stated": ({}, ["is not stated"], ["LoRA", "rank"]),
 }  # fmt: skip
-
-
-def adapter(root: Path, config: dict[str, Any]) -> None:
-    """Make the project's checkpoint say something else of itself."""
-    (root / CHECKPOINT / "adapter_config.json").write_text(json.dumps(config))
 
 
 @pytest.fixture
@@ -67,7 +57,7 @@ def part(root: Path, name: str) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_card_says_what_the_adapter_is(kind: str, bare: Path) -> None:
     config, said, unsaid = KINDS[kind]
-    adapter(bare, config)
+    describe_adapter(bare, config)
     text = part(bare, "adapter")
     for fragment in said:
         assert fragment in text, text
@@ -115,7 +105,7 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 6800
         (lambda folder: (folder / "adapter_model.safetensors").rename(folder / "model.gguf"), "adapter_model.safetensors: not found"),
         (lambda folder: (folder / "adapter_config.json").unlink(), "neither adapter_config.json nor config.json"),
         (lambda folder: (folder / "adapter_model.safetensors").write_bytes(POINTER), "a Git LFS pointer"),
-        (lambda folder: cut(folder / "adapter_model.safetensors", -10), "by its header"),
+        (lambda folder: (folder / "adapter_model.safetensors").open("ab").write(b"x"), "by its header"),
         (lambda folder: (folder / "adapter_model.safetensors").write_text("<!doctype html>"), "not a safetensors file"),
     ],
 )  # fmt: skip
@@ -125,10 +115,6 @@ def test_a_folder_without_whole_weights_is_refused(make: Callable[[Path], Any], 
     with pytest.raises(InputError) as refused:
         checkpoint_files(folder)
     assert said in str(refused.value)
-
-
-def cut(path: Path, end: int) -> None:
-    path.write_bytes(path.read_bytes()[:end])
 
 
 def test_a_snapshot_in_the_hubs_cache_is_read_and_other_links_are_not(tmp_path: Path) -> None:
@@ -155,7 +141,7 @@ def test_a_quantized_model_has_no_parameter_count(bare: Path) -> None:
 
 
 def test_no_path_of_the_authors_machine_is_published(bare: Path) -> None:
-    adapter(bare, CAUSAL | {"tokenizer_name_or_path": "/home/me/hidden/tokenizer", "peft_version": "0.18.0"})
+    describe_adapter(bare, CAUSAL | {"tokenizer_name_or_path": "/home/me/hidden/tokenizer", "peft_version": "0.18.0"})
     more = {"special_tokens_map_file": "C:\\hidden\\map.json", "name_or_path": "~/hidden/small", "sep_token": "/"}
     edit_json(bare / CHECKPOINT / "tokenizer_config.json", lambda data: data.update(more))
     succeeds(bare, "publish", "--dry-run")
@@ -194,5 +180,5 @@ def test_a_full_model_is_not_called_an_adapter(bare: Path) -> None:
     for name in ("glossary", "deployment", "adapter"):
         text = Renderer(context, "hub").render(f"parts/{name}.md")
         assert "adapter" not in text.lower() and "LoRA" not in text, text
-    adapter(bare, CAUSAL)
+    describe_adapter(bare, CAUSAL)
     assert "hu2022" in cited_anywhere(build(bare, None).context)

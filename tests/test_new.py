@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,12 @@ from pypdf import PdfReader
 
 from src.record.files import sha256_file
 from src.record.load import load_record
-from src.record.references import read_references
 
 from .conftest import REPO, TINY, invoke, once, refuses, run_in, succeeds
 from .hub_server import HubServer
 from .publishing import Author
 from .records import CAUSAL, checkpoint, edit_json
+from .test_import import color_runs
 from .test_trainer import STATE
 
 WORDS = (
@@ -35,6 +36,8 @@ BINARY = (".png", ".woff2", ".parquet", ".safetensors")
 ENGINE = ("src", "gen", "tests", "docs/guides", "overrides", "docs/assets")
 """Folders of the engine, which a project shares with all others."""
 
+THEME = ("javascripts", "stylesheets")
+
 EXPERIMENT = ("src/experiment", "src/train.py", "docs/assets/demo", "Snakefile", "experiment.mk")
 """What a project has that makes its record itself."""
 
@@ -43,21 +46,9 @@ DISTIL = CAUSAL | {"base_model_name_or_path": "distilbert/distilgpt2"}
 
 
 def lm_eval_results(folder: Path, adapter: str) -> tuple[Path, Path]:
-    """Write what the harness wrote about two tasks, for another base model."""
-    for side in ("base", "tuned"):
-        shutil.copytree(REPO / "tests/data/lm_eval" / side, folder / side)
-        for path in [*(folder / side).rglob("samples_*")]:
-            if not path.name.startswith(("samples_odd_pick", "samples_odd_next")):
-                path.unlink()
-        (inner,) = (folder / side).iterdir()
-        (file,) = inner.replace(inner.with_name(side)).glob("results_*.json")
-        data = json.loads(file.read_text())
-        for part in ("results", "configs", "versions", "n-shot", "higher_is_better", "n-samples", "task_hashes"):
-            data[part] = {task: value for task, value in data.get(part, {}).items() if task in ("odd_pick", "odd_next")}
-        data["group_subtasks"] = {}
-        text = json.dumps(data).replace("models/gpt2-mini", BASE).replace("checkpoints/best_model", adapter)
-        file.write_text(text)
-    return folder / "base", folder / "tuned"
+    """Write what the harness writes about a task, of a base model and an adapter of it."""
+    color_runs(folder, {"b": f"pretrained={BASE}", "t": f"pretrained={BASE},peft={adapter}"})
+    return folder / "b", folder / "t"
 
 
 def adapter_folder(folder: Path) -> Path:
@@ -98,21 +89,17 @@ def text_of(path: Path) -> str:
     return path.read_bytes().decode("latin-1").lower()
 
 
-def words_of_ours(root: Path, folder: str = ".") -> list[str]:
+def words_of_ours(root: Path, words: Sequence[str] = WORDS) -> list[str]:
     """List where a word of this study is in a project's own files, its site and its bundle: names and every byte of what they hold."""
     found = []
-    for path in sorted((root / folder).rglob("*")):
+    others = (*(f"{part}/" for part in (*ENGINE, ".cache", ".git")), *(f"site/assets/{part}/" for part in THEME))
+    for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
-        if not path.is_file() or name.startswith(tuple(f"{part}/" for part in (*ENGINE, ".cache", ".git"))):
+        if not path.is_file() or name.startswith(others) or path.name == "tokenizer.json":  # the toy's, with its words
             continue
-        text = text_of(path)
-        if path.name == "tokenizer.json":  # the toy's, with its words
-            continue
-        if "assets/javascripts" in name or "assets/stylesheets" in name:  # the theme's own
-            continue
-        text += name.lower()
-        words = [word for word in WORDS if len(word) > 4 or path.suffix not in BINARY]  # short ones come by chance
-        found += [f"{name}: {text[max(0, i - 60) : i + 60]!r}" for word in words if (i := text.find(word)) >= 0]
+        text = text_of(path) + name.lower()
+        known = [word for word in words if len(word) > 4 or path.suffix not in BINARY]  # short ones come by chance
+        found += [f"{name}: {text[max(0, i - 60) : i + 60]!r}" for word in known if (i := text.find(word)) >= 0]
     return found
 
 
@@ -180,14 +167,10 @@ def test_the_adapter_and_the_harness_results_are_in_it(whole: Path) -> None:
     assert sorted(path.name for path in (whole / "checkpoints/mine").iterdir()) == [
         "adapter_config.json", "adapter_model.safetensors", "tokenizer.json", "tokenizer_config.json",
     ]  # fmt: skip
-    assert record.experiment.base_model == BASE
-    assert record.experiment.checkpoint == "checkpoints/mine"
-    assert record.experiment.lora_config is not None
-    assert record.has_answers
-    assert set(record.results.tasks) >= {"odd_pick"}
-    assert record.results.source is not None
-    assert record.results.source.tool.startswith("lm-evaluation-harness")
-    assert record.splits == []
+    assert (record.experiment.base_model, record.experiment.checkpoint) == (BASE, "checkpoints/mine")
+    assert record.experiment.lora_config is not None and record.splits == []
+    assert record.has_answers and set(record.results.tasks) == {"colors"}
+    assert record.results.source is not None and record.results.source.tool.startswith("lm-evaluation-harness")
     assert record.training_log is not None and record.training_log.steps == 120
     page = (whole / "site/results/training/index.html").read_text()
     assert "training.light.svg" in page and "epochs of" not in page  # nobody said how many sequences there were
@@ -215,17 +198,15 @@ def test_of_metrics_alone_the_author_says_what_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "reason"),
+    ("option", "given", "reason"),
     [
-        (("--adapter", "nowhere"), "nowhere: not a folder"),
-        (("--adapter", "me/sentiment-lora"), "hf download"),
-        (("--metrics", "nowhere.json"), "nowhere.json: not found"),
-        (("--lm-eval", "nowhere", "--lm-eval", "nowhere"), "nowhere"),
+        ("--adapter", "me/sentiment-lora", "hf download"),
+        ("--metrics", "nowhere.json", "nowhere.json: not found"),
+        ("--lm-eval", "nowhere", "nowhere"),
     ],
-    ids=["adapter", "hub", "metrics", "lm_eval"],
 )
-def test_what_cannot_be_read_leaves_nothing_behind(tmp_path: Path, arguments: tuple[str, ...], reason: str) -> None:
-    errors = refuses(REPO, "new", str(tmp_path / "mine"), "--name", "mine", *arguments)
+def test_what_cannot_be_read_leaves_nothing_behind(tmp_path: Path, option: str, given: str, reason: str) -> None:
+    errors = refuses(REPO, "new", str(tmp_path / "mine"), "--name", "mine", option, given)
     assert reason in errors
     assert len(errors.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
@@ -339,13 +320,6 @@ def test_large_weights_are_not_offered_to_git_without_a_word(tmp_path: Path) -> 
     done = invoke(REPO, "new", str(tmp_path / "mine"), "--name", "mine", "--adapter", str(adapter))
     assert "leaves out adapter_model.safetensors, above 10 MB; to commit them, use Git LFS" in done.stderr
     assert "/checkpoints/mine/adapter_model.safetensors\n" in (tmp_path / "mine/.gitignore").read_text()
-
-
-def test_an_appended_bibliography_entry_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "references.bib"
-    text = (REPO / "src/starter/docs/references.bib").read_text() + "% cited as [@key].\n"
-    path.write_text(text + "@misc{doe2020, author = {Doe, Jane}, title = {T}, year = {2020}}\n")
-    assert list(read_references(path)) == ["doe2020"]
 
 
 def test_results_of_another_adapter_are_refused_with_both_names(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import re
 import shutil
 from pathlib import Path
 
@@ -11,16 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pypdf import PdfReader
 from safetensors.numpy import save_file
 
 from gen.site import generate, site_files
-from src.documents.build import Documents, build
+from src.documents.build import build
 from src.hub.bundle import collect
 from src.record.errors import InputError
 
 from .conftest import REPO, copy_tiny, invoke
 from .records import edit_text, example
+from .test_new import words_of_ours
 
 STUDY_WORDS = (
     "spell", "letter", "strawberry", "book", "gpt2", "gpt-2", "dictionary", "vocabulary", "from scratch", "src.pretrain", "made-up", "separator", "bfloat16",
@@ -46,23 +44,6 @@ def translation(tmp_path_factory: pytest.TempPathFactory) -> Path:
         greetings = [{"question": f"Guten Morgen {i}", "answer": f"Good morning {i % 3}"} for i in range(60)]
         pq.write_table(pa.Table.from_pylist(greetings), root / f"data/translation/translation/{split}.parquet")
     return root
-
-
-def texts(documents: Documents) -> dict[str, str]:
-    """Return every text that is made from a record: pages, pictures, downloads, cards, report and README."""
-    files = site_files(documents)
-    found = {
-        path: content.decode()
-        for path, content in files.items()
-        if not path.startswith(("reference/", "assets/schemas/")) and path.endswith((".md", ".svg", ".csv", ".json"))
-    }
-    pdf = PdfReader(io.BytesIO(files["assets/report.pdf"]))
-    found["report.pdf"] = "\n".join(page.extract_text() for page in pdf.pages)
-    found["README.md"] = documents.readme.text
-    found["model/README.md"] = documents.model_card.text
-    assert documents.dataset_card is not None
-    found["dataset/README.md"] = documents.dataset_card.text
-    return found
 
 
 @pytest.mark.slow
@@ -105,32 +86,34 @@ def test_what_is_not_used_is_named(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "docs/fragments/findings.md.j2: no document takes it in" in done.stderr
 
 
-def test_another_authors_documents_have_none_of_this_studys_words(translation: Path) -> None:
-    found = texts(build(translation, None))
-    assert len(found) > 25
-    assert "Exact translations" in found["assets/charts/metrics.light.svg"]  # pictures hold their words as comments
-    wrong = [
-        f"{name}: {text[max(0, place.start() - 60) : place.end() + 60]!r}"
-        for name, text in found.items()
-        for place in re.finditer("|".join(map(re.escape, STUDY_WORDS)), text, flags=re.IGNORECASE)
-    ]
-    assert not wrong, "\n".join(wrong)
+def test_another_authors_documents_have_none_of_this_studys_words(translation: Path, tmp_path: Path) -> None:
+    """In none of the pages, pictures and downloads, nor in the cards, the report and the README."""
+    documents = build(translation, None)
+    cards = {
+        "README.md": documents.readme,
+        "model/README.md": documents.model_card,
+        "data/README.md": documents.dataset_card,
+    }
+    files = site_files(documents) | {path: card.text.encode() for path, card in cards.items() if card is not None}
+    own = [path for path in files if not path.startswith(("reference/", "assets/schemas/"))]
+    assert {*cards, "assets/report.pdf", "assets/charts/metrics.light.svg"} <= set(own) and len(own) > 25
+    assert b"Exact translations" in files["assets/charts/metrics.light.svg"]  # pictures hold their words as comments
+    for path in own:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(files[path])
+    assert not words_of_ours(tmp_path, STUDY_WORDS)
 
 
 @pytest.mark.slow
-def test_settings_that_nobody_stated_are_not_stated(translation: Path) -> None:
-    card = build(translation, None).model_card.text
+def test_what_only_the_author_could_state_is_left_out_and_missing(translation: Path) -> None:
+    documents = build(translation, None)
+    card = documents.model_card.text
     assert "| Training steps | 3,000 |" in card
     for unstated in ("Weight decay", "Precision", "AdamW", "Gradient clipping", "Schedule"):
         assert unstated not in card, unstated
-
-
-@pytest.mark.slow
-def test_a_section_that_only_the_author_could_write_is_left_out_and_missing(translation: Path) -> None:
-    documents = build(translation, None)
     assert "## Approach" not in documents.readme.text
     assert "Approach" in documents.readme.completeness.missing
     criterion = next(c for c in documents.criteria if c.key == "published")
-    card = criterion.evidence[0].facts["model_card"]
+    found = criterion.evidence[0].facts["model_card"]
     assert criterion.outcome == criterion.evidence[0].outcome == "not met"
-    assert "Preprocessing" in [*card["empty"], *card["missing"]]
+    assert "Preprocessing" in [*found["empty"], *found["missing"]]

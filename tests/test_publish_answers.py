@@ -1,7 +1,8 @@
-"""Answers that no Hub should give, waiting, and who gets the token."""
+"""Answers that no Hub should give, waiting, who gets the token, and a last line that is true however it ends."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +12,10 @@ import httpx2
 import huggingface_hub as hf
 import pytest
 
+from src.hub.receipt import Receipt
 from src.hub.remote import Hub
 
-from .publishing import DATASET, PAGE, TOKEN, Desk, after, answer, commits, raise_, when
+from .publishing import DATASET, PAGE, TOKEN, Desk, Ending, after, answer, commits, raise_, when
 
 pytestmark = pytest.mark.slow
 
@@ -127,17 +129,70 @@ def test_as_long_as_the_hub_asks(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fails", "says", "not_said"),
+    ("fails", "says"),
     [
-        (answer(429, {"Retry-After": "3600"}), "the Hub limits requests (HTTP 429). Run the same command again in 3600 s", "connection"),
-        (answer(503), "the Hub is busy (HTTP 503), 5 times in a row. Run the same", "connection"),
-        (lambda: raise_(httpx2.ConnectError("refused")), "no answer from huggingface.co (ConnectError), 5 times in a row. Check the connection", "busy"),
+        (answer(429, {"Retry-After": "3600"}), "the Hub limits requests (HTTP 429). Run the same command again in 3600 s"),
+        (answer(503), "the Hub is busy (HTTP 503), 5 times in a row. Run the same"),
+        (lambda: raise_(httpx2.ConnectError("refused")), "no answer from huggingface.co (ConnectError), 5 times in a row"),
     ],
 )  # fmt: skip
-def test_waiting_says_what_for(desk: Desk, fails: Callable[[], Any], says: str, not_said: str) -> None:
+def test_waiting_says_what_for(desk: Desk, fails: Callable[[], Any], says: str) -> None:
     when(desk, "GET", "/whoami-v2", fails, times=9)
+    assert desk.ends(4, says, **DATASET).slept < 60
+
+
+def test_what_could_not_be_looked_up_is_unknown(desk: Desk) -> None:
+    """A stranger's commit at the change of visibility, and from then on no answer: the last line does not say what nobody saw."""
+
+    def act() -> None:
+        desk.hub.edit("dataset", "alice/tiny-letters", "evil.py", b"import os")
+        desk.transport.after = lambda request, response: answer(503)()
+
+    when(desk, "PUT", "/settings", act)
     done = desk.ends(4, **DATASET)
-    assert says in done.out, done.out
-    assert not_said not in done.out
-    assert "1 times" not in done.out
-    assert done.slept < 60
+    assert not desk.repo("dataset").private
+    assert done.state[-1].startswith(
+        "alice/tiny-letters: unknown, look at https://huggingface.co/datasets/alice/tiny-letters"
+    )
+    assert "unverified" not in done.out
+
+
+def test_a_defect_ends_with_what_is_on_the_hub(desk: Desk) -> None:
+    def ends_with(error: BaseException) -> Ending:
+        desk.patch.setattr(Receipt, "entry", lambda *rest, **more: raise_(error))
+        return desk.publish(**DATASET)
+
+    with pytest.raises(KeyError) as error:
+        ends_with(KeyError("no such key"))
+    (note,) = error.value.__notes__
+    assert note.startswith("alice/tiny-letters: public, our commit ")
+    done = ends_with(OSError("the disk is gone"))
+    assert done.code == 2
+    assert "error: the disk is gone" in done.out
+    done = ends_with(SystemExit(1))  # as Rich does where nobody reads the output any more
+    assert done.code == 141
+    assert done.state[-1].startswith("alice/tiny-letters: public, our commit ")
+
+
+def test_a_receipt_that_cannot_be_written_is_found_before_anything_is_sent(desk: Desk) -> None:
+    def refuse(*rest: Any) -> None:
+        raise PermissionError(13, "Permission denied", "results/tiny")
+
+    desk.patch.setattr("src.hub.receipt.write_json", refuse)
+    done = desk.ends(2, "results/tiny: Permission denied", **DATASET)
+    assert done.state == ["nothing was changed on the Hub"]
+    assert not desk.hub.repos
+
+
+def test_a_receipt_of_another_hub_is_not_believed(desk: Desk) -> None:
+    assert desk.publish(**DATASET, tag="v1").code == 0
+    desk.receipt_path.write_text(json.dumps(desk.receipt | {"endpoint": "https://other.example"}))
+    desk.ends(0, **DATASET)
+    assert desk.receipt["endpoint"] == "https://huggingface.co"
+    assert commits(desk.repo("dataset")) == 1
+    assert desk.receipt["repos"][0]["tag"] is None
+
+
+def test_a_tag_that_the_hub_does_not_take_is_not_called_taken(desk: Desk) -> None:
+    when(desk, "POST", "/tag/", answer(409, {"X-Error-Message": "Reference is locked"}), times=9)
+    desk.ends(3, "the tag v1 is on no commit", **DATASET, tag="v1")

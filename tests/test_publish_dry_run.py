@@ -10,24 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import invoke, run_in, succeeds
+from .conftest import invoke, succeeds
 
 pytestmark = pytest.mark.slow
 
 
 def dry_run(root: Path, *more: str) -> subprocess.CompletedProcess[str]:
     return invoke(root, "publish", "--dry-run", *more)
-
-
-def test_it_prints_a_line_per_repository_and_a_total(project: Path) -> None:
-    done = dry_run(project)
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.strip().splitlines()
-    names = [line.split()[2] for line in lines if " files, " in line]
-    assert names == ["dataset:", "base:", "model:", "space:"]
-    assert lines[-1].endswith("files in dist/hub")
-    assert "adapter_model.safetensors" not in done.stdout
-    assert "model/adapter_model.safetensors" in dry_run(project, "--verbose").stdout
 
 
 def test_the_bundle_has_what_its_cards_show_and_the_same_bytes_each_time(project: Path) -> None:
@@ -66,11 +55,3 @@ def test_a_name_that_load_dataset_does_not_take_is_refused(project: Path, name: 
     done = dry_run(project)
     assert done.returncode == 2
     assert f"data/{name}: load_dataset takes no such name" in done.stderr
-
-
-@pytest.mark.parametrize("address", ["nonsense", "http://localhost:99999"])
-def test_an_endpoint_that_is_no_address_is_refused(project: Path, address: str) -> None:
-    done = run_in(project, "-m", "src.publish", "--dry-run", HF_ENDPOINT=address)
-    assert done.returncode == 2
-    said = f"error: HF_ENDPOINT: {address} is not an http address. Correct the variable, or unset it.\n"
-    assert done.stderr == said

@@ -114,12 +114,10 @@ class Act:
 
     def _of(self, request: httpx2.Request) -> Repo | None:
         """Return the repository that a request is about, or the first one where it is about none."""
-        found = re.search(r"/(?:api/)?(models|datasets|spaces)/(alice/[\w-]+)", request.url.path)
-        if found:
-            return self.desk.hub.repos.get((found[1].removesuffix("s"), found[2]))
-        found = re.match(r"/(alice/[\w-]+)", request.url.path)
-        name = found[1].removesuffix(".git") if found else ""
-        return self.desk.hub.repos.get(("model", name)) or next(iter(self.desk.hub.repos.values()), None)
+        _, asked = self.desk.hub.asked(request)
+        if asked.name:
+            return self.desk.hub.repos.get((asked.kind, asked.name))
+        return next(iter(self.desk.hub.repos.values()), None)
 
     def _owner(self, request: httpx2.Request) -> None:
         hub, repo = self.desk.hub, self._of(request)
@@ -178,7 +176,7 @@ def starts(tmp_path_factory: pytest.TempPathFactory, bundles: tuple[Bundle, Bund
 def begin(desk: Desk, scenario: str, bundles: tuple[Bundle, Bundle], starts: Callable[[str], Desk]) -> dict[str, Any]:
     """Take over what comes before a scenario; return the options of the publication."""
     before = starts(scenario)
-    for name in ("repos", "objects", "made", "_serial"):
+    for name in ("repos", "objects", "_serial"):
         setattr(desk.hub, name, copy.deepcopy(getattr(before.hub, name)))
     for role, hashes in before.verified.items():
         desk.verified[role] |= hashes
@@ -216,15 +214,12 @@ def check(desk: Desk, act: Act, done: Ending, before: dict[Any, Any]) -> None:
         ours = [commit for commit in repo.commits.values() if commit.author == "alice"]
         owners_wish = act.what == "visibility changed" and act.repo is repo
         if not repo.private and not owners_wish:
+            verified = desk.verified[role_of(repo.kind, repo.name)]
             for commit in ours:
-                files = {
+                sent = {
                     path: blob for path, blob in commit.files.items() if path not in (".gitattributes", "notes.txt")
                 }
-                odd = [
-                    path
-                    for path, blob in files.items()
-                    if blob.sha256 not in desk.verified[role_of(repo.kind, repo.name)]
-                ]
+                odd = [path for path, blob in sent.items() if blob.sha256 not in verified]
                 assert not odd, (repo.name, odd)
         if any(commit.author == "visitor" for commit in repo.commits.values()):
             history = repo.history(repo.at("main"))
@@ -259,10 +254,8 @@ def check(desk: Desk, act: Act, done: Ending, before: dict[Any, Any]) -> None:
     for entry in desk.receipt["repos"] if desk.receipt_path.exists() else ():
         for (kind, name), repo in hub.repos.items():
             if (kind, name.removesuffix("-renamed")) == (entry["kind"], entry["repo_id"]):
-                files = repo.commits[entry["commit"]].files
-                assert {blob.sha256 for path, blob in files.items() if path != ".gitattributes"} <= desk.verified[
-                    entry["role"]
-                ]
+                files = {p: blob for p, blob in repo.commits[entry["commit"]].files.items() if p != ".gitattributes"}
+                assert {blob.sha256 for blob in files.values()} <= desk.verified[entry["role"]]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from src.analysis.analyse import analyse
 from src.documents.build import build
@@ -22,16 +20,6 @@ from src.record.questions import SCHEMA as QUESTIONS
 
 from .conftest import REPO, TINY, run_in
 from .records import edit_text
-
-
-def edit_distance(a: str, b: str) -> int:
-    """Levenshtein 1966, by the textbook table."""
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, 1):
-        last, row[0] = row[0], i
-        for j, y in enumerate(b, 1):
-            last, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, last + (x != y))
-    return row[-1]
 
 
 def one_row(answer: str, reference: str, **more: object) -> Answered:
@@ -54,17 +42,17 @@ def metric(measure: str) -> MetricConfig:
     return MetricConfig(label="m", definition="m.", direction="higher", unit="number", measure=measure)
 
 
-@given(answer=st.text("abcde", max_size=12), reference=st.text("abcde", min_size=1, max_size=12))
-def test_measures_are_what_they_say(answer: str, reference: str) -> None:
+@pytest.mark.parametrize(
+    ("answer", "reference", "right", "characters", "distance"),
+    [("straw", "straw", 1, 1, 0), ("strwa", "straw", 0, 3 / 5, 2 / 5), ("sitting", "kitten", 0, 4 / 7, 3 / 7), ("", "a", 0, 0, 1)],
+)  # fmt: skip
+def test_measures_are_what_they_say(
+    answer: str, reference: str, right: float, characters: float, distance: float
+) -> None:
     rows = one_row(answer, reference)
-    longer = max(len(answer), len(reference))
-    same = sum(x == y for x, y in zip(answer, reference, strict=False))
-    assert per_question(rows, metric("exact_match"))[0] == (answer == reference)
-    assert per_question(rows, metric("character_accuracy"))[0] == pytest.approx(same / longer)
-    assert per_question(rows, metric("normalized_levenshtein"))[0] == pytest.approx(
-        edit_distance(answer, reference) / longer
-    )
-    assert per_question(rows, metric("score"))[0] == -2.0
+    wanted = {"exact_match": right, "character_accuracy": characters, "normalized_levenshtein": distance, "score": -2.0}
+    for measure, value in wanted.items():
+        assert per_question(rows, metric(measure))[0] == pytest.approx(value), measure
 
 
 def test_what_a_program_reads_off_the_models_own_spelling() -> None:

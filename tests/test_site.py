@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser
 
-from gen.reference import CONFIGS, FORMATS
 from src.cli import COMMANDS
 from src.hub.repository import write_bundle
 
-from .browsing import CHROMIUM, Watched, axe, serving
-from .conftest import REPO, TINY, invoke, run_in
+from .browsing import CHROMIUM, Watched, axe, overflow, serving
+from .conftest import REPO, TINY, run_in, succeeds
 from .publishing import Bundle
 from .records import tables
 
@@ -32,11 +31,6 @@ def pages(site: Path) -> list[str]:
     return sorted(path.relative_to(site).as_posix().removesuffix("index.html") for path in site.rglob("index.html"))
 
 
-def overflow(page: Page) -> int:
-    """Say by how many pixels the page scrolls sideways."""
-    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
-
-
 def test_the_build_prints_neither_warning_nor_advertisement(built: tuple[Path, str]) -> None:
     _, output = built
     lines = [line for line in output.splitlines() if line.strip()]
@@ -45,9 +39,7 @@ def test_the_build_prints_neither_warning_nor_advertisement(built: tuple[Path, s
     assert "end of life" not in output
 
 
-PACKAGES = ("record", "analysis", "figures", "documents", "hub", "experiment")
-
-ONE_TEMPLATE = {f"reference/{package}/" for package in PACKAGES if package != "figures"}
+ONE_TEMPLATE = {f"reference/{package}/" for package in ("record", "analysis", "documents", "hub", "experiment")}
 """Long pages of one template, of which axe looks at the shortest."""
 
 
@@ -274,11 +266,17 @@ def test_the_examples_are_searched_filtered_sorted_and_linked(address: str, brow
     assert set(column("Word")) == {word}
 
 
-def test_the_examples_page_works_without_scripts(address: str, browser: Browser) -> None:
+def test_pages_work_without_scripts(address: str, browser: Browser) -> None:
     page = browser.new_context(java_script_enabled=False).new_page()
     page.goto(address + "examples/")
     assert page.locator("article table tbody tr").count() >= 6
     assert page.get_by_text("answers.csv").is_visible()
+    page.goto(address + "try-it/")
+    assert page.locator(".try-it table tbody tr").count() >= 3
+    assert "With JavaScript" in page.locator(".try-it noscript").inner_text()
+    page.goto(address + "results/runs/")
+    sections = page.locator("[data-choice]")
+    assert sections.filter(visible=True).count() == sections.count() > 3
 
 
 def test_one_metric_is_chosen_and_shown(address: str, browser: Browser) -> None:
@@ -298,9 +296,6 @@ def test_one_metric_is_chosen_and_shown(address: str, browser: Browser) -> None:
     page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
     assert sections.filter(visible=True).count() == sections.count()
     assert not seen.wrong
-    plain = browser.new_context(java_script_enabled=False).new_page()
-    plain.goto(address + "results/runs/")
-    assert plain.locator("[data-choice]").filter(visible=True).count() == sections.count()
 
 
 # Weight, marks and previews.
@@ -326,31 +321,17 @@ def test_lighthouse_on_a_phone(address: str, tmp_path: Path) -> None:
 # The reference.
 
 
-@pytest.mark.experiment
-def test_every_module_is_documented_on_the_site(built: tuple[Path, str]) -> None:
-    for package in PACKAGES:
-        page = (built[0] / "reference" / package / "index.html").read_text()
-        for path in (REPO / "src" / package).glob("[!_]*.py"):
-            assert f'id="src.{package}.{path.stem}"' in page, path
-
-
-def test_the_commands_page_has_every_option_of_every_help(
+def test_every_command_explains_itself_and_the_site_has_every_option(
     built: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = (built[0] / "reference/commands/index.html").read_text()
     monkeypatch.setenv("COLUMNS", "200")
     for name in COMMANDS:
-        shown = invoke(REPO, name, "--help").stdout
+        shown = succeeds(REPO, name, "--help").stdout
+        assert f"python -m src.{name}" in shown
+        assert f"src.{name}" in (REPO / "README.md").read_text()
         for option in re.findall(r"(?<=\s)--[a-z-]+(?![a-z_-])", shown):
             assert re.search(rf"<code>[^<]*(?<![a-z-]){option}(?![a-z-])", page), f"{name} {option}"
-
-
-def test_the_reference_lists_every_key_of_every_schema(built: tuple[Path, str]) -> None:
-    for page, names in (("configuration", CONFIGS), ("formats", FORMATS)):
-        text = (built[0] / "reference" / page / "index.html").read_text()
-        for name in names:
-            schema = json.loads((built[0] / f"assets/schemas/{name}.schema.json").read_text())
-            assert all(f"<code>{key}</code>" in text for key in schema["properties"]), name
 
 
 # Other builders.

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser
 
 from gen.site import theme_language
 
-from .browsing import Watched, serving
+from .browsing import Watched, overflow, serving
 from .conftest import REPO, copy_tiny, run_in
 from .publishing import change_project
 from .records import HOSTILE, edit_text, hostile_answers, tables
@@ -27,34 +27,19 @@ from .records import HOSTILE, edit_text, hostile_answers, tables
 pytestmark = pytest.mark.slow
 
 
-def build(root: Path) -> str:
-    """Build a site; give all that MkDocs printed."""
-    done = run_in(root, "-m", "mkdocs", "build")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def visit(browser: Browser, address: str, *paths: str) -> None:
-    """Open pages, on which nothing may fail."""
-    seen = Watched(browser, address)
-    for path in paths:
-        seen.page.goto(address + path, wait_until="networkidle")
-    assert not seen.wrong
-
-
 @pytest.mark.nightly
 def test_hostile_answers_show_as_text_everywhere(tmp_path: Path, browser: Browser) -> None:
     root = copy_tiny(tmp_path / "project")
     hostile_answers(root, HOSTILE, word="<b>word</b>|`", tokens=["<b>wo", "rd</b>|`"])
-    build(root)
+    done = run_in(root, "-m", "mkdocs", "build")
+    assert done.returncode == 0, done.stdout + done.stderr
     with serving(root / "site") as address:
         seen = Watched(browser, address, viewport={"width": 400, "height": 800})
         for path in ("examples/", "results/", "results/breakdowns/", "model-card/"):
             seen.page.goto(address + path, wait_until="networkidle")
             assert seen.page.evaluate("window.pwned") is None
             assert seen.page.locator("article img[src='x'], article a[href^='javascript']").count() == 0
-            wide = seen.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            assert wide <= 0, path
+            assert overflow(seen.page) <= 0, path
             text = seen.page.locator("article").inner_text()
             assert not re.search(r"[\x00\x1b\u202e\u2066\u200b]", text), path
             assert "x" * 400 not in text
@@ -79,56 +64,42 @@ def test_hostile_answers_show_as_text_everywhere(tmp_path: Path, browser: Browse
 # Serving and deploying.
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
 @pytest.mark.nightly
 def test_serve_rebuilds_once_for_a_change_and_shows_it(minimal: Path, tmp_path: Path) -> None:
-    root = minimal
+    root, log = minimal, tmp_path / "log"
     (root / "src").unlink()
     shutil.copytree(REPO / "src", root / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    port, log = free_port(), tmp_path / "log"
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{found.getsockname()[1]}"
     environment = {**os.environ, "PYTHONPATH": str(root), "ENABLE_MKDOCSTRINGS": "false"}
+    command = [sys.executable, "-m", "mkdocs", "serve", "-a", place]
     with log.open("w") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mkdocs", "serve", "-a", f"127.0.0.1:{port}"],
-            cwd=root, env=environment, stdout=stream, stderr=stream,
-        )  # fmt: skip
+        process = subprocess.Popen(command, cwd=root, env=environment, stdout=stream, stderr=stream)
 
     def builds() -> int:
         """Count builds; "Documentation built in 4.37 seconds" is not logged where another took as long."""
         return sum(log.read_text().count(end) for end in ("Serving on", "Reloading browsers"))
 
-    def wait(number: int) -> None:
-        deadline = time.monotonic() + 240  # a cold build on a busy machine
-        while builds() < number and time.monotonic() < deadline:
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.2)
-
-    def page(path: str) -> str:
-        return urlopen(f"http://127.0.0.1:{port}/{path}").read().decode()  # type: ignore[no-any-return]
-
+    changes = (
+        ("docs/guides/inputs.md", "Anything else is", "Anything zebra is", "guides/inputs/"),
+        ("src/fragments/pages/results/index.md.j2", "How the questions", "How the zebra", "results/"),
+        ("configs/project.yaml", "headline: How many", "headline: How zebra", ""),
+        ("docs/fragments/glossary.md.j2", "a piece of text", "a piece of zebra", "guides/glossary/"),
+        ("results/tiny/evaluation_results.json", "0.43", "0.44", "results/"),
+    )
     try:
-        wait(1)
-        changes = (
-            ("docs/guides/inputs.md", "Anything else is refused", "guides/inputs/"),
-            ("src/fragments/pages/results/index.md.j2", "How the questions", "results/"),
-            ("configs/project.yaml", "headline: How many", ""),
-            ("docs/fragments/glossary.md.j2", "a piece of text", "guides/glossary/"),
-            ("results/tiny/evaluation_results.json", "0.43", "results/"),
-        )
-        for number, (name, old, where) in enumerate(changes, start=2):
-            new, shown = (
-                ("0.44", "44.0%") if name.endswith(".json") else (f"{old} zebra", f"{old.split(': ')[-1]} zebra")
-            )
-            edit_text(root / name, (old, new))
-            wait(number)
+        for number, (name, old, new, where) in enumerate((("", "", "", ""), *changes), start=1):
+            if name:
+                edit_text(root / name, (old, new))
+            deadline = time.monotonic() + 240  # a cold build on a busy machine
+            while builds() < number and time.monotonic() < deadline:
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.2)
             time.sleep(3)  # a loop would build again by now
             assert builds() == number, log.read_text()
-            assert shown in page(where), name
+            shown = "44.0%" if new == "0.44" else new.removeprefix("headline: ")
+            assert shown in urlopen(f"http://{place}/{where}").read().decode(), name
     finally:
         process.terminate()
         process.wait(20)
@@ -152,7 +123,10 @@ def test_gh_deploy_publishes_a_site_that_works_under_a_path(minimal: Path, tmp_p
     assert f'<meta property="og:image" content="{known}assets/social.png">' in page
     assert struct.unpack(">II", (tmp_path / "pages/assets/social.png").read_bytes()[16:24]) == (1200, 630)
     with serving(tmp_path / "pages", "/spelling/") as address:
-        visit(browser, address, "", "results/training/", "model-card/", "reference/hub/", "404.html")
+        seen = Watched(browser, address)
+        for path in ("", "results/training/", "model-card/", "reference/hub/", "404.html"):
+            seen.page.goto(address + path, wait_until="networkidle")
+        assert not seen.wrong
 
 
 def test_the_site_is_in_the_projects_language_and_at_its_address(project: Path) -> None:

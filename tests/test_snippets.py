@@ -13,7 +13,6 @@ from typing import Any
 
 import nbformat
 import pytest
-import yaml
 from nbclient import NotebookClient
 
 from src.documents.build import build
@@ -26,8 +25,8 @@ from src.record.model import read_model
 
 from .conftest import REPO, run_in
 from .hub_server import HubServer
-from .publishing import Desk, online
-from .records import CAUSAL, without_settings
+from .publishing import Desk, change_project, online
+from .records import CAUSAL, describe_adapter, without_settings
 
 CHECKPOINT = "checkpoints/best_model"
 
@@ -41,15 +40,6 @@ def project(project: Path) -> Path:
 
 def snippet(root: Path) -> str:
     return Renderer(build(root, None).context, "hub").render("parts/snippet.md")
-
-
-def change(root: Path, file: str, **keys: Any) -> None:
-    path = root / "configs" / file
-    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | keys, allow_unicode=True))
-
-
-def describe_adapter(root: Path, config: dict[str, Any]) -> None:
-    (root / CHECKPOINT / "adapter_config.json").write_text(json.dumps(config))
 
 
 def save_adapter(
@@ -142,7 +132,7 @@ def test_a_pinned_base_is_loaded_as_pinned(hub: HubServer, project: Path, tmp_pa
     pinned = repo.refs["main"]
     weights = {name: values * 0 for name, values in load_file(base / "model.safetensors").items()}
     hub.edit("model", "org/base", "model.safetensors", save(weights, {"format": "pt"}))
-    change(project, "experiments/tiny.yaml", base_model="org/base")
+    change_project(project, "experiments/tiny.yaml", base_model="org/base")
     settings = json.loads((project / CHECKPOINT / "adapter_config.json").read_text())
     describe_adapter(project, settings | {"base_model_name_or_path": "org/base", "revision": pinned})
     (tmp_path / "tiny-lora").symlink_to(project / CHECKPOINT)
@@ -159,9 +149,7 @@ def test_a_pinned_base_is_loaded_as_pinned(hub: HubServer, project: Path, tmp_pa
     [
         ("CAUSAL_LM", "return_full_text=False", "text-generation"),
         ("SEQ_2_SEQ_LM", "AutoModelForSeq2SeqLM.from_pretrained", "text2text-generation"),
-        ("SEQ_CLS", 'pipeline("text-classification"', "text-classification"),
         ("TOKEN_CLS", 'pipeline("token-classification"', "token-classification"),
-        ("FEATURE_EXTRACTION", 'pipeline("feature-extraction"', "feature-extraction"),
     ],
 )
 def test_snippet_and_tag_follow_the_task(task: str, written: str, tag: str, project: Path) -> None:
@@ -177,7 +165,7 @@ def test_for_any_other_task_the_author_writes_the_snippet(config: dict[str, Any]
     describe_adapter(project, config)
     assert "Set `pipeline_tag` and `snippet` in the project config." in snippet(project)
     assert "pipeline_tag: " not in build(project, None).model_card.text
-    change(project, "project.yaml", pipeline_tag="question-answering", snippet="print('mine')\n")
+    change_project(project, pipeline_tag="question-answering", snippet="print('mine')\n")
     assert snippet(project) == "```python\nprint('mine')\n```"
     assert "pipeline_tag: question-answering\n" in build(project, None).model_card.text
 
@@ -185,10 +173,8 @@ def test_for_any_other_task_the_author_writes_the_snippet(config: dict[str, Any]
 @pytest.mark.parametrize(
     ("name", "more", "pipeline"),
     [
-        ("LlamaForCausalLM", {}, "text-generation"),
         ("T5ForConditionalGeneration", {}, "text2text-generation"),
         ("BartForSequenceClassification", {}, "text-classification"),
-        ("BertForMaskedLM", {}, "fill-mask"),
         ("WhisperForConditionalGeneration", {"num_mel_bins": 80}, None),
         ("ViTForImageClassification", {}, None),
     ],
@@ -202,7 +188,7 @@ def test_the_task_of_a_full_model_follows_from_its_class(
 
 
 def test_a_hostile_revision_does_not_reach_the_snippet(project: Path) -> None:
-    change(project, "experiments/tiny.yaml", base_model="org/base")
+    change_project(project, "experiments/tiny.yaml", base_model="org/base")
     describe_adapter(project, CAUSAL | {"revision": '"); import os #'})
     assert "import os" not in snippet(project)
 
@@ -233,7 +219,7 @@ def test_without_a_prompt_of_its_own_the_snippet_asks_a_recorded_question(projec
     ['say "hi"', 'a\n"b"', "a\\n\nb", 'a """b"""\nc', "```python\nevil()\n```", "a\u202eb", "😀\x00"],
 )
 def test_any_prompt_is_a_string_that_nothing_gets_out_of(text: str, project: Path) -> None:
-    change(project, "project.yaml", example_prompt=text)
+    change_project(project, example_prompt=text)
     (code,) = re.findall(r"```python\n(.*?)```", snippet(project), flags=re.DOTALL)
     called = [n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "ask"]
     assert [ast.literal_eval(call.args[0]) for call in called] == [text]
@@ -254,19 +240,16 @@ def test_a_chat_model_gets_a_message(project: Path, tmp_path: Path, monkeypatch:
     assert isinstance(run(code, places, monkeypatch, tmp_path / "by-name")["answer"][0]["generated_text"], str)
 
 
-def test_a_classifier_is_published_with_names_for_its_labels(project: Path) -> None:
+def test_a_classifier_is_published_with_names_for_its_labels(project: Path, tmp_path: Path) -> None:
     describe_adapter(project, CAUSAL | {"task_type": "SEQ_CLS"})
     with pytest.raises(InputError, match=r"best_model: .*LABEL_0.*`snippet`"):
         check_gaps(build(project, None).context.record)
-    change(project, "project.yaml", snippet="print('mine')\n")
+    change_project(project, snippet="print('mine')\n")
     check_gaps(build(project, None).context.record)
-
-
-@pytest.mark.parametrize("names", [None, {"0": "LABEL_0", "1": "LABEL_1"}, {"0": "no", "1": "yes"}])
-def test_labels_have_names_where_the_config_has_them(names: dict[str, str] | None, tmp_path: Path) -> None:
-    config = {"architectures": ["BertForSequenceClassification"], "model_type": "bert", "id2label": names}
-    (tmp_path / "config.json").write_text(json.dumps(config))
-    assert read_model(tmp_path).unnamed_labels == (names is None or names["0"] == "LABEL_0")
+    config = {"architectures": ["BertForSequenceClassification"], "model_type": "bert"}
+    for names, unnamed in ((None, True), ({"0": "LABEL_0", "1": "LABEL_1"}, True), ({"0": "no", "1": "yes"}, False)):
+        (tmp_path / "config.json").write_text(json.dumps(config | {"id2label": names}))
+        assert read_model(tmp_path).unnamed_labels is unnamed
 
 
 @pytest.mark.nightly
