@@ -152,6 +152,14 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda root: edit_log(root, lambda d: d["hashes"]["adapter"].update({"adapter_model.safetensors": "0" * 64})),
         ["training_log.json", "hashes.adapter.adapter_model.safetensors"],
     ),
+    "another number of questions than on record": (
+        changed(RESULTS, lambda d: d["tasks"]["letter_count"].update(questions=7)),
+        [RESULTS, "tasks.letter_count.questions: 7"],
+    ),
+    "a study's adapter that was not evaluated": (
+        lambda root: shutil.copytree(root / CHECKPOINT, root / "checkpoints/toy/spelling-2"),
+        ["checkpoints/toy/spelling-2"],
+    ),
     "a study's run of another budget": (
         changed(RUN, lambda d: d["config"]["training_config"].update(max_steps=7)),
         ["configs/studies/toy.yaml", "training_config.max_steps", "7"],

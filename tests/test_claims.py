@@ -54,7 +54,6 @@ def test_all_claims_that_fail_are_named_with_line_sentence_and_values(project: P
     [
         (claim('base("no_such_metric").value > 0'), "no metric no_such_metric"),
         (claim('arm("unknown").words_spelled.lowest > 0'), "no arm unknown"),
-        (claim('sample("What?", "base") > 1'), "not known"),
         (claim("record.nothing > 1"), "nothing"),
         (claim('arm("spelling").words_spelled.used == 2'), "no control"),
         (claim('run("leter_count").verdict == "improved"'), "did you mean"),
@@ -66,6 +65,8 @@ def test_all_claims_that_fail_are_named_with_line_sentence_and_values(project: P
         (claim('base("words_spelled").control != 0.5'), "control is not on record"),
         ("{{ base('words_spelled').control }}", "not on record"),
         (claim(TRUE, "It spells 53 % of them."), "number in digits"),
+        (claim(TRUE, "It spells {{ 0.99 | percent }}."), "prints a constant"),
+        (f"{claim(TRUE)}\nIt spells them all.", "not in a claim: It spells them all"),
     ],
 )
 def test_a_claim_with_a_missing_value_or_that_checks_nothing_is_refused(project: Path, text: str, says: str) -> None:
@@ -98,13 +99,15 @@ def test_while_serving_the_sentence_is_marked_in_its_place(project: Path) -> Non
 
 
 def test_the_title_of_a_chart_may_be_a_claim(project: Path) -> None:
-    figure = '{{ figure("metrics", title=title) }}\n'
-    documents = write(project, claim(f"{TRUE} as title", "It spells."), figure)
+    hero, figure = project / "docs/fragments/hero.md.j2", '{{ figure("metrics", title=title) }}\n'
+    hero.write_text(claim(f"{TRUE} as title", "It spells.") + figure)
+    documents = build(project, None)
     documents.check()
     pages, _, _ = site_pages(documents, pdf=False)
     assert '<p class="chart-title" markdown="span">It spells.</p>' in pages["index.md"]
     assert "✓ It spells. [In context](../index.md)" in pages["results/claims.md"]
-    documents = write(project, claim(f"{FALSE} as title", "It spells."), figure)
+    hero.write_text(claim(f"{FALSE} as title", "It spells.") + figure)
+    documents = build(project, None)
     assert ">It spells. (does not hold)</p>" in site_pages(documents, pdf=False)[0]["index.md"]
 
 

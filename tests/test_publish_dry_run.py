@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import invoke, succeeds
+from .conftest import invoke, run_in, succeeds
+from .publishing import change_project
+from .records import edit_json
 
 pytestmark = pytest.mark.slow
 
@@ -45,6 +47,24 @@ def test_verify_loads_and_runs_without_an_account(project: Path) -> None:
     checks = {check["name"]: check["outcome"] for check in json.loads(done.stdout)["checks"]}
     assert {"load_dataset gives every split", "the card's snippet runs"} <= checks.keys()
     assert set(checks.values()) == {"passed"}
+
+
+def test_the_snippet_prints_what_is_on_record(project: Path) -> None:
+    """The prompt is part of the record: with another solved example before it, the model says something else."""
+    change_project(project, example_prompt=None)
+    arguments = ("publish", "--verify", "--only", "base", "--only", "model")
+    succeeds(project, *arguments)
+    edit_json(project / "results/tiny/evaluation_results.json", lambda d: d["tasks"]["letter_count"].update(prefix="Here it is: cherry cherry"))
+    done = invoke(project, *arguments)
+    assert done.returncode == 3
+    assert "the card's snippet runs" in done.stderr and "is on record" in done.stdout
+
+
+@pytest.mark.parametrize("address", ["nonsense", "http://localhost:99999"])
+def test_an_endpoint_that_is_no_address_is_refused(project: Path, address: str) -> None:
+    done = run_in(project, "-m", "src.publish", "--dry-run", HF_ENDPOINT=address)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: HF_ENDPOINT: {address} is not an http address.")
 
 
 @pytest.mark.parametrize("name", ["extra/two words.parquet", "a[b]/test.parquet"])

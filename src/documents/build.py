@@ -125,10 +125,11 @@ class Documents:
         return list({(claim.file, claim.line): claim for claim in found}.values())
 
     def check(self) -> None:
-        """Refuse documents with claims that the record does not support."""
+        """Refuse documents with claims that the record does not support, and a finding with anything else."""
         failed = unsupported(self.claims())
         if failed:
             raise ClaimsError(failed)
+        self.finding  # noqa: B018 - which refuses anything else than claims
 
     def _document(self, name: str, metadata: str = "", **extra: Any) -> Document:
         make = partial(Renderer, self.context, "hub", **extra)

@@ -138,10 +138,11 @@ class ClaimExtension(Extension):
         name, file = parser.name or "", parser.filename
         if _is_constant(condition):
             raise TemplateSyntaxError("a claim whose condition is constant", line, name, file)
-        for part in (data for node in body for data in node.find_all(nodes.TemplateData)):
+        whole = nodes.Scope(body)
+        for part in whole.find_all(nodes.TemplateData):
             if _DIGIT.search(_QUIET.sub("", part.data)):
                 raise TemplateSyntaxError("a claim with a number in digits; print the value instead", line, name, file)
-        for shown in (part for node in body for out in node.find_all(nodes.Output) for part in out.nodes):
+        for shown in (part for printed in whole.find_all(nodes.Output) for part in printed.nodes):
             if not isinstance(shown, nodes.TemplateData) and not _names(shown):
                 raise TemplateSyntaxError("a claim that prints a constant; print the value instead", line, name, file)
         place = nodes.Const(file or name), nodes.Const(line), nodes.Const(text), nodes.Const(kept is not None)
