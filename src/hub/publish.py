@@ -37,9 +37,6 @@ from .repository import ROLES, Repository, write_bundle
 from .show import Screen
 from .waiting import SECONDS, Clock
 
-PLACEHOLDER = "local"
-"""The namespace of repositories that are only verified here, until one is named."""
-
 
 @dataclass(frozen=True)
 class Options:
@@ -113,8 +110,6 @@ class _Publication:
     def write(self, output: Path) -> dict[str, Any]:
         """Write the files as they would be sent, after checking and, on request, loading them."""
         verify = self.options.verify
-        if verify and self.names.namespace is None:
-            self.names = RepoNames.of(self.record, PLACEHOLDER)
         check_names(self.names, self.options.tag)
         prepare(self.retry)
         if verify and self.options.load:
