@@ -15,7 +15,6 @@ from src.record.measures import available, per_question
 from src.record.results import BASE, Run
 from src.record.tables import FloatArray
 
-from .error_analysis import ErrorProfile, error_profile
 from .evidence import (
     Baseline,
     Comparison,
@@ -128,9 +127,14 @@ class Given:
 
 @dataclass(frozen=True)
 class Examples:
-    """The first questions of each outcome, in the order of the record."""
+    """The first questions of each outcome, in the order of the record.
+
+    Attributes:
+        counts: How many questions there are of each outcome: both right, fixed, broken, both wrong.
+    """
 
     task: str
+    counts: tuple[int, int, int, int]
     fixed: tuple[dict[str, Any], ...]
     broken: tuple[dict[str, Any], ...]
     wrong: tuple[dict[str, Any], ...]
@@ -165,7 +169,6 @@ class Analysis:
     breakdowns: tuple[Breakdown, ...]
     examples: tuple[Examples, ...]
     choices: tuple[Choices, ...] = ()
-    errors: tuple[ErrorProfile, ...] = ()
     study: StudyAnalysis | None = None
     further: dict[str, str] = field(default_factory=dict)
     """Further models of the table: what readers call them, by name."""
@@ -246,7 +249,6 @@ def analyse(record: Record) -> Analysis:
         breakdowns=tuple(b for _, breakdowns in found for b in breakdowns if b.groups),
         examples=tuple(_examples(*rows, texts) for rows in known.values()),
         choices=tuple(_choices(record, tasks)),
-        errors=tuple(error_profile(*rows) for rows in known.values()),
         study=analyse_study(record, record.study, measured, compared) if record.study else None,
         further={run.name: run.model or run.name for run in record.loaded.others},
     )
@@ -346,12 +348,14 @@ EXAMPLES = 3
 
 def _examples(base: Answered, finetuned: Answered, texts: Mapping[str, str]) -> Examples:
     before, after = (rows.column("correct").astype(bool) for rows in (base, finetuned))
+    outcomes = (before & after, ~before & after, before & ~after, ~before & ~after)
     picked = []
-    for mask in (~before & after, before & ~after, ~before & ~after):
+    for mask in outcomes[1:]:
         first = np.zeros(len(mask), dtype=bool)
         first[np.flatnonzero(mask)[:EXAMPLES]] = True
         picked.append(tuple(_joined(base.where(first), finetuned.where(first), texts)))
-    return Examples(base.name, *picked)
+    both_right, fixed, broken, both_wrong = (int(mask.sum()) for mask in outcomes)
+    return Examples(base.name, (both_right, fixed, broken, both_wrong), *picked)
 
 
 def _joined(base: Answered, finetuned: Answered, texts: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -259,11 +259,6 @@ class Record:
         evaluated = self.results.hashes
         if evaluated.data:
             check_hashes(hash_files(dataset_files(self.data)), evaluated.data, self.data, "dataset")
-        start = self.experiment.start_from
-        trained = self.training_log.hashes if self.training_log else None
-        if start is not None and trained is not None:
-            folder = self.root / start
-            check_hashes(hash_files(checkpoint_files(folder)), trained.start, folder, "adapter that training continued")
         if self.base_folder is not None and evaluated.base:
             check_hashes(hash_files(base_files(self.base_folder)), evaluated.base, self.base_folder, "base model")
 
