@@ -66,7 +66,7 @@ def test_all_claims_that_fail_are_named_with_line_sentence_and_values(project: P
         ("{{ base('words_spelled').control }}", "not on record"),
         (claim(TRUE, "It spells 53 % of them."), "number in digits"),
         (claim(TRUE, "It spells {{ 0.99 | percent }}."), "prints a constant"),
-        (f"{claim(TRUE)}\nIt spells them all.", "not in a claim: It spells them all"),
+        (f"{claim(TRUE, 'See [@hu2022].')}\nIt spells them all.", "not in a claim: It spells them all"),
     ],
 )
 def test_a_claim_with_a_missing_value_or_that_checks_nothing_is_refused(project: Path, text: str, says: str) -> None:

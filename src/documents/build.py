@@ -79,15 +79,11 @@ class Documents:
     @cached_property
     def finding(self) -> str:
         """What was found, in a few sentences; the same in every document. Of an author's words, all of it are claims."""
-        renderer = Renderer(self.context, "hub")
-        text = renderer.render("parts/finding.md")
         if self.context.written_by_author("finding"):
-            rest = text
-            for claim in renderer.claims:
-                rest = rest.replace(claim.sentence, "", 1)
-            if rest.strip():
+            rest = Renderer(self.context, "hub", claim_found=lambda claim: "").author("finding")
+            if rest:
                 raise InputError(AUTHOR / "finding.md.j2", f"not in a claim: {' '.join(rest.split())[:100]}")
-        return text
+        return Renderer(self.context, "hub").render("parts/finding.md")
 
     @cached_property
     def final_report(self) -> str:
