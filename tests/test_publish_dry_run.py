@@ -54,7 +54,10 @@ def test_the_snippet_prints_what_is_on_record(project: Path) -> None:
     change_project(project, example_prompt=None)
     arguments = ("publish", "--verify", "--only", "base", "--only", "model")
     succeeds(project, *arguments)
-    edit_json(project / "results/tiny/evaluation_results.json", lambda d: d["tasks"]["letter_count"].update(prefix="Here it is: cherry cherry"))
+    edit_json(
+        project / "results/tiny/evaluation_results.json",
+        lambda d: d["tasks"]["letter_count"].update(prefix="Here it is: cherry cherry"),
+    )
     done = invoke(project, *arguments)
     assert done.returncode == 3
     assert "the card's snippet runs" in done.stderr and "is on record" in done.stdout
