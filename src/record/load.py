@@ -170,8 +170,6 @@ class Record:
     @property
     def first_stage(self) -> Run | None:
         """The study's run whose adapter the published run continues, if it is on record."""
-        if self.study is not None:
-            self.study.check_adapters(self.root)
         start = self.experiment.start_from
         runs = self.study.study.runs if self.study and start else ()
         return next((self.runs[r.name] for r in runs if r.experiment.checkpoint == start and r.name in self.runs), None)
@@ -259,6 +257,8 @@ class Record:
         evaluated = self.results.hashes
         if evaluated.data:
             check_hashes(hash_files(dataset_files(self.data)), evaluated.data, self.data, "dataset")
+        if self.study is not None:
+            self.study.check_adapters(self.root)
         if self.base_folder is not None and evaluated.base:
             check_hashes(hash_files(base_files(self.base_folder)), evaluated.base, self.base_folder, "base model")
 
