@@ -75,6 +75,7 @@ def test_a_claim_with_a_missing_value_or_that_checks_nothing_is_refused(project:
     assert FINDING in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_changed_record_stops_the_build_with_the_sentence(project: Path) -> None:
     value = build(project, project / ".cache").context.analysis.metric("words_spelled").base.value
     (project / FINDING).write_text(

@@ -198,6 +198,7 @@ def test_mcnemar_is_the_binomial_test_of_scipy(lost: int, won: int, both: int, n
     assert mcnemar(base, tuned) == pytest.approx(expected, rel=1e-11, abs=1e-250)
 
 
+@pytest.mark.slow
 @settings(max_examples=20)  # statsmodels collects garbage each time
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_is_that_of_statsmodels(p_values: list[float]) -> None:

@@ -74,6 +74,7 @@ def test_a_page_and_a_picture_of_ones_own(tmp_path: Path) -> None:
         _ = build(root, None).readme
 
 
+@pytest.mark.slow
 def test_what_is_not_used_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = copy_tiny(tmp_path / "project")
     (root / "docs/fragments/findings.md.j2").write_text("Unused.")

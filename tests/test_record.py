@@ -89,6 +89,7 @@ def test_the_most_common_answer_is_counted_on_the_same_questions(record: Record,
     assert baselines["chance"] == pytest.approx(1 / 26)
 
 
+@pytest.mark.slow
 def test_neither_site_nor_publisher_nor_a_new_project_needs_torch(tmp_path: Path) -> None:
     """Nor is pandoc or Typst needed before the report is made as PDF."""
     program = (

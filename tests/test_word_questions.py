@@ -79,6 +79,7 @@ def test_a_question_depends_on_the_tokens_that_hold_its_letter(
     assert tokens_asked_about(row, frozenset({"stra"})) == answer
 
 
+@pytest.mark.slow
 def test_spellings_of_asked_tokens_contain_no_other_token_in_as_many_examples(large: Any) -> None:
     asked = asked_tokens(large, SETTINGS)
     everything = training_rows(large, 1, 500, frozenset())
