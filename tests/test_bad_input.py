@@ -152,6 +152,10 @@ CASES: dict[str, tuple[Callable[[Path], object], list[str]]] = {
         lambda root: edit_log(root, lambda d: d["hashes"]["adapter"].update({"adapter_model.safetensors": "0" * 64})),
         ["training_log.json", "hashes.adapter.adapter_model.safetensors"],
     ),
+    "a study of another experiment": (
+        lambda root: change_project(root, experiment=shutil.copy(root / CONFIG, root / "other.yaml").name),
+        ["configs/project.yaml", "study: configs/studies/toy.yaml is about"],
+    ),
     "another number of questions than on record": (
         changed(RESULTS, lambda d: d["tasks"]["letter_count"].update(questions=7)),
         [RESULTS, "tasks.letter_count.questions: 7"],

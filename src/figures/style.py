@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from src import ENGINE
 from src.record.files import sha256_file
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def styled(scheme: Scheme) -> Iterator[None]:
         "figure.constrained_layout.use": True,
         "text.parse_math": False,  # a label with two dollar signs is not a formula
         "svg.fonttype": "path",
-        "svg.hashsalt": "strawberry",
+        "svg.hashsalt": ENGINE,
         "figure.facecolor": "none",
         "axes.facecolor": "none",
         "savefig.facecolor": "none",

@@ -286,7 +286,11 @@ def load_record(
     path = root / (results or Path("results") / experiment.experiment_name / "evaluation_results.json")
     metrics = load_yaml(root / METRICS, MetricsConfig)
     study = Path(project_config.study) if project_config.study else None
-    published = read_study(study, root).config.published if study else "finetuned"
+    declared_study = read_study(study, root).config if study else None
+    if declared_study is not None and declared_study.experiment != project_config.experiment:
+        message = f"study: {study} is about {declared_study.experiment}, not {project_config.experiment}. Remove it, or name another."
+        raise InputError(project, message)
+    published = declared_study.published if declared_study else "finetuned"
     weights = root / experiment.checkpoint
     found = load_results(path, metrics, experiment, config_path, weights, published)
     check_weights(config_path, experiment, found.evaluation)

@@ -1,5 +1,5 @@
 /* A GPT-2 with a LoRA adapter, in plain JavaScript: it reads the safetensors that are published, and answers as
-   src/experiment/evaluate.py does. Runs in a web worker and in Node; knows nothing of pages, prompts or candidates. */
+   src/experiment/decoding.py does. Runs in a web worker and in Node; knows nothing of pages, prompts or candidates. */
 
 const HALF = (() => {
   // Every 16-bit float as a 32-bit one: reading half precision is then a look-up.
