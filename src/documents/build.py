@@ -82,7 +82,8 @@ class Documents:
         if self.context.written_by_author("finding"):
             rest = Renderer(self.context, "hub", claim_found=lambda claim: "").author("finding")
             if rest:
-                raise InputError(AUTHOR / "finding.md.j2", f"not in a claim: {' '.join(rest.split())[:100]}")
+                place = AUTHOR / "finding.md.j2" if self.context.has_template("finding") else PROJECT
+                raise InputError(place, f"finding: not in a claim: {' '.join(rest.split())[:100]}")
         return Renderer(self.context, "hub").render("parts/finding.md")
 
     @cached_property
