@@ -47,7 +47,9 @@ def run(command: Callable[..., Any]) -> None:
     except CommandError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
-    except ModuleNotFoundError as error:
+    except ModuleNotFoundError as error:  # of an extra
+        if (error.name or "src").partition(".")[0] in ("src", "gen"):
+            raise
         extras = 'pip install -c constraints.txt -e ".[site,report,experiment]"'
         sys.stderr.write(f"error: {error.name} is not installed. Run `{extras}`.\n")
         sys.exit(1)

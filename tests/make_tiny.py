@@ -73,9 +73,9 @@ def command(root: Path, name: str, *arguments: str) -> None:
     git = ["git", "rev-parse", "--absolute-git-dir"]
     place = subprocess.run(git, cwd=REPO, capture_output=True, text=True, check=True).stdout.strip()
     # The run states the commit of this repository's code, although it is in a temporary folder.
-    told = {"WANDB_DIR": str(root / "runs"), "GIT_DIR": place, "GIT_WORK_TREE": str(REPO)}
+    variables = {"WANDB_DIR": str(root / "runs"), "GIT_DIR": place, "GIT_WORK_TREE": str(REPO)}
     print(f"src.{name} {' '.join(arguments)}", flush=True)
-    done = run_in(root, "-m", f"src.{name}", *arguments, **told)
+    done = run_in(root, "-m", f"src.{name}", *arguments, **variables)
     if done.returncode != 0:
         sys.exit(done.stdout + done.stderr)
 

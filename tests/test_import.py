@@ -452,7 +452,7 @@ def test_each_side_is_named_without_a_path(tmp_path: Path, blank: Path, name: st
 SECRETS = {
     "api_key": "k9Zq-team-4417-secret", "auth_token": "hunter2hunter2", "base_url": "http://gpu17.internal.example:8000/v1", "header": "X: y9",
     "token": "hf_aaaaaaaaaaaa", "hf_hub_log_args": "hub_results_org=secretorg", "device": "http://gpu17.internal.example", "cache_dir": "/scratch/me",
-    "unheard_of": "nobody-knows-it", "revision": "not a revision",
+    "unknown_setting": "anything", "revision": "not a revision",
 }  # fmt: skip
 
 

@@ -173,7 +173,7 @@ def test_the_adapter_and_the_harness_results_are_in_it(whole: Path) -> None:
     assert record.results.source is not None and record.results.source.tool.startswith("lm-evaluation-harness")
     assert record.training_log is not None and record.training_log.steps == 120
     page = (whole / "site/results/training/index.html").read_text()
-    assert "training.light.svg" in page and "epochs of" not in page  # nobody said how many sequences there were
+    assert "training.light.svg" in page and "epochs of" not in page  # the number of sequences is not on record
     tool = (whole / "pyproject.toml").read_text()
     assert re.search(r'\[tool\.one-record\].*\nversion = "\d+\.\d+\.\d+"', tool)
 

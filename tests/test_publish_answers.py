@@ -142,7 +142,7 @@ def test_waiting_says_what_for(desk: Desk, fails: Callable[[], Any], says: str) 
 
 
 def test_what_could_not_be_looked_up_is_unknown(desk: Desk) -> None:
-    """A stranger's commit at the change of visibility, and from then on no answer: the last line does not say what nobody saw."""
+    """A stranger's commit at the change of visibility, and from then on no answer: the last line calls it unknown."""
 
     def act() -> None:
         desk.hub.edit("dataset", "alice/tiny-letters", "evil.py", b"import os")
@@ -169,7 +169,7 @@ def test_a_defect_ends_with_what_is_on_the_hub(desk: Desk) -> None:
     done = ends_with(OSError("the disk is gone"))
     assert done.code == 2
     assert "error: the disk is gone" in done.out
-    done = ends_with(SystemExit(1))  # as Rich does where nobody reads the output any more
+    done = ends_with(SystemExit(1))  # as Rich does when its output is closed
     assert done.code == 141
     assert done.state[-1].startswith("alice/tiny-letters: public, our commit ")
 

@@ -104,6 +104,12 @@ def test_neither_site_nor_publisher_nor_a_new_project_needs_torch(tmp_path: Path
     assert done.stdout == "set()\n", done.stdout + done.stderr
 
 
+def test_a_command_that_lacks_a_package_names_it() -> None:
+    program = "import sys; sys.modules['torch'] = None; from src import cli, train; cli.run(train.train)"
+    done = run_in(TINY, "-c", program)
+    assert (done.returncode, done.stderr.partition(".")[0]) == (1, "error: torch is not installed")
+
+
 def test_an_arm_of_another_question_has_a_table_of_its_own(project: Path) -> None:
     asked = "role: control\n    purpose: Each spelling"
     edit_text(project / "configs/studies/toy.yaml", (asked, asked.replace("control", "further")))

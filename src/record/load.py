@@ -257,10 +257,22 @@ class Record:
         evaluated = self.results.hashes
         if evaluated.data:
             check_hashes(hash_files(dataset_files(self.data)), evaluated.data, self.data, "dataset")
-        if self.study is not None:
-            self.study.check_adapters(self.root)
+        self._check_adapters()
         if self.base_folder is not None and evaluated.base:
             check_hashes(hash_files(base_files(self.base_folder)), evaluated.base, self.base_folder, "base model")
+
+    def _check_adapters(self) -> None:
+        """Refuse adapters in the repository that are not those that a run was evaluated with, or continued."""
+        planned = {run.name: run.experiment for run in self.study.study.runs} if self.study else {}
+        for name, experiment in ({self.run_name: self.experiment} | planned).items():
+            run = self.runs.get(name)
+            known = {experiment.checkpoint: run.hashes.adapter} if run and run.hashes else {}
+            if experiment.start_from is not None and run and run.log and run.log.hashes:
+                known[experiment.start_from] = run.log.hashes.start
+            for place, hashes in known.items():
+                folder = self.root / place
+                if hashes and folder.is_dir():
+                    check_hashes(hash_files(checkpoint_files(folder)), hashes, folder, "checkpoint")
 
 
 def load_record(
@@ -285,16 +297,15 @@ def load_record(
         experiment = experiment.model_copy(update={"checkpoint": str(checkpoint)})
     path = root / (results or Path("results") / experiment.experiment_name / "evaluation_results.json")
     metrics = load_yaml(root / METRICS, MetricsConfig)
-    study = Path(project_config.study) if project_config.study else None
-    declared_study = read_study(study, root).config if study else None
-    if declared_study is not None and declared_study.experiment != project_config.experiment:
-        message = f"study: {study} is about {declared_study.experiment}, not {project_config.experiment}. Remove it, or name another."
-        raise InputError(project, message)
-    published = declared_study.published if declared_study else "finetuned"
+    study = read_study(Path(project_config.study), root) if project_config.study else None
+    if study is not None and study.config.experiment != project_config.experiment:
+        about = f"{study.path} is about {study.config.experiment}, not {project_config.experiment}"
+        raise InputError(project, f"study: {about}. Remove it, or name another.")
+    published = study.config.published if study else "finetuned"
     weights = root / experiment.checkpoint
     found = load_results(path, metrics, experiment, config_path, weights, published)
     check_weights(config_path, experiment, found.evaluation)
-    declared = (project, METRICS, CRITERIA, *([study] if study else ()))
+    declared = (project, METRICS, CRITERIA, *([study.path] if study else ()))
     return Record(
         root,
         project_config,

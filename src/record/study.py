@@ -224,26 +224,13 @@ class LoadedStudy:
             folders[name] = folder
         return folders
 
-    def check_adapters(self, root: Path) -> None:
-        """Refuse adapters in the repository that are not those that a run was evaluated with, or continued."""
-        for name, run in self.runs.items():
-            planned = self.study.run(name).experiment
-            known = {planned.checkpoint: run.hashes.adapter if run.hashes else {}}
-            if planned.start_from is not None and run.log and run.log.hashes:
-                known[planned.start_from] = run.log.hashes.start
-            for place, hashes in known.items():
-                folder = root / place
-                if hashes and folder.is_dir():
-                    check_hashes(hash_files(checkpoint_files(folder)), hashes, folder, "checkpoint")
-
     def done(self, arm: str) -> list[Run]:
         """Return the runs of an arm that are done, in the order of its seeds."""
         return [self.runs[run.name] for run in self.study.runs if run.arm == arm and run.name in self.runs]
 
 
-def load_study(root: Path, path: Path, metrics: MetricsConfig, published: Results) -> LoadedStudy:
+def load_study(root: Path, study: Study, metrics: MetricsConfig, published: Results) -> LoadedStudy:
     """Load the results of a study's runs; runs that are not done are not an error."""
-    study = read_study(path, root)
     if published.base is None or published.published.answers is None:
         message = f"answers: {study.config.published}, the published run, or the base model has none. Evaluate it."
         raise InputError(published.path, message)
@@ -251,7 +238,7 @@ def load_study(root: Path, path: Path, metrics: MetricsConfig, published: Result
     for place in sorted((published.path.parent / "runs").glob("*.json")):
         if place.stem not in declared:  # leaving out a run that was evaluated would be a choice among results
             raise InputError(
-                place, f"a run that {path} does not declare. Declare it, or remove what is on record of it."
+                place, f"a run that {study.path} does not declare. Declare it, or remove what is on record of it."
             )
     runs: dict[str, Run] = {}
     missing: dict[str, str] = {}
@@ -261,7 +248,7 @@ def load_study(root: Path, path: Path, metrics: MetricsConfig, published: Result
         if not run.further:
             runs[run.name] = published.published
         elif stored is not None and stored.answers is not None:
-            runs[run.name] = _load_run(root, path, run, place, stored, metrics, published)
+            runs[run.name] = _load_run(root, study.path, run, place, stored, metrics, published)
         elif run.evaluated:
             missing[run.name] = "not trained yet" if stored is None else "trained, not evaluated yet"
     return LoadedStudy(study, runs, missing)
